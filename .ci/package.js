@@ -1,0 +1,94 @@
+// Packs the library, judges the tarball with publint and attw, installs it into an empty project and uses it there.
+import { build } from "esbuild"
+import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import fs from "node:fs"
+import os from "node:os"
+import path from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const bin = path.join(root, "node_modules", ".bin")
+
+const run = (cwd, command, args) => {
+  console.log(`$ ${path.basename(command)} ${args.join(" ")}`)
+  execFileSync(command, args, { cwd, stdio: "inherit" })
+}
+const installed = (name) =>
+  `${name}@${JSON.parse(fs.readFileSync(path.join(root, "node_modules", name, "package.json"), "utf8")).version}`
+
+const sources = fs.readdirSync(path.join(root, "src"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => name.slice(0, -".ts".length).split(path.sep).join("/"))
+const internals = sources.filter((name) => name.startsWith("internal/"))
+const modules = sources.filter((name) => !name.includes("/") && name !== "index")
+const portable = modules.filter((name) => name !== "NodeWebTransport")
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pools-"))
+try {
+  // `prepack` builds
+  run(root, "npm", ["pack", "--silent", "--pack-destination", folder])
+  const tarball = path.join(folder, fs.readdirSync(folder).find((name) => name.endsWith(".tgz")))
+
+  run(root, path.join(bin, "publint"), ["run", tarball, "--strict"])
+  const entrypoints = [".", ...modules.map((name) => `./${name}`)]
+  run(root, path.join(bin, "attw"), [
+    ...[tarball, "--profile", "esm-only", "--no-definitely-typed", "--no-emoji", "--format", "table-flipped"],
+    ...["--entrypoints", ...entrypoints]
+  ])
+
+  const project = path.join(folder, "project")
+  fs.mkdirSync(project)
+  const write = (name, content) => fs.writeFileSync(path.join(project, name), content)
+  write("package.json", JSON.stringify({ private: true, type: "module" }))
+  const peers = ["effect", "@effect/platform"].map(installed)
+  run(project, "npm", ["install", "--silent", "--prefer-offline", "--no-audit", "--no-fund", tarball, ...peers])
+
+  // In Node every module loads, the root has all the portable ones, and nothing else can be reached.
+  write(
+    "load.js",
+    `
+import assert from "node:assert/strict"
+for (const name of ${JSON.stringify(modules)}) {
+  assert.notEqual(Object.keys(await import("effect-pools/" + name)).length, 0, name)
+}
+const all = await import("effect-pools")
+for (const name of ${JSON.stringify(portable)}) assert(name in all, name + " is missing in index.ts")
+for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
+  await assert.rejects(import("effect-pools/" + name), { code: "ERR_PACKAGE_PATH_NOT_EXPORTED" }, name)
+}
+`
+  )
+  run(project, process.execPath, ["load.js"])
+
+  // The declarations hold by themselves (`skipLibCheck` is off), without the types of Node.
+  write(
+    "types.ts",
+    `export * as all from "effect-pools"\n` +
+      modules.map((name) => `export * as ${name} from "effect-pools/${name}"\n`).join("")
+  )
+  const compilerOptions = ["--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", "false", "--target", "ES2022"]
+  const lib = ["--lib", "ES2023,DOM,DOM.AsyncIterable,ESNext.Disposable"]
+  for (const resolution of [["--module", "NodeNext"], ["--module", "ESNext", "--moduleResolution", "Bundler"]]) {
+    run(project, path.join(bin, "tsc"), [...compilerOptions, ...lib, ...resolution, "types.ts"])
+  }
+
+  // In a browser: a bundle of all portable modules holds nothing of Node's. (esbuild cannot resolve `node:` there.)
+  const { metafile } = await build({
+    stdin: {
+      contents: `export * from "effect-pools"\n` +
+        portable.map((name) => `export * as ${name}_ from "effect-pools/${name}"\n`).join(""),
+      resolveDir: project
+    },
+    absWorkingDir: project,
+    platform: "browser",
+    format: "esm",
+    bundle: true,
+    write: false,
+    metafile: true
+  })
+  assert.deepEqual(Object.keys(metafile.inputs).filter((name) => name.includes("@fails-components")), [])
+  console.log(`${modules.length} modules load, type-check, and without NodeWebTransport bundle for a browser`)
+} finally {
+  fs.rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,86 @@
+/**
+ * WebTransport for Node, over `@fails-components/webtransport`: HTTP/2 in plain JavaScript, and HTTP/3 where its native
+ * package `@fails-components/webtransport-transport-http3-quiche` is installed.
+ *
+ * An entry point of its own, so that browsers never load it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as FailsComponents from "./internal/failsComponents.js"
+import { type ConstructorService, WebTransportConstructor } from "./WebTransport.js"
+import { WebTransportError } from "./WebTransportError.js"
+
+const http3IsMissing = (detail: string) =>
+  new WebTransportError({
+    reason: "Unsupported",
+    detail,
+    advice: "install @fails-components/webtransport-transport-http3-quiche, or use NodeWebTransport.layerHttp2"
+  })
+
+const service = (loaded: FailsComponents.Loaded, protocol: FailsComponents.Protocol): ConstructorService => ({
+  construct: (url, options, connectTimeout) => {
+    // The client itself ignores this over HTTP/2 (1.6.8).
+    if (protocol === "http2" && options.requireUnreliable === true) {
+      throw http3IsMissing("requireUnreliable asks for HTTP/3, and this is HTTP/2")
+    }
+    return FailsComponents.construct(loaded.module, protocol, url, options, connectTimeout)
+  },
+  abandon: FailsComponents.abandon,
+  freed: FailsComponents.freed,
+  // What is written goes on to the socket as it is (1.6.8): a buffer used again would change what is sent.
+  retainsWrites: true
+})
+
+const load = Effect.promise(FailsComponents.load)
+
+/**
+ * Sessions over HTTP/3 where its native package is installed, which fall back to HTTP/2 after half of
+ * `connectTimeout`; over HTTP/2 otherwise.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+ * import * as WebTransport from "effect-pools/WebTransport"
+ *
+ * export const program = WebTransport.connect("https://localhost:4433/echo").pipe(
+ *   Effect.flatMap((session) => session.closed),
+ *   Effect.scoped,
+ *   Effect.provide(NodeWebTransport.layer)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<WebTransportConstructor> = Layer.effect(
+  WebTransportConstructor,
+  Effect.map(load, (loaded) => service(loaded, loaded.hasHttp3 ? "http3-or-http2" : "http2"))
+)
+
+/**
+ * Sessions over HTTP/2, which needs nothing native. `requireUnreliable` fails with `Unsupported`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerHttp2: Layer.Layer<WebTransportConstructor> = Layer.effect(
+  WebTransportConstructor,
+  Effect.map(load, (loaded) => service(loaded, "http2"))
+)
+
+/**
+ * Sessions over HTTP/3 and nothing else. Fails with `Unsupported` where the native package is missing.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerHttp3: Layer.Layer<WebTransportConstructor, WebTransportError> = Layer.effect(
+  WebTransportConstructor,
+  Effect.flatMap(load, (loaded) =>
+    loaded.hasHttp3
+      ? Effect.succeed(service(loaded, "http3"))
+      : Effect.fail(http3IsMissing("the native package for HTTP/3 is missing")))
+)

@@ -1,0 +1,289 @@
+/**
+ * A pool of few, dear things that borrowers wait for: connections, sessions, workers, licences.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type { Inspectable } from "effect/Inspectable"
+import type * as Option from "effect/Option"
+import type * as Pool from "effect/Pool"
+import type * as Scope from "effect/Scope"
+import type * as Types from "effect/Types"
+import type * as Unify from "effect/Unify"
+import * as internal from "./internal/resourcePool.js"
+import type { PoolError } from "./PoolError.js"
+import type { PoolStats } from "./PoolStats.js"
+
+/**
+ * @since 0.1.0
+ * @category type ids
+ */
+export const TypeId: unique symbol = internal.TypeId
+
+/**
+ * @since 0.1.0
+ * @category type ids
+ */
+export type TypeId = typeof TypeId
+
+/**
+ * A pool of items of type `A`, whose creation may fail with an `E`. It is an `effect/Pool`: whatever takes one of
+ * those takes this.
+ *
+ * **Rules**
+ *
+ * - *Fair.* Borrowers are served first come, first served; a newcomer never overtakes one who waits.
+ * - *Whichever comes first.* A waiter takes a returned item or a new one, whichever is there first.
+ * - *The pool creates.* Creation and finalizers run on fibers of the pool. Interrupting the borrower who caused a
+ *   creation returns at once, and the item goes to the next one.
+ * - *Failure is not an item.* A failed creation fails the borrower who has waited longest, and with it the others if
+ *   nothing is left that could serve them. Until one succeeds there is one attempt at a time, after a backoff.
+ * - *One deadline.* `acquireTimeout` covers waiting and creating together.
+ * - *Dead items are not lent.* An item whose `lost` completes leaves the pool at that moment, idle or lent.
+ * - *Interruption anywhere leaks nothing.*
+ *
+ * **Gotchas**
+ *
+ * - A borrow that outlives the pool's scope ends with the pool: after `shutdownGrace` its item is closed under it.
+ * - A pool is an effect that borrows, so `Effect.andThen(tag, (pool) => pool)` borrows. Use `Effect.map`.
+ * - A borrower that holds an item and borrows another can wait for itself once the pool is full.
+ * - Under `TestClock` a timeout, a grace or a backoff passes only when the clock is adjusted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResourcePool<in out A, out E = never> extends Pool.Pool<A, E | PoolError>, Inspectable {
+  readonly [TypeId]: TypeId
+  /** The name given to it, for logs, errors and stats. */
+  readonly name: string
+  /** Borrows an item until the scope closes. */
+  readonly get: Effect.Effect<A, E | PoolError, Scope.Scope>
+  /**
+   * Borrows an item for one effect. It goes back when the effect succeeds, fails or is interrupted. The main verb, and
+   * the fast one: it needs no scope.
+   */
+  readonly use: <B, E2, R>(f: (item: A) => Effect.Effect<B, E2, R>) => Effect.Effect<B, E | E2 | PoolError, R>
+  /** Borrows an item for one function. What it throws is a defect. */
+  readonly useSync: <B>(f: (item: A) => B) => Effect.Effect<B, E | PoolError>
+  /** Borrows an idle item now, or none. Never waits, never creates. */
+  readonly tryGet: Effect.Effect<Option.Option<A>, PoolError, Scope.Scope>
+  /**
+   * Borrows an item for a caller without a scope.
+   *
+   * **Gotchas** From its return on the lease is the caller's to release: take it inside `Effect.acquireRelease` or
+   * `Effect.uninterruptibleMask`.
+   */
+  readonly acquire: Effect.Effect<Lease<A>, E | PoolError>
+  /**
+   * Never lends again any live item whose value is this one. An idle item closes now, a lent one when it comes back.
+   * Unknown values are a no-op. O(1).
+   */
+  readonly invalidate: (item: A) => Effect.Effect<void>
+  /**
+   * Closes the idle items that nobody has used for that long, oldest first, down to `minSize`; how many. Without an
+   * argument, `idleTimeToLive` counts; `0` means all.
+   */
+  readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
+  /** Closes every idle item, and makes `minSize` of them anew; how many were closed. */
+  readonly clear: Effect.Effect<number>
+  /** Changes the size of the pool. Idle items beyond it go first, then each returned one until the pool fits. */
+  readonly resize: (size: {
+    readonly minSize?: number | undefined
+    readonly maxSize?: number | undefined
+  }) => Effect.Effect<void>
+  /** Completes when `minSize` items are live. Fails with the first attempt that fails. */
+  readonly ready: Effect.Effect<void, E | PoolError>
+  /**
+   * New borrows fail with `PoolClosed`, those already waiting are served. Ends when nobody waits and nothing is out.
+   */
+  readonly drain: Effect.Effect<void>
+  /**
+   * Closes the pool, as the closing of its scope does: waiters fail with `PoolClosed`, idle items close, and what is
+   * out has `shutdownGrace` to come back. Ends at latest after `shutdownGrace` and `closeTimeout`.
+   */
+  readonly close: Effect.Effect<void>
+  /** The figures of the pool at this moment. O(1). */
+  readonly stats: Effect.Effect<PoolStats>
+
+  readonly [Unify.typeSymbol]?: unknown
+  readonly [Unify.unifySymbol]?: ResourcePoolUnify<this>
+  readonly [Unify.ignoreSymbol]?: ResourcePoolUnifyIgnore
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResourcePoolUnify<A extends { [Unify.typeSymbol]?: any }> extends Effect.EffectUnify<A> {
+  ResourcePool?: () => A[Unify.typeSymbol] extends ResourcePool<infer A0, infer E0> | infer _ ? ResourcePool<A0, E0>
+    : never
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResourcePoolUnifyIgnore extends Effect.EffectUnifyIgnore {
+  Effect?: true
+  Pool?: true
+}
+
+/**
+ * A borrowed item and the duty to give it back.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lease<out A> extends Inspectable {
+  /** The item. */
+  readonly value: A
+  /** Gives the item back. A second call does nothing. The exit, success by default, is the borrower's outcome. */
+  readonly release: (exit?: Exit.Exit<unknown, unknown> | undefined) => Effect.Effect<void>
+  /** Gives the item back: `await using lease = …` in an async function. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+/**
+ * How to make a pool. Only `acquire` is required.
+ *
+ * Options that make no sense (`minSize > maxSize`, a fraction, NaN, a negative time) are refused when the pool is made,
+ * with a defect that names the option and the value. Nothing is clamped in silence.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options<A, E, R> {
+  /** For logs, errors and stats. Default: `"ResourcePool"`. */
+  readonly name?: string | undefined
+  /**
+   * Makes an item. Its finalizers run when the item is closed. It runs on a fiber of the pool, with the context and
+   * the FiberRefs of the pool's maker, and a `Scope` of the item's own.
+   */
+  readonly acquire: Effect.Effect<A, E, R>
+  /** How many items to keep live. They are made when the pool is, and again after every loss. Default: 0. */
+  readonly minSize?: number | undefined
+  /** The most items to have at once, being made and being closed included; 1 or more. Default: 1. */
+  readonly maxSize?: number | undefined
+  /** How many borrowers share an item; a function is asked once, when the item is made. Default: 1. */
+  readonly concurrency?: number | ((item: Types.NoInfer<A>) => number) | undefined
+  /**
+   * Which item is lent. `"lifo"`: the one used last, and shared items packed, so that the surplus grows old. `"fifo"`:
+   * the one idle for longest, and of shared items the least loaded. Default: `"lifo"`.
+   */
+  readonly order?: "lifo" | "fifo" | undefined
+  /** How long a borrower waits, for a free item and for the making of one together. Default: for ever. */
+  readonly acquireTimeout?: Duration.DurationInput | undefined
+  /** How many borrowers may wait beyond those for whom there is room to make an item. Default: no limit. */
+  readonly maxWaiters?: number | undefined
+  /**
+   * Completes, in whatever way, when the item dies by itself. The item is closed then, idle or lent, and its place is
+   * free.
+   */
+  readonly lost?: ((item: Types.NoInfer<A>) => Effect.Effect<unknown, unknown, R>) | undefined
+  /** Completes when the item should take no new borrowers. It is closed once nobody has it. */
+  readonly retire?: ((item: Types.NoInfer<A>) => Effect.Effect<unknown, unknown, R>) | undefined
+  /** Items unused for that long are closed, down to `minSize`. Default: never. */
+  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  /** Items are retired at that age, ±10 % so that they do not all go at once. Default: never. */
+  readonly maxLifetime?: Duration.DurationInput | undefined
+  /** Items are retired after that many borrows. Default: never. */
+  readonly maxUses?: number | undefined
+  /** How long to wait after a failed creation; `jitter` is the share by which the wait varies. */
+  readonly createBackoff?: {
+    /** Default: 10 ms. */
+    readonly initial?: Duration.DurationInput | undefined
+    /** Default: 2. */
+    readonly factor?: number | undefined
+    /** Default: 5 s. */
+    readonly max?: Duration.DurationInput | undefined
+    /** From 0 to 1. Default: 0.1. */
+    readonly jitter?: number | undefined
+  } | undefined
+  /** How many items may be made at the same time. Default: 8. */
+  readonly createConcurrency?: number | undefined
+  /** How long making an item may take. Default: 30 s. */
+  readonly createTimeout?: Duration.DurationInput | undefined
+  /** How long an item's finalizers may hold its place. Default: 5 s. */
+  readonly closeTimeout?: Duration.DurationInput | undefined
+  /**
+   * Whether a retired item that is still lent gives up its place, so that another can be made at once. At most
+   * `maxSize` such items exist beside the others. Default: `false`.
+   */
+  readonly overlap?: boolean | undefined
+  /** With `overlap`: how long a borrower may keep a retired item before it is closed. Default: 30 s. */
+  readonly retireGrace?: Duration.DurationInput | undefined
+  /** How long the items that are out have to come back when the pool closes. Default: 5 s. */
+  readonly shutdownGrace?: Duration.DurationInput | undefined
+}
+
+/**
+ * Makes a pool that closes with the scope. It returns at once; `ready` waits for `minSize` items.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ResourcePool } from "effect-pools"
+ *
+ * const connection = Effect.acquireRelease(
+ *   Effect.succeed({ query: (sql: string) => Effect.succeed(sql.length) }),
+ *   () => Effect.log("closed")
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* ResourcePool.make({ acquire: connection, maxSize: 10, acquireTimeout: "5 seconds" })
+ *   return yield* pool.use((connection) => connection.query("select 1"))
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: <A, E, R>(
+  options: Options<A, E, R>
+) => Effect.Effect<ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> = internal.make
+
+/**
+ * @since 0.1.0
+ * @category guards
+ */
+export const isResourcePool: (u: unknown) => u is ResourcePool<unknown, unknown> = internal.isResourcePool
+
+/**
+ * The same as `pool.use(f)`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const use: {
+  <A, B, E2, R>(
+    f: (item: A) => Effect.Effect<B, E2, R>
+  ): <E>(self: ResourcePool<A, E>) => Effect.Effect<B, E | E2 | PoolError, R>
+  <A, E, B, E2, R>(
+    self: ResourcePool<A, E>,
+    f: (item: A) => Effect.Effect<B, E2, R>
+  ): Effect.Effect<B, E | E2 | PoolError, R>
+} = internal.use
+
+/**
+ * The same as `pool.useSync(f)`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const useSync: {
+  <A, B>(f: (item: A) => B): <E>(self: ResourcePool<A, E>) => Effect.Effect<B, E | PoolError>
+  <A, E, B>(self: ResourcePool<A, E>, f: (item: A) => B): Effect.Effect<B, E | PoolError>
+} = internal.useSync
+
+/**
+ * The same as `pool.invalidate(item)`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const invalidate: {
+  <A>(item: Types.NoInfer<A>): <E>(self: ResourcePool<A, E>) => Effect.Effect<void>
+  <A, E>(self: ResourcePool<A, E>, item: Types.NoInfer<A>): Effect.Effect<void>
+} = internal.invalidate

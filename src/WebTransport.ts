@@ -1,0 +1,568 @@
+/**
+ * WebTransport sessions and their streams as scoped, interruptible Effects, over whatever implementation the platform
+ * has: the browser's own, `@fails-components/webtransport` in Node (module `NodeWebTransport`), or any class of the
+ * same shape.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import type * as Sink from "effect/Sink"
+import type * as Stream from "effect/Stream"
+import * as internalStream from "./internal/byteStream.js"
+import * as internal from "./internal/webTransportConnect.js"
+import * as internalSession from "./internal/webTransportSession.js"
+import { WebTransportError } from "./WebTransportError.js"
+
+/**
+ * Marks every {@link Session}.
+ *
+ * @since 0.1.0
+ * @category type ids
+ */
+export const SessionTypeId: unique symbol = internalSession.SessionTypeId
+
+/**
+ * The type of {@link SessionTypeId}.
+ *
+ * @since 0.1.0
+ * @category type ids
+ */
+export type SessionTypeId = typeof SessionTypeId
+
+/**
+ * Marks every stream: {@link ReceiveStream}, {@link SendStream} and {@link BidirectionalStream}.
+ *
+ * @since 0.1.0
+ * @category type ids
+ */
+export const StreamTypeId: unique symbol = internalStream.StreamTypeId
+
+/**
+ * The type of {@link StreamTypeId}.
+ *
+ * @since 0.1.0
+ * @category type ids
+ */
+export type StreamTypeId = typeof StreamTypeId
+
+// -----------------------------------------------------------------------------
+// Native
+// -----------------------------------------------------------------------------
+
+/**
+ * The members of a W3C `WebTransport` that this module uses. What is optional here is missing on some platform.
+ *
+ * @since 0.1.0
+ * @category native
+ */
+export interface NativeWebTransport {
+  readonly ready: Promise<unknown>
+  readonly closed: Promise<unknown>
+  readonly draining?: Promise<unknown>
+  readonly reliability?: string
+  readonly protocol?: string | undefined
+  readonly datagrams: NativeDatagrams
+  readonly incomingBidirectionalStreams: ReadableStream<any>
+  readonly incomingUnidirectionalStreams: ReadableStream<any>
+  createBidirectionalStream(options?: any): Promise<NativeBidirectionalStream>
+  createUnidirectionalStream(options?: any): Promise<NativeSendStream>
+  getStats?(): Promise<any>
+  close(info?: { closeCode: number; reason: string }): void
+}
+
+/**
+ * The datagrams of a W3C `WebTransport`. Platforms differ in the names of everything but `readable`.
+ *
+ * @since 0.1.0
+ * @category native
+ */
+export interface NativeDatagrams {
+  readonly readable: ReadableStream<any>
+  readonly writable?: WritableStream<any>
+  readonly maxDatagramSize?: number
+  createWritable?(options?: any): WritableStream<any>
+}
+
+/**
+ * The receiving half of a stream.
+ *
+ * @since 0.1.0
+ * @category native
+ */
+export type NativeReceiveStream = ReadableStream<Uint8Array>
+
+/**
+ * The sending half of a stream.
+ *
+ * @since 0.1.0
+ * @category native
+ */
+export type NativeSendStream = WritableStream<Uint8Array>
+
+/**
+ * Both halves of a stream.
+ *
+ * @since 0.1.0
+ * @category native
+ */
+export interface NativeBidirectionalStream {
+  readonly readable: NativeReceiveStream
+  readonly writable: NativeSendStream
+}
+
+/**
+ * What a native constructor is called with: the W3C's `WebTransportOptions`, only with members that were given.
+ *
+ * @since 0.1.0
+ * @category native
+ */
+export interface NativeOptions {
+  serverCertificateHashes?: Array<{ algorithm: string; value: Uint8Array<ArrayBuffer> }>
+  protocols?: Array<string>
+  congestionControl?: CongestionControl
+  requireUnreliable?: boolean
+  allowPooling?: boolean
+}
+
+// -----------------------------------------------------------------------------
+// Constructor
+// -----------------------------------------------------------------------------
+
+/**
+ * How a native session is made, and how one is given up.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface ConstructorService {
+  /**
+   * Makes a native session that connects by itself. May throw. `connectTimeout` (milliseconds) is for
+   * implementations that keep a time limit of their own: the caller keeps this one.
+   */
+  readonly construct: (url: string, options: NativeOptions, connectTimeout: number) => NativeWebTransport
+  /**
+   * Frees at once whatever a native session holds, in any state of it, without a word to the peer. Must not throw.
+   * Where absent, `close()` is all there is.
+   */
+  readonly abandon?: ((native: NativeWebTransport) => void) | undefined
+  /** Settles when a session that was closed holds nothing any more. Where absent, its `closed` says so. */
+  readonly freed?: ((native: NativeWebTransport) => Promise<unknown>) | undefined
+  /**
+   * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then.
+   */
+  readonly retainsWrites?: boolean | undefined
+}
+
+/**
+ * The platform's WebTransport: what {@link connect} and the pools make sessions with.
+ *
+ * Given by {@link layerConstructorGlobal} in browsers, by `NodeWebTransport.layer` in Node, and by
+ * {@link layerConstructor} for any other class of the same shape.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class WebTransportConstructor extends Context.Tag("effect-pools/WebTransportConstructor")<
+  WebTransportConstructor,
+  ConstructorService
+>() {}
+
+/**
+ * Makes sessions with a class of one's own choosing, of the W3C's shape.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConstructor = (
+  Class: new(url: string, options?: any) => NativeWebTransport
+): Layer.Layer<WebTransportConstructor> =>
+  Layer.succeed(WebTransportConstructor, { construct: (url, options) => new Class(url, options) })
+
+/**
+ * Whether this platform has a `WebTransport` of its own.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const isSupported: Effect.Effect<boolean> = Effect.sync(() =>
+  Predicate.isFunction((globalThis as { readonly WebTransport?: unknown }).WebTransport)
+)
+
+/**
+ * Makes sessions with the `WebTransport` of the platform: browsers, and runtimes that have one. Fails with
+ * `Unsupported` where there is none.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConstructorGlobal: Layer.Layer<WebTransportConstructor, WebTransportError> = Layer.unwrapEffect(
+  Effect.flatMap(isSupported, (supported) =>
+    supported
+      ? Effect.sync(() => layerConstructor((globalThis as any).WebTransport))
+      : Effect.fail(
+        new WebTransportError({
+          reason: "Unsupported",
+          detail: "there is no global WebTransport",
+          advice: "in Node use NodeWebTransport.layer; in a browser serve the page over https or from localhost"
+        })
+      ))
+)
+
+// -----------------------------------------------------------------------------
+// Options
+// -----------------------------------------------------------------------------
+
+/**
+ * How a session ended, or is to end: an application's code (0 to 2^32 - 1) and its words (at most 1,024 bytes).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CloseInfo {
+  readonly closeCode: number
+  readonly reason: string
+}
+
+/**
+ * The hash of a certificate that is trusted besides those that the platform trusts.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CertificateHash {
+  /** `"sha-256"`, the only one there is, if absent. */
+  readonly algorithm?: string | undefined
+  /** The bytes of the hash; any view of them, which is copied. */
+  readonly value: ArrayBuffer | ArrayBufferView
+}
+
+/**
+ * What a session is asked to prefer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type CongestionControl = "default" | "throughput" | "low-latency"
+
+/**
+ * Buffers and ages of datagrams. Set under the names that the platform knows, old or new; a platform that knows none
+ * keeps its own.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface DatagramOptions {
+  /** How many received datagrams are kept; the oldest are dropped. */
+  readonly incomingMaxBuffered?: number | undefined
+  /** How many datagrams are kept that wait to be sent. */
+  readonly outgoingMaxBuffered?: number | undefined
+  /** After how long a received datagram is dropped. */
+  readonly incomingMaxAge?: Duration.DurationInput | undefined
+  /** After how long a datagram is dropped that waits to be sent. */
+  readonly outgoingMaxAge?: Duration.DurationInput | undefined
+}
+
+/**
+ * Options of {@link fromNative}, and the part of {@link ConnectOptions} that needs no constructor.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SessionOptions {
+  /** What the peer is told when the session's scope closes. Code 0 and no words if absent. */
+  readonly closeInfo?: Partial<CloseInfo> | undefined
+  /** How long the session may take to become ready. 10 seconds if absent. */
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  readonly datagrams?: DatagramOptions | undefined
+}
+
+/**
+ * Options of {@link connect}. All but `closeInfo` and `connectTimeout` are passed through as they are; no effect is
+ * promised where the platform has none.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface ConnectOptions<E = never, R = never> extends SessionOptions {
+  /**
+   * Certificates to trust besides those that the platform trusts; an Effect is run on every connect. Never together
+   * with `allowPooling`.
+   */
+  readonly serverCertificateHashes?:
+    | ReadonlyArray<CertificateHash>
+    | Effect.Effect<ReadonlyArray<CertificateHash>, E, R>
+    | undefined
+  /** Application protocols on offer, the preferred one first; `session.protocol` is the one that was chosen. */
+  readonly protocols?: ReadonlyArray<string> | undefined
+  readonly congestionControl?: CongestionControl | undefined
+  /** Refuse a connection that has no datagrams of their own, such as HTTP/2. */
+  readonly requireUnreliable?: boolean | undefined
+  /** Whether the session may share a connection with others. */
+  readonly allowPooling?: boolean | undefined
+}
+
+/**
+ * Options of one outgoing stream.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface StreamOptions {
+  /** Streams with a higher one are sent first. */
+  readonly sendOrder?: number | undefined
+  /**
+   * Wait for the peer to grant a stream instead of failing with `StreamLimit`. Without it platforms differ: some wait
+   * anyway.
+   */
+  readonly waitUntilAvailable?: boolean | undefined
+}
+
+// -----------------------------------------------------------------------------
+// Streams
+// -----------------------------------------------------------------------------
+
+/**
+ * What every stream has.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StreamBase {
+  readonly [StreamTypeId]: StreamTypeId
+  /**
+   * Completes when the stream can no longer be used in full: the peer finished, reset or stopped it, the session is
+   * gone, a write was interrupted, or the stream was ended here.
+   */
+  readonly lost: Effect.Effect<void>
+  /**
+   * Gives the stream up at once, in every direction it has, and tells the peer why: a code from 0 to 255 (anything
+   * else is a defect). Does not wait for the peer.
+   */
+  readonly reset: (code: number) => Effect.Effect<void>
+}
+
+/**
+ * A stream that the peer sends on.
+ *
+ * **Gotchas**
+ *
+ * One fiber at a time: two reads at once are a defect. Over HTTP/2 what is not read piles up without limit.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReceiveStream extends StreamBase {
+  /**
+   * The next bytes, as many as came together; none when the peer has finished. Interrupting it loses nothing.
+   * Fails with `Read` or `SessionClosed`.
+   */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError>
+  /**
+   * Exactly so many bytes. Fails with `Read` when the peer finishes earlier. What came so far is kept when it is
+   * interrupted or fails: the next read starts with it.
+   */
+  readonly readExactly: (size: number) => Effect.Effect<Uint8Array, WebTransportError>
+  /** Everything from here to the end, chunk by chunk. */
+  readonly stream: Stream.Stream<Uint8Array, WebTransportError>
+  readonly native: NativeReceiveStream
+}
+
+/**
+ * A stream that is sent on.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SendStream extends StreamBase {
+  /**
+   * Hands bytes to the transport, and waits while it has enough. Done means queued, not delivered.
+   * Fails with `Write` or `SessionClosed`.
+   *
+   * **Gotchas**
+   *
+   * Nobody knows how much of an interrupted write was sent: the stream is spoiled, and every later write fails.
+   */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, WebTransportError>
+  /** Writes every chunk; does not finish the stream. */
+  readonly sink: Sink.Sink<void, Uint8Array, never, WebTransportError>
+  /** Finishes the sending direction (FIN), after all that was written; the peer's answer can still be read. */
+  readonly closeWrite: Effect.Effect<void, WebTransportError>
+  readonly native: NativeSendStream
+}
+
+/**
+ * A stream in both directions.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BidirectionalStream extends Omit<ReceiveStream, "native">, Omit<SendStream, "native"> {
+  readonly native: NativeBidirectionalStream
+}
+
+// -----------------------------------------------------------------------------
+// Session
+// -----------------------------------------------------------------------------
+
+/**
+ * What a session has counted, as far as the platform counts. Ages and round trips are milliseconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SessionStats {
+  readonly bytesSent?: number
+  readonly bytesReceived?: number
+  readonly packetsSent?: number
+  readonly packetsReceived?: number
+  readonly packetsLost?: number
+  readonly smoothedRtt?: number
+  readonly rttVariation?: number
+  readonly minRtt?: number
+  readonly estimatedSendRate?: number | null
+  readonly datagrams?: {
+    readonly droppedIncoming?: number
+    readonly expiredIncoming?: number
+    readonly expiredOutgoing?: number
+    readonly lostOutgoing?: number
+  }
+}
+
+/**
+ * Messages that may be lost, doubled or reordered, each within one packet.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Datagrams {
+  /** Fails with `DatagramTooLarge` above `maxSize`, and with `SessionClosed`. Done means queued, not delivered. */
+  readonly send: (bytes: Uint8Array) => Effect.Effect<void, WebTransportError>
+  /** The next one. Several fibers may wait. */
+  readonly receive: Effect.Effect<Uint8Array, WebTransportError>
+  /** All of them from here on; ends with the session. */
+  readonly stream: Stream.Stream<Uint8Array, WebTransportError>
+  /** Bytes that one datagram may hold now; `Infinity` where the platform does not say. */
+  readonly maxSize: number
+}
+
+/**
+ * A connection to one server that many streams share.
+ *
+ * Streams end when the scope closes that they were opened in: with FIN after success, otherwise by a reset.
+ *
+ * **Gotchas**
+ *
+ * A peer that hangs is not noticed over HTTP/2: writes and new streams still succeed. Only a deadline or a ping tells.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Session {
+  readonly [SessionTypeId]: SessionTypeId
+  /** Fails with `StreamLimit`, `SessionClosed` or `StreamOpen`. Ends with its scope. */
+  readonly createBidirectionalStream: (
+    options?: StreamOptions
+  ) => Effect.Effect<BidirectionalStream, WebTransportError, Scope.Scope>
+  /** Fails with `StreamLimit`, `SessionClosed` or `StreamOpen`. Ends with its scope. */
+  readonly createUnidirectionalStream: (
+    options?: StreamOptions
+  ) => Effect.Effect<SendStream, WebTransportError, Scope.Scope>
+  /** The next stream that the peer opens. Interrupting it loses none. Several fibers may wait. */
+  readonly acceptBidirectionalStream: Effect.Effect<BidirectionalStream, WebTransportError, Scope.Scope>
+  /** The next stream that the peer opens. Interrupting it loses none. Several fibers may wait. */
+  readonly acceptUnidirectionalStream: Effect.Effect<ReceiveStream, WebTransportError, Scope.Scope>
+  /** All of them from here on; ends with the session. Each stays open until the scope of the whole closes. */
+  readonly incomingBidirectionalStreams: Stream.Stream<BidirectionalStream, WebTransportError, Scope.Scope>
+  /** All of them from here on; ends with the session. Each stays open until the scope of the whole closes. */
+  readonly incomingUnidirectionalStreams: Stream.Stream<ReceiveStream, WebTransportError, Scope.Scope>
+  readonly datagrams: Datagrams
+  /**
+   * Completes when the session is gone, whoever ended it; fails with `SessionClosed` where it ended without a word.
+   *
+   * **Gotchas**
+   *
+   * A killed peer may look like one that closed: read nothing from the code unless your server sets it.
+   */
+  readonly closed: Effect.Effect<CloseInfo, WebTransportError>
+  /** Completes when the peer asks for no more streams; never where the platform does not say. */
+  readonly draining: Effect.Effect<void>
+  readonly isOpen: Effect.Effect<boolean>
+  /** None where the platform has none. */
+  readonly stats: Effect.Effect<Option.Option<SessionStats>, WebTransportError>
+  /** Ends the session before its scope does; done when it is gone, after 1.5 seconds at most. */
+  readonly close: (info?: Partial<CloseInfo>) => Effect.Effect<void>
+  /** `"reliable-only"` or `"supports-unreliable"`; absent where the platform does not say. */
+  readonly reliability: string | undefined
+  /** The application protocol that was chosen, if any. */
+  readonly protocol: string | undefined
+  readonly native: NativeWebTransport
+}
+
+/**
+ * Whether a value is a {@link Session}.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSession = (u: unknown): u is Session => Predicate.hasProperty(u, SessionTypeId)
+
+/**
+ * Connects to a WebTransport server. The session lives as long as the scope.
+ *
+ * The URL (https, no fragment) and the certificate hashes may be Effects, run on every connect: for tokens that
+ * expire. The time limit, `connectTimeout`, counts from after them.
+ *
+ * Fails with `InvalidUrl`, `Connect` or `ConnectTimeout`. Interruption returns at once, and whatever was begun is
+ * freed. Closing the scope awaits streams that are ending for a second at most, closes the session with `closeInfo`,
+ * and awaits that for half a second.
+ *
+ * **Gotchas**
+ *
+ * `serverCertificateHashes` together with `allowPooling` is a defect, since no platform can do both.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as WebTransport from "effect-pools/WebTransport"
+ *
+ * export const ask = (question: Uint8Array) =>
+ *   Effect.gen(function*() {
+ *     const session = yield* WebTransport.connect("https://example.com/echo", { connectTimeout: "3 seconds" })
+ *     const stream = yield* session.createBidirectionalStream()
+ *     yield* stream.write(question)
+ *     return yield* stream.readExactly(question.length)
+ *   }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const connect: <E = never, R = never, E2 = never, R2 = never>(
+  url: string | URL | Effect.Effect<string | URL, E, R>,
+  options?: ConnectOptions<E2, R2>
+) => Effect.Effect<Session, WebTransportError | E | E2, WebTransportConstructor | Scope.Scope | R | R2> = Effect.fn(
+  "WebTransport.connect"
+)(function*(url, options) {
+  const service = yield* WebTransportConstructor
+  const target = yield* internal.resolveUrl(url)
+  yield* Effect.annotateCurrentSpan({ host: target.host, path: target.pathname })
+  const native = yield* internal.nativeOptions(options ?? {})
+  return yield* internal.open(service, target, native, options ?? {})
+})
+
+/**
+ * Wraps a native session that exists already, and waits until it is ready. From then on it belongs to the scope.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromNative = (
+  native: NativeWebTransport,
+  options?: SessionOptions
+): Effect.Effect<Session, WebTransportError, Scope.Scope> => internal.adopt(native, options ?? {})

@@ -1,0 +1,137 @@
+/**
+ * The one error of the transport: what failed, why as far as the platform tells, and what to do about it.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Predicate from "effect/Predicate"
+
+/**
+ * Marks every {@link WebTransportError}, across copies of this package.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-pools/WebTransportError")
+
+/**
+ * The type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+/**
+ * What went wrong.
+ *
+ * - `Unsupported`: this platform or this kind of session cannot do it.
+ * - `InvalidUrl`: the address is none, or not one for WebTransport.
+ * - `Connect`: no session came about: nobody listens, wrong path, wrong certificate, the server refused.
+ * - `ConnectTimeout`: no session came about within `connectTimeout`.
+ * - `SessionClosed`: the session is gone, whoever ended it.
+ * - `StreamLimit`: the session grants no further stream now.
+ * - `StreamOpen`: a stream could not be opened for another reason.
+ * - `Read`: the receiving direction of a stream failed, was reset, or ended too early.
+ * - `Write`: the sending direction of a stream failed, or the peer stopped it.
+ * - `DatagramTooLarge`: more bytes than one datagram carries; `size` and `limit` say how many.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reason =
+  | "Unsupported"
+  | "InvalidUrl"
+  | "Connect"
+  | "ConnectTimeout"
+  | "SessionClosed"
+  | "StreamLimit"
+  | "StreamOpen"
+  | "Read"
+  | "Write"
+  | "DatagramTooLarge"
+
+const summaries: Record<Reason, string> = {
+  Unsupported: "this is not supported here",
+  InvalidUrl: "the URL is not one for WebTransport",
+  Connect: "the connection failed",
+  ConnectTimeout: "the connection was not ready in time",
+  SessionClosed: "the session is closed",
+  StreamLimit: "the session grants no further stream",
+  StreamOpen: "the stream could not be opened",
+  Read: "reading failed",
+  Write: "writing failed",
+  DatagramTooLarge: "the datagram is too large"
+}
+
+const advice: Record<Reason, string | undefined> = {
+  Unsupported: undefined,
+  InvalidUrl: "use an absolute https: URL without a fragment",
+  Connect: "check that a WebTransport server listens there, serves this path, and that its certificate is trusted or " +
+    "pinned with serverCertificateHashes (ECDSA, valid for 14 days at most)",
+  ConnectTimeout: "check that a WebTransport server answers there, or raise connectTimeout",
+  SessionClosed: "connect again; what was not answered may or may not have arrived",
+  StreamLimit: "end streams that are no longer needed, open another session, or let the server grant more",
+  StreamOpen: "try again on another session",
+  Read: "open another stream",
+  Write: "open another stream; what was written before may or may not have arrived",
+  DatagramTooLarge: "send less at once, or use a stream"
+}
+
+/**
+ * The failure of anything that the modules `WebTransport` and `NodeWebTransport` do. `reason` tells the cases apart,
+ * `cause` is what the platform said, and `message` says what to do.
+ *
+ * **Gotchas**
+ *
+ * No message ever holds the query of a URL, since tokens travel there.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { WebTransportError } from "effect-pools/WebTransportError"
+ *
+ * const failing = Effect.fail(new WebTransportError({ reason: "StreamLimit" }))
+ *
+ * export const program = failing.pipe(
+ *   Effect.catchTag("WebTransportError", (error) =>
+ *     error.reason === "StreamLimit" ? Effect.succeed("later") : Effect.fail(error)
+ *   )
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class WebTransportError extends Data.TaggedError("WebTransportError")<{
+  /** Which case it is. */
+  readonly reason: Reason
+  /** What happened, in a few words; the reason's own words where absent. */
+  readonly detail?: string | undefined
+  /** What to do, where it is not what this reason usually asks for. */
+  readonly advice?: string | undefined
+  /** What the platform said. */
+  readonly cause?: unknown
+  /** Bytes in the datagram that was too large. */
+  readonly size?: number | undefined
+  /** Bytes that one datagram may hold. */
+  readonly limit?: number | undefined
+}> {
+  /** @since 0.1.0 */
+  readonly [TypeId]: TypeId = TypeId
+
+  /** @since 0.1.0 */
+  override get message(): string {
+    const what = `${this.reason}: ${this.detail ?? summaries[this.reason]}`
+    const todo = this.advice ?? advice[this.reason]
+    return todo === undefined ? what : `${what}; ${todo}`
+  }
+}
+
+/**
+ * Whether a value is a {@link WebTransportError}, also one of another copy of this package.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isWebTransportError = (u: unknown): u is WebTransportError => Predicate.hasProperty(u, TypeId)

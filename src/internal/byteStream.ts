@@ -1,0 +1,434 @@
+/**
+ * One WebTransport stream, in one direction or both: a class with plain fields, since every byte passes here.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type * as Api from "../WebTransport.js"
+import { WebTransportError } from "../WebTransportError.js"
+import type { SessionCore, SessionHandle } from "./webTransportSession.js"
+
+export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransport/Stream") as Api.StreamTypeId
+
+/** `Absent`: this stream has no such direction. `Finished`: by a FIN. `Failed`: `readFailure` or `writeFailure` says why. */
+export type Direction = "Absent" | "Open" | "Finished" | "Failed"
+
+class PendingWrite {
+  /** Undefined once its fiber knows, or was interrupted. */
+  resume: ((effect: Effect.Effect<void, WebTransportError>) => void) | undefined
+  constructor(resume: (effect: Effect.Effect<void, WebTransportError>) => void) {
+    this.resume = resume
+  }
+  done(effect: Effect.Effect<void, WebTransportError>): void {
+    const resume = this.resume
+    this.resume = undefined
+    resume?.(effect)
+  }
+}
+
+const twoReads = () =>
+  new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
+
+const noRead = Effect.void
+const noBytes = Effect.succeed(Option.none<Uint8Array>())
+
+/**
+ * The reason of a `cancel` or `abort` that carries a code: browsers want their own error, fails-components (1.6.8) a
+ * record with `code`.
+ */
+const reasonOf = (code: number): unknown => {
+  const Native = (globalThis as { readonly WebTransportError?: new(...args: Array<any>) => any }).WebTransportError
+  if (Native !== undefined) {
+    for (const args of [["", { source: "stream", streamErrorCode: code }], [{ streamErrorCode: code }]]) {
+      try {
+        const error = new Native(...args)
+        if (error.streamErrorCode === code) return error
+      } catch {
+        // An older or a newer signature than this one.
+      }
+    }
+  }
+  return { code, streamErrorCode: code }
+}
+
+export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
+  readonly session: SessionCore
+  readonly native: any
+  /** The view that ends it, if any. */
+  readonly owner: SessionHandle | undefined
+
+  /** One for life each: `releaseLock` with a read pending would lose bytes to the next one. */
+  readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined
+  readonly writer: WritableStreamDefaultWriter<Uint8Array> | undefined
+
+  receiving: Direction
+  /** The chunk that nobody has read yet. While it is there no native read is pending. */
+  inbox: Uint8Array | undefined = undefined
+  /** What an unfinished `readExactly` has gathered; comes before the inbox. */
+  kept: Array<Uint8Array> = []
+  keptSize = 0
+  readPending = false
+  bytesReceived = 0
+  readFailure: WebTransportError | undefined = undefined
+  private waiter: ((effect: Effect.Effect<void, WebTransportError>) => void) | undefined = undefined
+
+  sending: Direction
+  /** Those that the platform is not done with, a FIN too. */
+  readonly writes = new Set<PendingWrite>()
+  writeFailure: WebTransportError | undefined = undefined
+
+  isEnded = false
+  isLost = false
+  private lostSignal: Deferred.Deferred<void> | undefined = undefined
+
+  private readEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
+  private takeEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
+  private arrivalEffect: Effect.Effect<void, WebTransportError> | undefined = undefined
+
+  constructor(
+    session: SessionCore,
+    native: unknown,
+    readable: Api.NativeReceiveStream | undefined,
+    writable: Api.NativeSendStream | undefined,
+    owner?: SessionHandle
+  ) {
+    this.session = session
+    this.native = native
+    this.owner = owner
+    this.reader = readable?.getReader()
+    this.writer = writable?.getWriter()
+    this.receiving = this.reader === undefined ? "Absent" : "Open"
+    this.sending = this.writer === undefined ? "Absent" : "Open"
+    session.streams.add(this)
+    owner?.streams?.add(this)
+    if (this.reader !== undefined) {
+      // With the inbox full no read is pending that would tell of a reset.
+      this.reader.closed.then(undefined, this.onReadFailed)
+      this.pull()
+    }
+    this.writer?.closed.then(this.onWriterClosed, this.onWriteFailed)
+  }
+
+  get [StreamTypeId](): Api.StreamTypeId {
+    return StreamTypeId
+  }
+
+  /** Whether the next one to use it would find it as if it were new. */
+  get isClean(): boolean {
+    return this.receiving === "Open" && this.sending === "Open" && this.inbox === undefined && this.keptSize === 0 &&
+      this.readPending && this.waiter === undefined && this.writes.size === 0 && this.session.state === "Open"
+  }
+
+  // ---------------------------------------------------------------------------
+  // Reading
+  // ---------------------------------------------------------------------------
+
+  get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
+    return this.readEffect ??= Effect.suspend(() => {
+      if (this.waiter !== undefined) return Effect.die(twoReads())
+      if (this.inbox !== undefined || this.keptSize > 0) {
+        // `sync` takes and hands over in one step of the fiber: an interruption comes before both or after both.
+        return this.takeEffect ??= Effect.sync(() => Option.some(this.take()))
+      }
+      if (this.receiving === "Open") return Effect.zipRight(this.arrival, this.read)
+      return this.readFailure === undefined ? noBytes : Effect.fail(this.readFailure)
+    })
+  }
+
+  readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
+    return Effect.suspend(() => {
+      if (!Number.isSafeInteger(size) || size < 0) {
+        return Effect.die(new RangeError(`readExactly: size must be a whole number of bytes, not ${size}`))
+      }
+      return this.gather(size)
+    })
+  }
+
+  get stream(): Stream.Stream<Uint8Array, WebTransportError> {
+    return Stream.repeatEffectOption(
+      Effect.matchEffect(this.read, {
+        onFailure: (error) => Effect.fail(Option.some(error)),
+        onSuccess: (chunk) => Option.isSome(chunk) ? Effect.succeed(chunk.value) : Effect.fail(Option.none())
+      })
+    )
+  }
+
+  private gather(size: number): Effect.Effect<Uint8Array, WebTransportError> {
+    if (this.waiter !== undefined) return Effect.die(twoReads())
+    if (this.inbox !== undefined && this.keptSize + this.inbox.byteLength < size) {
+      this.kept.push(this.inbox)
+      this.keptSize += this.inbox.byteLength
+      this.emptyInbox()
+    }
+    if (this.keptSize + (this.inbox?.byteLength ?? 0) >= size) return Effect.sync(() => this.cut(size))
+    if (this.receiving === "Open") return Effect.flatMap(this.arrival, () => this.gather(size))
+    return Effect.fail(
+      this.readFailure ?? new WebTransportError({
+        reason: "Read",
+        detail: `the peer finished the stream after ${this.keptSize} of ${size} bytes`,
+        advice: "read what there is with read, or ask again"
+      })
+    )
+  }
+
+  /** Completes when there is something to take, or never will be. Takes nothing, so interrupting it loses nothing. */
+  private get arrival(): Effect.Effect<void, WebTransportError> {
+    return this.arrivalEffect ??= Effect.async<void, WebTransportError>((resume) => {
+      if (this.waiter !== undefined) return resume(Effect.die(twoReads()))
+      if (this.inbox !== undefined || this.receiving !== "Open") return resume(noRead)
+      this.waiter = resume
+      return Effect.sync(() => {
+        if (this.waiter === resume) this.waiter = undefined
+      })
+    })
+  }
+
+  private take(): Uint8Array {
+    const kept = this.kept.shift()
+    if (kept !== undefined) {
+      this.keptSize -= kept.byteLength
+      return kept
+    }
+    const chunk = this.inbox
+    if (chunk === undefined) throw twoReads()
+    this.emptyInbox()
+    return chunk
+  }
+
+  private cut(size: number): Uint8Array {
+    if (this.keptSize === 0 && this.inbox?.byteLength === size) return this.take()
+    const bytes = new Uint8Array(size)
+    let at = 0
+    while (at < size) {
+      const chunk = this.kept[0] ?? this.inbox
+      if (chunk === undefined) throw twoReads()
+      const part = Math.min(chunk.byteLength, size - at)
+      bytes.set(part === chunk.byteLength ? chunk : chunk.subarray(0, part), at)
+      at += part
+      if (part === chunk.byteLength) this.take()
+      else if (this.keptSize > 0) {
+        this.kept[0] = chunk.subarray(part)
+        this.keptSize -= part
+      } else this.inbox = chunk.subarray(part)
+    }
+    return bytes
+  }
+
+  private emptyInbox(): void {
+    this.inbox = undefined
+    if (this.receiving === "Open") this.pull()
+  }
+
+  private pull(): void {
+    this.readPending = true
+    this.reader!.read().then(this.onRead, this.onReadFailed)
+  }
+
+  private readonly onRead = (next: ReadableStreamReadResult<Uint8Array>): void => {
+    this.readPending = false
+    if (this.receiving !== "Open") return
+    if (next.done) {
+      this.receiving = "Finished"
+      this.signalLost()
+    } else if (next.value.byteLength === 0) {
+      return this.pull()
+    } else {
+      this.inbox = next.value
+      this.bytesReceived += next.value.byteLength
+      this.session.bytesReceived += next.value.byteLength
+    }
+    this.wake()
+  }
+
+  private readonly onReadFailed = (cause: unknown): void => {
+    // A session that dies errors its streams before it says so itself, in the same task.
+    queueMicrotask(() => {
+      this.readPending = false
+      this.failRead(
+        this.session.gone ?? new WebTransportError({ reason: "Read", detail: "the stream was reset, or broke", cause })
+      )
+    })
+  }
+
+  private failRead(error: WebTransportError): void {
+    if (this.receiving !== "Open") return
+    this.receiving = "Failed"
+    this.readFailure = error
+    this.signalLost()
+    this.wake()
+  }
+
+  private wake(): void {
+    const resume = this.waiter
+    this.waiter = undefined
+    resume?.(noRead)
+  }
+
+  // ---------------------------------------------------------------------------
+  // Writing
+  // ---------------------------------------------------------------------------
+
+  write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    return Effect.async<void, WebTransportError>((resume) => {
+      if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
+      if (bytes.byteLength === 0) return resume(Effect.void)
+      const pending = this.track(resume, this.writer!.write(this.session.retainsWrites ? bytes.slice() : bytes))
+      return Effect.sync(() => {
+        if (pending.resume === undefined) return
+        pending.resume = undefined
+        this.failWrite(
+          new WebTransportError({
+            reason: "Write",
+            detail: "an earlier write was interrupted, and nobody knows how much of it was sent"
+          })
+        )
+      })
+    })
+  }
+
+  get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
+    return Sink.forEach((bytes: Uint8Array) => this.write(bytes))
+  }
+
+  get closeWrite(): Effect.Effect<void, WebTransportError> {
+    return Effect.async<void, WebTransportError>((resume) => {
+      if (this.sending === "Finished") return resume(Effect.void)
+      if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
+      this.sending = "Finished"
+      const pending = this.track(resume, this.writer!.close())
+      // It cannot be taken back, and does no harm.
+      return Effect.sync(() => {
+        pending.resume = undefined
+      })
+    })
+  }
+
+  private track(resume: (effect: Effect.Effect<void, WebTransportError>) => void, promise: Promise<void>): PendingWrite {
+    const pending = new PendingWrite(resume)
+    this.writes.add(pending)
+    promise.then(
+      () => {
+        this.writes.delete(pending)
+        pending.done(Effect.void)
+      },
+      (cause) => {
+        this.writes.delete(pending)
+        this.onWriteFailed(cause)
+        queueMicrotask(() => pending.done(Effect.fail(this.writeRefusal(cause))))
+      }
+    )
+    return pending
+  }
+
+  private writeRefusal(cause?: unknown): WebTransportError {
+    return this.writeFailure ?? this.session.gone ?? new WebTransportError({
+      reason: "Write",
+      detail: this.sending === "Finished" ? "this direction of the stream was finished already" : "the stream broke",
+      cause
+    })
+  }
+
+  private readonly onWriterClosed = (): void => {
+    this.failWrite(new WebTransportError({ reason: "Write", detail: "the stream was closed under us" }))
+  }
+
+  private readonly onWriteFailed = (cause: unknown): void => {
+    queueMicrotask(() => {
+      this.failWrite(
+        this.session.gone ??
+          new WebTransportError({ reason: "Write", detail: "the peer stopped the stream, or it broke", cause })
+      )
+    })
+  }
+
+  private failWrite(error: WebTransportError): void {
+    if (this.sending !== "Open") return
+    this.sending = "Failed"
+    this.writeFailure = error
+    this.signalLost()
+  }
+
+  // ---------------------------------------------------------------------------
+  // Ending
+  // ---------------------------------------------------------------------------
+
+  get lost(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.isLost ? Effect.void : Deferred.await(this.lostSignal ??= Deferred.unsafeMake(FiberId.none))
+    )
+  }
+
+  reset(code: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!Number.isInteger(code) || code < 0 || code > 255) {
+        return Effect.die(new RangeError(`reset: code must be a whole number from 0 to 255, not ${code}`))
+      }
+      this.end(false, code, "the stream was reset here")
+      return Effect.void
+    })
+  }
+
+  /**
+   * Starts the ending and returns at once; what has not settled yet is remembered in the session's `endings`.
+   *
+   * `cancel` comes first, in the same task: over HTTP/2 the credit for a stream returns only so (fails-components 1.6.8).
+   */
+  end(success: boolean, code = 0, why = "the scope of the stream is closed"): void {
+    if (this.isEnded) return
+    this.isEnded = true
+    const { session, writer } = this
+    const spoiled = this.sending === "Failed"
+    const finished = this.sending === "Finished"
+    session.streams.delete(this)
+    this.owner?.streams?.delete(this)
+    this.failRead(new WebTransportError({ reason: "Read", detail: why }))
+    this.failWrite(new WebTransportError({ reason: "Write", detail: why }))
+    this.signalLost()
+
+    let unsettled = 1
+    const settle = () => {
+      if (--unsettled === 0) session.ended(this)
+    }
+    const settles = (start: () => Promise<unknown>) => {
+      unsettled++
+      try {
+        start().then(settle, settle)
+      } catch {
+        settle()
+      }
+    }
+    session.endings.add(this)
+    const reason = success && !spoiled ? undefined : reasonOf(code)
+    if (this.reader !== undefined) settles(() => this.reader!.cancel(reason))
+    if (writer !== undefined) {
+      if (reason !== undefined) settles(() => writer.abort(reason))
+      else if (finished) settles(() => writer.closed)
+      else settles(() => writer.close())
+    }
+    settle()
+    this.releaseWrites()
+  }
+
+  /** The session is gone: whoever waits is told, also where the platform says nothing. */
+  sessionLost(error: WebTransportError): void {
+    this.failRead(error)
+    this.failWrite(error)
+    this.signalLost()
+    this.releaseWrites()
+  }
+
+  /** A write that was under way when a session died settles never (fails-components 1.6.8). */
+  private releaseWrites(): void {
+    for (const pending of this.writes) pending.done(Effect.fail(this.writeRefusal()))
+  }
+
+  private signalLost(): void {
+    if (this.isLost) return
+    this.isLost = true
+    if (this.lostSignal !== undefined) Deferred.unsafeDone(this.lostSignal, Exit.void)
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * Everything that reaches into `@fails-components/webtransport` (1.6.8, pinned exactly): loading it without a word, and
+ * freeing what its `close()` leaves. Each access is checked; where the shape is another one, plain `close()` has to do.
+ */
+import type * as Api from "../WebTransport.js"
+
+interface Module {
+  readonly WebTransport: new(url: string, options: Record<string, unknown>) => Api.NativeWebTransport
+  readonly quicheLoaded: Promise<unknown>
+}
+
+// -----------------------------------------------------------------------------
+// Loading
+// -----------------------------------------------------------------------------
+
+const nativePackage = "@fails-components/webtransport-transport-http3-quiche"
+
+const isNoise = (first: unknown): boolean =>
+  first === "http3 loader:" || first === "Problem loading http3-quiche transport" ||
+  first === `Did you install ${nativePackage}?`
+
+/** Without the native package, importing prints some 30 lines. Everything else passes. */
+const filterConsole = (method: "log" | "error"): () => void => {
+  const original = console[method]
+  let isLoading = true
+  const filter = (...args: Array<unknown>) => {
+    if (!isLoading || !isNoise(args[0])) original.apply(console, args)
+  }
+  console[method] = filter
+  return () => {
+    isLoading = false
+    if (console[method] === filter) console[method] = original
+  }
+}
+
+const loadQuietly = async (): Promise<Loaded> => {
+  const restore = [filterConsole("log"), filterConsole("error")]
+  try {
+    const module = await import("@fails-components/webtransport") as unknown as Module
+    await module.quicheLoaded
+    const hasHttp3 = await import(nativePackage).then(() => true, () => false)
+    // Its server half prints on its own, perhaps later.
+    await new Promise((resolve) => setImmediate(resolve))
+    return { module, hasHttp3 }
+  } finally {
+    for (const undo of restore) undo()
+  }
+}
+
+export interface Loaded {
+  readonly module: Module
+  /** Whether the native package is there, which it needs for HTTP/3. */
+  readonly hasHttp3: boolean
+}
+
+let loaded: Promise<Loaded> | undefined
+
+/** Once per process. */
+export const load = (): Promise<Loaded> => loaded ??= loadQuietly()
+
+// -----------------------------------------------------------------------------
+// Constructing
+// -----------------------------------------------------------------------------
+
+export type Protocol = "http2" | "http3" | "http3-or-http2"
+
+/** Its own time limits cannot be cancelled from outside and leave the socket: they come after the caller's. */
+const ownTimeout = (connectTimeout: number) => Math.min(connectTimeout + 1000, 0x7fff_ffff)
+
+export const construct = (
+  module: Module,
+  protocol: Protocol,
+  url: string,
+  options: Api.NativeOptions,
+  connectTimeout: number
+): Api.NativeWebTransport => {
+  const native = new module.WebTransport(url, {
+    ...options,
+    forceReliable: protocol === "http2",
+    ...(protocol === "http3" ? { requireUnreliable: true } : undefined),
+    // HTTP/2 is tried when this is over.
+    quicConnectTimeout: protocol === "http3-or-http2" ? connectTimeout / 2 : ownTimeout(connectTimeout),
+    webTransportConnectTimeout: ownTimeout(connectTimeout)
+  })
+  hold(native)
+  return native
+}
+
+// -----------------------------------------------------------------------------
+// Freeing
+// -----------------------------------------------------------------------------
+
+interface Emitter {
+  once(event: string, listener: () => void): unknown
+  removeAllListeners(event: string): unknown
+  destroy(): void
+}
+
+/** The HTTP/2 session of `node:http2`, and the object that awaits its news. */
+export interface Internals {
+  readonly client: Emitter & { readonly socket: Pick<Emitter, "once"> | undefined }
+  readonly parent: {
+    onClientConnected(event: { success: boolean }): void
+    onClientWebTransportSupport(event: object): void
+  }
+}
+
+const isObject = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null
+const has = (u: unknown, ...methods: ReadonlyArray<string>): boolean =>
+  isObject(u) && methods.every((method) => typeof u[method] === "function")
+
+/** There right after `new` over HTTP/2; undefined over HTTP/3, and where the shape is not that of 1.6.8. */
+export const internals = (native: unknown): Internals | undefined => {
+  const session = isObject(native) ? native["sessionint"] : undefined
+  const parent = isObject(session) ? session["parentobj"] : undefined
+  const transport = isObject(parent) ? parent["transportInt"] : undefined
+  const client = isObject(transport) ? transport["clientInt"] : undefined
+  const isKnown = has(client, "once", "removeAllListeners", "destroy") &&
+    has(parent, "onClientConnected", "onClientWebTransportSupport")
+  return isKnown ? { client, parent } as unknown as Internals : undefined
+}
+
+interface Held {
+  readonly socket: Emitter
+  readonly freed: Promise<void>
+}
+
+const held = new WeakMap<object, Held>()
+
+const hold = (native: Api.NativeWebTransport): void => {
+  try {
+    const proxy = internals(native)?.client.socket
+    if (proxy === undefined) return
+    let socket: unknown
+    // The TLS socket itself, from behind a proxy that refuses `destroy`: `once` returns what it was called on.
+    const freed = new Promise<void>((resolve) => {
+      socket = proxy.once("close", resolve)
+    })
+    if (has(socket, "removeAllListeners", "destroy")) held.set(native, { socket: socket as Emitter, freed })
+  } catch {
+    // Nothing held: `freed` and `abandon` do with less.
+  }
+}
+
+/** Settles when the connection under a session that was closed is gone, too: `closed` does not wait for a hung peer. */
+export const freed = (native: Api.NativeWebTransport): Promise<void> => held.get(native)?.freed ?? Promise.resolve()
+
+/**
+ * Frees a session in any state: connecting (where `close()` is ignored), waiting for an answer, refused, established,
+ * or closed with a peer that hangs.
+ */
+export const abandon = (native: Api.NativeWebTransport): void => {
+  try {
+    const found = internals(native)
+    if (found === undefined) return native.close()
+    const socket = held.get(native)?.socket
+    // News on their way already would throw where nobody catches it: "Client connected with no pending promise".
+    found.client.removeAllListeners("connect")
+    socket?.removeAllListeners("secureConnect")
+    // The session alone would first let the handshake finish (node 20), and before TCP is connected wait for that.
+    socket?.destroy()
+    found.client.destroy()
+    // Ends the wait for the connection, and with it the timer.
+    found.parent.onClientConnected({ success: false })
+    // Ends the wait for the peer's settings the same way; what comes after it fails on the destroyed client.
+    found.parent.onClientWebTransportSupport({})
+  } catch {
+    // Of another shape after all: its own time limits are left.
+  }
+}

@@ -1,0 +1,115 @@
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import type * as ResourcePool from "../ResourcePool.js"
+import type { MachineOptions } from "./poolMachine.js"
+
+/** An option that makes no sense. */
+export interface Problem {
+  readonly option: string
+  readonly message: string
+}
+
+const show = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value)
+  if (Duration.isDuration(value)) return Duration.format(value)
+  if (typeof value === "object" && value !== null) return JSON.stringify(value)
+  return String(value)
+}
+
+class Reader {
+  readonly problems: Array<Problem> = []
+
+  refuse(option: string, value: unknown, rule: string): void {
+    this.problems.push({ option, message: `${option} must be ${rule}, but was ${show(value)}` })
+  }
+
+  count(option: string, value: number | undefined, least: number, byDefault: number): number {
+    if (value === undefined) return byDefault
+    const whole = Number.isInteger(value) || (value === Infinity && byDefault === Infinity)
+    if (!whole || value < least) this.refuse(option, value, `a whole number of ${least} or more`)
+    return value
+  }
+
+  /** Milliseconds. Effect's own decoding turns NaN and negative numbers into zero. */
+  duration(option: string, value: Duration.DurationInput | undefined, byDefault: number): number {
+    if (value === undefined) return byDefault
+    const numbers = Array.isArray(value) ? value : [value]
+    const decoded = Duration.decodeUnknown(value)
+    const bad = numbers.some((n) => (typeof n === "number" || typeof n === "bigint") && !(n >= 0)) ||
+      (typeof value === "string" && value.trimStart().startsWith("-"))
+    if (bad || Option.isNone(decoded)) {
+      this.refuse(option, value, "a duration of zero or more")
+      return byDefault
+    }
+    return Duration.toMillis(decoded.value)
+  }
+
+  ratio(option: string, value: number | undefined, least: number, most: number, byDefault: number): number {
+    if (value === undefined) return byDefault
+    if (!(value >= least && value <= most)) {
+      this.refuse(option, value, most === Infinity ? `a number of ${least} or more` : `a number from ${least} to ${most}`)
+    }
+    return value
+  }
+}
+
+/** An option may be left out by leaving it undefined. */
+type Input = {
+  readonly [K in keyof Omit<ResourcePool.Options<any, any, any>, "acquire">]?:
+    | Omit<ResourcePool.Options<any, any, any>, "acquire">[K]
+    | undefined
+}
+
+export interface Decoded {
+  readonly problems: ReadonlyArray<Problem>
+  readonly machine: MachineOptions
+  readonly concurrency: (item: any) => number
+}
+
+export const isConcurrency = (n: number): boolean => Number.isInteger(n) && n >= 1
+
+/** Checks every option and fills in the defaults. The result is to be used only when there is no problem. */
+export const decode = (options: Input): Decoded => {
+  const read = new Reader()
+  const { concurrency, createBackoff } = options
+  const minSize = read.count("minSize", options.minSize, 0, 0)
+  const maxSize = read.count("maxSize", options.maxSize, 1, 1)
+  if (minSize > maxSize) read.refuse("minSize", minSize, `at most maxSize (${show(maxSize)})`)
+  if (typeof concurrency === "number" && !isConcurrency(concurrency)) {
+    read.refuse("concurrency", concurrency, "a whole number of 1 or more")
+  }
+  if (options.order !== undefined && options.order !== "lifo" && options.order !== "fifo") {
+    read.refuse("order", options.order, `"lifo" or "fifo"`)
+  }
+  const initial = read.duration("createBackoff.initial", createBackoff?.initial, 10)
+  const max = read.duration("createBackoff.max", createBackoff?.max, 5_000)
+  if (createBackoff?.initial !== undefined && initial > max) {
+    read.refuse("createBackoff.initial", createBackoff.initial, `at most createBackoff.max (${max}ms)`)
+  }
+  return {
+    problems: read.problems,
+    concurrency: typeof concurrency === "function" ? concurrency : () => concurrency ?? 1,
+    machine: {
+      minSize,
+      maxSize,
+      order: options.order ?? "lifo",
+      acquireTimeout: read.duration("acquireTimeout", options.acquireTimeout, Infinity),
+      maxWaiters: read.count("maxWaiters", options.maxWaiters, 0, Infinity),
+      createConcurrency: read.count("createConcurrency", options.createConcurrency, 1, 8),
+      createTimeout: read.duration("createTimeout", options.createTimeout, 30_000),
+      closeTimeout: read.duration("closeTimeout", options.closeTimeout, 5_000),
+      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity),
+      maxLifetime: read.duration("maxLifetime", options.maxLifetime, Infinity),
+      maxUses: read.count("maxUses", options.maxUses, 1, Infinity),
+      overlap: options.overlap ?? false,
+      retireGrace: read.duration("retireGrace", options.retireGrace, 30_000),
+      shutdownGrace: read.duration("shutdownGrace", options.shutdownGrace, 5_000),
+      backoff: {
+        initial,
+        max,
+        factor: read.ratio("createBackoff.factor", createBackoff?.factor, 1, Infinity, 2),
+        jitter: read.ratio("createBackoff.jitter", createBackoff?.jitter, 0, 1, 0.1)
+      }
+    }
+  }
+}

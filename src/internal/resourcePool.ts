@@ -1,0 +1,522 @@
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import { dual } from "effect/Function"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import * as Pool from "effect/Pool"
+import * as Predicate from "effect/Predicate"
+import * as Random from "effect/Random"
+import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import { PoolError, type Reason as PoolErrorReason } from "../PoolError.js"
+import { PoolStats } from "../PoolStats.js"
+import type * as ResourcePool from "../ResourcePool.js"
+import { type Commands, type Item, PoolMachine, type Reason, type Refusal, Waiter } from "./poolMachine.js"
+import { decode, isConcurrency, type Problem } from "./poolOptions.js"
+
+export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
+
+/**
+ * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
+ * them, which it can end.
+ */
+export interface Lending<A, V> {
+  readonly view: (item: A) => V
+  readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => void
+  readonly core: (view: V) => A
+}
+
+/** What the shell keeps for an item. */
+interface Handle {
+  readonly scope: Scope.CloseableScope
+  readonly watchers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>
+}
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+const failures = (problems: ReadonlyArray<Problem>): string => problems.map((problem) => problem.message).join("; ")
+
+class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
+  implements Commands<A, Cause.Cause<E>>
+{
+  readonly [TypeId]: ResourcePool.TypeId = TypeId
+  readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
+  readonly machine: PoolMachine<A, Cause.Cause<E>>
+  readonly name: string
+  private readonly options: ResourcePool.Options<A, E, Scope.Scope>
+  private readonly concurrency: (item: A) => number
+  private readonly lending: Lending<A, V>
+  private readonly clock: Clock.Clock
+  private readonly runtime: Runtime.Runtime<never>
+  private readonly fibers = new Map<Item<A>, Fiber.RuntimeFiber<unknown, unknown>>()
+  private readonly drainedDeferred = Deferred.unsafeMake<void>(FiberId.none)
+  private readonly closedDeferred = Deferred.unsafeMake<void>(FiberId.none)
+  private readyDeferred: Deferred.Deferred<void, E | PoolError> | undefined
+  private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  private finalizerFailures = 0
+
+  constructor(
+    options: ResourcePool.Options<A, E, Scope.Scope>,
+    lending: Lending<A, V>,
+    decoded: ReturnType<typeof decode>,
+    clock: Clock.Clock,
+    runtime: Runtime.Runtime<never>
+  ) {
+    super()
+    this.options = options
+    this.name = options.name ?? "ResourcePool"
+    this.concurrency = decoded.concurrency
+    this.lending = lending
+    this.clock = clock
+    this.runtime = runtime
+    this.machine = new PoolMachine(decoded.machine, this)
+  }
+
+  now(): number {
+    return this.clock.unsafeCurrentTimeMillis()
+  }
+
+  // --- what borrowers call
+
+  commit(): Effect.Effect<V, E | PoolError, Scope.Scope> {
+    return this.get
+  }
+
+  readonly use = <B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> =>
+    Effect.uninterruptibleMask((restore) => this.borrow(restore, (item) => this.run(restore, item, f)))
+
+  readonly useSync = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> =>
+    this.use((item) => Exit.succeed(f(item)))
+
+  readonly get: Effect.Effect<V, E | PoolError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
+    this.borrow(restore, this.keep)
+  )
+
+  readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
+    if (this.machine.state !== "Open") return this.refuse("PoolClosed", 0)
+    const item = this.machine.checkout(this.now())
+    return item === undefined ? Effect.succeedNone : Effect.asSome(this.keep(item))
+  }).pipe(Effect.uninterruptible)
+
+  readonly acquire: Effect.Effect<ResourcePool.Lease<V>, E | PoolError> = Effect.uninterruptibleMask((restore) =>
+    this.borrow(restore, (item) => Effect.succeed(new LeaseImpl(this, item, this.lending.view(item.value))))
+  )
+
+  readonly invalidate = (view: V): Effect.Effect<void> =>
+    Effect.sync(() => this.machine.invalidate(this.lending.core(view), this.now()))
+
+  readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
+    Effect.suspend(() => {
+      const { machine, problems } = decode(maxIdle === undefined ? this.options : { idleTimeToLive: maxIdle })
+      if (problems.length > 0) return Effect.dieMessage(failures(problems).replace("idleTimeToLive", "maxIdle"))
+      return Effect.sync(() => this.machine.prune(machine.idleTimeToLive, this.now()))
+    })
+
+  readonly clear: Effect.Effect<number> = Effect.sync(() => this.machine.clear(this.now()))
+
+  readonly resize = (size: {
+    readonly minSize?: number | undefined
+    readonly maxSize?: number | undefined
+  }): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const { maxSize = this.machine.options.maxSize, minSize = this.machine.options.minSize } = size
+      const { problems } = decode({ minSize, maxSize })
+      if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
+      return Effect.sync(() => this.machine.resize(minSize, maxSize, this.now()))
+    })
+
+  readonly ready: Effect.Effect<void, E | PoolError> = Effect.suspend(() => {
+    const deferred = this.readyDeferred ??= Deferred.unsafeMake<void, E | PoolError>(FiberId.none)
+    this.machine.wantReady(this.now())
+    return Deferred.await(deferred)
+  })
+
+  readonly drain: Effect.Effect<void> = Effect.suspend(() => {
+    this.machine.drain(this.now())
+    return Deferred.await(this.drainedDeferred)
+  })
+
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    this.machine.close(this.now())
+    return Deferred.await(this.closedDeferred)
+  })
+
+  readonly stats: Effect.Effect<PoolStats> = Effect.sync(() => this.snapshot())
+
+  // --- the way of an item to its borrower and back; all of it inside an uninterruptible region
+
+  private borrow<X, E2, R>(
+    restore: Restore,
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+  ): Effect.Effect<X, E | E2 | PoolError, R> {
+    const item = this.machine.checkout(this.now())
+    return item === undefined ? this.queue(restore, then) : then(item)
+  }
+
+  private queue<X, E2, R>(
+    restore: Restore,
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+  ): Effect.Effect<X, E | E2 | PoolError, R> {
+    const waiter = new Waiter<A, Cause.Cause<E>>()
+    const verdict = this.machine.enqueue(waiter, this.now())
+    if (verdict !== "Queued") return this.refuse(verdict === "Full" ? "QueueFull" : "PoolClosed", 0)
+    const served = Effect.async<void>((resume) => {
+      if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
+      else waiter.resume = () => resume(Effect.void)
+    })
+    return Effect.matchCauseEffect(restore(served), {
+      onFailure: (cause) => {
+        this.machine.abandon(waiter, this.now())
+        return Effect.failCause(cause)
+      },
+      onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> =>
+        waiter.item === undefined
+          ? this.refusal(waiter.refusal!, this.now() - waiter.since)
+          : then(waiter.item)
+    })
+  }
+
+  private run<B, E2, R>(
+    restore: Restore,
+    item: Item<A>,
+    f: (item: V) => Effect.Effect<B, E2, R>
+  ): Effect.Effect<B, E2, R> {
+    const view = this.lending.view(item.value)
+    let effect: Effect.Effect<B, E2, R>
+    try {
+      effect = f(view)
+    } catch (defect) {
+      effect = Exit.die(defect)
+    }
+    if (Exit.isExit(effect)) {
+      this.give(item, view, effect)
+      return effect
+    }
+    return Effect.matchCauseEffect(restore(effect), {
+      onFailure: (cause) => {
+        const exit = Exit.failCause(cause)
+        this.give(item, view, exit)
+        return exit
+      },
+      onSuccess: (value) => {
+        const exit = Exit.succeed(value)
+        this.give(item, view, exit)
+        return exit
+      }
+    })
+  }
+
+  private readonly keep = (item: Item<A>): Effect.Effect<V, never, Scope.Scope> => {
+    const view = this.lending.view(item.value)
+    return Effect.flatMap(Effect.scope, (scope) =>
+      Effect.as(
+        Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.give(item, view, exit))),
+        view
+      ))
+  }
+
+  give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>): void {
+    this.lending.end(view, exit)
+    this.machine.release(item, this.now())
+  }
+
+  private refusal(refusal: Refusal<Cause.Cause<E>>, waited: number): Effect.Effect<never, E | PoolError> {
+    switch (refusal._tag) {
+      case "CreateFailed":
+        return Effect.failCause(refusal.failure)
+      case "CreateTimeout":
+        return this.refuse(
+          "AcquireTimeout",
+          waited,
+          `making an item took longer than createTimeout (${this.machine.options.createTimeout}ms)`
+        )
+      default:
+        return this.refuse(refusal._tag, waited)
+    }
+  }
+
+  private refuse(reason: PoolErrorReason, waited: number, detail?: string): Effect.Effect<never, PoolError> {
+    const { creating, inUse, options, waiters } = this.machine
+    return Effect.fail(
+      new PoolError({
+        reason,
+        pool: this.name,
+        waited: Duration.millis(waited),
+        size: this.machine.idle.length + inUse,
+        maxSize: options.maxSize,
+        inUse,
+        creating,
+        waiters: waiters.length,
+        detail
+      })
+    )
+  }
+
+  private snapshot(): PoolStats {
+    const { closing, counters, creating, idle, inUse, leases, options, waiters } = this.machine
+    return new PoolStats({
+      pool: this.name,
+      size: idle.length + inUse,
+      idle: idle.length,
+      inUse,
+      leases,
+      creating,
+      closing,
+      waiters: waiters.length,
+      min: options.minSize,
+      max: options.maxSize,
+      created: counters.created,
+      destroyed: { ...counters.destroyed },
+      acquisitions: counters.acquisitions,
+      reuses: counters.reuses,
+      timeouts: counters.timeouts,
+      rejections: counters.rejections,
+      failures: counters.failures,
+      finalizerFailures: this.finalizerFailures,
+      peak: counters.peak
+    })
+  }
+
+  // --- what the machine asks for
+
+  /** The pool's own fibers: they begin later, never inside the caller. */
+  private fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2> {
+    return Runtime.runFork(this.runtime, effect, { immediate: false })
+  }
+
+  create(item: Item<A>): void {
+    const program = Effect.uninterruptibleMask((restore) =>
+      Effect.gen(this, function*() {
+        const scope = yield* Scope.make()
+        const exit = yield* Effect.exit(restore(Scope.extend(this.options.acquire, scope)))
+        const chance = yield* Random.next
+        this.fibers.delete(item)
+        if (item.state === "Creating" && Exit.isSuccess(exit)) {
+          const concurrency = yield* Effect.exit(Effect.sync(() => this.askConcurrency(exit.value)))
+          if (Exit.isSuccess(concurrency)) {
+            item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
+            return this.machine.created(item, exit.value, concurrency.value, this.now(), chance)
+          }
+          this.machine.createFailed(item, concurrency.cause, this.now(), chance)
+        } else if (Exit.isFailure(exit)) {
+          this.machine.createFailed(item, exit.cause, this.now(), chance)
+        }
+        // it failed, or came too late
+        yield* this.closeScope(scope)
+        this.machine.gone(item, this.now())
+      })
+    )
+    this.fibers.set(item, this.fork(program))
+  }
+
+  cancel(item: Item<A>): void {
+    this.fibers.get(item)?.unsafeInterruptAsFork(FiberId.none)
+  }
+
+  destroy(item: Item<A>, reason: Reason): void {
+    const { scope, watchers } = item.handle as Handle
+    item.handle = undefined
+    for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
+    if (reason === "closed" && item.borrowers > 0) this.forced++
+    this.fork(Effect.zipRight(this.closeScope(scope), Effect.sync(() => this.machine.gone(item, this.now()))))
+  }
+
+  private forced = 0
+
+  leaveBehind(_item: Item<A>): void {
+    this.finalizerFailures++
+    this.warn(
+      `the finalizers of an item took longer than closeTimeout (${this.machine.options.closeTimeout}ms); ` +
+        "they were left to run on"
+    )
+  }
+
+  wake(waiter: Waiter<A, Cause.Cause<E>>): void {
+    waiter.resume?.()
+  }
+
+  wakeAt(at: number): void {
+    this.sleeper?.unsafeInterruptAsFork(FiberId.none)
+    this.sleeper = this.fork(
+      Effect.zipRight(
+        // whole milliseconds: a clock that rounds down would wake it too early, for ever
+        this.clock.sleep(Duration.millis(Math.max(0, Math.ceil(at - this.now())))),
+        Effect.flatMap(Random.next, (chance) =>
+          Effect.sync(() => {
+            this.sleeper = undefined
+            this.machine.tick(this.now(), chance)
+          }))
+      )
+    )
+  }
+
+  reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
+    const deferred = this.readyDeferred
+    this.readyDeferred = undefined
+    if (deferred === undefined) return
+    Deferred.unsafeDone(deferred, refusal === undefined ? Effect.void : this.refusal(refusal, 0))
+  }
+
+  drained(): void {
+    Deferred.unsafeDone(this.drainedDeferred, Effect.void)
+  }
+
+  closed(): void {
+    this.sleeper?.unsafeInterruptAsFork(FiberId.none)
+    if (this.forced > 0) {
+      this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`)
+    }
+    Deferred.unsafeDone(this.closedDeferred, Effect.void)
+  }
+
+  private askConcurrency(item: A): number {
+    const concurrency = this.concurrency(item)
+    if (isConcurrency(concurrency)) return concurrency
+    throw new RangeError(`[${this.name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`)
+  }
+
+  private watch(item: Item<A>, value: A, scope: Scope.Scope): Handle["watchers"] {
+    const watchers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+    const start = (
+      watch: ((value: A) => Effect.Effect<unknown, unknown, Scope.Scope>) | undefined,
+      then: (item: Item<A>, now: number) => void
+    ) => {
+      if (watch === undefined) return
+      const effect = Effect.suspend(() => watch(value)).pipe(
+        Effect.provideService(Scope.Scope, scope),
+        Effect.exit,
+        // the machine ignores what comes after the item's end
+        Effect.ensuring(Effect.sync(() => then(item, this.now())))
+      )
+      watchers.push(this.fork(effect))
+    }
+    start(this.options.lost, (item, now) => this.machine.lost(item, now))
+    start(this.options.retire, (item, now) => this.machine.retire(item, now))
+    return watchers
+  }
+
+  private closeScope(scope: Scope.CloseableScope): Effect.Effect<void> {
+    return Effect.matchCauseEffect(Scope.close(scope, Exit.void), {
+      onSuccess: () => Effect.void,
+      onFailure: (cause) => {
+        this.finalizerFailures++
+        return this.annotate(Effect.logWarning("a finalizer of an item failed", cause))
+      }
+    })
+  }
+
+  private warn(message: string): void {
+    this.fork(this.annotate(Effect.logWarning(message)))
+  }
+
+  private annotate<X, E2>(effect: Effect.Effect<X, E2>): Effect.Effect<X, E2> {
+    return Effect.annotateLogs(effect, { package: "effect-pools", module: "ResourcePool", pool: this.name })
+  }
+
+  // --- Inspectable
+
+  toJSON(): unknown {
+    return { _id: "ResourcePool", name: this.name, state: this.machine.state, stats: this.snapshot().toJSON() }
+  }
+
+  override toString(): string {
+    return Inspectable.format(this.toJSON())
+  }
+
+  [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
+  }
+}
+
+class LeaseImpl<A, E, V> implements ResourcePool.Lease<V> {
+  readonly value: V
+  private readonly pool: PoolImpl<A, E, V>
+  private item: Item<A> | undefined
+
+  constructor(pool: PoolImpl<A, E, V>, item: Item<A>, value: V) {
+    this.pool = pool
+    this.item = item
+    this.value = value
+  }
+
+  private giveBack(exit: Exit.Exit<unknown, unknown>): void {
+    const item = this.item
+    if (item === undefined) return
+    this.item = undefined
+    this.pool.give(item, this.value, exit)
+  }
+
+  release(exit: Exit.Exit<unknown, unknown> = Exit.void): Effect.Effect<void> {
+    return Effect.sync(() => this.giveBack(exit))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.giveBack(Exit.void)
+    return Promise.resolve()
+  }
+
+  toJSON(): unknown {
+    return { _id: "Lease", pool: this.pool.name, released: this.item === undefined }
+  }
+
+  toString(): string {
+    return Inspectable.format(this.toJSON())
+  }
+
+  [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
+  }
+}
+
+const bare: Lending<any, any> = { view: (item) => item, end: () => undefined, core: (item) => item }
+
+export const makeWith = <A, E, R, V>(
+  options: ResourcePool.Options<A, E, R>,
+  lending: Lending<A, V>
+): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
+  Effect.gen(function*() {
+    const decoded = decode(options)
+    if (decoded.problems.length > 0) {
+      return yield* Effect.dieMessage(`[${options.name ?? "ResourcePool"}] ${failures(decoded.problems)}`)
+    }
+    const clock = yield* Effect.clock
+    const maker = yield* Effect.runtime<never>()
+    // the items see what the pool's maker sees, but for its span and its scope, and are interruptible in any case
+    const runtime = Runtime.make({
+      context: Context.omit(Tracer.ParentSpan, Scope.Scope)(maker.context as Context.Context<any>),
+      fiberRefs: maker.fiberRefs,
+      runtimeFlags: RuntimeFlags.enable(maker.runtimeFlags, RuntimeFlags.Interruption)
+    }) as Runtime.Runtime<never>
+    return yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const pool = new PoolImpl(options as ResourcePool.Options<A, E, Scope.Scope>, lending, decoded, clock, runtime)
+        pool.machine.start(pool.now())
+        return pool as unknown as ResourcePool.ResourcePool<V, E>
+      }),
+      (pool) => pool.close
+    )
+  })
+
+export const make = <A, E, R>(
+  options: ResourcePool.Options<A, E, R>
+): Effect.Effect<ResourcePool.ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
+  makeWith(options, bare as Lending<A, A>)
+
+export const isResourcePool = (u: unknown): u is ResourcePool.ResourcePool<unknown, unknown> =>
+  Predicate.hasProperty(u, TypeId)
+
+export const use = dual(2, (self: ResourcePool.ResourcePool<any, any>, f: (item: any) => any) => self.use(f))
+
+export const useSync = dual(2, (self: ResourcePool.ResourcePool<any, any>, f: (item: any) => any) => self.useSync(f))
+
+export const invalidate = dual(2, (self: ResourcePool.ResourcePool<any, any>, item: any) => self.invalidate(item))

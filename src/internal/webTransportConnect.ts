@@ -1,0 +1,147 @@
+/**
+ * How a session comes about, and what is left of one that does not.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type * as Api from "../WebTransport.js"
+import { WebTransportError } from "../WebTransportError.js"
+import { checkCloseInfo, SessionCore, SessionHandle } from "./webTransportSession.js"
+
+const defaultConnectTimeout = Duration.seconds(10)
+
+const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
+
+const invalidUrl = (detail: string) => Effect.fail(new WebTransportError({ reason: "InvalidUrl", detail }))
+
+/** Never says more of a URL than its scheme: tokens travel in the rest, also in what the platform's own error says. */
+const parseUrl = (source: string | URL): Effect.Effect<URL, WebTransportError> => {
+  let url: URL
+  try {
+    url = new URL(source)
+  } catch {
+    return invalidUrl("it is not an absolute URL")
+  }
+  if (url.protocol !== "https:") return invalidUrl(`its scheme is ${JSON.stringify(url.protocol)} instead of "https:"`)
+  if (url.hash !== "") return invalidUrl("it has a fragment")
+  return Effect.succeed(url)
+}
+
+export const resolveUrl = <E, R>(
+  source: string | URL | Effect.Effect<string | URL, E, R>
+): Effect.Effect<URL, WebTransportError | E, R> => Effect.flatMap(resolve<string | URL, E, R>(source), parseUrl)
+
+/** A copy, since fails-components (1.6.8) ignores the offset of a view. */
+const copyBytes = (value: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> =>
+  ArrayBuffer.isView(value)
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice() as Uint8Array<ArrayBuffer>
+    : new Uint8Array(value).slice()
+
+export const nativeOptions = <E, R>(
+  options: Api.ConnectOptions<E, R>
+): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> =>
+  Effect.flatMap(
+    resolve<ReadonlyArray<Api.CertificateHash>, E, R>(options.serverCertificateHashes ?? []),
+    (hashes): Effect.Effect<Api.NativeOptions, WebTransportError> => {
+      const native: Api.NativeOptions = {}
+      if (hashes.length > 0) {
+        if (options.allowPooling === true) {
+          return Effect.die(
+            new Error("serverCertificateHashes and allowPooling exclude each other: a shared connection has one certificate check")
+          )
+        }
+        native.serverCertificateHashes = hashes.map(({ algorithm = "sha-256", value }) => ({
+          algorithm,
+          value: copyBytes(value)
+        }))
+        for (const { algorithm, value } of native.serverCertificateHashes) {
+          if (algorithm === "sha-256" && value.byteLength !== 32) {
+            const detail = `a certificate hash has ${value.byteLength} bytes, where sha-256 has 32`
+            return Effect.fail(new WebTransportError({ reason: "Connect", detail }))
+          }
+        }
+      }
+      if (options.protocols !== undefined) native.protocols = [...options.protocols]
+      if (options.congestionControl !== undefined) native.congestionControl = options.congestionControl
+      if (options.requireUnreliable !== undefined) native.requireUnreliable = options.requireUnreliable
+      if (options.allowPooling !== undefined) native.allowPooling = options.allowPooling
+      return Effect.succeed(native)
+    }
+  )
+
+/** The first name that the platform knows: the newer ones come first. */
+const datagramAttributes: ReadonlyArray<readonly [keyof Api.DatagramOptions, ReadonlyArray<string>]> = [
+  ["incomingMaxBuffered", ["incomingMaxBufferedDatagrams", "incomingHighWaterMark"]],
+  ["outgoingMaxBuffered", ["outgoingMaxBufferedDatagrams", "outgoingHighWaterMark"]],
+  ["incomingMaxAge", ["incomingMaxAge"]],
+  ["outgoingMaxAge", ["outgoingMaxAge"]]
+]
+
+const setDatagramOptions = (native: Api.NativeWebTransport, options: Api.DatagramOptions): void => {
+  const datagrams = native.datagrams as unknown as Record<string, unknown>
+  for (const [option, names] of datagramAttributes) {
+    const value = options[option]
+    const name = names.find((name) => name in datagrams)
+    if (value !== undefined && name !== undefined) {
+      datagrams[name] = option.endsWith("Age") ? Duration.toMillis(value) : value
+    }
+  }
+}
+
+/** Not a failure of the network but of what was asked for. */
+const constructFailure = (cause: unknown): WebTransportError => {
+  if (cause instanceof WebTransportError) return cause
+  return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
+    ? new WebTransportError({ reason: "Unsupported", detail: "the platform has not all that the options ask for", cause })
+    : new WebTransportError({ reason: "Connect", cause })
+}
+
+const establish = (
+  make: (connectTimeout: number) => Api.NativeWebTransport,
+  service: Api.ConstructorService | undefined,
+  where: string,
+  options: Api.SessionOptions
+): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      yield* checkCloseInfo(options.closeInfo)
+      const limit = Duration.decode(options.connectTimeout ?? defaultConnectTimeout)
+      // One of its own, so that an attempt that fails leaves nothing in a scope that lives on.
+      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      const core = yield* Effect.try({
+        try: () => new SessionCore(make(Duration.toMillis(limit)), service, where, options.closeInfo),
+        catch: constructFailure
+      }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))
+      yield* Scope.addFinalizer(scope, core.close(undefined))
+      if (options.datagrams !== undefined) setDatagramOptions(core.native, options.datagrams)
+      const ready = Effect.timeoutFail(Deferred.await(core.readiness), {
+        duration: limit,
+        onTimeout: () =>
+          new WebTransportError({ reason: "ConnectTimeout", detail: `${where} did not answer within ${Duration.format(limit)}` })
+      })
+      return yield* Effect.matchCauseEffect(restore(ready), {
+        onSuccess: () => Effect.succeed(new SessionHandle(core)),
+        onFailure: (cause) => {
+          core.giveUp(new WebTransportError({ reason: "Connect", detail: "the attempt was given up" }))
+          return Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause))
+        }
+      })
+    })
+  )
+
+export const open = (
+  service: Api.ConstructorService,
+  url: URL,
+  native: Api.NativeOptions,
+  options: Api.SessionOptions
+): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
+  establish((connectTimeout) => service.construct(url.href, native, connectTimeout), service, `${url.host}${url.pathname}`, options)
+
+export const adopt = (
+  native: Api.NativeWebTransport,
+  options: Api.SessionOptions
+): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> => establish(() => native, undefined, "the peer", options)

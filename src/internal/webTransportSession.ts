@@ -1,0 +1,746 @@
+/**
+ * Sessions: the core that holds the native one, and the handles to it, one for its owner and one per lease of a pool.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as Api from "../WebTransport.js"
+import { WebTransportError } from "../WebTransportError.js"
+import { ByteStream } from "./byteStream.js"
+
+export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
+
+const endingsWithin = "1 second"
+const closeWithin = "500 millis"
+
+type Resume<A> = (effect: Effect.Effect<A, WebTransportError>) => void
+
+// -----------------------------------------------------------------------------
+// What comes in
+// -----------------------------------------------------------------------------
+
+/** A native readable that several fibers take from. One reader for life; a read is pending only while somebody waits. */
+class Inlet<A> {
+  private readonly reader: ReadableStreamDefaultReader<A>
+  private readPending = false
+  private item: A | undefined = undefined
+  private waiters: Array<Resume<void>> = []
+  isEnded = false
+  failure: unknown = undefined
+
+  constructor(readable: ReadableStream<A>) {
+    this.reader = readable.getReader()
+  }
+
+  take(): A | undefined {
+    const item = this.item
+    this.item = undefined
+    if (item !== undefined && this.waiters.length > 0) this.pull()
+    return item
+  }
+
+  /** Completes when there may be something to take. Takes nothing, so interrupting it loses nothing. */
+  readonly arrival: Effect.Effect<void, WebTransportError> = Effect.async<void, WebTransportError>((resume) => {
+    if (this.item !== undefined || this.isEnded) return resume(Effect.void)
+    this.waiters.push(resume)
+    this.pull()
+    return Effect.sync(() => {
+      this.waiters = this.waiters.filter((waiter) => waiter !== resume)
+    })
+  })
+
+  end(failure: unknown): void {
+    if (this.isEnded) return
+    this.isEnded = true
+    this.failure = failure
+    this.wake()
+  }
+
+  private pull(): void {
+    if (this.readPending || this.isEnded) return
+    this.readPending = true
+    this.reader.read().then(
+      (next) => {
+        this.readPending = false
+        if (next.done) return this.end(undefined)
+        this.item = next.value
+        this.wake()
+      },
+      (cause) => this.end(cause)
+    )
+  }
+
+  /** All of them: whoever is interrupted meanwhile need not pass anything on. The others wait again. */
+  private wake(): void {
+    const waiters = this.waiters
+    this.waiters = []
+    for (const resume of waiters) resume(Effect.void)
+  }
+}
+
+// -----------------------------------------------------------------------------
+// Opening
+// -----------------------------------------------------------------------------
+
+type Kind = "Bidirectional" | "Unidirectional"
+
+/** A stream that was asked for. What arrives after nobody wants it any more is destroyed at once. */
+class Opening {
+  readonly handle: SessionHandle
+  private readonly kind: Kind
+  private stream: ByteStream | undefined = undefined
+  private outcome: Effect.Effect<ByteStream, WebTransportError> | undefined = undefined
+  private resume: Resume<ByteStream> | undefined = undefined
+  private isAbandoned = false
+
+  constructor(handle: SessionHandle, kind: Kind, options: Api.StreamOptions | undefined) {
+    this.handle = handle
+    this.kind = kind
+    const { core } = handle
+    core.openings.add(this)
+    try {
+      const native = nativeStreamOptions(options)
+      const promise: Promise<unknown> = kind === "Bidirectional"
+        ? core.native.createBidirectionalStream(native)
+        : core.native.createUnidirectionalStream(native)
+      promise.then(this.onStream, this.onFailure)
+    } catch (cause) {
+      this.onFailure(cause)
+    }
+  }
+
+  readonly settled: Effect.Effect<ByteStream, WebTransportError> = Effect.async<ByteStream, WebTransportError>(
+    (resume) => {
+      if (this.outcome !== undefined) resume(this.outcome)
+      else this.resume = resume
+    }
+  )
+
+  abandon(): void {
+    this.isAbandoned = true
+    this.handle.core.openings.delete(this)
+    this.stream?.end(false)
+  }
+
+  fail(error: WebTransportError): void {
+    if (this.outcome !== undefined) return
+    this.abandon()
+    this.settle(Effect.fail(error))
+  }
+
+  private readonly onStream = (native: any): void => {
+    const { core } = this.handle
+    core.openings.delete(this)
+    const stream = this.kind === "Bidirectional"
+      ? new ByteStream(core, native, native.readable, native.writable, this.handle)
+      : new ByteStream(core, native, undefined, native, this.handle)
+    if (this.isAbandoned) return stream.end(false)
+    this.stream = stream
+    this.settle(Effect.succeed(stream))
+  }
+
+  private readonly onFailure = (cause: unknown): void => {
+    // A session that dies refuses its streams before it says so itself, in the same task.
+    queueMicrotask(() => this.fail(openFailure(this.handle, cause)))
+  }
+
+  private settle(outcome: Effect.Effect<ByteStream, WebTransportError>): void {
+    this.outcome = outcome
+    this.resume?.(outcome)
+  }
+}
+
+const nativeStreamOptions = (options: Api.StreamOptions | undefined) => {
+  if (options?.sendOrder === undefined && options?.waitUntilAvailable === undefined) return undefined
+  return {
+    ...(options.sendOrder === undefined ? undefined : { sendOrder: options.sendOrder }),
+    ...(options.waitUntilAvailable === undefined ? undefined : { waitUntilAvailable: options.waitUntilAvailable })
+  }
+}
+
+const openFailure = (handle: SessionHandle, cause: unknown): WebTransportError => {
+  const refusal = handle.refusal
+  if (refusal !== undefined) return refusal
+  const name = (cause as { readonly name?: unknown } | undefined)?.name
+  return name === "QuotaExceededError" || name === "NetworkError"
+    ? new WebTransportError({ reason: "StreamLimit", cause })
+    : new WebTransportError({ reason: "StreamOpen", cause })
+}
+
+const endWith = (scope: Scope.Scope, stream: ByteStream): Effect.Effect<ByteStream> =>
+  Effect.as(
+    Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => stream.end(Exit.isSuccess(exit)))),
+    stream
+  )
+
+const openStream = (
+  handle: SessionHandle,
+  kind: Kind,
+  options: Api.StreamOptions | undefined
+): Effect.Effect<ByteStream, WebTransportError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (scope) => {
+      const refusal = handle.refusal
+      if (refusal !== undefined) return Effect.fail(refusal)
+      const opening = new Opening(handle, kind, options)
+      return Effect.matchCauseEffect(restore(opening.settled), {
+        onFailure: (cause) => {
+          opening.abandon()
+          return Effect.failCause(cause)
+        },
+        onSuccess: (stream) => endWith(scope, stream)
+      })
+    })
+  )
+
+const acceptStream = <A>(
+  core: SessionCore,
+  inlet: Inlet<A>,
+  wrap: (native: A) => ByteStream
+): Effect.Effect<ByteStream, WebTransportError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (scope) => {
+      const attempt: Effect.Effect<ByteStream, WebTransportError> = Effect.suspend(() => {
+        const native = inlet.take()
+        if (native !== undefined) return endWith(scope, wrap(native))
+        if (inlet.isEnded) return Effect.fail(core.goneOr(inlet.failure))
+        return Effect.zipRight(restore(inlet.arrival), attempt)
+      })
+      return attempt
+    })
+  )
+
+/** Ends where the inlet ended by itself, fails where it broke. */
+const streamOf = <A, B, R>(
+  inlet: () => Inlet<A>,
+  next: Effect.Effect<B, WebTransportError, R>
+): Stream.Stream<B, WebTransportError, R> =>
+  Stream.repeatEffectOption(
+    Effect.mapError(next, (error) =>
+      inlet().isEnded && inlet().failure === undefined ? Option.none() : Option.some(error))
+  )
+
+// -----------------------------------------------------------------------------
+// The core
+// -----------------------------------------------------------------------------
+
+export type State = "Connecting" | "Open" | "Closing" | "Closed"
+
+export class SessionCore {
+  readonly native: Api.NativeWebTransport
+  readonly service: Api.ConstructorService | undefined
+  readonly retainsWrites: boolean
+  private readonly where: string
+  private readonly closeInfo: Partial<Api.CloseInfo> | undefined
+
+  state: State = "Connecting"
+  /** Set as soon as nothing can be opened any more. */
+  gone: WebTransportError | undefined = undefined
+  /** Bytes received on all its streams: whoever awaits some can see whether the peer lives. */
+  bytesReceived = 0
+  readonly readiness = Deferred.unsafeMake<void, WebTransportError>(FiberId.none)
+  readonly closure = Deferred.unsafeMake<Api.CloseInfo, WebTransportError>(FiberId.none)
+  readonly drained = Deferred.unsafeMake<void>(FiberId.none)
+
+  /** Those that were not ended. */
+  readonly streams = new Set<ByteStream>()
+  /** Those that were ended, and whose ending the platform has not confirmed. */
+  readonly endings = new Set<ByteStream>()
+  readonly openings = new Set<Opening>()
+  private endingsSettled: Deferred.Deferred<void> | undefined = undefined
+  private closed: Deferred.Deferred<void> | undefined = undefined
+  private ownInfo: Api.CloseInfo | undefined = undefined
+
+  private incomingBidirectional: Inlet<Api.NativeBidirectionalStream> | undefined = undefined
+  private incomingUnidirectional: Inlet<Api.NativeReceiveStream> | undefined = undefined
+  private incomingDatagrams: Inlet<Uint8Array> | undefined = undefined
+  private datagramWriter: WritableStreamDefaultWriter<Uint8Array> | undefined = undefined
+  private readonly sends = new Set<Resume<void>>()
+
+  constructor(
+    native: Api.NativeWebTransport,
+    service: Api.ConstructorService | undefined,
+    where: string,
+    closeInfo: Partial<Api.CloseInfo> | undefined
+  ) {
+    this.native = native
+    this.service = service
+    this.retainsWrites = service?.retainsWrites === true
+    this.where = where
+    this.closeInfo = closeInfo
+    // Each of them rejects on its own, perhaps without the others.
+    native.ready.then(() => this.onReady(), (cause) => this.onConnectFailed(cause))
+    native.closed.then((info) => this.onClosed(info), (cause) => this.onBroken(cause))
+    native.draining?.then(() => Deferred.unsafeDone(this.drained, Exit.void), () => {})
+  }
+
+  // -- its life
+
+  private onReady(): void {
+    if (this.state !== "Connecting") return
+    this.state = "Open"
+    Deferred.unsafeDone(this.readiness, Exit.void)
+  }
+
+  private onConnectFailed(cause: unknown): void {
+    if (this.state === "Connecting") this.settle(this.connectFailure(cause))
+  }
+
+  private connectFailure(cause: unknown): WebTransportError {
+    return new WebTransportError({ reason: "Connect", detail: `no session with ${this.where}`, cause })
+  }
+
+  private onClosed(native: unknown): void {
+    const info = closeInfoOf(native as Partial<Api.CloseInfo> | undefined)
+    this.settle(
+      this.state === "Connecting"
+        ? new WebTransportError({
+          reason: "Connect",
+          detail: `the session with ${this.where} ended before it was ready (${say(info)})`
+        })
+        : info
+    )
+  }
+
+  private onBroken(cause: unknown): void {
+    this.settle(
+      this.state === "Connecting"
+        ? this.connectFailure(cause)
+        : new WebTransportError({ reason: "SessionClosed", detail: "the session broke", cause })
+    )
+  }
+
+  private settle(how: Api.CloseInfo | WebTransportError): void {
+    if (this.state === "Closed") return
+    const wasConnecting = this.state === "Connecting"
+    this.state = "Closed"
+    // Closed here: what the platform makes of it is noise ("Stream closed with error code …", fails-components 1.6.8).
+    const end = this.ownInfo ?? how
+    const gone = this.gone = end instanceof WebTransportError
+      ? end
+      : new WebTransportError({ reason: "SessionClosed", detail: `the session was closed (${say(end)})` })
+    if (wasConnecting) Deferred.unsafeDone(this.readiness, Exit.fail(gone))
+    Deferred.unsafeDone(this.closure, end instanceof WebTransportError ? Exit.fail(end) : Exit.succeed(end))
+    for (const opening of [...this.openings]) opening.fail(gone)
+    for (const stream of [...this.streams]) stream.sessionLost(gone)
+    for (const resume of [...this.sends]) resume(Effect.fail(gone))
+    const failure = end instanceof WebTransportError ? end : undefined
+    this.incomingBidirectional?.end(failure)
+    this.incomingUnidirectional?.end(failure)
+    this.incomingDatagrams?.end(failure)
+    this.endings.clear()
+    this.allEndingsSettled()
+  }
+
+  /** Frees it at once, whatever its state; whoever waits for it fails with `error`. */
+  giveUp(error: WebTransportError): void {
+    this.settle(error)
+    this.free()
+  }
+
+  private free(): void {
+    if (this.service?.abandon !== undefined) return this.service.abandon(this.native)
+    try {
+      this.native.close()
+    } catch {
+      // Not one that can be closed before it is ready, or after it broke.
+    }
+  }
+
+  /** Ends it, in an orderly way as far as the peer plays along; done when it is gone. */
+  close(info: Partial<Api.CloseInfo> | undefined): Effect.Effect<void> {
+    return Effect.uninterruptible(Effect.suspend(() => {
+      switch (this.state) {
+        case "Connecting":
+          this.giveUp(new WebTransportError({ reason: "Connect", detail: "its scope was closed before it was ready" }))
+          return Effect.void
+        case "Open":
+          return this.closeOpen(closeInfoOf(info ?? this.closeInfo))
+        case "Closing":
+          return Deferred.await(this.closed!)
+        case "Closed":
+          if (this.closed !== undefined) return Deferred.await(this.closed)
+          this.free()
+          return Effect.void
+      }
+    }))
+  }
+
+  private closeOpen(info: Api.CloseInfo): Effect.Effect<void> {
+    const closed = this.closed = Deferred.unsafeMake<void>(FiberId.none)
+    this.state = "Closing"
+    this.gone = new WebTransportError({ reason: "SessionClosed", detail: "the session was closed here" })
+    const closing = Effect.suspend(() => {
+      // The peer may have ended it while endings were awaited: its word counts then.
+      if (this.state === "Closing") {
+        this.ownInfo = info
+        try {
+          this.native.close({ ...info })
+        } catch {
+          // It was closed already.
+        }
+      }
+      return atMost(Effect.zipRight(Effect.exit(Deferred.await(this.closure)), this.freed), closeWithin)
+    })
+    return Effect.zipRight(this.endings.size > 0 ? atMost(this.awaitEndings, endingsWithin) : Effect.void, closing).pipe(
+      Effect.zipRight(Effect.sync(() => {
+        // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
+        this.free()
+        this.settle(info)
+        Deferred.unsafeDone(closed, Exit.void)
+      }))
+    )
+  }
+
+  private get awaitEndings(): Effect.Effect<void> {
+    return Deferred.await(this.endingsSettled ??= Deferred.unsafeMake<void>(FiberId.none))
+  }
+
+  private get freed(): Effect.Effect<void> {
+    const promise = this.service?.freed?.(this.native)
+    if (promise === undefined) return Effect.void
+    return Effect.async<void>((resume) => {
+      const done = () => resume(Effect.void)
+      promise.then(done, done)
+    })
+  }
+
+  ended(stream: ByteStream): void {
+    this.endings.delete(stream)
+    if (this.endings.size === 0) this.allEndingsSettled()
+  }
+
+  private allEndingsSettled(): void {
+    if (this.endingsSettled === undefined) return
+    Deferred.unsafeDone(this.endingsSettled, Exit.void)
+    this.endingsSettled = undefined
+  }
+
+  goneOr(cause: unknown): WebTransportError {
+    return this.gone ?? new WebTransportError({ reason: "SessionClosed", cause })
+  }
+
+  // -- what comes in
+
+  get bidirectional(): Inlet<Api.NativeBidirectionalStream> {
+    return this.incomingBidirectional ??= this.inlet(this.native.incomingBidirectionalStreams)
+  }
+
+  get unidirectional(): Inlet<Api.NativeReceiveStream> {
+    return this.incomingUnidirectional ??= this.inlet(this.native.incomingUnidirectionalStreams)
+  }
+
+  get datagrams(): Inlet<Uint8Array> {
+    return this.incomingDatagrams ??= this.inlet(this.native.datagrams.readable)
+  }
+
+  private inlet<A>(readable: ReadableStream<A>): Inlet<A> {
+    const inlet = new Inlet(readable)
+    if (this.state === "Closed") inlet.end(undefined)
+    return inlet
+  }
+
+  // -- datagrams
+
+  get maxDatagramSize(): number {
+    return this.native.datagrams.maxDatagramSize ?? Number.POSITIVE_INFINITY
+  }
+
+  sendDatagram(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    return Effect.async<void, WebTransportError>((resume) => {
+      if (this.gone !== undefined) return resume(Effect.fail(this.gone))
+      const limit = this.maxDatagramSize
+      const size = bytes.byteLength
+      if (size > limit) {
+        const detail = `${size} bytes where a datagram holds ${limit}`
+        return resume(Effect.fail(new WebTransportError({ reason: "DatagramTooLarge", detail, size, limit })))
+      }
+      const done = (effect: Effect.Effect<void, WebTransportError>) => {
+        this.sends.delete(done)
+        resume(effect)
+      }
+      this.sends.add(done)
+      try {
+        this.outgoingDatagrams().write(this.retainsWrites ? bytes.slice() : bytes).then(
+          () => done(Effect.void),
+          (cause) => queueMicrotask(() => done(Effect.fail(this.datagramFailure(cause))))
+        )
+      } catch (cause) {
+        done(Effect.fail(this.datagramFailure(cause)))
+      }
+      return Effect.sync(() => this.sends.delete(done))
+    })
+  }
+
+  private datagramFailure(cause: unknown): WebTransportError {
+    return this.gone ?? new WebTransportError({ reason: "Write", detail: "the datagram could not be sent", cause })
+  }
+
+  private outgoingDatagrams(): WritableStreamDefaultWriter<Uint8Array> {
+    if (this.datagramWriter !== undefined) return this.datagramWriter
+    const { datagrams } = this.native
+    // `writable` is the older name, and warns where there is a newer one (fails-components 1.6.8).
+    const writable = datagrams.createWritable === undefined ? datagrams.writable : datagrams.createWritable()
+    if (writable === undefined) throw new Error("the platform has neither datagrams.createWritable nor datagrams.writable")
+    const writer: WritableStreamDefaultWriter<Uint8Array> = writable.getWriter()
+    writer.closed.then(undefined, () => {})
+    return this.datagramWriter = writer
+  }
+
+  // -- counts
+
+  get stats(): Effect.Effect<Option.Option<Api.SessionStats>, WebTransportError> {
+    return Effect.async<Option.Option<Api.SessionStats>, WebTransportError>((resume) => {
+      if (this.gone !== undefined) return resume(Effect.fail(this.gone))
+      const failed = (cause: unknown) =>
+        resume(
+          Effect.fail(
+            this.gone ?? new WebTransportError({ reason: "Unsupported", detail: "the platform gives no stats", cause })
+          )
+        )
+      try {
+        const promise = this.native.getStats?.()
+        if (promise === undefined) return resume(Effect.succeedNone)
+        promise.then((stats) => resume(Effect.succeedSome(stats)), (cause) => queueMicrotask(() => failed(cause)))
+      } catch (cause) {
+        failed(cause)
+      }
+    })
+  }
+}
+
+const closeInfoOf = (info: Partial<Api.CloseInfo> | undefined): Api.CloseInfo => ({
+  closeCode: info?.closeCode ?? 0,
+  reason: info?.reason ?? ""
+})
+
+export const checkCloseInfo = (info: Partial<Api.CloseInfo> | undefined): Effect.Effect<void> => {
+  const code = info?.closeCode ?? 0
+  return Number.isInteger(code) && code >= 0 && code <= 0xffff_ffff
+    ? Effect.void
+    : Effect.die(new RangeError(`closeCode must be a whole number from 0 to 4294967295, not ${code}`))
+}
+
+const say = (info: Api.CloseInfo) => `code ${info.closeCode}${info.reason === "" ? "" : `, ${JSON.stringify(info.reason)}`}`
+
+/** In an uninterruptible region, what is waited for has to be interruptible by the time limit all the same. */
+const atMost = <A, E>(effect: Effect.Effect<A, E>, limit: "1 second" | "500 millis"): Effect.Effect<unknown, E> =>
+  Effect.timeoutOption(Effect.interruptible(effect), limit)
+
+// -----------------------------------------------------------------------------
+// Handles
+// -----------------------------------------------------------------------------
+
+/** The owner's handle: all of it. */
+export class SessionHandle implements Api.Session {
+  readonly core: SessionCore
+  /** Its streams, where it ends before the session does. */
+  readonly streams: Set<ByteStream> | undefined = undefined
+  private ownDatagrams: DatagramsHandle | undefined = undefined
+
+  constructor(core: SessionCore) {
+    this.core = core
+  }
+
+  get [SessionTypeId](): Api.SessionTypeId {
+    return SessionTypeId
+  }
+
+  /** Why nothing can be done through it, if so. */
+  get refusal(): WebTransportError | undefined {
+    return this.core.gone
+  }
+
+  createBidirectionalStream(
+    options?: Api.StreamOptions
+  ): Effect.Effect<Api.BidirectionalStream, WebTransportError, Scope.Scope> {
+    return openStream(this, "Bidirectional", options)
+  }
+
+  createUnidirectionalStream(options?: Api.StreamOptions): Effect.Effect<Api.SendStream, WebTransportError, Scope.Scope> {
+    return openStream(this, "Unidirectional", options)
+  }
+
+  get acceptBidirectionalStream(): Effect.Effect<Api.BidirectionalStream, WebTransportError, Scope.Scope> {
+    return Effect.suspend(() =>
+      acceptStream(
+        this.core,
+        this.core.bidirectional,
+        (native) => new ByteStream(this.core, native, native.readable, native.writable)
+      )
+    )
+  }
+
+  get acceptUnidirectionalStream(): Effect.Effect<Api.ReceiveStream, WebTransportError, Scope.Scope> {
+    return Effect.suspend(() =>
+      acceptStream(
+        this.core,
+        this.core.unidirectional,
+        (native) => new ByteStream(this.core, native, native, undefined)
+      )
+    )
+  }
+
+  get incomingBidirectionalStreams(): Stream.Stream<Api.BidirectionalStream, WebTransportError, Scope.Scope> {
+    return streamOf(() => this.core.bidirectional, this.acceptBidirectionalStream)
+  }
+
+  get incomingUnidirectionalStreams(): Stream.Stream<Api.ReceiveStream, WebTransportError, Scope.Scope> {
+    return streamOf(() => this.core.unidirectional, this.acceptUnidirectionalStream)
+  }
+
+  get datagrams(): Api.Datagrams {
+    return this.ownDatagrams ??= new DatagramsHandle(this)
+  }
+
+  get receiveDatagram(): Effect.Effect<Uint8Array, WebTransportError> {
+    const { core } = this
+    const attempt: Effect.Effect<Uint8Array, WebTransportError> = Effect.suspend(() => {
+      const bytes = core.datagrams.take()
+      if (bytes !== undefined) return Effect.succeed(bytes)
+      if (core.datagrams.isEnded) return Effect.fail(core.goneOr(core.datagrams.failure))
+      return Effect.zipRight(core.datagrams.arrival, attempt)
+    })
+    return attempt
+  }
+
+  get closed(): Effect.Effect<Api.CloseInfo, WebTransportError> {
+    return Deferred.await(this.core.closure)
+  }
+
+  get draining(): Effect.Effect<void> {
+    return Deferred.await(this.core.drained)
+  }
+
+  get isOpen(): Effect.Effect<boolean> {
+    return Effect.sync(() => this.refusal === undefined && this.core.state === "Open")
+  }
+
+  get stats(): Effect.Effect<Option.Option<Api.SessionStats>, WebTransportError> {
+    return this.core.stats
+  }
+
+  close(info?: Partial<Api.CloseInfo>): Effect.Effect<void> {
+    return Effect.zipRight(checkCloseInfo(info), this.core.close(info))
+  }
+
+  get reliability(): string | undefined {
+    return this.native.reliability
+  }
+
+  get protocol(): string | undefined {
+    const protocol = this.native.protocol
+    return protocol === "" ? undefined : protocol
+  }
+
+  get native(): Api.NativeWebTransport {
+    return this.core.native
+  }
+}
+
+class DatagramsHandle implements Api.Datagrams {
+  private readonly handle: SessionHandle
+
+  constructor(handle: SessionHandle) {
+    this.handle = handle
+  }
+
+  send(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() => {
+      const { refusal } = this.handle
+      return refusal === undefined ? this.handle.core.sendDatagram(bytes) : Effect.fail(refusal)
+    })
+  }
+
+  get receive(): Effect.Effect<Uint8Array, WebTransportError> {
+    return this.handle.receiveDatagram
+  }
+
+  get stream(): Stream.Stream<Uint8Array, WebTransportError> {
+    return streamOf(() => this.handle.core.datagrams, this.receive)
+  }
+
+  get maxSize(): number {
+    return this.handle.core.maxDatagramSize
+  }
+}
+
+// -----------------------------------------------------------------------------
+// Views
+// -----------------------------------------------------------------------------
+
+const ownedByPool = (what: string) =>
+  Effect.fail(
+    new WebTransportError({
+      reason: "Unsupported",
+      detail: `a borrowed session cannot ${what}: its pool owns what comes in`,
+      advice: "give SessionPool the option onIncoming or onDatagram"
+    })
+  )
+
+/** A borrower's handle, one per lease: what was opened through it ends with it. */
+export class SessionView extends SessionHandle {
+  override readonly streams = new Set<ByteStream>()
+  private isGivenBack = false
+
+  override get refusal(): WebTransportError | undefined {
+    return this.isGivenBack
+      ? new WebTransportError({
+        reason: "SessionClosed",
+        detail: "this session was given back to its pool",
+        advice: "use it within the effect or scope that borrowed it"
+      })
+      : this.core.gone
+  }
+
+  override get acceptBidirectionalStream(): Effect.Effect<Api.BidirectionalStream, WebTransportError, Scope.Scope> {
+    return ownedByPool("accept streams")
+  }
+
+  override get acceptUnidirectionalStream(): Effect.Effect<Api.ReceiveStream, WebTransportError, Scope.Scope> {
+    return ownedByPool("accept streams")
+  }
+
+  override get incomingBidirectionalStreams(): Stream.Stream<Api.BidirectionalStream, WebTransportError, Scope.Scope> {
+    return Stream.fromEffect(this.acceptBidirectionalStream)
+  }
+
+  override get incomingUnidirectionalStreams(): Stream.Stream<Api.ReceiveStream, WebTransportError, Scope.Scope> {
+    return Stream.fromEffect(this.acceptUnidirectionalStream)
+  }
+
+  override get receiveDatagram(): Effect.Effect<Uint8Array, WebTransportError> {
+    return ownedByPool("receive datagrams")
+  }
+
+  override close(info?: Partial<Api.CloseInfo>): Effect.Effect<void> {
+    return Effect.suspend(() => this.isGivenBack ? Effect.void : super.close(info))
+  }
+
+  end(success: boolean): void {
+    if (this.isGivenBack) return
+    this.isGivenBack = true
+    for (const opening of [...this.core.openings]) {
+      if (opening.handle === this) opening.fail(this.refusal!)
+    }
+    for (const stream of [...this.streams]) stream.end(success, 0, "its session was given back to the pool")
+  }
+}
+
+/** A handle for one lease. */
+export const makeView = (session: Api.Session): SessionView => new SessionView(viewCore(session))
+
+/** Ends everything that was opened through a view, as its scope would; synchronously, waiting for nothing. */
+export const endView = (view: Api.Session, exit: Exit.Exit<unknown, unknown>): void => {
+  if (view instanceof SessionView) view.end(Exit.isSuccess(exit))
+}
+
+/** What stands behind a session, borrowed or not. */
+export const viewCore = (session: Api.Session): SessionCore => {
+  if (session instanceof SessionHandle) return session.core
+  throw new TypeError("this Session was not made by WebTransport.connect or WebTransport.fromNative")
+}

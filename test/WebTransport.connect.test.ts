@@ -1,0 +1,301 @@
+import { describe, expect, it, layer } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import * as Tracer from "effect/Tracer"
+import { internals } from "../src/internal/failsComponents.js"
+import * as NodeWebTransport from "../src/NodeWebTransport.js"
+import * as WebTransport from "../src/WebTransport.js"
+import type { WebTransportError } from "../src/WebTransportError.js"
+import * as TestServer from "./support/TestServer.js"
+
+const hashes = (server: TestServer.Service) => [{ algorithm: "sha-256", value: server.hash }]
+
+const connect = (server: TestServer.Service, url: string, options?: WebTransport.ConnectOptions) =>
+  WebTransport.connect(url, { serverCertificateHashes: hashes(server), ...options })
+
+/** Nothing of the client is left at the server. */
+const noSockets = (server: TestServer.Service) =>
+  server.until((stats) => stats.socketsOpen === 0 && stats.silentSocketsOpen === 0).pipe(
+    Effect.timeoutFail({ duration: "5 seconds", onTimeout: () => new Error("sockets are left") })
+  )
+
+const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
+  Option.getOrThrowWith(
+    Option.flatMap(Exit.causeOption(exit), Cause.failureOption),
+    () => new Error(`no failure: ${String(exit)}`)
+  )
+
+layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+  "connect",
+  (it) => {
+    it.scoped("connects over HTTP/2, says so, and closes with its scope", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const session = yield* Effect.scoped(Effect.gen(function*() {
+          const session = yield* connect(server, server.url("/echo?open"))
+          expect(yield* session.isOpen).toBe(true)
+          expect(session.reliability).toBe("reliable-only")
+          expect(session.protocol).toBe(undefined)
+          expect(WebTransport.isSession(session)).toBe(true)
+          expect((yield* server.statsOf("/echo?open")).sessionsOpen).toBe(1)
+          return session
+        }))
+        expect(yield* session.isOpen).toBe(false)
+        expect(failure(yield* Effect.exit(Effect.scoped(session.createBidirectionalStream()))).reason).toBe("SessionClosed")
+        yield* noSockets(server)
+      }))
+
+    it.scoped("takes the URL and the hashes from Effects, once per connect", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        let runs = 0
+        const attempt = Effect.scoped(WebTransport.connect(
+          Effect.sync(() => new URL(server.url(`/echo?token=${++runs}`))),
+          { serverCertificateHashes: Effect.sync(() => hashes(server)) }
+        ))
+        yield* attempt
+        yield* attempt
+        const { paths } = yield* server.stats
+        expect(paths["/echo?token=1"]?.sessionsAccepted).toBe(1)
+        expect(paths["/echo?token=2"]?.sessionsAccepted).toBe(1)
+      }))
+
+    it.scoped("takes a hash as any view of bytes", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const larger = new Uint8Array(100)
+        larger.set(server.hash, 7)
+        const views: ReadonlyArray<ArrayBuffer | ArrayBufferView> = [
+          server.hash.slice().buffer,
+          larger.subarray(7, 39),
+          new DataView(larger.buffer, 7, 32),
+          Buffer.from(server.hash)
+        ]
+        for (const value of views) {
+          yield* Effect.scoped(WebTransport.connect(server.url("/echo"), { serverCertificateHashes: [{ value }] }))
+        }
+      }))
+
+    it.scoped("refuses what is no URL for WebTransport, and never repeats its query", () =>
+      Effect.gen(function*() {
+        const wrong = [
+          "nonsense?secret",
+          "http://127.0.0.1/?secret",
+          "wss://127.0.0.1/?secret",
+          "https://127.0.0.1/?secret#fragment",
+          "https://?secret"
+        ]
+        for (const url of wrong) {
+          const error = failure(yield* Effect.exit(Effect.scoped(WebTransport.connect(url))))
+          expect(error.reason).toBe("InvalidUrl")
+          expect(Cause.pretty(Cause.fail(error), { renderErrorCause: true })).not.toContain("secret")
+          expect(JSON.stringify(error)).not.toContain("secret")
+        }
+      }))
+
+    it.scoped("refuses hashes together with allowPooling as a defect that names both", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const exit = yield* Effect.exit(Effect.scoped(connect(server, server.url("/echo"), { allowPooling: true })))
+        const defect = Exit.isFailure(exit) ? Option.getOrThrow(Cause.dieOption(exit.cause)) : undefined
+        expect(String(defect)).toContain("serverCertificateHashes")
+        expect(String(defect)).toContain("allowPooling")
+      }))
+
+    it.scoped("refuses requireUnreliable, which HTTP/2 cannot keep", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const attempt = connect(server, server.url("/echo"), { requireUnreliable: true })
+        const error = failure(yield* Effect.exit(Effect.scoped(attempt)))
+        expect(error.reason).toBe("Unsupported")
+        expect(error.message).toContain("HTTP/3")
+      }))
+
+    it.scoped("fails where nobody listens, serves the path, shows that certificate, or wants to", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const wrongHash = { serverCertificateHashes: [{ value: new Uint8Array(32) }] }
+        const shortHash = { serverCertificateHashes: [{ value: new Uint8Array(31) }] }
+        const attempts = [
+          connect(server, `https://127.0.0.1:${yield* TestServer.deadPort}/echo`),
+          connect(server, server.url("/nothing")),
+          connect(server, server.url("/refuse?secret")),
+          connect(server, server.url("/echo"), wrongHash),
+          connect(server, server.url("/echo"), shortHash),
+          WebTransport.connect(server.url("/echo"))
+        ]
+        for (const attempt of attempts) {
+          // In a scope that stays open: what a failed attempt held is freed all the same.
+          const error = failure(yield* Effect.exit(attempt))
+          expect(error.reason).toBe("Connect")
+          expect(error.message).not.toContain("secret")
+        }
+        yield* noSockets(server)
+      }))
+
+    it.scoped("fails within connectTimeout where the peer does not answer, and frees what it held", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        for (const url of [server.url("/never"), server.silentUrl("/echo"), server.url("/slow?ms=20000")]) {
+          const error = failure(yield* Effect.exit(connect(server, url, { connectTimeout: "100 millis" })))
+          expect(error.reason).toBe("ConnectTimeout")
+        }
+        yield* noSockets(server)
+      }))
+
+    it.scoped("waits for a slow answer within connectTimeout", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const session = yield* connect(server, server.url("/slow?ms=200"), { connectTimeout: "10 seconds" })
+        expect(yield* session.isOpen).toBe(true)
+      }))
+
+    it.scoped("fails within connectTimeout where the peer hangs", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        yield* server.stop
+        const error = failure(
+          yield* Effect.exit(connect(server, server.url("/echo"), { connectTimeout: "100 millis" }))
+        )
+        expect(error.reason).toBe("ConnectTimeout")
+        yield* server.resume
+        yield* noSockets(server)
+      }))
+
+    it.scoped("leaves nothing of a failed attempt in a scope that lives on", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const scope = yield* Scope.make()
+        const url = server.url("/refuse")
+        for (let i = 0; i < 10; i++) yield* Effect.exit(Scope.extend(connect(server, url), scope))
+        expect((scope as any).state.finalizers.size).toBe(0)
+      }))
+
+    it.scoped("fails at once when its scope closes before it is ready", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        for (const url of [server.url("/never"), server.silentUrl("/echo")]) {
+          const before = yield* server.stats
+          const scope = yield* Scope.make()
+          const fiber = yield* Effect.fork(Scope.extend(connect(server, url), scope))
+          yield* server.until((stats) =>
+            stats.requests > before.requests || stats.silentSocketsAccepted > before.silentSocketsAccepted
+          )
+          yield* Scope.close(scope, Exit.void)
+          expect(failure(yield* Fiber.await(fiber)).reason).toBe("Connect")
+        }
+        yield* noSockets(server)
+      }).pipe(Effect.timeout("10 seconds")))
+
+    it.scoped("names host and path in its span, never the query", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const spans: Array<Tracer.Span> = []
+        const base = yield* Effect.tracer
+        const tracer = Tracer.make({
+          ...base,
+          span: (...args) => {
+            const span = base.span(...args)
+            spans.push(span)
+            return span
+          },
+          context: (f, fiber) => base.context(f, fiber)
+        })
+        yield* Effect.scoped(connect(server, server.url("/echo?secret"))).pipe(Effect.withTracer(tracer))
+        const span = spans.find((span) => span.name === "WebTransport.connect")
+        expect(span?.attributes.get("host")).toBe(`127.0.0.1:${server.port}`)
+        expect(span?.attributes.get("path")).toBe("/echo")
+        expect(JSON.stringify([...span!.attributes.values()].map(String))).not.toContain("secret")
+      }))
+
+    for (const path of ["/echo?swept", "/never?swept", "silent"]) {
+      it.scoped(`can be interrupted at any moment, and leaves nothing: ${path}`, () =>
+        Effect.gen(function*() {
+          const server = yield* TestServer.TestServer
+          const url = path === "silent" ? server.silentUrl("/") : server.url(path)
+          const attempt = Effect.scoped(Effect.zipRight(connect(server, url), Effect.never))
+          for (let yields = 0; yields < 60; yields++) {
+            const fiber = yield* Effect.fork(attempt)
+            for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
+            yield* Fiber.interrupt(fiber).pipe(Effect.timeout("5 seconds"))
+          }
+          for (let millis = 0; millis < 40; millis += 1) {
+            const fiber = yield* Effect.fork(attempt)
+            yield* Effect.sleep(millis)
+            yield* Fiber.interrupt(fiber).pipe(Effect.timeout("5 seconds"))
+          }
+          yield* noSockets(server)
+        }))
+    }
+
+    it.scoped("stays pinned to a client whose insides have the known shape", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const service = yield* WebTransport.WebTransportConstructor
+        const options = { serverCertificateHashes: hashes(server).map(({ value }) => ({ algorithm: "sha-256", value })) }
+        const native = service.construct(server.url("/echo"), options, 5000)
+        native.ready.catch(() => {})
+        native.closed.catch(() => {})
+        const found = internals(native)!
+        expect(found).toBeDefined()
+        const { transportInt, webtransportProm, quicconnectedProm } = found.parent as any
+        expect(found.client.constructor.name).toBe("ClientHttp2Session")
+        expect(transportInt.clientInt).toBe(found.client)
+        // The two waits that `abandon` ends.
+        expect(quicconnectedProm.reject).toBeTypeOf("function")
+        expect(webtransportProm.resolve).toBeTypeOf("function")
+        service.abandon!(native)
+        expect((found.client as any).destroyed).toBe(true)
+        expect(Exit.isFailure(yield* Effect.exit(Effect.tryPromise(() => native.ready)))).toBe(true)
+        yield* noSockets(server)
+        // Of another shape: no throw, only `close`.
+        let closed = 0
+        service.abandon!({ close: () => closed++ } as any)
+        service.abandon!({ close: () => closed++, sessionint: { parentobj: { transportInt: {} } } } as any)
+        expect(closed).toBe(2)
+      }))
+  }
+)
+
+describe("time", () => {
+  it.scoped("connectTimeout is 10 seconds by default, by the Effect Clock", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.start()
+      const done = yield* Deferred.make<Exit.Exit<unknown, WebTransportError>>()
+      yield* Effect.fork(
+        Effect.scoped(connect(server, server.silentUrl("/"))).pipe(
+          Effect.exit,
+          Effect.flatMap((exit) => Deferred.succeed(done, exit))
+        )
+      )
+      yield* server.until((stats) => stats.silentSocketsAccepted > 0)
+      yield* TestClock.adjust("9999 millis")
+      expect(yield* Deferred.isDone(done)).toBe(false)
+      yield* TestClock.adjust("1 millis")
+      expect(failure(yield* Deferred.await(done)).reason).toBe("ConnectTimeout")
+    }).pipe(Effect.provide(NodeWebTransport.layer)))
+})
+
+describe("constructors", () => {
+  it.effect("layerHttp3 fails with advice where the native package is missing", () =>
+    Effect.gen(function*() {
+      const error = failure(yield* Effect.exit(Effect.scoped(Layer.build(NodeWebTransport.layerHttp3))))
+      expect(error.reason).toBe("Unsupported")
+      expect(error.message).toContain("@fails-components/webtransport-transport-http3-quiche")
+    }))
+
+  it.effect("layerConstructorGlobal fails with advice where there is none", () =>
+    Effect.gen(function*() {
+      expect(yield* WebTransport.isSupported).toBe(false)
+      const error = failure(yield* Effect.exit(Effect.scoped(Layer.build(WebTransport.layerConstructorGlobal))))
+      expect(error.reason).toBe("Unsupported")
+      expect(error.message).toContain("NodeWebTransport")
+    }))
+})

@@ -1,0 +1,242 @@
+/**
+ * A real WebTransport server on loopback, in a process of its own that can be killed, stopped and restarted.
+ *
+ * What it does depends on the path of the session:
+ *
+ * | path | behaviour |
+ * |---|---|
+ * | `/echo?ms=0` | echoes each bidirectional stream, chunks after `ms`, FIN after FIN; echoes datagrams |
+ * | `/echo?uni=1` | besides, answers each unidirectional stream on one of its own with the same bytes |
+ * | `/close?code=0&reason=&afterMs=0` | closes the session once it is established |
+ * | `/silent` | accepts streams and reads them, never answers |
+ * | `/fin` | FINs each stream at once |
+ * | `/reset?code=42` | resets each stream after its first bytes |
+ * | `/stop?code=42` | asks to stop sending on each stream after its first bytes |
+ * | `/unsolicited?when=accept&text=unsolicited` | sends `text` at once on each stream, then echoes |
+ * | `/unsolicited?when=first&afterMs=0` | echoes the first chunk, sends `text` after `afterMs`, goes on echoing |
+ * | `/twice?ms=0` | echoes each chunk twice, the second time `ms` later (0: right behind) |
+ * | `/slow?ms=2000` | accepts the session after `ms`, then echoes |
+ * | `/never` | never answers the CONNECT |
+ * | `/refuse?status=405` | answers the CONNECT with that status |
+ * | `/sink` | reads each stream to its FIN, then answers `{"bytes":n,"sha256":"hex"}` and FINs |
+ * | `/source/<n>` | sends n bytes of `pattern` on each stream, then FINs |
+ *
+ * Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters
+ * are ignored, so `/echo?test=1` gets counts of its own on a shared server.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import type { Certificate } from "./certificate.js"
+import { makeCertificate } from "./certificate.js"
+import { deadPort as findDeadPort } from "./ports.js"
+import * as Processes from "./processes.js"
+import type * as Protocol from "./protocol.js"
+
+export type { Received, Stats } from "./protocol.js"
+
+export interface Service {
+  /** Of the process that runs now: another one after `restart`. */
+  readonly pid: number
+  readonly port: number
+  /** `https://127.0.0.1:port` and the path, which starts with a slash. */
+  readonly url: (path: string) => string
+  /** The same on a port where TCP is accepted and nothing ever said. */
+  readonly silentUrl: (path: string) => string
+  /** SHA-256 of the certificate; the same after `restart`. */
+  readonly hash: Uint8Array<ArrayBuffer>
+  readonly hashHex: string
+  /** PEM, for clients that trust a certificate authority instead of a hash. */
+  readonly cert: string
+  /** SIGKILL, then the end of the process. Nothing if it is dead. */
+  readonly kill: Effect.Effect<void>
+  /** SIGSTOP: the peer that hangs. Ends when the process stands still. */
+  readonly stop: Effect.Effect<void>
+  /** SIGCONT */
+  readonly resume: Effect.Effect<void>
+  /** Kills it if it lives, and starts another on the same ports with the same certificate. Its counts start at 0. */
+  readonly restart: Effect.Effect<void>
+  readonly stats: Effect.Effect<Protocol.Stats>
+  /** The counts of one path, zeros if nobody asked for it. */
+  readonly statsOf: (path: string) => Effect.Effect<Protocol.PathStats>
+  /** Waits until the counts are so: for what the server sees a little later than the client. */
+  readonly until: (predicate: (stats: Protocol.Stats) => boolean) => Effect.Effect<Protocol.Stats>
+  /** Dies if the server is dead or refuses; waits while it is stopped. */
+  readonly command: <C extends Protocol.Command>(
+    command: C,
+    ...input: {} extends Protocol.Input<C> ? [input?: Protocol.Input<C>] : [input: Protocol.Input<C>]
+  ) => Effect.Effect<Protocol.Output<C>>
+  /** What the process and those before it have printed there: nothing, if all went well. */
+  readonly stderr: Effect.Effect<string>
+}
+
+export class TestServer extends Context.Tag("effect-pools/test/TestServer")<TestServer, Service>() {}
+
+export interface Options {
+  /** How many bidirectional streams a session gives. 1,000,000. */
+  readonly initialBidirectionalStreams?: number | undefined
+  readonly initialUnidirectionalStreams?: number | undefined
+}
+
+/** Starts a server; the scope's end kills it, stopped or not. */
+export const start = (options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const certificate = yield* sharedCertificate
+    const server = yield* Effect.acquireRelease(
+      Effect.sync(() => new Handle(options, certificate)),
+      (server) => server.kill
+    )
+    yield* server.start
+    return server
+  })
+
+/** Bind it to a constant: each call is a server of its own. Tests that kill should `start` their own. */
+export const layer = (options: Options = {}): Layer.Layer<TestServer> => Layer.scoped(TestServer, start(options))
+
+/** A port on 127.0.0.1 where nobody listens. */
+export const deadPort: Effect.Effect<number> = Effect.promise(findDeadPort)
+
+// -----------------------------------------------------------------------------
+
+const main = fileURLToPath(new URL("./server.ts", import.meta.url))
+const readyWithin = 20_000
+const pollEvery = 5
+
+const noCounts: Protocol.PathStats = {
+  requests: 0,
+  sessionsAccepted: 0,
+  sessionsOpen: 0,
+  streamsAccepted: 0,
+  streamsOpen: 0,
+  unidirectionalAccepted: 0,
+  datagramsReceived: 0,
+  bytesReceived: 0
+}
+
+let certificate: Promise<Certificate> | undefined
+const sharedCertificate = Effect.promise(() => certificate ??= makeCertificate())
+
+// A server is as real under the TestClock.
+const live = Effect.withClock(Clock.make())
+
+type Resume = (answer: Effect.Effect<any>) => void
+
+class Handle implements Service {
+  readonly options: Options
+  readonly hash: Uint8Array<ArrayBuffer>
+  readonly hashHex: string
+  readonly cert: string
+  private readonly key: string
+  private running: Processes.Running | undefined
+  private ready: Protocol.Ready | undefined
+  private nextId = 0
+  private pending = new Map<number, Resume>()
+  private errors = ""
+
+  constructor(options: Options, certificate: Certificate) {
+    this.options = options
+    this.hash = certificate.hash
+    this.hashHex = certificate.hashHex
+    this.cert = certificate.cert
+    this.key = certificate.key
+  }
+
+  get pid(): number {
+    return this.running!.pid
+  }
+
+  get port(): number {
+    return this.ready!.port
+  }
+
+  url = (path: string) => `https://127.0.0.1:${this.port}${path}`
+
+  silentUrl = (path: string) => `https://127.0.0.1:${this.ready!.silentPort}${path}`
+
+  start = Effect.async<void>((resume) => {
+    const options: Protocol.ServerOptions = {
+      ...this.options,
+      port: this.ready?.port,
+      silentPort: this.ready?.silentPort,
+      cert: this.cert,
+      key: this.key
+    }
+    const running = Processes.run(main, [JSON.stringify(options)])
+    const pending = new Map<number, Resume>()
+    this.running = running
+    this.pending = pending
+    const { child } = running
+    const fail = (why: string) => resume(Effect.die(new Error(`the test server ${why}\n${this.errors}`)))
+    const timer = setTimeout(() => fail(`was not ready within ${readyWithin} ms`), readyWithin)
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.errors += text
+    })
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const message: Protocol.Ready | Protocol.AnswerLine = JSON.parse(line)
+      if ("id" in message) {
+        pending.get(message.id)?.(
+          "error" in message ? Effect.die(new Error(message.error)) : Effect.succeed(message.output)
+        )
+        pending.delete(message.id)
+        return
+      }
+      clearTimeout(timer)
+      this.ready = message
+      resume(Effect.void)
+    })
+    void running.closed.then(({ code, signal }) => {
+      clearTimeout(timer)
+      const how = `ended (code ${code}, signal ${signal})`
+      fail(how)
+      for (const resume of pending.values()) resume(Effect.die(new Error(`the test server ${how}`)))
+    })
+  })
+
+  kill = Effect.suspend(() => {
+    const running = this.running
+    return running?.isRunning() === true ? Effect.promise(() => running.kill()) : Effect.void
+  }).pipe(Effect.asVoid)
+
+  stop = live(Effect.gen(this, function*() {
+    process.kill(this.pid, "SIGSTOP")
+    for (;;) {
+      const state = Processes.processState(this.pid)
+      if (state === "T" || state === undefined) return
+      yield* Effect.sleep(1)
+    }
+  }))
+
+  resume = Effect.sync(() => {
+    process.kill(this.pid, "SIGCONT")
+  })
+
+  restart = Effect.suspend(() => Effect.zipRight(this.kill, this.start))
+
+  command: Service["command"] = (command, ...[input]) =>
+    Effect.async((resume) => {
+      const running = this.running
+      if (running?.isRunning() !== true) return resume(Effect.die(new Error(`${command}: the test server is dead`)))
+      const id = this.nextId++
+      const pending = this.pending
+      pending.set(id, resume)
+      const line: Protocol.CommandLine = { id, command, input: input ?? {} }
+      running.child.stdin.write(`${JSON.stringify(line)}\n`)
+      return Effect.sync(() => pending.delete(id))
+    })
+
+  stats = Effect.suspend(() => this.command("stats"))
+
+  statsOf = (path: string) => Effect.map(this.stats, (stats) => stats.paths[path] ?? noCounts)
+
+  until = (predicate: (stats: Protocol.Stats) => boolean): Effect.Effect<Protocol.Stats> =>
+    Effect.flatMap(this.stats, (stats) => {
+      if (predicate(stats)) return Effect.succeed(stats)
+      return Effect.zipRight(live(Effect.sleep(pollEvery)), this.until(predicate))
+    })
+
+  stderr = Effect.sync(() => this.errors)
+}

@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto"
+import { setTimeout as delay } from "node:timers/promises"
+import { pattern } from "./pattern.js"
+
+export interface BidirectionalStream {
+  readonly readable: ReadableStream<Uint8Array>
+  readonly writable: WritableStream<Uint8Array>
+}
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+type Writer = WritableStreamDefaultWriter<Uint8Array>
+
+/** A CONNECT's path, taken apart. */
+export interface Target {
+  /** As it came, query included. */
+  readonly path: string
+  /** The first segment: the behaviour. */
+  readonly name: string
+  /** The second one, if any. */
+  readonly argument: string | undefined
+  readonly text: (parameter: string, otherwise: string) => string
+  readonly number: (parameter: string, otherwise: number) => number
+}
+
+export const parseTarget = (path: string): Target => {
+  const url = new URL(path, "https://127.0.0.1")
+  const [, name = "", argument] = url.pathname.split("/")
+  const text = (parameter: string, otherwise: string) => url.searchParams.get(parameter) ?? otherwise
+  const number = (parameter: string, otherwise: number) => {
+    const value = url.searchParams.get(parameter)
+    return value === null ? otherwise : Number(value)
+  }
+  return { path, name, argument, text, number }
+}
+
+/** What becomes of a CONNECT: a status to answer with, now, later or never. */
+export const admit = async (target: Target): Promise<number> => {
+  switch (target.name) {
+    case "never":
+      return new Promise<never>(() => {})
+    case "refuse":
+      return target.number("status", 405)
+    case "slow":
+      await delay(target.number("ms", 2000))
+      return 200
+    default:
+      return Object.hasOwn(behaviours, target.name) ? 200 : 404
+  }
+}
+
+/** Runs until nothing more is to be done with the stream; rejects when the client or the session broke it. */
+export type Behaviour = (reader: Reader, writer: Writer, target: Target) => Promise<void>
+
+export const forEachChunk = async (
+  reader: Reader,
+  f: (chunk: Uint8Array) => void | Promise<void>
+): Promise<void> => {
+  for (;;) {
+    const next = await reader.read()
+    if (next.done) return
+    await f(next.value)
+  }
+}
+
+const drain = (reader: Reader): Promise<void> => forEachChunk(reader, () => {})
+
+const firstChunk = async (reader: Reader): Promise<Uint8Array | undefined> => {
+  for (;;) {
+    const next = await reader.read()
+    if (next.done) return undefined
+    if (next.value.byteLength > 0) return next.value
+  }
+}
+
+const echo: Behaviour = async (reader, writer, target) => {
+  const ms = target.number("ms", 0)
+  await forEachChunk(reader, async (chunk) => {
+    if (ms > 0) await delay(ms)
+    await writer.write(chunk)
+  })
+  await writer.close()
+}
+
+const silent: Behaviour = drain
+
+const fin: Behaviour = async (reader, writer) => {
+  await Promise.all([writer.close(), drain(reader)])
+}
+
+// After its own reset the library delivers nothing more of the other direction: there is nothing to drain.
+const reset: Behaviour = async (reader, writer, target) => {
+  await firstChunk(reader)
+  await writer.abort({ code: target.number("code", 42) })
+}
+
+const stop: Behaviour = async (reader, _writer, target) => {
+  await firstChunk(reader)
+  await reader.cancel({ code: target.number("code", 42) })
+}
+
+const unsolicited: Behaviour = async (reader, writer, target) => {
+  const unasked = new TextEncoder().encode(target.text("text", "unsolicited"))
+  if (target.text("when", "accept") === "accept") {
+    await writer.write(unasked)
+    return echo(reader, writer, target)
+  }
+  const chunk = await firstChunk(reader)
+  if (chunk !== undefined) {
+    await writer.write(chunk)
+    await delay(target.number("afterMs", 0))
+    await writer.write(unasked)
+  }
+  return echo(reader, writer, target)
+}
+
+const twice: Behaviour = async (reader, writer, target) => {
+  const ms = target.number("ms", 0)
+  const seconds: Array<Promise<void>> = []
+  await forEachChunk(reader, async (chunk) => {
+    await writer.write(chunk)
+    if (ms === 0) return writer.write(chunk)
+    const second = delay(ms).then(() => writer.write(chunk))
+    second.catch(() => {})
+    seconds.push(second)
+  })
+  await Promise.all(seconds)
+  await writer.close()
+}
+
+const sink: Behaviour = async (reader, writer) => {
+  const hash = createHash("sha256")
+  let bytes = 0
+  await forEachChunk(reader, (chunk) => {
+    bytes += chunk.byteLength
+    hash.update(chunk)
+  })
+  await writer.write(new TextEncoder().encode(JSON.stringify({ bytes, sha256: hash.digest("hex") })))
+  await writer.close()
+}
+
+const source: Behaviour = async (reader, writer, target) => {
+  const size = Number(target.argument ?? 0)
+  const chunk = 64 * 1024
+  const send = async () => {
+    for (let offset = 0; offset < size; offset += chunk) {
+      await writer.write(pattern(offset, Math.min(chunk, size - offset)))
+    }
+    await writer.close()
+  }
+  await Promise.all([send(), drain(reader)])
+}
+
+/** What the server does with each bidirectional stream of a session, by the first segment of its path. */
+export const behaviours: Readonly<Record<string, Behaviour>> = {
+  echo,
+  close: silent,
+  silent,
+  fin,
+  reset,
+  stop,
+  unsolicited,
+  twice,
+  slow: echo,
+  sink,
+  source
+}

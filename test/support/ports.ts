@@ -1,0 +1,50 @@
+import type { AddressInfo, Server } from "node:net"
+import { createServer } from "node:net"
+
+// Below the ephemeral range (32768 and up on Linux): a server that restarts on its port finds it free, whatever
+// clients and port-0 listeners do meanwhile, and a client that knocks on a dead port never connects to itself.
+const serverRange = { from: 20_000, size: 9_000 }
+const deadRange = { from: 29_000, size: 3_000 }
+
+const pick = (range: { readonly from: number; readonly size: number }): number =>
+  range.from + Math.floor(Math.random() * range.size)
+
+export const listen = <S extends Server>(server: S, port: number): Promise<S> =>
+  new Promise((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", reject)
+      resolve(server)
+    })
+  })
+
+const isTaken = (cause: unknown): boolean => cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+
+/** Starts a server on the port, or, for 0, on one that is free and stays free when the server dies. */
+export const serverPorts = async <S extends Server>(
+  port: number,
+  start: (port: number) => Promise<S>
+): Promise<readonly [server: S, port: number]> => {
+  for (;;) {
+    try {
+      const server = await start(port === 0 ? pick(serverRange) : port)
+      return [server, (server.address() as AddressInfo).port]
+    } catch (cause) {
+      if (port !== 0 || !isTaken(cause)) throw cause
+    }
+  }
+}
+
+/** A port on 127.0.0.1 where nobody listens, and where nobody of this suite will. */
+export const deadPort = async (): Promise<number> => {
+  for (;;) {
+    const port = pick(deadRange)
+    try {
+      const server = await listen(createServer(), port)
+      await new Promise((resolve) => server.close(resolve))
+      return port
+    } catch (cause) {
+      if (!isTaken(cause)) throw cause
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { ChildProcessByStdio } from "node:child_process"
+import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import type { Readable, Writable } from "node:stream"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** A TypeScript file running in a node process of its own. */
+export interface Running {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>
+  readonly pid: number
+  /** When the process is gone. */
+  readonly exited: Promise<Exit>
+  /** When it is gone and all that it printed was read. */
+  readonly closed: Promise<Exit>
+  readonly isRunning: () => boolean
+  /** SIGKILL, which a stopped process obeys too, then its end. */
+  readonly kill: () => Promise<Exit>
+}
+
+/**
+ * Runs a TypeScript file under tsx. The process does not survive this one, however this one ends and whatever that
+ * one is doing: a shell waits for our end of a pipe to close, and then kills it.
+ */
+export const run = (
+  file: string,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {}
+): Running => {
+  const child = spawn(process.execPath, ["--import", "tsx", file, ...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ["pipe", "pipe", "pipe"]
+  })
+  child.on("error", () => {})
+  child.stdin.on("error", () => {})
+  const pid = child.pid
+  if (pid === undefined) throw new Error(`could not start ${file}`)
+  const guard = spawn("/bin/sh", ["-c", `trap "" INT TERM HUP; read _; kill -KILL ${pid}`], {
+    stdio: ["pipe", "ignore", "ignore"]
+  })
+  guard.on("error", () => {})
+  guard.stdin.on("error", () => {})
+  guard.unref()
+  const until = (event: "exit" | "close") =>
+    new Promise<Exit>((resolve) => child.once(event, (code, signal) => resolve({ code, signal })))
+  const exited = until("exit")
+  const closed = until("close")
+  // Before anybody else hears of the end: the guard must not outlive the process, whose id may be given out again.
+  child.prependOnceListener("exit", () => guard.kill("SIGKILL"))
+  return {
+    child,
+    pid,
+    exited,
+    closed,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
+    kill: () => {
+      child.kill("SIGKILL")
+      return exited
+    }
+  }
+}
+
+/** The state letter of a process: `T` stopped, `Z` dead and not collected; undefined where there is no /proc. */
+export const processState = (pid: number): string | undefined => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return stat.slice(stat.lastIndexOf(")") + 2)[0]
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether a process of that id exists (and is no zombie that nobody has collected yet). */
+export const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return processState(pid) !== "Z"
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,102 @@
+/** What the test server's process is started with: one JSON argument. Every member is optional. */
+export interface ServerOptions {
+  /** TCP: it is WebTransport over HTTP/2. 0, the default, takes a free one. */
+  readonly port?: number | undefined
+  readonly silentPort?: number | undefined
+  /** PEM; made on the spot if absent. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  /** How many bidirectional streams a client may open in a session's life, less what it gives back. 1,000,000. */
+  readonly initialBidirectionalStreams?: number | undefined
+  /** 1,000,000 as well. */
+  readonly initialUnidirectionalStreams?: number | undefined
+}
+
+/** The one line on stdout that says the server is up. */
+export interface Ready {
+  readonly port: number
+  /** A TCP port that accepts and says nothing. */
+  readonly silentPort: number
+  readonly hashHex: string
+}
+
+/** The server's counts for one path, query included: `/echo?a` and `/echo?b` are counted apart. */
+export interface PathStats {
+  /** CONNECTs seen, those refused or never answered too. */
+  readonly requests: number
+  readonly sessionsAccepted: number
+  readonly sessionsOpen: number
+  /** Bidirectional streams that clients opened. */
+  readonly streamsAccepted: number
+  /** Those of them that the path's behaviour is not done with: the client neither ended nor reset them. */
+  readonly streamsOpen: number
+  readonly unidirectionalAccepted: number
+  readonly datagramsReceived: number
+  /** On streams of either kind, not in datagrams. */
+  readonly bytesReceived: number
+}
+
+export interface Stats extends PathStats {
+  readonly paths: Readonly<Record<string, PathStats>>
+  /** TCP connections of the WebTransport port. */
+  readonly socketsOpen: number
+  readonly silentSocketsOpen: number
+  readonly silentSocketsAccepted: number
+}
+
+/** A unidirectional stream that the server read to its end. */
+export interface Received {
+  readonly path: string
+  readonly bytes: number
+  readonly sha256: string
+  /** The first 1,024 bytes as UTF-8. */
+  readonly text: string
+}
+
+/** Sessions of this path only (as in the CONNECT, query included); all of them if absent. */
+export interface Select {
+  readonly path?: string | undefined
+}
+
+export interface OpenStreams extends Select {
+  /** Streams per session. 1. */
+  readonly count?: number | undefined
+  /** Bytes of `pattern` to write on each. 5. */
+  readonly size?: number | undefined
+  /** Whether to FIN after them. No. */
+  readonly fin?: boolean | undefined
+}
+
+/** The commands that a server takes, by name: what goes in and what comes out. */
+export interface Commands {
+  readonly stats: readonly [input: {}, output: Stats]
+  readonly received: readonly [input: Select, output: ReadonlyArray<Received>]
+  /** Answers with how many sessions it closed. */
+  readonly closeSessions: readonly [
+    input: Select & { readonly code?: number | undefined; readonly reason?: string | undefined },
+    output: { readonly sessions: number }
+  ]
+  /** Answers when the bytes are handed to the transport. Gotcha: a session's first one (id 0) may lose its data. */
+  readonly openBidirectional: readonly [input: OpenStreams, output: { readonly streams: number }]
+  readonly openUnidirectional: readonly [input: OpenStreams, output: { readonly streams: number }]
+  readonly sendDatagrams: readonly [
+    input: Select & { readonly count?: number | undefined; readonly size?: number | undefined },
+    output: { readonly datagrams: number }
+  ]
+  /** Cuts the TCP connections of the WebTransport port without a word, and goes on listening. */
+  readonly destroySockets: readonly [input: {}, output: { readonly sockets: number }]
+}
+
+export type Command = keyof Commands
+export type Input<C extends Command> = Commands[C][0]
+export type Output<C extends Command> = Commands[C][1]
+
+export interface CommandLine {
+  readonly id: number
+  readonly command: Command
+  readonly input: unknown
+}
+
+export type AnswerLine =
+  | { readonly id: number; readonly output: unknown }
+  | { readonly id: number; readonly error: string }

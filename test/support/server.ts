@@ -1,0 +1,322 @@
+/**
+ * The main of a test server's process: WebTransport over HTTP/2 on loopback, and a TCP port that never says a word.
+ *
+ * Started as `node --import tsx server.ts '<ServerOptions as JSON>'`; prints `Ready` as one line of JSON, then answers
+ * each line of JSON on stdin (`CommandLine`) with one on stdout (`AnswerLine`), and ends when stdin does.
+ */
+import { createHash } from "node:crypto"
+import type { Server, Socket } from "node:net"
+import { createServer } from "node:net"
+import { createInterface } from "node:readline"
+import type { BidirectionalStream, Target } from "./behaviours.js"
+import { admit, behaviours, forEachChunk, parseTarget } from "./behaviours.js"
+import { makeCertificate, withHash } from "./certificate.js"
+import { pattern } from "./pattern.js"
+import { listen, serverPorts } from "./ports.js"
+import type * as Protocol from "./protocol.js"
+
+// Importing fails-components without its native package prints some 30 lines, and a deprecated member more.
+for (const method of ["log", "info", "warn", "error", "debug", "trace"] as const) console[method] = () => {}
+
+const print = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`)
+const report = (what: string) => (cause: unknown) => {
+  process.stderr.write(`${what}: ${cause instanceof Error ? cause.stack : String(cause)}\n`)
+}
+
+// -----------------------------------------------------------------------------
+// Sessions
+// -----------------------------------------------------------------------------
+
+/** The part of a fails-components server session that is used here. */
+interface ServerSession {
+  readonly ready: Promise<unknown>
+  readonly closed: Promise<unknown>
+  readonly userData: { readonly target: Target }
+  readonly incomingBidirectionalStreams: ReadableStream<BidirectionalStream>
+  readonly incomingUnidirectionalStreams: ReadableStream<ReadableStream<Uint8Array>>
+  readonly datagrams: {
+    readonly readable: ReadableStream<Uint8Array>
+    readonly createWritable: () => WritableStream<Uint8Array>
+  }
+  readonly createBidirectionalStream: () => Promise<BidirectionalStream>
+  readonly createUnidirectionalStream: () => Promise<WritableStream<Uint8Array>>
+  readonly close: (info: { readonly closeCode: number; readonly reason: string }) => void
+}
+
+interface Live {
+  readonly session: ServerSession
+  readonly path: string
+  readonly datagrams: WritableStreamDefaultWriter<Uint8Array>
+  streamsOpen: number
+}
+
+type Counts = { -readonly [K in Exclude<keyof Protocol.PathStats, "sessionsOpen" | "streamsOpen">]: number }
+
+const live = new Set<Live>()
+const received: Array<Protocol.Received> = []
+const countsByPath = new Map<string, Counts>()
+
+const noCounts = (): Counts => ({
+  requests: 0,
+  sessionsAccepted: 0,
+  streamsAccepted: 0,
+  unidirectionalAccepted: 0,
+  datagramsReceived: 0,
+  bytesReceived: 0
+})
+
+const countsOf = (path: string): Counts => {
+  let counts = countsByPath.get(path)
+  if (counts === undefined) {
+    counts = noCounts()
+    countsByPath.set(path, counts)
+  }
+  return counts
+}
+
+const forEachIncoming = async <A>(incoming: ReadableStream<A>, f: (a: A) => void): Promise<void> => {
+  const reader = incoming.getReader()
+  for (;;) {
+    const next = await reader.read()
+    if (next.done) return
+    f(next.value)
+  }
+}
+
+const counted = (readable: ReadableStream<Uint8Array>, counts: Counts): ReadableStreamDefaultReader<Uint8Array> => {
+  const reader = readable.getReader()
+  const read = reader.read.bind(reader)
+  reader.read = async () => {
+    const next = await read()
+    if (!next.done) counts.bytesReceived += next.value.byteLength
+    return next
+  }
+  return reader
+}
+
+const serveBidirectional = async (one: Live, target: Target, counts: Counts, stream: BidirectionalStream) => {
+  counts.streamsAccepted++
+  one.streamsOpen++
+  const reader = counted(stream.readable, counts)
+  const writer = stream.writable.getWriter()
+  try {
+    await behaviours[target.name]!(reader, writer, target)
+  } catch {
+    // What `pipeTo` does: a stream broken in one direction is broken in the other.
+    void Promise.allSettled([reader.cancel(), writer.abort()])
+  } finally {
+    one.streamsOpen--
+  }
+}
+
+const serveUnidirectional = async (one: Live, target: Target, counts: Counts, stream: ReadableStream<Uint8Array>) => {
+  counts.unidirectionalAccepted++
+  const hash = createHash("sha256")
+  const chunks: Array<Uint8Array> = []
+  await forEachChunk(counted(stream, counts), (chunk) => {
+    hash.update(chunk)
+    chunks.push(chunk)
+  })
+  const all = Buffer.concat(chunks)
+  received.push({
+    path: one.path,
+    bytes: all.byteLength,
+    sha256: hash.digest("hex"),
+    text: all.subarray(0, 1024).toString()
+  })
+  if (target.number("uni", 0) === 0) return
+  const answer = (await one.session.createUnidirectionalStream()).getWriter()
+  await answer.write(new Uint8Array(all))
+  await answer.close()
+}
+
+const serve = (session: ServerSession) => {
+  const { target } = session.userData
+  const counts = countsOf(target.path)
+  const datagrams = session.datagrams.createWritable().getWriter()
+  const one: Live = { session, path: target.path, datagrams, streamsOpen: 0 }
+  counts.sessionsAccepted++
+  live.add(one)
+  const end = () => live.delete(one)
+  session.closed.then(end, end)
+  session.ready.catch(() => {})
+  const ignore = () => {}
+  forEachIncoming(session.incomingBidirectionalStreams, (stream) => {
+    serveBidirectional(one, target, counts, stream).catch(report(target.path))
+  }).catch(ignore)
+  forEachIncoming(session.incomingUnidirectionalStreams, (stream) => {
+    serveUnidirectional(one, target, counts, stream).catch(ignore)
+  }).catch(ignore)
+  forEachIncoming(session.datagrams.readable, (datagram) => {
+    counts.datagramsReceived++
+    if (target.name === "echo") one.datagrams.write(datagram).catch(ignore)
+  }).catch(ignore)
+  if (target.name === "close") {
+    setTimeout(() => {
+      session.close({ closeCode: target.number("code", 0), reason: target.text("reason", "") })
+    }, target.number("afterMs", 0))
+  }
+}
+
+// -----------------------------------------------------------------------------
+// The servers
+// -----------------------------------------------------------------------------
+
+const options: Protocol.ServerOptions = JSON.parse(process.argv[2] ?? "{}")
+const certificate = options.cert === undefined || options.key === undefined
+  ? await makeCertificate()
+  : withHash(options.cert, options.key)
+
+const { Http2Server } = await import("@fails-components/webtransport")
+
+const startWebTransport = async (port: number) => {
+  const init = {
+    port,
+    host: "127.0.0.1",
+    secret: "test",
+    cert: certificate.cert,
+    privKey: certificate.key,
+    defaultDatagramsReadableMode: "default" as const,
+    // Without it a session stalls for ever after 16 KiB.
+    initialSessionFlowControlWindow: 15 << 20,
+    // Without it a session gives 100 streams in its whole life.
+    initialBidirectionalStreams: options.initialBidirectionalStreams ?? 1_000_000,
+    initialUnidirectionalStreams: options.initialUnidirectionalStreams ?? 1_000_000
+  }
+  const server = new Http2Server(init)
+  // A callback that throws leaves the client pending: it never does, whatever the path.
+  server.setRequestCallback(async (request: { readonly header: Readonly<Record<string, string>> }) => {
+    const path = request.header[":path"] ?? "/"
+    countsOf(path).requests++
+    try {
+      const target = parseTarget(path)
+      return { status: await admit(target), path: "*", userData: { target } }
+    } catch (cause) {
+      report(path)(cause)
+      return { status: 500, path: "*" }
+    }
+  })
+  const sessions = server.sessionStream("*") as unknown as ReadableStream<ServerSession>
+  server.startServer()
+  // Where the library keeps node's server (1.6.8).
+  const tcp = (server as unknown as { readonly transportInt: { readonly serverInt: Server } }).transportInt.serverInt
+  await server.ready
+  forEachIncoming(sessions, serve).catch(report("sessions"))
+  return tcp
+}
+
+const track = (server: Server) => {
+  const sockets = new Set<Socket>()
+  let accepted = 0
+  server.on("connection", (socket: Socket) => {
+    accepted++
+    sockets.add(socket)
+    socket.on("error", () => {})
+    socket.on("close", () => sockets.delete(socket))
+  })
+  return {
+    sockets,
+    accepted: () => accepted,
+    open: () =>
+      new Promise<number>((resolve, reject) => {
+        server.getConnections((error, count) => error === null ? resolve(count) : reject(error))
+      })
+  }
+}
+
+const [webTransport, port] = await serverPorts(options.port ?? 0, startWebTransport)
+const [silentServer, silentPort] = await serverPorts(options.silentPort ?? 0, (port) => listen(createServer(), port))
+const tracked = track(webTransport)
+const trackedSilent = track(silentServer)
+
+// -----------------------------------------------------------------------------
+// Commands
+// -----------------------------------------------------------------------------
+
+const select = (input: Protocol.Select): ReadonlyArray<Live> =>
+  [...live].filter((one) => input.path === undefined || input.path === one.path)
+
+const statsOf = (counts: Counts, sessions: ReadonlyArray<Live>): Protocol.PathStats => ({
+  ...counts,
+  sessionsOpen: sessions.length,
+  streamsOpen: sessions.reduce((sum, one) => sum + one.streamsOpen, 0)
+})
+
+const writeTo = async (writable: WritableStream<Uint8Array>, input: Protocol.OpenStreams) => {
+  const writer = writable.getWriter()
+  await writer.write(pattern(0, input.size ?? 5))
+  if (input.fin === true) await writer.close()
+}
+
+const onEach = async (input: Protocol.OpenStreams, open: (one: Live) => Promise<void>) => {
+  const sessions = select(input)
+  const count = input.count ?? 1
+  for (let i = 0; i < count; i++) await Promise.all(sessions.map(open))
+  return { streams: sessions.length * count }
+}
+
+const commands: {
+  readonly [C in Protocol.Command]: (input: Protocol.Input<C>) => Promise<Protocol.Output<C>>
+} = {
+  stats: async () => {
+    const total = noCounts()
+    for (const counts of countsByPath.values()) {
+      for (const key of Object.keys(total) as Array<keyof Counts>) total[key] += counts[key]
+    }
+    const paths: Record<string, Protocol.PathStats> = {}
+    for (const [path, counts] of countsByPath) paths[path] = statsOf(counts, select({ path }))
+    return {
+      ...statsOf(total, [...live]),
+      paths,
+      socketsOpen: await tracked.open(),
+      silentSocketsOpen: await trackedSilent.open(),
+      silentSocketsAccepted: trackedSilent.accepted()
+    }
+  },
+  received: async (input) => received.filter((one) => input.path === undefined || input.path === one.path),
+  closeSessions: async (input) => {
+    const sessions = select(input)
+    for (const one of sessions) one.session.close({ closeCode: input.code ?? 0, reason: input.reason ?? "" })
+    return { sessions: sessions.length }
+  },
+  openBidirectional: (input) =>
+    onEach(input, async (one) => {
+      const stream = await one.session.createBidirectionalStream()
+      forEachChunk(counted(stream.readable, countsOf(one.path)), () => {}).catch(() => {})
+      await writeTo(stream.writable, input)
+    }),
+  openUnidirectional: (input) =>
+    onEach(input, async (one) => writeTo(await one.session.createUnidirectionalStream(), input)),
+  sendDatagrams: async (input) => {
+    const sessions = select(input)
+    const count = input.count ?? 1
+    for (let i = 0; i < count; i++) {
+      await Promise.all(sessions.map((one) => one.datagrams.write(pattern(i, input.size ?? 5))))
+    }
+    return { datagrams: sessions.length * count }
+  },
+  destroySockets: async () => {
+    const sockets = [...tracked.sockets]
+    for (const socket of sockets) socket.destroy()
+    return { sockets: sockets.length }
+  }
+}
+
+const answer = async (line: Protocol.CommandLine): Promise<Protocol.AnswerLine> => {
+  try {
+    const run = commands[line.command] as (input: unknown) => Promise<unknown>
+    return { id: line.id, output: await run(line.input) }
+  } catch (cause) {
+    return { id: line.id, error: String(cause) }
+  }
+}
+
+// From here on whatever goes wrong is reported on stderr, and the server lives on.
+process.on("uncaughtException", report("uncaught exception"))
+process.on("unhandledRejection", report("unhandled rejection"))
+
+print({ port, silentPort, hashHex: certificate.hashHex } satisfies Protocol.Ready)
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => void answer(JSON.parse(line)).then(print))
+  .on("close", () => process.exit(0))
