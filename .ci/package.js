@@ -89,6 +89,9 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
   })
   assert.deepEqual(Object.keys(metafile.inputs).filter((name) => name.includes("@fails-components")), [])
   console.log(`${modules.length} modules load, type-check, and without NodeWebTransport bundle for a browser`)
+} catch (error) {
+  console.error(error.message)
+  process.exitCode = 1
 } finally {
   fs.rmSync(folder, { recursive: true, force: true })
 }

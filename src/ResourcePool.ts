@@ -164,7 +164,7 @@ export interface Options<A, E, R> {
   readonly acquire: Effect.Effect<A, E, R>
   /** How many items to keep live. They are made when the pool is, and again after every loss. Default: 0. */
   readonly minSize?: number | undefined
-  /** The most items to have at once, being made and being closed included; 1 or more. Default: 1. */
+  /** The most items to have at once, being made and being closed included; 1 or more. Default: 10. */
   readonly maxSize?: number | undefined
   /** How many borrowers share an item; a function is asked once, when the item is made. Default: 1. */
   readonly concurrency?: number | ((item: Types.NoInfer<A>) => number) | undefined

@@ -45,6 +45,9 @@ type Item = { readonly id: number }
 /** Lets every fiber run until it waits for something. */
 const settle = Effect.repeatN(Effect.yieldNow(), 50)
 
+/** A pool of one, unless told otherwise. */
+const makePool = <A, E, R>(options: ResourcePool.Options<A, E, R>) => ResourcePool.make({ maxSize: 1, ...options })
+
 const reasonOf = <A, E>(exit: Exit.Exit<A, E>): string => {
   if (Exit.isSuccess(exit)) return "Success"
   const error = Cause.failureOption(exit.cause)
@@ -56,7 +59,7 @@ describe("ResourcePool", () => {
     it.scoped("lends the same item again and keeps it when the borrower fails", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire, maxSize: 2 })
+        const pool = yield* makePool({ acquire: source.acquire, maxSize: 2 })
         const first = yield* pool.use((item) => Effect.succeed(item.id))
         const failed = yield* Effect.exit(pool.use((item) => Effect.fail(item.id)))
         const third = yield* pool.useSync((item) => item.id)
@@ -68,7 +71,7 @@ describe("ResourcePool", () => {
 
     it.scoped("gives the item back when the body throws, dies or is interrupted", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire })
+        const pool = yield* makePool({ acquire: makeSource().acquire })
         assert.isTrue(Exit.isFailure(
           yield* Effect.exit(pool.use((): Effect.Effect<void> => {
             throw new Error("boom")
@@ -85,7 +88,7 @@ describe("ResourcePool", () => {
     it.scoped("is an effect/Pool", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire })
+        const pool = yield* makePool({ acquire: source.acquire })
         assert.isTrue(Pool.isPool(pool))
         assert.isTrue(ResourcePool.isResourcePool(pool))
         const [yielded, got] = yield* Effect.all([Effect.scoped(Effect.map(pool, (item) => item.id)), Effect.scoped(Effect.map(Pool.get(pool), (item) => item.id))])
@@ -98,7 +101,7 @@ describe("ResourcePool", () => {
 
     it.scoped("keeps an item until the scope closes", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire })
+        const pool = yield* makePool({ acquire: makeSource().acquire })
         const scope = yield* Scope.make()
         yield* Scope.extend(pool.get, scope)
         assert.strictEqual((yield* pool.stats).inUse, 1)
@@ -108,7 +111,7 @@ describe("ResourcePool", () => {
 
     it.scoped("lends nothing twice when a lease is released twice", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, maxSize: 2 })
+        const pool = yield* makePool({ acquire: makeSource().acquire, maxSize: 2 })
         const first = yield* pool.acquire
         yield* first.release()
         yield* first.release()
@@ -123,7 +126,7 @@ describe("ResourcePool", () => {
     it.scoped("tryGet neither waits nor creates", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire })
+        const pool = yield* makePool({ acquire: source.acquire })
         assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
         assert.strictEqual(source.made, 0)
         yield* pool.useSync(() => undefined)
@@ -138,7 +141,7 @@ describe("ResourcePool", () => {
   describe("waiting", () => {
     it.scoped("serves first come, first served, and lets nobody barge", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire })
+        const pool = yield* makePool({ acquire: makeSource().acquire })
         const lease = yield* pool.acquire
         const order: Array<number> = []
         const fibers = yield* Effect.forEach([0, 1, 2, 3, 4], (n) =>
@@ -154,7 +157,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const gate = yield* Deferred.make<void>()
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: Effect.zipRight(
             Effect.suspend(() => source.made === 0 ? Effect.void : Deferred.await(gate)),
             source.acquire
@@ -175,7 +178,7 @@ describe("ResourcePool", () => {
     it.scoped("fails with AcquireTimeout, also when a creation takes longer", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: Effect.zipLeft(source.acquire, Effect.sleep("3 seconds")),
           acquireTimeout: "1 second",
           name: "slow"
@@ -194,7 +197,7 @@ describe("ResourcePool", () => {
 
     it.scoped("refuses at once beyond maxWaiters", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, maxSize: 2, maxWaiters: 1 })
+        const pool = yield* makePool({ acquire: makeSource().acquire, maxSize: 2, maxWaiters: 1 })
         const leases = yield* Effect.all([pool.acquire, pool.acquire])
         const waiting = yield* Effect.fork(pool.use(() => Effect.void))
         yield* settle
@@ -207,7 +210,7 @@ describe("ResourcePool", () => {
 
     it.scoped("forgets a waiter that is interrupted", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire })
+        const pool = yield* makePool({ acquire: makeSource().acquire })
         const lease = yield* pool.acquire
         const gone = yield* Effect.fork(pool.use(() => Effect.succeed("gone")))
         yield* settle
@@ -220,7 +223,7 @@ describe("ResourcePool", () => {
 
     it.scoped("passes an item on that reached a waiter together with its interruption", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire })
+        const pool = yield* makePool({ acquire: makeSource().acquire })
         for (let i = 0; i < 20; i++) {
           const lease = yield* pool.acquire
           const waiter = yield* Effect.fork(pool.use(() => Effect.never))
@@ -238,7 +241,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         let most = 0
-        const pool = yield* ResourcePool.make({ acquire: source.acquire, maxSize: 3 })
+        const pool = yield* makePool({ acquire: source.acquire, maxSize: 3 })
         yield* Effect.forEach(
           Array.from({ length: 50 }),
           () =>
@@ -255,7 +258,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const gate = yield* Deferred.make<void>()
-        const pool = yield* ResourcePool.make({ acquire: Effect.zipRight(Deferred.await(gate), source.acquire) })
+        const pool = yield* makePool({ acquire: Effect.zipRight(Deferred.await(gate), source.acquire) })
         const fiber = yield* Effect.fork(pool.use(() => Effect.void))
         yield* settle
         yield* Fiber.interrupt(fiber)
@@ -268,7 +271,7 @@ describe("ResourcePool", () => {
     it.scoped("opens one shared item for as many waiters as share it", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire, maxSize: 10, concurrency: 100 })
+        const pool = yield* makePool({ acquire: source.acquire, maxSize: 10, concurrency: 100 })
         yield* pool.useSync(() => undefined)
         const gate = yield* Deferred.make<void>()
         const fibers = yield* Effect.forEach(
@@ -286,7 +289,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         for (const [order, expected] of [["lifo", [1, 1, 1, 2]], ["fifo", [1, 2, 1, 2]]] as const) {
           const source = makeSource()
-          const pool = yield* ResourcePool.make({
+          const pool = yield* makePool({
             acquire: source.acquire,
             minSize: 2,
             maxSize: 2,
@@ -304,7 +307,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const dead = new Map<number, Deferred.Deferred<void>>()
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: withDeath(source.acquire, dead),
           lost: (item) => Deferred.await(dead.get(item.id)!),
           minSize: 2,
@@ -321,7 +324,7 @@ describe("ResourcePool", () => {
     it.scoped("fails the borrowers with the cause itself, in a handful of attempts", () =>
       Effect.gen(function*() {
         let attempts = 0
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: Effect.zipRight(Effect.sync(() => attempts++), Effect.fail("down" as const)),
           maxSize: 10
         })
@@ -345,7 +348,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         let down = true
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: Effect.suspend((): Effect.Effect<Item, string, Scope.Scope> => down ? Effect.fail("down") : source.acquire),
           maxSize: 10
         })
@@ -360,7 +363,7 @@ describe("ResourcePool", () => {
 
     it.scoped("gives up a creation that takes longer than createTimeout", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: Effect.never, createTimeout: "2 seconds" })
+        const pool = yield* makePool({ acquire: Effect.never, createTimeout: "2 seconds" })
         const fiber = yield* Effect.fork(Effect.flip(pool.use(() => Effect.void)))
         yield* settle
         yield* TestClock.adjust("2 seconds")
@@ -373,7 +376,7 @@ describe("ResourcePool", () => {
     it.scoped("runs creation with the maker's context and without the borrower's", () =>
       Effect.gen(function*() {
         const seen: Array<string> = []
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: Effect.map(Effect.all([Effect.option(Effect.currentSpan), Effect.logAnnotations]), ([span, annotations]) => {
             seen.push(Option.isSome(span) ? span.value.name : "none", String(HashMap.size(annotations)))
           })
@@ -387,7 +390,7 @@ describe("ResourcePool", () => {
         const interrupted = yield* Deferred.make<void>()
         const scope = yield* Scope.make()
         const pool = yield* Effect.uninterruptible(Scope.extend(
-          ResourcePool.make({ acquire: Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)) }),
+          makePool({ acquire: Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)) }),
           scope
         ))
         const fiber = yield* Effect.fork(pool.use(() => Effect.void))
@@ -403,7 +406,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const dead = new Map<number, Deferred.Deferred<void>>()
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: withDeath(source.acquire, dead),
           lost: (item) => Deferred.await(dead.get(item.id)!)
         })
@@ -424,7 +427,7 @@ describe("ResourcePool", () => {
     it.scoped("closes an invalidated item once, when it comes back", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire })
+        const pool = yield* makePool({ acquire: source.acquire })
         yield* pool.use((item) => Effect.zipRight(pool.invalidate(item), pool.invalidate(item)))
         yield* pool.invalidate({ id: 99 })
         yield* settle
@@ -435,7 +438,7 @@ describe("ResourcePool", () => {
     it.scoped("tells items of the same value apart", () =>
       Effect.gen(function*() {
         let closed = 0
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: Effect.acquireRelease(Effect.succeed("same"), () => Effect.sync(() => closed++)),
           minSize: 3,
           maxSize: 3
@@ -450,7 +453,7 @@ describe("ResourcePool", () => {
     it.scoped("retires after maxUses and after maxLifetime", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire, maxUses: 2, maxLifetime: "10 seconds" })
+        const pool = yield* makePool({ acquire: source.acquire, maxUses: 2, maxLifetime: "10 seconds" })
         const ids: Array<number> = []
         for (let i = 0; i < 5; i++) {
           ids.push(yield* pool.useSync((item) => item.id))
@@ -468,7 +471,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const old = yield* Deferred.make<void>()
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: source.acquire,
           retire: (item) => item.id === 1 ? Deferred.await(old) : Effect.never,
           overlap: true,
@@ -488,7 +491,7 @@ describe("ResourcePool", () => {
     it.scoped("without overlap, a retired item that is out keeps its place", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire, maxUses: 1 })
+        const pool = yield* makePool({ acquire: source.acquire, maxUses: 1 })
         const lease = yield* pool.acquire
         const waiter = yield* Effect.fork(pool.useSync((item) => item.id))
         yield* settle
@@ -500,7 +503,7 @@ describe("ResourcePool", () => {
     it.scoped("closes idle items, the longest idle first, down to minSize", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({
+        const pool = yield* makePool({
           acquire: source.acquire,
           minSize: 1,
           maxSize: 3,
@@ -521,7 +524,7 @@ describe("ResourcePool", () => {
     it.scoped("prunes, clears and resizes", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire, minSize: 1, maxSize: 4 })
+        const pool = yield* makePool({ acquire: source.acquire, minSize: 1, maxSize: 4 })
         const borrowAll = Effect.scoped(Effect.all([pool.get, pool.get, pool.get, pool.get]))
         yield* borrowAll
         yield* TestClock.adjust("5 seconds")
@@ -545,7 +548,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const scope = yield* Scope.make()
-        const pool = yield* Scope.extend(ResourcePool.make({ acquire: source.acquire, maxSize: 2 }), scope)
+        const pool = yield* Scope.extend(makePool({ acquire: source.acquire, maxSize: 2 }), scope)
         const lease = yield* pool.acquire
         const other = yield* pool.acquire
         yield* other.release()
@@ -571,7 +574,7 @@ describe("ResourcePool", () => {
         const source = makeSource()
         const scope = yield* Scope.make()
         const pool = yield* Scope.extend(
-          ResourcePool.make({ acquire: source.acquire, shutdownGrace: "3 seconds" }),
+          makePool({ acquire: source.acquire, shutdownGrace: "3 seconds" }),
           scope
         )
         const lease = yield* pool.acquire
@@ -590,7 +593,7 @@ describe("ResourcePool", () => {
         let closed = 0
         const scope = yield* Scope.make()
         const pool = yield* Scope.extend(
-          ResourcePool.make({
+          makePool({
             acquire: Effect.acquireRelease(
               Effect.sync(() => made++),
               (n) => n === 0 ? Effect.die("boom") : n === 1 ? Effect.never : Effect.sync(() => closed++)
@@ -612,7 +615,7 @@ describe("ResourcePool", () => {
 
     it.scoped("drains: those who wait are served, newcomers are not", () =>
       Effect.gen(function*() {
-        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire })
+        const pool = yield* makePool({ acquire: makeSource().acquire })
         const lease = yield* pool.acquire
         const waiter = yield* Effect.fork(pool.use(() => Effect.succeed("served")))
         yield* settle
@@ -630,7 +633,7 @@ describe("ResourcePool", () => {
         let interrupted = 0
         const scope = yield* Scope.make()
         yield* Scope.extend(
-          ResourcePool.make({
+          makePool({
             acquire: Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++)),
             minSize: 3,
             maxSize: 3
@@ -662,7 +665,7 @@ describe("ResourcePool", () => {
     for (const [message, options] of cases) {
       it.scoped(`refuses: ${message}`, () =>
         Effect.gen(function*() {
-          const exit = yield* Effect.exit(ResourcePool.make({ acquire: makeSource().acquire, ...options }))
+          const exit = yield* Effect.exit(makePool({ acquire: makeSource().acquire, ...options }))
           const defects = Exit.isFailure(exit) ? Chunk.toReadonlyArray(Cause.defects(exit.cause)) : []
           assert.include(String(defects[0]), message)
         }))
@@ -671,7 +674,7 @@ describe("ResourcePool", () => {
     it.scoped("fails a borrower whose item answers the concurrency function with nonsense", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* ResourcePool.make({ acquire: source.acquire, concurrency: () => 0 })
+        const pool = yield* makePool({ acquire: source.acquire, concurrency: () => 0 })
         const exit = yield* Effect.exit(pool.use(() => Effect.void))
         assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
         yield* settle

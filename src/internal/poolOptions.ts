@@ -53,6 +53,16 @@ class Reader {
   }
 }
 
+/** For the options that are not the engine's. */
+export const checkDuration = (
+  option: string,
+  value: Duration.DurationInput | undefined
+): ReadonlyArray<Problem> => {
+  const read = new Reader()
+  read.duration(option, value, 0)
+  return read.problems
+}
+
 /** An option may be left out by leaving it undefined. */
 type Input = {
   readonly [K in keyof Omit<ResourcePool.Options<any, any, any>, "acquire">]?:
@@ -73,7 +83,7 @@ export const decode = (options: Input): Decoded => {
   const read = new Reader()
   const { concurrency, createBackoff } = options
   const minSize = read.count("minSize", options.minSize, 0, 0)
-  const maxSize = read.count("maxSize", options.maxSize, 1, 1)
+  const maxSize = read.count("maxSize", options.maxSize, 1, 10)
   if (minSize > maxSize) read.refuse("minSize", minSize, `at most maxSize (${show(maxSize)})`)
   if (typeof concurrency === "number" && !isConcurrency(concurrency)) {
     read.refuse("concurrency", concurrency, "a whole number of 1 or more")

@@ -4,6 +4,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -16,10 +17,10 @@ const defaultConnectTimeout = Duration.seconds(10)
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
 
-const invalidUrl = (detail: string) => Effect.fail(new WebTransportError({ reason: "InvalidUrl", detail }))
+const invalidUrl = (detail: string) => Either.left(new WebTransportError({ reason: "InvalidUrl", detail }))
 
 /** Never says more of a URL than its scheme: tokens travel in the rest, also in what the platform's own error says. */
-const parseUrl = (source: string | URL): Effect.Effect<URL, WebTransportError> => {
+export const parseUrl = (source: string | URL): Either.Either<URL, WebTransportError> => {
   let url: URL
   try {
     url = new URL(source)
@@ -28,7 +29,7 @@ const parseUrl = (source: string | URL): Effect.Effect<URL, WebTransportError> =
   }
   if (url.protocol !== "https:") return invalidUrl(`its scheme is ${JSON.stringify(url.protocol)} instead of "https:"`)
   if (url.hash !== "") return invalidUrl("it has a fragment")
-  return Effect.succeed(url)
+  return Either.right(url)
 }
 
 export const resolveUrl = <E, R>(

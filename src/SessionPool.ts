@@ -1,0 +1,282 @@
+/**
+ * A pool of WebTransport sessions to one endpoint.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as internal from "./internal/sessionPool.js"
+import type * as ResourcePool from "./ResourcePool.js"
+import type * as WebTransport from "./WebTransport.js"
+import type { WebTransportError } from "./WebTransportError.js"
+
+/**
+ * What came in on the sessions of a pool and was not wanted, since the start.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Unwanted {
+  /** Streams that the peer opened, and that were rejected for want of `onIncoming`. */
+  readonly streams: number
+  /** Datagrams dropped: for want of `onDatagram`, or because it was too slow. */
+  readonly datagrams: number
+}
+
+/**
+ * The pool: a `ResourcePool` of sessions.
+ *
+ * What it lends is a view of a session, good for one lease: streams opened through it end with the lease, in whatever
+ * scope they were opened, so that the next borrower inherits none; FIN where the borrower succeeded, a reset otherwise.
+ * Afterwards the view opens no more.
+ *
+ * What comes in belongs to the pool: accepting streams or receiving datagrams through a borrowed session fails with
+ * `Unsupported`. See `onIncoming` and `onDatagram`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service extends ResourcePool.ResourcePool<WebTransport.Session, WebTransportError> {
+  /** What came in and was not wanted. */
+  readonly unwanted: Effect.Effect<Unwanted>
+}
+
+/**
+ * The sessions to the one endpoint that an application talks to. For a second endpoint declare a tag of your own with
+ * the same `Service`, and give it `Layer.scoped(MyPool, SessionPool.make(options))`.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class SessionPool extends Context.Tag("effect-pools/SessionPool")<SessionPool, Service>() {}
+
+/**
+ * Options that may come from a `Config`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface ConfigOptions extends
+  Pick<
+    ResourcePool.Options<never, never, never>,
+    | "name"
+    | "minSize"
+    | "maxSize"
+    | "order"
+    | "acquireTimeout"
+    | "maxWaiters"
+    | "createConcurrency"
+    | "idleTimeToLive"
+    | "maxLifetime"
+    | "maxUses"
+    | "overlap"
+    | "retireGrace"
+    | "closeTimeout"
+    | "shutdownGrace"
+  >
+{
+  /** Where to connect; https only. */
+  readonly url: string | URL
+  /** How many borrowers share a session. Default: 1. */
+  readonly concurrency?: number | undefined
+  /** How long connecting and `onOpen` may take together. Default: 10 s. */
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  /** SHA-256 hashes of certificates that are trusted besides those that the platform trusts. */
+  readonly certificateHashes?: ReadonlyArray<Uint8Array> | undefined
+}
+
+/**
+ * What an application does with the sessions of a pool. All of it runs on fibers of the pool, with the context of the
+ * pool's maker.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Hooks<E = never, R = never> {
+  /**
+   * Runs on each new session before it is lent for the first time: a hello, a login, a resume. It has the session to
+   * itself, what comes in included, and counts against the connect timeout. Its failure closes the session and is a
+   * failed creation.
+   */
+  readonly onOpen?: ((session: WebTransport.Session) => Effect.Effect<unknown, E, R>) | undefined
+  /**
+   * Handles a stream that the peer opened. The stream ends when the handler does. Each runs on a fiber of its own; a
+   * failure is logged. Without a handler such streams are rejected at once.
+   */
+  readonly onIncoming?:
+    | ((
+      stream: WebTransport.BidirectionalStream | WebTransport.ReceiveStream,
+      session: WebTransport.Session
+    ) => Effect.Effect<unknown, E, R>)
+    | undefined
+  /**
+   * Handles a datagram, one at a time for each session. While it is busy, 64 of them wait; then the oldest is dropped.
+   * A failure is logged. Without a handler datagrams are dropped.
+   */
+  readonly onDatagram?:
+    | ((datagram: Uint8Array, session: WebTransport.Session) => Effect.Effect<unknown, E, R>)
+    | undefined
+}
+
+/**
+ * How to make a session pool. Only `url` is required. The options of the engine are those of
+ * `ResourcePool.Options`, with these defaults of its own: `name` `"SessionPool"`, `acquireTimeout` 30 s, `overlap` on.
+ *
+ * A session is *lost*, and its place free, as soon as it is closed by anybody in any way. It is *retired* when the peer
+ * drains it, when it is too old or too used.
+ *
+ * Failures of `url`, `connect.serverCertificateHashes` and `onOpen` reach the borrower as a `WebTransportError` with
+ * reason `Connect` and the failure as its `cause`, or as themselves where they are a `WebTransportError`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options<E = never, R = never>
+  extends Omit<ResourcePool.Options<WebTransport.Session, E, R>, "acquire" | "lost" | "retire">, Hooks<E, R>
+{
+  /** Where to connect, https only; an Effect is run on every connect, for addresses with a token that expires. */
+  readonly url: string | URL | Effect.Effect<string | URL, E, R>
+  /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */
+  readonly connect?: WebTransport.ConnectOptions<E, R> | undefined
+}
+
+/**
+ * Makes a pool that closes with the scope. It returns at once; `ready` waits for `minSize` sessions.
+ *
+ * Options that make no sense, a URL that is not https among them, are a defect that names the option.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { SessionPool } from "effect-pools"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const pool = yield* SessionPool.make({ url: "https://example.com/echo", maxSize: 4 })
+ *   return yield* pool.use((session) =>
+ *     Effect.gen(function*() {
+ *       const stream = yield* session.createBidirectionalStream()
+ *       yield* stream.write(new TextEncoder().encode("hello"))
+ *       yield* stream.closeWrite
+ *       return yield* stream.read
+ *     }).pipe(Effect.scoped)
+ *   )
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: <E = never, R = never>(
+  options: Options<E, R>
+) => Effect.Effect<
+  Service,
+  never,
+  WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
+> = internal.make
+
+/**
+ * The pool as a layer.
+ *
+ * **Gotchas**
+ *
+ * Bind it to a constant: each call of `layer(…)` is a pool of its own, and so is each `Effect.provide` of it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <E = never, R = never>(
+  options: Options<E, R>
+): Layer.Layer<SessionPool, never, WebTransport.WebTransportConstructor | Exclude<R, Scope.Scope>> =>
+  Layer.scoped(SessionPool, make(options))
+
+/**
+ * The options of a pool from a `Config`. `URL` is required; the others have defaults:
+ *
+ * | key | default | |
+ * |---|---|---|
+ * | `NAME` | `SessionPool` | for logs, errors and stats |
+ * | `MIN_SIZE` | 0 | sessions to keep open |
+ * | `MAX_SIZE` | 10 | the most sessions at once |
+ * | `CONCURRENCY` | 1 | borrowers per session |
+ * | `ORDER` | `lifo` | `lifo` or `fifo` |
+ * | `ACQUIRE_TIMEOUT` | 30 seconds | how long a borrower waits |
+ * | `MAX_WAITERS` | no limit | how many borrowers may wait |
+ * | `CONNECT_TIMEOUT` | 10 seconds | how long connecting may take |
+ * | `CREATE_CONCURRENCY` | 8 | how many connect at the same time |
+ * | `CERTIFICATE_HASHES` | none | SHA-256, hex, comma-separated |
+ * | `IDLE_TIME_TO_LIVE` | infinity | when an unused session is closed |
+ * | `MAX_LIFETIME` | infinity | when a session is replaced |
+ * | `MAX_USES` | no limit | after how many borrows a session is replaced |
+ * | `OVERLAP` | true | whether a replaced session that is still lent gives up its place |
+ * | `RETIRE_GRACE` | 30 seconds | how long a borrower may keep a replaced session |
+ * | `CLOSE_TIMEOUT` | 5 seconds | how long a closing session may hold its place |
+ * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
+ *
+ * A value that makes no sense is a `ConfigError` that names the key.
+ *
+ * @since 0.1.0
+ * @category config
+ */
+export const config: Config.Config<ConfigOptions> = internal.config
+
+/**
+ * The pool as a layer whose options come from a `Config`, or from a record of them; an application's hooks come beside
+ * it. A second pool nests `config` under another prefix.
+ *
+ * @example
+ * ```ts
+ * import { Config, Effect } from "effect"
+ * import { SessionPool } from "effect-pools"
+ *
+ * export const TelemetryPool = SessionPool.layerConfig(Config.nested(SessionPool.config, "TELEMETRY"), {
+ *   onOpen: (session) => Effect.log(`connected, protocol ${session.protocol}`)
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = <E = never, R = never>(
+  config: Config.Config.Wrap<ConfigOptions>,
+  hooks?: Hooks<E, R> | undefined
+): Layer.Layer<
+  SessionPool,
+  ConfigError.ConfigError,
+  WebTransport.WebTransportConstructor | Exclude<R, Scope.Scope>
+> =>
+  Layer.scoped(
+    SessionPool,
+    Effect.flatMap(internal.checked(Config.unwrap(config)), (options) => make(internal.fromConfig(options, hooks)))
+  )
+
+/**
+ * The pool configured by `SESSION_POOL_URL`, `SESSION_POOL_MAX_SIZE` and so on: see `config`. The whole wiring
+ * beside a `WebTransportConstructor`.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { SessionPool, SessionPoolLive } from "effect-pools"
+ * import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+ *
+ * const program = Effect.gen(function*() {
+ *   const pool = yield* SessionPool.SessionPool
+ *   return yield* pool.use((session) => Effect.scoped(session.createBidirectionalStream()))
+ * })
+ *
+ * export const main = program.pipe(Effect.provide(SessionPoolLive.pipe(Layer.provide(NodeWebTransport.layer))))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const SessionPoolLive: Layer.Layer<
+  SessionPool,
+  ConfigError.ConfigError,
+  WebTransport.WebTransportConstructor
+> = layerConfig(Config.nested(config, "SESSION_POOL"))

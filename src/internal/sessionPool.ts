@@ -1,0 +1,275 @@
+import * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import type * as SessionPool from "../SessionPool.js"
+import * as WebTransport from "../WebTransport.js"
+import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
+import { checkDuration, decode, type Problem } from "./poolOptions.js"
+import { type Lending, makeWith } from "./resourcePool.js"
+import { parseUrl } from "./webTransportConnect.js"
+import { endView, type SessionCore, SessionHandle, SessionView, viewCore } from "./webTransportSession.js"
+
+/** Datagrams that wait for `onDatagram`, for each session. */
+const datagramBuffer = 64
+
+const defaults = { name: "SessionPool", acquireTimeout: "30 seconds", overlap: true } as const
+
+const defaultConnectTimeout = "10 seconds"
+
+/** Borrowers get views; the pool knows a session by its core. */
+const lending: Lending<SessionCore, WebTransport.Session> = {
+  view: (core) => new SessionView(core),
+  end: endView,
+  core: viewCore
+}
+
+const checkUrl = (url: unknown): ReadonlyArray<Problem> => {
+  if (Effect.isEffect(url)) return []
+  const parsed = parseUrl(url as string | URL)
+  return Either.isLeft(parsed) ? [{ option: "url", message: `url: ${parsed.left.message}` }] : []
+}
+
+const asWebTransportError = (what: string) => (cause: unknown): WebTransportError =>
+  isWebTransportError(cause) ? cause : new WebTransportError({ reason: "Connect", detail: `${what} failed`, cause })
+
+export const make = <E, R>(
+  options: SessionPool.Options<E, R>
+): Effect.Effect<
+  SessionPool.Service,
+  never,
+  WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
+> => {
+  const { concurrency, connect, onDatagram, onIncoming, onOpen, url, ...engine } = options
+  const unwanted = { streams: 0, datagrams: 0 }
+  const limit = connect?.connectTimeout ?? defaultConnectTimeout
+
+  const open = Effect.gen(function*() {
+    const session = yield* Effect.mapError(WebTransport.connect(url, connect), asWebTransportError("resolving the address"))
+    if (onOpen !== undefined) yield* Effect.mapError(onOpen(session), asWebTransportError("onOpen"))
+    return session
+  }).pipe(
+    Effect.timeoutFail({
+      duration: limit,
+      onTimeout: () =>
+        new WebTransportError({
+          reason: "ConnectTimeout",
+          detail: `connecting${onOpen === undefined ? "" : " and onOpen"} took longer than ${
+            Duration.format(Duration.decode(limit))
+          }`
+        })
+    })
+  )
+
+  const warn = (what: string, session: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+    Cause.isInterruptedOnly(cause)
+      ? Effect.void
+      : Effect.annotateLogs(Effect.logWarning(`${what} failed`, cause), {
+        package: "effect-pools",
+        module: "SessionPool",
+        pool: session
+      })
+  const name = engine.name ?? defaults.name
+
+  /** One stream after the other, each handled on a fiber of its own until the session is gone. */
+  const streams = <A extends WebTransport.BidirectionalStream | WebTransport.ReceiveStream>(
+    session: WebTransport.Session,
+    accept: Effect.Effect<A, WebTransportError, Scope.Scope>
+  ): Effect.Effect<never, WebTransportError, R | Scope.Scope> =>
+    Effect.forever(
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function*() {
+          const scope = yield* Scope.make()
+          const stream = yield* restore(Scope.extend(accept, scope)).pipe(
+            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+          )
+          if (onIncoming === undefined) {
+            unwanted.streams++
+            yield* stream.reset(0)
+            return yield* Scope.close(scope, Exit.void)
+          }
+          yield* restore(Effect.suspend(() => onIncoming(stream, session))).pipe(
+            Scope.extend(scope),
+            Effect.tapErrorCause(warn("onIncoming", name)),
+            Effect.onExit((exit) => Scope.close(scope, exit)),
+            Effect.exit,
+            Effect.interruptible,
+            Effect.forkScoped
+          )
+        })
+      )
+    )
+
+  const datagrams = (
+    session: WebTransport.Session
+  ): Effect.Effect<never, WebTransportError, R | Scope.Scope> => {
+    if (onDatagram === undefined) {
+      return Effect.forever(Effect.tap(session.datagrams.receive, () => Effect.sync(() => unwanted.datagrams++)))
+    }
+    return Effect.gen(function*() {
+      const queue = yield* Queue.sliding<Uint8Array>(datagramBuffer)
+      yield* Queue.take(queue).pipe(
+        Effect.flatMap((datagram) =>
+          Effect.catchAllCause(Effect.suspend(() => onDatagram(datagram, session)), warn("onDatagram", name))
+        ),
+        Effect.forever,
+        Effect.forkScoped
+      )
+      return yield* Effect.forever(
+        Effect.flatMap(session.datagrams.receive, (datagram) => {
+          if (queue.unsafeSize().pipe((size) => size._tag === "Some" && size.value >= datagramBuffer)) {
+            unwanted.datagrams++
+          }
+          return Queue.offer(queue, datagram)
+        })
+      )
+    })
+  }
+
+  const acquire = Effect.gen(function*() {
+    const session = yield* open
+    const incoming = [
+      streams(session, session.acceptBidirectionalStream),
+      streams(session, session.acceptUnidirectionalStream),
+      datagrams(session)
+    ]
+    // they end by failing, when the session is gone
+    yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(Effect.exit(loop)), { discard: true })
+    return viewCore(session)
+  })
+
+  return Effect.gen(function*() {
+    const problems = [
+      ...checkUrl(url),
+      ...checkDuration("connect.connectTimeout", limit),
+      ...decode({ ...engine, concurrency: undefined }).problems,
+      ...(typeof concurrency === "number" ? decode({ concurrency }).problems : [])
+    ]
+    if (problems.length > 0) {
+      return yield* Effect.dieMessage(`[${name}] ${problems.map((problem) => problem.message).join("; ")}`)
+    }
+    const pool = yield* makeWith(
+      {
+        ...engine,
+        name,
+        acquireTimeout: engine.acquireTimeout ?? defaults.acquireTimeout,
+        overlap: engine.overlap ?? defaults.overlap,
+        acquire,
+        concurrency: typeof concurrency === "function"
+          ? (core) => concurrency(new SessionHandle(core))
+          : concurrency,
+        lost: (core) => Deferred.await(core.closure),
+        retire: (core) => Deferred.await(core.drained)
+      },
+      lending
+    )
+    return Object.assign(pool, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
+  })
+}
+
+// --- Config
+
+const key = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+
+/** The first option that makes no sense, as a `ConfigError` that names its key. */
+const check = (options: SessionPool.ConfigOptions): Either.Either<SessionPool.ConfigOptions, ConfigError.ConfigError> => {
+  const problem = [
+    ...checkUrl(options.url),
+    ...checkDuration("connectTimeout", options.connectTimeout),
+    ...decode(options).problems
+  ][0]
+  return problem === undefined
+    ? Either.right(options)
+    : Either.left(ConfigError.InvalidData([key(problem.option)], problem.message))
+}
+
+export const checked = (config: Config.Config<SessionPool.ConfigOptions>): Config.Config<SessionPool.ConfigOptions> =>
+  Config.mapOrFail(config, check)
+
+export const fromConfig = <E, R>(
+  { certificateHashes, connectTimeout, ...options }: SessionPool.ConfigOptions,
+  hooks: SessionPool.Hooks<E, R> | undefined
+): SessionPool.Options<E, R> => ({
+  ...options,
+  ...hooks,
+  connect: {
+    connectTimeout,
+    serverCertificateHashes: certificateHashes?.map((value) => ({ value }))
+  }
+})
+
+const described = <A>(config: Config.Config<A>, description: string, byDefault: NoInfer<A>): Config.Config<A> =>
+  config.pipe(Config.withDescription(description), Config.withDefault(byDefault))
+
+const parseHashes = (text: string): Either.Either<ReadonlyArray<Uint8Array>, ConfigError.ConfigError> =>
+  Either.all(
+    text.split(",").map((part) => part.trim()).filter((part) => part !== "").map((part) => {
+      const hex = Either.getOrUndefined(Encoding.decodeHex(part.replaceAll(":", "")))
+      return hex?.length === 32
+        ? Either.right(hex)
+        : Either.left(ConfigError.InvalidData(
+          [],
+          `a SHA-256 hash has 64 hexadecimal digits; ${JSON.stringify(part)} is none`
+        ))
+    })
+  )
+
+export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.all({
+  url: Config.string("URL").pipe(Config.withDescription("Where to connect; https only")),
+  name: described(Config.string("NAME"), "The pool's name in logs, errors and stats", defaults.name),
+  minSize: described(Config.integer("MIN_SIZE"), "Sessions to keep open", 0),
+  maxSize: described(Config.integer("MAX_SIZE"), "The most sessions at once", 10),
+  concurrency: described(Config.integer("CONCURRENCY"), "Borrowers per session", 1),
+  order: described(Config.literal("lifo", "fifo")("ORDER"), "Which session is lent: the one used last, or first", "lifo"),
+  acquireTimeout: described(
+    Config.duration("ACQUIRE_TIMEOUT"),
+    "How long a borrower waits",
+    Duration.decode(defaults.acquireTimeout)
+  ),
+  maxWaiters: described(Config.integer("MAX_WAITERS"), "How many borrowers may wait", Infinity),
+  connectTimeout: described(
+    Config.duration("CONNECT_TIMEOUT"),
+    "How long connecting may take",
+    Duration.decode(defaultConnectTimeout)
+  ),
+  createConcurrency: described(Config.integer("CREATE_CONCURRENCY"), "How many connect at the same time", 8),
+  certificateHashes: described(
+    Config.mapOrFail(Config.string("CERTIFICATE_HASHES"), parseHashes),
+    "SHA-256 hashes of trusted certificates, hexadecimal, comma-separated",
+    []
+  ),
+  idleTimeToLive: described(
+    Config.duration("IDLE_TIME_TO_LIVE"),
+    "When an unused session is closed",
+    Duration.infinity
+  ),
+  maxLifetime: described(Config.duration("MAX_LIFETIME"), "When a session is replaced", Duration.infinity),
+  maxUses: described(Config.integer("MAX_USES"), "After how many borrows a session is replaced", Infinity),
+  overlap: described(
+    Config.boolean("OVERLAP"),
+    "Whether a replaced session that is still lent gives up its place",
+    defaults.overlap
+  ),
+  retireGrace: described(
+    Config.duration("RETIRE_GRACE"),
+    "How long a borrower may keep a replaced session",
+    Duration.seconds(30)
+  ),
+  closeTimeout: described(
+    Config.duration("CLOSE_TIMEOUT"),
+    "How long a closing session may hold its place",
+    Duration.seconds(5)
+  ),
+  shutdownGrace: described(
+    Config.duration("SHUTDOWN_GRACE"),
+    "How long borrowers have when the pool closes",
+    Duration.seconds(5)
+  )
+}))
