@@ -11,6 +11,7 @@ import * as Data from "effect/Data"
  * - `lost`: died by themselves
  * - `invalidated`: the user said so
  * - `retired`: too old, too used, draining
+ * - `discarded`: came back unfit
  * - `idle`: unused for too long, pruned or cleared
  * - `excess`: over `maxSize` after a `resize`
  * - `closed`: the pool closed
@@ -22,6 +23,7 @@ export interface Destroyed {
   readonly lost: number
   readonly invalidated: number
   readonly retired: number
+  readonly discarded: number
   readonly idle: number
   readonly excess: number
   readonly closed: number

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -10,11 +11,12 @@ import type { Inspectable } from "effect/Inspectable"
 import type * as Option from "effect/Option"
 import type * as Pool from "effect/Pool"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import type * as Unify from "effect/Unify"
 import * as internal from "./internal/resourcePool.js"
 import type { PoolError } from "./PoolError.js"
-import type { PoolStats } from "./PoolStats.js"
+import type { Destroyed, PoolStats } from "./PoolStats.js"
 
 /**
  * @since 0.1.0
@@ -106,6 +108,11 @@ export interface ResourcePool<in out A, out E = never> extends Pool.Pool<A, E | 
   readonly close: Effect.Effect<void>
   /** The figures of the pool at this moment. O(1). */
   readonly stats: Effect.Effect<PoolStats>
+  /**
+   * What happens from here on; ends with the pool. Of a listener who is slow the oldest of 1,024 events are dropped.
+   * Costs nothing while nobody listens.
+   */
+  readonly events: Stream.Stream<PoolEvent>
 
   readonly [Unify.typeSymbol]?: unknown
   readonly [Unify.unifySymbol]?: ResourcePoolUnify<this>
@@ -184,6 +191,40 @@ export interface Options<A, E, R> {
   readonly lost?: ((item: Types.NoInfer<A>) => Effect.Effect<unknown, unknown, R>) | undefined
   /** Completes when the item should take no new borrowers. It is closed once nobody has it. */
   readonly retire?: ((item: Types.NoInfer<A>) => Effect.Effect<unknown, unknown, R>) | undefined
+  /**
+   * Tells whether an item that has not proved good for `validateAfterIdle` may be lent. It proves good when it is made,
+   * when it passes a check, and when it comes back and is kept. A borrower whose item needs a check waits in the queue
+   * like any other: passed, the item goes to whoever has waited longest; `false`, a failure, a defect, or more than
+   * `checkTimeout` mean that the item is lost.
+   */
+  readonly validate?:
+    | ((item: Types.NoInfer<A>, info: ItemInfo) => Effect.Effect<boolean, unknown, R>)
+    | undefined
+  /** See `validate`. Zero checks at every borrow. Default: 1 s. */
+  readonly validateAfterIdle?: Duration.DurationInput | undefined
+  /**
+   * Pings the items that have not proved good for `interval`, so that a dead one is found before a borrower does and a
+   * quiet one is not cut off on the way. Exclusive items are pinged while idle and not lent meanwhile, shared ones also
+   * while lent. A failure, or more than `checkTimeout`, means that the item is lost.
+   */
+  readonly keepAlive?: {
+    readonly interval: Duration.DurationInput
+    readonly ping: (item: Types.NoInfer<A>) => Effect.Effect<unknown, unknown, R>
+  } | undefined
+  /**
+   * Decides, when an item comes back, whether it stays. It runs before anybody else gets the item; a failure, a
+   * defect, or more than `checkTimeout` discard it. Without it everything is kept, whatever the exit: a borrower's
+   * failure says nothing about the item.
+   */
+  readonly onRelease?:
+    | ((
+      item: Types.NoInfer<A>,
+      exit: Exit.Exit<unknown, unknown>,
+      info: ItemInfo
+    ) => Effect.Effect<"keep" | "discard", unknown, R>)
+    | undefined
+  /** How long `validate`, `keepAlive.ping` and `onRelease` may take. Default: 5 s. */
+  readonly checkTimeout?: Duration.DurationInput | undefined
   /** Items unused for that long are closed, down to `minSize`. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
   /** Items are retired at that age, ±10 % so that they do not all go at once. Default: never. */
@@ -216,7 +257,52 @@ export interface Options<A, E, R> {
   readonly retireGrace?: Duration.DurationInput | undefined
   /** How long the items that are out have to come back when the pool closes. Default: 5 s. */
   readonly shutdownGrace?: Duration.DurationInput | undefined
+  /**
+   * Warns, once until nobody waits any more, when a borrower has waited for that long. The warning names the usual
+   * causes: too few items, slow borrowers, a borrower that holds an item while it waits for another. Default: 10 s.
+   */
+  readonly exhaustedThreshold?: Duration.DurationInput | undefined
+  /**
+   * Warns of an item that is out for longer, with what is known of its borrower: the fiber, the path of its spans, its
+   * log annotations, and for `use` the stack of the call; and tells when the item comes back after all. Costs some
+   * microseconds a borrow. Default: off, and then nothing is captured.
+   */
+  readonly leakThreshold?: Duration.DurationInput | undefined
 }
+
+/**
+ * What the pool knows of an item when it asks about it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ItemInfo {
+  /** Since it was made. */
+  readonly age: Duration.Duration
+  /** Since it last proved good: made, passed a check, or kept when it came back. */
+  readonly idle: Duration.Duration
+  /** How often it has been lent. */
+  readonly uses: number
+}
+
+/**
+ * What happens in a pool, for those who listen.
+ *
+ * - `Created`: an item was made
+ * - `Destroyed`: an item is closed, and why
+ * - `Backoff`: a creation failed; the next attempt comes after `delay` at the earliest
+ * - `Recovered`: a creation succeeded again
+ * - `Exhausted`: a borrower has waited for `exhaustedThreshold`
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PoolEvent =
+  | { readonly _tag: "Created" }
+  | { readonly _tag: "Destroyed"; readonly reason: keyof Destroyed }
+  | { readonly _tag: "Backoff"; readonly delay: Duration.Duration; readonly cause: Cause.Cause<unknown> }
+  | { readonly _tag: "Recovered" }
+  | { readonly _tag: "Exhausted"; readonly waited: Duration.Duration; readonly waiters: number }
 
 /**
  * Makes a pool that closes with the scope. It returns at once; `ready` waits for `minSize` items.

@@ -97,7 +97,10 @@ export interface ConfigOptions extends
  * @since 0.1.0
  * @category options
  */
-export interface Hooks<E = never, R = never> {
+export interface Hooks<E = never, R = never>
+  extends
+    Pick<ResourcePool.Options<WebTransport.Session, E, R>, "validate" | "validateAfterIdle" | "keepAlive" | "onRelease">
+{
   /**
    * Runs on each new session before it is lent for the first time: a hello, a login, a resume. It has the session to
    * itself, what comes in included, and counts against the connect timeout. Its failure closes the session and is a

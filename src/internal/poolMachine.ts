@@ -3,14 +3,12 @@
  * failures are opaque values. What has to happen outside is put in an outbox and runs only after the transition that
  * asked for it is complete, since it may call back.
  */
-import { IndexedHeap } from "./indexedHeap.js"
+import { type HeapNode, IndexedHeap } from "./indexedHeap.js"
 import { type Linked, LinkedList } from "./linkedList.js"
 import { LoadIndex } from "./loadIndex.js"
 
 /** Why an item was closed. */
-export type Reason = "lost" | "invalidated" | "retired" | "idle" | "excess" | "closed"
-
-export const reasons: ReadonlyArray<Reason> = ["lost", "invalidated", "retired", "idle", "excess", "closed"]
+export type Reason = "lost" | "invalidated" | "retired" | "discarded" | "idle" | "excess" | "closed"
 
 /** Times are milliseconds; `Infinity` means never. */
 export interface MachineOptions {
@@ -21,13 +19,20 @@ export interface MachineOptions {
   readonly maxWaiters: number
   readonly createConcurrency: number
   readonly createTimeout: number
+  readonly checkTimeout: number
   readonly closeTimeout: number
+  /** Not proven good for that long, an item is checked before it is lent. */
+  readonly validateAfterIdle: number
+  /** Not proven good for that long, an item is pinged. */
+  readonly pingInterval: number
   readonly idleTimeToLive: number
   readonly maxLifetime: number
   readonly maxUses: number
   readonly overlap: boolean
   readonly retireGrace: number
   readonly shutdownGrace: number
+  readonly exhaustedThreshold: number
+  readonly leakThreshold: number
   readonly backoff: {
     readonly initial: number
     readonly factor: number
@@ -40,11 +45,12 @@ export interface MachineOptions {
  * - `Creating`: no value yet
  * - `Idle`: nobody has it
  * - `InUse`: lent, and open to further borrowers up to its concurrency
+ * - `Checking`: not lent to anybody new until it has proved good; an idle one that is pinged keeps its place
  * - `Leaving`: lent, takes no new borrower, closes when the last one gives it back
  * - `Closing`: its finalizers run
  * - `Gone`
  */
-export type ItemState = "Creating" | "Idle" | "InUse" | "Leaving" | "Closing" | "Gone"
+export type ItemState = "Creating" | "Idle" | "InUse" | "Checking" | "Leaving" | "Closing" | "Gone"
 
 export class Item<A> implements Linked<Item<A>> {
   state: ItemState = "Creating"
@@ -52,10 +58,14 @@ export class Item<A> implements Linked<Item<A>> {
   concurrency = 1
   borrowers = 0
   uses = 0
+  createdAt = 0
   idleSince = 0
-  /** When it is too old (the key of the lifetime heap). */
-  key = Infinity
-  heapIndex = -1
+  /** When it last proved good: made, passed a check, or came back and was kept. */
+  provenAt = 0
+  check: Check<A> | undefined = undefined
+  /** Its places in the heaps of what is due, where the options ask for them. */
+  lifetime: Due<A> | undefined = undefined
+  ping: Due<A> | undefined = undefined
   /** Whether it takes one of the `maxSize` places. */
   counted = true
   /** Why it is to be closed, once it is not open to borrowers. */
@@ -66,6 +76,45 @@ export class Item<A> implements Linked<Item<A>> {
   handle: unknown = undefined
   previous: Item<A> | undefined = undefined
   next: Item<A> | undefined = undefined
+  list: LinkedList<any> | undefined = undefined
+}
+
+class Due<A> implements HeapNode {
+  key: number
+  heapIndex = -1
+  readonly item: Item<A>
+
+  constructor(item: Item<A>, key: number) {
+    this.item = item
+    this.key = key
+  }
+}
+
+/** An item that has to prove good: to be lent, or because nobody has heard of it for long. */
+export class Check<A> implements Linked<Check<A>> {
+  readonly item: Item<A>
+  readonly why: "borrow" | "ping"
+  readonly deadline: number
+  /** What the shell keeps for it. */
+  handle: unknown = undefined
+  previous: Check<A> | undefined = undefined
+  next: Check<A> | undefined = undefined
+  list: LinkedList<any> | undefined = undefined
+
+  constructor(item: Item<A>, why: "borrow" | "ping", deadline: number) {
+    this.item = item
+    this.why = why
+    this.deadline = deadline
+  }
+}
+
+/** A lease that is watched, since it may never come back. */
+export class Loan implements Linked<Loan> {
+  since = 0
+  /** Set once the machine has said that it is out for too long. */
+  reported = false
+  previous: Loan | undefined = undefined
+  next: Loan | undefined = undefined
   list: LinkedList<any> | undefined = undefined
 }
 
@@ -88,19 +137,29 @@ export class Waiter<A, F> implements Linked<Waiter<A, F>> {
   list: LinkedList<any> | undefined = undefined
 }
 
-/** What the machine asks of its shell. Each runs after the transition; `create` must not call back at once. */
+/** What the machine asks of its shell. Each runs after the transition; `create` and `check` must not call back at once. */
 export interface Commands<A, F> {
   create(item: Item<A>): void
   /** Give up a creation. In a pool that closes, `gone` ends it; else nobody waits for its end. */
   cancel(item: Item<A>): void
+  check(check: Check<A>): void
+  cancelCheck(check: Check<A>): void
   destroy(item: Item<A>, reason: Reason): void
   /** Its finalizers have taken longer than `closeTimeout`; its place is free. */
   leaveBehind(item: Item<A>): void
   wake(waiter: Waiter<A, F>): void
-  /** At that time call `tick`. An earlier call replaces a later one. */
+  /** At that time call `tick`. A later call replaces an earlier one. */
   wakeAt(at: number): void
   /** `minSize` items are live, or an attempt to get there failed. */
   reached(refusal: Refusal<F> | undefined): void
+  /** A creation failed; the next attempt comes after so many milliseconds at the earliest. */
+  backoff(refusal: Refusal<F>, delay: number): void
+  /** A creation succeeded after some had failed. */
+  recovered(): void
+  /** The borrower that has waited longest has waited for `exhaustedThreshold`. Once, until nobody waits. */
+  exhausted(waited: number): void
+  /** It has been out for `leakThreshold`. */
+  overdue(loan: Loan): void
   /** Nobody waits and nothing is out, in a pool that drains or closes. */
   drained(): void
   /** Everything is closed. */
@@ -116,17 +175,26 @@ export class Counters {
   timeouts = 0
   rejections = 0
   peak = 0
-  readonly destroyed: Record<Reason, number> = { lost: 0, invalidated: 0, retired: 0, idle: 0, excess: 0, closed: 0 }
+  readonly destroyed: Record<Reason, number> = {
+    lost: 0,
+    invalidated: 0,
+    retired: 0,
+    discarded: 0,
+    idle: 0,
+    excess: 0,
+    closed: 0
+  }
 }
 
 export class PoolMachine<A, F> {
   state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
   readonly counters = new Counters()
   readonly waiters = new LinkedList<Waiter<A, F>>()
-  readonly idle = new LinkedList<Item<A>>()
   /** Every item that is not gone. */
   readonly items = new Set<Item<A>>()
-  /** Items lent to somebody, whether or not they take further borrowers. */
+  /** Items with a value, until they are closed. */
+  live = 0
+  /** Live items that somebody has. */
   inUse = 0
   /** Leases out, on whatever item. */
   leases = 0
@@ -135,15 +203,23 @@ export class PoolMachine<A, F> {
   /** Whether the last attempt to create an item failed. */
   failing = false
 
+  /** In the order in which they became idle. */
+  private readonly idle = new LinkedList<Item<A>>()
   private readonly partial = new LoadIndex<Item<A>>()
   /** `invalidate` knows values only, and nothing forbids two items of the same value. */
   private readonly byValue = new Map<A, Item<A> | Set<Item<A>>>()
-  private readonly lifetimes = new IndexedHeap<Item<A>>()
+  private readonly lifetimes = new IndexedHeap<Due<A>>()
+  private readonly pings = new IndexedHeap<Due<A>>()
   // in the order of their deadlines, since each has one time limit for all
   private readonly creations = new LinkedList<Item<A>>()
+  private readonly checks = new LinkedList<Check<A>>()
   private readonly closings = new LinkedList<Item<A>>()
   private readonly overlapping = new LinkedList<Item<A>>()
+  private readonly loans = new LinkedList<Loan>()
+  private borrowChecks = 0
   private leaving = 0
+  /** Places whose items are being closed. */
+  private freeing = 0
   private newestConcurrency = 1
   private backoffDelay = 0
   private retryAt = 0
@@ -151,8 +227,7 @@ export class PoolMachine<A, F> {
   private armedAt = Infinity
   private readyWanted = false
   private drainAnnounced = false
-  /** Places whose items are being closed. */
-  private freeing = 0
+  private exhaustionAnnounced = false
   /** Something happened that `settle` has to look at, though nothing is in the outbox. */
   private unsettled = false
   private running = false
@@ -166,30 +241,61 @@ export class PoolMachine<A, F> {
     this.commands = commands
   }
 
+  get creating(): number {
+    return this.creations.length
+  }
+
+  get closing(): number {
+    return this.closings.length
+  }
+
+  /** Live items that are, or may be again, open to borrowers. */
+  get open(): number {
+    return this.live - this.leaving
+  }
+
   // --- borrowing
 
   /** An item that can be lent at once, or `undefined`: then the borrower has to queue. */
   checkout(now: number): Item<A> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
     const item = this.pick()
-    if (item === undefined) return undefined
+    if (item === undefined || this.needsCheck(item, now)) return undefined
+    this.take(item)
     this.lend(item, now)
     if (this.unsettled) this.settle(now)
+    return item
+  }
+
+  /** The same for a borrower who would not wait: what needs a check is checked for the next one. */
+  tryCheckout(now: number): Item<A> | undefined {
+    const item = this.checkout(now)
+    if (item === undefined && this.state === "Open" && this.waiters.length === 0) {
+      const unproven = this.pick()
+      if (unproven !== undefined) {
+        this.take(unproven)
+        this.beginCheck(unproven, "borrow", now)
+        this.settle(now)
+      }
+    }
     return item
   }
 
   /** Nobody waits longer than `acquireTimeout`, so the queue is in the order of its deadlines. */
   enqueue(waiter: Waiter<A, F>, now: number): "Queued" | "Full" | "Closed" {
     if (this.state !== "Open") return "Closed"
-    const makeable = (this.creating + Math.max(0, this.options.maxSize - this.occupied)) * this.newestConcurrency
-    if (this.waiters.length - makeable >= this.options.maxWaiters) {
+    const { acquireTimeout, exhaustedThreshold, maxSize, maxWaiters } = this.options
+    // those for whom an item is on its way, or could be
+    const served = (this.creating + this.borrowChecks + Math.max(0, maxSize - this.occupied)) * this.newestConcurrency
+    if (this.waiters.length - served >= maxWaiters && this.pick() === undefined) {
       this.counters.rejections++
       return "Full"
     }
     waiter.since = now
-    waiter.deadline = now + this.options.acquireTimeout
+    waiter.deadline = now + acquireTimeout
     this.waiters.push(waiter)
     this.arm(waiter.deadline)
+    if (!this.exhaustionAnnounced) this.arm(now + exhaustedThreshold)
     this.settle(now)
     return "Queued"
   }
@@ -206,17 +312,41 @@ export class PoolMachine<A, F> {
     }
   }
 
-  /** To be called once for each time that the item was lent. */
-  release(item: Item<A>, now: number): void {
+  /** To be called once for each time that the item was lent. Discarded: it came back unfit. */
+  release(item: Item<A>, now: number, discarded = false): void {
+    if (discarded && (item.state === "InUse" || item.state === "Checking")) this.leave(item, "discarded", now)
     this.leases--
     const load = item.borrowers--
-    if (item.state === "InUse") {
-      if (load < item.concurrency) this.partial.remove(item, load)
-      this.offer(item, now)
-    } else if (item.state === "Leaving" && load === 1) {
-      this.destroy(item, item.reason, now)
+    switch (item.state) {
+      case "InUse":
+        if (load === 1) this.inUse--
+        if (load < item.concurrency) this.partial.remove(item, load)
+        item.provenAt = now
+        this.offer(item, now)
+        break
+      case "Checking":
+        if (load === 1) this.inUse--
+        break
+      case "Leaving":
+        if (load === 1) {
+          this.destroy(item, item.reason, now)
+          this.inUse--
+        }
+        break
     }
     if (this.unsettled || this.outbox.length > 0 || this.state !== "Open") this.settle(now)
+  }
+
+  /** Watches a lease until `untrack`. */
+  track(loan: Loan, now: number): void {
+    loan.since = now
+    this.loans.push(loan)
+    this.arm(now + this.options.leakThreshold)
+    this.flush()
+  }
+
+  untrack(loan: Loan): void {
+    this.loans.remove(loan)
   }
 
   // --- what the items do
@@ -224,22 +354,33 @@ export class PoolMachine<A, F> {
   /** `chance`, here and below, is a random number of [0, 1). */
   created(item: Item<A>, value: A, concurrency: number, now: number, chance: number): void {
     if (item.state !== "Creating") return
+    const { maxLifetime, pingInterval } = this.options
     this.creations.remove(item)
+    if (this.failing) this.outbox.push(() => this.commands.recovered())
     this.failing = false
     this.backoffDelay = 0
     this.counters.created++
     this.newestConcurrency = concurrency
     item.value = value
     item.concurrency = concurrency
+    item.createdAt = now
+    item.provenAt = now
     this.remember(item)
-    if (this.options.maxLifetime !== Infinity) {
-      item.key = now + this.options.maxLifetime * (0.9 + 0.2 * chance)
-      this.lifetimes.add(item)
-      this.arm(item.key)
+    if (maxLifetime !== Infinity) {
+      item.lifetime = new Due(item, now + maxLifetime * (0.9 + 0.2 * chance))
+      this.lifetimes.add(item.lifetime)
+      this.arm(item.lifetime.key)
     }
+    if (pingInterval !== Infinity) {
+      item.ping = new Due(item, now + pingInterval)
+      this.pings.add(item.ping)
+      this.arm(item.ping.key)
+    }
+    this.live++
     item.state = "InUse"
-    this.inUse++
     this.offer(item, now)
+    // those that were kept for minSize may go now
+    if (this.idle.first !== undefined && this.open > this.options.minSize) this.armIdle()
     this.settle(now)
   }
 
@@ -249,26 +390,43 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
+  checked(check: Check<A>, passed: boolean, now: number): void {
+    const { item } = check
+    if (item.check !== check) return
+    this.endCheck(check)
+    if (!passed) return this.lost(item, now)
+    item.provenAt = now
+    if (item.state === "Checking") {
+      if (item.list === this.idle && this.waiters.length === 0) {
+        item.state = "Idle"
+      } else {
+        this.idle.remove(item)
+        item.state = "InUse"
+        this.offer(item, now)
+      }
+    }
+    if (this.pings.first !== undefined) this.arm(this.pings.first.key)
+    this.settle(now)
+  }
+
   /** It died by itself: its place is free at once, whoever has it. */
   lost(item: Item<A>, now: number): void {
-    if (item.state !== "Idle" && item.state !== "InUse" && item.state !== "Leaving") return
-    this.uncount(item)
-    this.destroy(item, "lost", now)
+    if (!isLive(item)) return
+    this.lose(item, now)
     this.settle(now)
   }
 
   /** It should take no new borrowers. */
   retire(item: Item<A>, now: number, reason: Reason = "retired"): void {
-    if (item.state === "Idle") this.destroy(item, reason, now)
-    else if (item.state === "InUse") this.leave(item, reason, now)
-    else return
+    this.withdraw(item, reason, now)
     this.settle(now)
   }
 
   invalidate(value: A, now: number): void {
     const known = this.byValue.get(value)
     if (known === undefined) return
-    for (const item of known instanceof Item ? [known] : [...known]) this.retire(item, now, "invalidated")
+    for (const item of known instanceof Item ? [known] : [...known]) this.withdraw(item, "invalidated", now)
+    this.settle(now)
   }
 
   /** Its finalizers ended, or were left behind. */
@@ -281,13 +439,8 @@ export class PoolMachine<A, F> {
   // --- the pool as a whole
 
   prune(maxIdle: number, now: number): number {
-    let count = 0
-    while (this.open > this.options.minSize && this.idle.first !== undefined) {
-      if (now - this.idle.first.idleSince < maxIdle) break
-      this.destroy(this.idle.first, "idle", now)
-      count++
-    }
-    if (count > 0) this.settle(now)
+    const count = this.destroyIdle(maxIdle, now)
+    this.settle(now)
     return count
   }
 
@@ -302,6 +455,7 @@ export class PoolMachine<A, F> {
     this.options.minSize = minSize
     this.options.maxSize = maxSize
     while (this.overfull && this.idle.first !== undefined) this.destroy(this.idle.first, "excess", now)
+    if (this.idle.first !== undefined && this.open > minSize) this.armIdle()
     this.settle(now)
   }
 
@@ -333,13 +487,11 @@ export class PoolMachine<A, F> {
         this.creations.remove(item)
         this.beginClosing(item, now)
         this.outbox.push(() => this.commands.cancel(item))
-      } else if (item.state === "Idle") {
-        this.destroy(item, "closed", now)
-      } else if (item.state === "InUse") {
-        this.leave(item, "closed", now)
+      } else {
+        this.withdraw(item, "closed", now)
       }
     }
-    if (this.inUse > 0) this.arm(this.closeAt)
+    if (this.live > 0) this.arm(this.closeAt)
     this.settle(now)
   }
 
@@ -351,6 +503,7 @@ export class PoolMachine<A, F> {
       this.failed(item, { _tag: "CreateTimeout" }, now, chance)
       this.outbox.push(() => this.commands.cancel(item))
     }
+    while (this.checks.first !== undefined && this.checks.first.deadline <= now) this.lose(this.checks.first.item, now)
     while (this.closings.first !== undefined && this.closings.first.deadline <= now) {
       const item = this.closings.first
       this.forget(item)
@@ -361,13 +514,25 @@ export class PoolMachine<A, F> {
       this.refuseFirst({ _tag: "AcquireTimeout" })
     }
     while (this.lifetimes.first !== undefined && this.lifetimes.first.key <= now) {
-      const item = this.lifetimes.first
-      this.lifetimes.remove(item)
-      this.retire(item, now)
+      const { item } = this.lifetimes.first
+      this.lifetimes.remove(this.lifetimes.first)
+      this.withdraw(item, "retired", now)
     }
-    this.prune(this.options.idleTimeToLive, now)
+    if (this.options.idleTimeToLive !== Infinity) this.destroyIdle(this.options.idleTimeToLive, now)
+    this.pingThoseDue(now)
     while (this.overlapping.first !== undefined && this.overlapping.first.deadline <= now) {
       this.destroy(this.overlapping.first, "retired", now)
+    }
+    while (this.loans.first !== undefined && this.loans.first.since + this.options.leakThreshold <= now) {
+      const loan = this.loans.first
+      this.loans.remove(loan)
+      loan.reported = true
+      this.outbox.push(() => this.commands.overdue(loan))
+    }
+    const waited = this.waiters.first === undefined ? -1 : now - this.waiters.first.since
+    if (waited >= this.options.exhaustedThreshold && !this.exhaustionAnnounced) {
+      this.exhaustionAnnounced = true
+      this.outbox.push(() => this.commands.exhausted(waited))
     }
     if (this.state === "Closing" && now >= this.closeAt) {
       for (const item of [...this.items]) if (item.state === "Leaving") this.destroy(item, "closed", now)
@@ -376,41 +541,49 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  get creating(): number {
-    return this.creations.length
-  }
-
-  get closing(): number {
-    return this.closings.length
-  }
-
-  /** Items that are open to borrowers. */
-  get open(): number {
-    return this.idle.length + this.inUse - this.leaving
-  }
-
-  // --- within
+  // --- within: an item on its way from borrower to borrower
 
   private pick(): Item<A> | undefined {
-    if (this.options.order === "lifo") return this.partial.most() ?? this.idle.last
-    return this.idle.first ?? this.partial.least()
+    return this.options.order === "lifo"
+      ? this.partial.most() ?? this.newestIdle()
+      : this.oldestIdle() ?? this.partial.least()
+  }
+
+  // those that are pinged keep their place; they are few, since not many are pinged at a time
+
+  private newestIdle(): Item<A> | undefined {
+    let item = this.idle.last
+    while (item !== undefined && item.state === "Checking") item = item.previous
+    return item
+  }
+
+  private oldestIdle(): Item<A> | undefined {
+    let item = this.idle.first
+    while (item !== undefined && item.state === "Checking") item = item.next
+    return item
+  }
+
+  private needsCheck(item: Item<A>, now: number): boolean {
+    return this.options.validateAfterIdle !== Infinity && now - item.provenAt >= this.options.validateAfterIdle
+  }
+
+  /** Out of the list where borrowers find it. */
+  private take(item: Item<A>): void {
+    if (item.state === "Idle") this.idle.remove(item)
+    else this.partial.remove(item, item.borrowers)
+    item.state = "InUse"
   }
 
   private lend(item: Item<A>, now: number): void {
-    const load = ++item.borrowers
+    if (item.borrowers++ === 0) {
+      this.inUse++
+      if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
+    }
     this.leases++
     this.counters.acquisitions++
     if (item.uses++ > 0) this.counters.reuses++
-    if (item.state === "Idle") {
-      this.idle.remove(item)
-      item.state = "InUse"
-      this.inUse++
-    } else {
-      this.partial.remove(item, load - 1)
-    }
-    if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
     if (item.uses >= this.options.maxUses) this.leave(item, "retired", now)
-    else if (load < item.concurrency) this.partial.add(item, load)
+    else if (item.borrowers < item.concurrency) this.partial.add(item, item.borrowers)
   }
 
   /** An item that is `InUse` and stands in no list goes to whoever waits, or where the next borrower finds it. */
@@ -419,6 +592,7 @@ export class PoolMachine<A, F> {
       const waiter = this.waiters.first
       this.waiters.remove(waiter)
       waiter.item = item
+      this.partial.remove(item, item.borrowers)
       this.lend(item, now)
       this.outbox.push(() => this.commands.wake(waiter))
     }
@@ -430,12 +604,31 @@ export class PoolMachine<A, F> {
     } else {
       item.state = "Idle"
       item.idleSince = now
-      this.inUse--
       this.idle.push(item)
-      if (this.options.idleTimeToLive !== Infinity && this.open > this.options.minSize) {
-        this.arm(now + this.options.idleTimeToLive)
-      }
+      if (this.options.idleTimeToLive !== Infinity && this.open > this.options.minSize) this.armIdle()
     }
+  }
+
+  private destroyIdle(maxIdle: number, now: number): number {
+    let count = 0
+    while (this.open > this.options.minSize && this.idle.first !== undefined) {
+      if (now - this.idle.first.idleSince < maxIdle) break
+      this.destroy(this.idle.first, "idle", now)
+      count++
+    }
+    return count
+  }
+
+  private lose(item: Item<A>, now: number): void {
+    this.uncount(item)
+    this.destroy(item, "lost", now)
+  }
+
+  /** Closes it now, or when it comes back. */
+  private withdraw(item: Item<A>, reason: Reason, now: number): void {
+    if (!isLive(item) || item.state === "Leaving") return
+    if (item.borrowers === 0) this.destroy(item, reason, now)
+    else this.leave(item, reason, now)
   }
 
   /** Lent, and from now on open to nobody else. */
@@ -454,15 +647,19 @@ export class PoolMachine<A, F> {
   }
 
   private destroy(item: Item<A>, reason: Reason, now: number): void {
-    if (item.state === "Idle") this.idle.remove(item)
-    else {
-      this.inUse--
-      if (item.state === "Leaving") {
-        this.leaving--
-        this.overlapping.remove(item)
-      } else this.partial.remove(item, item.borrowers)
+    if (item.check !== undefined) {
+      const check = item.check
+      this.endCheck(check)
+      this.outbox.push(() => this.commands.cancelCheck(check))
     }
-    this.lifetimes.remove(item)
+    if (item.state === "Leaving") this.leaving--
+    if (item.list === this.idle) this.idle.remove(item)
+    else if (item.list === this.overlapping) this.overlapping.remove(item)
+    else this.partial.remove(item, item.borrowers)
+    if (item.borrowers > 0) this.inUse--
+    this.live--
+    if (item.lifetime !== undefined) this.lifetimes.remove(item.lifetime)
+    if (item.ping !== undefined) this.pings.remove(item.ping)
     this.forgetValue(item)
     this.beginClosing(item, now)
     this.counters.destroyed[reason]++
@@ -477,21 +674,26 @@ export class PoolMachine<A, F> {
     this.arm(item.deadline)
   }
 
-  private failed(item: Item<A>, refusal: Refusal<F>, now: number, chance: number): void {
-    this.counters.failures++
-    this.forget(item)
-    const { factor, initial, jitter, max } = this.options.backoff
-    // attempts that were under way together count as one
-    if (!this.failing || now >= this.retryAt) {
-      this.backoffDelay = this.failing ? Math.min(max, this.backoffDelay * factor) : Math.min(max, initial)
-      this.retryAt = now + this.backoffDelay * (1 + jitter * (2 * chance - 1))
+  private forget(item: Item<A>): void {
+    if (item.state === "Closing") {
+      this.closings.remove(item)
+      if (item.counted) this.freeing--
+    } else {
+      this.creations.remove(item)
     }
-    this.failing = true
-    this.refuseFirst(refusal)
-    if (this.open === 0 && this.creating === 0) {
-      while (this.waiters.length > 0) this.refuseFirst(refusal)
-    }
-    this.announceReady(refusal)
+    this.uncount(item)
+    item.state = "Gone"
+    this.items.delete(item)
+  }
+
+  private uncount(item: Item<A>): void {
+    if (!item.counted) return
+    item.counted = false
+    this.occupied--
+  }
+
+  private get overfull(): boolean {
+    return this.occupied - this.freeing > this.options.maxSize
   }
 
   private remember(item: Item<A>): void {
@@ -507,22 +709,67 @@ export class PoolMachine<A, F> {
     else if (known instanceof Set && known.delete(item) && known.size === 0) this.byValue.delete(item.value)
   }
 
-  private uncount(item: Item<A>): void {
-    if (!item.counted) return
-    item.counted = false
-    this.occupied--
+  // --- within: checks
+
+  private beginCheck(item: Item<A>, why: "borrow" | "ping", now: number): void {
+    if (item.check !== undefined) {
+      // it is being pinged while it is lent; that will tell
+      item.state = "Checking"
+      return
+    }
+    const check = new Check(item, why, now + this.options.checkTimeout)
+    item.check = check
+    if (why === "borrow") this.borrowChecks++
+    // one that is pinged while it is lent goes on being lent
+    if (why === "borrow" || item.state === "Idle") item.state = "Checking"
+    this.checks.push(check)
+    this.arm(check.deadline)
+    this.outbox.push(() => this.commands.check(check))
   }
 
-  private forget(item: Item<A>): void {
-    if (item.state === "Closing") {
-      this.closings.remove(item)
-      if (item.counted) this.freeing--
-    } else {
-      this.creations.remove(item)
+  private endCheck(check: Check<A>): void {
+    check.item.check = undefined
+    if (check.why === "borrow") this.borrowChecks--
+    this.checks.remove(check)
+  }
+
+  private pingThoseDue(now: number): void {
+    const { createConcurrency, pingInterval } = this.options
+    while (this.pings.first !== undefined && this.pings.first.key <= now) {
+      const due = this.pings.first
+      const { item } = due
+      const isSilent = item.provenAt + pingInterval <= now
+      const isPingable = item.check === undefined &&
+        (item.state === "Idle" || (item.state === "InUse" && item.concurrency > 1))
+      if (isSilent && isPingable) {
+        if (this.checks.length - this.borrowChecks >= createConcurrency) return
+        this.beginCheck(item, "ping", now)
+      }
+      this.pings.remove(due)
+      due.key = (isSilent ? now : item.provenAt) + pingInterval
+      this.pings.add(due)
     }
-    this.uncount(item)
-    item.state = "Gone"
-    this.items.delete(item)
+  }
+
+  // --- within: creations
+
+  private failed(item: Item<A>, refusal: Refusal<F>, now: number, chance: number): void {
+    this.counters.failures++
+    this.forget(item)
+    const { factor, initial, jitter, max } = this.options.backoff
+    // attempts that were under way together count as one
+    if (!this.failing || now >= this.retryAt) {
+      this.backoffDelay = this.failing ? Math.min(max, this.backoffDelay * factor) : Math.min(max, initial)
+      const delay = this.backoffDelay * (1 + jitter * (2 * chance - 1))
+      this.retryAt = now + delay
+      this.outbox.push(() => this.commands.backoff(refusal, delay))
+    }
+    this.failing = true
+    this.refuseFirst(refusal)
+    if (this.open === 0 && this.creating === 0) {
+      while (this.waiters.length > 0) this.refuseFirst(refusal)
+    }
+    this.announceReady(refusal)
   }
 
   private refuseFirst(refusal: Refusal<F>): void {
@@ -533,38 +780,32 @@ export class PoolMachine<A, F> {
     this.outbox.push(() => this.commands.wake(waiter))
   }
 
-  private get overfull(): boolean {
-    return this.occupied - this.freeing > this.options.maxSize
+  private create(now: number): boolean {
+    if (this.occupied >= this.options.maxSize || this.creating >= this.options.createConcurrency) return false
+    if (this.failing) {
+      if (this.creating > 0) return false
+      if (now < this.retryAt) {
+        this.arm(this.retryAt)
+        return false
+      }
+    }
+    const item = new Item<A>()
+    item.deadline = now + this.options.createTimeout
+    this.items.add(item)
+    this.creations.push(item)
+    this.occupied++
+    this.arm(item.deadline)
+    this.outbox.push(() => this.commands.create(item))
+    return true
   }
 
-  /** How many creations those who wait, and `minSize`, call for in all. */
-  private get wanted(): number {
-    if (this.state !== "Open" && this.state !== "Draining") return 0
-    const forWaiters = Math.ceil(this.waiters.length / this.newestConcurrency)
-    const forMinSize = this.state === "Open" ? this.options.minSize - this.open : 0
-    return Math.max(forWaiters, forMinSize)
-  }
+  // --- within: after each transition
 
-  /** After each transition: start the creations that are called for, say what was reached, and run the outbox. */
+  /** Starts the checks and creations that are called for, says what was reached, and runs the outbox. */
   private settle(now: number): void {
     this.unsettled = false
-    while (this.creating < this.wanted && this.occupied < this.options.maxSize) {
-      if (this.failing) {
-        if (this.creating > 0) break
-        if (now < this.retryAt) {
-          this.arm(this.retryAt)
-          break
-        }
-      }
-      if (this.creating >= this.options.createConcurrency) break
-      const item = new Item<A>()
-      item.deadline = now + this.options.createTimeout
-      this.items.add(item)
-      this.creations.push(item)
-      this.occupied++
-      this.arm(item.deadline)
-      this.outbox.push(() => this.commands.create(item))
-    }
+    if (this.state === "Open" || this.state === "Draining") this.supply(now)
+    if (this.waiters.length === 0) this.exhaustionAnnounced = false
     if (this.open >= this.options.minSize) this.announceReady(undefined)
     if (this.state !== "Open") {
       if (!this.drainAnnounced && this.waiters.length === 0 && this.leases === 0) {
@@ -577,6 +818,23 @@ export class PoolMachine<A, F> {
       }
     }
     this.flush()
+  }
+
+  /** No more items on their way than those who wait need, a new one counted at the concurrency of the newest. */
+  private supply(now: number): void {
+    while (Math.ceil(this.waiters.length / this.newestConcurrency) > this.creating + this.borrowChecks) {
+      const item = this.pick()
+      if (item === undefined) {
+        if (!this.create(now)) break
+      } else {
+        this.take(item)
+        if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
+        else this.offer(item, now)
+      }
+    }
+    while (this.state === "Open" && this.options.minSize - this.open > this.creating && this.create(now)) {
+      // `create` counts
+    }
   }
 
   private announceReady(refusal: Refusal<F> | undefined): void {
@@ -607,15 +865,29 @@ export class PoolMachine<A, F> {
     })
   }
 
-  /** What is due next, but for the next attempt after a failure, which `settle` sees to. */
+  private armIdle(): void {
+    this.arm(this.idle.first!.idleSince + this.options.idleTimeToLive)
+  }
+
+  /** What is due next, but for the next attempt after a failure, which `create` sees to. */
   private rearm(): void {
-    const { idleTimeToLive, minSize } = this.options
+    const { createConcurrency, exhaustedThreshold, leakThreshold, minSize } = this.options
     this.arm(this.waiters.first?.deadline ?? Infinity)
-    this.arm(this.lifetimes.first?.key ?? Infinity)
-    this.arm(this.overlapping.first?.deadline ?? Infinity)
+    if (this.waiters.first !== undefined && !this.exhaustionAnnounced) {
+      this.arm(this.waiters.first.since + exhaustedThreshold)
+    }
     this.arm(this.creations.first?.deadline ?? Infinity)
+    this.arm(this.checks.first?.deadline ?? Infinity)
     this.arm(this.closings.first?.deadline ?? Infinity)
-    if (this.idle.first !== undefined && this.open > minSize) this.arm(this.idle.first.idleSince + idleTimeToLive)
-    if (this.state === "Closing" && this.inUse > 0) this.arm(this.closeAt)
+    this.arm(this.overlapping.first?.deadline ?? Infinity)
+    this.arm(this.lifetimes.first?.key ?? Infinity)
+    // when too many are pinged already, the end of one goes on with the others
+    if (this.checks.length - this.borrowChecks < createConcurrency) this.arm(this.pings.first?.key ?? Infinity)
+    if (this.loans.first !== undefined) this.arm(this.loans.first.since + leakThreshold)
+    if (this.idle.first !== undefined && this.open > minSize) this.armIdle()
+    if (this.state === "Closing" && this.live > 0) this.arm(this.closeAt)
   }
 }
+
+const isLive = (item: Item<unknown>): boolean =>
+  item.state === "Idle" || item.state === "InUse" || item.state === "Checking" || item.state === "Leaving"

@@ -91,6 +91,11 @@ export const decode = (options: Input): Decoded => {
   if (options.order !== undefined && options.order !== "lifo" && options.order !== "fifo") {
     read.refuse("order", options.order, `"lifo" or "fifo"`)
   }
+  if (options.validateAfterIdle !== undefined && options.validate === undefined) {
+    read.refuse("validateAfterIdle", options.validateAfterIdle, "left out where there is no validate")
+  }
+  const pingInterval = read.duration("keepAlive.interval", options.keepAlive?.interval, Infinity)
+  if (pingInterval === 0) read.refuse("keepAlive.interval", options.keepAlive?.interval, "a duration above zero")
   const initial = read.duration("createBackoff.initial", createBackoff?.initial, 10)
   const max = read.duration("createBackoff.max", createBackoff?.max, 5_000)
   if (createBackoff?.initial !== undefined && initial > max) {
@@ -107,12 +112,19 @@ export const decode = (options: Input): Decoded => {
       maxWaiters: read.count("maxWaiters", options.maxWaiters, 0, Infinity),
       createConcurrency: read.count("createConcurrency", options.createConcurrency, 1, 8),
       createTimeout: read.duration("createTimeout", options.createTimeout, 30_000),
+      checkTimeout: read.duration("checkTimeout", options.checkTimeout, 5_000),
       closeTimeout: read.duration("closeTimeout", options.closeTimeout, 5_000),
+      validateAfterIdle: options.validate === undefined
+        ? Infinity
+        : read.duration("validateAfterIdle", options.validateAfterIdle, 1_000),
+      pingInterval,
       idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity),
       maxLifetime: read.duration("maxLifetime", options.maxLifetime, Infinity),
       maxUses: read.count("maxUses", options.maxUses, 1, Infinity),
       overlap: options.overlap ?? false,
       retireGrace: read.duration("retireGrace", options.retireGrace, 30_000),
+      exhaustedThreshold: read.duration("exhaustedThreshold", options.exhaustedThreshold, 10_000),
+      leakThreshold: read.duration("leakThreshold", options.leakThreshold, Infinity),
       shutdownGrace: read.duration("shutdownGrace", options.shutdownGrace, 5_000),
       backoff: {
         initial,

@@ -8,6 +8,7 @@ import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -17,11 +18,22 @@ import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as StreamEmit from "effect/StreamEmit"
 import * as Tracer from "effect/Tracer"
 import { PoolError, type Reason as PoolErrorReason } from "../PoolError.js"
 import { PoolStats } from "../PoolStats.js"
 import type * as ResourcePool from "../ResourcePool.js"
-import { type Commands, type Item, PoolMachine, type Reason, type Refusal, Waiter } from "./poolMachine.js"
+import {
+  type Check,
+  type Commands,
+  type Item,
+  Loan,
+  PoolMachine,
+  type Reason,
+  type Refusal,
+  Waiter
+} from "./poolMachine.js"
 import { decode, isConcurrency, type Problem } from "./poolOptions.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
@@ -64,6 +76,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private readyDeferred: Deferred.Deferred<void, E | PoolError> | undefined
   private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
   private finalizerFailures = 0
+  /** Items that were closed under their borrowers when the pool closed. */
+  private forced = 0
+  private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
+  private readonly watchesLeaks: boolean
 
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
@@ -80,6 +96,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.clock = clock
     this.runtime = runtime
     this.machine = new PoolMachine(decoded.machine, this)
+    this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
   }
 
   now(): number {
@@ -93,7 +110,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   readonly use = <B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> =>
-    Effect.uninterruptibleMask((restore) => this.borrow(restore, (item) => this.run(restore, item, f)))
+    this.watchesLeaks
+      ? this.useWatched(f, new Error("borrowed here").stack)
+      : Effect.uninterruptibleMask((restore) => this.borrow(restore, (item) => this.run(restore, item, f, undefined)))
 
   readonly useSync = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> =>
     this.use((item) => Exit.succeed(f(item)))
@@ -104,12 +123,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
     if (this.machine.state !== "Open") return this.refuse("PoolClosed", 0)
-    const item = this.machine.checkout(this.now())
+    const item = this.machine.tryCheckout(this.now())
     return item === undefined ? Effect.succeedNone : Effect.asSome(this.keep(item))
   }).pipe(Effect.uninterruptible)
 
   readonly acquire: Effect.Effect<ResourcePool.Lease<V>, E | PoolError> = Effect.uninterruptibleMask((restore) =>
-    this.borrow(restore, (item) => Effect.succeed(new LeaseImpl(this, item, this.lending.view(item.value))))
+    this.borrow(restore, (item) =>
+      this.watched(undefined, (loan) => Effect.succeed(new LeaseImpl(this, item, this.lending.view(item.value), loan))))
   )
 
   readonly invalidate = (view: V): Effect.Effect<void> =>
@@ -153,6 +173,18 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly stats: Effect.Effect<PoolStats> = Effect.sync(() => this.snapshot())
 
+  readonly events: Stream.Stream<ResourcePool.PoolEvent> = Stream.asyncPush<ResourcePool.PoolEvent>(
+    (emit) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          if (this.machine.state === "Closed") emit.end()
+          else this.listeners.add(emit)
+        }),
+        () => Effect.sync(() => this.listeners.delete(emit))
+      ),
+    { bufferSize: 1024, strategy: "sliding" }
+  )
+
   // --- the way of an item to its borrower and back; all of it inside an uninterruptible region
 
   private borrow<X, E2, R>(
@@ -189,7 +221,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private run<B, E2, R>(
     restore: Restore,
     item: Item<A>,
-    f: (item: V) => Effect.Effect<B, E2, R>
+    f: (item: V) => Effect.Effect<B, E2, R>,
+    loan: BorrowerLoan | undefined
   ): Effect.Effect<B, E2, R> {
     const view = this.lending.view(item.value)
     let effect: Effect.Effect<B, E2, R>
@@ -199,35 +232,95 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       effect = Exit.die(defect)
     }
     if (Exit.isExit(effect)) {
-      this.give(item, view, effect)
+      this.give(item, view, effect, loan)
       return effect
     }
     return Effect.matchCauseEffect(restore(effect), {
       onFailure: (cause) => {
         const exit = Exit.failCause(cause)
-        this.give(item, view, exit)
+        this.give(item, view, exit, loan)
         return exit
       },
       onSuccess: (value) => {
         const exit = Exit.succeed(value)
-        this.give(item, view, exit)
+        this.give(item, view, exit, loan)
         return exit
       }
     })
   }
 
-  private readonly keep = (item: Item<A>): Effect.Effect<V, never, Scope.Scope> => {
-    const view = this.lending.view(item.value)
-    return Effect.flatMap(Effect.scope, (scope) =>
-      Effect.as(
-        Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.give(item, view, exit))),
-        view
-      ))
+  private readonly keep = (item: Item<A>): Effect.Effect<V, never, Scope.Scope> =>
+    this.watched(undefined, (loan) => {
+      const view = this.lending.view(item.value)
+      return Effect.flatMap(Effect.scope, (scope) =>
+        Effect.as(
+          Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.give(item, view, exit, loan))),
+          view
+        ))
+    })
+
+  give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
+    if (loan !== undefined) this.settleLoan(loan)
+    this.lending.end(view, exit)
+    if (this.options.onRelease === undefined) this.machine.release(item, this.now())
+    else this.askOnRelease(item, exit, this.options.onRelease)
   }
 
-  give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>): void {
-    this.lending.end(view, exit)
-    this.machine.release(item, this.now())
+  /** The item counts as lent until the hook has decided. */
+  private askOnRelease(
+    item: Item<A>,
+    exit: Exit.Exit<unknown, unknown>,
+    onRelease: NonNullable<ResourcePool.Options<A, E, Scope.Scope>["onRelease"]>
+  ): void {
+    const program = Effect.suspend(() => onRelease(item.value, exit, this.infoOf(item))).pipe(
+      Effect.scoped,
+      Effect.disconnect,
+      Effect.timeout(Duration.millis(this.machine.options.checkTimeout)),
+      Effect.exit,
+      Effect.map((decision) =>
+        this.machine.release(item, this.now(), !(Exit.isSuccess(decision) && decision.value === "keep"))
+      )
+    )
+    this.fork(program)
+  }
+
+  private infoOf(item: Item<A>): ResourcePool.ItemInfo {
+    const now = this.now()
+    return {
+      age: Duration.millis(now - item.createdAt),
+      idle: Duration.millis(now - item.provenAt),
+      uses: item.uses
+    }
+  }
+
+  // --- leases that do not come back
+
+  private useWatched<B, E2, R>(
+    f: (item: V) => Effect.Effect<B, E2, R>,
+    stack: string | undefined
+  ): Effect.Effect<B, E | E2 | PoolError, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      this.borrow(restore, (item) => this.watched(stack, (loan) => this.run(restore, item, f, loan)))
+    )
+  }
+
+  private watched<B, E2, R>(
+    stack: string | undefined,
+    lend: (loan: BorrowerLoan | undefined) => Effect.Effect<B, E2, R>
+  ): Effect.Effect<B, E2, R> {
+    if (!this.watchesLeaks) return lend(undefined)
+    return Effect.withFiberRuntime((fiber) => {
+      const loan = new BorrowerLoan(describeBorrower(fiber, stack))
+      this.machine.track(loan, this.now())
+      return lend(loan)
+    })
+  }
+
+  private settleLoan(loan: BorrowerLoan): void {
+    this.machine.untrack(loan)
+    if (loan.reported) {
+      this.log(Effect.logInfo(`the item came back after all, after ${this.now() - loan.since}ms`), loan.borrower)
+    }
   }
 
   private refusal(refusal: Refusal<Cause.Cause<E>>, waited: number): Effect.Effect<never, E | PoolError> {
@@ -246,13 +339,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private refuse(reason: PoolErrorReason, waited: number, detail?: string): Effect.Effect<never, PoolError> {
-    const { creating, inUse, options, waiters } = this.machine
+    const { creating, inUse, live, options, waiters } = this.machine
     return Effect.fail(
       new PoolError({
         reason,
         pool: this.name,
         waited: Duration.millis(waited),
-        size: this.machine.idle.length + inUse,
+        size: live,
         maxSize: options.maxSize,
         inUse,
         creating,
@@ -263,11 +356,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private snapshot(): PoolStats {
-    const { closing, counters, creating, idle, inUse, leases, options, waiters } = this.machine
+    const { closing, counters, creating, inUse, leases, live, options, waiters } = this.machine
     return new PoolStats({
       pool: this.name,
-      size: idle.length + inUse,
-      idle: idle.length,
+      size: live,
+      idle: live - inUse,
       inUse,
       leases,
       creating,
@@ -305,7 +398,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
           const concurrency = yield* Effect.exit(Effect.sync(() => this.askConcurrency(exit.value)))
           if (Exit.isSuccess(concurrency)) {
             item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
-            return this.machine.created(item, exit.value, concurrency.value, this.now(), chance)
+            this.machine.created(item, exit.value, concurrency.value, this.now(), chance)
+            return this.emit({ _tag: "Created" })
           }
           this.machine.createFailed(item, concurrency.cause, this.now(), chance)
         } else if (Exit.isFailure(exit)) {
@@ -323,15 +417,30 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.fibers.get(item)?.unsafeInterruptAsFork(FiberId.none)
   }
 
+  check(check: Check<A>): void {
+    const { item } = check
+    const ask = check.why === "ping"
+      ? Effect.as(Effect.suspend(() => this.options.keepAlive!.ping(item.value)), true)
+      : Effect.suspend(() => this.options.validate!(item.value, this.infoOf(item)))
+    check.handle = this.fork(
+      Effect.map(Effect.exit(Effect.scoped(ask)), (exit) => {
+        this.machine.checked(check, Exit.isSuccess(exit) && exit.value, this.now())
+      })
+    )
+  }
+
+  cancelCheck(check: Check<A>): void {
+    ;(check.handle as Fiber.RuntimeFiber<unknown, unknown>).unsafeInterruptAsFork(FiberId.none)
+  }
+
   destroy(item: Item<A>, reason: Reason): void {
     const { scope, watchers } = item.handle as Handle
     item.handle = undefined
     for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
     if (reason === "closed" && item.borrowers > 0) this.forced++
+    this.emit({ _tag: "Destroyed", reason })
     this.fork(Effect.zipRight(this.closeScope(scope), Effect.sync(() => this.machine.gone(item, this.now()))))
   }
-
-  private forced = 0
 
   leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
@@ -376,7 +485,37 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (this.forced > 0) {
       this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`)
     }
+    for (const listener of this.listeners) listener.end()
     Deferred.unsafeDone(this.closedDeferred, Effect.void)
+  }
+
+  backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
+    const cause = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(refusal._tag)
+    this.emit({ _tag: "Backoff", delay: Duration.millis(delay), cause })
+  }
+
+  recovered(): void {
+    this.emit({ _tag: "Recovered" })
+  }
+
+  exhausted(waited: number): void {
+    const { inUse, live, options, waiters } = this.machine
+    this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
+    this.warn(
+      `no item for ${waited}ms: ${inUse} of ${live} in use, at most ${options.maxSize}, ${waiters.length} waiting. ` +
+        "Too few items, borrowers that keep them for long, or a borrower that holds one while it waits for another"
+    )
+  }
+
+  overdue(loan: Loan): void {
+    this.log(
+      Effect.logWarning(`an item has been out for ${this.now() - loan.since}ms; is it ever given back?`),
+      (loan as BorrowerLoan).borrower
+    )
+  }
+
+  private emit(event: ResourcePool.PoolEvent): void {
+    for (const listener of this.listeners) listener.single(event)
   }
 
   private askConcurrency(item: A): number {
@@ -416,7 +555,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private warn(message: string): void {
-    this.fork(this.annotate(Effect.logWarning(message)))
+    this.log(Effect.logWarning(message), {})
+  }
+
+  private log(message: Effect.Effect<void>, annotations: Record<string, unknown>): void {
+    this.fork(this.annotate(Effect.annotateLogs(message, annotations)))
   }
 
   private annotate<X, E2>(effect: Effect.Effect<X, E2>): Effect.Effect<X, E2> {
@@ -438,22 +581,53 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 }
 
+/** What is known of whoever has an item. */
+class BorrowerLoan extends Loan {
+  readonly borrower: Record<string, unknown>
+
+  constructor(borrower: Record<string, unknown>) {
+    super()
+    this.borrower = borrower
+  }
+}
+
+const describeBorrower = (
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  stack: string | undefined
+): Record<string, unknown> => {
+  const path: Array<string> = []
+  let span = Context.getOption(fiber.getFiberRef(FiberRef.currentContext) as Context.Context<any>, Tracer.ParentSpan)
+  while (Option.isSome(span)) {
+    path.unshift(span.value._tag === "Span" ? span.value.name : span.value.spanId)
+    span = span.value._tag === "Span" ? span.value.parent : Option.none()
+  }
+  const annotations = Object.fromEntries(fiber.getFiberRef(FiberRef.currentLogAnnotations))
+  return {
+    fiber: FiberId.threadName(fiber.id()),
+    ...(path.length === 0 ? {} : { spans: path.join(" > ") }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    ...(stack === undefined ? {} : { stack })
+  }
+}
+
 class LeaseImpl<A, E, V> implements ResourcePool.Lease<V> {
   readonly value: V
   private readonly pool: PoolImpl<A, E, V>
+  private readonly loan: BorrowerLoan | undefined
   private item: Item<A> | undefined
 
-  constructor(pool: PoolImpl<A, E, V>, item: Item<A>, value: V) {
+  constructor(pool: PoolImpl<A, E, V>, item: Item<A>, value: V, loan: BorrowerLoan | undefined) {
     this.pool = pool
     this.item = item
     this.value = value
+    this.loan = loan
   }
 
   private giveBack(exit: Exit.Exit<unknown, unknown>): void {
     const item = this.item
     if (item === undefined) return
     this.item = undefined
-    this.pool.give(item, this.value, exit)
+    this.pool.give(item, this.value, exit, this.loan)
   }
 
   release(exit: Exit.Exit<unknown, unknown> = Exit.void): Effect.Effect<void> {

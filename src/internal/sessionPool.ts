@@ -31,6 +31,8 @@ const lending: Lending<SessionCore, WebTransport.Session> = {
   core: viewCore
 }
 
+const handle = (core: SessionCore): WebTransport.Session => new SessionHandle(core)
+
 const checkUrl = (url: unknown): ReadonlyArray<Problem> => {
   if (Effect.isEffect(url)) return []
   const parsed = parseUrl(url as string | URL)
@@ -47,7 +49,7 @@ export const make = <E, R>(
   never,
   WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
 > => {
-  const { concurrency, connect, onDatagram, onIncoming, onOpen, url, ...engine } = options
+  const { concurrency, connect, keepAlive, onDatagram, onIncoming, onOpen, onRelease, url, validate, ...engine } = options
   const unwanted = { streams: 0, datagrams: 0 }
   const limit = connect?.connectTimeout ?? defaultConnectTimeout
 
@@ -149,8 +151,12 @@ export const make = <E, R>(
     const problems = [
       ...checkUrl(url),
       ...checkDuration("connect.connectTimeout", limit),
-      ...decode({ ...engine, concurrency: undefined }).problems,
-      ...(typeof concurrency === "number" ? decode({ concurrency }).problems : [])
+      ...decode({
+        ...engine,
+        concurrency: typeof concurrency === "number" ? concurrency : undefined,
+        keepAlive,
+        validate
+      }).problems
     ]
     if (problems.length > 0) {
       return yield* Effect.dieMessage(`[${name}] ${problems.map((problem) => problem.message).join("; ")}`)
@@ -163,8 +169,11 @@ export const make = <E, R>(
         overlap: engine.overlap ?? defaults.overlap,
         acquire,
         concurrency: typeof concurrency === "function"
-          ? (core) => concurrency(new SessionHandle(core))
+          ? (core) => concurrency(handle(core))
           : concurrency,
+        validate: validate && ((core, info) => validate(handle(core), info)),
+        keepAlive: keepAlive && { interval: keepAlive.interval, ping: (core) => keepAlive.ping(handle(core)) },
+        onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info)),
         lost: (core) => Deferred.await(core.closure),
         retire: (core) => Deferred.await(core.drained)
       },
