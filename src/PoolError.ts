@@ -8,12 +8,16 @@ import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 
 /**
+ * Marks every `PoolError`.
+ *
  * @since 0.1.0
  * @category type ids
  */
 export const TypeId: unique symbol = Symbol.for("effect-pools/PoolError")
 
 /**
+ * The type of `TypeId`.
+ *
  * @since 0.1.0
  * @category type ids
  */
@@ -58,11 +62,15 @@ export class PoolError extends Data.TaggedError("PoolError")<{
   readonly detail?: string | undefined
 }> {
   /**
+   * Marks it, across copies of this package.
+   *
    * @since 0.1.0
    */
   readonly [TypeId]: TypeId = TypeId
 
   /**
+   * What happened, the state of the pool, and what to do.
+   *
    * @since 0.1.0
    */
   override get message(): string {
@@ -83,6 +91,8 @@ export class PoolError extends Data.TaggedError("PoolError")<{
 }
 
 /**
+ * Whether a value is a `PoolError`, also one of another copy of this package.
+ *
  * @since 0.1.0
  * @category guards
  */

@@ -95,6 +95,8 @@ export class PoolStats extends Data.Class<{
   }
 
   /**
+   * The figures and the ratios, as plain data.
+   *
    * @since 0.1.0
    */
   toJSON(): unknown {

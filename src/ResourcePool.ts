@@ -19,12 +19,16 @@ import type { PoolError } from "./PoolError.js"
 import type { Destroyed, PoolStats } from "./PoolStats.js"
 
 /**
+ * Marks every `ResourcePool`.
+ *
  * @since 0.1.0
  * @category type ids
  */
 export const TypeId: unique symbol = internal.TypeId
 
 /**
+ * The type of `TypeId`.
+ *
  * @since 0.1.0
  * @category type ids
  */
@@ -120,6 +124,8 @@ export interface ResourcePool<in out A, out E = never> extends Pool.Pool<A, E | 
 }
 
 /**
+ * Keeps a union of pools a pool: see Effect's `Unify`.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -129,6 +135,8 @@ export interface ResourcePoolUnify<A extends { [Unify.typeSymbol]?: any }> exten
 }
 
 /**
+ * Keeps a union of pools from being taken for a union of plain effects: see Effect's `Unify`.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -331,6 +339,8 @@ export const make: <A, E, R>(
 ) => Effect.Effect<ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> = internal.make
 
 /**
+ * Whether a value is a `ResourcePool`.
+ *
  * @since 0.1.0
  * @category guards
  */

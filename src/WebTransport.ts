@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
@@ -64,15 +64,15 @@ export type StreamTypeId = typeof StreamTypeId
 export interface NativeWebTransport {
   readonly ready: Promise<unknown>
   readonly closed: Promise<unknown>
-  readonly draining?: Promise<unknown>
-  readonly reliability?: string
+  readonly draining?: Promise<unknown> | undefined
+  readonly reliability?: string | undefined
   readonly protocol?: string | undefined
   readonly datagrams: NativeDatagrams
   readonly incomingBidirectionalStreams: ReadableStream<any>
   readonly incomingUnidirectionalStreams: ReadableStream<any>
   createBidirectionalStream(options?: any): Promise<NativeBidirectionalStream>
   createUnidirectionalStream(options?: any): Promise<NativeSendStream>
-  getStats?(): Promise<any>
+  readonly getStats?: (() => Promise<any>) | undefined
   close(info?: { closeCode: number; reason: string }): void
 }
 
@@ -84,9 +84,9 @@ export interface NativeWebTransport {
  */
 export interface NativeDatagrams {
   readonly readable: ReadableStream<any>
-  readonly writable?: WritableStream<any>
-  readonly maxDatagramSize?: number
-  createWritable?(options?: any): WritableStream<any>
+  readonly writable?: WritableStream<any> | undefined
+  readonly maxDatagramSize?: number | undefined
+  readonly createWritable?: ((options?: any) => WritableStream<any>) | undefined
 }
 
 /**
@@ -417,21 +417,21 @@ export interface BidirectionalStream extends Omit<ReceiveStream, "native">, Omit
  * @category models
  */
 export interface SessionStats {
-  readonly bytesSent?: number
-  readonly bytesReceived?: number
-  readonly packetsSent?: number
-  readonly packetsReceived?: number
-  readonly packetsLost?: number
-  readonly smoothedRtt?: number
-  readonly rttVariation?: number
-  readonly minRtt?: number
-  readonly estimatedSendRate?: number | null
+  readonly bytesSent?: number | undefined
+  readonly bytesReceived?: number | undefined
+  readonly packetsSent?: number | undefined
+  readonly packetsReceived?: number | undefined
+  readonly packetsLost?: number | undefined
+  readonly smoothedRtt?: number | undefined
+  readonly rttVariation?: number | undefined
+  readonly minRtt?: number | undefined
+  readonly estimatedSendRate?: number | null | undefined
   readonly datagrams?: {
-    readonly droppedIncoming?: number
-    readonly expiredIncoming?: number
-    readonly expiredOutgoing?: number
-    readonly lostOutgoing?: number
-  }
+    readonly droppedIncoming?: number | undefined
+    readonly expiredIncoming?: number | undefined
+    readonly expiredOutgoing?: number | undefined
+    readonly lostOutgoing?: number | undefined
+  } | undefined
 }
 
 /**
@@ -559,10 +559,17 @@ export const connect: <E = never, R = never, E2 = never, R2 = never>(
 /**
  * Wraps a native session that exists already, and waits until it is ready. From then on it belongs to the scope.
  *
+ * Fails with `Connect` or `ConnectTimeout`. Where a {@link WebTransportConstructor} is in the context, it also knows how
+ * to free the session: provide `NodeWebTransport.layer` for one of `@fails-components/webtransport`.
+ *
  * @since 0.1.0
  * @category constructors
  */
 export const fromNative = (
   native: NativeWebTransport,
   options?: SessionOptions
-): Effect.Effect<Session, WebTransportError, Scope.Scope> => internal.adopt(native, options ?? {})
+): Effect.Effect<Session, WebTransportError, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.serviceOption(WebTransportConstructor),
+    (service) => internal.adopt(native, Option.getOrUndefined(service), options ?? {})
+  )

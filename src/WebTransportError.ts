@@ -117,7 +117,11 @@ export class WebTransportError extends Data.TaggedError("WebTransportError")<{
   /** Bytes that one datagram may hold. */
   readonly limit?: number | undefined
 }> {
-  /** @since 0.1.0 */
+  /**
+   * Marks it, across copies of this package.
+   *
+   * @since 0.1.0
+   */
   readonly [TypeId]: TypeId = TypeId
 
   /** @since 0.1.0 */

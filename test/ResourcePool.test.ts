@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as PoolError from "effect-pools/PoolError"
+import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
@@ -11,39 +13,7 @@ import * as Option from "effect/Option"
 import * as Pool from "effect/Pool"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import * as PoolError from "effect-pools/PoolError"
-import * as ResourcePool from "effect-pools/ResourcePool"
-
-/** Numbered items, and what became of them. */
-const makeSource = () => {
-  const source = { made: 0, closed: [] as Array<number>, open: new Set<number>() }
-  return Object.assign(source, {
-    acquire: Effect.acquireRelease(
-      Effect.sync((): Item => {
-        const item = { id: ++source.made }
-        source.open.add(item.id)
-        return item
-      }),
-      (item) =>
-        Effect.sync(() => {
-          source.open.delete(item.id)
-          source.closed.push(item.id)
-        })
-    )
-  })
-}
-
-/** Lets a test kill an item. */
-const withDeath = (
-  acquire: Effect.Effect<Item, never, Scope.Scope>,
-  dead: Map<number, Deferred.Deferred<void>>
-): Effect.Effect<Item, never, Scope.Scope> =>
-  Effect.tap(acquire, (item) => Effect.map(Deferred.make<void>(), (deferred) => dead.set(item.id, deferred)))
-
-type Item = { readonly id: number }
-
-/** Lets every fiber run until it waits for something. */
-const settle = Effect.repeatN(Effect.yieldNow(), 50)
+import { type Item, makeSource, settle, withDeath } from "./support/pool.js"
 
 /** A pool of one, unless told otherwise. */
 const makePool = <A, E, R>(options: ResourcePool.Options<A, E, R>) => ResourcePool.make({ maxSize: 1, ...options })
@@ -91,7 +61,10 @@ describe("ResourcePool", () => {
         const pool = yield* makePool({ acquire: source.acquire })
         assert.isTrue(Pool.isPool(pool))
         assert.isTrue(ResourcePool.isResourcePool(pool))
-        const [yielded, got] = yield* Effect.all([Effect.scoped(Effect.map(pool, (item) => item.id)), Effect.scoped(Effect.map(Pool.get(pool), (item) => item.id))])
+        const [yielded, got] = yield* Effect.all([
+          Effect.scoped(Effect.map(pool, (item) => item.id)),
+          Effect.scoped(Effect.map(Pool.get(pool), (item) => item.id))
+        ])
         assert.deepStrictEqual([yielded, got], [1, 1])
         const item = yield* Effect.scoped(pool.get)
         yield* Pool.invalidate(pool, item)
@@ -297,7 +270,9 @@ describe("ResourcePool", () => {
             order
           })
           yield* pool.ready
-          const ids = yield* Effect.scoped(Effect.all(Array.from({ length: 4 }, () => Effect.map(pool.get, (item) => item.id))))
+          const ids = yield* Effect.scoped(
+            Effect.all(Array.from({ length: 4 }, () => Effect.map(pool.get, (item) => item.id)))
+          )
           const first = ids[0]!
           assert.deepStrictEqual(ids.map((id) => id === first ? 1 : 2), [...expected])
         }
@@ -349,7 +324,9 @@ describe("ResourcePool", () => {
         const source = makeSource()
         let down = true
         const pool = yield* makePool({
-          acquire: Effect.suspend((): Effect.Effect<Item, string, Scope.Scope> => down ? Effect.fail("down") : source.acquire),
+          acquire: Effect.suspend((): Effect.Effect<Item, string, Scope.Scope> =>
+            down ? Effect.fail("down") : source.acquire
+          ),
           maxSize: 10
         })
         yield* Effect.exit(pool.use(() => Effect.void))
@@ -377,9 +354,12 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const seen: Array<string> = []
         const pool = yield* makePool({
-          acquire: Effect.map(Effect.all([Effect.option(Effect.currentSpan), Effect.logAnnotations]), ([span, annotations]) => {
-            seen.push(Option.isSome(span) ? span.value.name : "none", String(HashMap.size(annotations)))
-          })
+          acquire: Effect.map(
+            Effect.all([Effect.option(Effect.currentSpan), Effect.logAnnotations]),
+            ([span, annotations]) => {
+              seen.push(Option.isSome(span) ? span.value.name : "none", String(HashMap.size(annotations)))
+            }
+          )
         })
         yield* pool.use(() => Effect.void).pipe(Effect.annotateLogs("borrower", "me"), Effect.withSpan("borrower"))
         assert.deepStrictEqual(seen, ["none", "0"])
@@ -565,7 +545,7 @@ describe("ResourcePool", () => {
         yield* Fiber.join(closing)
         yield* pool.close
         yield* pool.drain
-        assert.deepStrictEqual(source.closed.sort(), [1, 2])
+        assert.deepStrictEqual(source.closed.sort((a, b) => a - b), [1, 2])
         assert.strictEqual(source.open.size, 0)
       }))
 

@@ -1,4 +1,9 @@
 import { assert, describe, it, layer } from "@effect/vitest"
+import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import type { PoolStats } from "effect-pools/PoolStats"
+import * as SessionPool from "effect-pools/SessionPool"
+import type * as WebTransport from "effect-pools/WebTransport"
+import type { WebTransportError } from "effect-pools/WebTransportError"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -14,11 +19,6 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
-import type { PoolStats } from "effect-pools/PoolStats"
-import * as SessionPool from "effect-pools/SessionPool"
-import type * as WebTransport from "effect-pools/WebTransport"
-import type { WebTransportError } from "effect-pools/WebTransportError"
 import * as TestServer from "./support/TestServer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -43,8 +43,10 @@ const stats = (pool: SessionPool.Service) => pool.stats
 
 /** Waits until it is so. */
 const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A) => boolean): Effect.Effect<A, E, R> =>
-  Effect.flatMap(effect, (a) =>
-    predicate(a) ? Effect.succeed(a) : Effect.zipRight(Effect.sleep("2 millis"), until(effect, predicate)))
+  Effect.flatMap(
+    effect,
+    (a) => predicate(a) ? Effect.succeed(a) : Effect.zipRight(Effect.sleep("2 millis"), until(effect, predicate))
+  )
 
 const untilStats = (pool: SessionPool.Service, predicate: (stats: PoolStats) => boolean) =>
   soon(until(pool.stats, predicate))
@@ -83,7 +85,12 @@ describe("SessionPool", () => {
     it.scoped("shares a session between concurrent borrowers", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
-        const pool = yield* SessionPool.make({ ...options(server, "/echo?shared"), maxSize: 4, concurrency: 50, minSize: 1 })
+        const pool = yield* SessionPool.make({
+          ...options(server, "/echo?shared"),
+          maxSize: 4,
+          concurrency: 50,
+          minSize: 1
+        })
         yield* pool.ready
         yield* Effect.forEach(Array.from({ length: 50 }), (_, i) => pool.use((session) => echo(session, `r${i}`)), {
           concurrency: "unbounded"
@@ -101,10 +108,13 @@ describe("SessionPool", () => {
         const lease = yield* pool.acquire
         assert.strictEqual(yield* echo(lease.value), "hello")
         yield* lease.release()
-        const found = yield* Effect.scoped(Effect.flatMap(pool.tryGet, Option.match({
-          onNone: () => Effect.succeed("none"),
-          onSome: echo
-        })))
+        const found = yield* Effect.scoped(Effect.flatMap(
+          pool.tryGet,
+          Option.match({
+            onNone: () => Effect.succeed("none"),
+            onSome: echo
+          })
+        ))
         assert.strictEqual(found, "hello")
         assert.isTrue(yield* pool.useSync((session) => session.native === lease.value.native))
         assert.strictEqual((yield* stats(pool)).created, 1)
@@ -424,7 +434,10 @@ describe("SessionPool", () => {
           (pool) => pool
         )
         const hashes = [{ value: server.hash }]
-        const MainLive = SessionPool.layer({ url: server.url("/echo?main"), connect: { serverCertificateHashes: hashes } })
+        const MainLive = SessionPool.layer({
+          url: server.url("/echo?main"),
+          connect: { serverCertificateHashes: hashes }
+        })
         const provider = ConfigProvider.fromJson({
           TELEMETRY: { URL: server.url("/echo?telemetry"), CERTIFICATE_HASHES: server.hashHex, NAME: "telemetry" }
         })
@@ -521,7 +534,7 @@ describe("SessionPool", () => {
     for (const [key, entries] of cases) {
       it.live(`a ConfigError names ${key}: ${JSON.stringify(entries)}`, () =>
         Effect.gen(function*() {
-          assert.include((yield* configError(entries)).replaceAll(/[."\]\[, ]+/g, "_"), key)
+          assert.include((yield* configError(entries)).replaceAll(/[."\][, ]+/g, "_"), key)
         }))
     }
 

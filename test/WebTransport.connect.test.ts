@@ -51,7 +51,9 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
           return session
         }))
         expect(yield* session.isOpen).toBe(false)
-        expect(failure(yield* Effect.exit(Effect.scoped(session.createBidirectionalStream()))).reason).toBe("SessionClosed")
+        expect(failure(yield* Effect.exit(Effect.scoped(session.createBidirectionalStream()))).reason).toBe(
+          "SessionClosed"
+        )
         yield* noSockets(server)
       }))
 
@@ -238,11 +240,28 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         }))
     }
 
+    it.scoped("wraps a native session that exists, and frees it where the context knows how", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const service = yield* WebTransport.WebTransportConstructor
+        const options = { serverCertificateHashes: [{ algorithm: "sha-256", value: server.hash }] }
+        yield* Effect.scoped(Effect.gen(function*() {
+          const session = yield* WebTransport.fromNative(service.construct(server.url("/echo"), options, 5000))
+          expect(yield* session.isOpen).toBe(true)
+        }))
+        const never = service.construct(server.url("/never"), options, 5000)
+        const exit = yield* Effect.exit(WebTransport.fromNative(never, { connectTimeout: "100 millis" }))
+        expect(failure(exit).reason).toBe("ConnectTimeout")
+        yield* noSockets(server)
+      }))
+
     it.scoped("stays pinned to a client whose insides have the known shape", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const service = yield* WebTransport.WebTransportConstructor
-        const options = { serverCertificateHashes: hashes(server).map(({ value }) => ({ algorithm: "sha-256", value })) }
+        const options = {
+          serverCertificateHashes: hashes(server).map(({ value }) => ({ algorithm: "sha-256", value }))
+        }
         const native = service.construct(server.url("/echo"), options, 5000)
         native.ready.catch(() => {})
         native.closed.catch(() => {})
@@ -263,6 +282,15 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         service.abandon!({ close: () => closed++ } as any)
         service.abandon!({ close: () => closed++, sessionint: { parentobj: { transportInt: {} } } } as any)
         expect(closed).toBe(2)
+        // Over HTTP/3 an attempt is ended as the library ends it.
+        const events: Array<unknown> = []
+        const parentobj = {
+          onClientConnected: (event: unknown) => events.push(event),
+          onClientWebTransportSupport: () => {}
+        }
+        service.abandon!({ close: () => closed++, sessionint: { parentobj } } as any)
+        expect(events).toEqual([{ success: false }])
+        expect(closed).toBe(3)
       }))
   }
 )

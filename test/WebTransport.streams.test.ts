@@ -47,362 +47,367 @@ const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
 
 const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })("streams", (it) => {
-  it.scoped("carry bytes both ways, and end with the peer's FIN", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/echo")
-      yield* stream.write(bytes("hello"))
-      expect(text(yield* stream.readExactly(5))).toBe("hello")
-      yield* stream.write(new Uint8Array(0))
-      yield* stream.closeWrite
-      yield* stream.closeWrite
-      expect(Option.isNone(yield* stream.read)).toBe(true)
-      expect(Option.isNone(yield* stream.read)).toBe(true)
-      yield* within(stream.lost)
-      expect(failure(yield* Effect.exit(stream.write(bytes("late")))).reason).toBe("Write")
-    }))
+layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+  "streams",
+  (it) => {
+    it.scoped("carry bytes both ways, and end with the peer's FIN", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/echo")
+        yield* stream.write(bytes("hello"))
+        expect(text(yield* stream.readExactly(5))).toBe("hello")
+        yield* stream.write(new Uint8Array(0))
+        yield* stream.closeWrite
+        yield* stream.closeWrite
+        expect(Option.isNone(yield* stream.read)).toBe(true)
+        expect(Option.isNone(yield* stream.read)).toBe(true)
+        yield* within(stream.lost)
+        expect(failure(yield* Effect.exit(stream.write(bytes("late")))).reason).toBe("Write")
+      }))
 
-  it.scoped("carry 10 MB there whole, with one buffer used again and again", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/sink")
-      const buffer = new Uint8Array(64 * 1024)
-      const hash = createHash("sha256")
-      for (let i = 0; i < 160; i++) {
-        buffer.set(pattern(i * buffer.length, buffer.length))
-        hash.update(buffer)
-        yield* stream.write(buffer)
-      }
-      buffer.fill(0)
-      yield* stream.closeWrite
-      const answer = yield* Stream.runCollect(stream.stream)
-      expect(JSON.parse(text(Buffer.concat(Chunk.toReadonlyArray(answer))))).toEqual({
-        bytes: 160 * buffer.length,
-        sha256: hash.digest("hex")
-      })
-    }))
-
-  it.scoped("carry 10 MB back whole, chunk by chunk or in exact pieces", () =>
-    Effect.gen(function*() {
-      const size = 10 * 1024 * 1024
-      const expected = sha256([pattern(0, size)])
-      const session = yield* connect(`/source/${size}`)
-      const chunked = yield* session.createBidirectionalStream()
-      expect(sha256(yield* Stream.runCollect(chunked.stream))).toBe(expected)
-      const exact = yield* session.createBidirectionalStream()
-      const hash = createHash("sha256")
-      for (let left = size, piece = 1; left > 0; left -= piece, piece = Math.min(left, piece * 3)) {
-        hash.update(yield* exact.readExactly(piece))
-      }
-      expect(hash.digest("hex")).toBe(expected)
-      expect(Option.isNone(yield* exact.read)).toBe(true)
-    }))
-
-  it.scoped("take a whole Stream through their sink", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/echo")
-      yield* Stream.run(Stream.make(bytes("ab"), bytes("cd"), bytes("ef")), stream.sink)
-      expect(text(yield* stream.readExactly(6))).toBe("abcdef")
-    }))
-
-  it.scoped("come 1,000 one after another within a credit of 50", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 50 })
-      const session = yield* sessionTo(server, "/echo")
-      for (let i = 0; i < 1000; i++) {
-        const answer = yield* Effect.scoped(Effect.gen(function*() {
-          const stream = yield* session.createBidirectionalStream({ waitUntilAvailable: true })
-          yield* stream.write(bytes(`${i}`))
-          return text(yield* stream.readExactly(`${i}`.length))
-        })).pipe(within)
-        expect(answer).toBe(`${i}`)
-      }
-      const core = viewCore(session)
-      expect(core.streams.size).toBe(0)
-      expect(core.openings.size).toBe(0)
-      yield* within(server.until((stats) => stats.streamsOpen === 0))
-      expect(core.endings.size).toBe(0)
-    }))
-
-  it.scoped("refuse two reads at once as a defect, and go on", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/echo")
-      const fiber = yield* Effect.fork(stream.read)
-      yield* Effect.yieldNow()
-      expect(String(defect(yield* Effect.exit(stream.read)))).toContain("Two reads")
-      expect(String(defect(yield* Effect.exit(stream.readExactly(1))))).toContain("Two reads")
-      yield* stream.write(bytes("x"))
-      expect(Option.isSome(yield* Fiber.join(fiber))).toBe(true)
-    }))
-
-  it.scoped("refuse sizes and codes that are none as a defect", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/echo")
-      for (const size of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
-        expect(defect(yield* Effect.exit(stream.readExactly(size)))).toBeInstanceOf(RangeError)
-      }
-      for (const code of [-1, 256, 0.5, Number.NaN]) {
-        expect(defect(yield* Effect.exit(stream.reset(code)))).toBeInstanceOf(RangeError)
-      }
-      expect((yield* stream.readExactly(0)).length).toBe(0)
-    }))
-
-  it.scoped("lose nothing when reads are interrupted, at whatever moment", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.TestServer
-      const session = yield* sessionTo(server, "/echo?interrupted")
-      const count = 100
-      const echoed = Effect.gen(function*() {
-        const stream = yield* session.createBidirectionalStream()
-        yield* Effect.fork(Effect.forEach(
-          Array.from({ length: count }, (_, i) => i),
-          (i) => Effect.zipRight(Effect.yieldNow(), stream.write(Uint8Array.of(i, i, i))),
-          { discard: true }
-        ))
-        const received: Array<number> = []
-        for (let round = 0; received.length < 3 * count; round++) {
-          const piece = Math.min(1 + round % 5, 3 * count - received.length)
-          const attempt = round % 2 === 0 ? Effect.map(stream.read, Option.getOrThrow) : stream.readExactly(piece)
-          const fiber = yield* Effect.fork(attempt)
-          for (let i = 0; i < round % 7; i++) yield* Effect.yieldNow()
-          const exit = yield* Fiber.interrupt(fiber)
-          if (Exit.isSuccess(exit)) received.push(...exit.value)
-          else yield* Effect.promise(() => new Promise(setImmediate))
+    it.scoped("carry 10 MB there whole, with one buffer used again and again", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/sink")
+        const buffer = new Uint8Array(64 * 1024)
+        const hash = createHash("sha256")
+        for (let i = 0; i < 160; i++) {
+          buffer.set(pattern(i * buffer.length, buffer.length))
+          hash.update(buffer)
+          yield* stream.write(buffer)
         }
-        return received
-      })
-      // The budget is inherited by the forked fibers: set around a read, its own frames would drop what was read.
-      for (let budget = 13; budget <= 64; budget += 3) {
-        const received = yield* Effect.withMaxOpsBeforeYield(Effect.scoped(echoed), budget)
-        expect(received).toEqual(Array.from({ length: 3 * count }, (_, i) => Math.floor(i / 3)))
-      }
-    }).pipe(Effect.timeout("20 seconds")))
+        buffer.fill(0)
+        yield* stream.closeWrite
+        const answer = yield* Stream.runCollect(stream.stream)
+        expect(JSON.parse(text(Buffer.concat(Chunk.toReadonlyArray(answer))))).toEqual({
+          bytes: 160 * buffer.length,
+          sha256: hash.digest("hex")
+        })
+      }))
 
-  it.scoped("keep what an interrupted readExactly has gathered", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/echo")
-      yield* stream.write(bytes("abc"))
-      yield* stream.readExactly(1)
-      const fiber = yield* Effect.fork(stream.readExactly(10))
-      yield* stream.write(bytes("de"))
-      while ((stream as unknown as ByteStream).keptSize < 4) yield* Effect.sleep(1)
-      yield* Fiber.interrupt(fiber)
-      yield* stream.write(bytes("fghijk"))
-      expect(text(yield* stream.readExactly(10))).toBe("bcdefghijk")
-    }))
+    it.scoped("carry 10 MB back whole, chunk by chunk or in exact pieces", () =>
+      Effect.gen(function*() {
+        const size = 10 * 1024 * 1024
+        const expected = sha256([pattern(0, size)])
+        const session = yield* connect(`/source/${size}`)
+        const chunked = yield* session.createBidirectionalStream()
+        expect(sha256(yield* Stream.runCollect(chunked.stream))).toBe(expected)
+        const exact = yield* session.createBidirectionalStream()
+        const hash = createHash("sha256")
+        for (let left = size, piece = 1; left > 0; left -= piece, piece = Math.min(left, piece * 3)) {
+          hash.update(yield* exact.readExactly(piece))
+        }
+        expect(hash.digest("hex")).toBe(expected)
+        expect(Option.isNone(yield* exact.read)).toBe(true)
+      }))
 
-  it.scoped("say how much came when they end within readExactly, and keep it", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/echo")
-      yield* stream.write(bytes("abc"))
-      yield* stream.closeWrite
-      const error = failure(yield* Effect.exit(stream.readExactly(10)))
-      expect(error.reason).toBe("Read")
-      expect(error.message).toContain("3 of 10 bytes")
-      expect(text(yield* stream.readExactly(3))).toBe("abc")
-      expect(Option.isNone(yield* stream.read)).toBe(true)
-    }))
+    it.scoped("take a whole Stream through their sink", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/echo")
+        yield* Stream.run(Stream.make(bytes("ab"), bytes("cd"), bytes("ef")), stream.sink)
+        expect(text(yield* stream.readExactly(6))).toBe("abcdef")
+      }))
 
-  it.scoped("fail to read what the peer resets", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/reset?code=42")
-      yield* stream.write(bytes("x"))
-      yield* within(stream.lost)
-      expect(failure(yield* Effect.exit(stream.read)).reason).toBe("Read")
-      expect(failure(yield* Effect.exit(stream.readExactly(1))).reason).toBe("Read")
-    }))
+    it.scoped("come 1,000 one after another within a credit of 50", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start({ initialBidirectionalStreams: 50 })
+        const session = yield* sessionTo(server, "/echo")
+        for (let i = 0; i < 1000; i++) {
+          const answer = yield* Effect.scoped(Effect.gen(function*() {
+            const stream = yield* session.createBidirectionalStream({ waitUntilAvailable: true })
+            yield* stream.write(bytes(`${i}`))
+            return text(yield* stream.readExactly(`${i}`.length))
+          })).pipe(within)
+          expect(answer).toBe(`${i}`)
+        }
+        const core = viewCore(session)
+        expect(core.streams.size).toBe(0)
+        expect(core.openings.size).toBe(0)
+        yield* within(server.until((stats) => stats.streamsOpen === 0))
+        expect(core.endings.size).toBe(0)
+      }))
 
-  it.scoped("fail to write what the peer stops", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/stop?code=42")
-      yield* stream.write(bytes("x"))
-      yield* within(stream.lost)
-      expect(failure(yield* Effect.exit(stream.write(bytes("y")))).reason).toBe("Write")
-      expect(failure(yield* Effect.exit(stream.closeWrite)).reason).toBe("Write")
-    }))
+    it.scoped("refuse two reads at once as a defect, and go on", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/echo")
+        const fiber = yield* Effect.fork(stream.read)
+        yield* Effect.yieldNow()
+        expect(String(defect(yield* Effect.exit(stream.read)))).toContain("Two reads")
+        expect(String(defect(yield* Effect.exit(stream.readExactly(1))))).toContain("Two reads")
+        yield* stream.write(bytes("x"))
+        expect(Option.isSome(yield* Fiber.join(fiber))).toBe(true)
+      }))
 
-  it.scoped("are lost at the peer's FIN, and can be written all the same", () =>
-    Effect.gen(function*() {
-      const stream = yield* open("/fin")
-      yield* within(stream.lost)
-      expect(Option.isNone(yield* stream.read)).toBe(true)
-      yield* stream.write(bytes("x"))
-    }))
+    it.scoped("refuse sizes and codes that are none as a defect", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/echo")
+        for (const size of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+          expect(defect(yield* Effect.exit(stream.readExactly(size)))).toBeInstanceOf(RangeError)
+        }
+        for (const code of [-1, 256, 0.5, Number.NaN]) {
+          expect(defect(yield* Effect.exit(stream.reset(code)))).toBeInstanceOf(RangeError)
+        }
+        expect((yield* stream.readExactly(0)).length).toBe(0)
+      }))
 
-  it.scoped("are finished when their scope closes with success, and reset otherwise", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.TestServer
-      const path = "/silent?endings"
-      const session = yield* sessionTo(server, path)
-      const send = (message: string) =>
-        Effect.flatMap(session.createUnidirectionalStream(), (stream) => stream.write(bytes(message)))
-      // Only what the server read to its FIN is on record.
-      yield* Effect.scoped(Effect.zipRight(send("failed"), Effect.fail("no"))).pipe(Effect.exit)
-      yield* Effect.scoped(Effect.zipRight(send("interrupted"), Effect.interrupt)).pipe(Effect.exit)
-      yield* Effect.scoped(send("whole"))
-      const read = Effect.map(server.command("received", { path }), (all) => all.map((one) => one.text))
-      expect(yield* within(Effect.repeat(read, { until: (all) => all.length > 0 }))).toEqual(["whole"])
-      yield* within(server.until(() => viewCore(session).endings.size === 0))
-      expect(yield* read).toEqual(["whole"])
-    }))
+    it.scoped("lose nothing when reads are interrupted, at whatever moment", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const session = yield* sessionTo(server, "/echo?interrupted")
+        const count = 100
+        const echoed = Effect.gen(function*() {
+          const stream = yield* session.createBidirectionalStream()
+          yield* Effect.fork(Effect.forEach(
+            Array.from({ length: count }, (_, i) => i),
+            (i) => Effect.zipRight(Effect.yieldNow(), stream.write(Uint8Array.of(i, i, i))),
+            { discard: true }
+          ))
+          const received: Array<number> = []
+          for (let round = 0; received.length < 3 * count; round++) {
+            const piece = Math.min(1 + round % 5, 3 * count - received.length)
+            const attempt = round % 2 === 0 ? Effect.map(stream.read, Option.getOrThrow) : stream.readExactly(piece)
+            const fiber = yield* Effect.fork(attempt)
+            for (let i = 0; i < round % 7; i++) yield* Effect.yieldNow()
+            const exit = yield* Fiber.interrupt(fiber)
+            if (Exit.isSuccess(exit)) received.push(...exit.value)
+            else yield* Effect.promise(() => new Promise(setImmediate))
+          }
+          return received
+        })
+        // The budget is inherited by the forked fibers: set around a read, its own frames would drop what was read.
+        for (let budget = 13; budget <= 64; budget += 3) {
+          const received = yield* Effect.withMaxOpsBeforeYield(Effect.scoped(echoed), budget)
+          expect(received).toEqual(Array.from({ length: 3 * count }, (_, i) => Math.floor(i / 3)))
+        }
+      }).pipe(Effect.timeout("20 seconds")))
 
-  it.scoped("can be given up with a code, after which nothing works", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.TestServer
-      const path = "/silent?given-up"
-      const session = yield* sessionTo(server, path)
-      const stream = yield* session.createBidirectionalStream()
-      yield* stream.write(bytes("x"))
-      const reading = yield* Effect.fork(stream.read)
-      yield* Effect.yieldNow()
-      yield* stream.reset(42)
-      yield* within(stream.lost)
-      expect(failure(yield* Fiber.await(reading)).reason).toBe("Read")
-      expect(failure(yield* Effect.exit(stream.write(bytes("y")))).reason).toBe("Write")
-      yield* within(server.until((stats) => stats.paths[path]?.streamsOpen === 0))
-    }))
+    it.scoped("keep what an interrupted readExactly has gathered", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/echo")
+        yield* stream.write(bytes("abc"))
+        yield* stream.readExactly(1)
+        const fiber = yield* Effect.fork(stream.readExactly(10))
+        yield* stream.write(bytes("de"))
+        while ((stream as unknown as ByteStream).keptSize < 4) yield* Effect.sleep(1)
+        yield* Fiber.interrupt(fiber)
+        yield* stream.write(bytes("fghijk"))
+        expect(text(yield* stream.readExactly(10))).toBe("bcdefghijk")
+      }))
 
-  it.scoped("wake whoever still reads when their scope closes", () =>
-    Effect.gen(function*() {
-      const session = yield* connect("/echo")
-      const scope = yield* Scope.make()
-      const stream = yield* Scope.extend(session.createBidirectionalStream(), scope)
-      const reading = yield* Effect.fork(stream.readExactly(1))
-      yield* Effect.yieldNow()
-      yield* Scope.close(scope, Exit.void)
-      const error = failure(yield* Fiber.await(reading))
-      expect(error.reason).toBe("Read")
-      expect(error.message).toContain("scope")
-      yield* within(stream.lost)
-    }))
+    it.scoped("say how much came when they end within readExactly, and keep it", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/echo")
+        yield* stream.write(bytes("abc"))
+        yield* stream.closeWrite
+        const error = failure(yield* Effect.exit(stream.readExactly(10)))
+        expect(error.reason).toBe("Read")
+        expect(error.message).toContain("3 of 10 bytes")
+        expect(text(yield* stream.readExactly(3))).toBe("abc")
+        expect(Option.isNone(yield* stream.read)).toBe(true)
+      }))
 
-  it.scoped("hold writes back while the peer takes nothing; an interrupted write spoils them", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.start()
-      const session = yield* sessionTo(server, "/silent")
-      const core = viewCore(session)
-      yield* Effect.gen(function*() {
+    it.scoped("fail to read what the peer resets", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/reset?code=42")
+        yield* stream.write(bytes("x"))
+        yield* within(stream.lost)
+        expect(failure(yield* Effect.exit(stream.read)).reason).toBe("Read")
+        expect(failure(yield* Effect.exit(stream.readExactly(1))).reason).toBe("Read")
+      }))
+
+    it.scoped("fail to write what the peer stops", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/stop?code=42")
+        yield* stream.write(bytes("x"))
+        yield* within(stream.lost)
+        expect(failure(yield* Effect.exit(stream.write(bytes("y")))).reason).toBe("Write")
+        expect(failure(yield* Effect.exit(stream.closeWrite)).reason).toBe("Write")
+      }))
+
+    it.scoped("are lost at the peer's FIN, and can be written all the same", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/fin")
+        yield* within(stream.lost)
+        expect(Option.isNone(yield* stream.read)).toBe(true)
+        yield* stream.write(bytes("x"))
+      }))
+
+    it.scoped("are finished when their scope closes with success, and reset otherwise", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const path = "/silent?endings"
+        const session = yield* sessionTo(server, path)
+        const send = (message: string) =>
+          Effect.flatMap(session.createUnidirectionalStream(), (stream) => stream.write(bytes(message)))
+        // Only what the server read to its FIN is on record.
+        yield* Effect.scoped(Effect.zipRight(send("failed"), Effect.fail("no"))).pipe(Effect.exit)
+        yield* Effect.scoped(Effect.zipRight(send("interrupted"), Effect.interrupt)).pipe(Effect.exit)
+        yield* Effect.scoped(send("whole"))
+        const read = Effect.map(server.command("received", { path }), (all) => all.map((one) => one.text))
+        expect(yield* within(Effect.repeat(read, { until: (all) => all.length > 0 }))).toEqual(["whole"])
+        yield* within(server.until(() => viewCore(session).endings.size === 0))
+        expect(yield* read).toEqual(["whole"])
+      }))
+
+    it.scoped("can be given up with a code, after which nothing works", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const path = "/silent?given-up"
+        const session = yield* sessionTo(server, path)
         const stream = yield* session.createBidirectionalStream()
         yield* stream.write(bytes("x"))
-        yield* server.stop
-        const write = Effect.forever(stream.write(new Uint8Array(64 * 1024)))
-        expect(Option.isNone(yield* Effect.timeoutOption(write, "300 millis"))).toBe(true)
-        const error = failure(yield* Effect.exit(stream.write(bytes("y"))))
-        expect(error.reason).toBe("Write")
-        expect(error.message).toContain("interrupted")
+        const reading = yield* Effect.fork(stream.read)
+        yield* Effect.yieldNow()
+        yield* stream.reset(42)
         yield* within(stream.lost)
-        // Its end does not settle, and nobody waits for it.
-      }).pipe(Effect.scoped, Effect.timeout("2 seconds"))
-      expect(core.endings.size).toBe(1)
-      yield* server.resume
-      yield* within(server.until(() => core.endings.size === 0))
-    }))
+        expect(failure(yield* Fiber.await(reading)).reason).toBe("Read")
+        expect(failure(yield* Effect.exit(stream.write(bytes("y")))).reason).toBe("Write")
+        yield* within(server.until((stats) => stats.paths[path]?.streamsOpen === 0))
+      }))
 
-  it.scoped("free a blocked write when the session dies", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.start()
-      const session = yield* sessionTo(server, "/silent")
-      const stream = yield* session.createBidirectionalStream()
-      yield* server.stop
-      const writing = yield* Effect.fork(Effect.forever(stream.write(new Uint8Array(64 * 1024))))
-      const closing = yield* Effect.fork(Effect.zipRight(Effect.sleep("100 millis"), stream.closeWrite))
-      yield* Effect.sleep("200 millis")
-      yield* server.kill
-      expect(failure(yield* within(Fiber.await(writing))).reason).toMatch(/SessionClosed|Write/)
-      expect(failure(yield* within(Fiber.await(closing))).reason).toBe("SessionClosed")
-    }))
+    it.scoped("wake whoever still reads when their scope closes", () =>
+      Effect.gen(function*() {
+        const session = yield* connect("/echo")
+        const scope = yield* Scope.make()
+        const stream = yield* Scope.extend(session.createBidirectionalStream(), scope)
+        const reading = yield* Effect.fork(stream.readExactly(1))
+        yield* Effect.yieldNow()
+        yield* Scope.close(scope, Exit.void)
+        const error = failure(yield* Fiber.await(reading))
+        expect(error.reason).toBe("Read")
+        expect(error.message).toContain("scope")
+        yield* within(stream.lost)
+      }))
 
-  it.scoped("fail with SessionClosed when the peer is killed", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.start()
-      const session = yield* sessionTo(server, "/echo")
-      const stream = yield* session.createBidirectionalStream()
-      const reading = yield* Effect.fork(stream.read)
-      const idle = yield* session.createBidirectionalStream()
-      yield* server.kill
-      expect(failure(yield* within(Fiber.await(reading))).reason).toBe("SessionClosed")
-      yield* within(stream.lost)
-      yield* within(idle.lost)
-      expect(failure(yield* Effect.exit(idle.read)).reason).toBe("SessionClosed")
-      expect(failure(yield* Effect.exit(idle.write(bytes("x")))).reason).toBe("SessionClosed")
-      expect(failure(yield* Effect.exit(idle.closeWrite)).reason).toBe("SessionClosed")
-      expect(failure(yield* Effect.exit(session.createBidirectionalStream())).reason).toBe("SessionClosed")
-    }))
+    it.scoped("hold writes back while the peer takes nothing; an interrupted write spoils them", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        const session = yield* sessionTo(server, "/silent")
+        const core = viewCore(session)
+        yield* Effect.gen(function*() {
+          const stream = yield* session.createBidirectionalStream()
+          yield* stream.write(bytes("x"))
+          yield* server.stop
+          const write = Effect.forever(stream.write(new Uint8Array(64 * 1024)))
+          expect(Option.isNone(yield* Effect.timeoutOption(write, "300 millis"))).toBe(true)
+          const error = failure(yield* Effect.exit(stream.write(bytes("y"))))
+          expect(error.reason).toBe("Write")
+          expect(error.message).toContain("interrupted")
+          yield* within(stream.lost)
+          // Its end does not settle, and nobody waits for it.
+        }).pipe(Effect.scoped, Effect.timeout("2 seconds"))
+        expect(core.endings.size).toBe(1)
+        yield* server.resume
+        yield* within(server.until(() => core.endings.size === 0))
+      }))
 
-  it.scoped("are refused with StreamLimit above the peer's limit, and granted again after one ended", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 3 })
-      const session = yield* sessionTo(server, "/echo")
-      const first = yield* Scope.make()
-      yield* Scope.extend(session.createBidirectionalStream(), first)
-      yield* session.createBidirectionalStream()
-      yield* session.createBidirectionalStream()
-      const refused = failure(yield* Effect.exit(session.createBidirectionalStream()))
-      expect(refused.reason).toBe("StreamLimit")
-      expect(refused.cause).toBeDefined()
-      const waiting = yield* Effect.fork(session.createBidirectionalStream({ waitUntilAvailable: true, sendOrder: 1 }))
-      yield* Effect.yieldNow()
-      yield* Scope.close(first, Exit.void)
-      const stream = yield* within(Fiber.join(waiting))
-      yield* stream.write(bytes("x"))
-      expect(text(yield* stream.readExactly(1))).toBe("x")
-    }))
+    it.scoped("free a blocked write when the session dies", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        const session = yield* sessionTo(server, "/silent")
+        const stream = yield* session.createBidirectionalStream()
+        yield* server.stop
+        const writing = yield* Effect.fork(Effect.forever(stream.write(new Uint8Array(64 * 1024))))
+        const closing = yield* Effect.fork(Effect.zipRight(Effect.sleep("100 millis"), stream.closeWrite))
+        yield* Effect.sleep("200 millis")
+        yield* server.kill
+        expect(failure(yield* within(Fiber.await(writing))).reason).toMatch(/SessionClosed|Write/)
+        expect(failure(yield* within(Fiber.await(closing))).reason).toBe("SessionClosed")
+      }))
 
-  it.scoped("that arrive after nobody wants them are destroyed", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
-      const session = yield* sessionTo(server, "/echo")
-      const core = viewCore(session)
-      const first = yield* Scope.make()
-      yield* Scope.extend(session.createBidirectionalStream(), first)
-      const fiber = yield* Effect.fork(session.createBidirectionalStream({ waitUntilAvailable: true }))
-      yield* Effect.yieldNow()
-      expect(core.openings.size).toBe(1)
-      yield* Fiber.interrupt(fiber)
-      expect(core.openings.size).toBe(0)
-      yield* Scope.close(first, Exit.void)
-      yield* within(server.until((stats) => stats.streamsAccepted === 2 && stats.streamsOpen === 0))
-      expect(core.streams.size).toBe(0)
-      // The credit of the late one came back, too.
-      yield* within(session.createBidirectionalStream({ waitUntilAvailable: true }))
-    }))
+    it.scoped("fail with SessionClosed when the peer is killed", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        const session = yield* sessionTo(server, "/echo")
+        const stream = yield* session.createBidirectionalStream()
+        const reading = yield* Effect.fork(stream.read)
+        const idle = yield* session.createBidirectionalStream()
+        yield* server.kill
+        expect(failure(yield* within(Fiber.await(reading))).reason).toBe("SessionClosed")
+        yield* within(stream.lost)
+        yield* within(idle.lost)
+        expect(failure(yield* Effect.exit(idle.read)).reason).toBe("SessionClosed")
+        expect(failure(yield* Effect.exit(idle.write(bytes("x")))).reason).toBe("SessionClosed")
+        expect(failure(yield* Effect.exit(idle.closeWrite)).reason).toBe("SessionClosed")
+        expect(failure(yield* Effect.exit(session.createBidirectionalStream())).reason).toBe("SessionClosed")
+      }))
 
-  it.scoped("leave nothing when opening them is interrupted, at whatever moment", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.TestServer
-      const path = "/echo?opening"
-      const session = yield* sessionTo(server, path)
-      for (let budget = 13; budget <= 64; budget++) {
-        for (let yields = 0; yields < 6; yields++) {
-          const attempt = Effect.scoped(Effect.zipRight(session.createBidirectionalStream(), Effect.never))
-          const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(attempt, budget))
-          for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
-          yield* Fiber.interrupt(fiber)
+    it.scoped("are refused with StreamLimit above the peer's limit, and granted again after one ended", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start({ initialBidirectionalStreams: 3 })
+        const session = yield* sessionTo(server, "/echo")
+        const first = yield* Scope.make()
+        yield* Scope.extend(session.createBidirectionalStream(), first)
+        yield* session.createBidirectionalStream()
+        yield* session.createBidirectionalStream()
+        const refused = failure(yield* Effect.exit(session.createBidirectionalStream()))
+        expect(refused.reason).toBe("StreamLimit")
+        expect(refused.cause).toBeDefined()
+        const waiting = yield* Effect.fork(
+          session.createBidirectionalStream({ waitUntilAvailable: true, sendOrder: 1 })
+        )
+        yield* Effect.yieldNow()
+        yield* Scope.close(first, Exit.void)
+        const stream = yield* within(Fiber.join(waiting))
+        yield* stream.write(bytes("x"))
+        expect(text(yield* stream.readExactly(1))).toBe("x")
+      }))
+
+    it.scoped("that arrive after nobody wants them are destroyed", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+        const session = yield* sessionTo(server, "/echo")
+        const core = viewCore(session)
+        const first = yield* Scope.make()
+        yield* Scope.extend(session.createBidirectionalStream(), first)
+        const fiber = yield* Effect.fork(session.createBidirectionalStream({ waitUntilAvailable: true }))
+        yield* Effect.yieldNow()
+        expect(core.openings.size).toBe(1)
+        yield* Fiber.interrupt(fiber)
+        expect(core.openings.size).toBe(0)
+        yield* Scope.close(first, Exit.void)
+        yield* within(server.until((stats) => stats.streamsAccepted === 2 && stats.streamsOpen === 0))
+        expect(core.streams.size).toBe(0)
+        // The credit of the late one came back, too.
+        yield* within(session.createBidirectionalStream({ waitUntilAvailable: true }))
+      }))
+
+    it.scoped("leave nothing when opening them is interrupted, at whatever moment", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const path = "/echo?opening"
+        const session = yield* sessionTo(server, path)
+        for (let budget = 13; budget <= 64; budget++) {
+          for (let yields = 0; yields < 6; yields++) {
+            const attempt = Effect.scoped(Effect.zipRight(session.createBidirectionalStream(), Effect.never))
+            const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(attempt, budget))
+            for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
+            yield* Fiber.interrupt(fiber)
+          }
         }
-      }
-      const core = viewCore(session)
-      yield* within(server.until((stats) => stats.paths[path]?.streamsOpen === 0 && core.endings.size === 0))
-      expect(core.streams.size).toBe(0)
-      expect(core.openings.size).toBe(0)
-    }))
+        const core = viewCore(session)
+        yield* within(server.until((stats) => stats.paths[path]?.streamsOpen === 0 && core.endings.size === 0))
+        expect(core.streams.size).toBe(0)
+        expect(core.openings.size).toBe(0)
+      }))
 
-  it.scoped("know whether they are as good as new", () =>
-    Effect.gen(function*() {
-      const echoing = (yield* open("/echo")) as unknown as ByteStream
-      expect(echoing.isClean).toBe(true)
-      const writing = yield* Effect.fork(echoing.write(bytes("ab")))
-      yield* Effect.yieldNow()
-      expect(echoing.isClean).toBe(false)
-      yield* Fiber.join(writing)
-      yield* echoing.readExactly(1)
-      expect(echoing.isClean).toBe(false)
-      yield* echoing.read
-      expect(echoing.isClean).toBe(true)
-      expect(echoing.bytesReceived).toBe(2)
-      expect(echoing.session.bytesReceived).toBe(2)
-      yield* echoing.closeWrite
-      expect(echoing.isClean).toBe(false)
-      const surprised = (yield* open("/unsolicited?when=accept")) as unknown as ByteStream
-      while (surprised.isClean) yield* Effect.sleep(1)
-      expect(surprised.bytesReceived).toBe("unsolicited".length)
-    }).pipe(within))
-})
+    it.scoped("know whether they are as good as new", () =>
+      Effect.gen(function*() {
+        const echoing = (yield* open("/echo")) as unknown as ByteStream
+        expect(echoing.isClean).toBe(true)
+        const writing = yield* Effect.fork(echoing.write(bytes("ab")))
+        yield* Effect.yieldNow()
+        expect(echoing.isClean).toBe(false)
+        yield* Fiber.join(writing)
+        yield* echoing.readExactly(1)
+        expect(echoing.isClean).toBe(false)
+        yield* echoing.read
+        expect(echoing.isClean).toBe(true)
+        expect(echoing.bytesReceived).toBe(2)
+        expect(echoing.session.bytesReceived).toBe(2)
+        yield* echoing.closeWrite
+        expect(echoing.isClean).toBe(false)
+        const surprised = (yield* open("/unsolicited?when=accept")) as unknown as ByteStream
+        while (surprised.isClean) yield* Effect.sleep(1)
+        expect(surprised.bytesReceived).toBe("unsolicited".length)
+      }).pipe(within))
+  }
+)

@@ -81,7 +81,8 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   readonly writes = new Set<PendingWrite>()
   writeFailure: WebTransportError | undefined = undefined
 
-  isEnded = false
+  /** Set once it was ended here. */
+  endedBecause: string | undefined = undefined
   isLost = false
   private lostSignal: Deferred.Deferred<void> | undefined = undefined
 
@@ -135,7 +136,7 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
         return this.takeEffect ??= Effect.sync(() => Option.some(this.take()))
       }
       if (this.receiving === "Open") return Effect.zipRight(this.arrival, this.read)
-      return this.readFailure === undefined ? noBytes : Effect.fail(this.readFailure)
+      return this.receiving === "Failed" ? Effect.fail(this.readRefusal()) : noBytes
     })
   }
 
@@ -166,8 +167,9 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
     }
     if (this.keptSize + (this.inbox?.byteLength ?? 0) >= size) return Effect.sync(() => this.cut(size))
     if (this.receiving === "Open") return Effect.flatMap(this.arrival, () => this.gather(size))
+    if (this.receiving === "Failed") return Effect.fail(this.readRefusal())
     return Effect.fail(
-      this.readFailure ?? new WebTransportError({
+      new WebTransportError({
         reason: "Read",
         detail: `the peer finished the stream after ${this.keptSize} of ${size} bytes`,
         advice: "read what there is with read, or ask again"
@@ -262,6 +264,10 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
     this.wake()
   }
 
+  private readRefusal(): WebTransportError {
+    return this.readFailure ??= new WebTransportError({ reason: "Read", detail: this.endedBecause })
+  }
+
   private wake(): void {
     const resume = this.waiter
     this.waiter = undefined
@@ -307,7 +313,10 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
     })
   }
 
-  private track(resume: (effect: Effect.Effect<void, WebTransportError>) => void, promise: Promise<void>): PendingWrite {
+  private track(
+    resume: (effect: Effect.Effect<void, WebTransportError>) => void,
+    promise: Promise<void>
+  ): PendingWrite {
     const pending = new PendingWrite(resume)
     this.writes.add(pending)
     promise.then(
@@ -325,11 +334,12 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   }
 
   private writeRefusal(cause?: unknown): WebTransportError {
-    return this.writeFailure ?? this.session.gone ?? new WebTransportError({
-      reason: "Write",
-      detail: this.sending === "Finished" ? "this direction of the stream was finished already" : "the stream broke",
-      cause
-    })
+    const finished = this.sending === "Finished"
+      ? "this direction of the stream was finished already"
+      : "the stream broke"
+    return this.writeFailure ??
+      (this.endedBecause === undefined ? this.session.gone : undefined) ??
+      new WebTransportError({ reason: "Write", detail: this.endedBecause ?? finished, cause })
   }
 
   private readonly onWriterClosed = (): void => {
@@ -378,16 +388,17 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
    * `cancel` comes first, in the same task: over HTTP/2 the credit for a stream returns only so (fails-components 1.6.8).
    */
   end(success: boolean, code = 0, why = "the scope of the stream is closed"): void {
-    if (this.isEnded) return
-    this.isEnded = true
+    if (this.endedBecause !== undefined) return
+    this.endedBecause = why
     const { session, writer } = this
     const spoiled = this.sending === "Failed"
     const finished = this.sending === "Finished"
     session.streams.delete(this)
     this.owner?.streams?.delete(this)
-    this.failRead(new WebTransportError({ reason: "Read", detail: why }))
-    this.failWrite(new WebTransportError({ reason: "Write", detail: why }))
+    if (this.receiving === "Open") this.receiving = "Failed"
+    if (this.sending === "Open") this.sending = "Failed"
     this.signalLost()
+    this.wake()
 
     let unsettled = 1
     const settle = () => {

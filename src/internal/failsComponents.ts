@@ -109,15 +109,18 @@ const isObject = (u: unknown): u is Record<string, unknown> => typeof u === "obj
 const has = (u: unknown, ...methods: ReadonlyArray<string>): boolean =>
   isObject(u) && methods.every((method) => typeof u[method] === "function")
 
-/** There right after `new` over HTTP/2; undefined over HTTP/3, and where the shape is not that of 1.6.8. */
-export const internals = (native: unknown): Internals | undefined => {
+const parentOf = (native: unknown): Record<string, unknown> | undefined => {
   const session = isObject(native) ? native["sessionint"] : undefined
   const parent = isObject(session) ? session["parentobj"] : undefined
-  const transport = isObject(parent) ? parent["transportInt"] : undefined
+  return has(parent, "onClientConnected", "onClientWebTransportSupport") ? parent as Record<string, unknown> : undefined
+}
+
+/** There right after `new` over HTTP/2; undefined over HTTP/3, and where the shape is not that of 1.6.8. */
+export const internals = (native: unknown): Internals | undefined => {
+  const parent = parentOf(native)
+  const transport = parent?.["transportInt"]
   const client = isObject(transport) ? transport["clientInt"] : undefined
-  const isKnown = has(client, "once", "removeAllListeners", "destroy") &&
-    has(parent, "onClientConnected", "onClientWebTransportSupport")
-  return isKnown ? { client, parent } as unknown as Internals : undefined
+  return has(client, "once", "removeAllListeners", "destroy") ? { client, parent } as unknown as Internals : undefined
 }
 
 interface Held {
@@ -152,7 +155,12 @@ export const freed = (native: Api.NativeWebTransport): Promise<void> => held.get
 export const abandon = (native: Api.NativeWebTransport): void => {
   try {
     const found = internals(native)
-    if (found === undefined) return native.close()
+    if (found === undefined) {
+      // Over HTTP/3: what the library itself does when it cannot connect. Nothing if it has.
+      const parent = parentOf(native) as Internals["parent"] | undefined
+      parent?.onClientConnected({ success: false })
+      return native.close()
+    }
     const socket = held.get(native)?.socket
     // News on their way already would throw where nobody catches it: "Client connected with no pending promise".
     found.client.removeAllListeners("connect")

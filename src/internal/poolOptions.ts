@@ -47,7 +47,11 @@ class Reader {
   ratio(option: string, value: number | undefined, least: number, most: number, byDefault: number): number {
     if (value === undefined) return byDefault
     if (!(value >= least && value <= most)) {
-      this.refuse(option, value, most === Infinity ? `a number of ${least} or more` : `a number from ${least} to ${most}`)
+      this.refuse(
+        option,
+        value,
+        most === Infinity ? `a number of ${least} or more` : `a number from ${least} to ${most}`
+      )
     }
     return value
   }

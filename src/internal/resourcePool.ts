@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import { dual } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -34,6 +35,7 @@ import {
   type Refusal,
   Waiter
 } from "./poolMachine.js"
+import { register } from "./poolMetrics.js"
 import { decode, isConcurrency, type Problem } from "./poolOptions.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
@@ -58,9 +60,7 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 const failures = (problems: ReadonlyArray<Problem>): string => problems.map((problem) => problem.message).join("; ")
 
-class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
-  implements Commands<A, Cause.Cause<E>>
-{
+class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> implements Commands<A, Cause.Cause<E>> {
   readonly [TypeId]: ResourcePool.TypeId = TypeId
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
   readonly machine: PoolMachine<A, Cause.Cause<E>>
@@ -76,6 +76,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private readyDeferred: Deferred.Deferred<void, E | PoolError> | undefined
   private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
   private finalizerFailures = 0
+  hideMetrics: () => void = () => undefined
   /** Items that were closed under their borrowers when the pool closed. */
   private forced = 0
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
@@ -128,8 +129,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }).pipe(Effect.uninterruptible)
 
   readonly acquire: Effect.Effect<ResourcePool.Lease<V>, E | PoolError> = Effect.uninterruptibleMask((restore) =>
-    this.borrow(restore, (item) =>
-      this.watched(undefined, (loan) => Effect.succeed(new LeaseImpl(this, item, this.lending.view(item.value), loan))))
+    this.borrow(
+      restore,
+      (item) =>
+        this.watched(
+          undefined,
+          (loan) => Effect.succeed(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+        )
+    )
   )
 
   readonly invalidate = (view: V): Effect.Effect<void> =>
@@ -355,7 +362,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  private snapshot(): PoolStats {
+  snapshot(): PoolStats {
     const { closing, counters, creating, inUse, leases, live, options, waiters } = this.machine
     return new PoolStats({
       pool: this.name,
@@ -486,6 +493,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`)
     }
     for (const listener of this.listeners) listener.end()
+    this.hideMetrics()
     Deferred.unsafeDone(this.closedDeferred, Effect.void)
   }
 
@@ -674,6 +682,8 @@ export const makeWith = <A, E, R, V>(
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
         const pool = new PoolImpl(options as ResourcePool.Options<A, E, Scope.Scope>, lending, decoded, clock, runtime)
+        const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
+        pool.hideMetrics = register(pool.name, labels, () => pool.snapshot())
         pool.machine.start(pool.now())
         return pool as unknown as ResourcePool.ResourcePool<V, E>
       }),

@@ -49,12 +49,16 @@ export const make = <E, R>(
   never,
   WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
 > => {
-  const { concurrency, connect, keepAlive, onDatagram, onIncoming, onOpen, onRelease, url, validate, ...engine } = options
+  const { concurrency, connect, keepAlive, onDatagram, onIncoming, onOpen, onRelease, url, validate, ...engine } =
+    options
   const unwanted = { streams: 0, datagrams: 0 }
   const limit = connect?.connectTimeout ?? defaultConnectTimeout
 
   const open = Effect.gen(function*() {
-    const session = yield* Effect.mapError(WebTransport.connect(url, connect), asWebTransportError("resolving the address"))
+    const session = yield* Effect.mapError(
+      WebTransport.connect(url, connect),
+      asWebTransportError("resolving the address")
+    )
     if (onOpen !== undefined) yield* Effect.mapError(onOpen(session), asWebTransportError("onOpen"))
     return session
   }).pipe(
@@ -188,7 +192,9 @@ export const make = <E, R>(
 const key = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 
 /** The first option that makes no sense, as a `ConfigError` that names its key. */
-const check = (options: SessionPool.ConfigOptions): Either.Either<SessionPool.ConfigOptions, ConfigError.ConfigError> => {
+const check = (
+  options: SessionPool.ConfigOptions
+): Either.Either<SessionPool.ConfigOptions, ConfigError.ConfigError> => {
   const problem = [
     ...checkUrl(options.url),
     ...checkDuration("connectTimeout", options.connectTimeout),
@@ -236,7 +242,11 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
   minSize: described(Config.integer("MIN_SIZE"), "Sessions to keep open", 0),
   maxSize: described(Config.integer("MAX_SIZE"), "The most sessions at once", 10),
   concurrency: described(Config.integer("CONCURRENCY"), "Borrowers per session", 1),
-  order: described(Config.literal("lifo", "fifo")("ORDER"), "Which session is lent: the one used last, or first", "lifo"),
+  order: described(
+    Config.literal("lifo", "fifo")("ORDER"),
+    "Which session is lent: the one used last, or first",
+    "lifo"
+  ),
   acquireTimeout: described(
     Config.duration("ACQUIRE_TIMEOUT"),
     "How long a borrower waits",

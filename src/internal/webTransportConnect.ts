@@ -52,7 +52,9 @@ export const nativeOptions = <E, R>(
       if (hashes.length > 0) {
         if (options.allowPooling === true) {
           return Effect.die(
-            new Error("serverCertificateHashes and allowPooling exclude each other: a shared connection has one certificate check")
+            new Error(
+              "serverCertificateHashes and allowPooling exclude each other: a shared connection has one certificate check"
+            )
           )
         }
         native.serverCertificateHashes = hashes.map(({ algorithm = "sha-256", value }) => ({
@@ -97,7 +99,11 @@ const setDatagramOptions = (native: Api.NativeWebTransport, options: Api.Datagra
 const constructFailure = (cause: unknown): WebTransportError => {
   if (cause instanceof WebTransportError) return cause
   return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
-    ? new WebTransportError({ reason: "Unsupported", detail: "the platform has not all that the options ask for", cause })
+    ? new WebTransportError({
+      reason: "Unsupported",
+      detail: "the platform has not all that the options ask for",
+      cause
+    })
     : new WebTransportError({ reason: "Connect", cause })
 }
 
@@ -122,7 +128,10 @@ const establish = (
       const ready = Effect.timeoutFail(Deferred.await(core.readiness), {
         duration: limit,
         onTimeout: () =>
-          new WebTransportError({ reason: "ConnectTimeout", detail: `${where} did not answer within ${Duration.format(limit)}` })
+          new WebTransportError({
+            reason: "ConnectTimeout",
+            detail: `${where} did not answer within ${Duration.format(limit)}`
+          })
       })
       return yield* Effect.matchCauseEffect(restore(ready), {
         onSuccess: () => Effect.succeed(new SessionHandle(core)),
@@ -140,9 +149,15 @@ export const open = (
   native: Api.NativeOptions,
   options: Api.SessionOptions
 ): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
-  establish((connectTimeout) => service.construct(url.href, native, connectTimeout), service, `${url.host}${url.pathname}`, options)
+  establish(
+    (connectTimeout) => service.construct(url.href, native, connectTimeout),
+    service,
+    `${url.host}${url.pathname}`,
+    options
+  )
 
 export const adopt = (
   native: Api.NativeWebTransport,
+  service: Api.ConstructorService | undefined,
   options: Api.SessionOptions
-): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> => establish(() => native, undefined, "the peer", options)
+): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> => establish(() => native, service, "the peer", options)

@@ -386,14 +386,15 @@ export class SessionCore {
       }
       return atMost(Effect.zipRight(Effect.exit(Deferred.await(this.closure)), this.freed), closeWithin)
     })
-    return Effect.zipRight(this.endings.size > 0 ? atMost(this.awaitEndings, endingsWithin) : Effect.void, closing).pipe(
-      Effect.zipRight(Effect.sync(() => {
-        // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
-        this.free()
-        this.settle(info)
-        Deferred.unsafeDone(closed, Exit.void)
-      }))
-    )
+    return Effect.zipRight(this.endings.size > 0 ? atMost(this.awaitEndings, endingsWithin) : Effect.void, closing)
+      .pipe(
+        Effect.zipRight(Effect.sync(() => {
+          // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
+          this.free()
+          this.settle(info)
+          Deferred.unsafeDone(closed, Exit.void)
+        }))
+      )
   }
 
   private get awaitEndings(): Effect.Effect<void> {
@@ -485,7 +486,9 @@ export class SessionCore {
     const { datagrams } = this.native
     // `writable` is the older name, and warns where there is a newer one (fails-components 1.6.8).
     const writable = datagrams.createWritable === undefined ? datagrams.writable : datagrams.createWritable()
-    if (writable === undefined) throw new Error("the platform has neither datagrams.createWritable nor datagrams.writable")
+    if (writable === undefined) {
+      throw new Error("the platform has neither datagrams.createWritable nor datagrams.writable")
+    }
     const writer: WritableStreamDefaultWriter<Uint8Array> = writable.getWriter()
     writer.closed.then(undefined, () => {})
     return this.datagramWriter = writer
@@ -525,7 +528,8 @@ export const checkCloseInfo = (info: Partial<Api.CloseInfo> | undefined): Effect
     : Effect.die(new RangeError(`closeCode must be a whole number from 0 to 4294967295, not ${code}`))
 }
 
-const say = (info: Api.CloseInfo) => `code ${info.closeCode}${info.reason === "" ? "" : `, ${JSON.stringify(info.reason)}`}`
+const say = (info: Api.CloseInfo) =>
+  `code ${info.closeCode}${info.reason === "" ? "" : `, ${JSON.stringify(info.reason)}`}`
 
 /** In an uninterruptible region, what is waited for has to be interruptible by the time limit all the same. */
 const atMost = <A, E>(effect: Effect.Effect<A, E>, limit: "1 second" | "500 millis"): Effect.Effect<unknown, E> =>
@@ -561,7 +565,9 @@ export class SessionHandle implements Api.Session {
     return openStream(this, "Bidirectional", options)
   }
 
-  createUnidirectionalStream(options?: Api.StreamOptions): Effect.Effect<Api.SendStream, WebTransportError, Scope.Scope> {
+  createUnidirectionalStream(
+    options?: Api.StreamOptions
+  ): Effect.Effect<Api.SendStream, WebTransportError, Scope.Scope> {
     return openStream(this, "Unidirectional", options)
   }
 

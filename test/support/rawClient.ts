@@ -69,5 +69,7 @@ export const connect = (
   hash: Uint8Array,
   options?: RawOptions
 ): Effect.Effect<WebTransport, unknown, Scope.Scope> =>
-  Effect.tap(begin(url, hash, options), (transport) =>
-    Effect.tryPromise({ try: () => transport.ready, catch: (cause) => cause }))
+  Effect.tap(
+    begin(url, hash, options),
+    (transport) => Effect.tryPromise({ try: () => transport.ready, catch: (cause) => cause })
+  )

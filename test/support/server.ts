@@ -227,7 +227,10 @@ const track = (server: Server) => {
 const [webTransport, port] = await serverPorts(options.port ?? 0, startWebTransport)
 /** Says nothing, but reads: unread bytes would hide that the client is gone. */
 const hear = (socket: Socket) => void socket.resume()
-const [silentServer, silentPort] = await serverPorts(options.silentPort ?? 0, (port) => listen(createServer(hear), port))
+const [silentServer, silentPort] = await serverPorts(
+  options.silentPort ?? 0,
+  (port) => listen(createServer(hear), port)
+)
 const tracked = track(webTransport)
 const trackedSilent = track(silentServer)
 

@@ -1,0 +1,73 @@
+/** What a pool of sessions is worth, measured against an echo server. */
+import { Cause, ConfigProvider, Effect, Encoding, Exit, Layer } from "effect"
+import { SessionPoolLive, WebTransportError } from "effect-pools"
+import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import { startEchoServer } from "./echoServer.js"
+import { pooledSessions, sessionPerRequest } from "./load.js"
+import type { Options } from "./main.js"
+import { printTable, withProgress } from "./output.js"
+
+const connectTimeout = "5 seconds"
+
+/** What an application's environment would say: `SESSION_POOL_URL=https://… SESSION_POOL_MAX_SIZE=4 …`. */
+const environment = (options: Options, url: string, hash: string | undefined) =>
+  Layer.setConfigProvider(ConfigProvider.fromMap(
+    new Map([
+      ["SESSION_POOL_URL", url],
+      ["SESSION_POOL_CERTIFICATE_HASHES", hash ?? ""],
+      ["SESSION_POOL_MAX_SIZE", `${options.maxSessions}`],
+      // How many fibers share a session, so that all of them have one.
+      ["SESSION_POOL_CONCURRENCY", `${Math.ceil(options.concurrency / options.maxSessions)}`],
+      ["SESSION_POOL_CONNECT_TIMEOUT", connectTimeout]
+    ]),
+    { pathDelim: "_" }
+  ))
+
+const endpoint = (options: Options) =>
+  options.url === undefined
+    ? Effect.map(startEchoServer, ({ hash, port }) => ({ url: `https://127.0.0.1:${port}/echo`, hash }))
+    : Effect.succeed({ url: options.url, hash: options.certificateHash })
+
+const demo = (options: Options) =>
+  Effect.gen(function*() {
+    const { concurrency, requests } = options
+    const { hash, url } = yield* endpoint(options)
+
+    const pooled = yield* withProgress("pooled sessions", requests, (onProgress) =>
+      pooledSessions({ requests, concurrency, onProgress })).pipe(
+        Effect.provide(SessionPoolLive.pipe(Layer.provide(environment(options, url, hash))))
+      )
+
+    const fewer = Math.ceil(requests / 10)
+    const value = hash === undefined ? undefined : yield* Encoding.decodeHex(hash)
+    const serverCertificateHashes = value === undefined ? [] : [{ value }]
+    const single = yield* withProgress("session per request", fewer, (onProgress) =>
+      sessionPerRequest({ requests: fewer, concurrency, onProgress }, url, { connectTimeout, serverCertificateHashes }))
+
+    printTable({ "pooled sessions": pooled, "session per request": single })
+  }).pipe(Effect.scoped, Effect.provide(NodeWebTransport.layer))
+
+/** One line that says what to do. */
+const describe = (error: unknown): string => {
+  if (WebTransportError.isWebTransportError(error) && error.reason.startsWith("Connect")) {
+    return `${error.detail}; check that a WebTransport server listens there, serves this path, and has a certificate ` +
+      "that is trusted or given with --certificate-hash"
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Sets the exit code; the process ends by itself, since nothing is left open. */
+export const run = async (options: Options): Promise<void> => {
+  const controller = new AbortController()
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    process.once(signal, () => {
+      process.exitCode = code
+      controller.abort()
+    })
+  }
+  const exit = await Effect.runPromiseExit(demo(options), { signal: controller.signal })
+  if (Exit.isFailure(exit) && !controller.signal.aborted) {
+    console.error(`error: ${describe(Cause.squash(exit.cause)).replaceAll(/\s+/g, " ")}`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,104 @@
+/** What the demo measures: requests over pooled sessions, and over a session each. */
+import { Data, Effect, Option } from "effect"
+import { SessionPool, WebTransport } from "effect-pools"
+
+export interface Load {
+  readonly requests: number
+  /** How many fibers send them. */
+  readonly concurrency: number
+  /** Called after each request with how many are done. */
+  readonly onProgress: (done: number) => void
+}
+
+export interface Row {
+  /** How many were answered within the time limit. */
+  readonly requests: number
+  readonly sessionsOpened: number
+  readonly requestsPerSecond: number
+  /** Milliseconds. */
+  readonly median: number
+  readonly p99: number
+  readonly reuseRatio: number
+}
+
+export class EchoError extends Data.TaggedError("EchoError")<{ readonly message: string }> {}
+
+const timeLimit = "10 seconds"
+
+/** One request: 100 bytes on a stream of its own, and the answer to its end. */
+const request = (session: WebTransport.Session, id: number) =>
+  Effect.gen(function*() {
+    const message = Buffer.from(`request ${id} `.padEnd(100, "."))
+    const stream = yield* session.createBidirectionalStream()
+    yield* stream.write(message)
+    yield* stream.closeWrite
+    const answer = yield* readToEnd(stream)
+    if (!answer.equals(message)) {
+      return yield* new EchoError({ message: "an answer differs from its request; give the --url of an echo server" })
+    }
+  }).pipe(Effect.scoped)
+
+const readToEnd = (stream: WebTransport.BidirectionalStream) =>
+  Effect.gen(function*() {
+    const chunks: Array<Uint8Array> = []
+    for (;;) {
+      const chunk = yield* stream.read
+      if (Option.isNone(chunk)) return Buffer.concat(chunks)
+      chunks.push(chunk.value)
+    }
+  })
+
+/** A stream per request on the sessions of the pool. */
+export const pooledSessions = (load: Load) =>
+  Effect.gen(function*() {
+    const pool = yield* SessionPool.SessionPool
+    const figures = yield* measure(load, (id) => pool.use((session) => request(session, id)))
+    const stats = yield* pool.stats
+    return { ...figures, sessionsOpened: stats.created, reuseRatio: stats.reuseRatio }
+  })
+
+/** A session per request. */
+export const sessionPerRequest = (load: Load, url: string, options: WebTransport.ConnectOptions) =>
+  Effect.gen(function*() {
+    let sessionsOpened = 0
+    const figures = yield* measure(load, (id) =>
+      Effect.gen(function*() {
+        const session = yield* WebTransport.connect(url, options)
+        sessionsOpened++
+        yield* request(session, id)
+      }).pipe(Effect.scoped))
+    return { ...figures, sessionsOpened, reuseRatio: 0 }
+  })
+
+/** Sends requests from many fibers until all are answered or the time is over. The first failure ends it. */
+const measure = <E, R>(load: Load, send: (id: number) => Effect.Effect<void, E, R>) =>
+  Effect.gen(function*() {
+    const latencies: Array<number> = []
+    const begin = performance.now()
+    let end = begin
+    let next = 0
+    const fiber = Effect.gen(function*() {
+      while (next < load.requests) {
+        const sent = performance.now()
+        yield* send(next++)
+        end = performance.now()
+        load.onProgress(latencies.push(end - sent))
+      }
+    })
+    yield* Effect.replicateEffect(fiber, Math.min(load.concurrency, load.requests), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(Effect.timeoutOption(timeLimit))
+
+    if (latencies.length === 0) {
+      return yield* new EchoError({ message: `no answer within ${timeLimit}; give the --url of an echo server` })
+    }
+    latencies.sort((a, b) => a - b)
+    const quantile = (q: number) => latencies[Math.ceil(q * latencies.length) - 1]!
+    return {
+      requests: latencies.length,
+      requestsPerSecond: latencies.length / (end - begin) * 1000,
+      median: quantile(0.5),
+      p99: quantile(0.99)
+    }
+  })

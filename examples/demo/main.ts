@@ -1,0 +1,57 @@
+/** `npm start`: the command line. A wrong one gets one line and exit code 1. */
+import { Command, InvalidArgumentError } from "commander"
+
+export interface Options {
+  /** The echo server; an embedded one if absent. */
+  readonly url?: string
+  /** SHA-256 of its certificate, hexadecimal; the platform decides whom to trust if absent. */
+  readonly certificateHash?: string
+  readonly requests: number
+  readonly concurrency: number
+  readonly maxSessions: number
+}
+
+const url = (text: string): string => {
+  if (!URL.canParse(text) || new URL(text).protocol !== "https:" || new URL(text).hash !== "") {
+    throw new InvalidArgumentError("It has to look like https://localhost:4433/echo.")
+  }
+  return text
+}
+
+const certificateHash = (text: string): string => {
+  const hex = text.replaceAll(":", "")
+  if (!/^[0-9a-f]{64}$/i.test(hex)) {
+    throw new InvalidArgumentError(
+      "It has to be the SHA-256 of the certificate: 64 hexadecimal digits, colons allowed."
+    )
+  }
+  return hex
+}
+
+const count = (text: string): number => {
+  const n = Number(text)
+  if (!/^\d+$/.test(text) || n < 1 || n > 1_000_000) {
+    throw new InvalidArgumentError("It has to be a whole number from 1 to 1000000.")
+  }
+  return n
+}
+
+const command = new Command("npm start --")
+  .description("Sends requests to an echo server: a stream each on pooled sessions, then a session each.")
+  .option("--url <url>", "a WebTransport echo server of yours (default: an embedded one)", url)
+  .option("--certificate-hash <hex>", "SHA-256 of its certificate (default: what the platform trusts)", certificateHash)
+  .option("--requests <n>", "requests on pooled sessions; a tenth of them on a session each", count, 4000)
+  .option("--concurrency <n>", "fibers that send them", count, 32)
+  .option("--max-sessions <n>", "the most sessions that the pool may open", count, 4)
+  .helpOption("--help", "show this")
+  .configureOutput({
+    outputError: (text, write) => write(`${text.trim().replaceAll(/\s+/g, " ")} (npm start -- --help tells more)\n`)
+  })
+
+const options = command.parse().opts<Options>()
+if (options.certificateHash !== undefined && options.url === undefined) {
+  command.error("error: option '--certificate-hash <hex>' is for a server of yours: give its --url, too.")
+}
+// Not before the options are known to be good: loading all of it takes a second.
+const { run } = await import("./demo.js")
+await run(options)

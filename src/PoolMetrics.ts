@@ -1,0 +1,159 @@
+/**
+ * The metrics of waiting pools. Every pool keeps them, in Effect's global registry, under the tag `pool` with its
+ * name, and under the metric labels of whoever made it (`Effect.tagMetrics`). They are read from the pool's own
+ * counters when somebody asks, so that borrowing pays nothing for them. Pools of the same name and labels count
+ * together. A pool that closed leaves its counts behind, and zero in its gauges.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Metric } from "effect"
+ * import { PoolMetrics, ResourcePool } from "effect-pools"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const pool = yield* ResourcePool.make({ name: "workers", acquire: Effect.succeed("worker") })
+ *   yield* pool.use(Effect.log)
+ *   const { count } = yield* Metric.value(Metric.tagged(PoolMetrics.acquisitions, "pool", "workers"))
+ *   yield* Effect.log(`borrowed ${count} times`)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Metric from "effect/Metric"
+import * as keys from "./internal/poolMetrics.js"
+
+/**
+ * Live items, idle and in use.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const size: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.size)
+
+/**
+ * Live items that nobody has.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const idle: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.idle)
+
+/**
+ * Live items that somebody has.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const inUse: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.inUse)
+
+/**
+ * Leases out; more than `inUse` where items are shared.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const leases: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.leases)
+
+/**
+ * Items being made.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const creating: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.creating)
+
+/**
+ * Items being closed.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const closing: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.closing)
+
+/**
+ * Borrowers in the queue.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const waiters: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.waiters)
+
+/**
+ * `minSize` as it stands.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const minSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.minSize)
+
+/**
+ * `maxSize` as it stands.
+ *
+ * @since 0.1.0
+ * @category gauges
+ */
+export const maxSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.maxSize)
+
+/**
+ * Times that an item was lent.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const acquisitions: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.acquisitions)
+
+/**
+ * Those among the acquisitions that got an item which had been lent before.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const reuses: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.reuses)
+
+/**
+ * Items made.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const created: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.created)
+
+/**
+ * Items closed, with the tag `reason`: see `PoolStats.Destroyed`.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const destroyed: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.destroyed)
+
+/**
+ * Creations that failed.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const failures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.failures)
+
+/**
+ * Borrowers that met `acquireTimeout`.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const timeouts: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.timeouts)
+
+/**
+ * Borrowers that met `maxWaiters`.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const rejections: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.rejections)
+
+/**
+ * Items whose finalizers failed, died or took longer than `closeTimeout`.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const finalizerFailures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.finalizerFailures)

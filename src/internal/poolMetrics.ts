@@ -1,0 +1,113 @@
+import { globalMetricRegistry } from "effect/Metric"
+import type * as MetricHook from "effect/MetricHook"
+import * as MetricKey from "effect/MetricKey"
+import type * as MetricLabel from "effect/MetricLabel"
+import * as MetricState from "effect/MetricState"
+import type { Destroyed, PoolStats } from "../PoolStats.js"
+
+export const size = MetricKey.gauge("effect_pools_size", { description: "Live items, idle and in use" })
+export const idle = MetricKey.gauge("effect_pools_idle", { description: "Live items that nobody has" })
+export const inUse = MetricKey.gauge("effect_pools_in_use", { description: "Live items that somebody has" })
+export const leases = MetricKey.gauge("effect_pools_leases", { description: "Leases out" })
+export const creating = MetricKey.gauge("effect_pools_creating", { description: "Items being made" })
+export const closing = MetricKey.gauge("effect_pools_closing", { description: "Items being closed" })
+export const waiters = MetricKey.gauge("effect_pools_waiters", { description: "Borrowers in the queue" })
+export const minSize = MetricKey.gauge("effect_pools_min_size", { description: "Items to keep live" })
+export const maxSize = MetricKey.gauge("effect_pools_max_size", { description: "The most items at once" })
+
+const total = (name: string, description: string) =>
+  MetricKey.counter(`effect_pools_${name}_total`, { description, incremental: true })
+
+export const acquisitions = total("acquisitions", "Times that an item was lent")
+export const reuses = total("reuses", "Times that an item was lent again")
+export const created = total("created", "Items made")
+export const destroyed = total("destroyed", "Items closed, by reason")
+export const failures = total("failures", "Creations that failed")
+export const timeouts = total("timeouts", "Borrowers that met acquireTimeout")
+export const rejections = total("rejections", "Borrowers that met maxWaiters")
+export const finalizerFailures = total("finalizer_failures", "Items that did not close as they should")
+
+type Read = (stats: PoolStats) => number
+
+const gauges: ReadonlyArray<readonly [MetricKey.MetricKey.Gauge<number>, Read]> = [
+  [size, (stats) => stats.size],
+  [idle, (stats) => stats.idle],
+  [inUse, (stats) => stats.inUse],
+  [leases, (stats) => stats.leases],
+  [creating, (stats) => stats.creating],
+  [closing, (stats) => stats.closing],
+  [waiters, (stats) => stats.waiters],
+  [minSize, (stats) => stats.min],
+  [maxSize, (stats) => stats.max]
+]
+
+const counters: ReadonlyArray<readonly [MetricKey.MetricKey.Counter<number>, Read]> = [
+  [acquisitions, (stats) => stats.acquisitions],
+  [reuses, (stats) => stats.reuses],
+  [created, (stats) => stats.created],
+  [failures, (stats) => stats.failures],
+  [timeouts, (stats) => stats.timeouts],
+  [rejections, (stats) => stats.rejections],
+  [finalizerFailures, (stats) => stats.finalizerFailures]
+]
+
+/** What stands behind one metric in the registry: the pools that live, and what those left that closed. */
+interface Source {
+  readonly live: Set<() => number>
+  closed: number
+}
+
+const sources = new WeakMap<MetricHook.MetricHook<any, any>, Source>()
+
+/** Makes the registry read the metric from its sources: a hook is asked only when somebody takes a snapshot. */
+const sourceOf = (
+  key: MetricKey.MetricKey<any>,
+  state: (value: number) => unknown
+): Source => {
+  const hook = globalMetricRegistry.get(key) as { -readonly [K in keyof MetricHook.MetricHook<any, any>]: any }
+  let source = sources.get(hook as never)
+  if (source === undefined) {
+    const fresh: Source = { live: new Set(), closed: 0 }
+    hook.get = () => state([...fresh.live].reduce((sum, read) => sum + read(), fresh.closed))
+    sources.set(hook as never, source = fresh)
+  }
+  return source
+}
+
+/** Shows a pool's figures as metrics until the returned function is called. */
+export const register = (
+  pool: string,
+  labels: ReadonlyArray<MetricLabel.MetricLabel>,
+  stats: () => PoolStats
+): () => void => {
+  const undo: Array<() => void> = []
+  const show = (
+    key: MetricKey.MetricKey<any>,
+    tags: ReadonlyArray<readonly [string, string]>,
+    state: (value: number) => unknown,
+    read: Read,
+    keep: boolean
+  ) => {
+    let tagged = MetricKey.taggedWithLabels(key, labels)
+    for (const [name, value] of [["pool", pool] as const, ...tags]) tagged = MetricKey.tagged(tagged, name, value)
+    const source = sourceOf(tagged, state)
+    const current = () => read(stats())
+    source.live.add(current)
+    undo.push(() => {
+      source.live.delete(current)
+      if (keep) source.closed += current()
+    })
+  }
+  for (const [key, read] of gauges) show(key, [], MetricState.gauge, read, false)
+  for (const [key, read] of counters) show(key, [], MetricState.counter, read, true)
+  for (const reason of Object.keys(stats().destroyed) as Array<keyof Destroyed>) {
+    show(
+      destroyed,
+      [["reason", reason]],
+      MetricState.counter,
+      (stats) => stats.destroyed[reason],
+      true
+    )
+  }
+  return () => undo.forEach((f) => f())
+}

@@ -1,0 +1,36 @@
+/** Numbered items for pool tests, and what became of them. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+export interface Item {
+  readonly id: number
+}
+
+export const makeSource = () => {
+  const source = { made: 0, closed: [] as Array<number>, open: new Set<number>() }
+  return Object.assign(source, {
+    acquire: Effect.acquireRelease(
+      Effect.sync((): Item => {
+        const item = { id: ++source.made }
+        source.open.add(item.id)
+        return item
+      }),
+      (item) =>
+        Effect.sync(() => {
+          source.open.delete(item.id)
+          source.closed.push(item.id)
+        })
+    )
+  })
+}
+
+/** Lets a test kill an item. */
+export const withDeath = (
+  acquire: Effect.Effect<Item, never, Scope.Scope>,
+  dead: Map<number, Deferred.Deferred<void>>
+): Effect.Effect<Item, never, Scope.Scope> =>
+  Effect.tap(acquire, (item) => Effect.map(Deferred.make<void>(), (deferred) => dead.set(item.id, deferred)))
+
+/** Lets every fiber run until it waits for something. */
+export const settle = Effect.repeatN(Effect.yieldNow(), 50)
