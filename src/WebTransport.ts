@@ -559,8 +559,8 @@ export const connect: <E = never, R = never, E2 = never, R2 = never>(
 /**
  * Wraps a native session that exists already, and waits until it is ready. From then on it belongs to the scope.
  *
- * Fails with `Connect` or `ConnectTimeout`. Where a {@link WebTransportConstructor} is in the context, it also knows how
- * to free the session: provide `NodeWebTransport.layer` for one of `@fails-components/webtransport`.
+ * Fails with `Connect` or `ConnectTimeout`. A {@link WebTransportConstructor} in the context is asked how to free the
+ * session: provide `NodeWebTransport.layer` for one of `@fails-components/webtransport`.
  *
  * @since 0.1.0
  * @category constructors

@@ -273,7 +273,13 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         // The two waits that `abandon` ends.
         expect(quicconnectedProm.reject).toBeTypeOf("function")
         expect(webtransportProm.resolve).toBeTypeOf("function")
-        service.abandon!(native)
+        // In the moment when it is connected, and its news are on their way.
+        yield* Effect.async<void>((resume) => {
+          found.client.socket!.once("secureConnect", () => {
+            service.abandon!(native)
+            resume(Effect.void)
+          })
+        })
         expect((found.client as any).destroyed).toBe(true)
         expect(Exit.isFailure(yield* Effect.exit(Effect.tryPromise(() => native.ready)))).toBe(true)
         yield* noSockets(server)

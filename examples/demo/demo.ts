@@ -33,10 +33,9 @@ const demo = (options: Options) =>
     const { concurrency, requests } = options
     const { hash, url } = yield* endpoint(options)
 
+    const PoolLive = SessionPoolLive.pipe(Layer.provide(environment(options, url, hash)))
     const pooled = yield* withProgress("pooled sessions", requests, (onProgress) =>
-      pooledSessions({ requests, concurrency, onProgress })).pipe(
-        Effect.provide(SessionPoolLive.pipe(Layer.provide(environment(options, url, hash))))
-      )
+      pooledSessions({ requests, concurrency, onProgress })).pipe(Effect.provide(PoolLive))
 
     const fewer = Math.ceil(requests / 10)
     const value = hash === undefined ? undefined : yield* Encoding.decodeHex(hash)
@@ -60,7 +59,7 @@ const describe = (error: unknown): string => {
 export const run = async (options: Options): Promise<void> => {
   const controller = new AbortController()
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-    process.once(signal, () => {
+    process.on(signal, () => {
       process.exitCode = code
       controller.abort()
     })

@@ -21,14 +21,15 @@ const serverProcess = Effect.acquireRelease(
     })
 )
 
+const notStarted = () =>
+  new ServerFailed({ message: "the echo server did not start; npx tsx examples/demo/server.ts shows why" })
+
 /** Starts the server, and waits until it is ready. */
 export const startEchoServer = Effect.gen(function*() {
   const child = yield* serverProcess
   return yield* Effect.async<Ready, ServerFailed>((resume) => {
-    const fail = () =>
-      resume(new ServerFailed({ message: "the echo server did not start; npx tsx examples/demo/server.ts shows why" }))
-    child.once("error", fail)
-    child.once("exit", fail)
+    child.once("error", () => resume(notStarted()))
+    child.once("exit", () => resume(notStarted()))
     createInterface({ input: child.stdout }).once("line", (line) => resume(Effect.succeed(JSON.parse(line))))
-  })
+  }).pipe(Effect.timeoutFail({ duration: "10 seconds", onTimeout: notStarted }))
 })

@@ -12,7 +12,7 @@ interface Progress {
 }
 
 const bar = (title: string, total: number): Progress => {
-  const options: Options = { format: `${title} [{bar}] {value} of {total}`, hideCursor: true, formatValue: whole }
+  const options: Options = { format: `${title} [{bar}] {value} of {total}`, formatValue: whole }
   const bar = new SingleBar(options, Presets.legacy)
   bar.start(total, 0)
   return bar

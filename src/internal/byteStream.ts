@@ -14,7 +14,7 @@ import type { SessionCore, SessionHandle } from "./webTransportSession.js"
 
 export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransport/Stream") as Api.StreamTypeId
 
-/** `Absent`: this stream has no such direction. `Finished`: by a FIN. `Failed`: `readFailure` or `writeFailure` says why. */
+/** `Absent`: this stream has no such direction. `Finished`: by a FIN. `Failed`: broken, lost, or ended here. */
 export type Direction = "Absent" | "Open" | "Finished" | "Failed"
 
 class PendingWrite {
@@ -385,7 +385,7 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   /**
    * Starts the ending and returns at once; what has not settled yet is remembered in the session's `endings`.
    *
-   * `cancel` comes first, in the same task: over HTTP/2 the credit for a stream returns only so (fails-components 1.6.8).
+   * `cancel` comes first, in the same task: over HTTP/2 a stream's credit returns only so (fails-components 1.6.8).
    */
   end(success: boolean, code = 0, why = "the scope of the stream is closed"): void {
     if (this.endedBecause !== undefined) return

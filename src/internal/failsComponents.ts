@@ -92,13 +92,15 @@ export const construct = (
 
 interface Emitter {
   once(event: string, listener: () => void): unknown
-  removeAllListeners(event: string): unknown
-  destroy(): void
 }
 
 /** The HTTP/2 session of `node:http2`, and the object that awaits its news. */
 export interface Internals {
-  readonly client: Emitter & { readonly socket: Pick<Emitter, "once"> | undefined }
+  readonly client: Emitter & {
+    readonly socket: Emitter | undefined
+    removeAllListeners(event: string): unknown
+    destroy(): void
+  }
   readonly parent: {
     onClientConnected(event: { success: boolean }): void
     onClientWebTransportSupport(event: object): void
@@ -124,7 +126,7 @@ export const internals = (native: unknown): Internals | undefined => {
 }
 
 interface Held {
-  readonly socket: Emitter
+  readonly socket: { destroy(): void }
   readonly freed: Promise<void>
 }
 
@@ -139,7 +141,7 @@ const hold = (native: Api.NativeWebTransport): void => {
     const freed = new Promise<void>((resolve) => {
       socket = proxy.once("close", resolve)
     })
-    if (has(socket, "removeAllListeners", "destroy")) held.set(native, { socket: socket as Emitter, freed })
+    if (has(socket, "destroy")) held.set(native, { socket: socket as unknown as Held["socket"], freed })
   } catch {
     // Nothing held: `freed` and `abandon` do with less.
   }
@@ -161,12 +163,10 @@ export const abandon = (native: Api.NativeWebTransport): void => {
       parent?.onClientConnected({ success: false })
       return native.close()
     }
-    const socket = held.get(native)?.socket
     // News on their way already would throw where nobody catches it: "Client connected with no pending promise".
     found.client.removeAllListeners("connect")
-    socket?.removeAllListeners("secureConnect")
     // The session alone would first let the handshake finish (node 20), and before TCP is connected wait for that.
-    socket?.destroy()
+    held.get(native)?.socket.destroy()
     found.client.destroy()
     // Ends the wait for the connection, and with it the timer.
     found.parent.onClientConnected({ success: false })

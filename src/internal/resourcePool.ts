@@ -283,6 +283,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       Effect.scoped,
       Effect.disconnect,
       Effect.timeout(Duration.millis(this.machine.options.checkTimeout)),
+      Effect.interruptible,
       Effect.exit,
       Effect.map((decision) =>
         this.machine.release(item, this.now(), !(Exit.isSuccess(decision) && decision.value === "keep"))
@@ -389,34 +390,35 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
 
   // --- what the machine asks for
 
-  /** The pool's own fibers: they begin later, never inside the caller. */
+  /**
+   * The pool's own fibers: they begin later, never inside the caller, and are interruptible only where they say so, since
+   * one that is interrupted before it began would not tell the machine of its end.
+   */
   private fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2> {
     return Runtime.runFork(this.runtime, effect, { immediate: false })
   }
 
   create(item: Item<A>): void {
-    const program = Effect.uninterruptibleMask((restore) =>
-      Effect.gen(this, function*() {
-        const scope = yield* Scope.make()
-        const exit = yield* Effect.exit(restore(Scope.extend(this.options.acquire, scope)))
-        const chance = yield* Random.next
-        this.fibers.delete(item)
-        if (item.state === "Creating" && Exit.isSuccess(exit)) {
-          const concurrency = yield* Effect.exit(Effect.sync(() => this.askConcurrency(exit.value)))
-          if (Exit.isSuccess(concurrency)) {
-            item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
-            this.machine.created(item, exit.value, concurrency.value, this.now(), chance)
-            return this.emit({ _tag: "Created" })
-          }
-          this.machine.createFailed(item, concurrency.cause, this.now(), chance)
-        } else if (Exit.isFailure(exit)) {
-          this.machine.createFailed(item, exit.cause, this.now(), chance)
+    const program = Effect.gen(this, function*() {
+      const scope = yield* Scope.make()
+      const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(this.options.acquire, scope)))
+      const chance = yield* Random.next
+      this.fibers.delete(item)
+      if (item.state === "Creating" && Exit.isSuccess(exit)) {
+        const concurrency = yield* Effect.exit(Effect.sync(() => this.askConcurrency(exit.value)))
+        if (Exit.isSuccess(concurrency)) {
+          item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
+          this.machine.created(item, exit.value, concurrency.value, this.now(), chance)
+          return this.emit({ _tag: "Created" })
         }
-        // it failed, or came too late
-        yield* this.closeScope(scope)
-        this.machine.gone(item, this.now())
-      })
-    )
+        this.machine.createFailed(item, concurrency.cause, this.now(), chance)
+      } else if (Exit.isFailure(exit)) {
+        this.machine.createFailed(item, exit.cause, this.now(), chance)
+      }
+      // it failed, or came too late
+      yield* this.closeScope(scope)
+      this.machine.gone(item, this.now())
+    })
     this.fibers.set(item, this.fork(program))
   }
 
@@ -430,7 +432,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       ? Effect.as(Effect.suspend(() => this.options.keepAlive!.ping(item.value)), true)
       : Effect.suspend(() => this.options.validate!(item.value, this.infoOf(item)))
     check.handle = this.fork(
-      Effect.map(Effect.exit(Effect.scoped(ask)), (exit) => {
+      Effect.map(Effect.exit(Effect.interruptible(Effect.scoped(ask))), (exit) => {
         this.machine.checked(check, Exit.isSuccess(exit) && exit.value, this.now())
       })
     )
@@ -466,7 +468,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     this.sleeper = this.fork(
       Effect.zipRight(
         // whole milliseconds: a clock that rounds down would wake it too early, for ever
-        this.clock.sleep(Duration.millis(Math.max(0, Math.ceil(at - this.now())))),
+        Effect.interruptible(this.clock.sleep(Duration.millis(Math.max(0, Math.ceil(at - this.now()))))),
         Effect.flatMap(Random.next, (chance) =>
           Effect.sync(() => {
             this.sleeper = undefined
@@ -541,6 +543,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       if (watch === undefined) return
       const effect = Effect.suspend(() => watch(value)).pipe(
         Effect.provideService(Scope.Scope, scope),
+        Effect.interruptible,
         Effect.exit,
         // the machine ignores what comes after the item's end
         Effect.ensuring(Effect.sync(() => then(item, this.now())))
@@ -673,11 +676,11 @@ export const makeWith = <A, E, R, V>(
     }
     const clock = yield* Effect.clock
     const maker = yield* Effect.runtime<never>()
-    // the items see what the pool's maker sees, but for its span and its scope, and are interruptible in any case
+    // the items see what the pool's maker sees, but for its span and its scope
     const runtime = Runtime.make({
       context: Context.omit(Tracer.ParentSpan, Scope.Scope)(maker.context as Context.Context<any>),
       fiberRefs: maker.fiberRefs,
-      runtimeFlags: RuntimeFlags.enable(maker.runtimeFlags, RuntimeFlags.Interruption)
+      runtimeFlags: RuntimeFlags.disable(maker.runtimeFlags, RuntimeFlags.Interruption)
     }) as Runtime.Runtime<never>
     return yield* Effect.acquireRelease(
       Effect.sync(() => {

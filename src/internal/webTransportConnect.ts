@@ -53,7 +53,7 @@ export const nativeOptions = <E, R>(
         if (options.allowPooling === true) {
           return Effect.die(
             new Error(
-              "serverCertificateHashes and allowPooling exclude each other: a shared connection has one certificate check"
+              "serverCertificateHashes and allowPooling exclude each other: one connection has one certificate check"
             )
           )
         }

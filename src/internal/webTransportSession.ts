@@ -23,7 +23,7 @@ type Resume<A> = (effect: Effect.Effect<A, WebTransportError>) => void
 // What comes in
 // -----------------------------------------------------------------------------
 
-/** A native readable that several fibers take from. One reader for life; a read is pending only while somebody waits. */
+/** A native readable that several fibers take from: one reader for life, reading only while somebody waits. */
 class Inlet<A> {
   private readonly reader: ReadableStreamDefaultReader<A>
   private readPending = false
@@ -318,7 +318,7 @@ export class SessionCore {
     if (this.state === "Closed") return
     const wasConnecting = this.state === "Connecting"
     this.state = "Closed"
-    // Closed here: what the platform makes of it is noise ("Stream closed with error code …", fails-components 1.6.8).
+    // Closed here: the platform's own words are noise ("Stream closed with error code …", fails-components 1.6.8).
     const end = this.ownInfo ?? how
     const gone = this.gone = end instanceof WebTransportError
       ? end

@@ -1,0 +1,14 @@
+/** A child process: measures one contestant in one case, sends the figures and ends. */
+import { suites } from "../suites.js"
+import type { Settings } from "./model.js"
+
+const [suite, group, index, settings] = process.argv.slice(2)
+const decoded: Settings = JSON.parse(settings!)
+
+const entry = suites.find(({ name }) => name === suite)
+  ?.groups.find(({ name }) => name === group)
+  ?.entries(decoded)[Number(index)]
+if (entry === undefined) throw new Error(`no such measurement: ${suite} ${group} ${index}`)
+
+// pools and their timers end with the process
+process.send!(await entry.measure(decoded), () => process.exit())

@@ -1,0 +1,77 @@
+/** What runs in the parent process: one child process per contestant, case and round. */
+import { build } from "esbuild"
+import { fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { type Entry, type Figures, type Group, Results, type Settings, type Suite } from "./model.js"
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const child = file("../../node_modules/.cache/effect-pools/benchmark/child.mjs")
+
+/**
+ * Bundles the benchmark, `src` and the peers, so that a child process starts fast and runs what a build would: the
+ * loader of the parent wraps every closure to keep its name.
+ */
+export const bundle = () =>
+  build({
+    entryPoints: [file("child.ts")],
+    outfile: child,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    // for the peers that are CommonJS
+    banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)` }
+  })
+
+const execArgv = [
+  "--expose-gc",
+  // its default maximum, from the start: no sample pays for its growth
+  "--min-semi-space-size=16",
+  // pools of 100,000 items and as many fibers
+  "--max-old-space-size=4096"
+]
+
+const measure = (suite: Suite, group: Group, index: number, entry: Entry, settings: Settings) =>
+  new Promise<Figures | undefined>((resolve, reject) => {
+    const args = [suite.name, group.name, String(index), JSON.stringify(settings)]
+    const process = fork(child, args, { execArgv, serialization: "advanced" })
+    let figures: Figures | undefined
+    let isGivenUp = false
+    const timer = entry.limit === undefined ? undefined : setTimeout(() => {
+      isGivenUp = true
+      process.kill("SIGKILL")
+    }, entry.limit * 1_000)
+    process.on("message", (message) => {
+      figures = message as Figures
+    })
+    process.on("error", reject)
+    process.on("exit", (code) => {
+      clearTimeout(timer)
+      if (figures !== undefined || isGivenUp) resolve(figures)
+      else reject(new Error(`${group.name}, ${entry.peer}: ended with code ${code} and without a result`))
+    })
+  })
+
+/**
+ * Round by round, so that a machine that grows slower or faster does so for all alike; every other round backwards, so
+ * that nobody always comes after the same one.
+ */
+export const run = async (
+  suite: Suite,
+  group: Group,
+  settings: Settings,
+  results: Results,
+  onProgress: (text: string) => void
+): Promise<void> => {
+  const entries = [...group.entries(settings).entries()]
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const [index, entry] of round % 2 === 0 ? entries : entries.toReversed()) {
+      if (round >= (entry.rounds ?? Infinity) || results.limit(group.name, entry.peer, entry.at) !== undefined) continue
+      const at = entry.at === undefined ? "" : ` at ${entry.at}`
+      onProgress(`${group.name}, round ${round + 1} of ${settings.rounds}: ${entry.peer}${at}`)
+      const figures = await measure(suite, group, index, entry, settings)
+      if (figures === undefined) results.giveUp(group.name, entry)
+      else results.add(group.name, entry, figures)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/** `npm run bench -- <suite>`: the command line. */
+import { readFileSync, writeFileSync } from "node:fs"
+import { cpus, loadavg } from "node:os"
+import { parseArgs } from "node:util"
+import { requirementTable } from "./harness/format.js"
+import { isMet, Results, type Settings, type Suite } from "./harness/model.js"
+import { bundle, run } from "./harness/run.js"
+import { suites } from "./suites.js"
+
+const usage = `npm run bench -- <suite> [--quick] [--cpu] [--strict] [--only <group>] [--json <file>]
+
+Suites:
+${
+  suites.map(({ groups, name, title }) => `  ${name}  ${title} (${groups.map(({ name }) => name).join(", ")})`).join(
+    "\n"
+  )
+}
+
+  --quick         a smoke run of half a minute; its figures are rough
+  --cpu           processor time instead of wall time, for a machine that does other things meanwhile
+  --strict        exit code 1 if a requirement is not met
+  --only <group>  only that group of the suite; may be repeated
+  --json <file>   write every sample to a file
+`
+
+interface Options {
+  readonly quick: boolean
+  readonly cpu: boolean
+  readonly only: ReadonlyArray<string>
+  readonly json?: string | undefined
+}
+
+const settingsOf = ({ cpu, quick }: Options): Settings => ({
+  quick,
+  clock: cpu ? "cpu" : "wall",
+  ...(quick
+    ? { rounds: 1, samples: 3, sampleMillis: 10, warmupMillis: 50 }
+    : { rounds: 5, samples: 5, sampleMillis: 50, warmupMillis: 400 })
+})
+
+const versionOf = (name: string): string => {
+  const manifest = new URL(`../node_modules/${name}/package.json`, import.meta.url)
+  return `${name} ${JSON.parse(readFileSync(manifest, "utf8")).version}`
+}
+
+const load = () => loadavg().map((average) => average.toFixed(2)).join(" ")
+
+const onProgress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`)
+}
+
+const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
+  const settings = settingsOf(options)
+  const groups = suite.groups.filter(({ name }) => options.only.length === 0 || options.only.includes(name))
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${process.platform} ${process.arch}`
+  const versions = [`Node ${process.versions.node}`, ...suite.packages.map(versionOf)]
+  const date = new Date().toISOString().slice(0, 10)
+  const loadBefore = load()
+  console.log(
+    `# ${suite.title}\n\n${date}; ${machine}; ${versions.join(", ")}; ${settings.clock} time; load ${loadBefore}\n`
+  )
+
+  const start = performance.now()
+  const results = new Results()
+  await bundle()
+  for (const group of groups) {
+    await run(suite, group, settings, results, onProgress)
+    onProgress("")
+    console.log(`## ${group.title}\n\n${group.report(results).join("\n\n")}\n`)
+  }
+  const requirements = groups.flatMap((group) => group.requirements(results))
+  console.log(`## What is required\n\n${requirementTable(requirements)}\n`)
+  console.log(`${Math.round((performance.now() - start) / 1000)} s; load ${load()}`)
+
+  if (options.json !== undefined) {
+    const verdicts = requirements.map((requirement) => ({ ...requirement, met: isMet(requirement) }))
+    const document = {
+      date,
+      machine,
+      versions,
+      loadBefore,
+      loadAfter: load(),
+      settings,
+      requirements: verdicts,
+      results
+    }
+    writeFileSync(options.json, JSON.stringify(document, undefined, 2) + "\n")
+  }
+  return requirements.every((requirement) => isMet(requirement) !== false)
+}
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: "boolean", default: false },
+    cpu: { type: "boolean", default: false },
+    strict: { type: "boolean", default: false },
+    only: { type: "string", multiple: true, default: [] },
+    json: { type: "string" }
+  }
+})
+const suite = suites.find(({ name }) => name === positionals[0])
+if (suite === undefined) {
+  console.log(usage)
+  if (positionals.length > 0) process.exitCode = 2
+} else {
+  const isMetInAll = await benchmark(suite, values)
+  if (values.strict && !isMetInAll) process.exitCode = 1
+}

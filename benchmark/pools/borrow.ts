@@ -1,0 +1,297 @@
+/** Borrow and return, nobody waiting. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Pool from "effect/Pool"
+import { none, number, spread, table, times } from "../harness/format.js"
+import { perOperation, type Run } from "../harness/measure.js"
+import { type Entry, type Group, ratio, type Results } from "../harness/model.js"
+import {
+  effectLoop,
+  effectPool,
+  genericPool,
+  lightningPool,
+  makeItem,
+  resourcePool,
+  succeeded,
+  tarnPool,
+  trivial
+} from "./peers.js"
+
+const size = 10
+const group = "borrow"
+
+const entry = (peer: string, run: () => Run | Promise<Run>): Entry => ({
+  peer,
+  measure: async (settings) => perOperation(await run(), settings)
+})
+
+const ours = {
+  use: "`use`, a trivial effect",
+  useTimeout: "`use` with an `acquireTimeout`",
+  useOnce: "`use`, the effect of the call kept and run again",
+  useExit: "`use`, an `Exit`",
+  useSync: "`useSync`",
+  get: "`Effect.scoped(get)`",
+  acquire: "`acquire` and `release`"
+}
+
+const peers = {
+  pool: "Effect `Effect.scoped(Pool.get)`",
+  generic: "generic-pool `use`",
+  genericAcquire: "generic-pool acquire, release",
+  tarn: "tarn acquire, release",
+  lightning: "lightning-pool acquire, release",
+  lightningAwaited: "lightning-pool acquire, awaited release",
+  lightningCallback: "lightning-pool by callback"
+}
+
+const floors = {
+  effectLoop: "nothing, in Effect's loop",
+  promiseLoop: "nothing, awaited in a loop",
+  raw: "array pop and push",
+  sync: "Effect `sync` with pop, try, push",
+  mask: "Effect `uninterruptibleMask`, `matchCauseEffect`, pop, push",
+  acquireUseRelease: "Effect `acquireUseRelease` of nothing",
+  semaphore: "Effect `Semaphore` `withPermits(1)`",
+  scoped: "Effect `Effect.scoped(Effect.void)`"
+}
+
+const stack = () => Array.from({ length: size }, makeItem)
+
+const ourEntries: ReadonlyArray<Entry> = [
+  entry(ours.use, async () => {
+    const pool = await resourcePool(size)
+    return effectLoop(() => pool.use(() => trivial))
+  }),
+  entry(ours.useTimeout, async () => {
+    const pool = await resourcePool(size, { acquireTimeout: "30 seconds" })
+    return effectLoop(() => pool.use(() => trivial))
+  }),
+  entry(ours.useOnce, async () => {
+    const pool = await resourcePool(size)
+    const effect = pool.use(() => trivial)
+    return effectLoop(() => effect)
+  }),
+  entry(ours.useExit, async () => {
+    const pool = await resourcePool(size)
+    return effectLoop(() => pool.use(() => succeeded))
+  }),
+  entry(ours.useSync, async () => {
+    const pool = await resourcePool(size)
+    return effectLoop(() => pool.useSync(() => 1))
+  }),
+  entry(ours.get, async () => {
+    const pool = await resourcePool(size)
+    return effectLoop(() => Effect.scoped(pool.get))
+  }),
+  entry(ours.acquire, async () => {
+    const pool = await resourcePool(size)
+    return effectLoop(() => Effect.flatMap(pool.acquire, (lease) => lease.release()))
+  })
+]
+
+const peerEntries: ReadonlyArray<Entry> = [
+  entry(peers.pool, async () => {
+    const pool = await effectPool(size)
+    return effectLoop(() => Effect.scoped(Pool.get(pool)))
+  }),
+  entry(peers.generic, async () => {
+    const pool = await genericPool(size)
+    return async (operations) => {
+      for (let i = 0; i < operations; i++) await pool.use(async () => 1)
+    }
+  }),
+  entry(peers.genericAcquire, async () => {
+    const pool = await genericPool(size)
+    return async (operations) => {
+      for (let i = 0; i < operations; i++) {
+        const item = await pool.acquire()
+        await pool.release(item)
+      }
+    }
+  }),
+  entry(peers.tarn, async () => {
+    const pool = await tarnPool(size)
+    return async (operations) => {
+      for (let i = 0; i < operations; i++) {
+        const item = await pool.acquire().promise
+        pool.release(item)
+      }
+    }
+  }),
+  entry(peers.lightning, async () => {
+    const pool = await lightningPool(size)
+    return async (operations) => {
+      for (let i = 0; i < operations; i++) {
+        const item = await pool.acquire()
+        pool.release(item)
+      }
+    }
+  }),
+  entry(peers.lightningAwaited, async () => {
+    const pool = await lightningPool(size)
+    return async (operations) => {
+      for (let i = 0; i < operations; i++) {
+        const item = await pool.acquire()
+        await pool.releaseAsync(item)
+      }
+    }
+  }),
+  entry(peers.lightningCallback, async () => {
+    const pool = await lightningPool(size)
+    return (operations) =>
+      new Promise<void>((resolve, reject) => {
+        let left = operations
+        const next = () => {
+          pool.acquire((error, item) => {
+            if (error) return reject(error)
+            pool.release(item)
+            if (--left > 0) next()
+            else resolve()
+          })
+        }
+        next()
+      })
+  })
+]
+
+const floorEntries: ReadonlyArray<Entry> = [
+  entry(floors.effectLoop, () => effectLoop(() => Effect.void)),
+  entry(floors.promiseLoop, () => async (operations) => {
+    for (let i = 0; i < operations; i++) await undefined
+  }),
+  entry(floors.raw, () => {
+    const items = stack()
+    return (operations) => {
+      for (let i = 0; i < operations; i++) {
+        const item = items.pop()!
+        item.id++
+        items.push(item)
+      }
+    }
+  }),
+  entry(floors.sync, () => {
+    const items = stack()
+    return effectLoop(() =>
+      Effect.sync(() => {
+        const item = items.pop()!
+        try {
+          return item.id++
+        } finally {
+          items.push(item)
+        }
+      })
+    )
+  }),
+  entry(floors.mask, () => {
+    const items = stack()
+    return effectLoop(() =>
+      Effect.uninterruptibleMask((restore) => {
+        const item = items.pop()!
+        return Effect.matchCauseEffect(restore(trivial), {
+          onFailure: (cause) => {
+            items.push(item)
+            return Exit.failCause(cause)
+          },
+          onSuccess: (value) => {
+            items.push(item)
+            return Exit.succeed(value)
+          }
+        })
+      })
+    )
+  }),
+  entry(
+    floors.acquireUseRelease,
+    () => effectLoop(() => Effect.acquireUseRelease(Effect.void, () => Effect.void, () => Effect.void))
+  ),
+  entry(floors.semaphore, () => {
+    const semaphore = Effect.unsafeMakeSemaphore(size)
+    return effectLoop(() => semaphore.withPermits(1)(Effect.void))
+  }),
+  entry(floors.scoped, () => effectLoop(() => Effect.scoped(Effect.void)))
+]
+
+const ns = (results: Results, peer: string) => results.median(group, peer, "ns")
+
+const report = (results: Results): ReadonlyArray<string> => {
+  const columns = [ours.use, ours.useExit, ours.useSync, ours.get]
+  const row = (peer: string) => [
+    peer,
+    number(ns(results, peer)),
+    spread(results.get(group, peer, "ns")),
+    number(results.median(group, peer, "bytes")),
+    ...columns.map((own) => own === peer ? none : times(ratio(ns(results, peer), ns(results, own))))
+  ]
+  return [
+    table(
+      [
+        "pool of 10, nobody waiting",
+        "ns per op",
+        "±",
+        "bytes per op",
+        "to `use`",
+        "to `use`, `Exit`",
+        "to `useSync`",
+        "to `get`"
+      ],
+      [...Object.values(ours), ...Object.values(peers), ...Object.values(floors)].map(row)
+    )
+  ]
+}
+
+export const borrow: Group = {
+  name: group,
+  title: "Borrow and return, nobody waiting",
+  entries: () => [...ourEntries, ...peerEntries, ...floorEntries],
+  report,
+  requirements: (results) => {
+    const faster = (own: string, peer: string) => ratio(ns(results, peer), ns(results, own))
+    const slower = (own: string, peer: string) => ratio(ns(results, own), ns(results, peer))
+    return [
+      {
+        what: "`use`: faster than Effect's scoped `Pool.get`",
+        figure: faster(ours.use, peers.pool),
+        bound: { atLeast: 15 },
+        unit: "×"
+      },
+      { what: "`use`: to generic-pool's", figure: slower(ours.use, peers.generic), bound: { atMost: 1.15 }, unit: "×" },
+      {
+        what: "`use`, an `Exit`: faster than Effect's scoped `Pool.get`",
+        figure: faster(ours.useExit, peers.pool),
+        bound: { atLeast: 30 },
+        unit: "×"
+      },
+      {
+        what: "`useSync`: faster than Effect's scoped `Pool.get`",
+        figure: faster(ours.useSync, peers.pool),
+        bound: { atLeast: 60 },
+        unit: "×"
+      },
+      {
+        what: "`use`, an `Exit`: to lightning-pool's acquire, awaited release",
+        figure: slower(ours.useExit, peers.lightningAwaited),
+        bound: { below: 1 },
+        unit: "×"
+      },
+      {
+        what: "`useSync`: to lightning-pool's acquire, awaited release",
+        figure: slower(ours.useSync, peers.lightningAwaited),
+        bound: { below: 1 },
+        unit: "×"
+      },
+      {
+        what: "`Effect.scoped(get)`: faster than Effect's",
+        figure: faster(ours.get, peers.pool),
+        bound: { atLeast: 1.4 },
+        unit: "×"
+      },
+      {
+        what: "`use` with an `acquireTimeout` that is not needed: to one without",
+        figure: slower(ours.useTimeout, ours.use),
+        bound: { atMost: 1.05 },
+        unit: "×"
+      }
+    ]
+  }
+}

@@ -1,0 +1,221 @@
+/** Many borrowers on few items: how fast, how long each waits, and who overtakes whom. */
+import * as Effect from "effect/Effect"
+import * as Pool from "effect/Pool"
+import { number, spread, table, whole } from "../harness/format.js"
+import { clockOf } from "../harness/measure.js"
+import { type Entry, type Figures, type Group, ratio, type Results, type Settings } from "../harness/model.js"
+import { effectPool, genericPool, type Item, lightningPool, resourcePool, tarnPool } from "./peers.js"
+
+const group = "contention"
+const items = 10
+/** At first everybody asks at once; how long that takes says how many they are, not how fair the pool is. */
+const settling = 10
+
+const peers = {
+  ours: "`use`",
+  get: "`Effect.scoped(get)`",
+  pool: "Effect `Effect.scoped(Pool.get)`",
+  generic: "generic-pool acquire, release",
+  tarn: "tarn acquire, release",
+  lightning: "lightning-pool acquire, release",
+  alone: "the fibers alone"
+}
+
+/** Who asked when, and was served when. */
+class Record {
+  private readonly waits: Float64Array
+  private readonly settled: Float64Array
+  private readonly order: Int32Array
+  private asked = 0
+  private served = 0
+  private settledCount = 0
+
+  constructor(total: number) {
+    this.waits = new Float64Array(total)
+    this.settled = new Float64Array(total)
+    this.order = new Int32Array(total)
+  }
+
+  ask(): number {
+    return this.asked++
+  }
+
+  serve(number: number, since: number, borrow: number): void {
+    const waited = performance.now() - since
+    this.order[this.served] = number
+    this.waits[this.served++] = waited
+    if (borrow >= settling) this.settled[this.settledCount++] = waited
+  }
+
+  /** Borrowers who were served after somebody who had asked later. */
+  private get overtaken(): number {
+    let count = 0
+    let latest = -1
+    for (const number of this.order) {
+      if (number < latest) count++
+      else latest = number
+    }
+    return count
+  }
+
+  figures(millis: number): Figures {
+    if (this.served !== this.order.length) throw new Error(`${this.served} of ${this.order.length} were served`)
+    const waits = this.waits.toSorted()
+    const at = (q: number) => waits[Math.min(waits.length - 1, Math.floor(waits.length * q))]!
+    return {
+      us: [millis * 1_000 / waits.length],
+      medianWait: [at(0.5)],
+      p99Wait: [at(0.99)],
+      longestWait: [at(1)],
+      longestSettledWait: [this.settled.subarray(0, this.settledCount).reduce((a, b) => Math.max(a, b), 0)],
+      overtaken: [this.overtaken]
+    }
+  }
+}
+
+type Contend = (fibers: number, borrows: number, record: Record) => Promise<unknown>
+
+const effectFibers =
+  (borrow: (f: () => Effect.Effect<void>) => Effect.Effect<unknown, unknown>): Contend => (fibers, borrows, record) =>
+    Effect.runPromise(
+      Effect.forEach(
+        Array.from({ length: fibers }, (_, i) => i),
+        () => {
+          let i = 0
+          return Effect.whileLoop({
+            while: () => i < borrows,
+            body: () => {
+              const number = record.ask()
+              const since = performance.now()
+              return borrow(() => {
+                record.serve(number, since, i)
+                return Effect.yieldNow()
+              })
+            },
+            step: () => {
+              i++
+            }
+          })
+        },
+        { concurrency: "unbounded", discard: true }
+      ).pipe(
+        // a fiber that is made to yield between asking and entering the pool would seem to be overtaken there
+        Effect.withMaxOpsBeforeYield(2 ** 30)
+      )
+    )
+
+const promises =
+  (acquire: () => Promise<Item>, release: (item: Item) => unknown): Contend => (fibers, borrows, record) =>
+    Promise.all(Array.from({ length: fibers }, async () => {
+      for (let i = 0; i < borrows; i++) {
+        const number = record.ask()
+        const since = performance.now()
+        const item = await acquire()
+        record.serve(number, since, i)
+        await Promise.resolve()
+        await release(item)
+      }
+    }))
+
+const entry = (peer: string, make: () => Promise<Contend>): Entry => ({
+  peer,
+  limit: 120,
+  measure: async (settings) => {
+    const contend = await make()
+    const { borrows, fibers } = extent(settings)
+    const warmup = Math.ceil(borrows / 10)
+    await contend(fibers, warmup, new Record(fibers * warmup))
+    const record = new Record(fibers * borrows)
+    const now = clockOf(settings)
+    const start = now()
+    await contend(fibers, borrows, record)
+    return record.figures(now() - start)
+  }
+})
+
+const extent = ({ quick }: Settings) => quick ? { fibers: 300, borrows: 40 } : { fibers: 1_000, borrows: 100 }
+
+const entries: ReadonlyArray<Entry> = [
+  entry(peers.ours, async () => {
+    const pool = await resourcePool(items)
+    return effectFibers((f) => pool.use(f))
+  }),
+  entry(peers.get, async () => {
+    const pool = await resourcePool(items)
+    return effectFibers((f) => Effect.scoped(Effect.flatMap(pool.get, f)))
+  }),
+  entry(peers.pool, async () => {
+    const pool = await effectPool(items)
+    return effectFibers((f) => Effect.scoped(Effect.flatMap(Pool.get(pool), f)))
+  }),
+  entry(peers.generic, async () => {
+    const pool = await genericPool(items)
+    return promises(() => pool.acquire(), (item) => pool.release(item))
+  }),
+  entry(peers.tarn, async () => {
+    const pool = await tarnPool(items)
+    return promises(() => pool.acquire().promise, (item) => pool.release(item))
+  }),
+  entry(peers.lightning, async () => {
+    const pool = await lightningPool(items)
+    return promises(() => pool.acquire(), (item) => pool.release(item))
+  }),
+  entry(peers.alone, async () => effectFibers((f) => f()))
+]
+
+const report = (results: Results): ReadonlyArray<string> => [
+  table(
+    [
+      "1,000 fibers × 100 borrows on 10 items",
+      "µs per op",
+      "±",
+      "median wait (ms)",
+      "99 %",
+      "longest",
+      "longest, settled",
+      "overtaken"
+    ],
+    Object.values(peers).map((peer) => [
+      peer,
+      number(results.median(group, peer, "us")),
+      spread(results.get(group, peer, "us")),
+      number(results.median(group, peer, "medianWait")),
+      number(results.median(group, peer, "p99Wait")),
+      number(results.median(group, peer, "longestWait")),
+      number(results.median(group, peer, "longestSettledWait")),
+      whole(results.median(group, peer, "overtaken"))
+    ])
+  )
+]
+
+export const contention: Group = {
+  name: group,
+  title: "Many borrowers, few items",
+  entries: () => entries,
+  report,
+  requirements: (results) => {
+    const us = (peer: string) => results.median(group, peer, "us")
+    const worst = (figure: string) => {
+      const samples = results.get(group, peers.ours, figure)?.samples
+      return samples === undefined ? undefined : Math.max(...samples)
+    }
+    return [
+      {
+        what: "many borrowers: throughput to Effect's",
+        figure: ratio(us(peers.pool), us(peers.ours)),
+        bound: { atLeast: 3 },
+        unit: "×"
+      },
+      { what: "many borrowers: overtaken", figure: worst("overtaken"), bound: { atMost: 0 }, unit: "" },
+      {
+        what: "many borrowers: longest wait, without each fiber's first ten, to the median",
+        figure: ratio(
+          results.median(group, peers.ours, "longestSettledWait"),
+          results.median(group, peers.ours, "medianWait")
+        ),
+        bound: { atMost: 10 },
+        unit: "×"
+      }
+    ]
+  }
+}

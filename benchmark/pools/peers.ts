@@ -1,0 +1,81 @@
+/** The pools that are compared, full of items, and the loops in which they run. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Pool from "effect/Pool"
+import * as Scope from "effect/Scope"
+import * as ResourcePool from "../../src/ResourcePool.js"
+import type { Run } from "../harness/measure.js"
+
+export interface Item {
+  id: number
+}
+
+let made = 0
+
+export const makeItem = (): Item => ({ id: made++ })
+
+/** Open until the process ends. */
+const scope = Effect.runSync(Scope.make())
+
+export const open = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> =>
+  Effect.runPromise(Scope.extend(effect, scope))
+
+export const resourcePool = (
+  size: number,
+  options: Partial<ResourcePool.Options<Item, never, never>> = {}
+): Promise<ResourcePool.ResourcePool<Item>> =>
+  open(
+    ResourcePool.make({ acquire: Effect.sync(makeItem), minSize: size, maxSize: size, ...options }).pipe(
+      Effect.tap((pool) => pool.ready)
+    )
+  )
+
+export const effectPool = (size: number): Promise<Pool.Pool<Item>> =>
+  open(Effect.gen(function*() {
+    let created = 0
+    const acquire = Effect.sync(() => {
+      created++
+      return makeItem()
+    })
+    const pool = yield* Pool.make({ acquire, size })
+    while (created < size) yield* Effect.sleep(Duration.millis(5))
+    return pool
+  }))
+
+export const genericPool = async (size: number) => {
+  const { createPool } = await import("generic-pool")
+  const pool = createPool<Item>(
+    { create: async () => makeItem(), destroy: async () => undefined },
+    { min: size, max: size }
+  )
+  await pool.ready()
+  return pool
+}
+
+export const tarnPool = async (size: number) => {
+  const { Pool } = await import("tarn")
+  const pool = new Pool<Item>({ create: async () => makeItem(), destroy: () => undefined, min: size, max: size })
+  // it makes items only when they are asked for
+  const items = await Promise.all(Array.from({ length: size }, () => pool.acquire().promise))
+  for (const item of items) pool.release(item)
+  return pool
+}
+
+export const lightningPool = async (size: number) => {
+  const { createPool } = await import("lightning-pool")
+  const pool = createPool<Item>({ create: makeItem, destroy: () => undefined }, { min: size, max: size })
+  const items = await Promise.all(Array.from({ length: size }, () => pool.acquire()))
+  for (const item of items) await pool.releaseAsync(item)
+  return pool
+}
+
+/** One fiber for all operations of a sample. `make` is called for each: it is what a user writes. */
+export const effectLoop = <A, E>(make: () => Effect.Effect<A, E>): Run => (operations) => {
+  let i = 0
+  return Effect.runPromise(Effect.whileLoop({ while: () => i++ < operations, body: make, step: () => undefined }))
+}
+
+/** What is borrowed for, where it does not matter. */
+export const trivial = Effect.sync(() => 1)
+export const succeeded = Exit.succeed(1)

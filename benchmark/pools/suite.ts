@@ -1,0 +1,13 @@
+/** `npm run bench -- pools`: waiting pools against those of others. */
+import type { Suite } from "../harness/model.js"
+import { borrow } from "./borrow.js"
+import { contention } from "./contention.js"
+import { size } from "./size.js"
+import { waiters } from "./waiters.js"
+
+export const pools: Suite = {
+  name: "pools",
+  title: "Waiting pools",
+  packages: ["effect", "generic-pool", "tarn", "lightning-pool"],
+  groups: [borrow, contention, waiters, size]
+}

@@ -1,0 +1,146 @@
+/** Very many fibers that borrow once, from a pool of ten. */
+import * as Effect from "effect/Effect"
+import * as Pool from "effect/Pool"
+import { none, number, seconds, table, whole } from "../harness/format.js"
+import { clockOf } from "../harness/measure.js"
+import { type Entry, type Group, ratio, type Results, type Settings } from "../harness/model.js"
+import { effectPool, genericPool, lightningPool, resourcePool, tarnPool } from "./peers.js"
+
+const group = "waiters"
+const items = 10
+
+const peers = {
+  ours: "`use`",
+  alone: "the same fibers, forked to yield once",
+  pool: "Effect `Effect.scoped(Pool.get)`",
+  generic: "generic-pool acquire, release",
+  tarn: "tarn acquire, release",
+  lightning: "lightning-pool acquire, release"
+}
+
+const sizes = ({ quick }: Settings) => quick ? [1_000, 10_000] : [1_000, 10_000, 100_000]
+
+const everySize = [1_000, 10_000, 100_000]
+
+type Borrowers = (waiters: number) => Promise<unknown>
+
+const fibers = (effect: Effect.Effect<unknown, unknown>): Borrowers => (waiters) =>
+  Effect.runPromise(
+    Effect.forEach(Array.from({ length: waiters }), () => effect, { concurrency: "unbounded", discard: true })
+  )
+
+const entry = (
+  peer: string,
+  at: number,
+  limits: { readonly rounds?: number; readonly limit?: number },
+  make: () => Promise<Borrowers>
+): Entry => ({
+  peer,
+  at,
+  ...limits,
+  measure: async (settings) => {
+    const { quick, samples, warmupMillis } = settings
+    const now = clockOf(settings)
+    const borrow = await make()
+    if (limits.limit === undefined) {
+      const start = now()
+      do await borrow(1_000)
+      while (now() - start < warmupMillis)
+    }
+    const wanted = at >= 100_000 ? 1 : at >= 10_000 ? (quick ? 1 : 3) : samples
+    const ms: Array<number> = []
+    for (let i = 0; i < wanted; i++) {
+      globalThis.gc?.()
+      const start = now()
+      await borrow(at)
+      ms.push(now() - start)
+    }
+    return { ms, us: ms.map((sample) => sample * 1_000 / at) }
+  }
+})
+
+const promises = (once: () => Promise<unknown>): Borrowers => (waiters) =>
+  Promise.all(Array.from({ length: waiters }, once))
+
+const entriesAt = (at: number, quick: boolean): ReadonlyArray<Entry> => [
+  entry(peers.ours, at, {}, async () => {
+    const pool = await resourcePool(items)
+    return fibers(pool.use(() => Effect.yieldNow()))
+  }),
+  entry(peers.alone, at, {}, async () => fibers(Effect.yieldNow())),
+  ...(at > 10_000 ? [] : [
+    entry(peers.pool, at, { rounds: 1, limit: quick ? 3 : 20 }, async () => {
+      const pool = await effectPool(items)
+      return fibers(Effect.scoped(Effect.zipRight(Pool.get(pool), Effect.yieldNow())))
+    })
+  ]),
+  entry(peers.generic, at, { rounds: 1 }, async () => {
+    const pool = await genericPool(items)
+    return promises(async () => {
+      const item = await pool.acquire()
+      await Promise.resolve()
+      await pool.release(item)
+    })
+  }),
+  entry(peers.tarn, at, { rounds: 1 }, async () => {
+    const pool = await tarnPool(items)
+    return promises(async () => {
+      const item = await pool.acquire().promise
+      await Promise.resolve()
+      pool.release(item)
+    })
+  }),
+  entry(peers.lightning, at, { rounds: 1 }, async () => {
+    const pool = await lightningPool(items)
+    return promises(async () => {
+      const item = await pool.acquire()
+      await Promise.resolve()
+      pool.release(item)
+    })
+  })
+]
+
+const us = (results: Results, peer: string, at: number) => results.median(group, peer, "us", at)
+
+const report = (results: Results): ReadonlyArray<string> => [
+  table(
+    [
+      "borrow once, from a pool of 10",
+      ...everySize.map((at) => `${whole(at)}: ms`),
+      ...everySize.map((at) => `${whole(at)}: µs per waiter`)
+    ],
+    Object.values(peers).map((peer) => [
+      peer,
+      ...everySize.map((at) => {
+        const limit = results.limit(group, peer, at)
+        return limit === undefined ? number(results.median(group, peer, "ms", at)) : seconds(limit)
+      }),
+      ...everySize.map((at) => results.limit(group, peer, at) === undefined ? number(us(results, peer, at)) : none)
+    ])
+  )
+]
+
+export const waiters: Group = {
+  name: group,
+  title: "Very many waiters",
+  entries: (settings) => sizes(settings).flatMap((at) => entriesAt(at, settings.quick)),
+  report,
+  requirements: (results) => {
+    const grown = (peer: string, at: number) => ratio(us(results, peer, at), us(results, peer, 1_000))
+    const toForking = (at: number) => ratio(us(results, peers.ours, at), us(results, peers.alone, at))
+    return [10_000, 100_000].flatMap((at) => [
+      {
+        what: `${whole(at)} waiters: time per waiter, to that of 1,000`,
+        figure: grown(peers.ours, at),
+        bound: { atMost: 1.3 },
+        unit: "×" as const
+      },
+      {
+        what: `${whole(at)} waiters: to the forking of those fibers`,
+        figure: toForking(at),
+        bound: { atMost: 2 },
+        unit: "×" as const
+      }
+    ])
+  }
+}

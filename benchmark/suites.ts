@@ -1,0 +1,5 @@
+/** The suites of `npm run bench`. */
+import type { Suite } from "./harness/model.js"
+import { pools } from "./pools/suite.js"
+
+export const suites: ReadonlyArray<Suite> = [pools]
