@@ -858,7 +858,7 @@ export class PoolMachine<A, F> {
   }
 
   private arm(at: number): void {
-    if (at >= this.armedAt || at === Infinity) return
+    if (at >= this.armedAt || at === Infinity || this.state === "Closed") return
     this.armedAt = at
     this.outbox.push(() => {
       if (this.armedAt === at) this.commands.wakeAt(at)

@@ -403,23 +403,37 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       const scope = yield* Scope.make()
       const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(this.options.acquire, scope)))
       const chance = yield* Random.next
-      this.fibers.delete(item)
-      if (item.state === "Creating" && Exit.isSuccess(exit)) {
-        const concurrency = yield* Effect.exit(Effect.sync(() => this.askConcurrency(exit.value)))
-        if (Exit.isSuccess(concurrency)) {
-          item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
-          this.machine.created(item, exit.value, concurrency.value, this.now(), chance)
-          return this.emit({ _tag: "Created" })
-        }
-        this.machine.createFailed(item, concurrency.cause, this.now(), chance)
-      } else if (Exit.isFailure(exit)) {
-        this.machine.createFailed(item, exit.cause, this.now(), chance)
-      }
-      // it failed, or came too late
+      if (this.admit(item, scope, exit, chance)) return
       yield* this.closeScope(scope)
       this.machine.gone(item, this.now())
     })
     this.fibers.set(item, this.fork(program))
+  }
+
+  /** In one step, so that nothing happens to the item in between. False: it failed, or nobody wants it any more. */
+  private admit(
+    item: Item<A>,
+    scope: Scope.CloseableScope,
+    exit: Exit.Exit<A, E>,
+    chance: number
+  ): boolean {
+    this.fibers.delete(item)
+    if (item.state !== "Creating") return false
+    if (Exit.isFailure(exit)) {
+      this.machine.createFailed(item, exit.cause, this.now(), chance)
+      return false
+    }
+    let concurrency: number
+    try {
+      concurrency = this.askConcurrency(exit.value)
+    } catch (defect) {
+      this.machine.createFailed(item, Cause.die(defect), this.now(), chance)
+      return false
+    }
+    item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
+    this.machine.created(item, exit.value, concurrency, this.now(), chance)
+    this.emit({ _tag: "Created" })
+    return true
   }
 
   cancel(item: Item<A>): void {

@@ -115,13 +115,13 @@ export class PoolModel {
     return this.items.filter((item) => item.counted && item.phase !== "closing").length > this.options.maxSize
   }
 
-  /** Items that are made or checked for those who wait. */
-  get onTheirWay(): number {
-    return this.in("creating").length + this.in("open").filter((item) => item.check?.why === "borrow").length
+  /** Items that are checked for those who wait. */
+  private get checking(): number {
+    return this.in("open").filter((item) => item.check?.why === "borrow").length
   }
 
   /** Items that those who wait need. */
-  get needed(): number {
+  private get needed(): number {
     return Math.ceil(this.waiters.length / this.newestConcurrency)
   }
 
@@ -146,9 +146,12 @@ export class PoolModel {
 
   private wantsItem(): boolean {
     if (this.state !== "Open" && this.state !== "Draining") return false
-    if (this.occupied >= this.options.maxSize || this.in("creating").length >= this.options.createConcurrency) return false
+    if (this.occupied >= this.options.maxSize || this.in("creating").length >= this.options.createConcurrency) {
+      return false
+    }
     const lacking = this.options.minSize - this.in("open").length - this.in("creating").length
-    return (this.needed > this.onTheirWay && this.lendable.length === 0) || (this.state === "Open" && lacking > 0)
+    const expected = this.checking + this.in("creating").length
+    return this.needed > expected || (this.state === "Open" && lacking > 0)
   }
 
   /** Only the backoff after a failure keeps another attempt from being made. */
@@ -199,8 +202,10 @@ export class PoolModel {
   enqueue(waiter: ModelWaiter, now: number): "Queued" | "Full" | "Closed" {
     if (this.state !== "Open") return "Closed"
     const room = Math.max(0, this.options.maxSize - this.occupied)
-    const expected = (this.onTheirWay + room) * this.newestConcurrency
-    if (this.waiters.length - expected >= this.options.maxWaiters && this.lendable.length === 0) {
+    const expected = this.in("creating").length + this.checking + room
+    if (
+      this.waiters.length - expected * this.newestConcurrency >= this.options.maxWaiters && this.lendable.length === 0
+    ) {
       this.counters.rejections++
       return "Full"
     }
@@ -377,7 +382,7 @@ export class PoolModel {
       this.exhausted = true
       this.log.push(`exhausted ${waited}`)
     }
-    if (now >= this.closeAt) for (const item of this.in("leaving")) this.destroy(item, "closed", now)
+    if (now >= this.closeAt) { for (const item of this.in("leaving")) this.destroy(item, "closed", now) }
     this.settle(now)
   }
 
@@ -526,12 +531,14 @@ export class PoolModel {
   }
 
   private settle(now: number): void {
-    while (this.needed > this.onTheirWay && this.lendable.length > 0) {
+    while (this.needed > this.checking && this.lendable.length > 0) {
       const item = this.lendable[0]!
       if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
       else this.offer(item, now)
     }
-    while (this.wantsItem() && !(this.failing && (this.in("creating").length > 0 || now < this.retryAt))) this.create(now)
+    while (this.wantsItem() && !(this.failing && (this.in("creating").length > 0 || now < this.retryAt))) {
+      this.create(now)
+    }
     if (this.waiters.length === 0) this.exhausted = false
     if (this.in("open").length >= this.options.minSize) this.tellReady(undefined)
     if (!this.drained && this.state !== "Open" && this.waiters.length === 0 && this.leases === 0) {
