@@ -131,7 +131,12 @@ export interface Hooks<E = never, R = never>
  * `ResourcePool.Options`, with these defaults of its own: `name` `"SessionPool"`, `acquireTimeout` 30 s, `overlap` on.
  *
  * A session is *lost*, and its place free, as soon as it is closed by anybody in any way. It is *retired* when the peer
- * drains it, when it is too old or too used.
+ * drains it or refuses a stream although none is open, and when it is too old or too used.
+ *
+ * **Gotchas**
+ *
+ * Over HTTP/2 a server may grant a session only so many streams in its whole life (100 by default with
+ * `@fails-components/webtransport`); the borrower who meets the limit gets `StreamLimit`. Set `maxUses` below it.
  *
  * Failures of `url`, `connect.serverCertificateHashes` and `onOpen` reach the borrower as a `WebTransportError` with
  * reason `Connect` and the failure as its `cause`, or as themselves where they are a `WebTransportError`.

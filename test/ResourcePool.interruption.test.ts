@@ -1,11 +1,11 @@
 /** Interruption at every point of every verb leaves no slot, item, waiter or fiber behind. */
 import { assert, describe, it } from "@effect/vitest"
+import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
-import * as ResourcePool from "effect-pools/ResourcePool"
 import { type Item, settle } from "./support/pool.js"
 
 type Pool = ResourcePool.ResourcePool<Item>
@@ -86,8 +86,11 @@ const sweep = (concurrency: number, verb: (pool: Pool) => Effect.Effect<unknown,
 describe("ResourcePool, interrupted anywhere", () => {
   for (const concurrency of [1, 3]) {
     for (const [name, verb] of Object.entries(verbs)) {
-      it.effect(`${name}, concurrency ${concurrency}`, () =>
-        Effect.map(sweep(concurrency, verb), (runs) => assert.strictEqual(runs, budgets.length * pauses.length)), 60_000)
+      it.effect(
+        `${name}, concurrency ${concurrency}`,
+        () => Effect.map(sweep(concurrency, verb), (runs) => assert.strictEqual(runs, budgets.length * pauses.length)),
+        60_000
+      )
     }
 
     it.effect(`making and closing a pool, concurrency ${concurrency}`, () =>
@@ -117,4 +120,3 @@ describe("ResourcePool, interrupted anywhere", () => {
       }), 60_000)
   }
 })
-

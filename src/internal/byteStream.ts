@@ -250,16 +250,17 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
     // A session that dies errors its streams before it says so itself, in the same task.
     queueMicrotask(() => {
       this.readPending = false
-      this.failRead(
+      this.failRead(() =>
         this.session.gone ?? new WebTransportError({ reason: "Read", detail: "the stream was reset, or broke", cause })
       )
     })
   }
 
-  private failRead(error: WebTransportError): void {
+  /** The error is made only if it is one: an Error costs its stack, and every stream ends. */
+  private failRead(error: () => WebTransportError): void {
     if (this.receiving !== "Open") return
     this.receiving = "Failed"
-    this.readFailure = error
+    this.readFailure = error()
     this.signalLost()
     this.wake()
   }
@@ -286,7 +287,7 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
       return Effect.sync(() => {
         if (pending.resume === undefined) return
         pending.resume = undefined
-        this.failWrite(
+        this.failWrite(() =>
           new WebTransportError({
             reason: "Write",
             detail: "an earlier write was interrupted, and nobody knows how much of it was sent"
@@ -343,22 +344,22 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   }
 
   private readonly onWriterClosed = (): void => {
-    this.failWrite(new WebTransportError({ reason: "Write", detail: "the stream was closed under us" }))
+    this.failWrite(() => new WebTransportError({ reason: "Write", detail: "the stream was closed under us" }))
   }
 
   private readonly onWriteFailed = (cause: unknown): void => {
     queueMicrotask(() => {
-      this.failWrite(
+      this.failWrite(() =>
         this.session.gone ??
           new WebTransportError({ reason: "Write", detail: "the peer stopped the stream, or it broke", cause })
       )
     })
   }
 
-  private failWrite(error: WebTransportError): void {
+  private failWrite(error: () => WebTransportError): void {
     if (this.sending !== "Open") return
     this.sending = "Failed"
-    this.writeFailure = error
+    this.writeFailure = error()
     this.signalLost()
   }
 
@@ -426,8 +427,8 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
 
   /** The session is gone: whoever waits is told, also where the platform says nothing. */
   sessionLost(error: WebTransportError): void {
-    this.failRead(error)
-    this.failWrite(error)
+    this.failRead(() => error)
+    this.failWrite(() => error)
     this.signalLost()
     this.releaseWrites()
   }

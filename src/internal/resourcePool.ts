@@ -46,7 +46,8 @@ export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool
  */
 export interface Lending<A, V> {
   readonly view: (item: A) => V
-  readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => void
+  /** Whether the item may be lent again; if not, it is retired. */
+  readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => boolean
   readonly core: (view: V) => A
 }
 
@@ -268,7 +269,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    this.lending.end(view, exit)
+    if (!this.lending.end(view, exit)) this.machine.retire(item, this.now())
     if (this.options.onRelease === undefined) this.machine.release(item, this.now())
     else this.askOnRelease(item, exit, this.options.onRelease)
   }
@@ -677,7 +678,7 @@ class LeaseImpl<A, E, V> implements ResourcePool.Lease<V> {
   }
 }
 
-const bare: Lending<any, any> = { view: (item) => item, end: () => undefined, core: (item) => item }
+const bare: Lending<any, any> = { view: (item) => item, end: () => true, core: (item) => item }
 
 export const makeWith = <A, E, R, V>(
   options: ResourcePool.Options<A, E, R>,

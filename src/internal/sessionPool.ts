@@ -27,7 +27,10 @@ const defaultConnectTimeout = "10 seconds"
 /** Borrowers get views; the pool knows a session by its core. */
 const lending: Lending<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
-  end: endView,
+  end: (view, exit) => {
+    endView(view, exit)
+    return !viewCore(view).isExhausted
+  },
   core: viewCore
 }
 

@@ -166,9 +166,11 @@ const openFailure = (handle: SessionHandle, cause: unknown): WebTransportError =
   const refusal = handle.refusal
   if (refusal !== undefined) return refusal
   const name = (cause as { readonly name?: unknown } | undefined)?.name
-  return name === "QuotaExceededError" || name === "NetworkError"
-    ? new WebTransportError({ reason: "StreamLimit", cause })
-    : new WebTransportError({ reason: "StreamOpen", cause })
+  if (name !== "QuotaExceededError" && name !== "NetworkError") {
+    return new WebTransportError({ reason: "StreamOpen", cause })
+  }
+  handle.core.refused()
+  return new WebTransportError({ reason: "StreamLimit", cause })
 }
 
 const endWith = (scope: Scope.Scope, stream: ByteStream): Effect.Effect<ByteStream> =>
@@ -245,6 +247,9 @@ export class SessionCore {
   readonly readiness = Deferred.unsafeMake<void, WebTransportError>(FiberId.none)
   readonly closure = Deferred.unsafeMake<Api.CloseInfo, WebTransportError>(FiberId.none)
   readonly drained = Deferred.unsafeMake<void>(FiberId.none)
+
+  /** A stream was refused though none is open: the peer grants no more. */
+  isExhausted = false
 
   /** Those that were not ended. */
   readonly streams = new Set<ByteStream>()
@@ -419,6 +424,10 @@ export class SessionCore {
     if (this.endingsSettled === undefined) return
     Deferred.unsafeDone(this.endingsSettled, Exit.void)
     this.endingsSettled = undefined
+  }
+
+  refused(): void {
+    if (this.streams.size === 0) this.isExhausted = true
   }
 
   goneOr(cause: unknown): WebTransportError {

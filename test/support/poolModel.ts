@@ -27,7 +27,8 @@ export interface ModelItem {
 }
 
 export interface ModelCheck {
-  why: "borrow" | "ping"
+  /** Whether it is done for a borrower; it may have begun as a ping. */
+  awaited: boolean
   /** Whether nobody gets the item meanwhile. */
   blocks: boolean
   readonly deadline: number
@@ -107,7 +108,7 @@ export class PoolModel {
   /** Nobody has them; some may be pinged. The oldest first. */
   get idle(): Array<ModelItem> {
     return this.in("open")
-      .filter((item) => item.borrowers === 0 && item.check?.why !== "borrow")
+      .filter((item) => item.borrowers === 0 && item.check?.awaited !== true)
       .sort((a, b) => a.turn - b.turn)
   }
 
@@ -117,7 +118,7 @@ export class PoolModel {
 
   /** Items that are checked for those who wait. */
   private get checking(): number {
-    return this.in("open").filter((item) => item.check?.why === "borrow").length
+    return this.in("open").filter((item) => item.check?.awaited === true).length
   }
 
   /** Items that those who wait need. */
@@ -272,7 +273,7 @@ export class PoolModel {
     item.check = undefined
     if (!passed) return this.lost(item, now)
     item.provenAt = now
-    if (item.phase === "open" && (check.why === "borrow" || this.waiters.length > 0)) this.offer(item, now)
+    if (item.phase === "open" && (check.awaited || this.waiters.length > 0)) this.offer(item, now)
     this.settle(now)
   }
 
@@ -431,7 +432,7 @@ export class PoolModel {
   }
 
   private leave(item: ModelItem, reason: Reason, now: number): void {
-    if (item.check?.why === "borrow") this.cancelCheck(item)
+    if (item.check?.awaited === true) this.cancelCheck(item)
     const gives = reason === "retired" && this.options.overlap && this.overlapping.length < this.options.maxSize
     item.phase = "leaving"
     item.reason = reason
@@ -485,15 +486,15 @@ export class PoolModel {
     this.tellReady(refusal)
   }
 
-  private beginCheck(item: ModelItem, why: ModelCheck["why"], now: number): void {
+  private beginCheck(item: ModelItem, why: "borrow" | "ping", now: number): void {
     if (item.check !== undefined) {
       // pinged while it was lent: the ping answers for the borrower too
-      item.check.why = "borrow"
+      item.check.awaited = true
       item.check.blocks = true
       return
     }
-    const blocks = why === "borrow" || item.borrowers === 0
-    item.check = { why, blocks, deadline: now + this.options.checkTimeout }
+    const awaited = why === "borrow"
+    item.check = { awaited, blocks: awaited || item.borrowers === 0, deadline: now + this.options.checkTimeout }
     this.log.push(`check ${item.id} ${why}`)
   }
 
