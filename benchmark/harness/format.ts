@@ -6,7 +6,7 @@ export const none = "–"
 /** Three significant digits, or all before the point. */
 export const number = (value: number | undefined): string => {
   if (value === undefined) return none
-  const digits = Math.abs(value) >= 100 || value === 0 ? 0 : Math.abs(value) >= 10 ? 1 : 2
+  const digits = value === 0 || value >= 100 ? 0 : value >= 10 ? 1 : value >= 0.1 ? 2 : 3
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
 }
 

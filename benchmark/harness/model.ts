@@ -23,7 +23,7 @@ export interface Entry {
   /** Where a measurement is long: the most rounds. */
   readonly rounds?: number
   /** Seconds after which it is given up. */
-  readonly limit?: number
+  readonly limit: number
   readonly measure: (settings: Settings) => Promise<Figures>
 }
 

@@ -37,7 +37,7 @@ const measure = (suite: Suite, group: Group, index: number, entry: Entry, settin
     const process = fork(child, args, { execArgv, serialization: "advanced" })
     let figures: Figures | undefined
     let isGivenUp = false
-    const timer = entry.limit === undefined ? undefined : setTimeout(() => {
+    const timer = setTimeout(() => {
       isGivenUp = true
       process.kill("SIGKILL")
     }, entry.limit * 1_000)

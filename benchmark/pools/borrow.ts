@@ -22,6 +22,7 @@ const group = "borrow"
 
 const entry = (peer: string, run: () => Run | Promise<Run>): Entry => ({
   peer,
+  limit: 30,
   measure: async (settings) => perOperation(await run(), settings)
 })
 
@@ -47,7 +48,7 @@ const peers = {
 
 const floors = {
   effectLoop: "nothing, in Effect's loop",
-  promiseLoop: "nothing, awaited in a loop",
+  promiseLoop: "a resolved promise, awaited in a loop",
   raw: "array pop and push",
   sync: "Effect `sync` with pop, try, push",
   mask: "Effect `uninterruptibleMask`, `matchCauseEffect`, pop, push",
@@ -139,26 +140,16 @@ const peerEntries: ReadonlyArray<Entry> = [
   }),
   entry(peers.lightningCallback, async () => {
     const pool = await lightningPool(size)
-    return (operations) =>
-      new Promise<void>((resolve, reject) => {
-        let left = operations
-        const next = () => {
-          pool.acquire((error, item) => {
-            if (error) return reject(error)
-            pool.release(item)
-            if (--left > 0) next()
-            else resolve()
-          })
-        }
-        next()
-      })
+    return (operations) => {
+      for (let i = 0; i < operations; i++) pool.acquire((_, item) => pool.release(item))
+    }
   })
 ]
 
 const floorEntries: ReadonlyArray<Entry> = [
   entry(floors.effectLoop, () => effectLoop(() => Effect.void)),
   entry(floors.promiseLoop, () => async (operations) => {
-    for (let i = 0; i < operations; i++) await undefined
+    for (let i = 0; i < operations; i++) await Promise.resolve()
   }),
   entry(floors.raw, () => {
     const items = stack()
@@ -230,10 +221,10 @@ const report = (results: Results): ReadonlyArray<string> => {
         "ns per op",
         "±",
         "bytes per op",
-        "to `use`",
-        "to `use`, `Exit`",
-        "to `useSync`",
-        "to `get`"
+        "÷ `use`",
+        "÷ `use`, `Exit`",
+        "÷ `useSync`",
+        "÷ `get`"
       ],
       [...Object.values(ours), ...Object.values(peers), ...Object.values(floors)].map(row)
     )

@@ -64,7 +64,10 @@ export const tarnPool = async (size: number) => {
 
 export const lightningPool = async (size: number) => {
   const { createPool } = await import("lightning-pool")
-  const pool = createPool<Item>({ create: makeItem, destroy: () => undefined }, { min: size, max: size })
+  const pool = createPool<Item>(
+    { create: makeItem, destroy: () => undefined },
+    { min: size, max: size, maxQueue: Number.MAX_SAFE_INTEGER }
+  )
   const items = await Promise.all(Array.from({ length: size }, () => pool.acquire()))
   for (const item of items) await pool.releaseAsync(item)
   return pool

@@ -50,14 +50,15 @@ const entriesAt = (at: number): ReadonlyArray<Entry> => {
   const entry = (peer: string, make: () => Promise<Run>, limits: Partial<Entry> = {}): Entry => ({
     peer,
     at,
+    limit: 60,
     ...limits,
     measure: async (settings) => ({ ns: await nanos(await make(), settings) })
   })
   return [
     entry(peers.idle, () => use(at, 0)),
     entry(peers.lent, () => use(at, at - 10)),
-    { peer: peers.invalidateIdle, at, measure: (settings) => invalidate(at, 0, settings) },
-    { peer: peers.invalidateLent, at, measure: (settings) => invalidate(at, at - 10, settings) },
+    { peer: peers.invalidateIdle, at, limit: 60, measure: (settings) => invalidate(at, 0, settings) },
+    { peer: peers.invalidateLent, at, limit: 60, measure: (settings) => invalidate(at, at - 10, settings) },
     entry(peers.pool, async () => {
       const pool = await effectPool(at)
       return effectLoop(() => Effect.scoped(Pool.get(pool)))

@@ -37,6 +37,7 @@ const entry = (
 ): Entry => ({
   peer,
   at,
+  limit: 60,
   ...limits,
   measure: async (settings) => {
     const { quick, samples, warmupMillis } = settings
@@ -74,7 +75,7 @@ const entriesAt = (at: number, quick: boolean): ReadonlyArray<Entry> => [
       return fibers(Effect.scoped(Effect.zipRight(Pool.get(pool), Effect.yieldNow())))
     })
   ]),
-  entry(peers.generic, at, { rounds: 1 }, async () => {
+  entry(peers.generic, at, { rounds: 1, limit: quick ? 3 : 20 }, async () => {
     const pool = await genericPool(items)
     return promises(async () => {
       const item = await pool.acquire()
@@ -82,7 +83,7 @@ const entriesAt = (at: number, quick: boolean): ReadonlyArray<Entry> => [
       await pool.release(item)
     })
   }),
-  entry(peers.tarn, at, { rounds: 1 }, async () => {
+  entry(peers.tarn, at, { rounds: 1, limit: quick ? 3 : 20 }, async () => {
     const pool = await tarnPool(items)
     return promises(async () => {
       const item = await pool.acquire().promise
@@ -90,7 +91,7 @@ const entriesAt = (at: number, quick: boolean): ReadonlyArray<Entry> => [
       pool.release(item)
     })
   }),
-  entry(peers.lightning, at, { rounds: 1 }, async () => {
+  entry(peers.lightning, at, { rounds: 1, limit: quick ? 3 : 20 }, async () => {
     const pool = await lightningPool(items)
     return promises(async () => {
       const item = await pool.acquire()

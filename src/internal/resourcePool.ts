@@ -10,7 +10,7 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
-import { dual } from "effect/Function"
+import { dual, identity } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Pool from "effect/Pool"
@@ -82,6 +82,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   private forced = 0
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
   private readonly watchesLeaks: boolean
+  /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
+  private readonly timesBorrowing: boolean
 
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
@@ -98,6 +100,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     this.clock = clock
     this.runtime = runtime
     this.machine = new PoolMachine(decoded.machine, this)
+    this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
   }
 
@@ -116,8 +119,19 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       ? this.useWatched(f, new Error("borrowed here").stack)
       : Effect.uninterruptibleMask((restore) => this.borrow(restore, (item) => this.run(restore, item, f, undefined)))
 
-  readonly useSync = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> =>
-    this.use((item) => Exit.succeed(f(item)))
+  readonly useSync = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> => {
+    const body = (item: V) => Exit.succeed(f(item))
+    if (this.watchesLeaks) return this.use(body)
+    // borrowed and given back within one step of the fiber: nothing can come in between
+    return Effect.suspend(() => {
+      const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
+      return item === undefined
+        ? Effect.uninterruptibleMask((restore) =>
+          this.queue(restore, (item) => this.run(restore, item, body, undefined))
+        )
+        : this.run(identity, item, body, undefined)
+    })
+  }
 
   readonly get: Effect.Effect<V, E | PoolError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
     this.borrow(restore, this.keep)
@@ -199,7 +213,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     restore: Restore,
     then: (item: Item<A>) => Effect.Effect<X, E2, R>
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.machine.checkout(this.now())
+    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
     return item === undefined ? this.queue(restore, then) : then(item)
   }
 

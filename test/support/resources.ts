@@ -15,9 +15,6 @@ export const openSockets = (): number => {
   return active["TCPSocketWrap"] ?? 0
 }
 
-/** The timers that keep this process alive. */
-export const openTimers = (): number => activeResources()["Timeout"] ?? 0
-
 export interface ChildOptions {
   /** Milliseconds after which it is killed. 15,000. */
   readonly deadline?: number | undefined
