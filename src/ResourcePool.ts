@@ -55,6 +55,8 @@ export type TypeId = typeof TypeId
  * - A borrow that outlives the pool's scope ends with the pool: after `shutdownGrace` its item is closed under it.
  * - A pool is an effect that borrows, so `Effect.andThen(tag, (pool) => pool)` borrows. Use `Effect.map`.
  * - A borrower that holds an item and borrows another can wait for itself once the pool is full.
+ * - A layer bound to no constant is a pool of its own each time, and `Effect.provide(layer)` inside `acquire` builds that
+ *   layer for every item.
  * - Under `TestClock` a timeout, a grace or a backoff passes only when the clock is adjusted.
  *
  * @since 0.1.0

@@ -17,6 +17,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import type * as Tracer from "effect/Tracer"
 import { makeSource, settle } from "./support/pool.js"
 
 interface Line {
@@ -352,6 +353,23 @@ describe("ResourcePool", () => {
           yield* Fiber.joinAll(fibers)
         })
       ))
+  })
+
+  describe("spans", () => {
+    it.scoped("of a creation have no parent, and a link to the borrower who caused it", () =>
+      Effect.gen(function*() {
+        const spans: Array<Tracer.AnySpan> = []
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.withSpan(Effect.map(Effect.orDie(Effect.currentSpan), (span) => spans.push(span)), "creation")
+        }).pipe(Effect.withSpan("maker"))
+        yield* Effect.withSpan(pool.use(() => Effect.void), "borrower")
+        const [span] = spans
+        assert.isTrue(span?._tag === "Span" && Option.isNone(span.parent))
+        assert.deepStrictEqual(
+          span?._tag === "Span" ? span.links.map(({ span }) => span._tag === "Span" ? span.name : "") : [],
+          ["borrower"]
+        )
+      }))
   })
 
   describe("events", () => {

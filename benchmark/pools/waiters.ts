@@ -1,5 +1,6 @@
 /** Very many fibers that borrow once, from a pool of ten. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Pool from "effect/Pool"
 import { none, number, seconds, table, whole } from "../harness/format.js"
 import { clockOf } from "../harness/measure.js"
@@ -25,9 +26,11 @@ const everySize = [1_000, 10_000, 100_000]
 type Borrowers = (waiters: number) => Promise<unknown>
 
 const fibers = (effect: Effect.Effect<unknown, unknown>): Borrowers => (waiters) =>
-  Effect.runPromise(
-    Effect.forEach(Array.from({ length: waiters }), () => effect, { concurrency: "unbounded", discard: true })
-  )
+  Effect.runPromise(Effect.gen(function*() {
+    const forked: Array<Fiber.Fiber<unknown, unknown>> = []
+    for (let i = 0; i < waiters; i++) forked.push(yield* Effect.fork(effect))
+    for (const fiber of forked) yield* Fiber.join(fiber)
+  }))
 
 const entry = (
   peer: string,

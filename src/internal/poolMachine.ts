@@ -130,8 +130,9 @@ export class Waiter<A, F> implements Linked<Waiter<A, F>> {
   refusal: Refusal<F> | undefined = undefined
   since = 0
   deadline = Infinity
-  /** The shell's: wakes the borrower. */
+  /** The shell's: wakes the borrower, and says who it is. */
   resume: (() => void) | undefined = undefined
+  note: unknown = undefined
   previous: Waiter<A, F> | undefined = undefined
   next: Waiter<A, F> | undefined = undefined
   list: LinkedList<any> | undefined = undefined

@@ -221,22 +221,25 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     restore: Restore,
     then: (item: Item<A>) => Effect.Effect<X, E2, R>
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const waiter = new Waiter<A, Cause.Cause<E>>()
-    const verdict = this.machine.enqueue(waiter, this.now())
-    if (verdict !== "Queued") return this.refuse(verdict === "Full" ? "QueueFull" : "PoolClosed", 0)
-    const served = Effect.async<void>((resume) => {
-      if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
-      else waiter.resume = () => resume(Effect.void)
-    })
-    return Effect.matchCauseEffect(restore(served), {
-      onFailure: (cause) => {
-        this.machine.abandon(waiter, this.now())
-        return Effect.failCause(cause)
-      },
-      onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> =>
-        waiter.item === undefined
-          ? this.refusal(waiter.refusal!, this.now() - waiter.since)
-          : then(waiter.item)
+    return Effect.withFiberRuntime((fiber) => {
+      const waiter = new Waiter<A, Cause.Cause<E>>()
+      waiter.note = spanOf(fiber)
+      const verdict = this.machine.enqueue(waiter, this.now())
+      if (verdict !== "Queued") return this.refuse(verdict === "Full" ? "QueueFull" : "PoolClosed", 0)
+      const served = Effect.async<void>((resume) => {
+        if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
+        else waiter.resume = () => resume(Effect.void)
+      })
+      return Effect.matchCauseEffect(restore(served), {
+        onFailure: (cause) => {
+          this.machine.abandon(waiter, this.now())
+          return Effect.failCause(cause)
+        },
+        onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> =>
+          waiter.item === undefined
+            ? this.refusal(waiter.refusal!, this.now() - waiter.since)
+            : then(waiter.item)
+      })
     })
   }
 
@@ -414,9 +417,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   }
 
   create(item: Item<A>): void {
+    const borrower = this.machine.waiters.first?.note as Option.Option<Tracer.AnySpan> | undefined
+    const acquire = borrower !== undefined && Option.isSome(borrower)
+      ? Effect.linkSpans(this.options.acquire, borrower.value)
+      : this.options.acquire
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
-      const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(this.options.acquire, scope)))
+      const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(acquire, scope)))
       const chance = yield* Random.next
       if (this.admit(item, scope, exit, chance)) return
       yield* this.closeScope(scope)
@@ -631,12 +638,15 @@ class BorrowerLoan extends Loan {
   }
 }
 
+const spanOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Option.Option<Tracer.AnySpan> =>
+  Context.getOption(fiber.getFiberRef(FiberRef.currentContext) as Context.Context<any>, Tracer.ParentSpan)
+
 const describeBorrower = (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
   stack: string | undefined
 ): Record<string, unknown> => {
   const path: Array<string> = []
-  let span = Context.getOption(fiber.getFiberRef(FiberRef.currentContext) as Context.Context<any>, Tracer.ParentSpan)
+  let span = spanOf(fiber)
   while (Option.isSome(span)) {
     path.unshift(span.value._tag === "Span" ? span.value.name : span.value.spanId)
     span = span.value._tag === "Span" ? span.value.parent : Option.none()

@@ -1,0 +1,230 @@
+/** Resources that fail in every way, and what a pool keeps of those that are gone: nothing. */
+import { assert, describe, it } from "@effect/vitest"
+import * as ResourcePool from "effect-pools/ResourcePool"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { type Item, makeSource, settle } from "./support/pool.js"
+
+setFlagsFromString("--expose_gc")
+const gc = runInNewContext("gc") as () => void
+
+const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/** What is left of so many objects after the collector ran; a few may still stand on some stack. */
+const left = (refs: ReadonlyArray<WeakRef<object>>) =>
+  Effect.gen(function*() {
+    for (let i = 0; i < 5; i++) {
+      yield* turn
+      gc()
+    }
+    return refs.filter((ref) => ref.deref() !== undefined).length
+  })
+
+const silent = Logger.minimumLogLevel(LogLevel.None)
+
+describe("ResourcePool", () => {
+  describe("when the backend is dead", () => {
+    it.scoped("1,000 borrowers cause a handful of attempts, and each gets the typed error", () =>
+      Effect.gen(function*() {
+        let attempts = 0
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.zipRight(
+            Effect.sync(() => attempts++),
+            Effect.zipRight(Effect.sleep("1 second"), Effect.fail({ _tag: "Down" as const }))
+          ),
+          maxSize: 20
+        })
+        const borrowers = yield* Effect.replicateEffect(Effect.fork(Effect.exit(pool.use(() => Effect.void))), 1000)
+        yield* settle
+        yield* TestClock.adjust("1 second")
+        const exits = yield* Fiber.join(Fiber.all(borrowers))
+        for (const exit of exits) {
+          assert.deepStrictEqual(Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined, { _tag: "Down" })
+        }
+        assert.isAtMost(attempts, 8)
+      }))
+
+    it.scoped("the backoff grows to its cap, and one success ends it", () =>
+      Effect.gen(function*() {
+        const attempts: Array<number> = []
+        let down = true
+        const source = makeSource()
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.flatMap(Effect.clock, (clock) => {
+            attempts.push(clock.unsafeCurrentTimeMillis())
+            return down ? Effect.fail("down") : source.acquire
+          }),
+          minSize: 1,
+          createBackoff: { initial: "100 millis", factor: 2, max: "1 second", jitter: 0 }
+        })
+        yield* settle
+        yield* TestClock.adjust("10 seconds")
+        const gaps = attempts.slice(1).map((at, i) => at - attempts[i]!)
+        assert.deepStrictEqual(gaps.slice(0, 6), [100, 200, 400, 800, 1000, 1000])
+        down = false
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* pool.stats, { idle: 1, creating: 0 })
+      }))
+
+    it.scoped("a backend that flaps serves whenever it is up", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        let n = 0
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.suspend((): Effect.Effect<Item, string, Scope.Scope> =>
+            n++ % 2 === 0 ? Effect.fail("down") : source.acquire
+          ),
+          maxSize: 1,
+          maxUses: 1
+        })
+        const outcomes: Array<string> = []
+        for (let i = 0; i < 20; i++) {
+          const fiber = yield* Effect.fork(Effect.exit(pool.useSync(() => undefined)))
+          yield* settle
+          yield* TestClock.adjust("6 seconds")
+          outcomes.push((yield* Fiber.join(fiber))._tag)
+        }
+        // nobody gets the failure of an attempt that was not theirs to wait for
+        assert.deepStrictEqual(outcomes, Array.from({ length: 20 }, (_, i) => i % 2 === 0 ? "Failure" : "Success"))
+      }))
+
+    it.scoped("a waiter that a lent item will serve does not fail with somebody else's attempt", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        let down = false
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.suspend((): Effect.Effect<Item, string, Scope.Scope> =>
+            down ? Effect.fail("down") : source.acquire
+          ),
+          maxSize: 2
+        })
+        const lease = yield* pool.acquire
+        down = true
+        const first = yield* Effect.fork(Effect.exit(pool.useSync((item) => item.id)))
+        const second = yield* Effect.fork(Effect.exit(pool.useSync((item) => item.id)))
+        yield* settle
+        yield* lease.release()
+        assert.deepStrictEqual(yield* Fiber.join(first), Exit.fail("down"))
+        assert.deepStrictEqual(yield* Fiber.join(second), Exit.succeed(1))
+      }))
+
+    it.scoped("a creation that hangs and ignores interruption holds nobody beyond the time limits", () =>
+      Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        let made = 0
+        let closed = 0
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.acquireRelease(
+            Effect.zipRight(Effect.uninterruptible(Deferred.await(gate)), Effect.sync(() => ++made)),
+            () => Effect.sync(() => closed++)
+          ),
+          maxSize: 1,
+          createTimeout: "2 seconds"
+        })
+        const fiber = yield* Effect.fork(Effect.flip(pool.use(() => Effect.void)))
+        yield* settle
+        yield* TestClock.adjust("2 seconds")
+        assert.include((yield* Fiber.join(fiber)).message, "createTimeout")
+        // what arrives when nobody wants it any more is closed
+        yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(made - closed, (yield* pool.stats).size)
+      }))
+  })
+
+  describe("when finalizers misbehave", () => {
+    it.scoped("the place of an item whose finalizer hangs is free after closeTimeout", () =>
+      Effect.gen(function*() {
+        let made = 0
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.acquireRelease(Effect.sync(() => ++made), (n) => n === 1 ? Effect.never : Effect.void),
+          maxSize: 1,
+          closeTimeout: "3 seconds"
+        }).pipe(Effect.provide(silent))
+        yield* pool.use(pool.invalidate)
+        const fiber = yield* Effect.fork(pool.useSync((n) => n))
+        yield* settle
+        assert.strictEqual(made, 1)
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(yield* Fiber.join(fiber), 2)
+        assert.strictEqual((yield* pool.stats).finalizerFailures, 1)
+      }))
+
+    it.scoped("one that fails or dies is counted, and the next item takes its place", () =>
+      Effect.gen(function*() {
+        let made = 0
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.acquireRelease(Effect.sync(() => ++made), () => Effect.die("boom")),
+          maxSize: 1
+        }).pipe(Effect.provide(silent))
+        for (let i = 1; i <= 3; i++) {
+          assert.strictEqual(yield* pool.use((n) => Effect.as(pool.invalidate(n), n)), i)
+        }
+        yield* settle
+        assert.strictEqual((yield* pool.stats).finalizerFailures, 3)
+      }))
+  })
+
+  describe("keeps nothing", () => {
+    const make = (refs: Array<WeakRef<object>>, options: Partial<ResourcePool.Options<object, never, Scope.Scope>>) =>
+      ResourcePool.make({
+        acquire: Effect.acquireRelease(
+          Effect.sync(() => {
+            const item = { payload: new Array(100).fill(0) }
+            refs.push(new WeakRef(item))
+            return item
+          }),
+          () => Effect.void
+        ),
+        maxSize: 1,
+        ...options
+      })
+
+    it.scopedLive("of 1,000 items that were invalidated one after another", () =>
+      Effect.gen(function*() {
+        const refs: Array<WeakRef<object>> = []
+        const pool = yield* make(refs, {})
+        for (let i = 0; i < 1000; i++) yield* pool.use((item) => pool.invalidate(item))
+        assert.strictEqual(refs.length, 1000)
+        assert.isAtMost(yield* left(refs), 2)
+        yield* pool.use(() => Effect.void)
+      }))
+
+    it.scoped("of 1,000 items that grew too old", () =>
+      Effect.gen(function*() {
+        const refs: Array<WeakRef<object>> = []
+        const pool = yield* make(refs, { minSize: 50, maxSize: 50, maxLifetime: "1 second" })
+        yield* pool.ready
+        while (refs.length < 1000) yield* TestClock.adjust("2 seconds")
+        // the 50 of the last round live
+        assert.isAtMost(yield* left(refs), 52)
+        assert.isAtLeast((yield* pool.stats).destroyed.retired, 950)
+      }))
+
+    it.scopedLive("of 1,000 borrowers that gave up waiting", () =>
+      Effect.gen(function*() {
+        const pool = yield* make([], {})
+        const lease = yield* pool.acquire
+        const refs: Array<WeakRef<object>> = []
+        for (let i = 0; i < 1000; i++) {
+          const borrower = { payload: new Array(100).fill(0) }
+          refs.push(new WeakRef(borrower))
+          const fiber = yield* Effect.fork(pool.use(() => Effect.succeed(borrower)))
+          yield* Effect.yieldNow()
+          yield* Fiber.interrupt(fiber)
+        }
+        yield* lease.release()
+        assert.isAtMost(yield* left(refs), 2)
+      }))
+  })
+})
