@@ -180,7 +180,7 @@ describe("ResourcePool", () => {
       ResourcePool.make({
         acquire: Effect.acquireRelease(
           Effect.sync(() => {
-            const item = { payload: new Array(100).fill(0) }
+            const item = { payload: new Float64Array(100) }
             refs.push(new WeakRef(item))
             return item
           }),
@@ -217,7 +217,7 @@ describe("ResourcePool", () => {
         const lease = yield* pool.acquire
         const refs: Array<WeakRef<object>> = []
         for (let i = 0; i < 1000; i++) {
-          const borrower = { payload: new Array(100).fill(0) }
+          const borrower = { payload: new Float64Array(100) }
           refs.push(new WeakRef(borrower))
           const fiber = yield* Effect.fork(pool.use(() => Effect.succeed(borrower)))
           yield* Effect.yieldNow()

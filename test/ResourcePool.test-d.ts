@@ -1,0 +1,44 @@
+/** What the compiler has to accept and to refuse; checked with the types, never run. */
+import type { PoolError } from "effect-pools/PoolError"
+import * as ResourcePool from "effect-pools/ResourcePool"
+import type * as SessionPool from "effect-pools/SessionPool"
+import type * as WebTransport from "effect-pools/WebTransport"
+import type { WebTransportError } from "effect-pools/WebTransportError"
+import * as Effect from "effect/Effect"
+import * as Pool from "effect/Pool"
+import type * as Scope from "effect/Scope"
+
+declare const pool: ResourcePool.ResourcePool<string, "Down">
+declare const other: ResourcePool.ResourcePool<number, "Late">
+declare const sessions: SessionPool.Service
+declare const which: boolean
+
+declare const expect: <A>(value: A) => void
+
+// a function written for Effect's Pool takes it
+const forAnyPool = <A, E>(pool: Pool.Pool<A, E>): Effect.Effect<A, E, Scope.Scope> => Pool.get(pool)
+expect<Effect.Effect<string, "Down" | PoolError, Scope.Scope>>(forAnyPool(pool))
+expect<Effect.Effect<WebTransport.Session, WebTransportError | PoolError, Scope.Scope>>(forAnyPool(sessions))
+expect<Effect.Effect<string, "Down" | PoolError, Scope.Scope>>(pool)
+
+// a union of pools is still one that can be used
+const either = Effect.map(Effect.void, () => which ? pool : other)
+expect<Effect.Effect<ResourcePool.ResourcePool<string, "Down"> | ResourcePool.ResourcePool<number, "Late">>>(either)
+
+// errors and requirements of the body are kept apart from the pool's
+expect<Effect.Effect<number, "Down" | "Mine" | PoolError, Scope.Scope>>(
+  pool.use((item) => which ? Effect.as(Effect.scope, item.length) : Effect.fail("Mine" as const))
+)
+expect<Effect.Effect<number, "Down" | PoolError>>(pool.pipe(ResourcePool.useSync((item: string) => item.length)))
+expect<Effect.Effect<void>>(ResourcePool.invalidate(pool, "item"))
+
+// what the maker has to provide is what acquire and the hooks need, but for the scope
+declare const acquire: Effect.Effect<string, "Down", Scope.Scope | WebTransport.WebTransportConstructor>
+expect<
+  Effect.Effect<ResourcePool.ResourcePool<string, "Down">, never, Scope.Scope | WebTransport.WebTransportConstructor>
+>(ResourcePool.make({ acquire, lost: (item) => Effect.succeed(item.length) }))
+
+// @ts-expect-error a number is no item of this pool
+expect(ResourcePool.invalidate(pool, 1))
+// @ts-expect-error acquire is required
+expect(ResourcePool.make({ maxSize: 1 }))
