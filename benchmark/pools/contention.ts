@@ -117,9 +117,10 @@ const promises =
       }
     }))
 
-const entry = (peer: string, make: () => Promise<Contend>): Entry => ({
+const entry = (peer: string, make: () => Promise<Contend>, rounds = 3): Entry => ({
   peer,
-  limit: 120,
+  rounds,
+  limit: 60,
   measure: async (settings) => {
     const contend = await make()
     const { borrows, fibers } = extent(settings)
@@ -147,7 +148,7 @@ const entries: ReadonlyArray<Entry> = [
   entry(peers.pool, async () => {
     const pool = await effectPool(items)
     return effectFibers((f) => Effect.scoped(Effect.flatMap(Pool.get(pool), f)))
-  }),
+  }, 2),
   entry(peers.generic, async () => {
     const pool = await genericPool(items)
     return promises(() => pool.acquire(), (item) => pool.release(item))

@@ -50,6 +50,7 @@ const entriesAt = (at: number): ReadonlyArray<Entry> => {
   const entry = (peer: string, make: () => Promise<Run>, limits: Partial<Entry> = {}): Entry => ({
     peer,
     at,
+    rounds: 3,
     limit: 60,
     ...limits,
     measure: async (settings) => ({ ns: await nanos(await make(), settings) })
@@ -57,8 +58,8 @@ const entriesAt = (at: number): ReadonlyArray<Entry> => {
   return [
     entry(peers.idle, () => use(at, 0)),
     entry(peers.lent, () => use(at, at - 10)),
-    { peer: peers.invalidateIdle, at, limit: 60, measure: (settings) => invalidate(at, 0, settings) },
-    { peer: peers.invalidateLent, at, limit: 60, measure: (settings) => invalidate(at, at - 10, settings) },
+    { peer: peers.invalidateIdle, at, rounds: 3, limit: 60, measure: (settings) => invalidate(at, 0, settings) },
+    { peer: peers.invalidateLent, at, rounds: 3, limit: 60, measure: (settings) => invalidate(at, at - 10, settings) },
     entry(peers.pool, async () => {
       const pool = await effectPool(at)
       return effectLoop(() => Effect.scoped(Pool.get(pool)))

@@ -49,7 +49,7 @@ const entry = (
     if (limits.limit === undefined) {
       const start = now()
       do await borrow(1_000)
-      while (now() - start < warmupMillis)
+      while (now() - start < 3 * warmupMillis)
     }
     const wanted = at >= 100_000 ? 1 : at >= 10_000 ? (quick ? 1 : 3) : samples
     const ms: Array<number> = []
@@ -67,11 +67,11 @@ const promises = (once: () => Promise<unknown>): Borrowers => (waiters) =>
   Promise.all(Array.from({ length: waiters }, once))
 
 const entriesAt = (at: number, quick: boolean): ReadonlyArray<Entry> => [
-  entry(peers.ours, at, {}, async () => {
+  entry(peers.ours, at, { rounds: at >= 100_000 ? 2 : 3 }, async () => {
     const pool = await resourcePool(items)
     return fibers(pool.use(() => Effect.yieldNow()))
   }),
-  entry(peers.alone, at, {}, async () => fibers(Effect.yieldNow())),
+  entry(peers.alone, at, { rounds: at >= 100_000 ? 2 : 3 }, async () => fibers(Effect.yieldNow())),
   ...(at > 10_000 ? [] : [
     entry(peers.pool, at, { rounds: 1, limit: quick ? 3 : 20 }, async () => {
       const pool = await effectPool(items)

@@ -95,6 +95,8 @@ export class Check<A> implements Linked<Check<A>> {
   readonly item: Item<A>
   readonly why: "borrow" | "ping"
   readonly deadline: number
+  /** Whether a borrower waits for it; it may have begun as a ping. */
+  awaited: boolean
   /** What the shell keeps for it. */
   handle: unknown = undefined
   previous: Check<A> | undefined = undefined
@@ -104,6 +106,7 @@ export class Check<A> implements Linked<Check<A>> {
   constructor(item: Item<A>, why: "borrow" | "ping", deadline: number) {
     this.item = item
     this.why = why
+    this.awaited = why === "borrow"
     this.deadline = deadline
   }
 }
@@ -323,7 +326,8 @@ export class PoolMachine<A, F> {
         if (load === 1) this.inUse--
         if (load < item.concurrency) this.partial.remove(item, load)
         item.provenAt = now
-        this.offer(item, now)
+        if (load === 1 && this.overfull) this.destroy(item, "excess", now)
+        else this.offer(item, now)
         break
       case "Checking":
         if (load === 1) this.inUse--
@@ -359,7 +363,6 @@ export class PoolMachine<A, F> {
     this.creations.remove(item)
     if (this.failing) this.outbox.push(() => this.commands.recovered())
     this.failing = false
-    this.backoffDelay = 0
     this.counters.created++
     this.newestConcurrency = concurrency
     item.value = value
@@ -397,16 +400,15 @@ export class PoolMachine<A, F> {
     this.endCheck(check)
     if (!passed) return this.lost(item, now)
     item.provenAt = now
-    if (item.state === "Checking") {
-      if (item.list === this.idle && this.waiters.length === 0) {
-        item.state = "Idle"
-      } else {
-        this.idle.remove(item)
-        item.state = "InUse"
-        this.offer(item, now)
-      }
+    if (item.state === "Checking" && item.list === this.idle && this.waiters.length === 0) {
+      item.state = "Idle"
+    } else if (item.state === "Checking" || (item.state !== "Leaving" && this.waiters.length > 0)) {
+      // whoever waits for another one to be made or checked need not wait for longer
+      this.idle.remove(item)
+      this.partial.remove(item, item.borrowers)
+      item.state = "InUse"
+      this.offer(item, now)
     }
-    if (this.pings.first !== undefined) this.arm(this.pings.first.key)
     this.settle(now)
   }
 
@@ -468,12 +470,13 @@ export class PoolMachine<A, F> {
   /** Asks for one `reached` command: when `minSize` items are live, or at the first attempt that fails. */
   wantReady(now: number): void {
     this.readyWanted = true
-    if (this.state === "Closing" || this.state === "Closed") this.announceReady({ _tag: "PoolClosed" })
+    if (this.state !== "Open") this.announceReady({ _tag: "PoolClosed" })
     this.settle(now)
   }
 
   drain(now: number): void {
     if (this.state === "Open") this.state = "Draining"
+    this.announceReady({ _tag: "PoolClosed" })
     this.settle(now)
   }
 
@@ -634,6 +637,7 @@ export class PoolMachine<A, F> {
 
   /** Lent, and from now on open to nobody else. */
   private leave(item: Item<A>, reason: Reason, now: number): void {
+    if (item.check?.awaited === true) this.cancelCheck(item.check)
     this.partial.remove(item, item.borrowers)
     item.state = "Leaving"
     item.reason = reason
@@ -648,11 +652,7 @@ export class PoolMachine<A, F> {
   }
 
   private destroy(item: Item<A>, reason: Reason, now: number): void {
-    if (item.check !== undefined) {
-      const check = item.check
-      this.endCheck(check)
-      this.outbox.push(() => this.commands.cancelCheck(check))
-    }
+    if (item.check !== undefined) this.cancelCheck(item.check)
     if (item.state === "Leaving") this.leaving--
     if (item.list === this.idle) this.idle.remove(item)
     else if (item.list === this.overlapping) this.overlapping.remove(item)
@@ -714,8 +714,11 @@ export class PoolMachine<A, F> {
 
   private beginCheck(item: Item<A>, why: "borrow" | "ping", now: number): void {
     if (item.check !== undefined) {
-      // it is being pinged while it is lent; that will tell
+      // it is being pinged while it is lent; that will tell the borrower too
+      item.check.awaited = true
+      this.borrowChecks++
       item.state = "Checking"
+      this.armPings()
       return
     }
     const check = new Check(item, why, now + this.options.checkTimeout)
@@ -730,8 +733,14 @@ export class PoolMachine<A, F> {
 
   private endCheck(check: Check<A>): void {
     check.item.check = undefined
-    if (check.why === "borrow") this.borrowChecks--
     this.checks.remove(check)
+    if (check.awaited) this.borrowChecks--
+    else this.armPings()
+  }
+
+  private cancelCheck(check: Check<A>): void {
+    this.endCheck(check)
+    this.outbox.push(() => this.commands.cancelCheck(check))
   }
 
   private pingThoseDue(now: number): void {
@@ -823,19 +832,25 @@ export class PoolMachine<A, F> {
 
   /** No more items on their way than those who wait need, a new one counted at the concurrency of the newest. */
   private supply(now: number): void {
-    while (Math.ceil(this.waiters.length / this.newestConcurrency) > this.creating + this.borrowChecks) {
+    // an item that is there is checked also while another is made: that may take longer, or fail
+    while (this.needed > this.borrowChecks) {
       const item = this.pick()
-      if (item === undefined) {
-        if (!this.create(now)) break
-      } else {
-        this.take(item)
-        if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
-        else this.offer(item, now)
-      }
+      if (item === undefined) break
+      this.take(item)
+      if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
+      else this.offer(item, now)
+    }
+    while (this.needed > this.creating + this.borrowChecks && this.create(now)) {
+      // `create` counts
     }
     while (this.state === "Open" && this.options.minSize - this.open > this.creating && this.create(now)) {
       // `create` counts
     }
+  }
+
+  /** Items for those who wait. */
+  private get needed(): number {
+    return Math.ceil(this.waiters.length / this.newestConcurrency)
   }
 
   private announceReady(refusal: Refusal<F> | undefined): void {
@@ -864,6 +879,11 @@ export class PoolMachine<A, F> {
     this.outbox.push(() => {
       if (this.armedAt === at) this.commands.wakeAt(at)
     })
+  }
+
+  /** One that was due may have waited for the end of another. */
+  private armPings(): void {
+    this.arm(this.pings.first?.key ?? Infinity)
   }
 
   private armIdle(): void {

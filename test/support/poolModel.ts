@@ -327,12 +327,13 @@ export class PoolModel {
 
   wantReady(now: number): void {
     this.readyWanted = true
-    if (this.state === "Closing" || this.state === "Closed") this.tellReady("PoolClosed")
+    if (this.state !== "Open") this.tellReady("PoolClosed")
     this.settle(now)
   }
 
   drain(now: number): void {
     if (this.state === "Open") this.state = "Draining"
+    this.tellReady("PoolClosed")
     this.settle(now)
   }
 
