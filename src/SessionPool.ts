@@ -128,7 +128,8 @@ export interface Hooks<E = never, R = never>
 
 /**
  * How to make a session pool. Only `url` is required. The options of the engine are those of
- * `ResourcePool.Options`, with these defaults of its own: `name` `"SessionPool"`, `acquireTimeout` 30 s, `overlap` on.
+ * `ResourcePool.Options`, with these defaults of its own: `name` `"SessionPool"`, `acquireTimeout` 30 s, `createTimeout` 5 s
+ * more than the connect timeout, `overlap` on.
  *
  * A session is *lost*, and its place free, as soon as it is closed by anybody in any way. It is *retired* when the peer
  * drains it or refuses a stream although none is open, and when it is too old or too used.

@@ -417,7 +417,9 @@ class Run implements Commands<number, string> {
           () => machine.createFailed(pair.item, failure, now, chance)
         )
         ensure(oldest === undefined || oldest.refusal !== undefined, "a failure does not fail the oldest waiter")
-        return this.end(pair)
+        if (this.instantly) return this.end(pair)
+        this.finalizers.push(pair)
+        return
       }
       case "checked": {
         const check = this.pick(this.checks, step.at)

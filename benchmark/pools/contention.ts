@@ -144,7 +144,7 @@ const entries: ReadonlyArray<Entry> = [
   entry(peers.get, async () => {
     const pool = await resourcePool(items)
     return effectFibers((f) => Effect.scoped(Effect.flatMap(pool.get, f)))
-  }),
+  }, 2),
   entry(peers.pool, async () => {
     const pool = await effectPool(items)
     return effectFibers((f) => Effect.scoped(Effect.flatMap(Pool.get(pool), f)))

@@ -67,11 +67,11 @@ const promises = (once: () => Promise<unknown>): Borrowers => (waiters) =>
   Promise.all(Array.from({ length: waiters }, once))
 
 const entriesAt = (at: number, quick: boolean): ReadonlyArray<Entry> => [
-  entry(peers.ours, at, { rounds: at >= 100_000 ? 2 : 3 }, async () => {
+  entry(peers.ours, at, { rounds: at >= 10_000 ? 2 : 3 }, async () => {
     const pool = await resourcePool(items)
     return fibers(pool.use(() => Effect.yieldNow()))
   }),
-  entry(peers.alone, at, { rounds: at >= 100_000 ? 2 : 3 }, async () => fibers(Effect.yieldNow())),
+  entry(peers.alone, at, { rounds: at >= 10_000 ? 2 : 3 }, async () => fibers(Effect.yieldNow())),
   ...(at > 10_000 ? [] : [
     entry(peers.pool, at, { rounds: 1, limit: quick ? 3 : 20 }, async () => {
       const pool = await effectPool(items)

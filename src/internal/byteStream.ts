@@ -205,18 +205,26 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
     if (this.keptSize === 0 && this.inbox?.byteLength === size) return this.take()
     const bytes = new Uint8Array(size)
     let at = 0
-    while (at < size) {
-      const chunk = this.kept[0] ?? this.inbox
-      if (chunk === undefined) throw twoReads()
-      const part = Math.min(chunk.byteLength, size - at)
-      bytes.set(part === chunk.byteLength ? chunk : chunk.subarray(0, part), at)
-      at += part
-      if (part === chunk.byteLength) this.take()
-      else if (this.keptSize > 0) {
-        this.kept[0] = chunk.subarray(part)
-        this.keptSize -= part
-      } else this.inbox = chunk.subarray(part)
+    let used = 0
+    // not chunk by chunk off the front, which would be quadratic
+    for (const chunk of this.kept) {
+      if (chunk.byteLength > size - at) break
+      bytes.set(chunk, at)
+      at += chunk.byteLength
+      used++
     }
+    this.kept.splice(0, used)
+    this.keptSize -= at
+    if (at === size) return bytes
+    const last = this.kept[0] ?? this.inbox
+    if (last === undefined) throw twoReads()
+    const part = size - at
+    bytes.set(last.subarray(0, part), at)
+    if (this.kept.length > 0) {
+      this.kept[0] = last.subarray(part)
+      this.keptSize -= part
+    } else if (part === last.byteLength) this.emptyInbox()
+    else this.inbox = last.subarray(part)
     return bytes
   }
 

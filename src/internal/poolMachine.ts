@@ -765,7 +765,9 @@ export class PoolMachine<A, F> {
 
   private failed(item: Item<A>, refusal: Refusal<F>, now: number, chance: number): void {
     this.counters.failures++
-    this.forget(item)
+    // what it acquired before it failed has to be closed
+    this.creations.remove(item)
+    this.beginClosing(item, now)
     const { factor, initial, jitter, max } = this.options.backoff
     // attempts that were under way together count as one
     if (!this.failing || now >= this.retryAt) {

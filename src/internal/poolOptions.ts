@@ -99,7 +99,7 @@ export const decode = (options: Input): Decoded => {
     read.refuse("validateAfterIdle", options.validateAfterIdle, "left out where there is no validate")
   }
   const pingInterval = read.duration("keepAlive.interval", options.keepAlive?.interval, Infinity)
-  if (pingInterval === 0) read.refuse("keepAlive.interval", options.keepAlive?.interval, "a duration above zero")
+  if (pingInterval < 1) read.refuse("keepAlive.interval", options.keepAlive?.interval, "a duration of 1 ms or more")
   const initial = read.duration("createBackoff.initial", createBackoff?.initial, 10)
   const max = read.duration("createBackoff.max", createBackoff?.max, 5_000)
   if (createBackoff?.initial !== undefined && initial > max) {

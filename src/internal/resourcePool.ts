@@ -81,6 +81,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   /** Items that were closed under their borrowers when the pool closed. */
   private forced = 0
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
+  private latest = -Infinity
+  private setBack = 0
   private readonly watchesLeaks: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
   private readonly timesBorrowing: boolean
@@ -104,8 +106,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
   }
 
+  /** Never goes back, also where the clock of the machine is set back: deadlines would move into the future. */
   now(): number {
-    return this.clock.unsafeCurrentTimeMillis()
+    const time = this.clock.unsafeCurrentTimeMillis() + this.setBack
+    if (time >= this.latest) return this.latest = time
+    this.setBack += this.latest - time
+    return this.latest
   }
 
   // --- what borrowers call
@@ -426,7 +432,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(acquire, scope)))
       const chance = yield* Random.next
       if (this.admit(item, scope, exit, chance)) return
-      yield* this.closeScope(scope)
+      yield* this.closeScope(scope, exit)
       this.machine.gone(item, this.now())
     })
     this.fibers.set(item, this.fork(program))
@@ -484,14 +490,16 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
     if (reason === "closed" && item.borrowers > 0) this.forced++
     this.emit({ _tag: "Destroyed", reason })
-    this.fork(Effect.zipRight(this.closeScope(scope), Effect.sync(() => this.machine.gone(item, this.now()))))
+    this.fork(
+      Effect.zipRight(this.closeScope(scope, Exit.void), Effect.sync(() => this.machine.gone(item, this.now())))
+    )
   }
 
   leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
     this.warn(
-      `the finalizers of an item took longer than closeTimeout (${this.machine.options.closeTimeout}ms); ` +
-        "they were left to run on"
+      `an item took longer than closeTimeout (${this.machine.options.closeTimeout}ms) to close; ` +
+        "it was left to itself, and its place is free"
     )
   }
 
@@ -501,10 +509,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
 
   wakeAt(at: number): void {
     this.sleeper?.unsafeInterruptAsFork(FiberId.none)
+    // whole ones: a clock that rounds down would wake it too early, for ever; and no more than Effect's clock can wait
+    const millis = Math.min(Math.max(0, Math.ceil(at - this.now())), 0x7fff_ffff)
     this.sleeper = this.fork(
       Effect.zipRight(
-        // whole milliseconds: a clock that rounds down would wake it too early, for ever
-        Effect.interruptible(this.clock.sleep(Duration.millis(Math.max(0, Math.ceil(at - this.now()))))),
+        Effect.interruptible(this.clock.sleep(Duration.millis(millis))),
         Effect.flatMap(Random.next, (chance) =>
           Effect.sync(() => {
             this.sleeper = undefined
@@ -591,8 +600,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     return watchers
   }
 
-  private closeScope(scope: Scope.CloseableScope): Effect.Effect<void> {
-    return Effect.matchCauseEffect(Scope.close(scope, Exit.void), {
+  private closeScope(scope: Scope.CloseableScope, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.matchCauseEffect(Scope.close(scope, exit), {
       onSuccess: () => Effect.void,
       onFailure: (cause) => {
         this.finalizerFailures++

@@ -173,6 +173,8 @@ export const make = <E, R>(
         ...engine,
         name,
         acquireTimeout: engine.acquireTimeout ?? defaults.acquireTimeout,
+        // the connect timeout is the one that counts; this is for hooks that ignore it
+        createTimeout: engine.createTimeout ?? Duration.sum(limit, "5 seconds"),
         overlap: engine.overlap ?? defaults.overlap,
         acquire,
         concurrency: typeof concurrency === "function"

@@ -472,7 +472,8 @@ export class PoolModel {
   private fail(item: ModelItem, refusal: ModelRefusal, now: number, chance: number): void {
     const { factor, initial, jitter, max } = this.options.backoff
     this.counters.failures++
-    this.forget(item)
+    item.phase = "closing"
+    item.deadline = now + this.options.closeTimeout
     if (!this.failing || now >= this.retryAt) {
       this.delay = Math.min(max, this.failing ? this.delay * factor : initial)
       const delay = this.delay * (1 + jitter * (2 * chance - 1))
