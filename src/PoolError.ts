@@ -79,11 +79,12 @@ export class PoolError extends Data.TaggedError("PoolError")<{
     const pool = `Pool "${this.pool}"`
     switch (this.reason) {
       case "AcquireTimeout":
-        return `${pool} had no item within ${Duration.format(this.waited)}: ` +
-          `${this.detail === undefined ? "" : `${this.detail}; `}${state}. ` +
-          "Borrow for a shorter time, or raise maxSize or the time limit."
+        return `${pool} had no item within ${Duration.format(this.waited)}: ` + (this.detail === undefined
+          ? `${state}. Borrow for a shorter time, or raise maxSize or the time limit.`
+          : `${this.detail}; ${state}.`)
       case "QueueFull":
-        return `${pool} has its maxWaiters in the queue: ${state}. Send less at once, or raise maxSize or maxWaiters.`
+        return `${pool} has its fill of waiters (${this.detail}): ${state}. ` +
+          "Send less at once, or raise maxSize or maxWaiters."
       case "PoolClosed":
         return `${pool} is closed to borrowers: ${state}. Borrow within the lifetime of the layer or scope that made it.`
     }

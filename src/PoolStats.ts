@@ -102,4 +102,13 @@ export class PoolStats extends Data.Class<{
   toJSON(): unknown {
     return { _id: "PoolStats", ...this, reuseRatio: this.reuseRatio, totalAcquisitions: this.totalAcquisitions }
   }
+
+  /**
+   * The same as text.
+   *
+   * @since 0.1.0
+   */
+  override toString(): string {
+    return JSON.stringify(this.toJSON())
+  }
 }

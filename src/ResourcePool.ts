@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+/// <reference lib="esnext.disposable" preserve="true" />
 import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -177,6 +178,9 @@ export interface Options<A, E, R> {
   /**
    * Makes an item. Its finalizers run when the item is closed. It runs on a fiber of the pool, with the context and
    * the FiberRefs of the pool's maker, and a `Scope` of the item's own.
+   *
+   * **Gotchas** Give it a name (`const connection = Effect.acquireRelease(…)`) where hooks use the item: of an effect
+   * that is written in place, with a function inside, TypeScript learns the type too late for them.
    */
   readonly acquire: Effect.Effect<A, E, R>
   /** How many items to keep live. They are made when the pool is, and again after every loss. Default: 0. */

@@ -38,6 +38,19 @@ expect<
   Effect.Effect<ResourcePool.ResourcePool<string, "Down">, never, Scope.Scope | WebTransport.WebTransportConstructor>
 >(ResourcePool.make({ acquire, lost: (item) => Effect.succeed(item.length) }))
 
+// the hooks know the item
+const connection = Effect.acquireRelease(Effect.succeed({ id: 1 }), (item) => Effect.log(item.id))
+expect<Effect.Effect<ResourcePool.ResourcePool<{ id: number }>, never, Scope.Scope>>(
+  ResourcePool.make({
+    acquire: connection,
+    concurrency: (item) => item.id,
+    lost: (item) => Effect.succeed(item.id),
+    validate: (item, { uses }) => Effect.succeed(item.id > uses),
+    keepAlive: { interval: "1 minute", ping: (item) => Effect.succeed(item.id) },
+    onRelease: (item) => Effect.succeed(item.id > 0 ? "keep" : "discard")
+  })
+)
+
 // @ts-expect-error a number is no item of this pool
 expect(ResourcePool.invalidate(pool, 1))
 // @ts-expect-error acquire is required

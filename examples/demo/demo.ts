@@ -3,7 +3,7 @@ import { Cause, ConfigProvider, Effect, Encoding, Exit, Layer } from "effect"
 import { SessionPoolLive, WebTransportError } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { startEchoServer } from "./echoServer.js"
-import { pooledSessions, sessionPerRequest } from "./load.js"
+import { pooledSessions, sessionPerRequest, timeLimit } from "./load.js"
 import type { Options } from "./main.js"
 import { printTable, withProgress } from "./output.js"
 
@@ -44,6 +44,11 @@ const demo = (options: Options) =>
       sessionPerRequest({ requests: fewer, concurrency, onProgress }, url, { connectTimeout, serverCertificateHashes }))
 
     printTable({ "pooled sessions": pooled, "session per request": single })
+    if (pooled.requests < requests || single.requests < fewer) {
+      yield* Effect.sync(() =>
+        console.log(`A row ends after ${timeLimit}, with as many requests as were answered.`)
+      )
+    }
   }).pipe(Effect.scoped, Effect.provide(NodeWebTransport.layer))
 
 /** One line that says what to do. */

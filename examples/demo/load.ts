@@ -23,7 +23,7 @@ export interface Row {
 
 export class EchoError extends Data.TaggedError("EchoError")<{ readonly message: string }> {}
 
-const timeLimit = "10 seconds"
+export const timeLimit = "10 seconds"
 
 /** One request: 100 bytes on a stream of its own, and the answer to its end. */
 const request = (session: WebTransport.Session, id: number) =>

@@ -81,6 +81,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   /** Items that were closed under their borrowers when the pool closed. */
   private forced = 0
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
+  /** Why there is no item, while creations fail. */
+  private trouble: string | undefined
   private latest = -Infinity
   private setBack = 0
   private readonly watchesLeaks: boolean
@@ -231,7 +233,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       const waiter = new Waiter<A, Cause.Cause<E>>()
       waiter.note = spanOf(fiber)
       const verdict = this.machine.enqueue(waiter, this.now())
-      if (verdict !== "Queued") return this.refuse(verdict === "Full" ? "QueueFull" : "PoolClosed", 0)
+      if (verdict === "Closed") return this.refuse("PoolClosed", 0)
+      if (verdict === "Full") {
+        return this.refuse(
+          "QueueFull",
+          0,
+          `maxWaiters is ${this.machine.options.maxWaiters}, beyond those with a place`
+        )
+      }
       const served = Effect.async<void>((resume) => {
         if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
         else waiter.resume = () => resume(Effect.void)
@@ -365,8 +374,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
           waited,
           `making an item took longer than createTimeout (${this.machine.options.createTimeout}ms)`
         )
-      default:
-        return this.refuse(refusal._tag, waited)
+      case "AcquireTimeout":
+        return this.refuse("AcquireTimeout", waited, this.trouble)
+      case "PoolClosed":
+        return this.refuse("PoolClosed", waited)
     }
   }
 
@@ -546,10 +557,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
 
   backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
     const cause = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(refusal._tag)
+    this.trouble = `the last attempt to make one failed (${messageOf(cause)})`
     this.emit({ _tag: "Backoff", delay: Duration.millis(delay), cause })
   }
 
   recovered(): void {
+    this.trouble = undefined
     this.emit({ _tag: "Recovered" })
   }
 
@@ -645,6 +658,11 @@ class BorrowerLoan extends Loan {
     super()
     this.borrower = borrower
   }
+}
+
+const messageOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : Inspectable.toStringUnknown(error)
 }
 
 const spanOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Option.Option<Tracer.AnySpan> =>

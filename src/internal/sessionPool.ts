@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Exit from "effect/Exit"
+import * as Inspectable from "effect/Inspectable"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import type * as SessionPool from "../SessionPool.js"
@@ -43,7 +44,12 @@ const checkUrl = (url: unknown): ReadonlyArray<Problem> => {
 }
 
 const asWebTransportError = (what: string) => (cause: unknown): WebTransportError =>
-  isWebTransportError(cause) ? cause : new WebTransportError({ reason: "Connect", detail: `${what} failed`, cause })
+  isWebTransportError(cause) ? cause : new WebTransportError({
+    reason: "Connect",
+    detail: `${what} failed (${cause instanceof Error ? cause.message : Inspectable.toStringUnknown(cause)})`,
+    advice: "the cause says more",
+    cause
+  })
 
 export const make = <E, R>(
   options: SessionPool.Options<E, R>

@@ -64,7 +64,8 @@ export const nativeOptions = <E, R>(
         for (const { algorithm, value } of native.serverCertificateHashes) {
           if (algorithm === "sha-256" && value.byteLength !== 32) {
             const detail = `a certificate hash has ${value.byteLength} bytes, where sha-256 has 32`
-            return Effect.fail(new WebTransportError({ reason: "Connect", detail }))
+            const advice = "give the bytes of the hash, not its hexadecimal text"
+            return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
           }
         }
       }
