@@ -68,7 +68,7 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
       modules.map((name) => `export * as ${name} from "effect-pools/${name}"\n`).join("")
   )
   const compilerOptions = ["--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", "false", "--target", "ES2022"]
-  const lib = ["--lib", "ES2023,DOM,DOM.AsyncIterable,ESNext.Disposable"]
+  const lib = ["--lib", "ES2022,DOM"]
   for (const resolution of [["--module", "NodeNext"], ["--module", "ESNext", "--moduleResolution", "Bundler"]]) {
     run(project, path.join(bin, "tsc"), [...compilerOptions, ...lib, ...resolution, "types.ts"])
   }
