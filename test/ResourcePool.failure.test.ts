@@ -160,6 +160,49 @@ describe("ResourcePool", () => {
         assert.strictEqual((yield* pool.stats).finalizerFailures, 1)
       }))
 
+    it.scoped("what a failed creation leaves is closed, as failed, before another is made in its place", () =>
+      Effect.gen(function*() {
+        let open = 0
+        let most = 0
+        const exits: Array<string> = []
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.zipRight(
+            Effect.acquireRelease(
+              Effect.sync(() => most = Math.max(most, ++open)),
+              (_, exit) =>
+                Effect.zipRight(
+                  Effect.sleep("3 seconds"),
+                  Effect.sync(() => {
+                    open--
+                    exits.push(exit._tag)
+                  })
+                )
+            ),
+            Effect.fail("half way")
+          ),
+          maxSize: 1
+        })
+        for (let i = 0; i < 3; i++) {
+          const fiber = yield* Effect.fork(Effect.exit(pool.use(() => Effect.void)))
+          yield* settle
+          yield* TestClock.adjust("4 seconds")
+          assert.deepStrictEqual(yield* Fiber.join(fiber), Exit.fail("half way"))
+        }
+        assert.strictEqual(most, 1)
+        assert.deepStrictEqual(exits, ["Failure", "Failure", "Failure"])
+        // and a pool that closes waits for it
+        yield* TestClock.adjust("1 second")
+        const last = yield* Effect.fork(Effect.exit(pool.use(() => Effect.void)))
+        yield* settle
+        assert.deepStrictEqual(yield* Fiber.join(last), Exit.fail("half way"))
+        const closing = yield* Effect.fork(pool.close)
+        yield* settle
+        assert.strictEqual(open, 1)
+        yield* TestClock.adjust("3 seconds")
+        yield* Fiber.join(closing)
+        assert.strictEqual(open, 0)
+      }))
+
     it.scoped("one that fails or dies is counted, and the next item takes its place", () =>
       Effect.gen(function*() {
         let made = 0

@@ -468,6 +468,21 @@ describe("ResourcePool", () => {
         assert.deepInclude(yield* pool.stats, { size: 1, idle: 1, leases: 0 })
       }))
 
+    it.scoped("with overlap, retired items beyond maxSize keep their places, but not beyond retireGrace", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        const pool = yield* makePool({ acquire: source.acquire, maxUses: 1, overlap: true, retireGrace: "5 seconds" })
+        const leases = yield* Effect.all([pool.acquire, pool.acquire])
+        const third = yield* Effect.fork(pool.useSync((item) => item.id))
+        yield* settle
+        assert.strictEqual(source.made, 2)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(yield* Fiber.join(third), 3)
+        yield* settle
+        assert.deepStrictEqual(source.closed, [1, 2, 3])
+        yield* Effect.forEach(leases, (lease) => lease.release())
+      }))
+
     it.scoped("without overlap, a retired item that is out keeps its place", () =>
       Effect.gen(function*() {
         const source = makeSource()

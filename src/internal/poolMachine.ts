@@ -68,6 +68,8 @@ export class Item<A> implements Linked<Item<A>> {
   ping: Due<A> | undefined = undefined
   /** Whether it takes one of the `maxSize` places. */
   counted = true
+  /** Whether it gave its place up because it is retired, though somebody still has it. */
+  overlaps = false
   /** Why it is to be closed, once it is not open to borrowers. */
   reason: Reason = "closed"
   /** When creating or closing it has taken too long, or a replaced one is closed under its borrowers. */
@@ -221,6 +223,8 @@ export class PoolMachine<A, F> {
   private readonly overlapping = new LinkedList<Item<A>>()
   private readonly loans = new LinkedList<Loan>()
   private borrowChecks = 0
+  /** Retired items that gave their place up. */
+  private overlaps = 0
   private leaving = 0
   /** Places whose items are being closed. */
   private freeing = 0
@@ -642,8 +646,12 @@ export class PoolMachine<A, F> {
     item.state = "Leaving"
     item.reason = reason
     this.leaving++
-    if (reason === "retired" && this.options.overlap && this.overlapping.length < this.options.maxSize) {
-      this.uncount(item)
+    if (reason === "retired" && this.options.overlap) {
+      if (this.overlaps < this.options.maxSize) {
+        this.overlaps++
+        item.overlaps = true
+        this.uncount(item)
+      }
       item.deadline = now + this.options.retireGrace
       this.overlapping.push(item)
       this.arm(item.deadline)
@@ -654,6 +662,7 @@ export class PoolMachine<A, F> {
   private destroy(item: Item<A>, reason: Reason, now: number): void {
     if (item.check !== undefined) this.cancelCheck(item.check)
     if (item.state === "Leaving") this.leaving--
+    if (item.overlaps) this.overlaps--
     if (item.list === this.idle) this.idle.remove(item)
     else if (item.list === this.overlapping) this.overlapping.remove(item)
     else this.partial.remove(item, item.borrowers)

@@ -80,6 +80,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   hideMetrics: () => void = () => undefined
   /** Items that were closed under their borrowers when the pool closed. */
   private forced = 0
+  /** `onRelease` under way. */
+  private readonly hooks = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
   /** Why there is no item, while creations fail. */
   private trouble: string | undefined
@@ -322,7 +324,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
         this.machine.release(item, this.now(), !(Exit.isSuccess(decision) && decision.value === "keep"))
       )
     )
-    this.fork(program)
+    const hook = this.fork(program)
+    this.hooks.add(hook)
+    hook.addObserver(() => this.hooks.delete(hook))
   }
 
   private infoOf(item: Item<A>): ResourcePool.ItemInfo {
@@ -550,6 +554,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     if (this.forced > 0) {
       this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`)
     }
+    for (const hook of this.hooks) hook.unsafeInterruptAsFork(FiberId.none)
     for (const listener of this.listeners) listener.end()
     this.hideMetrics()
     Deferred.unsafeDone(this.closedDeferred, Effect.void)

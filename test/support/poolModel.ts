@@ -95,7 +95,7 @@ export class PoolModel {
   }
 
   get overlapping(): Array<ModelItem> {
-    return this.in("leaving").filter((item) => !item.counted)
+    return this.options.overlap ? this.in("leaving").filter((item) => item.reason === "retired") : []
   }
 
   /** Those that a borrower can have, the first choice first; some may have to be checked before. */
@@ -434,11 +434,11 @@ export class PoolModel {
 
   private leave(item: ModelItem, reason: Reason, now: number): void {
     if (item.check?.awaited === true) this.cancelCheck(item)
-    const gives = reason === "retired" && this.options.overlap && this.overlapping.length < this.options.maxSize
+    const given = this.overlapping.filter((item) => !item.counted).length
     item.phase = "leaving"
     item.reason = reason
-    if (!gives) return
-    item.counted = false
+    if (!this.overlapping.includes(item)) return
+    if (given < this.options.maxSize) item.counted = false
     item.deadline = now + this.options.retireGrace
   }
 
