@@ -245,7 +245,10 @@ export interface Options<A, E, R> {
   readonly maxLifetime?: Duration.DurationInput | undefined
   /** Items are retired after that many borrows. Default: never. */
   readonly maxUses?: number | undefined
-  /** How long to wait after a failed creation; `jitter` is the share by which the wait varies. */
+  /**
+   * How long to wait after a failed creation, and after an item that died young and before it was of use;
+   * `jitter` is the share by which the wait varies. 1 ms at least.
+   */
   readonly createBackoff?: {
     /** Default: 10 ms. */
     readonly initial?: Duration.DurationInput | undefined

@@ -151,8 +151,11 @@ export interface ConstructorService {
    * Where absent, `close()` is all there is.
    */
   readonly abandon?: ((native: NativeWebTransport) => void) | undefined
-  /** Settles when a session that was closed holds nothing any more. Where absent, its `closed` says so. */
-  readonly freed?: ((native: NativeWebTransport) => Promise<unknown>) | undefined
+  /**
+   * Settles when the connection under a session is gone. Where absent, or undefined, its `ready` and `closed` have to
+   * say so.
+   */
+  readonly freed?: ((native: NativeWebTransport) => Promise<unknown> | undefined) | undefined
   /**
    * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then.
    */

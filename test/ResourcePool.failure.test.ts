@@ -117,6 +117,37 @@ describe("ResourcePool", () => {
         assert.deepStrictEqual(yield* Fiber.join(second), Exit.succeed(1))
       }))
 
+    it.scoped("an error that cannot be shown keeps nobody waiting", () =>
+      Effect.gen(function*() {
+        class Unspeakable extends Error {
+          override get message(): string {
+            throw new Error("no words")
+          }
+        }
+        const pool = yield* ResourcePool.make({ acquire: Effect.fail(new Unspeakable()), acquireTimeout: "1 second" })
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(pool.use(() => Effect.void))))
+        yield* pool.resize({ minSize: 0, maxSize: 1 })
+      }))
+
+    it.scoped("items that die young, before they were of use, are not replaced without a pause", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        let dying = true
+        const pool = yield* ResourcePool.make({
+          acquire: source.acquire,
+          lost: () => dying ? Effect.void : Effect.never,
+          minSize: 1,
+          createBackoff: { initial: "100 millis", factor: 2, max: "1 second" }
+        })
+        yield* settle
+        yield* TestClock.adjust("10 seconds")
+        // 0.1 + 0.2 + 0.4 + 0.8 s, then one a second
+        assert.isAtMost(source.made, 14)
+        dying = false
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* pool.stats, { idle: 1 })
+      }))
+
     it.scoped("a creation that hangs and ignores interruption holds nobody beyond the time limits", () =>
       Effect.gen(function*() {
         const gate = yield* Deferred.make<void>()

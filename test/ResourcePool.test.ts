@@ -245,7 +245,6 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const pool = yield* makePool({ acquire: source.acquire, maxSize: 10, concurrency: 100 })
-        yield* pool.useSync(() => undefined)
         const gate = yield* Deferred.make<void>()
         const fibers = yield* Effect.forEach(
           Array.from({ length: 100 }),
@@ -292,6 +291,8 @@ describe("ResourcePool", () => {
         assert.deepInclude(yield* pool.stats, { size: 2, acquisitions: 0, created: 2 })
         yield* Deferred.succeed(dead.get(1)!, undefined)
         yield* settle
+        // it died young, and had been of no use: the next one comes after the backoff
+        yield* TestClock.adjust("20 millis")
         assert.deepStrictEqual([...source.open], [2, 3])
         assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
       }))
@@ -398,7 +399,10 @@ describe("ResourcePool", () => {
         yield* Deferred.succeed(dead.get(2)!, undefined)
         yield* settle
         // its place is free although the borrower has not given it back
-        assert.strictEqual(yield* pool.useSync((item) => item.id), 3)
+        const next = yield* Effect.fork(pool.useSync((item) => item.id))
+        yield* settle
+        yield* TestClock.adjust("20 millis")
+        assert.strictEqual(yield* Fiber.join(next), 3)
         yield* lease.release()
         assert.deepStrictEqual(source.closed, [1, 2])
         assert.deepInclude(yield* pool.stats, { size: 1, idle: 1, leases: 0 })

@@ -7,10 +7,13 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import type { AddressInfo } from "node:net"
+import { createServer, type Server } from "node:tls"
 import { internals } from "../src/internal/failsComponents.js"
 import * as NodeWebTransport from "../src/NodeWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
+import { makeCertificate } from "./support/certificate.js"
 import { openSockets } from "./support/resources.js"
 import * as TestServer from "./support/TestServer.js"
 
@@ -121,6 +124,23 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         const error = failure(yield* Effect.exit(Effect.scoped(attempt)))
         expect(error.reason).toBe("Unsupported")
         expect(error.message).toContain("HTTP/3")
+      }))
+
+    it.scoped("fails at once where the peer ends the connection before it says anything", () =>
+      Effect.gen(function*() {
+        const { cert, hash, key } = yield* Effect.promise(makeCertificate)
+        const port = yield* Effect.acquireRelease(
+          Effect.async<Server>((resume) => {
+            const server = createServer({ cert, key, ALPNProtocols: ["h2"] }, (socket) => socket.end())
+            server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+          }),
+          (server) => Effect.sync(() => server.close())
+        ).pipe(Effect.map((server) => (server.address() as AddressInfo).port))
+        const failed = yield* Effect.exit(WebTransport.connect(`https://127.0.0.1:${port}/`, {
+          serverCertificateHashes: [{ value: hash }],
+          connectTimeout: "1 hour"
+        }))
+        expect(failure(failed).reason).toBe("Connect")
       }))
 
     it.scoped("fails where nobody listens, serves the path, shows that certificate, or wants to", () =>

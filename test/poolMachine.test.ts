@@ -76,6 +76,7 @@ const defaults: MachineOptions = {
   minSize: 0,
   maxSize: 2,
   order: "lifo",
+  expectedConcurrency: 1,
   acquireTimeout: Infinity,
   maxWaiters: Infinity,
   createConcurrency: 2,
@@ -381,7 +382,7 @@ class Run implements Commands<number, string> {
 
   /** After a backoff the next attempt comes with the tick, or with whatever else happens before. Let it be the tick. */
   private catchUp(): void {
-    if (this.model.retries && this.now >= this.model.retryAt) this.tick(this.now)
+    if (this.model.retries && this.now >= this.model.nextAttempt) this.tick(this.now)
   }
 
   private perform(step: Step): false | void {

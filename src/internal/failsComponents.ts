@@ -148,7 +148,7 @@ const hold = (native: Api.NativeWebTransport): void => {
 }
 
 /** Settles when the connection under a session that was closed is gone, too: `closed` does not wait for a hung peer. */
-export const freed = (native: Api.NativeWebTransport): Promise<void> => held.get(native)?.freed ?? Promise.resolve()
+export const freed = (native: Api.NativeWebTransport): Promise<void> | undefined => held.get(native)?.freed
 
 /**
  * Frees a session in any state: connecting (where `close()` is ignored), waiting for an answer, refused, established,

@@ -15,6 +15,8 @@ export interface MachineOptions {
   minSize: number
   maxSize: number
   readonly order: "lifo" | "fifo"
+  /** What a new item is counted at before there is one. */
+  readonly expectedConcurrency: number
   readonly acquireTimeout: number
   readonly maxWaiters: number
   readonly createConcurrency: number
@@ -60,6 +62,8 @@ export class Item<A> implements Linked<Item<A>> {
   uses = 0
   createdAt = 0
   idleSince = 0
+  /** Whether it has passed a check, or come back and been kept. */
+  hasServed = false
   /** When it last proved good: made, passed a check, or came back and was kept. */
   provenAt = 0
   check: Check<A> | undefined = undefined
@@ -228,9 +232,12 @@ export class PoolMachine<A, F> {
   private leaving = 0
   /** Places whose items are being closed. */
   private freeing = 0
-  private newestConcurrency = 1
+  private newestConcurrency: number
   private backoffDelay = 0
   private retryAt = 0
+  /** Items in a row that died young and before they were of use; a pause after them keeps a storm away. */
+  private stillborn = 0
+  private pausedUntil = 0
   private closeAt = Infinity
   private armedAt = Infinity
   private readyWanted = false
@@ -247,6 +254,7 @@ export class PoolMachine<A, F> {
   constructor(options: MachineOptions, commands: Commands<A, F>) {
     this.options = options
     this.commands = commands
+    this.newestConcurrency = options.expectedConcurrency
   }
 
   get creating(): number {
@@ -329,7 +337,7 @@ export class PoolMachine<A, F> {
       case "InUse":
         if (load === 1) this.inUse--
         if (load < item.concurrency) this.partial.remove(item, load)
-        item.provenAt = now
+        this.prove(item, now)
         if (load === 1 && this.overfull) this.destroy(item, "excess", now)
         else this.offer(item, now)
         break
@@ -403,7 +411,7 @@ export class PoolMachine<A, F> {
     if (item.check !== check) return
     this.endCheck(check)
     if (!passed) return this.lost(item, now)
-    item.provenAt = now
+    this.prove(item, now)
     if (item.state === "Checking" && item.list === this.idle && this.waiters.length === 0) {
       item.state = "Idle"
     } else if (item.state === "Checking" || (item.state !== "Leaving" && this.waiters.length > 0)) {
@@ -627,7 +635,18 @@ export class PoolMachine<A, F> {
     return count
   }
 
+  private prove(item: Item<A>, now: number): void {
+    item.provenAt = now
+    item.hasServed = true
+    this.stillborn = 0
+  }
+
   private lose(item: Item<A>, now: number): void {
+    const { factor, initial, max } = this.options.backoff
+    if (!item.hasServed && now - item.createdAt < max && now >= this.pausedUntil) {
+      this.pausedUntil = now + Math.max(1, Math.min(max, initial * factor ** this.stillborn))
+      this.stillborn++
+    }
     this.uncount(item)
     this.destroy(item, "lost", now)
   }
@@ -781,7 +800,7 @@ export class PoolMachine<A, F> {
     // attempts that were under way together count as one
     if (!this.failing || now >= this.retryAt) {
       this.backoffDelay = this.failing ? Math.min(max, this.backoffDelay * factor) : Math.min(max, initial)
-      const delay = this.backoffDelay * (1 + jitter * (2 * chance - 1))
+      const delay = Math.max(1, this.backoffDelay * (1 + jitter * (2 * chance - 1)))
       this.retryAt = now + delay
       this.outbox.push(() => this.commands.backoff(refusal, delay))
     }
@@ -809,6 +828,10 @@ export class PoolMachine<A, F> {
         this.arm(this.retryAt)
         return false
       }
+    }
+    if (now < this.pausedUntil) {
+      this.arm(this.pausedUntil)
+      return false
     }
     const item = new Item<A>()
     item.deadline = now + this.options.createTimeout
@@ -873,15 +896,21 @@ export class PoolMachine<A, F> {
   private flush(): void {
     if (this.running) return
     this.running = true
-    try {
-      while (this.outbox.length > 0) {
-        const outbox = this.outbox
-        this.outbox = []
-        for (const command of outbox) command()
+    const defects: Array<unknown> = []
+    while (this.outbox.length > 0) {
+      const outbox = this.outbox
+      this.outbox = []
+      for (const command of outbox) {
+        // one that throws must not keep the others from a borrower who waits
+        try {
+          command()
+        } catch (defect) {
+          defects.push(defect)
+        }
       }
-    } finally {
-      this.running = false
     }
+    this.running = false
+    if (defects.length > 0) throw defects[0]
   }
 
   private arm(at: number): void {

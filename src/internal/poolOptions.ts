@@ -112,6 +112,7 @@ export const decode = (options: Input): Decoded => {
       minSize,
       maxSize,
       order: options.order ?? "lifo",
+      expectedConcurrency: typeof concurrency === "number" ? concurrency : 1,
       acquireTimeout: read.duration("acquireTimeout", options.acquireTimeout, Infinity),
       maxWaiters: read.count("maxWaiters", options.maxWaiters, 0, Infinity),
       createConcurrency: read.count("createConcurrency", options.createConcurrency, 1, 8),

@@ -25,6 +25,7 @@ import * as Tracer from "effect/Tracer"
 import { PoolError, type Reason as PoolErrorReason } from "../PoolError.js"
 import { PoolStats } from "../PoolStats.js"
 import type * as ResourcePool from "../ResourcePool.js"
+import { describeFailure } from "./describeFailure.js"
 import {
   type Check,
   type Commands,
@@ -48,7 +49,8 @@ export interface Lending<A, V> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again; if not, it is retired. */
   readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => boolean
-  readonly core: (view: V) => A
+  /** `undefined` for what was never lent. */
+  readonly core: (view: V) => A | undefined
 }
 
 /** What the shell keeps for an item. */
@@ -84,7 +86,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   private readonly hooks = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
   /** Why there is no item, while creations fail. */
-  private trouble: string | undefined
+  private trouble: Cause.Cause<unknown> | undefined
   private latest = -Infinity
   private setBack = 0
   private readonly watchesLeaks: boolean
@@ -165,7 +167,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   )
 
   readonly invalidate = (view: V): Effect.Effect<void> =>
-    Effect.sync(() => this.machine.invalidate(this.lending.core(view), this.now()))
+    Effect.sync(() => this.machine.invalidate(this.lending.core(view) as A, this.now()))
 
   readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
@@ -379,7 +381,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
           `making an item took longer than createTimeout (${this.machine.options.createTimeout}ms)`
         )
       case "AcquireTimeout":
-        return this.refuse("AcquireTimeout", waited, this.trouble)
+        return this.refuse(
+          "AcquireTimeout",
+          waited,
+          this.trouble && `the last attempt to make one failed (${describeFailure(Cause.squash(this.trouble))})`
+        )
       case "PoolClosed":
         return this.refuse("PoolClosed", waited)
     }
@@ -562,7 +568,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
 
   backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
     const cause = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(refusal._tag)
-    this.trouble = `the last attempt to make one failed (${messageOf(cause)})`
+    this.trouble = cause
     this.emit({ _tag: "Backoff", delay: Duration.millis(delay), cause })
   }
 
@@ -663,11 +669,6 @@ class BorrowerLoan extends Loan {
     super()
     this.borrower = borrower
   }
-}
-
-const messageOf = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : Inspectable.toStringUnknown(error)
 }
 
 const spanOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Option.Option<Tracer.AnySpan> =>

@@ -7,12 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Exit from "effect/Exit"
-import * as Inspectable from "effect/Inspectable"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import type * as SessionPool from "../SessionPool.js"
 import * as WebTransport from "../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
+import { describeFailure } from "./describeFailure.js"
 import { checkDuration, decode, type Problem } from "./poolOptions.js"
 import { type Lending, makeWith } from "./resourcePool.js"
 import { parseUrl } from "./webTransportConnect.js"
@@ -32,7 +32,7 @@ const lending: Lending<SessionCore, WebTransport.Session> = {
     endView(view, exit)
     return !viewCore(view).isExhausted
   },
-  core: viewCore
+  core: (session) => session instanceof SessionHandle ? session.core : undefined
 }
 
 const handle = (core: SessionCore): WebTransport.Session => new SessionHandle(core)
@@ -46,7 +46,7 @@ const checkUrl = (url: unknown): ReadonlyArray<Problem> => {
 const asWebTransportError = (what: string) => (cause: unknown): WebTransportError =>
   isWebTransportError(cause) ? cause : new WebTransportError({
     reason: "Connect",
-    detail: `${what} failed (${cause instanceof Error ? cause.message : Inspectable.toStringUnknown(cause)})`,
+    detail: `${what} failed (${describeFailure(cause)})`,
     advice: "the cause says more",
     cause
   })

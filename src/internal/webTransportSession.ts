@@ -135,9 +135,14 @@ class Opening {
   private readonly onStream = (native: any): void => {
     const { core } = this.handle
     core.openings.delete(this)
-    const stream = this.kind === "Bidirectional"
-      ? new ByteStream(core, native, native.readable, native.writable, this.handle)
-      : new ByteStream(core, native, undefined, native, this.handle)
+    let stream: ByteStream
+    try {
+      stream = this.kind === "Bidirectional"
+        ? new ByteStream(core, native, native.readable, native.writable, this.handle)
+        : new ByteStream(core, native, undefined, native, this.handle)
+    } catch (cause) {
+      return this.onFailure(cause)
+    }
     if (this.isAbandoned) return stream.end(false)
     this.stream = stream
     this.settle(Effect.succeed(stream))
@@ -280,6 +285,8 @@ export class SessionCore {
     // Each of them rejects on its own, perhaps without the others.
     native.ready.then(() => this.onReady(), (cause) => this.onConnectFailed(cause))
     native.closed.then((info) => this.onClosed(info), (cause) => this.onBroken(cause))
+    // A peer that ends the connection before its settings is noticed by nothing else (fails-components 1.6.8).
+    service?.freed?.(native)?.then(() => this.onConnectFailed(new Error("the connection ended")), () => {})
     native.draining?.then(() => Deferred.unsafeDone(this.drained, Exit.void), () => {})
   }
 
@@ -427,7 +434,8 @@ export class SessionCore {
   }
 
   refused(): void {
-    if (this.streams.size === 0) this.isExhausted = true
+    // the credit of one that is ending may still be on its way
+    if (this.streams.size === 0 && this.endings.size === 0) this.isExhausted = true
   }
 
   goneOr(cause: unknown): WebTransportError {

@@ -21,6 +21,8 @@ export interface ModelItem {
   turn: number
   idleSince: number
   provenAt: number
+  createdAt: number
+  hasServed: boolean
   retiresAt: number
   /** When creating, closing or lending it after its time has taken too long. */
   deadline: number
@@ -57,6 +59,8 @@ export class PoolModel {
   leases = 0
   failing = false
   retryAt = 0
+  stillborn = 0
+  pausedUntil = 0
   closeAt = Infinity
   log: Array<string> = []
   readonly counters: Counters = {
@@ -155,9 +159,13 @@ export class PoolModel {
     return this.needed > expected || (this.state === "Open" && lacking > 0)
   }
 
-  /** Only the backoff after a failure keeps another attempt from being made. */
+  /** Only the backoff after a failure, or after items that died young, keeps another attempt from being made. */
   get retries(): boolean {
-    return this.failing && this.in("creating").length === 0 && this.wantsItem()
+    return !(this.failing && this.in("creating").length > 0) && this.wantsItem()
+  }
+
+  get nextAttempt(): number {
+    return Math.max(this.failing ? this.retryAt : 0, this.pausedUntil)
   }
 
   /** When something has to happen next. */
@@ -175,7 +183,7 @@ export class PoolModel {
       ...this.waiters.map((waiter) => waiter.since + this.options.acquireTimeout),
       ...(this.exhausted ? [] : this.waiters.map((waiter) => waiter.since + exhaustedThreshold)),
       ...this.loans.map((loan) => loan.since + leakThreshold),
-      this.retries ? this.retryAt : Infinity,
+      this.retries ? this.nextAttempt : Infinity,
       this.state === "Closing" && this.in("open", "leaving").length > 0 ? this.closeAt : Infinity
     )
   }
@@ -230,7 +238,7 @@ export class PoolModel {
     item.borrowers--
     if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
     if (item.phase === "open" && item.check?.blocks !== true) {
-      item.provenAt = now
+      this.prove(item, now)
       if (item.borrowers === 0 && this.overfull) this.destroy(item, "excess", now)
       else this.offer(item, now)
     }
@@ -257,6 +265,7 @@ export class PoolModel {
     item.value = value
     item.concurrency = concurrency
     item.provenAt = now
+    item.createdAt = now
     item.retiresAt = now + this.options.maxLifetime * (0.9 + 0.2 * chance)
     this.offer(item, now)
     this.settle(now)
@@ -272,7 +281,7 @@ export class PoolModel {
     if (item.check !== check) return
     item.check = undefined
     if (!passed) return this.lost(item, now)
-    item.provenAt = now
+    this.prove(item, now)
     if (item.phase === "open" && (check.awaited || this.waiters.length > 0)) this.offer(item, now)
     this.settle(now)
   }
@@ -464,7 +473,17 @@ export class PoolModel {
     return going.length
   }
 
+  private prove(item: ModelItem, now: number): void {
+    item.provenAt = now
+    item.hasServed = true
+    this.stillborn = 0
+  }
+
   private lose(item: ModelItem, now: number): void {
+    const { factor, initial, max } = this.options.backoff
+    if (!item.hasServed && now - item.createdAt < max && now >= this.pausedUntil) {
+      this.pausedUntil = now + Math.max(1, Math.min(max, initial * factor ** this.stillborn++))
+    }
     item.counted = false
     this.destroy(item, "lost", now)
   }
@@ -476,7 +495,7 @@ export class PoolModel {
     item.deadline = now + this.options.closeTimeout
     if (!this.failing || now >= this.retryAt) {
       this.delay = Math.min(max, this.failing ? this.delay * factor : initial)
-      const delay = this.delay * (1 + jitter * (2 * chance - 1))
+      const delay = Math.max(1, this.delay * (1 + jitter * (2 * chance - 1)))
       this.retryAt = now + delay
       this.log.push(`backoff ${delay} ${refusal}`)
     }
@@ -520,6 +539,8 @@ export class PoolModel {
       turn: 0,
       idleSince: 0,
       provenAt: 0,
+      createdAt: 0,
+      hasServed: false,
       retiresAt: Infinity,
       deadline: now + this.options.createTimeout
     }
@@ -539,9 +560,7 @@ export class PoolModel {
       if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
       else this.offer(item, now)
     }
-    while (this.wantsItem() && !(this.failing && (this.in("creating").length > 0 || now < this.retryAt))) {
-      this.create(now)
-    }
+    while (this.retries && now >= this.nextAttempt) this.create(now)
     if (this.waiters.length === 0) this.exhausted = false
     if (this.in("open").length >= this.options.minSize) this.tellReady(undefined)
     if (!this.drained && this.state !== "Open" && this.waiters.length === 0 && this.leases === 0) {
