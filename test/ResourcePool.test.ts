@@ -540,6 +540,27 @@ describe("ResourcePool", () => {
         assert.strictEqual((yield* pool.stats).size, 1)
         assert.strictEqual((yield* pool.stats).destroyed.excess, 2)
       }))
+
+    it.scoped("shrinks shared items that always have a borrower", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        const pool = yield* makePool({ acquire: source.acquire, maxSize: 3, concurrency: 2 })
+        const held = yield* Effect.all(Array.from({ length: 6 }, () => pool.acquire))
+        yield* pool.resize({ maxSize: 1 })
+        // in pairs, since shared items are packed; one of the first pair, then one of the second
+        const [a1, a2, b1, b2, c1, c2] = held
+        yield* a1!.release()
+        yield* b1!.release()
+        // both take no new borrower, though each still has one
+        assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
+        yield* c1!.release()
+        assert.strictEqual(yield* Effect.scoped(Effect.map(pool.tryGet, Option.getOrUndefined)), c1!.value)
+        yield* a2!.release()
+        yield* b2!.release()
+        assert.deepInclude(yield* pool.stats, { size: 1, leases: 1 })
+        assert.strictEqual((yield* pool.stats).destroyed.excess, 2)
+        yield* c2!.release()
+      }))
   })
 
   describe("closing", () => {

@@ -339,6 +339,7 @@ export class PoolMachine<A, F> {
         if (load < item.concurrency) this.partial.remove(item, load)
         this.prove(item, now)
         if (load === 1 && this.overfull) this.destroy(item, "excess", now)
+        else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
         else this.offer(item, now)
         break
       case "Checking":
@@ -723,6 +724,11 @@ export class PoolMachine<A, F> {
 
   private get overfull(): boolean {
     return this.occupied - this.freeing > this.options.maxSize
+  }
+
+  /** The same once those that will not be lent again have come back. */
+  private get overfullAfterLeaving(): boolean {
+    return this.occupied - this.freeing - (this.leaving - this.overlaps) > this.options.maxSize
   }
 
   private remember(item: Item<A>): void {

@@ -26,6 +26,7 @@ import { PoolError, type Reason as PoolErrorReason } from "../PoolError.js"
 import { PoolStats } from "../PoolStats.js"
 import type * as ResourcePool from "../ResourcePool.js"
 import { describeFailure } from "./describeFailure.js"
+import { areSupported, FiberFrame, push } from "./fiberFrame.js"
 import {
   type Check,
   type Commands,
@@ -90,6 +91,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   private latest = -Infinity
   private setBack = 0
   private readonly watchesLeaks: boolean
+  /** Whether giving back asks nobody, and so needs no outcome: a frame on the borrower's fiber does it. */
+  private readonly usesFrames: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
   private readonly timesBorrowing: boolean
 
@@ -98,7 +101,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     lending: Lending<A, V>,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
-    runtime: Runtime.Runtime<never>
+    runtime: Runtime.Runtime<never>,
+    hasFrames: boolean
   ) {
     super()
     this.options = options
@@ -110,6 +114,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     this.machine = new PoolMachine(decoded.machine, this)
     this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
+    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined && lending === bare
   }
 
   /** Never goes back, also where the clock of the machine is set back: deadlines would move into the future. */
@@ -126,10 +131,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     return this.get
   }
 
-  readonly use = <B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> =>
-    this.watchesLeaks
-      ? this.useWatched(f, new Error("borrowed here").stack)
-      : Effect.uninterruptibleMask((restore) => this.borrow(restore, (item) => this.run(restore, item, f, undefined)))
+  readonly use = <B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> => {
+    if (this.usesFrames) return Effect.withFiberRuntime((fiber) => this.useFramed(fiber, f))
+    return this.watchesLeaks ? this.useWatched(f, new Error("borrowed here").stack) : this.useMasked(f)
+  }
 
   readonly useSync = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> => {
     const body = (item: V) => Exit.succeed(f(item))
@@ -137,11 +142,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     // borrowed and given back within one step of the fiber: nothing can come in between
     return Effect.suspend(() => {
       const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
-      return item === undefined
-        ? Effect.uninterruptibleMask((restore) =>
-          this.queue(restore, (item) => this.run(restore, item, body, undefined))
-        )
-        : this.run(identity, item, body, undefined)
+      return item === undefined ? this.use(body) : this.run(identity, item, body, undefined)
     })
   }
 
@@ -219,7 +220,39 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     { bufferSize: 1024, strategy: "sliding" }
   )
 
-  // --- the way of an item to its borrower and back; all of it inside an uninterruptible region
+  // --- the way of an item to its borrower and back: within one step of the fiber, or an uninterruptible region
+
+  private useFramed<B, E2, R>(
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    f: (item: V) => Effect.Effect<B, E2, R>
+  ): Effect.Effect<B, E | E2 | PoolError, R> {
+    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
+    if (item === undefined) return this.queueFramed(fiber, f)
+    const effect = begin(f, this.lending.view(item.value))
+    if (Exit.isExit(effect)) this.machine.release(item, this.now())
+    else push(fiber, new Borrow(this, item))
+    return effect
+  }
+
+  private queueFramed<B, E2, R>(
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    f: (item: V) => Effect.Effect<B, E2, R>
+  ): Effect.Effect<B, E | E2 | PoolError, R> {
+    const waiter = new Waiter<A, Cause.Cause<E>>()
+    const refusal = this.enqueue(waiter, fiber)
+    if (refusal !== undefined) return refusal
+    push(fiber, new Wait(this, waiter))
+    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> =>
+      waiter.item === undefined
+        ? this.refusal(waiter.refusal!, this.now() - waiter.since)
+        : begin(f, this.lending.view(waiter.item.value)))
+  }
+
+  private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      this.borrow(restore, (item) => this.run(restore, item, f, undefined))
+    )
+  }
 
   private borrow<X, E2, R>(
     restore: Restore,
@@ -235,21 +268,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
-      waiter.note = spanOf(fiber)
-      const verdict = this.machine.enqueue(waiter, this.now())
-      if (verdict === "Closed") return this.refuse("PoolClosed", 0)
-      if (verdict === "Full") {
-        return this.refuse(
-          "QueueFull",
-          0,
-          `maxWaiters is ${this.machine.options.maxWaiters}, beyond those with a place`
-        )
-      }
-      const served = Effect.async<void>((resume) => {
-        if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
-        else waiter.resume = () => resume(Effect.void)
-      })
-      return Effect.matchCauseEffect(restore(served), {
+      const refusal = this.enqueue(waiter, fiber)
+      if (refusal !== undefined) return refusal
+      return Effect.matchCauseEffect(restore(served(waiter)), {
         onFailure: (cause) => {
           this.machine.abandon(waiter, this.now())
           return Effect.failCause(cause)
@@ -262,6 +283,25 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     })
   }
 
+  private enqueue(
+    waiter: Waiter<A, Cause.Cause<E>>,
+    fiber: Fiber.RuntimeFiber<unknown, unknown>
+  ): Effect.Effect<never, PoolError> | undefined {
+    waiter.note = fiber
+    switch (this.machine.enqueue(waiter, this.now())) {
+      case "Queued":
+        return undefined
+      case "Closed":
+        return this.refuse("PoolClosed", 0)
+      case "Full":
+        return this.refuse(
+          "QueueFull",
+          0,
+          `maxWaiters is ${this.machine.options.maxWaiters}, beyond those with a place`
+        )
+    }
+  }
+
   private run<B, E2, R>(
     restore: Restore,
     item: Item<A>,
@@ -269,12 +309,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     loan: BorrowerLoan | undefined
   ): Effect.Effect<B, E2, R> {
     const view = this.lending.view(item.value)
-    let effect: Effect.Effect<B, E2, R>
-    try {
-      effect = f(view)
-    } catch (defect) {
-      effect = Exit.die(defect)
-    }
+    const effect = begin(f, view)
     if (Exit.isExit(effect)) {
       this.give(item, view, effect, loan)
       return effect
@@ -444,10 +479,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   }
 
   create(item: Item<A>): void {
-    const borrower = this.machine.waiters.first?.note as Option.Option<Tracer.AnySpan> | undefined
-    const acquire = borrower !== undefined && Option.isSome(borrower)
-      ? Effect.linkSpans(this.options.acquire, borrower.value)
-      : this.options.acquire
+    const borrower = this.machine.waiters.first?.note as Fiber.RuntimeFiber<unknown, unknown> | undefined
+    const span = borrower === undefined ? Option.none() : spanOf(borrower)
+    const acquire = Option.isSome(span) ? Effect.linkSpans(this.options.acquire, span.value) : this.options.acquire
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
       const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(acquire, scope)))
@@ -661,6 +695,53 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   }
 }
 
+/** What a throwing function does to an effect. */
+const begin = <A, B, E2, R>(f: (item: A) => Effect.Effect<B, E2, R>, item: A): Effect.Effect<B, E2, R> => {
+  try {
+    return f(item)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
+
+/** Gives an item back when its borrower's fiber comes by. */
+class Borrow<A> extends FiberFrame {
+  private readonly pool: PoolImpl<A, any, any>
+  private readonly item: Item<A>
+
+  constructor(pool: PoolImpl<A, any, any>, item: Item<A>) {
+    super()
+    this.pool = pool
+    this.item = item
+  }
+
+  protected passed(): void {
+    this.pool.machine.release(this.item, this.pool.now())
+  }
+}
+
+/** Takes a borrower out of the queue, or gives back what it was served there, when its fiber comes by. */
+class Wait<A, E> extends FiberFrame {
+  private readonly pool: PoolImpl<A, E, any>
+  private readonly waiter: Waiter<A, Cause.Cause<E>>
+
+  constructor(pool: PoolImpl<A, E, any>, waiter: Waiter<A, Cause.Cause<E>>) {
+    super()
+    this.pool = pool
+    this.waiter = waiter
+  }
+
+  protected passed(): void {
+    this.pool.machine.abandon(this.waiter, this.pool.now())
+  }
+}
+
+const served = (waiter: Waiter<any, any>): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
+    else waiter.resume = () => resume(Effect.void)
+  })
+
 /** What is known of whoever has an item. */
 class BorrowerLoan extends Loan {
   readonly borrower: Record<string, unknown>
@@ -748,6 +829,7 @@ export const makeWith = <A, E, R, V>(
     }
     const clock = yield* Effect.clock
     const maker = yield* Effect.runtime<never>()
+    const hasFrames = yield* areSupported
     // the items see what the pool's maker sees, but for its span and its scope
     const runtime = Runtime.make({
       context: Context.omit(Tracer.ParentSpan, Scope.Scope)(maker.context as Context.Context<any>),
@@ -756,7 +838,14 @@ export const makeWith = <A, E, R, V>(
     }) as Runtime.Runtime<never>
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const pool = new PoolImpl(options as ResourcePool.Options<A, E, Scope.Scope>, lending, decoded, clock, runtime)
+        const pool = new PoolImpl(
+          options as ResourcePool.Options<A, E, Scope.Scope>,
+          lending,
+          decoded,
+          clock,
+          runtime,
+          hasFrames
+        )
         const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
         pool.hideMetrics = register(pool.name, labels, () => pool.snapshot())
         pool.machine.start(pool.now())

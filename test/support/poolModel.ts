@@ -120,6 +120,11 @@ export class PoolModel {
     return this.items.filter((item) => item.counted && item.phase !== "closing").length > this.options.maxSize
   }
 
+  private get overfullAfterLeaving(): boolean {
+    const staying = this.items.filter((item) => item.counted && item.phase !== "closing" && item.phase !== "leaving")
+    return staying.length > this.options.maxSize
+  }
+
   /** Items that are checked for those who wait. */
   private get checking(): number {
     return this.in("open").filter((item) => item.check?.awaited === true).length
@@ -240,6 +245,7 @@ export class PoolModel {
     if (item.phase === "open" && item.check?.blocks !== true) {
       this.prove(item, now)
       if (item.borrowers === 0 && this.overfull) this.destroy(item, "excess", now)
+      else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
       else this.offer(item, now)
     }
     this.settle(now)

@@ -1,0 +1,64 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { areSupported, FiberFrame, push } from "../src/internal/fiberFrame.js"
+
+class Count extends FiberFrame {
+  count = 0
+
+  protected passed(): void {
+    this.count++
+  }
+}
+
+const framed = <A, E>(frame: FiberFrame, body: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.withFiberRuntime((fiber) => {
+    push(fiber, frame)
+    return body
+  })
+
+describe("FiberFrame", () => {
+  it.effect("works with this version of Effect", () =>
+    Effect.gen(function*() {
+      assert.isTrue(yield* areSupported)
+    }))
+
+  it.effect("is passed once, after the effect on top of it, and changes nothing of its outcome", () =>
+    Effect.gen(function*() {
+      const bodies = [
+        Effect.succeed(1),
+        Effect.sync(() => 1),
+        Effect.zipRight(Effect.yieldNow(), Effect.succeed(1)),
+        Effect.fail("no"),
+        Effect.die("no"),
+        Effect.uninterruptible(Effect.fail("no")),
+        Effect.interrupt
+      ]
+      for (const body of bodies) {
+        const frame = new Count()
+        const seen = body.pipe(Effect.ensuring(Effect.sync(() => assert.strictEqual(frame.count, 0))))
+        assert.deepStrictEqual(yield* Effect.exit(framed(frame, seen)), yield* Effect.exit(body))
+        assert.strictEqual(frame.count, 1)
+      }
+    }))
+
+  it.effect("is passed by a fiber that is interrupted, and leaves it as interruptible as it was", () =>
+    Effect.gen(function*() {
+      for (const wait of [Effect.never, Effect.catchAllCause(Effect.never, () => Effect.never)]) {
+        const frame = new Count()
+        const begun = yield* Deferred.make<void>()
+        const fiber = yield* Effect.fork(framed(frame, Effect.zipRight(Deferred.succeed(begun, undefined), wait)))
+        yield* Deferred.await(begun)
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
+        assert.strictEqual(frame.count, 1)
+      }
+      const interruptible = yield* framed(new Count(), Effect.void).pipe(
+        Effect.zipRight(Effect.checkInterruptible(Effect.succeed))
+      )
+      assert.isTrue(interruptible)
+      const masked = yield* framed(new Count(), Effect.checkInterruptible(Effect.succeed)).pipe(Effect.uninterruptible)
+      assert.isFalse(masked)
+    }))
+})
