@@ -43,19 +43,31 @@ export type TypeId = typeof TypeId
  *
  * - *Fair.* Borrowers are served first come, first served; a newcomer never overtakes one who waits.
  * - *Whichever comes first.* A waiter takes a returned item or a new one, whichever is there first.
- * - *The pool creates.* Creation and finalizers run on fibers of the pool. Interrupting the borrower who caused a
- *   creation returns at once, and the item goes to the next one.
+ * - *The pool creates.* Creation, checks, hooks and finalizers run on fibers of the pool, each with a time limit.
+ *   Interrupting the borrower who caused a creation returns at once, and the item goes to the next one.
+ * - *Never more than `maxSize`*, items that are being made, checked, lent and closed included. An item that is lost
+ *   stops counting at once, one that is invalidated or retired when it comes back (with `overlap` a retired one at
+ *   once, too).
+ * - *No more creations than waiters need*, a new item counted at the concurrency of the newest one, and at most
+ *   `createConcurrency` at a time.
  * - *Failure is not an item.* A failed creation fails the borrower who has waited longest, and with it the others if
  *   nothing is left that could serve them. Until one succeeds there is one attempt at a time, after a backoff.
- * - *One deadline.* `acquireTimeout` covers waiting and creating together.
- * - *Dead items are not lent.* An item whose `lost` completes leaves the pool at that moment, idle or lent.
+ * - *One deadline.* `acquireTimeout` covers waiting, creating and checking together.
+ * - *Dead items are not lent.* An item whose `lost` completes leaves the pool at that moment, idle or lent; one that
+ *   needs a check is lent when it has passed.
  * - *Interruption anywhere leaks nothing.*
+ * - *Closing ends*, after `shutdownGrace` and `closeTimeout` at latest. Items close side by side; a finalizer that
+ *   fails or hangs keeps no other from closing.
+ * - *Items age*, those that are idle for longest first, down to `minSize`, which is refilled after every loss.
+ * - *Nothing is kept* of an item that is closed, and nothing polls: a fiber sleeps until something is due.
  *
  * **Gotchas**
  *
  * - A borrow that outlives the pool's scope ends with the pool: after `shutdownGrace` its item is closed under it.
  * - A pool is an effect that borrows, so `Effect.andThen(tag, (pool) => pool)` borrows. Use `Effect.map`.
  * - A borrower that holds an item and borrows another can wait for itself once the pool is full.
+ * - With `concurrency` above 1 several borrowers have the same item at the same time: it has to bear that. What one of
+ *   them invalidates, or finds lost, the others keep until they give it back, or lose with it.
  * - A layer bound to no constant is a pool of its own each time, and `Effect.provide(layer)` inside `acquire` builds that
  *   layer for every item.
  * - Under `TestClock` a timeout, a grace or a backoff passes only when the clock is adjusted.
