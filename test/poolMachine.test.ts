@@ -51,7 +51,7 @@ const alike = (actual: unknown, expected: unknown, what: string): void => {
  */
 type Step =
   | { readonly op: "borrow"; readonly eager: "no" | "releases" | "borrows" }
-  | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "tick" | "wantReady" }
+  | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "tick" | "wantReady" | "prepare" }
   | { readonly op: "release"; readonly at: number; readonly discarded: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
   | { readonly op: "checked"; readonly at: number; readonly passed: boolean }
@@ -102,7 +102,7 @@ const among = <const A>(...values: [A, ...Array<A>]): FastCheck.Arbitrary<A> => 
 const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
   ...([
     [14, FastCheck.record({ op: among("borrow"), eager: among("no", "no", "no", "no", "releases", "borrows") })],
-    [2, FastCheck.record({ op: among("tryBorrow", "clear", "tick", "wantReady") })],
+    [2, FastCheck.record({ op: among("tryBorrow", "clear", "tick", "wantReady", "prepare") })],
     [12, FastCheck.record({ op: among("release"), at, discarded: among(false, false, false, false, true) })],
     [9, FastCheck.record({ op: among("made"), at, concurrency: among(1, 1, 2, 3, 4), twin: FastCheck.boolean() })],
     [2, FastCheck.record({ op: among("unmade"), at })],
@@ -237,6 +237,8 @@ class Run implements Commands<number, string> {
   private readonly barred = new Set<Item<number>>()
   private readonly destroyed = new Set<Item<number>>()
   private attempts = 0
+  /** Whether this step made an attempt that nobody asked for. */
+  private unasked = false
   private mostOccupied = 0
   private mostOverlapping = 0
   private earliestAttempt = 0
@@ -290,6 +292,10 @@ class Run implements Commands<number, string> {
     const pair = this.pairs.get(item)!
     if (this.instantly) this.end(pair)
     else this.finalizers.push(pair)
+  }
+
+  leaving(item: Item<number>): void {
+    this.say(`leaving ${this.idOf(item)}`)
   }
 
   leaveBehind(item: Item<number>): void {
@@ -445,6 +451,9 @@ class Run implements Commands<number, string> {
       }
       case "prune":
         this.both(() => model.prune(step.maxIdle, now), () => machine.prune(step.maxIdle, now))
+        return
+      case "prepare":
+        this.unasked = this.both(() => model.prepare(now), () => machine.prepare(now))
         return
       case "clear":
         this.both(() => model.clear(now), () => machine.clear(now))
@@ -620,6 +629,7 @@ class Run implements Commands<number, string> {
     atMost(this.armed, model.nextDue(), "nothing wakes it when something is due")
     this.judge()
     this.attempts = 0
+    this.unasked = false
     this.nested = 0
   }
 
@@ -692,7 +702,7 @@ class Run implements Commands<number, string> {
       atMost(machine.creating, createConcurrency, "more than createConcurrency attempts at a time")
       if (machine.failing) same(machine.creating, 1, "two attempts at a time while they fail")
       const lacking = machine.state === "Open" ? minSize - open.length : 0
-      if (this.nested === 0) {
+      if (this.nested === 0 && !this.unasked) {
         atMost(machine.creating, Math.max(needed - checking, lacking), "more attempts than needed")
       }
     }
@@ -782,11 +792,11 @@ const everythingThatHappens = [
     "retire",
     "invalidate"
   ],
-  ...["prune", "clear", "resize", "drain", "close", "advance", "tick", "wantReady", "track", "untrack"],
+  ...["prune", "clear", "prepare", "resize", "drain", "close", "advance", "tick", "wantReady", "track", "untrack"],
   ...["Queued", "Full", "Closed", "wake n with n", "wake n: AcquireTimeout", "wake n: CreateFailed failure n"],
   ...["wake n: CreateTimeout", "wake n: PoolClosed", "create n", "cancel n", "check n borrow", "check n ping"],
   ...["cancelCheck n", "destroy n lost", "destroy n invalidated", "destroy n retired", "destroy n discarded"],
-  ...["destroy n idle", "destroy n excess", "destroy n closed", "leaveBehind n", "backoff n CreateTimeout"],
+  ...["destroy n idle", "destroy n excess", "destroy n closed", "leaving n", "leaveBehind n", "backoff n CreateTimeout"],
   ...["backoff n CreateFailed failure n", "recovered", "reached: minSize", "reached: CreateFailed failure n"],
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]
@@ -833,6 +843,7 @@ describe("PoolMachine", () => {
           },
           cancelCheck: (check) => pings.delete(check),
           destroy: ignore,
+          leaving: ignore,
           leaveBehind: ignore,
           wake: ignore,
           wakeAt: (at) => armed = at,

@@ -84,6 +84,12 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   /** Set once it was ended here. */
   endedBecause: string | undefined = undefined
   isLost = false
+  /** Told, in the same step, of bytes that came and of whatever makes it lost. */
+  watcher: (() => void) | undefined = undefined
+  /** Called once its ending has settled. */
+  onEnded: (() => void) | undefined = undefined
+  /** A read was interrupted, and no byte has come since. */
+  isOverdue = false
   private lostSignal: Deferred.Deferred<void> | undefined = undefined
 
   private readEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
@@ -184,7 +190,9 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
       if (this.inbox !== undefined || this.receiving !== "Open") return resume(noRead)
       this.waiter = resume
       return Effect.sync(() => {
-        if (this.waiter === resume) this.waiter = undefined
+        if (this.waiter !== resume) return
+        this.waiter = undefined
+        this.isOverdue = true
       })
     })
   }
@@ -250,6 +258,8 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
       this.inbox = next.value
       this.bytesReceived += next.value.byteLength
       this.session.bytesReceived += next.value.byteLength
+      this.isOverdue = false
+      this.watcher?.()
     }
     this.wake()
   }
@@ -449,6 +459,7 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   private signalLost(): void {
     if (this.isLost) return
     this.isLost = true
+    this.watcher?.()
     if (this.lostSignal !== undefined) Deferred.unsafeDone(this.lostSignal, Exit.void)
   }
 }

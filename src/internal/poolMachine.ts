@@ -155,6 +155,8 @@ export interface Commands<A, F> {
   check(check: Check<A>): void
   cancelCheck(check: Check<A>): void
   destroy(item: Item<A>, reason: Reason): void
+  /** It takes no new borrower from now on, though somebody still has it. */
+  leaving(item: Item<A>): void
   /** Its finalizers have taken longer than `closeTimeout`; its place is free. */
   leaveBehind(item: Item<A>): void
   wake(waiter: Waiter<A, F>): void
@@ -480,6 +482,13 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
+  /** Makes one that nobody asked for, if there is room. */
+  prepare(now: number): boolean {
+    const isMade = this.state === "Open" && this.create(now)
+    this.settle(now)
+    return isMade
+  }
+
   /** Asks for one `reached` command: when `minSize` items are live, or at the first attempt that fails. */
   wantReady(now: number): void {
     this.readyWanted = true
@@ -676,6 +685,7 @@ export class PoolMachine<A, F> {
       this.overlapping.push(item)
       this.arm(item.deadline)
     }
+    this.outbox.push(() => this.commands.leaving(item))
     this.unsettled = true
   }
 

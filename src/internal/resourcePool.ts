@@ -39,8 +39,18 @@ import {
 } from "./poolMachine.js"
 import { register } from "./poolMetrics.js"
 import { decode, isConcurrency, type Problem } from "./poolOptions.js"
+import { Sleeper } from "./sleeper.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
+
+/** What becomes of an item that comes back. */
+export type Fate = "keep" | "discard" | "retire"
+
+/** What a pool does to an item when told so by the item itself, in the same step. */
+export interface Control {
+  readonly lost: () => void
+  readonly retire: () => void
+}
 
 /**
  * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
@@ -48,11 +58,41 @@ export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool
  */
 export interface Lending<A, V> {
   readonly view: (item: A) => V
-  /** Whether the item may be lent again; if not, it is retired. */
-  readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => boolean
+  /** Whether the item may be lent again. */
+  readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => Fate
   /** `undefined` for what was never lent. */
   readonly core: (view: V) => A | undefined
+  /** Once, before the item is lent for the first time. */
+  readonly watch?: (item: A, control: Control) => void
+  /** The pool retires an item that is lent. */
+  readonly leaving?: (item: A) => void
 }
+
+/** What a pool that is built on another one knows of that. */
+export interface Internals<V, E> {
+  /** Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. */
+  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError>
+  /** Called whenever a borrower begins to wait, and when the pool begins to drain or close. */
+  readonly demand: Set<() => void>
+  /** Borrowers in the queue. */
+  readonly waiting: number
+  readonly isOpen: boolean
+  /** Makes an item that nobody asked for. False: there is no room. */
+  prepare(): boolean
+  /** Runs on a fiber of the pool's own. */
+  fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
+  now(): number
+  readonly clock: Clock.Clock
+}
+
+export interface SyncLease<V> {
+  readonly value: V
+  giveBack(exit: Exit.Exit<unknown, unknown>): void
+}
+
+/** `undefined` for a pool of somebody else's making. */
+export const internalsOf = <V, E>(pool: ResourcePool.ResourcePool<V, E>): Internals<V, E> | undefined =>
+  pool instanceof PoolImpl ? pool : undefined
 
 /** What the shell keeps for an item. */
 interface Handle {
@@ -64,7 +104,9 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 
 const failures = (problems: ReadonlyArray<Problem>): string => problems.map((problem) => problem.message).join("; ")
 
-class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> implements Commands<A, Cause.Cause<E>> {
+class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
+  implements Commands<A, Cause.Cause<E>>, Internals<V, E>
+{
   readonly [TypeId]: ResourcePool.TypeId = TypeId
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
   readonly machine: PoolMachine<A, Cause.Cause<E>>
@@ -72,13 +114,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   private readonly options: ResourcePool.Options<A, E, Scope.Scope>
   private readonly concurrency: (item: A) => number
   private readonly lending: Lending<A, V>
-  private readonly clock: Clock.Clock
+  readonly clock: Clock.Clock
   private readonly runtime: Runtime.Runtime<never>
   private readonly fibers = new Map<Item<A>, Fiber.RuntimeFiber<unknown, unknown>>()
   private readonly drainedDeferred = Deferred.unsafeMake<void>(FiberId.none)
   private readonly closedDeferred = Deferred.unsafeMake<void>(FiberId.none)
   private readyDeferred: Deferred.Deferred<void, E | PoolError> | undefined
-  private sleeper: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  private readonly sleeper: Sleeper
+  readonly demand = new Set<() => void>()
   private finalizerFailures = 0
   hideMetrics: () => void = () => undefined
   /** Items that were closed under their borrowers when the pool closed. */
@@ -112,6 +155,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     this.clock = clock
     this.runtime = runtime
     this.machine = new PoolMachine(decoded.machine, this)
+    this.sleeper = new Sleeper(
+      clock,
+      (effect) => this.fork(effect),
+      Effect.map(Random.next, (chance) => this.machine.tick(this.now(), chance))
+    )
     this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
     this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined && lending === bare
@@ -198,6 +246,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
 
   readonly drain: Effect.Effect<void> = Effect.suspend(() => {
     this.machine.drain(this.now())
+    this.announceDemand()
     return Deferred.await(this.drainedDeferred)
   })
 
@@ -219,6 +268,34 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       ),
     { bufferSize: 1024, strategy: "sliding" }
   )
+
+  // --- what a pool calls that is built on this one
+
+  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError> {
+    return Effect.uninterruptibleMask((restore) =>
+      this.borrow(restore, (item) =>
+        this.watched(undefined, (loan) => {
+          take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+          return Effect.void
+        }))
+    )
+  }
+
+  get waiting(): number {
+    return this.machine.waiters.length
+  }
+
+  get isOpen(): boolean {
+    return this.machine.state === "Open"
+  }
+
+  prepare(): boolean {
+    return this.machine.prepare(this.now())
+  }
+
+  private announceDemand(): void {
+    for (const listener of this.demand) listener()
+  }
 
   // --- the way of an item to its borrower and back: within one step of the fiber, or an uninterruptible region
 
@@ -290,6 +367,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     waiter.note = fiber
     switch (this.machine.enqueue(waiter, this.now())) {
       case "Queued":
+        this.announceDemand()
         return undefined
       case "Closed":
         return this.refuse("PoolClosed", 0)
@@ -340,9 +418,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    if (!this.lending.end(view, exit)) this.machine.retire(item, this.now())
-    if (this.options.onRelease === undefined) this.machine.release(item, this.now())
-    else this.askOnRelease(item, exit, this.options.onRelease)
+    const fate = this.lending.end(view, exit)
+    if (fate === "retire") this.machine.retire(item, this.now())
+    const { onRelease } = this.options
+    if (onRelease === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
+    else this.askOnRelease(item, exit, onRelease)
   }
 
   /** The item counts as lent until the hook has decided. */
@@ -474,7 +554,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
    * The pool's own fibers: they begin later, never inside the caller, and are interruptible only where they say so, since
    * one that is interrupted before it began would not tell the machine of its end.
    */
-  private fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2> {
+  fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2> {
     return Runtime.runFork(this.runtime, effect, { immediate: false })
   }
 
@@ -514,6 +594,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
       return false
     }
     item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
+    this.lending.watch?.(exit.value, {
+      lost: () => this.machine.lost(item, this.now()),
+      retire: () => this.machine.retire(item, this.now())
+    })
     this.machine.created(item, exit.value, concurrency, this.now(), chance)
     this.emit({ _tag: "Created" })
     return true
@@ -550,6 +634,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
     )
   }
 
+  leaving(item: Item<A>): void {
+    this.lending.leaving?.(item.value)
+  }
+
   leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
     this.warn(
@@ -563,19 +651,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   }
 
   wakeAt(at: number): void {
-    this.sleeper?.unsafeInterruptAsFork(FiberId.none)
-    // whole ones: a clock that rounds down would wake it too early, for ever; and no more than Effect's clock can wait
-    const millis = Math.min(Math.max(0, Math.ceil(at - this.now())), 0x7fff_ffff)
-    this.sleeper = this.fork(
-      Effect.zipRight(
-        Effect.interruptible(this.clock.sleep(Duration.millis(millis))),
-        Effect.flatMap(Random.next, (chance) =>
-          Effect.sync(() => {
-            this.sleeper = undefined
-            this.machine.tick(this.now(), chance)
-          }))
-      )
-    )
+    this.sleeper.sleep(at - this.now())
   }
 
   reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
@@ -590,7 +666,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope> 
   }
 
   closed(): void {
-    this.sleeper?.unsafeInterruptAsFork(FiberId.none)
+    this.sleeper.cancel()
     if (this.forced > 0) {
       this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`)
     }
@@ -774,7 +850,7 @@ const describeBorrower = (
   }
 }
 
-class LeaseImpl<A, E, V> implements ResourcePool.Lease<V> {
+class LeaseImpl<A, E, V> implements ResourcePool.Lease<V>, SyncLease<V> {
   readonly value: V
   private readonly pool: PoolImpl<A, E, V>
   private readonly loan: BorrowerLoan | undefined
@@ -787,7 +863,7 @@ class LeaseImpl<A, E, V> implements ResourcePool.Lease<V> {
     this.loan = loan
   }
 
-  private giveBack(exit: Exit.Exit<unknown, unknown>): void {
+  giveBack(exit: Exit.Exit<unknown, unknown>): void {
     const item = this.item
     if (item === undefined) return
     this.item = undefined
@@ -816,7 +892,7 @@ class LeaseImpl<A, E, V> implements ResourcePool.Lease<V> {
   }
 }
 
-const bare: Lending<any, any> = { view: (item) => item, end: () => true, core: (item) => item }
+const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core: (item) => item }
 
 export const makeWith = <A, E, R, V>(
   options: ResourcePool.Options<A, E, R>,

@@ -30,9 +30,10 @@ const lending: Lending<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, exit) => {
     endView(view, exit)
-    return !viewCore(view).isExhausted
+    return viewCore(view).isRetired ? "retire" : "keep"
   },
-  core: (session) => session instanceof SessionHandle ? session.core : undefined
+  core: (session) => session instanceof SessionHandle ? session.core : undefined,
+  leaving: (core) => core.retire()
 }
 
 const handle = (core: SessionCore): WebTransport.Session => new SessionHandle(core)
@@ -190,7 +191,7 @@ export const make = <E, R>(
         keepAlive: keepAlive && { interval: keepAlive.interval, ping: (core) => keepAlive.ping(handle(core)) },
         onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info)),
         lost: (core) => Deferred.await(core.closure),
-        retire: (core) => Deferred.await(core.drained)
+        retire: (core) => Deferred.await(core.retirement)
       },
       lending
     )

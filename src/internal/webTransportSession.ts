@@ -89,7 +89,7 @@ class Inlet<A> {
 type Kind = "Bidirectional" | "Unidirectional"
 
 /** A stream that was asked for. What arrives after nobody wants it any more is destroyed at once. */
-class Opening {
+export class Opening {
   readonly handle: SessionHandle
   private readonly kind: Kind
   private stream: ByteStream | undefined = undefined
@@ -120,6 +120,11 @@ class Opening {
     }
   )
 
+  /** For one that takes too long: called when it settles after all, with a stream or without. */
+  whenLate(then: (stream: ByteStream | undefined) => void): void {
+    this.resume = (outcome) => then(outcome === this.outcome ? this.stream : undefined)
+  }
+
   abandon(): void {
     this.isAbandoned = true
     this.handle.core.openings.delete(this)
@@ -143,6 +148,7 @@ class Opening {
     } catch (cause) {
       return this.onFailure(cause)
     }
+    core.streamsOpened++
     if (this.isAbandoned) return stream.end(false)
     this.stream = stream
     this.settle(Effect.succeed(stream))
@@ -253,8 +259,13 @@ export class SessionCore {
   readonly closure = Deferred.unsafeMake<Api.CloseInfo, WebTransportError>(FiberId.none)
   readonly drained = Deferred.unsafeMake<void>(FiberId.none)
 
-  /** A stream was refused though none is open: the peer grants no more. */
-  isExhausted = false
+  /** Completes when nobody should begin anything new on it: drained, spent, or retired by its pool. */
+  readonly retirement = Deferred.unsafeMake<void>(FiberId.none)
+  isRetired = false
+  /** Told, in the same step, that it is retired or gone. */
+  readonly observers = new Set<() => void>()
+  /** Streams that were opened here, in its whole life. */
+  streamsOpened = 0
 
   /** Those that were not ended. */
   readonly streams = new Set<ByteStream>()
@@ -287,7 +298,10 @@ export class SessionCore {
     native.closed.then((info) => this.onClosed(info), (cause) => this.onBroken(cause))
     // A peer that ends the connection before its settings is noticed by nothing else (fails-components 1.6.8).
     service?.freed?.(native)?.then(() => this.onConnectFailed(new Error("the connection ended")), () => {})
-    native.draining?.then(() => Deferred.unsafeDone(this.drained, Exit.void), () => {})
+    native.draining?.then(() => {
+      Deferred.unsafeDone(this.drained, Exit.void)
+      this.retire()
+    }, () => {})
   }
 
   // -- its life
@@ -346,6 +360,14 @@ export class SessionCore {
     this.incomingDatagrams?.end(failure)
     this.endings.clear()
     this.allEndingsSettled()
+    for (const observer of [...this.observers]) observer()
+  }
+
+  retire(): void {
+    if (this.isRetired) return
+    this.isRetired = true
+    Deferred.unsafeDone(this.retirement, Exit.void)
+    for (const observer of [...this.observers]) observer()
   }
 
   /** Frees it at once, whatever its state; whoever waits for it fails with `error`. */
@@ -424,6 +446,7 @@ export class SessionCore {
 
   ended(stream: ByteStream): void {
     this.endings.delete(stream)
+    stream.onEnded?.()
     if (this.endings.size === 0) this.allEndingsSettled()
   }
 
@@ -434,8 +457,8 @@ export class SessionCore {
   }
 
   refused(): void {
-    // the credit of one that is ending may still be on its way
-    if (this.streams.size === 0 && this.endings.size === 0) this.isExhausted = true
+    // a session that grants none although none is open is spent; the credit of one that is ending may be on its way
+    if (this.streams.size === 0 && this.endings.size === 0) this.retire()
   }
 
   goneOr(cause: unknown): WebTransportError {

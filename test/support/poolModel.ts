@@ -154,11 +154,12 @@ export class PoolModel {
     return now - item.provenAt >= this.options.validateAfterIdle
   }
 
+  private hasRoom(): boolean {
+    return this.occupied < this.options.maxSize && this.in("creating").length < this.options.createConcurrency
+  }
+
   private wantsItem(): boolean {
-    if (this.state !== "Open" && this.state !== "Draining") return false
-    if (this.occupied >= this.options.maxSize || this.in("creating").length >= this.options.createConcurrency) {
-      return false
-    }
+    if ((this.state !== "Open" && this.state !== "Draining") || !this.hasRoom()) return false
     const lacking = this.options.minSize - this.in("open").length - this.in("creating").length
     const expected = this.checking + this.in("creating").length
     return this.needed > expected || (this.state === "Open" && lacking > 0)
@@ -316,6 +317,14 @@ export class PoolModel {
 
   // --- the pool as a whole
 
+  prepare(now: number): boolean {
+    const pauses = (this.failing && this.in("creating").length > 0) || now < this.nextAttempt
+    const makes = this.state === "Open" && this.hasRoom() && !pauses
+    if (makes) this.create(now)
+    this.settle(now)
+    return makes
+  }
+
   prune(maxIdle: number, now: number): number {
     const count = this.destroyIdle(maxIdle, now)
     this.settle(now)
@@ -452,6 +461,7 @@ export class PoolModel {
     const given = this.overlapping.filter((item) => !item.counted).length
     item.phase = "leaving"
     item.reason = reason
+    this.log.push(`leaving ${item.id}`)
     if (!this.overlapping.includes(item)) return
     if (given < this.options.maxSize) item.counted = false
     item.deadline = now + this.options.retireGrace
