@@ -16,7 +16,7 @@ ${
   )
 }
 
-  --quick         a smoke run of half a minute; its figures are rough
+  --quick         a smoke run of a minute at most; its figures are rough
   --cpu           processor time instead of wall time, for a machine that does other things meanwhile
   --strict        exit code 1 if a requirement is not met
   --only <group>  only that group of the suite; may be repeated
@@ -88,6 +88,9 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
   }
   return requirements.every((requirement) => isMet(requirement) !== false)
 }
+
+// so that what is left to do at the exit is done
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -1,5 +1,6 @@
 /** The suites of `npm run bench`. */
 import type { Suite } from "./harness/model.js"
 import { pools } from "./pools/suite.js"
+import { transport } from "./transport/suite.js"
 
-export const suites: ReadonlyArray<Suite> = [pools]
+export const suites: ReadonlyArray<Suite> = [pools, transport]

@@ -2,6 +2,10 @@
 import { suites } from "../suites.js"
 import type { Settings } from "./model.js"
 
+// ends with the parent process; waiting for that is nothing to stay alive for
+process.once("disconnect", () => process.exit())
+process.channel?.unref()
+
 const [suite, group, index, settings] = process.argv.slice(2)
 const decoded: Settings = JSON.parse(settings!)
 

@@ -14,7 +14,8 @@ export const whole = (value: number | undefined): string =>
   value === undefined ? none : value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })
 
 export const spread = (summary: Summary | undefined): string =>
-  summary === undefined ? none : `${(summary.spread * 100).toFixed(1)} %`
+  // one sample alone has none
+  summary === undefined || summary.samples.length < 2 ? none : `${(summary.spread * 100).toFixed(1)} %`
 
 export const times = (value: number | undefined): string => value === undefined ? none : `${number(value)} ×`
 
@@ -36,8 +37,13 @@ const bound = ({ bound, unit }: Requirement): string => {
     : "atMost" in bound
     ? ["at most", bound.atMost]
     : ["below", bound.below]
-  return `${words} ${value}${unit === "" ? "" : ` ${unit}`}`
+  return `${words} ${withUnit(String(value), unit)}`
 }
+
+const withUnit = (text: string, unit: Requirement["unit"]) => unit === "" ? text : `${text} ${unit}`
+
+const measured = ({ figure, unit }: Requirement): string =>
+  figure === undefined ? none : withUnit(unit === "" ? whole(figure) : number(figure), unit)
 
 export const requirementTable = (requirements: ReadonlyArray<Requirement>): string =>
   table(
@@ -46,7 +52,7 @@ export const requirementTable = (requirements: ReadonlyArray<Requirement>): stri
       const met = isMet(requirement)
       return [
         requirement.what,
-        requirement.unit === "×" ? times(requirement.figure) : whole(requirement.figure),
+        measured(requirement),
         bound(requirement),
         met === undefined ? "not measured" : met ? "ok" : "short"
       ]

@@ -44,7 +44,7 @@ export const nanos = async (run: Run, settings: Settings): Promise<ReadonlyArray
   return task.result.latency.samples!.map((millis) => millis * 1e6 / operations)
 }
 
-const collect = (): void => {
+export const collect = (): void => {
   if (globalThis.gc === undefined) throw new Error("to be started with --expose-gc")
   globalThis.gc()
 }

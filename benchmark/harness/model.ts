@@ -27,9 +27,18 @@ export interface Entry {
   readonly measure: (settings: Settings) => Promise<Figures>
 }
 
+/** What the child processes of a group share and none of them may bring along: a server, say. */
+export interface Fixture {
+  /** For the environment of the child processes. */
+  readonly env: Readonly<Record<string, string>>
+  readonly stop: () => Promise<unknown>
+}
+
 export interface Group {
   readonly name: string
   readonly title: string
+  /** Runs in the parent process, before the first measurement. */
+  readonly start?: () => Promise<Fixture>
   readonly entries: (settings: Settings) => ReadonlyArray<Entry>
   readonly report: (results: Results) => ReadonlyArray<string>
   readonly requirements: (results: Results) => ReadonlyArray<Requirement>
@@ -48,7 +57,7 @@ export interface Requirement {
   /** `undefined`: not measured in this run. */
   readonly figure: number | undefined
   readonly bound: { readonly atLeast: number } | { readonly atMost: number } | { readonly below: number }
-  readonly unit: "×" | ""
+  readonly unit: "×" | "MB" | ""
 }
 
 export const isMet = ({ bound, figure }: Requirement): boolean | undefined => {

@@ -1,27 +1,33 @@
 /** What runs in the parent process: one child process per contestant, case and round. */
 import { build } from "esbuild"
 import { fork } from "node:child_process"
+import { rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { type Entry, type Figures, type Group, Results, type Settings, type Suite } from "./model.js"
+import { type Entry, type Figures, type Fixture, type Group, Results, type Settings, type Suite } from "./model.js"
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const child = file("../../node_modules/.cache/effect-pools/benchmark/child.mjs")
+// of this run alone: another one may be under way, of other sources
+const child = file(`../../node_modules/.cache/effect-pools/benchmark/child.${process.pid}.mjs`)
 
 /**
  * Bundles the benchmark, `src` and the peers, so that a child process starts fast and runs what a build would: the
- * loader of the parent wraps every closure to keep its name.
+ * loader of the parent wraps every closure to keep its name. The bundle goes with the process.
  */
-export const bundle = () =>
-  build({
+export const bundle = () => {
+  process.once("exit", () => rmSync(child, { force: true }))
+  return build({
     entryPoints: [file("child.ts")],
     outfile: child,
     bundle: true,
     platform: "node",
     format: "esm",
     target: "node20",
+    // looks for its native package where it is installed itself
+    external: ["@fails-components/*"],
     // for the peers that are CommonJS
     banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)` }
   })
+}
 
 const execArgv = [
   "--expose-gc",
@@ -31,21 +37,29 @@ const execArgv = [
   "--max-old-space-size=4096"
 ]
 
-const measure = (suite: Suite, group: Group, index: number, entry: Entry, settings: Settings) =>
+const measure = (
+  suite: Suite,
+  group: Group,
+  index: number,
+  entry: Entry,
+  settings: Settings,
+  fixture: Fixture | undefined
+) =>
   new Promise<Figures | undefined>((resolve, reject) => {
     const args = [suite.name, group.name, String(index), JSON.stringify(settings)]
-    const process = fork(child, args, { execArgv, serialization: "advanced" })
+    const env = { ...process.env, ...fixture?.env }
+    const forked = fork(child, args, { execArgv, env, serialization: "advanced" })
     let figures: Figures | undefined
     let isGivenUp = false
     const timer = setTimeout(() => {
       isGivenUp = true
-      process.kill("SIGKILL")
+      forked.kill("SIGKILL")
     }, entry.limit * 1_000)
-    process.on("message", (message) => {
+    forked.on("message", (message) => {
       figures = message as Figures
     })
-    process.on("error", reject)
-    process.on("exit", (code) => {
+    forked.on("error", reject)
+    forked.on("exit", (code) => {
       clearTimeout(timer)
       if (figures !== undefined || isGivenUp) resolve(figures)
       else reject(new Error(`${group.name}, ${entry.peer}: ended with code ${code} and without a result`))
@@ -64,14 +78,22 @@ export const run = async (
   onProgress: (text: string) => void
 ): Promise<void> => {
   const entries = [...group.entries(settings).entries()]
-  for (let round = 0; round < settings.rounds; round++) {
-    for (const [index, entry] of round % 2 === 0 ? entries : entries.toReversed()) {
-      if (round >= (entry.rounds ?? Infinity) || results.limit(group.name, entry.peer, entry.at) !== undefined) continue
-      const at = entry.at === undefined ? "" : ` at ${entry.at}`
-      onProgress(`${group.name}, round ${round + 1} of ${settings.rounds}: ${entry.peer}${at}`)
-      const figures = await measure(suite, group, index, entry, settings)
-      if (figures === undefined) results.giveUp(group.name, entry)
-      else results.add(group.name, entry, figures)
+  if (entries.length === 0) return
+  const fixture = await group.start?.()
+  try {
+    for (let round = 0; round < settings.rounds; round++) {
+      for (const [index, entry] of round % 2 === 0 ? entries : entries.toReversed()) {
+        if (round >= (entry.rounds ?? Infinity) || results.limit(group.name, entry.peer, entry.at) !== undefined) {
+          continue
+        }
+        const at = entry.at === undefined ? "" : ` at ${entry.at}`
+        onProgress(`${group.name}, round ${round + 1} of ${settings.rounds}: ${entry.peer}${at}`)
+        const figures = await measure(suite, group, index, entry, settings, fixture)
+        if (figures === undefined) results.giveUp(group.name, entry)
+        else results.add(group.name, entry, figures)
+      }
     }
+  } finally {
+    await fixture?.stop()
   }
 }

@@ -1,0 +1,177 @@
+/** Ways to send a request and read its answer, each over at most four sessions unless it is about sessions. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as FailsComponents from "../../src/internal/failsComponents.js"
+import * as NodeWebTransport from "../../src/NodeWebTransport.js"
+import * as SessionPool from "../../src/SessionPool.js"
+import * as WebTransport from "../../src/WebTransport.js"
+import { startedEchoServer, type Target } from "./echoServer.js"
+import type { Sender } from "./load.js"
+
+type Constructor = WebTransport.WebTransportConstructor
+
+/** Has each sender send one request after another, all at the same time, until they have had enough. */
+export type Drive = (senders: ReadonlyArray<Sender>) => Effect.Effect<unknown, unknown, Constructor>
+
+export interface Contestant {
+  readonly peer: string
+  /** Opens what is there before the first request. `fibers`: the most that will send at the same time. */
+  readonly open: (target: Target, fibers: number) => Effect.Effect<Drive, unknown, Constructor | Scope.Scope>
+}
+
+export const peers = {
+  pooled: "pooled streams",
+  held: "hand-held streams",
+  stream: "a stream per request",
+  session: "a session per request",
+  raw: "hand-held streams, plain JavaScript"
+}
+
+const maxSessions = 4
+
+const connectOptions = ({ hash }: Target): WebTransport.ConnectOptions => ({
+  serverCertificateHashes: [{ value: hash }]
+})
+
+type Request = (message: Uint8Array, fiber: number) => Effect.Effect<Uint8Array, unknown, Constructor>
+
+/** `request` is called for each request: it is what a user writes. */
+const drive = (request: Request): Drive => (senders) =>
+  Effect.forEach(
+    senders,
+    (sender, fiber) =>
+      Effect.whileLoop({
+        while: () => sender.take(),
+        body: () => request(sender.next(), fiber),
+        step: (answer) => sender.answered(answer)
+      }),
+    { concurrency: "unbounded", discard: true }
+  )
+
+const exchange = (stream: WebTransport.BidirectionalStream, message: Uint8Array) =>
+  Effect.zipRight(stream.write(message), stream.readExactly(message.length))
+
+const held: Contestant = {
+  peer: peers.held,
+  open: (target, fibers) =>
+    Effect.gen(function*() {
+      const connect = WebTransport.connect(target.url, connectOptions(target))
+      const sessions = yield* Effect.replicateEffect(connect, maxSessions)
+      const streams = yield* Effect.forEach(
+        Array.from({ length: fibers }, (_, fiber) => sessions[fiber % sessions.length]!),
+        (session) => session.createBidirectionalStream()
+      )
+      return drive((message, fiber) => exchange(streams[fiber]!, message))
+    })
+}
+
+const streamPerRequest: Contestant = {
+  peer: peers.stream,
+  open: (target, fibers) =>
+    Effect.gen(function*() {
+      const pool = yield* SessionPool.make({
+        url: target.url,
+        connect: connectOptions(target),
+        minSize: maxSessions,
+        maxSize: maxSessions,
+        concurrency: Math.ceil(fibers / maxSessions)
+      })
+      yield* pool.ready
+      return drive((message) =>
+        pool.use((session) =>
+          Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) => exchange(stream, message)))
+        )
+      )
+    })
+}
+
+const sessionPerRequest: Contestant = {
+  peer: peers.session,
+  open: (target) => {
+    const options = connectOptions(target)
+    return Effect.succeed(drive((message) =>
+      WebTransport.connect(target.url, options).pipe(
+        Effect.flatMap((session) => session.createBidirectionalStream()),
+        Effect.flatMap((stream) => exchange(stream, message)),
+        Effect.scoped
+      )
+    ))
+  }
+}
+
+interface RawStream {
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly writer: WritableStreamDefaultWriter<Uint8Array>
+}
+
+const readExactly = async (reader: RawStream["reader"], size: number): Promise<Uint8Array> => {
+  const first = await reader.read()
+  if (first.done || first.value.length >= size) return first.value ?? new Uint8Array()
+  const answer = new Uint8Array(size)
+  answer.set(first.value)
+  for (let length = first.value.length; length < size;) {
+    const next = await reader.read()
+    if (next.done) return answer.subarray(0, length)
+    answer.set(next.value, length)
+    length += next.value.length
+  }
+  return answer
+}
+
+const openRaw = async ({ hash, url }: Target, fibers: number) => {
+  const { module } = await FailsComponents.load()
+  const sessions = Array.from({ length: maxSessions }, () =>
+    new module.WebTransport(url, {
+      forceReliable: true,
+      serverCertificateHashes: [{ algorithm: "sha-256", value: hash }]
+    }))
+  await Promise.all(sessions.map(({ ready }) => ready))
+  const streams = await Promise.all(
+    Array.from({ length: fibers }, async (_, fiber): Promise<RawStream> => {
+      const { readable, writable } = await sessions[fiber % sessions.length]!.createBidirectionalStream()
+      return { reader: readable.getReader(), writer: writable.getWriter() }
+    })
+  )
+  return { sessions, streams }
+}
+
+const raw: Contestant = {
+  peer: peers.raw,
+  open: (target, fibers) =>
+    Effect.acquireRelease(
+      Effect.promise(() => openRaw(target, fibers)),
+      ({ sessions }) =>
+        Effect.promise(() =>
+          Promise.allSettled(sessions.map((session) => {
+            session.close()
+            return session.closed
+          }))
+        )
+    ).pipe(Effect.map(({ streams }): Drive => (senders) =>
+      Effect.promise(() =>
+        Promise.all(senders.map(async (sender, fiber) => {
+          const { reader, writer } = streams[fiber]!
+          while (sender.take()) {
+            const message = sender.next()
+            await writer.write(message)
+            sender.answered(await readExactly(reader, message.length))
+          }
+        }))
+      )
+    ))
+}
+
+export const contestants: ReadonlyArray<Contestant> = [held, streamPerRequest, sessionPerRequest, raw]
+
+/** Opens a contestant, uses it, and closes it, so that nothing of it is left to the server when the next one comes. */
+export const withContestant = <A>(
+  { open }: Contestant,
+  fibers: number,
+  use: (drive: Drive) => Effect.Effect<A, unknown, Constructor>
+): Promise<A> =>
+  Effect.suspend(() => open(startedEchoServer(), fibers)).pipe(
+    Effect.flatMap(use),
+    Effect.scoped,
+    Effect.provide(NodeWebTransport.layerHttp2),
+    Effect.runPromise
+  )

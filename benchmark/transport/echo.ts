@@ -1,0 +1,116 @@
+/** Requests of one size, from one fiber and from many. */
+import * as Effect from "effect/Effect"
+import { number, seconds, spread, table, whole } from "../harness/format.js"
+import { type Entry, type Group, ratio, type Requirement, type Results, type Settings } from "../harness/model.js"
+import { type Contestant, contestants, peers, withContestant } from "./contestants.js"
+import { startEchoServer } from "./echoServer.js"
+import { senders, Stint, Window } from "./load.js"
+
+interface Size {
+  readonly group: string
+  readonly title: string
+  readonly bytes: number
+}
+
+const one = 1
+const many = 64
+const fiberCounts = [one, many]
+const fibersTitle = (fibers: number) => fibers === 1 ? "1 fiber" : `${fibers} fibers`
+
+const extent = ({ quick }: Settings) =>
+  quick ? { warmupMillis: 600, millis: 400 } : { warmupMillis: 1_800, millis: 1_300 }
+
+/**
+ * Opened for many fibers and warmed up by them also where one is measured: one alone would take ten seconds to have the
+ * slower contestants compiled, and the faster ones would win by that.
+ */
+const entry = (contestant: Contestant, { bytes }: Size, fibers: number): Entry => ({
+  peer: contestant.peer,
+  at: fibers,
+  limit: 30,
+  measure: (settings) =>
+    withContestant(contestant, many, (drive) =>
+      Effect.gen(function*() {
+        const { millis, warmupMillis } = extent(settings)
+        yield* drive(senders(new Stint(warmupMillis), many, bytes))
+        const window = new Window(millis, fibers)
+        yield* drive(senders(window, fibers, bytes))
+        return window.figures
+      }))
+})
+
+const report = ({ group, title }: Size, results: Results): ReadonlyArray<string> =>
+  fiberCounts.map((fibers) =>
+    table(
+      [
+        `${title}, ${fibersTitle(fibers)}`,
+        "requests/s",
+        "±",
+        "median (ms)",
+        "99 % (ms)",
+        "processor (µs per request)"
+      ],
+      contestants.map(({ peer }) => {
+        const limit = results.limit(group, peer, fibers)
+        return [
+          peer,
+          limit === undefined ? whole(results.median(group, peer, "perSecond", fibers)) : seconds(limit),
+          spread(results.get(group, peer, "perSecond", fibers)),
+          number(results.median(group, peer, "median", fibers)),
+          number(results.median(group, peer, "p99", fibers)),
+          number(results.median(group, peer, "cpu", fibers))
+        ]
+      })
+    )
+  )
+
+/** Of pooled streams, against others. */
+const boundsOf = ({ group, title }: Size, results: Results) => {
+  const bound =
+    (figure: "perSecond" | "cpu", words: string, bound: Requirement["bound"]) =>
+    (fibers: number, peer: string): Requirement => {
+      const of = (peer: string) => results.median(group, peer, figure, fibers)
+      return {
+        what: `${title}, ${fibersTitle(fibers)}: ${words} ${peers.pooled}, to ${peer}`,
+        figure: ratio(of(peers.pooled), of(peer)),
+        bound,
+        unit: "×"
+      }
+    }
+  return {
+    faster: (atLeast: number) => bound("perSecond", "requests/s of", { atLeast }),
+    cheaper: (atMost: number) => bound("cpu", "processor time of", { atMost })
+  }
+}
+
+type Bounds = ReturnType<typeof boundsOf>
+
+const echo = (size: Size, requirements: (bounds: Bounds) => ReadonlyArray<Requirement>): Group => ({
+  name: size.group,
+  title: `Send ${size.title}, read ${size.title}`,
+  start: startEchoServer,
+  entries: () => fiberCounts.flatMap((fibers) => contestants.map((contestant) => entry(contestant, size, fibers))),
+  report: (results) => report(size, results),
+  requirements: (results) => requirements(boundsOf(size, results))
+})
+
+export const small = echo({ group: "100B", title: "100 B", bytes: 100 }, ({ cheaper, faster }) => [
+  faster(3.5)(many, peers.stream),
+  faster(40)(many, peers.session),
+  faster(3)(one, peers.stream),
+  faster(15)(one, peers.session),
+  cheaper(1.15)(many, peers.held),
+  cheaper(1.8)(many, peers.raw)
+])
+
+export const medium = echo({ group: "4KiB", title: "4 KiB", bytes: 4 << 10 }, ({ faster }) => [
+  faster(2.5)(many, peers.stream),
+  faster(15)(many, peers.session),
+  faster(2.5)(one, peers.stream),
+  faster(15)(one, peers.session)
+])
+
+export const large = echo({ group: "64KiB", title: "64 KiB", bytes: 64 << 10 }, ({ faster }) => [
+  faster(1.2)(many, peers.stream),
+  faster(1.2)(one, peers.stream)
+])

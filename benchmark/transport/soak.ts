@@ -1,0 +1,80 @@
+/** What is left in the heap after very many requests. */
+import * as Effect from "effect/Effect"
+import { setImmediate } from "node:timers/promises"
+import { number, table, whole } from "../harness/format.js"
+import { collect } from "../harness/measure.js"
+import type { Entry, Group, Results } from "../harness/model.js"
+import { type Contestant, contestants, peers, withContestant } from "./contestants.js"
+import { startEchoServer } from "./echoServer.js"
+import { Count, senders } from "./load.js"
+
+const group = "soak"
+const fibers = 64
+const bytes = 100
+const warm = 5_000
+const all = 100_000
+const few = all / 5
+
+/** Those that keep their streams. */
+const isSoaked = ({ peer }: Contestant) => peer === peers.pooled || peer === peers.held
+
+/** In MB: what the heap holds, and the buffers beside it. */
+const held = async () => {
+  // finalizers of what the first one found make garbage of their own
+  for (let i = 0; i < 2; i++) {
+    collect()
+    await setImmediate()
+  }
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return { heap: heapUsed / 1e6, buffers: arrayBuffers / 1e6 }
+}
+
+const entry = (contestant: Contestant, at: number): Entry => ({
+  peer: contestant.peer,
+  at,
+  rounds: 2,
+  limit: 90,
+  measure: () =>
+    withContestant(contestant, fibers, (drive) =>
+      Effect.gen(function*() {
+        yield* drive(senders(new Count(warm), fibers, bytes))
+        const before = yield* Effect.promise(held)
+        yield* drive(senders(new Count(at - warm), fibers, bytes))
+        const after = yield* Effect.promise(held)
+        return {
+          warm: [before.heap],
+          heap: [after.heap - before.heap],
+          buffers: [after.buffers - before.buffers]
+        }
+      }))
+})
+
+const report = (results: Results): ReadonlyArray<string> => [
+  table(
+    ["64 fibers, 100 B", "requests", "heap when warm (MB)", "grown by (MB)", "buffers grown by (MB)"],
+    contestants.filter(isSoaked).flatMap(({ peer }) =>
+      [few, all].filter((at) => results.get(group, peer, "heap", at) !== undefined).map((at) => [
+        peer,
+        whole(at),
+        ...["warm", "heap", "buffers"].map((figure) => number(results.median(group, peer, figure, at)))
+      ])
+    )
+  )
+]
+
+export const soak: Group = {
+  name: group,
+  title: "What very many requests leave behind",
+  start: startEchoServer,
+  entries: ({ quick }) => contestants.filter(isSoaked).map((contestant) => entry(contestant, quick ? few : all)),
+  report,
+  requirements: (results) => {
+    const samples = results.get(group, peers.pooled, "heap", all)?.samples
+    return [{
+      what: `${whole(all)} requests: ${peers.pooled}, growth of the heap`,
+      figure: samples === undefined ? undefined : Math.max(...samples),
+      bound: { atMost: 10 },
+      unit: "MB"
+    }]
+  }
+}
