@@ -33,6 +33,9 @@ class PendingWrite {
 const twoReads = () =>
   new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
 
+/** Not `slice`, which copies nothing of a Buffer. */
+export const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
+
 const noRead = Effect.void
 const noBytes = Effect.succeed(Option.none<Uint8Array>())
 
@@ -291,7 +294,7 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
     return Effect.async<void, WebTransportError>((resume) => {
       if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
       if (bytes.byteLength === 0) return resume(Effect.void)
-      const pending = this.track(resume, this.writer!.write(this.session.retainsWrites ? bytes.slice() : bytes))
+      const pending = this.track(resume, this.writer!.write(this.session.retainsWrites ? copyOf(bytes) : bytes))
       return Effect.sync(() => {
         if (pending.resume === undefined) return
         pending.resume = undefined
