@@ -10,6 +10,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { FramingError } from "./FramingError.js"
 import * as internal from "./internal/sessionPool.js"
 import type * as ResourcePool from "./ResourcePool.js"
 import type * as WebTransport from "./WebTransport.js"
@@ -131,7 +132,8 @@ export interface Hooks<E = never, R = never>
  * `ResourcePool.Options`, with these defaults of its own: `name` `"SessionPool"`, `acquireTimeout` 30 s, `createTimeout` 5 s
  * more than the connect timeout, `overlap` on.
  *
- * A session is *lost*, and its place free, as soon as it is closed by anybody in any way. It is *retired* when the peer
+ * A session is *lost*, and its place free, as soon as it is closed by anybody in any way. A server that hangs closes
+ * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer
  * drains it or refuses a stream although none is open, and when it is too old or too used.
  *
  * **Gotchas**
@@ -187,6 +189,50 @@ export const make: <E = never, R = never>(
   never,
   WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
 > = internal.make
+
+/**
+ * Options of {@link pingStream}.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface PingStreamOptions {
+  /** What is sent, at most 1 MiB (a defect otherwise); `ping` if absent. */
+  readonly message?: Uint8Array | undefined
+}
+
+/**
+ * A ping for `keepAlive`: opens a stream, sends one message of `Framing`, awaits one in return, whatever it says, and
+ * ends the stream. The server has to answer messages on a fresh stream: one that echoes bytes does.
+ *
+ * Over HTTP/2 nothing else notices a server that hangs: its sessions stay open, and writes and new streams succeed. How
+ * long an answer may take is the pool's `checkTimeout`.
+ *
+ * Fails as opening, writing and reading do, and with `Read` when the peer finishes the stream without an answer.
+ *
+ * **Gotchas**
+ *
+ * It needs a stream. Refused one while others of the session are open, it passes: the session is busy, and says neither
+ * that it lives nor that it is dead. Where a platform waits instead of refusing, `checkTimeout` ends the wait and counts
+ * as death: leave room below the server's limit.
+ *
+ * @example
+ * ```ts
+ * import { SessionPool } from "effect-pools"
+ *
+ * export const EchoPool = SessionPool.layer({
+ *   url: "https://example.com/echo",
+ *   keepAlive: { interval: "15 seconds", ping: SessionPool.pingStream() },
+ *   checkTimeout: "2 seconds"
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category keep-alive
+ */
+export const pingStream: (
+  options?: PingStreamOptions
+) => (session: WebTransport.Session) => Effect.Effect<void, WebTransportError | FramingError> = internal.pingStream
 
 /**
  * The pool as a layer.

@@ -5,6 +5,20 @@
  */
 
 /**
+ * Messages on a byte stream.
+ *
+ * @since 0.1.0
+ */
+export * as Framing from "./Framing.js"
+
+/**
+ * What may be wrong with the messages on a byte stream.
+ *
+ * @since 0.1.0
+ */
+export * as FramingError from "./FramingError.js"
+
+/**
  * What a borrower of a waiting pool may meet.
  *
  * @since 0.1.0

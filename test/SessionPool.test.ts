@@ -2,7 +2,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import type { PoolStats } from "effect-pools/PoolStats"
 import * as SessionPool from "effect-pools/SessionPool"
-import type * as WebTransport from "effect-pools/WebTransport"
+import * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
@@ -32,6 +32,15 @@ const echo = (session: WebTransport.Session, message = "hello") =>
     const stream = yield* session.createBidirectionalStream()
     yield* stream.write(bytes(message))
     return text(yield* stream.readExactly(message.length))
+  }).pipe(Effect.scoped)
+
+/** A stream that the peer finishes first does not give its credit back (fails-components 1.6.8 over HTTP/2). */
+const toTheEnd = (session: WebTransport.Session) =>
+  Effect.gen(function*() {
+    const stream = yield* session.createBidirectionalStream()
+    yield* stream.write(bytes("x"))
+    yield* stream.closeWrite
+    while (Option.isSome(yield* stream.read));
   }).pipe(Effect.scoped)
 
 const options = (server: TestServer.Service, path: string) => ({
@@ -453,19 +462,59 @@ describe("SessionPool", () => {
       }))
   })
 
+  describe("pingStream", () => {
+    const connect = (server: TestServer.Service, path: string) =>
+      WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })
+
+    it.scopedLive("sends a framed message, and passes when one comes back", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        const session = yield* connect(server, "/echo")
+        yield* soon(SessionPool.pingStream()(session))
+        yield* soon(SessionPool.pingStream({ message: new Uint8Array(100_000) })(session))
+        yield* soon(server.until((stats) => stats.streamsOpen === 0))
+        const { bytesReceived, streamsAccepted } = yield* server.statsOf("/echo")
+        assert.deepStrictEqual({ bytesReceived, streamsAccepted }, { bytesReceived: 5 + 100_004, streamsAccepted: 2 })
+      }).pipe(Effect.provide(NodeWebTransport.layer)))
+
+    it.scopedLive("fails when the peer finishes, resets, or answers no frame", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        const ping = (path: string) =>
+          Effect.scoped(
+            Effect.flatMap(connect(server, path), (session) => Effect.flip(SessionPool.pingStream()(session)))
+          )
+        const finished = yield* soon(ping("/fin"))
+        assert.strictEqual(finished.reason, "Read")
+        assert.include(finished.message, "without an answer")
+        assert.include(["Read", "Write"], (yield* soon(ping("/reset"))).reason)
+        assert.strictEqual((yield* soon(ping("/unsolicited?text=%C3%BF%C3%BF%C3%BF%C3%BF"))).reason, "Oversized")
+      }).pipe(Effect.provide(NodeWebTransport.layer)))
+
+    it.scopedLive("passes where the session is full, and fails where it grants nothing any more", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+        const session = yield* connect(server, "/echo")
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* session.createBidirectionalStream()
+          yield* soon(SessionPool.pingStream()(session))
+        }))
+        const exhausted = yield* connect(server, "/echo")
+        yield* soon(toTheEnd(exhausted))
+        const error = yield* soon(Effect.flip(SessionPool.pingStream()(exhausted)))
+        assert.strictEqual(error.reason, "StreamLimit")
+      }).pipe(Effect.provide(NodeWebTransport.layer)))
+
+    it("refuses a message above 1 MiB", () => {
+      assert.throws(() => SessionPool.pingStream({ message: new Uint8Array(1_048_577) }), "1048577")
+    })
+  })
+
   describe("when the server breaks", () => {
     it.scopedLive("does not lend again a session that grants no more streams", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.start({ initialBidirectionalStreams: 5 })
         const pool = yield* SessionPool.make({ ...options(server, "/echo"), maxSize: 1 })
-        // a stream that the peer finishes first does not give its credit back (fails-components 1.6.8 over HTTP/2)
-        const toTheEnd = (session: WebTransport.Session) =>
-          Effect.gen(function*() {
-            const stream = yield* session.createBidirectionalStream()
-            yield* stream.write(bytes("x"))
-            yield* stream.closeWrite
-            while (Option.isSome(yield* stream.read));
-          }).pipe(Effect.scoped)
         const exits = yield* Effect.forEach(Array.from({ length: 24 }), () => Effect.exit(pool.use(toTheEnd)))
         // every sixth is refused, and its successor has a new session
         assert.deepStrictEqual(
@@ -494,6 +543,29 @@ describe("SessionPool", () => {
         yield* untilStats(pool, (stats) => stats.idle === 2)
         assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
       }).pipe(Effect.provide(NodeWebTransport.layer)), 30_000)
+
+    it.scopedLive(
+      "loses a session whose server hangs by pinging it, and connects anew when it is back",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* TestServer.start()
+          const pool = yield* SessionPool.make({
+            ...options(server, "/echo"),
+            minSize: 1,
+            keepAlive: { interval: "20 millis", ping: SessionPool.pingStream() },
+            checkTimeout: "500 millis"
+          })
+          yield* soon(pool.ready)
+          yield* server.until((stats) => stats.streamsAccepted >= 3 && stats.streamsOpen === 0)
+          assert.deepInclude(yield* stats(pool), { created: 1, size: 1 })
+          yield* server.stop
+          yield* untilStats(pool, (stats) => stats.destroyed.lost === 1)
+          yield* server.resume
+          yield* untilStats(pool, (stats) => stats.idle === 1)
+          assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
+        }).pipe(Effect.provide(NodeWebTransport.layer)),
+      30_000
+    )
 
     it.live("closes in time while the server is stopped", () =>
       Effect.gen(function*() {

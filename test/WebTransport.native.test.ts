@@ -374,6 +374,28 @@ describe("streams", () => {
       expect(reset.aborted[0]).toMatchObject({ code: 42, streamErrorCode: 42 })
     }))
 
+  it.scoped("copy what is written where the platform goes on using it, also where it is a Buffer", () =>
+    Effect.gen(function*() {
+      const fake = new Fake(url)
+      fake.whenReady.resolve()
+      const session = yield* WebTransport.fromNative(fake)
+      const written: Array<Uint8Array> = []
+      const writable = new WritableStream<Uint8Array>({ write: (chunk) => void written.push(chunk) })
+      fake.create = () => Promise.resolve(Object.assign(new FakeStream(), { writable }))
+      const stream = yield* session.createBidirectionalStream()
+      for (const buffer of [Uint8Array.of(1), Buffer.of(1)]) {
+        yield* stream.write(buffer)
+        yield* session.datagrams.send(buffer)
+        buffer[0] = 2
+      }
+      expect([...written, ...fake.sent].map((bytes) => bytes[0])).toEqual([1, 1, 1, 1])
+    }).pipe(
+      Effect.provideService(WebTransport.WebTransportConstructor, {
+        construct: () => new Fake(url),
+        retainsWrites: true
+      })
+    ))
+
   it.scoped("give what came before they broke", () =>
     Effect.gen(function*() {
       const { fake, session } = yield* ready

@@ -1,15 +1,21 @@
 /**
  * One WebTransport stream, in one direction or both: a class with plain fields, since every byte passes here.
  */
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import type { FramingError } from "../FramingError.js"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
+import { Assembly } from "./frame.js"
 import type { SessionCore, SessionHandle } from "./webTransportSession.js"
 
 export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransport/Stream") as Api.StreamTypeId
@@ -30,8 +36,34 @@ class PendingWrite {
   }
 }
 
+/** A fiber that waits to read: for bytes, or for a whole message. */
+class Waiter {
+  readonly resume: (effect: Effect.Effect<any, any>) => void
+  /** The most bytes of the message that it waits for; undefined if for bytes. */
+  readonly maxMessageSize: number | undefined
+  /** Whom to ask whether it waits still, where nothing else would say that it was interrupted. */
+  private readonly fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+
+  constructor(
+    resume: (effect: Effect.Effect<any, any>) => void,
+    maxMessageSize?: number,
+    fiber?: Fiber.RuntimeFiber<unknown, unknown>
+  ) {
+    this.resume = resume
+    this.maxMessageSize = maxMessageSize
+    this.fiber = fiber
+  }
+
+  get wasInterrupted(): boolean {
+    return this.fiber !== undefined && !Cause.isEmpty(this.fiber.getFiberRef(FiberRef.interruptedCause))
+  }
+}
+
 const twoReads = () =>
   new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
+
+/** Not `slice`, which copies nothing of a Buffer. */
+export const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
 
 const noRead = Effect.void
 const noBytes = Effect.succeed(Option.none<Uint8Array>())
@@ -74,7 +106,9 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   readPending = false
   bytesReceived = 0
   readFailure: WebTransportError | undefined = undefined
-  private waiter: ((effect: Effect.Effect<void, WebTransportError>) => void) | undefined = undefined
+  private waiter: Waiter | undefined = undefined
+  /** What an unfinished `readMessage` has taken; comes before what is kept. */
+  private assembly: Assembly | undefined = undefined
 
   sending: Direction
   /** Those that the platform is not done with, a FIN too. */
@@ -88,13 +122,16 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   watcher: (() => void) | undefined = undefined
   /** Called once its ending has settled. */
   onEnded: (() => void) | undefined = undefined
-  /** A read was interrupted, and no byte has come since. */
-  isOverdue = false
+  private isReadAbandoned = false
   private lostSignal: Deferred.Deferred<void> | undefined = undefined
 
   private readEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
   private takeEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
   private arrivalEffect: Effect.Effect<void, WebTransportError> | undefined = undefined
+  private messageEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> | undefined =
+    undefined
+  private messageEffectMax = 0
+  private takeMessageEffect: Effect.Effect<Option.Option<Uint8Array>> | undefined = undefined
 
   constructor(
     session: SessionCore,
@@ -127,7 +164,8 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   /** Whether the next one to use it would find it as if it were new. */
   get isClean(): boolean {
     return this.receiving === "Open" && this.sending === "Open" && this.inbox === undefined && this.keptSize === 0 &&
-      this.readPending && this.waiter === undefined && this.writes.size === 0 && this.session.state === "Open"
+      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.writes.size === 0 &&
+      this.session.state === "Open"
   }
 
   // ---------------------------------------------------------------------------
@@ -136,7 +174,8 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
     return this.readEffect ??= Effect.suspend(() => {
-      if (this.waiter !== undefined) return Effect.die(twoReads())
+      if (this.isAwaited) return Effect.die(twoReads())
+      this.spill()
       if (this.inbox !== undefined || this.keptSize > 0) {
         // `sync` takes and hands over in one step of the fiber: an interruption comes before both or after both.
         return this.takeEffect ??= Effect.sync(() => Option.some(this.take()))
@@ -165,7 +204,8 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   }
 
   private gather(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    if (this.waiter !== undefined) return Effect.die(twoReads())
+    if (this.isAwaited) return Effect.die(twoReads())
+    this.spill()
     if (this.inbox !== undefined && this.keptSize + this.inbox.byteLength < size) {
       this.kept.push(this.inbox)
       this.keptSize += this.inbox.byteLength
@@ -186,15 +226,101 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   /** Completes when there is something to take, or never will be. Takes nothing, so interrupting it loses nothing. */
   private get arrival(): Effect.Effect<void, WebTransportError> {
     return this.arrivalEffect ??= Effect.async<void, WebTransportError>((resume) => {
-      if (this.waiter !== undefined) return resume(Effect.die(twoReads()))
+      if (this.isAwaited) return resume(Effect.die(twoReads()))
       if (this.inbox !== undefined || this.receiving !== "Open") return resume(noRead)
-      this.waiter = resume
+      const waiter = this.waiter = new Waiter(resume)
       return Effect.sync(() => {
-        if (this.waiter !== resume) return
-        this.waiter = undefined
-        this.isOverdue = true
+        if (this.waiter === waiter) this.dropWaiter()
       })
     })
+  }
+
+  /** Whether a fiber waits to read. */
+  private get isAwaited(): boolean {
+    if (this.waiter?.wasInterrupted === true) this.dropWaiter()
+    return this.waiter !== undefined
+  }
+
+  private dropWaiter(): void {
+    this.waiter = undefined
+    this.isReadAbandoned = true
+  }
+
+  /** Whether a read was interrupted and no byte has come since. */
+  get isOverdue(): boolean {
+    return !this.isAwaited && this.isReadAbandoned
+  }
+
+  /**
+   * One message with its length before it; none when the peer finished between two.
+   *
+   * The fiber that waits is resumed with the one step that takes the message: whatever is interrupted, the message is
+   * there still or was handed over. That is why the wait has no finalizer (which would also cost more than all the
+   * rest), and why it is the fiber itself that tells whether it was interrupted. What has arrived of a message is put
+   * together in `assembly`, whence `spill` gives it back to whoever reads bytes.
+   */
+  readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
+    if (this.messageEffect !== undefined && this.messageEffectMax === max) return this.messageEffect
+    this.messageEffectMax = max
+    return this.messageEffect = Effect.withFiberRuntime<Option.Option<Uint8Array>, WebTransportError | FramingError>(
+      (fiber, status) => {
+        if (this.isAwaited) return Effect.die(twoReads())
+        return this.message(max) ?? Effect.async<Option.Option<Uint8Array>, WebTransportError | FramingError>(
+          (resume) => {
+            // The fiber may have paused since.
+            if (this.isAwaited) return resume(Effect.die(twoReads()))
+            const message = this.message(max)
+            if (message !== undefined) return resume(message)
+            const isInterruptible = RuntimeFlags.interruptible(status.runtimeFlags)
+            this.waiter = new Waiter(resume, max, isInterruptible ? fiber : undefined)
+          }
+        )
+      }
+    )
+  }
+
+  /** What a reader of messages gets; undefined while it has to wait. Takes in no more than one message. */
+  private message(
+    max: number
+  ): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> | undefined {
+    const assembly = this.assembly ??= new Assembly()
+    if (this.keptSize > 0) this.assembleKept(assembly, max)
+    // Not a loop: the next chunk comes later.
+    if (this.inbox !== undefined && !assembly.isDecided(max)) {
+      const used = assembly.feed(this.inbox, max)
+      if (used === this.inbox.byteLength) this.emptyInbox()
+      else this.inbox = this.inbox.subarray(used)
+    }
+    if (assembly.isRefused(max)) return Effect.fail(assembly.oversized(max))
+    if (assembly.isWhole) {
+      return this.takeMessageEffect ??= Effect.sync(() => {
+        if (!assembly.isWhole) throw twoReads()
+        return Option.some(assembly.take())
+      })
+    }
+    if (this.receiving === "Open") return undefined
+    if (this.receiving === "Failed") return Effect.fail(this.readRefusal())
+    return assembly.isEmpty ? noBytes : Effect.fail(assembly.truncated())
+  }
+
+  private assembleKept(assembly: Assembly, max: number): void {
+    let whole = 0
+    for (const chunk of this.kept) {
+      if (assembly.isDecided(max)) break
+      const used = assembly.feed(chunk, max)
+      this.keptSize -= used
+      if (used < chunk.byteLength) this.kept[whole] = chunk.subarray(used)
+      else whole++
+    }
+    this.kept.splice(0, whole)
+  }
+
+  private spill(): void {
+    if (this.assembly === undefined || this.assembly.isEmpty) return
+    for (const bytes of this.assembly.spill().reverse()) {
+      this.kept.unshift(bytes)
+      this.keptSize += bytes.byteLength
+    }
   }
 
   private take(): Uint8Array {
@@ -258,7 +384,7 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
       this.inbox = next.value
       this.bytesReceived += next.value.byteLength
       this.session.bytesReceived += next.value.byteLength
-      this.isOverdue = false
+      this.isReadAbandoned = false
       this.watcher?.()
     }
     this.wake()
@@ -288,9 +414,12 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   }
 
   private wake(): void {
-    const resume = this.waiter
+    if (!this.isAwaited) return
+    const waiter = this.waiter!
+    const outcome = waiter.maxMessageSize === undefined ? noRead : this.message(waiter.maxMessageSize)
+    if (outcome === undefined) return
     this.waiter = undefined
-    resume?.(noRead)
+    waiter.resume(outcome)
   }
 
   // ---------------------------------------------------------------------------
@@ -298,10 +427,19 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   // ---------------------------------------------------------------------------
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    return this.send(bytes, this.session.retainsWrites)
+  }
+
+  /** For bytes that nobody will change any more: never copied. */
+  writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    return this.send(bytes, false)
+  }
+
+  private send(bytes: Uint8Array, copies: boolean): Effect.Effect<void, WebTransportError> {
     return Effect.async<void, WebTransportError>((resume) => {
       if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
       if (bytes.byteLength === 0) return resume(Effect.void)
-      const pending = this.track(resume, this.writer!.write(this.session.retainsWrites ? bytes.slice() : bytes))
+      const pending = this.track(resume, this.writer!.write(copies ? copyOf(bytes) : bytes))
       return Effect.sync(() => {
         if (pending.resume === undefined) return
         pending.resume = undefined

@@ -7,12 +7,16 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import type { FramingError } from "../FramingError.js"
 import type * as SessionPool from "../SessionPool.js"
 import * as WebTransport from "../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
 import { describeFailure } from "./describeFailure.js"
+import { encode } from "./frame.js"
+import * as Framing from "./framing.js"
 import { checkDuration, decode, type Problem } from "./poolOptions.js"
 import { type Lending, makeWith } from "./resourcePool.js"
 import { parseUrl } from "./webTransportConnect.js"
@@ -197,6 +201,34 @@ export const make = <E, R>(
     )
     return Object.assign(pool, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
   })
+}
+
+// --- Ping
+
+const noAnswer = () =>
+  new WebTransportError({
+    reason: "Read",
+    detail: "the peer finished the stream without an answer to the ping",
+    advice: "let the server answer framed messages, or give keepAlive a ping of its own"
+  })
+
+export const pingStream = (options?: SessionPool.PingStreamOptions) => {
+  const message = options?.message ?? new TextEncoder().encode("ping")
+  Either.getOrThrowWith(encode(message, undefined), (error) => error)
+  return (session: WebTransport.Session): Effect.Effect<void, WebTransportError | FramingError> =>
+    session.createBidirectionalStream().pipe(
+      Effect.tap((stream) => Framing.write(stream, message)),
+      Effect.flatMap((stream) => Framing.read(stream)),
+      Effect.filterOrFail(Option.isSome, noAnswer),
+      Effect.asVoid,
+      // ends it: in this order the credit for it comes back
+      Effect.scoped,
+      Effect.catchIf(
+        // with no other stream open, it is the peer that grants no more
+        (error) => error.reason === "StreamLimit" && viewCore(session).streams.size > 0,
+        () => Effect.void
+      )
+    )
 }
 
 // --- Config

@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { ByteStream } from "./byteStream.js"
+import { ByteStream, copyOf } from "./byteStream.js"
 
 export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
 
@@ -506,7 +506,7 @@ export class SessionCore {
       }
       this.sends.add(done)
       try {
-        this.outgoingDatagrams().write(this.retainsWrites ? bytes.slice() : bytes).then(
+        this.outgoingDatagrams().write(this.retainsWrites ? copyOf(bytes) : bytes).then(
           () => done(Effect.void),
           (cause) => queueMicrotask(() => done(Effect.fail(this.datagramFailure(cause))))
         )

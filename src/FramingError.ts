@@ -1,0 +1,108 @@
+/**
+ * What may be wrong with the messages on a byte stream.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Predicate from "effect/Predicate"
+
+/**
+ * Marks every {@link FramingError}, across copies of this package.
+ *
+ * @since 0.1.0
+ * @category type ids
+ */
+export const TypeId: unique symbol = Symbol.for("effect-pools/FramingError")
+
+/**
+ * The type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category type ids
+ */
+export type TypeId = typeof TypeId
+
+/**
+ * What was wrong:
+ *
+ * - `Truncated`: the stream ended within a message; `received` and `size` say where
+ * - `Oversized`: a message, or the length that precedes one, is above `maxMessageSize`; `size` and `limit` say by how
+ *   much
+ * - `Malformed`: a message does not begin with a correlation id, though it should
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reason = "Truncated" | "Oversized" | "Malformed"
+
+/**
+ * A message could not be read or written. `reason` tells the cases apart, `message` says what to do.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Framing } from "effect-pools"
+ *
+ * export const frame = (message: Uint8Array) =>
+ *   Framing.encode(message, { maxMessageSize: 1024 }).pipe(
+ *     Effect.catchTag("FramingError", (error) => Effect.dieMessage(`${error.size} bytes are too many`))
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class FramingError extends Data.TaggedError("FramingError")<{
+  /** Which case it is. */
+  readonly reason: Reason
+  /** Whether the message came from the peer or was to go there. */
+  readonly operation: "read" | "write"
+  /** Bytes in the message, as announced or given; absent where the stream ended before it said so. */
+  readonly size?: number | undefined
+  /** `Oversized`: bytes that a message may have. */
+  readonly limit?: number | undefined
+  /** `Truncated`: bytes of the message that came. */
+  readonly received?: number | undefined
+  /** What happened, where the reason does not say it. */
+  readonly detail?: string | undefined
+}> {
+  /**
+   * Marks it, across copies of this package.
+   *
+   * @since 0.1.0
+   */
+  readonly [TypeId]: TypeId = TypeId
+
+  /**
+   * What happened, and what to do.
+   *
+   * @since 0.1.0
+   */
+  override get message(): string {
+    switch (this.reason) {
+      case "Truncated":
+        return `Truncated: the peer finished the stream ${
+          this.size === undefined
+            ? "within the length that precedes a message"
+            : `after ${this.received} of ${this.size} bytes of a message`
+        }; ask again on another stream`
+      case "Oversized":
+        return this.operation === "read"
+          ? `Oversized: the peer announces a message of ${this.size} bytes, and maxMessageSize is ${this.limit}; ` +
+            "make sure that it sends frames at all, raise maxMessageSize, or end the stream"
+          : `Oversized: the message has ${this.size} bytes, and maxMessageSize is ${this.limit}; ` +
+            "nothing was sent: send less at once, or raise maxMessageSize here and at the peer"
+      case "Malformed":
+        return `Malformed: ${this.detail ?? "the message does not begin with a correlation id"}; ` +
+          "let the peer begin every message with the id of what it answers, as Framing.withId does"
+    }
+  }
+}
+
+/**
+ * Whether a value is a {@link FramingError}, also one of another copy of this package.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isFramingError = (u: unknown): u is FramingError => Predicate.hasProperty(u, TypeId)
