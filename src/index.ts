@@ -40,6 +40,13 @@ export * as PoolMetrics from "./PoolMetrics.js"
 export * as PoolStats from "./PoolStats.js"
 
 /**
+ * What a request over a pooled stream may meet.
+ *
+ * @since 0.1.0
+ */
+export * as RequestError from "./RequestError.js"
+
+/**
  * A pool of few, dear things that borrowers wait for.
  *
  * @since 0.1.0
@@ -52,6 +59,13 @@ export * as ResourcePool from "./ResourcePool.js"
  * @since 0.1.0
  */
 export * as SessionPool from "./SessionPool.js"
+
+/**
+ * A pool of streams, of one session or across a pool of sessions.
+ *
+ * @since 0.1.0
+ */
+export * as StreamPool from "./StreamPool.js"
 
 /**
  * WebTransport sessions and their streams as scoped, interruptible Effects.

@@ -796,7 +796,14 @@ const everythingThatHappens = [
   ...["Queued", "Full", "Closed", "wake n with n", "wake n: AcquireTimeout", "wake n: CreateFailed failure n"],
   ...["wake n: CreateTimeout", "wake n: PoolClosed", "create n", "cancel n", "check n borrow", "check n ping"],
   ...["cancelCheck n", "destroy n lost", "destroy n invalidated", "destroy n retired", "destroy n discarded"],
-  ...["destroy n idle", "destroy n excess", "destroy n closed", "leaving n", "leaveBehind n", "backoff n CreateTimeout"],
+  ...[
+    "destroy n idle",
+    "destroy n excess",
+    "destroy n closed",
+    "leaving n",
+    "leaveBehind n",
+    "backoff n CreateTimeout"
+  ],
   ...["backoff n CreateFailed failure n", "recovered", "reached: minSize", "reached: CreateFailed failure n"],
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]

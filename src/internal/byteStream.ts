@@ -87,7 +87,23 @@ const reasonOf = (code: number): unknown => {
   return { code, streamErrorCode: code }
 }
 
-export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
+/** Again and again, until there is none. */
+export const untilNone = <A, E, R>(next: Effect.Effect<Option.Option<A>, E, R>): Stream.Stream<A, E, R> =>
+  Stream.repeatEffectOption(
+    Effect.matchEffect(next, {
+      onFailure: (error) => Effect.fail(Option.some(error)),
+      onSuccess: (value) => Option.isSome(value) ? Effect.succeed(value.value) : Effect.fail(Option.none())
+    })
+  )
+
+/** What messages are read from and written to: a stream, or a borrower's view of one. */
+export interface Framed {
+  readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError>
+  /** For bytes that nobody will change any more. */
+  writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError>
+}
+
+export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native"> {
   readonly session: SessionCore
   readonly native: any
   /** The view that ends it, if any. */
@@ -195,12 +211,7 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   }
 
   get stream(): Stream.Stream<Uint8Array, WebTransportError> {
-    return Stream.repeatEffectOption(
-      Effect.matchEffect(this.read, {
-        onFailure: (error) => Effect.fail(Option.some(error)),
-        onSuccess: (chunk) => Option.isSome(chunk) ? Effect.succeed(chunk.value) : Effect.fail(Option.none())
-      })
-    )
+    return untilNone(this.read)
   }
 
   private gather(size: number): Effect.Effect<Uint8Array, WebTransportError> {
@@ -384,10 +395,10 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
       this.inbox = next.value
       this.bytesReceived += next.value.byteLength
       this.session.bytesReceived += next.value.byteLength
-      this.isReadAbandoned = false
       this.watcher?.()
     }
     this.wake()
+    this.isReadAbandoned = false
   }
 
   private readonly onReadFailed = (cause: unknown): void => {

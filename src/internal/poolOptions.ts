@@ -16,7 +16,7 @@ const show = (value: unknown): string => {
   return String(value)
 }
 
-class Reader {
+export class Reader {
   readonly problems: Array<Problem> = []
 
   refuse(option: string, value: unknown, rule: string): void {

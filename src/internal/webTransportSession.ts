@@ -92,7 +92,8 @@ type Kind = "Bidirectional" | "Unidirectional"
 export class Opening {
   readonly handle: SessionHandle
   private readonly kind: Kind
-  private stream: ByteStream | undefined = undefined
+  /** It came. */
+  stream: ByteStream | undefined = undefined
   private outcome: Effect.Effect<ByteStream, WebTransportError> | undefined = undefined
   private resume: Resume<ByteStream> | undefined = undefined
   private isAbandoned = false
@@ -122,7 +123,9 @@ export class Opening {
 
   /** For one that takes too long: called when it settles after all, with a stream or without. */
   whenLate(then: (stream: ByteStream | undefined) => void): void {
-    this.resume = (outcome) => then(outcome === this.outcome ? this.stream : undefined)
+    const settled = () => then(this.stream)
+    if (this.outcome === undefined) this.resume = settled
+    else queueMicrotask(settled)
   }
 
   abandon(): void {

@@ -1,0 +1,601 @@
+/**
+ * Where the streams of a pool come from: the sessions that it holds, what each of them grants, and who waits for a stream
+ * to be opened. Plain state; only what waits is an Effect.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { PoolError } from "../PoolError.js"
+import type * as WebTransport from "../WebTransport.js"
+import { WebTransportError } from "../WebTransportError.js"
+import type { ByteStream } from "./byteStream.js"
+import { type Linked, LinkedList } from "./linkedList.js"
+import type { Control, Internals, SyncLease } from "./resourcePool.js"
+import { Sleeper } from "./sleeper.js"
+import { Opening, type SessionCore, type SessionHandle } from "./webTransportSession.js"
+
+/** Milliseconds. */
+export interface SourceOptions {
+  readonly maxStreamsPerSession: number
+  readonly maxStreamsOpened: number
+  readonly openTimeout: number
+  readonly suspectAfter: number
+  readonly streamOptions: WebTransport.StreamOptions | undefined
+}
+
+export type Failure = WebTransportError | PoolError
+
+const firstBackoff = 10
+const lastBackoff = 1_000
+/** How long the platform has to confirm the end of a stream. */
+const endingTimeout = 1_000
+/** So many ends that were not confirmed, and the session is given up. */
+const mostUnconfirmed = 8
+
+/** A stream of the pool. */
+export class PooledStream implements Linked<PooledStream> {
+  readonly stream: ByteStream
+  readonly branch: Branch
+  /** Whoever has it now, a check among them. */
+  holder: object | undefined = undefined
+  /** How often somebody has had it, a check among them. */
+  uses = 0
+  /** Whether it is to be reset rather than finished. */
+  isSpoiled = false
+  isDestroyed = false
+  control: Control | undefined = undefined
+  endingDeadline = 0
+  previous: PooledStream | undefined = undefined
+  next: PooledStream | undefined = undefined
+  list: LinkedList<any> | undefined = undefined
+
+  constructor(stream: ByteStream, branch: Branch) {
+    this.stream = stream
+    this.branch = branch
+  }
+}
+
+/** A session that streams of the pool are opened on. */
+export class Branch {
+  readonly handle: SessionHandle
+  readonly lease: SyncLease<WebTransport.Session> | undefined
+  /** Idle and lent. */
+  readonly streams = new Set<PooledStream>()
+  /** Those that somebody has. */
+  lent = 0
+  opened = 0
+  opening: Opening | undefined = undefined
+  /** Whether that one takes longer than it may: nobody waits for it any more, though it may still come. */
+  isLate = false
+  /** How many streams it grants, once it has refused one. */
+  capacity = Infinity
+  /** When it may be asked again: not before that, and not before a stream was destroyed. */
+  probeAt = Infinity
+  hasFreed = false
+  private backoff = firstBackoff
+  unconfirmed = 0
+  private marks = 0
+  private receivedAtMark = -1
+
+  constructor(handle: SessionHandle, lease: SyncLease<WebTransport.Session> | undefined) {
+    this.handle = handle
+    this.lease = lease
+  }
+
+  get core(): SessionCore {
+    return this.handle.core
+  }
+
+  /** Somebody waited for bytes in vain, and none has come since on any of its streams. */
+  get isSuspect(): boolean {
+    return this.marks > 0 && this.receivedAtMark === this.core.bytesReceived
+  }
+
+  /** How often that happened in a row. */
+  mark(): number {
+    this.marks = this.isSuspect ? this.marks + 1 : 1
+    this.receivedAtMark = this.core.bytesReceived
+    return this.marks
+  }
+
+  /** It grants no more than it has now. */
+  full(now: number): void {
+    this.capacity = this.streams.size
+    this.probeAt = now + this.backoff
+    this.backoff = Math.min(lastBackoff, this.backoff * 2)
+    this.hasFreed = false
+  }
+
+  /** It grants some again: credit may come back in batches, so nothing is known of its limit. */
+  granted(): void {
+    this.capacity = Infinity
+    this.probeAt = Infinity
+    this.backoff = firstBackoff
+  }
+
+  hasRoom(most: number, now: number): boolean {
+    return this.streams.size < most && (this.capacity === Infinity || (this.hasFreed && now >= this.probeAt))
+  }
+}
+
+type Grant =
+  | { readonly _tag: "Branch"; readonly branch: Branch; readonly opening: Opening }
+  | { readonly _tag: "Stream"; readonly pooled: PooledStream }
+  | { readonly _tag: "Failure"; readonly cause: Cause.Cause<Failure> }
+
+/** A creation that waits for its turn to open a stream. */
+class Claim implements Linked<Claim> {
+  grant: Grant | undefined = undefined
+  resume: ((effect: Effect.Effect<void>) => void) | undefined = undefined
+  previous: Claim | undefined = undefined
+  next: Claim | undefined = undefined
+  list: LinkedList<any> | undefined = undefined
+
+  readonly granted: Effect.Effect<void> = Effect.async<void>((resume) => {
+    if (this.grant !== undefined) resume(Effect.void)
+    else this.resume = resume
+  })
+}
+
+export class StreamSource {
+  readonly options: SourceOptions
+  readonly branches = new Set<Branch>()
+  /** Where more sessions come from; without it there is one, which is the caller's. */
+  private readonly sessions: Internals<WebTransport.Session, WebTransportError> | undefined
+  private readonly only: Branch | undefined
+  /** The pool of the streams. */
+  private pool!: Internals<WebTransport.BidirectionalStream, Failure>
+  private sleeper!: Sleeper
+  private armedAt = Infinity
+  private readonly claims = new LinkedList<Claim>()
+  /** Those that came after nobody waited for them any more, and that nobody has yet. */
+  private readonly late = new LinkedList<PooledStream>()
+  private readonly endings = new LinkedList<PooledStream>()
+  /** Sessions on their way. */
+  private acquiring = 0
+  private sessionAt = -Infinity
+  private sessionBackoff = firstBackoff
+  private readonly acquirers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  private isPumping = false
+  private isClosed = false
+
+  constructor(
+    options: SourceOptions,
+    sessions: Internals<WebTransport.Session, WebTransportError> | undefined,
+    only: SessionHandle | undefined
+  ) {
+    this.options = options
+    this.sessions = sessions
+    this.only = only === undefined ? undefined : this.add(new Branch(only, undefined))
+  }
+
+  attach(pool: Internals<WebTransport.BidirectionalStream, Failure>): void {
+    this.pool = pool
+    this.sleeper = new Sleeper(
+      pool.clock,
+      (effect) => pool.fork(effect),
+      Effect.sync(() => {
+        this.armedAt = Infinity
+        this.tick()
+      })
+    )
+    this.sessions?.demand.add(this.onDemand)
+    if (this.only === undefined) return
+    // it may have ended meanwhile
+    if (this.only.core.gone !== undefined) this.onChange(this.only)
+  }
+
+  /** After its pool has closed. */
+  close(): void {
+    this.isClosed = true
+    this.sleeper.cancel()
+    this.sessions?.demand.delete(this.onDemand)
+    for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
+    for (const branch of this.branches) this.remove(branch)
+  }
+
+  // ---------------------------------------------------------------------------
+  // Opening a stream
+  // ---------------------------------------------------------------------------
+
+  /** A new stream, until the scope closes. Waits while no session grants one. */
+  readonly open: Effect.Effect<PooledStream, Failure, Scope.Scope> = Effect.suspend(() =>
+    Effect.flatMap(this.attempt, (pooled) => pooled === undefined ? this.open : Effect.succeed(pooled))
+  )
+
+  /** `undefined`: not there, try again. */
+  private readonly attempt: Effect.Effect<PooledStream | undefined, Failure, Scope.Scope> = Effect
+    .uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.scope, (scope) => {
+        const claim = new Claim()
+        this.claims.push(claim)
+        this.pump()
+        return Effect.matchCauseEffect(restore(claim.granted), {
+          onFailure: (cause) => {
+            this.forsake(claim)
+            return Effect.failCause(cause)
+          },
+          onSuccess: () => {
+            const grant = claim.grant!
+            switch (grant._tag) {
+              case "Failure":
+                return Effect.failCause(grant.cause)
+              case "Stream":
+                return this.keepUntil(scope, grant.pooled)
+              case "Branch":
+                return this.openOn(grant.branch, grant.opening, scope, restore)
+            }
+          }
+        })
+      })
+    )
+
+  private keepUntil(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
+    return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.destroy(pooled))), pooled)
+  }
+
+  private openOn(
+    branch: Branch,
+    opening: Opening,
+    scope: Scope.Scope,
+    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<PooledStream | undefined, Failure> {
+    return Effect.matchCauseEffect(restore(Effect.timeoutOption(opening.settled, this.options.openTimeout)), {
+      onFailure: (cause) => {
+        branch.opening = undefined
+        const failure = Option.getOrUndefined(Cause.failureOption(cause))
+        if (failure === undefined) opening.abandon()
+        const again = failure !== undefined && this.afterFailure(branch, failure)
+        this.pump()
+        this.settle(branch)
+        return again ? Effect.succeed(undefined) : Effect.failCause(cause)
+      },
+      onSuccess: (timely) => {
+        const stream = Option.getOrElse(timely, () => opening.stream)
+        if (stream !== undefined) {
+          const pooled = this.adopt(branch, stream)
+          this.pump()
+          return this.keepUntil(scope, pooled)
+        }
+        branch.isLate = true
+        opening.whenLate((stream) => this.onLate(branch, stream))
+        const refusal = new WebTransportError({
+          reason: "StreamLimit",
+          detail: `the session granted no stream within ${this.options.openTimeout}ms`
+        })
+        const again = this.afterFailure(branch, refusal)
+        this.pump()
+        this.settle(branch)
+        return again ? Effect.succeed(undefined) : Effect.fail(refusal)
+      }
+    })
+  }
+
+  /** Whether another attempt makes sense. */
+  private afterFailure(branch: Branch, failure: WebTransportError): boolean {
+    if (branch.core.gone !== undefined) return this.only === undefined
+    if (failure.reason !== "StreamLimit") return false
+    branch.full(this.pool.now())
+    if (branch.streams.size > 0 || this.isEnding(branch)) return true
+    // it has none, and grants none
+    if (this.only !== undefined) return false
+    branch.core.retire()
+    return true
+  }
+
+  private adopt(branch: Branch, stream: ByteStream): PooledStream {
+    branch.opening = undefined
+    branch.isLate = false
+    branch.granted()
+    const pooled = new PooledStream(stream, branch)
+    branch.streams.add(pooled)
+    if (branch.core.streamsOpened >= this.options.maxStreamsOpened && this.only === undefined) branch.core.retire()
+    return pooled
+  }
+
+  private onLate(branch: Branch, stream: ByteStream | undefined): void {
+    branch.opening = undefined
+    branch.isLate = false
+    if (stream !== undefined && !this.isClosed) {
+      const pooled = this.adopt(branch, stream)
+      this.late.push(pooled)
+      this.pump()
+      // nobody waits: it becomes an idle one, if there is room
+      if (pooled.list === this.late && !this.pool.prepare()) this.destroy(pooled)
+    } else {
+      stream?.end(true)
+      this.pump()
+    }
+    this.settle(branch)
+  }
+
+  /** Whoever claimed a stream does not want it any more. */
+  private forsake(claim: Claim): void {
+    this.claims.remove(claim)
+    const { grant } = claim
+    if (grant?._tag === "Stream") {
+      this.late.push(grant.pooled)
+      this.pump()
+      if (grant.pooled.list === this.late) this.destroy(grant.pooled)
+    } else if (grant?._tag === "Branch") {
+      grant.branch.opening = undefined
+      grant.opening.abandon()
+      this.pump()
+      this.settle(grant.branch)
+    }
+  }
+
+  // ---------------------------------------------------------------------------
+  // Who gets what
+  // ---------------------------------------------------------------------------
+
+  private pump(): void {
+    // what it does may call for it: the loop sees to that
+    if (this.isClosed || this.isPumping) return
+    this.isPumping = true
+    const now = this.pool.now()
+    while (this.claims.first !== undefined) {
+      const grant = this.next(now)
+      if (grant === undefined) break
+      this.give(this.claims.first, grant)
+    }
+    this.isPumping = false
+    if (this.claims.first !== undefined) this.wantSessions(now)
+    this.arm(now)
+  }
+
+  private give(claim: Claim, grant: Grant): void {
+    this.claims.remove(claim)
+    claim.grant = grant
+    claim.resume?.(Effect.void)
+  }
+
+  private next(now: number): Grant | undefined {
+    while (this.late.first !== undefined) {
+      const pooled = this.late.first
+      this.late.remove(pooled)
+      if (pooled.stream.isClean && !pooled.branch.core.isRetired) return { _tag: "Stream", pooled }
+      this.destroy(pooled)
+    }
+    const branch = this.choose(now)
+    if (branch === undefined) return undefined
+    branch.hasFreed = false
+    branch.opened++
+    const opening = branch.opening = new Opening(branch.handle, "Bidirectional", this.options.streamOptions)
+    return { _tag: "Branch", branch, opening }
+  }
+
+  /** The least loaded one with room, suspect ones last. */
+  private choose(now: number): Branch | undefined {
+    let best: Branch | undefined
+    for (const branch of this.branches) {
+      if (branch.opening !== undefined || !this.isUsable(branch)) continue
+      if (!branch.hasRoom(this.options.maxStreamsPerSession, now)) continue
+      const better = best === undefined || (best.isSuspect && !branch.isSuspect) ||
+        (best.isSuspect === branch.isSuspect && branch.streams.size < best.streams.size)
+      if (better) best = branch
+    }
+    return best
+  }
+
+  /** One that was retired when it came, in its last use, is good for a stream all the same. */
+  private isUsable({ core, opened }: Branch): boolean {
+    return core.gone === undefined && (this.only !== undefined || !core.isRetired || opened === 0)
+  }
+
+  // ---------------------------------------------------------------------------
+  // Sessions
+  // ---------------------------------------------------------------------------
+
+  /** More of them, but only when all there are have no room. */
+  private wantSessions(now: number): void {
+    const { sessions } = this
+    if (sessions === undefined) {
+      if (this.only?.core.gone !== undefined) this.fail(Cause.fail(this.only.core.gone))
+      return
+    }
+    const { maxStreamsPerSession: most } = this.options
+    let expected = most
+    for (const branch of this.branches) {
+      if (branch.opening !== undefined && !branch.isLate && branch.streams.size + 1 < Math.min(most, branch.capacity)) {
+        return
+      }
+      expected = Math.max(1, Math.min(expected, branch.capacity))
+    }
+    if (now < this.sessionAt) return
+    const wanted = Math.ceil(this.claims.length / expected)
+    while (this.acquiring < wanted) {
+      this.acquiring++
+      const fiber = sessions.fork(this.acquireSession(sessions))
+      this.acquirers.add(fiber)
+      fiber.addObserver(() => this.acquirers.delete(fiber))
+    }
+  }
+
+  private acquireSession(sessions: Internals<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
+    return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease))), {
+      onSuccess: () => undefined,
+      onFailure: (cause) => {
+        this.acquiring--
+        this.onNoSession(cause)
+      }
+    })
+  }
+
+  private onSession(lease: SyncLease<WebTransport.Session>): void {
+    this.acquiring--
+    const handle = lease.value as SessionHandle
+    const isHeld = [...this.branches].some(({ core }) => core === handle.core)
+    if (this.isClosed || isHeld) {
+      lease.giveBack(Exit.void)
+      // a pool whose sessions are shared gave one that is here already: there is no other now
+      if (isHeld) this.delaySessions()
+    } else {
+      this.sessionBackoff = firstBackoff
+      this.sessionAt = -Infinity
+      const branch = this.add(new Branch(handle, lease))
+      this.pump()
+      // whoever wanted it may have been served meanwhile
+      return this.settle(branch)
+    }
+    this.pump()
+  }
+
+  private onNoSession(cause: Cause.Cause<Failure>): void {
+    if (this.isClosed) return
+    // those that are there may still serve whoever waits
+    if (this.branches.size === 0 && this.acquiring === 0) return this.fail(cause)
+    this.delaySessions()
+    this.arm(this.pool.now())
+  }
+
+  private delaySessions(): void {
+    this.sessionAt = this.pool.now() + this.sessionBackoff
+    this.sessionBackoff = Math.min(lastBackoff, this.sessionBackoff * 2)
+  }
+
+  private fail(cause: Cause.Cause<Failure>): void {
+    while (this.claims.first !== undefined) this.give(this.claims.first, { _tag: "Failure", cause })
+  }
+
+  private add(branch: Branch): Branch {
+    this.branches.add(branch)
+    const observer = () => this.onChange(branch)
+    branch.core.observers.add(observer)
+    this.observers.set(branch, observer)
+    return branch
+  }
+
+  private readonly observers = new Map<Branch, () => void>()
+
+  /** It is retired, or gone. */
+  private onChange(branch: Branch): void {
+    if (this.only !== undefined && branch.core.gone === undefined) return
+    const isGone = branch.core.gone !== undefined
+    for (const pooled of [...branch.streams]) {
+      if (pooled.list === this.late) this.destroy(pooled)
+      else if (isGone) pooled.control?.lost()
+      else pooled.control?.retire()
+    }
+    if (isGone) this.remove(branch)
+    this.pump()
+    this.settle(branch)
+  }
+
+  private remove(branch: Branch): void {
+    if (this.only === undefined) this.branches.delete(branch)
+    const observer = this.observers.get(branch)
+    if (observer === undefined) return
+    this.observers.delete(branch)
+    branch.core.observers.delete(observer)
+    branch.lease?.giveBack(Exit.void)
+  }
+
+  /** A session without a stream goes back. */
+  private settle(branch: Branch): void {
+    if (branch.lease === undefined || !this.branches.has(branch)) return
+    if (branch.streams.size > 0 || (branch.opening !== undefined && !branch.isLate)) return
+    if (branch.opening !== undefined) {
+      // it grants nothing at all
+      branch.opening.abandon()
+      branch.core.retire()
+    }
+    this.remove(branch)
+    this.pump()
+  }
+
+  /** Others wait for sessions, or the session pool wants them all back: those with idle streams only go. */
+  private readonly onDemand = (): void => {
+    let wanted = this.wantedBack
+    for (const branch of this.branches) {
+      if (wanted <= 0) return
+      if (branch.lent > 0 || branch.opening !== undefined) continue
+      wanted--
+      for (const pooled of [...branch.streams]) pooled.control?.retire()
+    }
+  }
+
+  /** How many sessions others wait for. */
+  private get wantedBack(): number {
+    const { sessions } = this
+    if (sessions === undefined) return 0
+    return sessions.isOpen ? sessions.waiting - this.acquiring : Infinity
+  }
+
+  /** Whether a stream that comes back, as the last one lent of its session, had better go, and the session with it. */
+  isWantedBack(branch: Branch): boolean {
+    if (branch.lent > 0 || branch.opening !== undefined || this.pool.waiting > 0 || this.wantedBack <= 0) return false
+    for (const pooled of branch.streams) if (pooled.holder === undefined) pooled.control?.retire()
+    return true
+  }
+
+  /** A stream of it was given up while bytes were awaited. */
+  suspect(branch: Branch): void {
+    if (branch.mark() >= this.options.suspectAfter && this.only === undefined) branch.core.retire()
+  }
+
+  // ---------------------------------------------------------------------------
+  // Ending a stream
+  // ---------------------------------------------------------------------------
+
+  /** Begins its end; the platform confirms it later. */
+  destroy(pooled: PooledStream): void {
+    if (pooled.isDestroyed) return
+    pooled.isDestroyed = true
+    const { branch, stream } = pooled
+    this.late.remove(pooled)
+    branch.streams.delete(pooled)
+    branch.hasFreed = true
+    stream.watcher = undefined
+    pooled.endingDeadline = this.pool.now() + endingTimeout
+    this.endings.push(pooled)
+    stream.onEnded = () => {
+      this.endings.remove(pooled)
+      this.pump()
+    }
+    stream.end(!pooled.isSpoiled, 0, "its pool has ended the stream")
+    if (branch.core.gone !== undefined) this.endings.remove(pooled)
+    this.pump()
+    this.settle(branch)
+  }
+
+  private isEnding(branch: Branch): boolean {
+    for (let ending = this.endings.first; ending !== undefined; ending = ending.next) {
+      if (ending.branch === branch) return true
+    }
+    return false
+  }
+
+  // ---------------------------------------------------------------------------
+  // Time
+  // ---------------------------------------------------------------------------
+
+  private tick(): void {
+    if (this.isClosed) return
+    const now = this.pool.now()
+    while (this.endings.first !== undefined && this.endings.first.endingDeadline <= now) {
+      const { branch } = this.endings.first
+      this.endings.remove(this.endings.first)
+      if (++branch.unconfirmed >= mostUnconfirmed && this.only === undefined) branch.core.retire()
+    }
+    this.pump()
+  }
+
+  private arm(now: number): void {
+    let at = this.endings.first?.endingDeadline ?? Infinity
+    if (this.claims.first !== undefined) {
+      if (this.sessionAt > now) at = Math.min(at, this.sessionAt)
+      for (const branch of this.branches) {
+        if (branch.hasFreed && branch.probeAt > now) at = Math.min(at, branch.probeAt)
+      }
+    }
+    // one that is early rings in vain, and arms it anew
+    if (at >= this.armedAt) return
+    this.armedAt = at
+    this.sleeper.sleep(at - now)
+  }
+}
