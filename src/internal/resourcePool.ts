@@ -59,7 +59,7 @@ export interface Control {
 export interface Lending<A, V> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again. */
-  readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => Fate
+  readonly end: (view: V, isSuccess: boolean) => Fate
   /** `undefined` for what was never lent. */
   readonly core: (view: V) => A | undefined
   /** Once, before the item is lent for the first time. */
@@ -134,7 +134,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private latest = -Infinity
   private setBack = 0
   private readonly watchesLeaks: boolean
-  /** Whether giving back asks nobody, and so needs no outcome: a frame on the borrower's fiber does it. */
+  /** Whether giving back needs no outcome but success or not: a frame on the borrower's fiber does it. */
   private readonly usesFrames: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
   private readonly timesBorrowing: boolean
@@ -162,7 +162,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
     this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
-    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined && lending === bare
+    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined
   }
 
   /** Never goes back, also where the clock of the machine is set back: deadlines would move into the future. */
@@ -305,10 +305,17 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): Effect.Effect<B, E | E2 | PoolError, R> {
     const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
     if (item === undefined) return this.queueFramed(fiber, f)
-    const effect = begin(f, this.lending.view(item.value))
-    if (Exit.isExit(effect)) this.machine.release(item, this.now())
-    else push(fiber, new Borrow(this, item))
-    return effect
+    const view = this.lending.view(item.value)
+    const effect = begin(f, view)
+    if (Exit.isExit(effect)) {
+      this.finish(item, view, Exit.isSuccess(effect))
+      return effect
+    }
+    const borrow = new Borrow(this)
+    borrow.item = item
+    borrow.view = view
+    push(fiber, borrow)
+    return this.noting(borrow, effect)
   }
 
   private queueFramed<B, E2, R>(
@@ -318,11 +325,36 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const waiter = new Waiter<A, Cause.Cause<E>>()
     const refusal = this.enqueue(waiter, fiber)
     if (refusal !== undefined) return refusal
-    push(fiber, new Wait(this, waiter))
-    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> =>
-      waiter.item === undefined
-        ? this.refusal(waiter.refusal!, this.now() - waiter.since)
-        : begin(f, this.lending.view(waiter.item.value)))
+    const borrow = new Borrow(this)
+    borrow.waiter = waiter
+    push(fiber, borrow)
+    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> => {
+      if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
+      borrow.item = waiter.item
+      borrow.view = this.lending.view(waiter.item.value)
+      return this.noting(borrow, begin(f, borrow.view))
+    })
+  }
+
+  /** Views want to know whether their borrower succeeded, and a frame does not. */
+  private noting<B, E2, R>(borrow: Borrow<A, E, V>, effect: Effect.Effect<B, E2, R>): Effect.Effect<B, E2, R> {
+    if (this.lending === bare) return effect
+    return Effect.flatMap(effect, (value) => {
+      borrow.isSuccess = true
+      return Exit.succeed(value)
+    })
+  }
+
+  /** The borrower's fiber has left the borrow. */
+  passed({ isSuccess, item, view, waiter }: Borrow<A, E, V>): void {
+    if (item === undefined) this.machine.abandon(waiter!, this.now())
+    else this.finish(item, view as V, isSuccess)
+  }
+
+  private finish(item: Item<A>, view: V, isSuccess: boolean): void {
+    const fate = this.lending.end(view, isSuccess)
+    if (fate === "retire") this.machine.retire(item, this.now())
+    this.machine.release(item, this.now(), fate === "discard")
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -418,10 +450,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    const fate = this.lending.end(view, exit)
-    if (fate === "retire") this.machine.retire(item, this.now())
     const { onRelease } = this.options
-    if (onRelease === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
+    if (onRelease === undefined) return this.finish(item, view, Exit.isSuccess(exit))
+    const fate = this.lending.end(view, Exit.isSuccess(exit))
+    if (fate === "retire") this.machine.retire(item, this.now())
+    if (fate === "discard") this.machine.release(item, this.now(), true)
     else this.askOnRelease(item, exit, onRelease)
   }
 
@@ -780,35 +813,21 @@ const begin = <A, B, E2, R>(f: (item: A) => Effect.Effect<B, E2, R>, item: A): E
   }
 }
 
-/** Gives an item back when its borrower's fiber comes by. */
-class Borrow<A> extends FiberFrame {
-  private readonly pool: PoolImpl<A, any, any>
-  private readonly item: Item<A>
+/** Takes a borrower out of the queue, or gives back what it has, when its fiber comes by. */
+class Borrow<A, E, V> extends FiberFrame {
+  private readonly pool: PoolImpl<A, E, V>
+  waiter: Waiter<A, Cause.Cause<E>> | undefined = undefined
+  item: Item<A> | undefined = undefined
+  view: V | undefined = undefined
+  isSuccess = false
 
-  constructor(pool: PoolImpl<A, any, any>, item: Item<A>) {
+  constructor(pool: PoolImpl<A, E, V>) {
     super()
     this.pool = pool
-    this.item = item
   }
 
   protected passed(): void {
-    this.pool.machine.release(this.item, this.pool.now())
-  }
-}
-
-/** Takes a borrower out of the queue, or gives back what it was served there, when its fiber comes by. */
-class Wait<A, E> extends FiberFrame {
-  private readonly pool: PoolImpl<A, E, any>
-  private readonly waiter: Waiter<A, Cause.Cause<E>>
-
-  constructor(pool: PoolImpl<A, E, any>, waiter: Waiter<A, Cause.Cause<E>>) {
-    super()
-    this.pool = pool
-    this.waiter = waiter
-  }
-
-  protected passed(): void {
-    this.pool.machine.abandon(this.waiter, this.pool.now())
+    this.pool.passed(this)
   }
 }
 

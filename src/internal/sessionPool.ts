@@ -33,8 +33,8 @@ const defaultConnectTimeout = "10 seconds"
 /** Borrowers get views; the pool knows a session by its core. */
 const lending: Lending<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
-  end: (view, exit) => {
-    endView(view, exit)
+  end: (view, isSuccess) => {
+    endView(view, isSuccess)
     return viewCore(view).isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,

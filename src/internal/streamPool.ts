@@ -64,7 +64,7 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
 
 const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => new StreamView(home, pooled),
-  end: (view, exit) => (view as StreamView).end(exit),
+  end: (view, isSuccess) => (view as StreamView).end(isSuccess),
   core: (view) => view instanceof StreamView ? view.pooled : undefined,
   watch: (pooled, control) => {
     pooled.control = control

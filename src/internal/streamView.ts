@@ -1,6 +1,7 @@
 /** What a borrower of a pooled stream has: a view, good for one lease. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import type * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
@@ -121,29 +122,29 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   /** The end of the lease. Whether the stream may be used again. */
-  private finish(exit: Exit.Exit<unknown, unknown>): boolean {
+  private finish(isSuccess: boolean): boolean {
     this.isGivenBack = true
-    this.replacement?.giveBack(exit)
+    this.replacement?.giveBack(isSuccess ? Exit.void : Exit.interrupt(FiberId.none))
     const { pooled } = this
     const { branch, stream } = pooled
     pooled.holder = undefined
     branch.lent--
     const { isOverdue } = stream
     if (isOverdue) this.home.source.suspect(branch)
-    pooled.isSpoiled = isOverdue || Exit.isFailure(exit)
+    pooled.isSpoiled = isOverdue || !isSuccess
     return !pooled.isSpoiled && !this.isForOneUse && stream.isClean
   }
 
-  end(exit: Exit.Exit<unknown, unknown>): Fate {
+  end(isSuccess: boolean): Fate {
     if (this.isGivenBack) return "keep"
-    if (!this.finish(exit)) return "discard"
+    if (!this.finish(isSuccess)) return "discard"
     const { branch } = this.pooled
     return branch.core.isRetired || this.home.source.isWantedBack(branch) ? "retire" : "keep"
   }
 
   /** Of a check of this one stream: whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
-    return this.finish(exit)
+    return this.finish(Exit.isSuccess(exit))
   }
 
   get lost(): Effect.Effect<void> {

@@ -784,8 +784,8 @@ export class SessionView extends SessionHandle {
 export const makeView = (session: Api.Session): SessionView => new SessionView(viewCore(session))
 
 /** Ends everything that was opened through a view, as its scope would; synchronously, waiting for nothing. */
-export const endView = (view: Api.Session, exit: Exit.Exit<unknown, unknown>): void => {
-  if (view instanceof SessionView) view.end(Exit.isSuccess(exit))
+export const endView = (view: Api.Session, isSuccess: boolean): void => {
+  if (view instanceof SessionView) view.end(isSuccess)
 }
 
 /** What stands behind a session, borrowed or not. */
