@@ -19,6 +19,7 @@
  * | `/never` | never answers the CONNECT |
  * | `/refuse?status=405` | answers the CONNECT with that status |
  * | `/sink` | reads each stream to its FIN, then answers `{"bytes":n,"sha256":"hex"}` and FINs |
+ * | `/framed?ids=0` | answers messages: see `framed.ts` |
  * | `/source/<n>` | sends n bytes of `pattern` on each stream, then FINs |
  *
  * Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters
@@ -112,6 +113,8 @@ const noCounts: Protocol.PathStats = {
   sessionsOpen: 0,
   streamsAccepted: 0,
   streamsOpen: 0,
+  streamsFinished: 0,
+  streamsReset: 0,
   unidirectionalAccepted: 0,
   datagramsReceived: 0,
   bytesReceived: 0
