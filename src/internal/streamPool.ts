@@ -197,13 +197,13 @@ const fresh = (home: Home): Effect.Effect<StreamView, Failure, Scope.Scope> =>
       yield* restore(home.pool.lend((lent) => {
         lease = lent as SyncLease<StreamView>
         wasLent = lease.value.pooled.uses > 1
-        lease.value.isForOneUse = true
+        lease.value.own()
       })).pipe(Effect.onError(() => Effect.sync(() => lease?.giveBack(Exit.void))))
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => lease!.giveBack(exit)))
       if (!wasLent) return lease!.value
       // a new one, in the place of one that was used before
       home.source.destroy(lease!.value.pooled)
-      const view = new StreamView(home, yield* restore(home.source.open), false)
+      const view = new StreamView(home, yield* restore(home.source.open), false).own()
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => view.endCheck(exit)))
       return view
     })

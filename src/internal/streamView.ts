@@ -46,9 +46,14 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   /** Checks are about this one stream; a borrower gets another one if it breaks before it was of use. */
   private readonly isReplaceable: boolean
   private replacement: SyncLease<StreamView> | undefined = undefined
+  private replacing: Effect.Semaphore | undefined = undefined
+  /** Whether the stream is this borrower's, whatever comes or breaks. */
+  private hasBegun = false
   private hasWritten = false
-  private hasRead = false
   private isGivenBack = false
+  private isOwn = false
+  /** Reads that wait for the first write. */
+  private early: Array<() => void> | undefined = undefined
   /** Whether it is not to be lent again, however it comes back. */
   isForOneUse = false
 
@@ -74,17 +79,38 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     return this.pooled.stream
   }
 
-  /** Whether the stream broke, or brought what nobody asked for, before it was of use. */
-  private get isUnfit(): boolean {
-    if (this.hasWritten) return false
-    return this.home.clientSpeaksFirst
-      ? !this.beneath.isClean
-      : !this.hasRead && this.beneath.endedBecause !== undefined
+  /** It is its borrower's from the start, and nobody's after: nothing on it is another one's. */
+  own(): this {
+    this.isOwn = true
+    this.isForOneUse = true
+    this.hasBegun = true
+    return this
   }
 
-  /** Something came, or the stream broke: one that is unfit goes at once, and whoever writes on it gets another. */
+  /** Whether the stream broke, or brought what nobody asked for, before it was of use. */
+  private get isUnfit(): boolean {
+    if (this.hasBegun) return false
+    return this.home.clientSpeaksFirst ? !this.beneath.isClean : this.beneath.endedBecause !== undefined
+  }
+
+  /** Something came, or the stream broke: one that is unfit goes at once, and its borrower gets another. */
   onChange(): void {
-    if (this.home.clientSpeaksFirst && this.isUnfit) this.pooled.control?.lost()
+    if (!this.home.clientSpeaksFirst || !this.isUnfit) return
+    this.pooled.control?.lost()
+    this.wakeEarly()
+  }
+
+  private begin(): void {
+    if (this.hasBegun) return
+    this.hasBegun = true
+    this.wakeEarly()
+  }
+
+  private wakeEarly(): void {
+    const { early } = this
+    if (early === undefined) return
+    this.early = undefined
+    for (const wake of early) wake()
   }
 
   private writing<A, E>(
@@ -94,6 +120,7 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
       if (this.isGivenBack) return Effect.fail(givenBack("Write"))
       if (this.replacement !== undefined) return write(this.replacement.value)
       if (this.isReplaceable && this.isUnfit) return Effect.zipRight(this.replace, this.writing(write))
+      this.begin()
       if (this.beneath.sending === "Open") this.hasWritten = true
       return write(this.beneath)
     })
@@ -105,39 +132,71 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     return Effect.suspend((): Effect.Effect<A, E | WebTransportError> => {
       if (this.isGivenBack) return Effect.fail(givenBack("Read"))
       if (this.replacement !== undefined) return read(this.replacement.value)
-      if (this.home.clientSpeaksFirst && this.isUnfit) return Effect.fail(spokeFirst())
-      this.hasRead = true
+      if (this.isUnfit) {
+        const { gone } = this.beneath.session
+        // what a stream brings that nobody had before is no leftover: the next one would bring it as well
+        const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined
+        if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, this.reading(read))
+        return Effect.fail(gone ?? spokeFirst())
+      }
+      // nothing that comes before the first write is for this borrower, who may get another stream until then
+      if (this.home.clientSpeaksFirst && !this.hasBegun) return Effect.zipRight(this.beginning, this.reading(read))
+      this.begin()
       return read(this.beneath)
     })
   }
 
+  private get beginning(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      if (this.hasBegun || this.isUnfit || this.replacement !== undefined || this.isGivenBack) {
+        return resume(Effect.void)
+      }
+      const wake = () => resume(Effect.void)
+      ;(this.early ??= []).push(wake)
+      return Effect.sync(() => {
+        this.early = this.early?.filter((other) => other !== wake)
+      })
+    })
+  }
+
+  /** One at a time: fibers of the borrower that write at once are to share it. */
   private get replace(): Effect.Effect<void, WebTransportError> {
-    return Effect.mapError(
-      this.home.pool.lend((lease) => {
-        if (this.isGivenBack || this.replacement !== undefined) lease.giveBack(Exit.void)
-        else this.replacement = lease as SyncLease<StreamView>
-      }),
-      noOther
+    this.replacing ??= Effect.unsafeMakeSemaphore(1)
+    return this.replacing.withPermits(1)(
+      Effect.suspend(() =>
+        this.replacement !== undefined || this.isGivenBack ? Effect.void : Effect.mapError(
+          this.home.pool.lend((lease) => {
+            if (this.isGivenBack) return lease.giveBack(Exit.void)
+            this.replacement = lease as SyncLease<StreamView>
+            this.wakeEarly()
+          }),
+          noOther
+        )
+      )
     )
   }
 
   /** The end of the lease. Whether the stream may be used again. */
   private finish(isSuccess: boolean): boolean {
     this.isGivenBack = true
-    this.replacement?.giveBack(isSuccess ? Exit.void : Exit.interrupt(FiberId.none))
+    this.wakeEarly()
+    if (this.replacement !== undefined) {
+      this.replacement.value.isForOneUse = this.isForOneUse
+      this.replacement.giveBack(isSuccess ? Exit.void : Exit.interrupt(FiberId.none))
+    }
     const { pooled } = this
     const { branch, stream } = pooled
     pooled.holder = undefined
     branch.lent--
-    const { isOverdue } = stream
+    // one that owns it reads until it has enough, and what ends that is its own business
+    const isOverdue = stream.isOverdue && !(this.isOwn && isSuccess)
     if (isOverdue) this.home.source.suspect(branch)
     pooled.isSpoiled = isOverdue || !isSuccess
     return !pooled.isSpoiled && !this.isForOneUse && stream.isClean
   }
 
   end(isSuccess: boolean): Fate {
-    if (this.isGivenBack) return "keep"
-    if (!this.finish(isSuccess)) return "discard"
+    if (this.isGivenBack || !this.finish(isSuccess)) return "discard"
     const { branch } = this.pooled
     return branch.core.isRetired || this.home.source.isWantedBack(branch) ? "retire" : "keep"
   }
@@ -157,7 +216,9 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   reset(code: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.isGivenBack) return Effect.void
-      return this.replacement === undefined ? this.beneath.reset(code) : this.replacement.value.reset(code)
+      if (this.replacement !== undefined) return this.replacement.value.reset(code)
+      this.begin()
+      return this.beneath.reset(code)
     })
   }
 
@@ -178,7 +239,8 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return bytes.byteLength === 0 ? Effect.void : this.writing((stream) => stream.write(bytes))
+    if (bytes.byteLength > 0) return this.writing((stream) => stream.write(bytes))
+    return Effect.suspend(() => this.isGivenBack ? Effect.fail(givenBack("Write")) : Effect.void)
   }
 
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
