@@ -202,8 +202,8 @@ const fresh = (home: Home): Effect.Effect<StreamView, Failure, Scope.Scope> =>
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => lease!.giveBack(exit)))
       if (!wasLent) return lease!.value
       // a new one, in the place of one that was used before
-      home.source.destroy(lease!.value.pooled)
-      const view = new StreamView(home, yield* restore(home.source.open), false).own()
+      lease!.value.end(true)
+      const view = new StreamView(home, yield* restore(home.source.openInstead(lease!.value.pooled)), false).own()
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => view.endCheck(exit)))
       return view
     })

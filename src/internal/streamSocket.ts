@@ -18,6 +18,9 @@ const encoder = new TextEncoder()
 const failure = (reason: "Open" | "Read" | "Write") => (cause: unknown) =>
   new Socket.SocketGenericError({ reason, cause })
 
+const finish = (stream: WebTransport.BidirectionalStream): Effect.Effect<void> =>
+  Effect.asVoid(Effect.forkDaemon(Effect.ignore(stream.closeWrite)))
+
 /** One that acquires a stream for each run. */
 export const makeSocket = (
   acquire: Effect.Effect<WebTransport.BidirectionalStream, unknown, Scope.Scope>
@@ -56,14 +59,14 @@ export const makeSocket = (
       )
       // what came before the peer finished is handled to its end
       const toTheEnd = Effect.zipRight(reading, FiberSet.awaitEmpty(handlers))
-      yield* Effect.raceFirst(toTheEnd, Effect.raceFirst(FiberSet.join(handlers), Deferred.await(closed)))
-    }).pipe(
-      Effect.scoped,
-      Effect.catchIf(
-        Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
-        () => Effect.void
+      yield* Effect.raceFirst(toTheEnd, Effect.raceFirst(FiberSet.join(handlers), Deferred.await(closed))).pipe(
+        // within the scope: the stream is to see a success
+        Effect.catchIf(
+          Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
+          () => Effect.void
+        )
       )
-    )
+    }).pipe(Effect.scoped)
 
   const write = (chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> =>
     latch.whenOpen(Effect.suspend(() => {
@@ -84,7 +87,8 @@ export const makeSocket = (
     runRaw: run as Socket.Socket["runRaw"],
     writer: Effect.acquireRelease(
       Effect.succeed(write),
-      () => Effect.suspend(() => current === undefined ? Effect.void : Effect.ignore(current.stream.closeWrite))
+      // nobody waits for it: it comes behind what was written, and a peer that hangs takes none of that
+      () => Effect.suspend(() => current === undefined ? Effect.void : finish(current.stream))
     )
   }
 }

@@ -36,6 +36,8 @@ const endingTimeout = 1_000
 /** So many ends that were not confirmed, and the session is given up. */
 const mostUnconfirmed = 8
 
+const closed = () => new WebTransportError({ reason: "StreamOpen", detail: "the pool of streams is closed" })
+
 /** A stream of the pool. */
 export class PooledStream implements Linked<PooledStream> {
   readonly stream: ByteStream
@@ -47,6 +49,10 @@ export class PooledStream implements Linked<PooledStream> {
   /** Whether it is to be reset rather than finished. */
   isSpoiled = false
   isDestroyed = false
+  /** Whether its place in the pool is gone, too. */
+  isOver = false
+  /** The one that took its place. */
+  successor: PooledStream | undefined = undefined
   control: Control | undefined = undefined
   endingDeadline = 0
   previous: PooledStream | undefined = undefined
@@ -196,6 +202,7 @@ export class StreamSource {
     this.sessions?.demand.delete(this.onDemand)
     for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
     for (const branch of this.branches) this.remove(branch)
+    this.fail(Cause.fail(closed()))
   }
 
   // ---------------------------------------------------------------------------
@@ -211,6 +218,7 @@ export class StreamSource {
   private readonly attempt: Effect.Effect<PooledStream | undefined, Failure, Scope.Scope> = Effect
     .uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
+        if (this.isClosed) return Effect.fail(closed())
         const claim = new Claim()
         this.claims.push(claim)
         this.pump()
@@ -234,8 +242,25 @@ export class StreamSource {
       })
     )
 
+  /** A new stream in the place of another, which it has no longer than that one would have had it. */
+  openInstead(pooled: PooledStream): Effect.Effect<PooledStream, Failure, Scope.Scope> {
+    return Effect.suspend(() => {
+      this.destroy(pooled)
+      return Effect.map(this.open, (successor) => {
+        pooled.successor = successor
+        if (pooled.isOver) this.destroy(successor)
+        return successor
+      })
+    })
+  }
+
   private keepUntil(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
-    return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.destroy(pooled))), pooled)
+    const end = Effect.sync(() => {
+      pooled.isOver = true
+      this.destroy(pooled)
+      if (pooled.successor !== undefined) this.destroy(pooled.successor)
+    })
+    return Effect.as(Scope.addFinalizer(scope, end), pooled)
   }
 
   private openOn(
