@@ -228,12 +228,22 @@ let latestId = 0
 /** Ids need only differ from those of earlier requests on the same stream. */
 const newId = (): number => latestId = (latestId + 1) % 0x4000_0000
 
-const send = (
-  view: StreamView,
+interface Question {
+  readonly id: number | undefined
+  readonly frame: Uint8Array
+}
+
+/** Before a stream is borrowed for it: one that is too large is to cost none, and what waits is to stay as it was. */
+const questionOf = (
   message: Uint8Array,
-  id: number | undefined,
   options: StreamPool.RequestOptions | undefined
-) => Framing.write(view, message, { maxMessageSize: options?.maxMessageSize, id })
+): Either.Either<Question, RequestError> => {
+  const id = options?.correlate === true ? newId() : undefined
+  return Either.mapBoth(Framing.encode(message, { maxMessageSize: options?.maxMessageSize, id }), {
+    onLeft: (cause) => new RequestError({ reason: "Framing", sent: "no", cause }),
+    onRight: (frame) => ({ id, frame })
+  })
+}
 
 /** The next answer; with an id, what answers other requests is passed over. */
 const receive = (
@@ -255,11 +265,13 @@ type Pool = ResourcePool.ResourcePool<WebTransport.BidirectionalStream, Failure>
 
 const requestOn = (pool: Pool): StreamPool.Service["request"] => (message, options) =>
   Effect.suspend(() => {
-    const id = options?.correlate === true ? newId() : undefined
+    const question = questionOf(message, options)
+    if (Either.isLeft(question)) return Effect.fail(question.left)
+    const { frame, id } = question.right
     let view: StreamView | undefined
     const answer = pool.use((stream) => {
       view = stream as StreamView
-      return Effect.flatMap(send(view, message, id, options), () => receive(stream as StreamView, id, options))
+      return Effect.flatMap(view.writeOwned(frame), () => receive(stream as StreamView, id, options))
     })
     return Effect.matchEffect(answer, {
       onFailure: (trouble) => Effect.fail(failing(view, trouble)),
@@ -270,12 +282,12 @@ const requestOn = (pool: Pool): StreamPool.Service["request"] => (message, optio
 
 const requestStreamOn = (pool: Pool): StreamPool.Service["requestStream"] => (message, options) =>
   Stream.unwrapScoped(Effect.gen(function*() {
-    const id = options?.correlate === true ? newId() : undefined
     const isLast = options?.isLast
+    const { frame, id } = yield* Effect.suspend(() => questionOf(message, options))
     const view = (yield* Effect.mapError(pool.get, (trouble) => failing(undefined, trouble))) as StreamView
     // whoever stops before the last answer leaves the others on the stream
     view.isForOneUse = true
-    yield* Effect.mapError(send(view, message, id, options), (trouble) => failing(view, trouble))
+    yield* Effect.mapError(view.writeOwned(frame), (trouble) => failing(view, trouble))
     const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failing(view, trouble)))
     let isDone = false
     return Stream.repeatEffectOption(
