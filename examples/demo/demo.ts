@@ -9,14 +9,17 @@ import { printTable, withProgress } from "./output.js"
 
 const connectTimeout = "5 seconds"
 
+/** How many fibers share a session, so that all of them have one. */
+const shareOf = (options: Options) => Math.ceil(options.concurrency / options.maxSessions)
+
 /** What an application's environment would say: `SESSION_POOL_URL=https://… SESSION_POOL_MAX_SIZE=4 …`. */
-const environment = (options: Options, url: string, hash: string | undefined, concurrency: number) =>
+const environment = (options: Options, url: string, hash: string | undefined) =>
   Layer.setConfigProvider(ConfigProvider.fromMap(
     new Map([
       ["SESSION_POOL_URL", url],
       ["SESSION_POOL_CERTIFICATE_HASHES", hash ?? ""],
       ["SESSION_POOL_MAX_SIZE", `${options.maxSessions}`],
-      ["SESSION_POOL_CONCURRENCY", `${concurrency}`],
+      ["SESSION_POOL_CONCURRENCY", `${shareOf(options)}`],
       ["SESSION_POOL_CONNECT_TIMEOUT", connectTimeout]
     ]),
     { pathDelim: "_" }
@@ -32,18 +35,15 @@ const demo = (options: Options) =>
     const { concurrency, requests } = options
     const { hash, url } = yield* endpoint(options)
 
-    // how many fibers share a session, so that all of them have one
-    const share = Math.ceil(concurrency / options.maxSessions)
-
-    const StreamsLive = StreamPool.layer({ maxSize: concurrency, maxStreamsPerSession: share }).pipe(
-      Layer.provideMerge(SessionPoolLive),
-      Layer.provide(environment(options, url, hash, 1))
+    const SessionsLive = SessionPoolLive.pipe(Layer.provide(environment(options, url, hash)))
+    const StreamsLive = StreamPool.layer({ maxSize: concurrency, maxStreamsPerSession: shareOf(options) }).pipe(
+      Layer.provideMerge(SessionsLive)
     )
+
     const more = requests * 5
     const streams = yield* withProgress("pooled streams", more, (onProgress) =>
       pooledStreams({ requests: more, concurrency, onProgress })).pipe(Effect.provide(StreamsLive))
 
-    const SessionsLive = SessionPoolLive.pipe(Layer.provide(environment(options, url, hash, share)))
     const pooled = yield* withProgress("stream per request", requests, (onProgress) =>
       pooledSessions({ requests, concurrency, onProgress })).pipe(Effect.provide(SessionsLive))
 

@@ -70,8 +70,11 @@ export interface Lending<A, V> {
 
 /** What a pool that is built on another one knows of that. */
 export interface Internals<V, E> {
-  /** Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. */
-  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError>
+  /**
+   * Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. `isForWhole`: an
+   * item that is shared with nobody.
+   */
+  lend(take: (lease: SyncLease<V>) => void, isForWhole?: boolean): Effect.Effect<void, E | PoolError>
   /** Called whenever a borrower begins to wait, and when the pool begins to drain or close. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
@@ -271,14 +274,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- what a pool calls that is built on this one
 
-  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError> {
-    return Effect.uninterruptibleMask((restore) =>
-      this.borrow(restore, (item) =>
-        this.watched(undefined, (loan) => {
-          take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
-          return Effect.void
-        }))
-    )
+  lend(take: (lease: SyncLease<V>) => void, isForWhole = false): Effect.Effect<void, E | PoolError> {
+    const then = (item: Item<A>) =>
+      this.watched(undefined, (loan) => {
+        take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+        return Effect.void
+      })
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole))
   }
 
   get waiting(): number {
@@ -365,18 +367,21 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private borrow<X, E2, R>(
     restore: Restore,
-    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    isForWhole = false
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
-    return item === undefined ? this.queue(restore, then) : then(item)
+    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0, isForWhole)
+    return item === undefined ? this.queue(restore, then, isForWhole) : then(item)
   }
 
   private queue<X, E2, R>(
     restore: Restore,
-    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    isForWhole: boolean
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
+      waiter.isForWhole = isForWhole
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
       return Effect.matchCauseEffect(restore(served(waiter)), {
