@@ -56,7 +56,7 @@ export interface Control {
  * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
  * them, which it can end.
  */
-export interface Lending<A, V> {
+export interface Lending<A, V, E = never> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again. */
   readonly end: (view: V, isSuccess: boolean) => Fate
@@ -66,6 +66,8 @@ export interface Lending<A, V> {
   readonly watch?: (item: A, control: Control) => void
   /** The pool retires an item that is lent. */
   readonly leaving?: (item: A) => void
+  /** Why nobody needs to wait: there will never be an item again. */
+  readonly refusal?: () => Cause.Cause<E> | undefined
 }
 
 /** What a pool that is built on another one knows of that. */
@@ -116,7 +118,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly name: string
   private readonly options: ResourcePool.Options<A, E, Scope.Scope>
   private readonly concurrency: (item: A) => number
-  private readonly lending: Lending<A, V>
+  private readonly lending: Lending<A, V, E>
   readonly clock: Clock.Clock
   private readonly runtime: Runtime.Runtime<never>
   private readonly fibers = new Map<Item<A>, Fiber.RuntimeFiber<unknown, unknown>>()
@@ -144,7 +146,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
-    lending: Lending<A, V>,
+    lending: Lending<A, V, E>,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
@@ -400,7 +402,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private enqueue(
     waiter: Waiter<A, Cause.Cause<E>>,
     fiber: Fiber.RuntimeFiber<unknown, unknown>
-  ): Effect.Effect<never, PoolError> | undefined {
+  ): Effect.Effect<never, E | PoolError> | undefined {
+    const refusal = this.lending.refusal?.()
+    if (refusal !== undefined) return Effect.failCause(refusal)
     waiter.note = fiber
     switch (this.machine.enqueue(waiter, this.now())) {
       case "Queued":
@@ -920,7 +924,7 @@ const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core:
 
 export const makeWith = <A, E, R, V>(
   options: ResourcePool.Options<A, E, R>,
-  lending: Lending<A, V>
+  lending: Lending<A, V, E>
 ): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)

@@ -173,6 +173,12 @@ export class StreamSource {
     this.only = only === undefined ? undefined : this.add(new Branch(only, undefined))
   }
 
+  /** The end of the only session. */
+  get gone(): Cause.Cause<WebTransportError> | undefined {
+    const gone = this.only?.core.gone
+    return gone && Cause.fail(gone)
+  }
+
   attach(pool: Internals<WebTransport.BidirectionalStream, Failure>): void {
     this.pool = pool
     this.sleeper = new Sleeper(
@@ -395,8 +401,8 @@ export class StreamSource {
   private wantSessions(now: number): void {
     const { sessions } = this
     if (sessions === undefined) {
-      if (this.only?.core.gone !== undefined) this.fail(Cause.fail(this.only.core.gone))
-      return
+      const { gone } = this
+      return gone === undefined ? undefined : this.fail(gone)
     }
     const { maxStreamsPerSession: most } = this.options
     let expected = most
