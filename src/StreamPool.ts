@@ -231,16 +231,14 @@ export type MakeOptions<E = never, R = never> =
  * **Over one session.** When the session ends every borrower, and whoever comes later, fails with `SessionClosed` at
  * once.
  *
- * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, and gives it back when none is
- * left. A new stream goes to the least loaded session with room; another session is opened only when none has room.
+ * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, shares the session with no other
+ * borrower, whatever the `concurrency` of the `SessionPool`, and gives it back when no stream is left. A new stream goes to the least loaded session with room; another session is opened only when none has room.
  * While others wait for a session, one whose streams are all idle is given back. A session is replaced when it has
  * opened `maxStreamsOpened` streams, is suspect, grants nothing though nothing is open, or confirms no ends of
  * streams; and it takes no new streams once its own pool retires it.
  *
  * **Gotchas**
  *
- * - Give it a `SessionPool` with `concurrency` 1. One that packs borrowers on one session may give the same session
- *   again, and then there is no other to spread over.
  * - What a misbehaving peer sends after the next borrower has written cannot be told from an answer: see `quarantine`,
  *   and the correlation ids of `request`.
  * - A lease counts as one use of the session, however many streams it carries: `maxUses` of the `SessionPool` says

@@ -57,6 +57,9 @@ export type ItemState = "Creating" | "Idle" | "InUse" | "Checking" | "Leaving" |
 export class Item<A> implements Linked<Item<A>> {
   state: ItemState = "Creating"
   value: A = undefined as A
+  /** How many borrowers may share it. */
+  capacity = 1
+  /** The same, but 1 while somebody has it whole. */
   concurrency = 1
   borrowers = 0
   uses = 0
@@ -139,6 +142,8 @@ export class Waiter<A, F> implements Linked<Waiter<A, F>> {
   refusal: Refusal<F> | undefined = undefined
   since = 0
   deadline = Infinity
+  /** Wants an item that nobody else has, and will have nobody else on it. */
+  isForWhole = false
   /** The shell's: wakes the borrower, and says who it is. */
   resume: (() => void) | undefined = undefined
   note: unknown = undefined
@@ -228,6 +233,7 @@ export class PoolMachine<A, F> {
   private readonly closings = new LinkedList<Item<A>>()
   private readonly overlapping = new LinkedList<Item<A>>()
   private readonly loans = new LinkedList<Loan>()
+  private waitersForWhole = 0
   private borrowChecks = 0
   /** Retired items that gave their place up. */
   private overlaps = 0
@@ -274,13 +280,16 @@ export class PoolMachine<A, F> {
 
   // --- borrowing
 
-  /** An item that can be lent at once, or `undefined`: then the borrower has to queue. */
-  checkout(now: number): Item<A> | undefined {
+  /**
+   * An item that can be lent at once, or `undefined`: then the borrower has to queue. `isForWhole`: for a borrower who
+   * shares it with nobody.
+   */
+  checkout(now: number, isForWhole = false): Item<A> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
-    const item = this.pick()
+    const item = this.pick(isForWhole)
     if (item === undefined || this.needsCheck(item, now)) return undefined
     this.take(item)
-    this.lend(item, now)
+    this.lend(item, now, isForWhole)
     if (this.unsettled) this.settle(now)
     return item
   }
@@ -305,13 +314,14 @@ export class PoolMachine<A, F> {
     const { acquireTimeout, exhaustedThreshold, maxSize, maxWaiters } = this.options
     // those for whom an item is on its way, or could be
     const served = (this.creating + this.borrowChecks + Math.max(0, maxSize - this.occupied)) * this.newestConcurrency
-    if (this.waiters.length - served >= maxWaiters && this.pick() === undefined) {
+    if (this.waiters.length - served >= maxWaiters && this.pick(waiter.isForWhole) === undefined) {
       this.counters.rejections++
       return "Full"
     }
     waiter.since = now
     waiter.deadline = now + acquireTimeout
     this.waiters.push(waiter)
+    if (waiter.isForWhole) this.waitersForWhole++
     this.arm(waiter.deadline)
     if (!this.exhaustionAnnounced) this.arm(now + exhaustedThreshold)
     this.settle(now)
@@ -321,7 +331,7 @@ export class PoolMachine<A, F> {
   /** The borrower does not want it any more: it leaves the queue, or what it was given goes back. Idempotent. */
   abandon(waiter: Waiter<A, F>, now: number): void {
     if (waiter.list !== undefined) {
-      this.waiters.remove(waiter)
+      this.dequeue(waiter)
       this.settle(now)
     } else if (waiter.item !== undefined) {
       const item = waiter.item
@@ -335,10 +345,12 @@ export class PoolMachine<A, F> {
     if (discarded && (item.state === "InUse" || item.state === "Checking")) this.leave(item, "discarded", now)
     this.leases--
     const load = item.borrowers--
+    const { concurrency } = item
+    if (load === 1) item.concurrency = item.capacity
     switch (item.state) {
       case "InUse":
         if (load === 1) this.inUse--
-        if (load < item.concurrency) this.partial.remove(item, load)
+        if (load < concurrency) this.partial.remove(item, load)
         this.prove(item, now)
         if (load === 1 && this.overfull) this.destroy(item, "excess", now)
         else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
@@ -381,6 +393,7 @@ export class PoolMachine<A, F> {
     this.counters.created++
     this.newestConcurrency = concurrency
     item.value = value
+    item.capacity = concurrency
     item.concurrency = concurrency
     item.createdAt = now
     item.provenAt = now
@@ -569,7 +582,8 @@ export class PoolMachine<A, F> {
 
   // --- within: an item on its way from borrower to borrower
 
-  private pick(): Item<A> | undefined {
+  private pick(isForWhole = false): Item<A> | undefined {
+    if (isForWhole) return this.options.order === "lifo" ? this.newestIdle() : this.oldestIdle()
     return this.options.order === "lifo"
       ? this.partial.most() ?? this.newestIdle()
       : this.oldestIdle() ?? this.partial.least()
@@ -600,7 +614,8 @@ export class PoolMachine<A, F> {
     item.state = "InUse"
   }
 
-  private lend(item: Item<A>, now: number): void {
+  private lend(item: Item<A>, now: number, isForWhole: boolean): void {
+    if (isForWhole) item.concurrency = 1
     if (item.borrowers++ === 0) {
       this.inUse++
       if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
@@ -616,10 +631,12 @@ export class PoolMachine<A, F> {
   private offer(item: Item<A>, now: number): void {
     while (this.waiters.first !== undefined && item.state === "InUse" && item.borrowers < item.concurrency) {
       const waiter = this.waiters.first
-      this.waiters.remove(waiter)
+      // nobody overtakes one who has to wait for it to be free
+      if (waiter.isForWhole && item.borrowers > 0) break
+      this.dequeue(waiter)
       waiter.item = item
       this.partial.remove(item, item.borrowers)
-      this.lend(item, now)
+      this.lend(item, now, waiter.isForWhole)
       this.outbox.push(() => this.commands.wake(waiter))
     }
     if (item.state !== "InUse" || item.list !== undefined || item.borrowers === item.concurrency) return
@@ -633,6 +650,11 @@ export class PoolMachine<A, F> {
       this.idle.push(item)
       if (this.options.idleTimeToLive !== Infinity && this.open > this.options.minSize) this.armIdle()
     }
+  }
+
+  private dequeue(waiter: Waiter<A, F>): void {
+    this.waiters.remove(waiter)
+    if (waiter.isForWhole) this.waitersForWhole--
   }
 
   private destroyIdle(maxIdle: number, now: number): number {
@@ -794,7 +816,7 @@ export class PoolMachine<A, F> {
       const { item } = due
       const isSilent = item.provenAt + pingInterval <= now
       const isPingable = item.check === undefined &&
-        (item.state === "Idle" || (item.state === "InUse" && item.concurrency > 1))
+        (item.state === "Idle" || (item.state === "InUse" && item.capacity > 1))
       if (isSilent && isPingable) {
         if (this.checks.length - this.borrowChecks >= createConcurrency) return
         this.beginCheck(item, "ping", now)
@@ -831,7 +853,7 @@ export class PoolMachine<A, F> {
   private refuseFirst(refusal: Refusal<F>): void {
     const waiter = this.waiters.first
     if (waiter === undefined) return
-    this.waiters.remove(waiter)
+    this.dequeue(waiter)
     waiter.refusal = refusal
     this.outbox.push(() => this.commands.wake(waiter))
   }
@@ -884,7 +906,7 @@ export class PoolMachine<A, F> {
   private supply(now: number): void {
     // an item that is there is checked also while another is made: that may take longer, or fail
     while (this.needed > this.borrowChecks) {
-      const item = this.pick()
+      const item = this.pick(this.waiters.first?.isForWhole)
       if (item === undefined) break
       this.take(item)
       if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
@@ -900,7 +922,8 @@ export class PoolMachine<A, F> {
 
   /** Items for those who wait. */
   private get needed(): number {
-    return Math.ceil(this.waiters.length / this.newestConcurrency)
+    const sharing = this.waiters.length - this.waitersForWhole
+    return this.waitersForWhole + Math.ceil(sharing / this.newestConcurrency)
   }
 
   private announceReady(refusal: Refusal<F> | undefined): void {

@@ -56,7 +56,7 @@ export interface Control {
  * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
  * them, which it can end.
  */
-export interface Lending<A, V> {
+export interface Lending<A, V, E = never> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again. */
   readonly end: (view: V, isSuccess: boolean) => Fate
@@ -66,12 +66,17 @@ export interface Lending<A, V> {
   readonly watch?: (item: A, control: Control) => void
   /** The pool retires an item that is lent. */
   readonly leaving?: (item: A) => void
+  /** Why nobody needs to wait: there will never be an item again. */
+  readonly refusal?: () => Cause.Cause<E> | undefined
 }
 
 /** What a pool that is built on another one knows of that. */
 export interface Internals<V, E> {
-  /** Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. */
-  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError>
+  /**
+   * Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. `isForWhole`: an
+   * item that is shared with nobody.
+   */
+  lend(take: (lease: SyncLease<V>) => void, isForWhole?: boolean): Effect.Effect<void, E | PoolError>
   /** Called whenever a borrower begins to wait, and when the pool begins to drain or close. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
@@ -113,7 +118,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly name: string
   private readonly options: ResourcePool.Options<A, E, Scope.Scope>
   private readonly concurrency: (item: A) => number
-  private readonly lending: Lending<A, V>
+  private readonly lending: Lending<A, V, E>
   readonly clock: Clock.Clock
   private readonly runtime: Runtime.Runtime<never>
   private readonly fibers = new Map<Item<A>, Fiber.RuntimeFiber<unknown, unknown>>()
@@ -141,7 +146,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
-    lending: Lending<A, V>,
+    lending: Lending<A, V, E>,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
@@ -271,14 +276,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- what a pool calls that is built on this one
 
-  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError> {
-    return Effect.uninterruptibleMask((restore) =>
-      this.borrow(restore, (item) =>
-        this.watched(undefined, (loan) => {
-          take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
-          return Effect.void
-        }))
-    )
+  lend(take: (lease: SyncLease<V>) => void, isForWhole = false): Effect.Effect<void, E | PoolError> {
+    const then = (item: Item<A>) =>
+      this.watched(undefined, (loan) => {
+        take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+        return Effect.void
+      })
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole))
   }
 
   get waiting(): number {
@@ -365,18 +369,21 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private borrow<X, E2, R>(
     restore: Restore,
-    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    isForWhole = false
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
-    return item === undefined ? this.queue(restore, then) : then(item)
+    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0, isForWhole)
+    return item === undefined ? this.queue(restore, then, isForWhole) : then(item)
   }
 
   private queue<X, E2, R>(
     restore: Restore,
-    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    isForWhole: boolean
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
+      waiter.isForWhole = isForWhole
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
       return Effect.matchCauseEffect(restore(served(waiter)), {
@@ -395,7 +402,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private enqueue(
     waiter: Waiter<A, Cause.Cause<E>>,
     fiber: Fiber.RuntimeFiber<unknown, unknown>
-  ): Effect.Effect<never, PoolError> | undefined {
+  ): Effect.Effect<never, E | PoolError> | undefined {
+    const refusal = this.lending.refusal?.()
+    if (refusal !== undefined) return Effect.failCause(refusal)
     waiter.note = fiber
     switch (this.machine.enqueue(waiter, this.now())) {
       case "Queued":
@@ -915,7 +924,7 @@ const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core:
 
 export const makeWith = <A, E, R, V>(
   options: ResourcePool.Options<A, E, R>,
-  lending: Lending<A, V>
+  lending: Lending<A, V, E>
 ): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)

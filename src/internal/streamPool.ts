@@ -62,7 +62,7 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
   }
 }
 
-const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream> => ({
+const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream, Failure> => ({
   view: (pooled) => new StreamView(home, pooled),
   end: (view, isSuccess) => (view as StreamView).end(isSuccess),
   core: (view) => view instanceof StreamView ? view.pooled : undefined,
@@ -78,7 +78,8 @@ const lendingOf = (home: Home): Lending<PooledStream, WebTransport.Bidirectional
     // what happened before it was watched
     if (!stream.isClean && !isGreeting()) queueMicrotask(control.lost)
     else if (branch.core.isRetired && branch.lease !== undefined) queueMicrotask(control.retire)
-  }
+  },
+  refusal: () => home.source.gone
 })
 
 /** A hook of the user's, on a stream that nobody has. Fails if it leaves the stream in another state. */
@@ -139,8 +140,7 @@ export const make = <E, R>(
         maxLifetime: options.maxLifetime,
         maxUses: options.maxUses,
         createConcurrency: options.createConcurrency,
-        // one session that is gone stays so: whoever comes then is told at once
-        createBackoff: options.createBackoff ?? (session === undefined ? undefined : { initial: 1, max: 1 }),
+        createBackoff: options.createBackoff,
         // each opening has a limit of its own, and waiting for a session's grant is no failure
         createTimeout: Duration.infinity,
         shutdownGrace: options.shutdownGrace,

@@ -179,6 +179,12 @@ export class StreamSource {
     this.only = only === undefined ? undefined : this.add(new Branch(only, undefined))
   }
 
+  /** The end of the only session. */
+  get gone(): Cause.Cause<WebTransportError> | undefined {
+    const gone = this.only?.core.gone
+    return gone && Cause.fail(gone)
+  }
+
   attach(pool: Internals<WebTransport.BidirectionalStream, Failure>): void {
     this.pool = pool
     this.sleeper = new Sleeper(
@@ -420,8 +426,8 @@ export class StreamSource {
   private wantSessions(now: number): void {
     const { sessions } = this
     if (sessions === undefined) {
-      if (this.only?.core.gone !== undefined) this.fail(Cause.fail(this.only.core.gone))
-      return
+      const { gone } = this
+      return gone === undefined ? undefined : this.fail(gone)
     }
     const { maxStreamsPerSession: most } = this.options
     let expected = most
@@ -442,7 +448,7 @@ export class StreamSource {
   }
 
   private acquireSession(sessions: Internals<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
-    return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease))), {
+    return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease), true)), {
       onSuccess: () => undefined,
       onFailure: (cause) => {
         this.acquiring--
@@ -454,33 +460,23 @@ export class StreamSource {
   private onSession(lease: SyncLease<WebTransport.Session>): void {
     this.acquiring--
     const handle = lease.value as SessionHandle
-    const isHeld = [...this.branches].some(({ core }) => core === handle.core)
-    if (this.isClosed || isHeld) {
-      lease.giveBack(Exit.void)
-      // a pool whose sessions are shared gave one that is here already: there is no other now
-      if (isHeld) this.delaySessions()
-    } else {
-      this.sessionBackoff = firstBackoff
-      this.sessionAt = -Infinity
-      const branch = this.add(new Branch(handle, lease))
-      this.pump()
-      // whoever wanted it may have been served meanwhile
-      return this.settle(branch)
-    }
+    if (this.isClosed) return lease.giveBack(Exit.void)
+    this.sessionBackoff = firstBackoff
+    this.sessionAt = -Infinity
+    const branch = this.add(new Branch(handle, lease))
     this.pump()
+    // whoever wanted it may have been served meanwhile
+    this.settle(branch)
   }
 
   private onNoSession(cause: Cause.Cause<Failure>): void {
     if (this.isClosed) return
     // those that are there may still serve whoever waits
     if (this.branches.size === 0 && this.acquiring === 0) return this.fail(cause)
-    this.delaySessions()
-    this.arm(this.pool.now())
-  }
-
-  private delaySessions(): void {
-    this.sessionAt = this.pool.now() + this.sessionBackoff
+    const now = this.pool.now()
+    this.sessionAt = now + this.sessionBackoff
     this.sessionBackoff = Math.min(lastBackoff, this.sessionBackoff * 2)
+    this.arm(now)
   }
 
   private fail(cause: Cause.Cause<Failure>): void {
