@@ -369,6 +369,12 @@ export class PoolMachine<A, F> {
     if (this.unsettled || this.outbox.length > 0 || this.state !== "Open") this.settle(now)
   }
 
+  /** It was of use, though nobody has decided yet whether it may stay. */
+  served(item: Item<A>): void {
+    item.hasServed = true
+    this.stillborn = 0
+  }
+
   /** Watches a lease until `untrack`. */
   track(loan: Loan, now: number): void {
     loan.since = now
@@ -669,8 +675,7 @@ export class PoolMachine<A, F> {
 
   private prove(item: Item<A>, now: number): void {
     item.provenAt = now
-    item.hasServed = true
-    this.stillborn = 0
+    this.served(item)
   }
 
   private lose(item: Item<A>, now: number): void {

@@ -257,6 +257,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.machine.close(this.now())
+    this.announceDemand()
     return Deferred.await(this.closedDeferred)
   })
 
@@ -473,6 +474,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     exit: Exit.Exit<unknown, unknown>,
     onRelease: NonNullable<ResourcePool.Options<A, E, Scope.Scope>["onRelease"]>
   ): void {
+    if (Exit.isSuccess(exit)) this.machine.served(item)
     const program = Effect.suspend(() => onRelease(item.value, exit, this.infoOf(item))).pipe(
       Effect.scoped,
       Effect.disconnect,

@@ -1,4 +1,5 @@
 import * as Config from "effect/Config"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -125,6 +126,7 @@ export const make = <E, R>(
     )
     const home = { source, clientSpeaksFirst: options.clientSpeaksFirst ?? defaults.clientSpeaksFirst } as Home
     const { quarantine } = decoded
+    const leaving = yield* Deferred.make<void>()
     const pool = yield* makeWith<PooledStream, Failure, R, WebTransport.BidirectionalStream>(
       {
         name,
@@ -159,13 +161,17 @@ export const make = <E, R>(
                 const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
                 if (verdict === "discard") return "discard"
               }
-              if (quarantine > 0) yield* Effect.sleep(Duration.millis(quarantine))
+              // a pool that closes does not wait for streams that nobody has
+              if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
               return pooled.stream.isClean ? "keep" : "discard"
             })
       },
       lendingOf(home)
     )
     home.pool = internalsOf(pool)!
+    if (quarantine > 0) {
+      home.pool.demand.add(() => home.pool.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
+    }
     source.attach(home.pool)
     const service = Object.assign(pool, {
       request: requestOn(pool),
