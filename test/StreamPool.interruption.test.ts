@@ -1,0 +1,201 @@
+/** Interruption at every point of every verb: no place, stream, waiter or fiber is left, and nothing is mixed up. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Framing from "effect-pools/Framing"
+import * as StreamPool from "effect-pools/StreamPool"
+import * as WebTransport from "effect-pools/WebTransport"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Supervisor from "effect/Supervisor"
+import { viewCore } from "../src/internal/webTransportSession.js"
+import { isEnded, isUntouched, MemoryPeer, type OnBytes } from "./support/memoryPeer.js"
+import { settle } from "./support/pool.js"
+import { bytes, echo, soon, text, turn } from "./support/streamPools.js"
+
+/** With fewer ops before a yield Effect 3 itself does not get anywhere. */
+const budgets = Array.from({ length: 52 }, (_, i) => i + 13)
+const pauses = [0, 1, 3, 8, 21, 55]
+
+const echoing: OnBytes = (stream, bytes) => stream.send(new Uint8Array(bytes))
+
+const paused = Effect.zipRight(turn, settle)
+
+/** A session with a peer, a pool of two streams on it, and a scope to close. */
+const makePool = (onBytes: OnBytes, options: StreamPool.Options = {}) =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const peer = new MemoryPeer(onBytes)
+    const session = yield* Scope.extend(WebTransport.fromNative(peer), scope)
+    const pool = yield* Scope.extend(StreamPool.make({ session, maxSize: 2, ...options }), scope)
+    return { scope, peer, session, pool }
+  })
+
+/** Not `zip` or `raceFirst`: interrupted just before they start their fibers, those of effect 3.22 wait for ever. */
+const beside = <A, E, B, E2>(
+  effect: Effect.Effect<A, E>,
+  f: (fiber: Fiber.RuntimeFiber<A, E>) => Effect.Effect<B, E2>
+) => Effect.acquireUseRelease(Effect.fork(Effect.interruptible(effect)), f, Fiber.interrupt)
+
+/** What a borrower does; it is interrupted somewhere on the way. */
+const verbs: Record<string, (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>> = {
+  use: (pool) => pool.use((stream) => echo(stream, "hello")),
+  "use of two exchanges": (pool) => pool.use((stream) => Effect.zipRight(echo(stream, "hello"), echo(stream, "again"))),
+  "use that fails": (pool) =>
+    Effect.ignore(pool.use((stream) => Effect.zipRight(echo(stream, "hello"), Effect.fail("no")))),
+  "use that leaves bytes": (pool) =>
+    pool.use((stream) => Effect.zipRight(stream.write(bytes("hello")), stream.readExactly(1))),
+  "use that closes": (pool) => pool.use((stream) => Effect.zipRight(echo(stream, "hello"), stream.closeWrite)),
+  "use that reads first": (pool) =>
+    pool.use((stream) =>
+      beside(
+        stream.readExactly(5),
+        (reading) =>
+          Effect.yieldNow().pipe(Effect.zipRight(stream.write(bytes("hello"))), Effect.zipRight(Fiber.join(reading)))
+      )
+    ),
+  get: (pool) => Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream, "hello"))),
+  tryGet: (pool) =>
+    Effect.zipRight(
+      pool.use((stream) => echo(stream, "hello")),
+      Effect.scoped(
+        Effect.flatMap(pool.tryGet, (stream) => Option.isSome(stream) ? echo(stream.value, "again") : Effect.yieldNow())
+      )
+    ),
+  acquire: (pool) =>
+    Effect.acquireUseRelease(pool.acquire, ({ value }) => echo(value, "hello"), (lease, exit) => lease.release(exit)),
+  request: (pool) => pool.request(bytes("hello")),
+  "request with an id": (pool) => pool.request(bytes("hello"), { correlate: true }),
+  requestStream: (pool) => Stream.runDrain(pool.requestStream(bytes("hello"), { isLast: () => true })),
+  "requestStream, given up": (pool) => Stream.runDrain(Stream.take(pool.requestStream(bytes("hello")), 1)),
+  socket: (pool) =>
+    beside(
+      Effect.ignore(pool.socket.run(() => Effect.fail("done"))),
+      () => Effect.scoped(Effect.flatMap(pool.socket.writer, (write) => write("hello")))
+    ),
+  "socket, and use": (pool) =>
+    Effect.zipRight(
+      pool.use((stream) => echo(stream, "hello")),
+      Effect.ignore(pool.socket.run(() => {}, { onOpen: Effect.interrupt }))
+    ),
+  "clear, and use": (pool) => Effect.zipRight(pool.clear, pool.use((stream) => echo(stream, "hello")))
+}
+
+const sweep = (
+  verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>,
+  onBytes: OnBytes = echoing,
+  options?: StreamPool.Options
+) =>
+  Effect.gen(function*() {
+    let acquisitions = 0
+    let opened = 0
+    for (const budget of budgets) {
+      for (const pause of pauses) {
+        const where = `budget ${budget}, pause ${pause}`
+        const supervisor = yield* Supervisor.track
+        yield* Effect.gen(function*() {
+          const { peer, pool, scope, session } = yield* makePool(onBytes, options)
+          // so many that some wait
+          const borrowers = yield* Effect.replicateEffect(
+            Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(verb(pool)), budget)),
+            4
+          )
+          yield* Effect.repeatN(Effect.yieldNow(), pause)
+          yield* Fiber.interruptAll(borrowers)
+          yield* paused
+          const stats = yield* pool.stats
+          assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0, creating: 0, closing: 0 }, where)
+          acquisitions += stats.acquisitions
+          opened += peer.streams.length
+          assert.deepInclude((yield* pool.sessions)[0], { streams: stats.size, lent: 0 }, where)
+          assert.lengthOf(peer.streams.filter(isUntouched), stats.size, where)
+          assert.lengthOf(peer.streams.filter(isEnded), peer.streams.length - stats.size, where)
+          assert.isTrue([...viewCore(session).streams].every((stream) => stream.isClean), where)
+          assert.strictEqual(viewCore(session).openings.size, 0, where)
+          // every place is free: as many as there are can be borrowed at once
+          const next = Effect.flatMap(pool.get, (stream) => echo(stream, "next"))
+          assert.deepStrictEqual(
+            yield* soon(Effect.scoped(Effect.all([next, next], { concurrency: 2 }))),
+            ["next", "next"],
+            where
+          )
+          yield* Scope.close(scope, Exit.void)
+          yield* paused
+          assert.lengthOf(peer.streams.filter(isEnded), peer.streams.length, where)
+        }).pipe(Effect.provide(Supervisor.addSupervisor(supervisor)))
+        yield* paused
+        const left = (yield* supervisor.value).filter((fiber) => fiber.unsafePoll() === null)
+        assert.lengthOf(left, 0, `${where}: fibers left`)
+      }
+    }
+    return { acquisitions, opened }
+  })
+
+/** Steps before what is next: the fiber, which pauses after so many, does so at each of its own in turn. */
+const pad = (steps: number): Effect.Effect<void> =>
+  steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
+
+describe("StreamPool, interrupted anywhere", () => {
+  for (const [name, verb] of Object.entries(verbs)) {
+    it.live(name, () =>
+      Effect.map(sweep(verb), ({ acquisitions, opened }) => {
+        // it was not always interrupted before it had a stream
+        assert.isAbove(opened, budgets.length)
+        assert.isAbove(acquisitions, budgets.length)
+      }), 60_000)
+  }
+})
+
+describe("StreamPool, pausing anywhere", () => {
+  it.live("never writes first on a stream on which something has come", () =>
+    Effect.gen(function*() {
+      const dirty: Array<string> = []
+      let replaced = 0
+      let slipped = 0
+      for (const budget of budgets) {
+        let n = 0
+        const { peer, pool, scope, session } = yield* makePool((stream, bytes) => {
+          stream.send(new Uint8Array(bytes))
+          // again, some microtasks later
+          const later = n++ % 40
+          const again = (left: number): void => left === 0 ? stream.send(bytes) : queueMicrotask(() => again(left - 1))
+          if (later > 3) again(later)
+        }, { maxSize: 2 })
+        const create = peer.create
+        peer.create = () =>
+          Effect.runPromise(Effect.promise(create)).then((stream) => {
+            stream.onWrite = () => {
+              const internals = [...viewCore(session).streams].find(({ native }) => native === stream.native)
+              if (internals?.isClean !== true) dirty.push(`budget ${budget}`)
+            }
+            return stream
+          })
+        const borrower = (i: number) =>
+          Effect.gen(function*() {
+            for (let k = 0; k < 40; k++) {
+              yield* pad(k)
+              const request = `${i} asks for ${k}`
+              const answer = yield* pool.use((stream) =>
+                pad(k % 5).pipe(
+                  Effect.zipRight(Framing.write(stream, bytes(request))),
+                  Effect.zipRight(Framing.read(stream))
+                )
+              )
+              if (text(Option.getOrThrow(answer)) !== request) slipped++
+            }
+          })
+        yield* Effect.forEach(
+          yield* Effect.forEach([1, 2, 3], (i) => Effect.fork(Effect.withMaxOpsBeforeYield(borrower(i), budget))),
+          Fiber.join
+        )
+        replaced += (yield* pool.stats).destroyed.lost
+        yield* Scope.close(scope, Exit.void)
+      }
+      assert.deepStrictEqual(dirty, [])
+      // there was something to keep away
+      assert.isAbove(replaced, 100)
+      console.log({ replaced, slipped })
+    }), 60_000)
+})
