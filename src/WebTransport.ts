@@ -384,8 +384,8 @@ export interface ReceiveStream extends StreamBase {
  */
 export interface SendStream extends StreamBase {
   /**
-   * Hands bytes to the transport, and waits while it has enough. Done means queued, not delivered.
-   * Fails with `Write` or `SessionClosed`.
+   * Hands bytes to the transport, and waits while it has enough. Done means queued, not delivered: what cannot be
+   * sent after all shows in `lost`, and in the next write. Fails with `Write` or `SessionClosed`.
    *
    * **Gotchas**
    *

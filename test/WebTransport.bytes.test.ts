@@ -4,8 +4,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type { WebTransportError } from "../src/WebTransportError.js"
 import * as MemoryStream from "./support/memoryStream.js"
 import { pattern } from "./support/pattern.js"
+
+const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
+  Option.getOrThrowWith(
+    Option.flatMap(Exit.causeOption(exit), Cause.failureOption),
+    () => new Error(`no failure: ${String(exit)}`)
+  )
 
 const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Option.getOrThrowWith(
@@ -141,5 +148,117 @@ describe("a read", () => {
       expect(internals.bytesReceived).toBe(1)
       expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(1)))
       expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(2)))
+    }))
+})
+
+describe("a write", () => {
+  it.scoped("waits for nothing while the platform has room, and is unsettled until that is done with it", () =>
+    Effect.gen(function*() {
+      const { internals, stall, stream, written } = yield* MemoryStream.make({ room: 2, retainsWrites: true })
+      const { resume } = stall()
+      yield* stream.write(pattern(0, 100))
+      yield* stream.write(pattern(1, 100))
+      expect(internals.isClean).toBe(false)
+      const third = yield* Effect.fork(stream.write(pattern(2, 100)))
+      yield* MemoryStream.arrived
+      expect(third.unsafePoll()).toBeNull()
+      expect(written.length).toBe(1)
+      resume()
+      yield* Fiber.join(third)
+      expect(written).toEqual([pattern(0, 100), pattern(1, 100), pattern(2, 100)])
+      expect(internals.isClean).toBe(true)
+    }))
+
+  it.scoped("leaves its bytes to whoever wrote them, also where the platform has not looked at them yet", () =>
+    Effect.gen(function*() {
+      for (const retainsWrites of [true, false]) {
+        for (const size of [1, 100, 4096, 5000]) {
+          const memory = yield* MemoryStream.make({ room: 4, retainsWrites })
+          const { resume } = memory.stall()
+          const bytes = new Uint8Array(size)
+          const writing = yield* Effect.fork(Effect.forEach([1, 2, 3, 4, 5, 6], (n) => {
+            bytes.fill(n)
+            return memory.stream.write(bytes)
+          }))
+          yield* MemoryStream.arrived
+          if (!retainsWrites && size > 4096) expect(memory.written.length).toBe(1)
+          resume()
+          yield* Fiber.join(writing)
+          expect(memory.written.map((one) => [one.length, one[0], one.at(-1)])).toEqual(
+            [1, 2, 3, 4, 5, 6].map((n) => !retainsWrites && size > 4096 ? [size, 6, 6] : [size, n, n])
+          )
+        }
+      }
+    }))
+
+  it.scoped("fails, as does the next one, when the platform fails to send what it had room for", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryStream.make({ room: 2, retainsWrites: true })
+      const { fail } = memory.stall()
+      yield* memory.stream.write(Uint8Array.of(1))
+      yield* memory.internals.writeOwned(Uint8Array.of(2))
+      const third = yield* Effect.fork(memory.stream.write(Uint8Array.of(3)))
+      yield* MemoryStream.arrived
+      expect(third.unsafePoll()).toBeNull()
+      fail(new Error("no way out"))
+      expect(failure(yield* Fiber.await(third)).reason).toBe("Write")
+      yield* memory.stream.lost
+      expect(memory.internals.sending).toBe("Failed")
+      expect(memory.internals.isClean).toBe(false)
+      const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(4))))
+      expect(error.reason).toBe("Write")
+      expect(String(error.cause)).toContain("no way out")
+      expect(failure(yield* Effect.exit(memory.stream.closeWrite)).reason).toBe("Write")
+    }))
+
+  it.scoped("fails when it waits while its session dies, and so does the next one", () =>
+    Effect.gen(function*() {
+      const session = yield* MemoryStream.session({ retainsWrites: true })
+      const { internals, stall, stream } = yield* MemoryStream.open(session)
+      stall()
+      yield* stream.write(Uint8Array.of(1))
+      const waiting = yield* Effect.fork(stream.write(Uint8Array.of(2)))
+      yield* MemoryStream.arrived
+      expect(waiting.unsafePoll()).toBeNull()
+      session.native.close()
+      expect(failure(yield* Fiber.await(waiting)).reason).toBe("SessionClosed")
+      expect(failure(yield* Effect.exit(stream.write(Uint8Array.of(3)))).reason).toBe("SessionClosed")
+      expect(internals.isClean).toBe(false)
+    }))
+
+  it.scoped("is sent whole or not at all, and spoils nothing, whenever it is interrupted, while there is room", () =>
+    Effect.gen(function*() {
+      const { internals, stream, written } = yield* MemoryStream.make({ retainsWrites: true })
+      let sent = 0
+      let round = 0
+      for (let steps = 0; steps < 16; steps++) {
+        for (let yields = 0; yields < 6; yields++) {
+          const bytes = pattern(round++, 5)
+          const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), stream.write(bytes)))
+          for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
+          yield* Fiber.interrupt(fiber)
+          yield* MemoryStream.arrived
+          expect(internals.isClean).toBe(true)
+          if (written.length === sent) continue
+          expect(written.slice(sent++)).toEqual([bytes])
+        }
+      }
+      expect(sent).toBeGreaterThan(20)
+      expect(sent).toBeLessThan(round - 20)
+    }).pipe(Effect.withMaxOpsBeforeYield(13)))
+
+  it.scoped("spoils the stream when it is interrupted while it waits, and only then", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryStream.make({ retainsWrites: true })
+      const { resume } = memory.stall()
+      yield* memory.stream.write(Uint8Array.of(1))
+      const waiting = yield* Effect.fork(memory.stream.write(Uint8Array.of(2)))
+      yield* MemoryStream.arrived
+      yield* Fiber.interrupt(waiting)
+      expect(memory.internals.sending).toBe("Failed")
+      yield* memory.stream.lost
+      resume()
+      const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(3))))
+      expect(error.message).toContain("interrupted")
     }))
 })

@@ -62,6 +62,9 @@ class Waiter {
 const twoReads = () =>
   new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
 
+/** Up to here bytes are copied rather than waited for, also where the platform is done with them when it says so. */
+const fewBytes = 4096
+
 /** Not `slice`, which copies nothing of a Buffer. */
 export const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
 
@@ -110,8 +113,10 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   private assembly: Assembly | undefined = undefined
 
   sending: Direction
-  /** Those that the platform is not done with, a FIN too. */
-  readonly writes = new Set<PendingWrite>()
+  /** How many the platform is not done with, a FIN too. */
+  private unsettledWrites = 0
+  /** Those that a fiber waits for. */
+  private readonly writes = new Set<PendingWrite>()
   writeFailure: WebTransportError | undefined = undefined
 
   /** Set once it was ended here. */
@@ -164,7 +169,7 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   /** Whether the next one to use it would find it as if it were new. */
   get isClean(): boolean {
     return this.receiving === "Open" && this.sending === "Open" && this.inbox === undefined && this.keptSize === 0 &&
-      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.writes.size === 0 &&
+      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.unsettledWrites === 0 &&
       this.session.state === "Open"
   }
 
@@ -422,19 +427,41 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   // ---------------------------------------------------------------------------
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.send(bytes, this.session.retainsWrites)
+    return this.send(bytes, false)
   }
 
   /** For bytes that nobody will change any more: never copied. */
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.send(bytes, false)
+    return this.send(bytes, true)
   }
 
-  private send(bytes: Uint8Array, copies: boolean): Effect.Effect<void, WebTransportError> {
+  /**
+   * Where the platform has room the bytes are queued as soon as they are handed over. No fiber waits for more then, and
+   * none is interrupted in between; should they fail to be sent after all, the stream is spoiled, and the next write
+   * says so. The platform may not have looked at them yet, so nobody else may be able to change them.
+   */
+  private send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() => {
+      if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
+      if (bytes.byteLength === 0) return Effect.void
+      const owned = isOwned ? bytes : this.ownedCopy(bytes)
+      const writer = this.writer!
+      if (owned === undefined || !(writer.desiredSize! > 0)) return this.sendAndWait(owned ?? bytes)
+      this.unsettledWrites++
+      writer.write(owned).then(this.onWritten, this.onWriteRejected)
+      return Effect.void
+    })
+  }
+
+  private ownedCopy(bytes: Uint8Array): Uint8Array | undefined {
+    if (this.session.retainsWrites) return copyOf(bytes)
+    return bytes.byteLength <= fewBytes ? new Uint8Array(bytes) : undefined
+  }
+
+  private sendAndWait(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
     return Effect.async<void, WebTransportError>((resume) => {
       if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
-      if (bytes.byteLength === 0) return resume(Effect.void)
-      const pending = this.track(resume, this.writer!.write(copies ? copyOf(bytes) : bytes))
+      const pending = this.track(resume, this.writer!.write(bytes))
       return Effect.sync(() => {
         if (pending.resume === undefined) return
         pending.resume = undefined
@@ -446,6 +473,15 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
         )
       })
     })
+  }
+
+  private readonly onWritten = (): void => {
+    this.unsettledWrites--
+  }
+
+  private readonly onWriteRejected = (cause: unknown): void => {
+    this.unsettledWrites--
+    this.onWriteFailed(cause)
   }
 
   get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
@@ -471,14 +507,16 @@ export class ByteStream implements Omit<Api.BidirectionalStream, "native"> {
   ): PendingWrite {
     const pending = new PendingWrite(resume)
     this.writes.add(pending)
+    this.unsettledWrites++
     promise.then(
       () => {
         this.writes.delete(pending)
+        this.onWritten()
         pending.done(Effect.void)
       },
       (cause) => {
         this.writes.delete(pending)
-        this.onWriteFailed(cause)
+        this.onWriteRejected(cause)
         queueMicrotask(() => pending.done(Effect.fail(this.writeRefusal(cause))))
       }
     )
