@@ -157,7 +157,8 @@ export interface ConstructorService {
    */
   readonly freed?: ((native: NativeWebTransport) => Promise<unknown> | undefined) | undefined
   /**
-   * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then.
+   * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then, small ones
+   * into a buffer that they share, which must not be transferred.
    */
   readonly retainsWrites?: boolean | undefined
 }

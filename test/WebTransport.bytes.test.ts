@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import { copyOf } from "../src/internal/copyOf.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
 import * as MemoryStream from "./support/memoryStream.js"
 import { pattern } from "./support/pattern.js"
@@ -261,4 +262,20 @@ describe("a write", () => {
       const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(3))))
       expect(error.message).toContain("interrupted")
     }))
+})
+
+describe("copyOf", () => {
+  it("copies bytes of every size, from within a larger buffer and of a Buffer, too", () => {
+    const copies = Array.from({ length: 300 }, (_, i) => {
+      const size = i % 7 === 0 ? 4000 + i : i
+      const whole = Buffer.from(pattern(i, size + 10))
+      const copy = copyOf(whole.subarray(3, 3 + size))
+      whole.fill(0)
+      return { copy, expected: pattern(i, size + 10).subarray(3, 3 + size) }
+    })
+    for (const { copy, expected } of copies) {
+      expect(Buffer.compare(copy, expected)).toBe(0)
+      expect(Object.getPrototypeOf(copy)).toBe(Uint8Array.prototype)
+    }
+  })
 })

@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import type { FramingError } from "../FramingError.js"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
+import { copyOf } from "./copyOf.js"
 import { Assembly } from "./frame.js"
 import type { SessionCore, SessionHandle } from "./webTransportSession.js"
 
@@ -64,9 +65,6 @@ const twoReads = () =>
 
 /** Up to here bytes are copied rather than waited for, also where the platform is done with them when it says so. */
 const fewBytes = 4096
-
-/** Not `slice`, which copies nothing of a Buffer. */
-export const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
 
 const noBytes = Effect.succeed(Option.none<Uint8Array>())
 
