@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import type { FramingError } from "../FramingError.js"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
+import { copyOf } from "./copyOf.js"
 import { Assembly } from "./frame.js"
 import type { SessionCore, SessionHandle } from "./webTransportSession.js"
 
@@ -36,21 +37,21 @@ class PendingWrite {
   }
 }
 
-/** A fiber that waits to read: for bytes, or for a whole message. */
+/** A fiber that waits to read. */
 class Waiter {
   readonly resume: (effect: Effect.Effect<any, any>) => void
-  /** The most bytes of the message that it waits for; undefined if for bytes. */
-  readonly maxMessageSize: number | undefined
-  /** Whom to ask whether it waits still, where nothing else would say that it was interrupted. */
+  /** What it gets; undefined while it has to wait. */
+  readonly outcome: () => Effect.Effect<any, any> | undefined
+  /** Whom to ask whether it waits still, since nothing else would say that it was interrupted. */
   private readonly fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
   constructor(
     resume: (effect: Effect.Effect<any, any>) => void,
-    maxMessageSize?: number,
-    fiber?: Fiber.RuntimeFiber<unknown, unknown>
+    outcome: () => Effect.Effect<any, any> | undefined,
+    fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
   ) {
     this.resume = resume
-    this.maxMessageSize = maxMessageSize
+    this.outcome = outcome
     this.fiber = fiber
   }
 
@@ -62,10 +63,9 @@ class Waiter {
 const twoReads = () =>
   new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
 
-/** Not `slice`, which copies nothing of a Buffer. */
-export const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
+/** Up to here bytes are copied rather than waited for, also where the platform is done with them when it says so. */
+const fewBytes = 4096
 
-const noRead = Effect.void
 const noBytes = Effect.succeed(Option.none<Uint8Array>())
 
 /**
@@ -127,8 +127,10 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   private assembly: Assembly | undefined = undefined
 
   sending: Direction
-  /** Those that the platform is not done with, a FIN too. */
-  readonly writes = new Set<PendingWrite>()
+  /** How many the platform is not done with, a FIN too. */
+  private unsettledWrites = 0
+  /** Those that a fiber waits for. */
+  private readonly writes = new Set<PendingWrite>()
   writeFailure: WebTransportError | undefined = undefined
 
   /** Set once it was ended here. */
@@ -143,7 +145,8 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
 
   private readEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
   private takeEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
-  private arrivalEffect: Effect.Effect<void, WebTransportError> | undefined = undefined
+  private exactEffect: Effect.Effect<Uint8Array, WebTransportError> | undefined = undefined
+  private exactSize = 0
   private messageEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> | undefined =
     undefined
   private messageEffectMax = 0
@@ -180,7 +183,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   /** Whether the next one to use it would find it as if it were new. */
   get isClean(): boolean {
     return this.receiving === "Open" && this.sending === "Open" && this.inbox === undefined && this.keptSize === 0 &&
-      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.writes.size === 0 &&
+      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.unsettledWrites === 0 &&
       this.session.state === "Open"
   }
 
@@ -189,24 +192,40 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   // ---------------------------------------------------------------------------
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
-    return this.readEffect ??= Effect.suspend(() => {
-      if (this.isAwaited) return Effect.die(twoReads())
+    return this.readEffect ??= this.reading(() => {
       this.spill()
       if (this.inbox !== undefined || this.keptSize > 0) {
-        // `sync` takes and hands over in one step of the fiber: an interruption comes before both or after both.
         return this.takeEffect ??= Effect.sync(() => Option.some(this.take()))
       }
-      if (this.receiving === "Open") return Effect.zipRight(this.arrival, this.read)
+      if (this.receiving === "Open") return undefined
       return this.receiving === "Failed" ? Effect.fail(this.readRefusal()) : noBytes
     })
   }
 
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    return Effect.suspend(() => {
-      if (!Number.isSafeInteger(size) || size < 0) {
-        return Effect.die(new RangeError(`readExactly: size must be a whole number of bytes, not ${size}`))
+    if (this.exactEffect !== undefined && this.exactSize === size) return this.exactEffect
+    if (!Number.isSafeInteger(size) || size < 0) {
+      return Effect.dieSync(() => new RangeError(`readExactly: size must be a whole number of bytes, not ${size}`))
+    }
+    const take = Effect.sync(() => this.cut(size))
+    this.exactSize = size
+    return this.exactEffect = this.reading(() => {
+      this.spill()
+      if (this.inbox !== undefined && this.keptSize + this.inbox.byteLength < size) {
+        this.kept.push(this.inbox)
+        this.keptSize += this.inbox.byteLength
+        this.emptyInbox()
       }
-      return this.gather(size)
+      if (this.held >= size) return take
+      if (this.receiving === "Open") return undefined
+      if (this.receiving === "Failed") return Effect.fail(this.readRefusal())
+      return Effect.fail(
+        new WebTransportError({
+          reason: "Read",
+          detail: `the peer finished the stream after ${this.keptSize} of ${size} bytes`,
+          advice: "read what there is with read, or ask again"
+        })
+      )
     })
   }
 
@@ -214,34 +233,23 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     return untilNone(this.read)
   }
 
-  private gather(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    if (this.isAwaited) return Effect.die(twoReads())
-    this.spill()
-    if (this.inbox !== undefined && this.keptSize + this.inbox.byteLength < size) {
-      this.kept.push(this.inbox)
-      this.keptSize += this.inbox.byteLength
-      this.emptyInbox()
-    }
-    if (this.keptSize + (this.inbox?.byteLength ?? 0) >= size) return Effect.sync(() => this.cut(size))
-    if (this.receiving === "Open") return Effect.flatMap(this.arrival, () => this.gather(size))
-    if (this.receiving === "Failed") return Effect.fail(this.readRefusal())
-    return Effect.fail(
-      new WebTransportError({
-        reason: "Read",
-        detail: `the peer finished the stream after ${this.keptSize} of ${size} bytes`,
-        advice: "read what there is with read, or ask again"
-      })
-    )
-  }
-
-  /** Completes when there is something to take, or never will be. Takes nothing, so interrupting it loses nothing. */
-  private get arrival(): Effect.Effect<void, WebTransportError> {
-    return this.arrivalEffect ??= Effect.async<void, WebTransportError>((resume) => {
-      if (this.isAwaited) return resume(Effect.die(twoReads()))
-      if (this.inbox !== undefined || this.receiving !== "Open") return resume(noRead)
-      const waiter = this.waiter = new Waiter(resume)
-      return Effect.sync(() => {
-        if (this.waiter === waiter) this.dropWaiter()
+  /**
+   * Waits for an outcome, which is asked for again whenever something comes.
+   *
+   * The fiber that waits is resumed with the one step that takes the bytes: whatever is interrupted, they are there
+   * still or were handed over. That is why the wait has no finalizer (which would also cost more than all the rest), and
+   * why it is the fiber itself that tells whether it was interrupted.
+   */
+  private reading<A, E>(outcome: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
+    return Effect.withFiberRuntime<A, E>((fiber, status) => {
+      if (this.isAwaited) return Effect.die(twoReads())
+      return outcome() ?? Effect.async<A, E>((resume) => {
+        // The fiber may have paused since.
+        if (this.isAwaited) return resume(Effect.die(twoReads()))
+        const now = outcome()
+        if (now !== undefined) return resume(now)
+        const isInterruptible = RuntimeFlags.interruptible(status.runtimeFlags)
+        this.waiter = new Waiter(resume, outcome, isInterruptible ? fiber : undefined)
       })
     })
   }
@@ -265,29 +273,12 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   /**
    * One message with its length before it; none when the peer finished between two.
    *
-   * The fiber that waits is resumed with the one step that takes the message: whatever is interrupted, the message is
-   * there still or was handed over. That is why the wait has no finalizer (which would also cost more than all the
-   * rest), and why it is the fiber itself that tells whether it was interrupted. What has arrived of a message is put
-   * together in `assembly`, whence `spill` gives it back to whoever reads bytes.
+   * What has arrived of it is put together in `assembly`, whence `spill` gives it back to whoever reads bytes.
    */
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
     if (this.messageEffect !== undefined && this.messageEffectMax === max) return this.messageEffect
     this.messageEffectMax = max
-    return this.messageEffect = Effect.withFiberRuntime<Option.Option<Uint8Array>, WebTransportError | FramingError>(
-      (fiber, status) => {
-        if (this.isAwaited) return Effect.die(twoReads())
-        return this.message(max) ?? Effect.async<Option.Option<Uint8Array>, WebTransportError | FramingError>(
-          (resume) => {
-            // The fiber may have paused since.
-            if (this.isAwaited) return resume(Effect.die(twoReads()))
-            const message = this.message(max)
-            if (message !== undefined) return resume(message)
-            const isInterruptible = RuntimeFlags.interruptible(status.runtimeFlags)
-            this.waiter = new Waiter(resume, max, isInterruptible ? fiber : undefined)
-          }
-        )
-      }
-    )
+    return this.messageEffect = this.reading(() => this.message(max))
   }
 
   /** What a reader of messages gets; undefined while it has to wait. Takes in no more than one message. */
@@ -346,7 +337,13 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     return chunk
   }
 
+  /** Bytes that came and that nobody has taken. */
+  private get held(): number {
+    return this.keptSize + (this.inbox?.byteLength ?? 0)
+  }
+
   private cut(size: number): Uint8Array {
+    if (this.held < size) throw twoReads()
     if (this.keptSize === 0 && this.inbox?.byteLength === size) return this.take()
     const bytes = new Uint8Array(size)
     let at = 0
@@ -361,8 +358,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     this.kept.splice(0, used)
     this.keptSize -= at
     if (at === size) return bytes
-    const last = this.kept[0] ?? this.inbox
-    if (last === undefined) throw twoReads()
+    const last = this.kept[0] ?? this.inbox!
     const part = size - at
     bytes.set(last.subarray(0, part), at)
     if (this.kept.length > 0) {
@@ -392,6 +388,8 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     } else if (next.value.byteLength === 0) {
       return this.pull()
     } else {
+      // Interrupted before they came, though nobody has asked since: the read is not overdue any more.
+      if (this.waiter?.wasInterrupted === true) this.waiter = undefined
       this.inbox = next.value
       this.bytesReceived += next.value.byteLength
       this.session.bytesReceived += next.value.byteLength
@@ -427,7 +425,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   private wake(): void {
     if (!this.isAwaited) return
     const waiter = this.waiter!
-    const outcome = waiter.maxMessageSize === undefined ? noRead : this.message(waiter.maxMessageSize)
+    const outcome = waiter.outcome()
     if (outcome === undefined) return
     this.waiter = undefined
     waiter.resume(outcome)
@@ -438,19 +436,41 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   // ---------------------------------------------------------------------------
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.send(bytes, this.session.retainsWrites)
+    return this.send(bytes, false)
   }
 
   /** For bytes that nobody will change any more: never copied. */
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.send(bytes, false)
+    return this.send(bytes, true)
   }
 
-  private send(bytes: Uint8Array, copies: boolean): Effect.Effect<void, WebTransportError> {
+  /**
+   * Where the platform has room the bytes are queued as soon as they are handed over. No fiber waits for more then, and
+   * none is interrupted in between; should they fail to be sent after all, the stream is spoiled, and the next write
+   * says so. The platform may not have looked at them yet, so nobody else may be able to change them.
+   */
+  private send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() => {
+      if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
+      if (bytes.byteLength === 0) return Effect.void
+      const owned = isOwned ? bytes : this.ownedCopy(bytes)
+      const writer = this.writer!
+      if (owned === undefined || !(writer.desiredSize! > 0)) return this.sendAndWait(owned ?? bytes)
+      this.unsettledWrites++
+      writer.write(owned).then(this.onWritten, this.onWriteRejected)
+      return Effect.void
+    })
+  }
+
+  private ownedCopy(bytes: Uint8Array): Uint8Array | undefined {
+    if (this.session.retainsWrites) return copyOf(bytes)
+    return bytes.byteLength <= fewBytes ? new Uint8Array(bytes) : undefined
+  }
+
+  private sendAndWait(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
     return Effect.async<void, WebTransportError>((resume) => {
       if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
-      if (bytes.byteLength === 0) return resume(Effect.void)
-      const pending = this.track(resume, this.writer!.write(copies ? copyOf(bytes) : bytes))
+      const pending = this.track(resume, this.writer!.write(bytes))
       return Effect.sync(() => {
         if (pending.resume === undefined) return
         pending.resume = undefined
@@ -462,6 +482,15 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
         )
       })
     })
+  }
+
+  private readonly onWritten = (): void => {
+    this.unsettledWrites--
+  }
+
+  private readonly onWriteRejected = (cause: unknown): void => {
+    this.unsettledWrites--
+    this.onWriteFailed(cause)
   }
 
   get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
@@ -487,14 +516,16 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   ): PendingWrite {
     const pending = new PendingWrite(resume)
     this.writes.add(pending)
+    this.unsettledWrites++
     promise.then(
       () => {
         this.writes.delete(pending)
+        this.onWritten()
         pending.done(Effect.void)
       },
       (cause) => {
         this.writes.delete(pending)
-        this.onWriteFailed(cause)
+        this.onWriteRejected(cause)
         queueMicrotask(() => pending.done(Effect.fail(this.writeRefusal(cause))))
       }
     )

@@ -10,7 +10,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { ByteStream, copyOf } from "./byteStream.js"
+import { ByteStream } from "./byteStream.js"
+import { copyOf } from "./copyOf.js"
 
 export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
 
