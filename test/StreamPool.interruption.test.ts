@@ -6,21 +6,30 @@ import * as WebTransport from "effect-pools/WebTransport"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Supervisor from "effect/Supervisor"
 import type { ByteStream } from "../src/internal/byteStream.js"
 import { viewCore } from "../src/internal/webTransportSession.js"
-import { isEnded, isUntouched, MemoryPeer, type OnBytes, type PeerStream } from "./support/memoryPeer.js"
+import { isEnded, isUntouched, MemoryPeer, type OnBytes } from "./support/memoryPeer.js"
 import { settle } from "./support/pool.js"
-import { bytes, echo, soon, turn } from "./support/streamPools.js"
+import { bytes, echo, soon, text, turn, until } from "./support/streamPools.js"
 
 /** With fewer ops before a yield Effect 3 itself does not get anywhere. */
 const budgets = Array.from({ length: 52 }, (_, i) => i + 13)
 const pauses = [0, 1, 3, 8, 21, 55]
 
-const echoing: OnBytes = (stream, bytes) => stream.send(new Uint8Array(bytes))
+/** After so many microtasks. */
+const later = (microtasks: number, f: () => void): void => {
+  if (microtasks === 0) f()
+  else queueMicrotask(() => later(microtasks - 1, f))
+}
+
+/** Answers once the write is done. */
+const echoing: OnBytes = (stream, bytes) => later(6, () => stream.send(new Uint8Array(bytes)))
 
 const paused = Effect.zipRight(turn, settle)
 
@@ -149,22 +158,19 @@ describe("StreamPool, interrupted anywhere", () => {
   }
 })
 
-/** After so many microtasks. */
-const later = (microtasks: number, f: () => void): void => {
-  if (microtasks === 0) f()
-  else queueMicrotask(() => later(microtasks - 1, f))
-}
-
 /** A pool with room for one stream, which was used once; and what happens whenever something is written. */
 const usedPool = Effect.gen(function*() {
-  const made = yield* makePool(echoing, { maxSize: 1 })
-  const writes = { on: (_peer: PeerStream, _stream: ByteStream) => {} }
+  const made = yield* makePool(
+    (stream, bytes) => text(bytes).startsWith("dirt") || bytes.length > 1000 ? undefined : echoing(stream, bytes),
+    { maxSize: 1 }
+  )
+  const writes = { on: (_bytes: Uint8Array, _stream: ByteStream) => {} }
   const { create } = made.peer
   made.peer.create = async () => {
     const stream = await create()
-    stream.onWrite = () => {
+    stream.onWrite = (bytes) => {
       const internals = [...viewCore(made.session).streams].find(({ native }) => native === stream.native)
-      if (internals !== undefined) writes.on(stream, internals)
+      if (internals !== undefined) writes.on(bytes, internals)
     }
     return stream
   }
@@ -211,20 +217,25 @@ describe("StreamPool, pausing anywhere", () => {
     Effect.gen(function*() {
       const leftover: Record<string, (stream: WebTransport.BidirectionalStream) => Effect.Effect<unknown, unknown>> = {
         write: (stream) => stream.write(bytes("dirt!")),
-        "much at once": (stream) => stream.write(new Uint8Array(100_000)),
-        message: (stream) => Framing.write(stream, bytes("dirt!")),
+        "much at once": (stream) => stream.write(bytes("dirt!".repeat(1000))),
+        message: (stream) => Framing.write(stream, bytes("dirt!".repeat(1000))),
         read: (stream) => stream.read,
         readExactly: (stream) => stream.readExactly(5),
         readMessage: (stream) => Framing.read(stream),
         closeWrite: (stream) => stream.closeWrite
       }
+      const touched: Array<string> = []
       let refused = 0
       for (const [name, act] of Object.entries(leftover)) {
         for (let budget = 13; budget < 20; budget++) {
           for (let steps = 0; steps < 20; steps++) {
             for (const yields of [0, 1]) {
               const where = `${name}, budget ${budget}, ${steps} steps, ${yields} yields`
-              const { pool, scope } = yield* usedPool
+              const { pool, scope, writes } = yield* usedPool
+              let isOver = false
+              writes.on = (written) => {
+                if (isOver && text(written).includes("dirt")) touched.push(where)
+              }
               const late = yield* pool.use((stream) =>
                 Effect.zipRight(stream.write(bytes("x")), stream.readExactly(1)).pipe(
                   Effect.zipRight(Effect.withMaxOpsBeforeYield(
@@ -234,6 +245,7 @@ describe("StreamPool, pausing anywhere", () => {
                   Effect.zipLeft(Effect.repeatN(Effect.yieldNow(), yields))
                 )
               )
+              isOver = true
               assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "mine"))), "mine", where)
               const exit = yield* soon(Fiber.join(late))
               if (Exit.isFailure(exit) && String(exit).includes("given back")) refused++
@@ -242,7 +254,73 @@ describe("StreamPool, pausing anywhere", () => {
           }
         }
       }
+      assert.deepStrictEqual(touched, [])
       // some were late
       assert.isAbove(refused, 100)
     }), 60_000)
+})
+
+describe("StreamPool, when its streams are spoilt as they are handed over", () => {
+  /** Hands the used stream to whoever waits, and lets dirt come in the same moment. */
+  const handOver = <A, E>(borrower: (pool: StreamPool.Service) => Effect.Effect<A, E>) =>
+    Effect.gen(function*() {
+      const { peer, pool, scope } = yield* usedPool
+      const lease = yield* pool.acquire
+      const fiber = yield* Effect.fork(borrower(pool))
+      yield* until(pool.stats, ({ waiters }) => waiters === 1)
+      peer.streams[0]!.send(bytes("dirt"))
+      yield* lease.release()
+      const answer = yield* soon(Fiber.join(fiber))
+      yield* paused
+      assert.lengthOf(peer.streams, 2)
+      const stats = yield* pool.stats
+      assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0 })
+      assert.isTrue(isEnded(peer.streams[0]!))
+      yield* Scope.close(scope, Exit.void)
+      return { answer, stats, replacement: peer.streams[1]! }
+    })
+
+  it.live("gives a request another one, which goes on", () =>
+    Effect.gen(function*() {
+      const { answer, stats } = yield* handOver((pool) => Effect.map(pool.request(bytes("mine")), text))
+      assert.strictEqual(answer, "mine")
+      assert.deepInclude(stats, { idle: 1 })
+    }))
+
+  it.live("does not use that one again after a consumer that stopped early", () =>
+    Effect.gen(function*() {
+      const { stats } = yield* handOver((pool) =>
+        Stream.runDrain(Stream.take(pool.requestStream(bytes("mine"), { isLast: () => false }), 1))
+      )
+      assert.deepInclude(stats, { size: 0 })
+    }))
+
+  it.live("uses it again after a consumer that went on to the last", () =>
+    Effect.gen(function*() {
+      const { stats } = yield* handOver((pool) =>
+        Stream.runDrain(pool.requestStream(bytes("mine"), { isLast: () => true }))
+      )
+      assert.deepInclude(stats, { idle: 1 })
+    }))
+})
+
+describe("StreamPool.socket, when the pool closes", () => {
+  it.live("ends a run that waits for a new stream in the place of a used one", () =>
+    Effect.gen(function*() {
+      const { peer, pool, scope } = yield* makePool(echoing, { maxSize: 2, shutdownGrace: 0 })
+      // both streams were used, one is lent, and the session grants no more
+      yield* Effect.scoped(Effect.flatMap(Effect.all([pool.get, pool.get]), (streams) =>
+        Effect.forEach(streams, (stream) =>
+          echo(stream, "hello"))))
+      const lease = yield* pool.acquire
+      peer.create = () =>
+        Promise.reject(new DOMException("no more", "QuotaExceededError"))
+      const run = yield* Effect.fork(pool.socket.run(() => {}))
+      yield* until(pool.stats, ({ inUse }) => inUse === 2)
+      yield* paused
+      assert.isNull(run.unsafePoll())
+      yield* soon(Scope.close(scope, Exit.void))
+      assert.include(String(yield* soon(Fiber.await(run))), "Open")
+      yield* lease.release()
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
 })

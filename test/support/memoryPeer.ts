@@ -12,7 +12,7 @@ export interface PeerStream {
   finishes: number
   resets: number
   /** Called in the step in which the client hands bytes over. */
-  onWrite: () => void
+  onWrite: (bytes: Uint8Array) => void
 }
 
 /** What the peer does with what a client writes; a promise keeps the write pending. */
@@ -49,7 +49,7 @@ const makeStream = (onBytes: OnBytes): PeerStream => {
     const writer = getWriter()
     const write = writer.write.bind(writer)
     writer.write = (bytes) => {
-      stream.onWrite()
+      if (bytes !== undefined) stream.onWrite(bytes)
       return write(bytes)
     }
     return writer
