@@ -344,6 +344,15 @@ describe("StreamPool.request", () => {
         }
       }))
 
+    it.scoped("is not used again by a consumer that stops before the others have come", () =>
+      Effect.gen(function*() {
+        const { counts, pool } = yield* poolAt("/framed?stops-before-others")
+        const first = Stream.take(pool.requestStream(bytes("ask"), { isLast: () => false }), 1)
+        assert.deepStrictEqual(yield* soon(collect(first)), ["ask"])
+        assert.strictEqual(yield* soon(ask(pool, "next")), "next")
+        assert.strictEqual((yield* counts).streamsAccepted, 2)
+      }))
+
     it.scoped("is not used again by a consumer that fails", () =>
       Effect.gen(function*() {
         const { counts, pool } = yield* poolAt("/framed?consumer-fails")
