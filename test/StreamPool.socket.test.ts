@@ -363,7 +363,7 @@ describe("StreamPool.socket", () => {
         const scope = yield* Scope.make()
         const write = yield* Scope.extend(pool.socket.writer, scope)
         // as much as the transport takes, and then some
-        const blocked = yield* Effect.fork(write(new Uint8Array(64 << 20)))
+        const blocked = yield* Effect.fork(Effect.repeatN(write(new Uint8Array(16 << 20)), 8))
         yield* Effect.repeatN(Effect.yieldNow(), 10)
         assert.isNull(blocked.unsafePoll())
         yield* soon(Scope.close(scope, Exit.void))

@@ -43,8 +43,8 @@ import { Sleeper } from "./sleeper.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
-/** What becomes of an item that comes back. */
-export type Fate = "keep" | "discard" | "retire"
+/** What becomes of an item that comes back; later: its borrower is done, but the item is not. */
+export type Fate = "keep" | "discard" | "retire" | "later"
 
 /** What a pool does to an item when told so by the item itself, in the same step. */
 export interface Control {
@@ -60,6 +60,8 @@ export interface Lending<A, V, E = never> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again. */
   readonly end: (view: V, isSuccess: boolean) => Fate
+  /** Tells it once it is known. Until then the item counts as lent. */
+  readonly later?: (view: V, then: (fate: Fate) => void) => void
   /** `undefined` for what was never lent. */
   readonly core: (view: V) => A | undefined
   /** Once, before the item is lent for the first time. */
@@ -357,9 +359,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private finish(item: Item<A>, view: V, isSuccess: boolean): void {
-    const fate = this.lending.end(view, isSuccess)
+    this.settle(item, view, this.lending.end(view, isSuccess), undefined)
+  }
+
+  private settle(item: Item<A>, view: V, fate: Fate, exit: Exit.Exit<unknown, unknown> | undefined): void {
+    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, exit))
     if (fate === "retire") this.machine.retire(item, this.now())
-    this.machine.release(item, this.now(), fate === "discard")
+    if (exit === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
+    else this.askOnRelease(item, exit, this.options.onRelease!)
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -460,12 +467,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    const { onRelease } = this.options
-    if (onRelease === undefined) return this.finish(item, view, Exit.isSuccess(exit))
     const fate = this.lending.end(view, Exit.isSuccess(exit))
-    if (fate === "retire") this.machine.retire(item, this.now())
-    if (fate === "discard") this.machine.release(item, this.now(), true)
-    else this.askOnRelease(item, exit, onRelease)
+    this.settle(item, view, fate, this.options.onRelease === undefined ? undefined : exit)
   }
 
   /** The item counts as lent until the hook has decided. */

@@ -66,6 +66,7 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
 const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream, Failure> => ({
   view: (pooled) => new StreamView(home, pooled),
   end: (view, isSuccess) => (view as StreamView).end(isSuccess),
+  later: (view, then) => home.source.whenWritten((view as StreamView).pooled, then),
   core: (view) => view instanceof StreamView ? view.pooled : undefined,
   watch: (pooled, control) => {
     pooled.control = control
@@ -93,6 +94,7 @@ const checking = <A, E, R>(
     const view = new StreamView(home, pooled, false)
     let isClean = false
     return Effect.suspend(() => check(view)).pipe(
+      Effect.zipLeft(pooled.stream.written),
       Effect.onExit((exit) => Effect.sync(() => isClean = view.endCheck(exit))),
       Effect.filterOrFail(() => isClean, () => "unclean" as const)
     )

@@ -14,7 +14,7 @@ import type * as WebTransport from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
 import { type Linked, LinkedList } from "./linkedList.js"
-import type { Control, Internals, SyncLease } from "./resourcePool.js"
+import type { Control, Fate, Internals, SyncLease } from "./resourcePool.js"
 import { Sleeper } from "./sleeper.js"
 import { Opening, type SessionCore, type SessionHandle } from "./webTransportSession.js"
 
@@ -31,7 +31,7 @@ export type Failure = WebTransportError | PoolError
 
 const firstBackoff = 10
 const lastBackoff = 1_000
-/** How long the platform has to confirm the end of a stream. */
+/** How long the platform has to confirm the end of a stream, or to take what was written on it. */
 const endingTimeout = 1_000
 /** So many ends that were not confirmed, and the session is given up. */
 const mostUnconfirmed = 8
@@ -54,7 +54,7 @@ export class PooledStream implements Linked<PooledStream> {
   /** The one that took its place. */
   successor: PooledStream | undefined = undefined
   control: Control | undefined = undefined
-  endingDeadline = 0
+  deadline = 0
   previous: PooledStream | undefined = undefined
   next: PooledStream | undefined = undefined
   list: LinkedList<any> | undefined = undefined
@@ -161,6 +161,8 @@ export class StreamSource {
   /** Those that came after nobody waited for them any more, and that nobody has yet. */
   private readonly late = new LinkedList<PooledStream>()
   private readonly endings = new LinkedList<PooledStream>()
+  /** Those that came back with writes that the platform is not done with. */
+  private readonly writing = new LinkedList<PooledStream>()
   /** Sessions on their way. */
   private acquiring = 0
   private sessionAt = -Infinity
@@ -547,8 +549,26 @@ export class StreamSource {
     return sessions.isOpen ? sessions.waiting - this.acquiring : Infinity
   }
 
+  /** What becomes of a stream that came back clean. */
+  fateOf({ branch, stream }: PooledStream): Fate {
+    if (!stream.isClean) return "discard"
+    return branch.core.isRetired || this.isWantedBack(branch) ? "retire" : "keep"
+  }
+
+  /** Of one that came back clean, but for writes that the platform is not done with. */
+  whenWritten(pooled: PooledStream, then: (fate: Fate) => void): void {
+    const now = this.pool.now()
+    pooled.deadline = now + endingTimeout
+    this.writing.push(pooled)
+    pooled.stream.whenWritten = () => {
+      this.writing.remove(pooled)
+      then(this.fateOf(pooled))
+    }
+    this.arm(now)
+  }
+
   /** Whether a stream that comes back, as the last one lent of its session, had better go, and the session with it. */
-  isWantedBack(branch: Branch): boolean {
+  private isWantedBack(branch: Branch): boolean {
     if (branch.lent > 0 || branch.opening !== undefined || this.pool.waiting > 0 || this.wantedBack <= 0) return false
     for (const pooled of branch.streams) if (pooled.holder === undefined) pooled.control?.retire()
     return true
@@ -569,10 +589,11 @@ export class StreamSource {
     pooled.isDestroyed = true
     const { branch, stream } = pooled
     this.late.remove(pooled)
+    if (pooled.list === this.writing) stream.whenWritten?.()
     branch.streams.delete(pooled)
     branch.hasFreed = true
     stream.watcher = undefined
-    pooled.endingDeadline = this.pool.now() + endingTimeout
+    pooled.deadline = this.pool.now() + endingTimeout
     this.endings.push(pooled)
     stream.onEnded = () => {
       this.endings.remove(pooled)
@@ -598,7 +619,11 @@ export class StreamSource {
   private tick(): void {
     if (this.isClosed) return
     const now = this.pool.now()
-    while (this.endings.first !== undefined && this.endings.first.endingDeadline <= now) {
+    while (this.writing.first !== undefined && this.writing.first.deadline <= now) {
+      // the end of it is the end of its writes
+      this.writing.first.stream.end(false, 0, "what was written on it was not sent in time")
+    }
+    while (this.endings.first !== undefined && this.endings.first.deadline <= now) {
       const { branch } = this.endings.first
       this.endings.remove(this.endings.first)
       if (++branch.unconfirmed >= mostUnconfirmed && this.only === undefined) branch.core.retire()
@@ -607,7 +632,7 @@ export class StreamSource {
   }
 
   private arm(now: number): void {
-    let at = this.endings.first?.endingDeadline ?? Infinity
+    let at = Math.min(this.endings.first?.deadline ?? Infinity, this.writing.first?.deadline ?? Infinity)
     if (this.claims.first !== undefined) {
       if (this.sessionAt > now) at = Math.min(at, this.sessionAt)
       for (const branch of this.branches) {
