@@ -77,8 +77,10 @@ export interface Internals<V, E> {
   /** Borrowers in the queue. */
   readonly waiting: number
   readonly isOpen: boolean
-  /** Makes an item that nobody asked for. False: there is no room. */
+  /** Makes an item that nobody asked for, though the last one failed. False: there is no room. */
   prepare(): boolean
+  /** No item can be made any more: whoever waits fails with it, now and later. */
+  breakDown(cause: Cause.Cause<E>): void
   /** Runs on a fiber of the pool's own. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
   now(): number
@@ -291,6 +293,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   prepare(): boolean {
     return this.machine.prepare(this.now())
+  }
+
+  breakDown(cause: Cause.Cause<E>): void {
+    this.machine.breakDown(cause, this.now())
   }
 
   private announceDemand(): void {
