@@ -52,11 +52,12 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
       "maxStreamsPerSession",
       options.maxStreamsPerSession,
       1,
-      defaults.maxStreamsPerSession
+      defaults.maxStreamsPerSession,
+      true
     ),
-    maxStreamsOpened: read.count("maxStreamsOpened", options.maxStreamsOpened, 1, defaults.maxStreamsOpened),
+    maxStreamsOpened: read.count("maxStreamsOpened", options.maxStreamsOpened, 1, defaults.maxStreamsOpened, true),
     openTimeout: read.duration("openTimeout", options.openTimeout, defaults.openTimeout),
-    suspectAfter: read.count("suspectAfter", options.suspectAfter, 1, defaults.suspectAfter),
+    suspectAfter: read.count("suspectAfter", options.suspectAfter, 1, defaults.suspectAfter, true),
     streamOptions: options.sendOrder === undefined ? undefined : { sendOrder: options.sendOrder },
     problems: [...engine.problems, ...read.problems]
   }
@@ -68,7 +69,7 @@ const lendingOf = (home: Home): Lending<PooledStream, WebTransport.Bidirectional
   core: (view) => view instanceof StreamView ? view.pooled : undefined,
   watch: (pooled, control) => {
     pooled.control = control
-    const { branch, stream } = pooled
+    const { stream } = pooled
     /** What a fresh stream of a server that speaks first brings is for its first borrower. */
     const isGreeting = () => !home.clientSpeaksFirst && pooled.uses === 0 && !stream.isLost
     stream.watcher = () => {
@@ -77,7 +78,7 @@ const lendingOf = (home: Home): Lending<PooledStream, WebTransport.Bidirectional
     }
     // what happened before it was watched
     if (!stream.isClean && !isGreeting()) queueMicrotask(control.lost)
-    else if (branch.core.isRetired && branch.lease !== undefined) queueMicrotask(control.retire)
+    else if (home.source.isLeaving(pooled.branch)) queueMicrotask(control.retire)
   }
 })
 
@@ -139,8 +140,8 @@ export const make = <E, R>(
         maxLifetime: options.maxLifetime,
         maxUses: options.maxUses,
         createConcurrency: options.createConcurrency,
-        // one session that is gone stays so: whoever comes then is told at once
-        createBackoff: options.createBackoff ?? (session === undefined ? undefined : { initial: 1, max: 1 }),
+        // to be refused by the one session costs nothing, and whoever comes later is not to wait for the same
+        createBackoff: options.createBackoff ?? (session === undefined ? undefined : { initial: 1, max: 100 }),
         // each opening has a limit of its own, and waiting for a session's grant is no failure
         createTimeout: Duration.infinity,
         shutdownGrace: options.shutdownGrace,
@@ -171,20 +172,20 @@ export const make = <E, R>(
       request: requestOn(pool),
       requestStream: requestStreamOn(pool),
       socket: makeSocket(fresh(home)),
-      sessions: Effect.sync(() => Array.from(source.branches, infoOf))
+      sessions: Effect.sync(() => Array.from(source.branches, (branch) => infoOf(source, branch)))
     })
     // whatever it meets besides is a PoolError, which every pool's borrowers may meet
     return service as typeof service & ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError>
   })
 }
 
-const infoOf = (branch: Branch): StreamPool.SessionInfo => ({
+const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => ({
   streams: branch.streams.size,
   lent: branch.lent,
   opened: branch.core.streamsOpened,
   capacity: branch.capacity,
   isSuspect: branch.isSuspect,
-  isRetired: branch.core.isRetired
+  isRetired: source.isLeaving(branch)
 })
 
 /** A stream that nobody has had and nobody will have after, under the limits of the pool. */

@@ -136,14 +136,19 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
 
   end(exit: Exit.Exit<unknown, unknown>): Fate {
     if (this.isGivenBack) return "keep"
-    if (!this.finish(exit)) return "discard"
+    const isFit = this.finish(exit)
     const { branch } = this.pooled
-    return branch.core.isRetired || this.home.source.isWantedBack(branch) ? "retire" : "keep"
+    const { source } = this.home
+    const leaves = source.isLeaving(branch) || source.isWantedBack(branch)
+    if (!isFit) return "discard"
+    return leaves ? "retire" : "keep"
   }
 
   /** Of a check of this one stream: whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
-    return this.finish(exit)
+    const isFit = this.finish(exit)
+    this.home.source.isWantedBack(this.pooled.branch)
+    return isFit
   }
 
   get lost(): Effect.Effect<void> {
