@@ -274,6 +274,11 @@ export class PoolMachine<A, F> {
     return this.live - this.leaving
   }
 
+  /** How many items there are beyond `maxSize`, but for those that go anyway. */
+  get excess(): number {
+    return Math.max(0, this.occupied - this.freeing - (this.leaving - this.overlaps) - this.options.maxSize)
+  }
+
   // --- borrowing
 
   /** An item that can be lent at once, or `undefined`: then the borrower has to queue. */
@@ -747,7 +752,7 @@ export class PoolMachine<A, F> {
 
   /** The same once those that will not be lent again have come back. */
   private get overfullAfterLeaving(): boolean {
-    return this.occupied - this.freeing - (this.leaving - this.overlaps) > this.options.maxSize
+    return this.excess > 0
   }
 
   private remember(item: Item<A>): void {

@@ -72,11 +72,13 @@ export interface Lending<A, V> {
 export interface Internals<V, E> {
   /** Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. */
   lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError>
-  /** Called whenever a borrower begins to wait, and when the pool begins to drain or close. */
+  /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
   readonly isOpen: boolean
+  /** How many items are to go when they come back, since there are more than `maxSize`. */
+  readonly excess: number
   /** Makes an item that nobody asked for, though the last one failed. False: there is no room. */
   prepare(): boolean
   /** No item can be made any more: whoever waits fails with it, now and later. */
@@ -237,7 +239,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       const { maxSize = this.machine.options.maxSize, minSize = this.machine.options.minSize } = size
       const { problems } = decode({ minSize, maxSize })
       if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
-      return Effect.sync(() => this.machine.resize(minSize, maxSize, this.now()))
+      return Effect.sync(() => {
+        this.machine.resize(minSize, maxSize, this.now())
+        this.announceDemand()
+      })
     })
 
   readonly ready: Effect.Effect<void, E | PoolError> = Effect.suspend(() => {
@@ -289,6 +294,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   get isOpen(): boolean {
     return this.machine.state === "Open"
+  }
+
+  get excess(): number {
+    return this.machine.excess
   }
 
   prepare(): boolean {

@@ -514,20 +514,19 @@ export class StreamSource {
 
   private readonly observers = new Map<Branch, () => void>()
 
-  /** It is retired, or gone. */
+  /** It is retired, closes, or is closed. */
   private onChange(branch: Branch): void {
-    const { gone } = branch.core
-    const isGone = gone !== undefined
+    const { gone, state } = branch.core
     if (this.only !== undefined) {
-      if (!isGone) return
+      if (gone === undefined) return
       this.pool.breakDown(Cause.fail(gone))
     }
     for (const pooled of [...branch.streams]) {
       if (pooled.list === this.late) this.destroy(pooled)
-      else if (isGone) pooled.control?.lost()
+      else if (state === "Closed") pooled.control?.lost()
       else pooled.control?.retire()
     }
-    if (isGone) this.remove(branch)
+    if (state === "Closed") this.remove(branch)
     this.pump()
   }
 
@@ -555,13 +554,13 @@ export class StreamSource {
     this.pump()
   }
 
-  /** Others wait for sessions: those with idle streams only go. Or the session pool wants them all back. */
+  /** Others wait for sessions, or there are too many: those with idle streams only go. Or all are wanted back. */
   private readonly onDemand = (): void => {
     const isOpen = this.sessions?.isOpen === true
     let wanted = this.wantedBack
     for (const branch of this.branches) {
       if (isOpen) {
-        if (wanted <= 0) return
+        if (wanted === 0) return
         if (branch.lent > 0 || branch.opening !== undefined) continue
         wanted--
       }
@@ -570,14 +569,17 @@ export class StreamSource {
     if (!isOpen) this.pump()
   }
 
-  /** How many sessions others wait for. */
+  /** How many sessions others wait for, or are too many. */
   private get wantedBack(): number {
-    return this.sessions === undefined ? 0 : this.sessions.waiting - this.acquiring
+    const { sessions } = this
+    return sessions === undefined ? 0 : Math.max(0, sessions.waiting - this.acquiring) + sessions.excess
   }
 
-  /** Whether others wait for the session of a stream that came back as the last one lent: its idle ones go then. */
+  /** Whether the session of a stream that came back as the last one lent had better go: its idle ones do then. */
   isWantedBack(branch: Branch): boolean {
-    if (branch.lent > 0 || branch.opening !== undefined || this.pool.waiting > 0 || this.wantedBack <= 0) return false
+    if (branch.lent > 0 || branch.opening !== undefined || this.wantedBack === 0) return false
+    // they come first, but there is no waiting for one that is too many
+    if (this.pool.waiting > 0 && this.sessions!.excess === 0) return false
     for (const pooled of branch.streams) if (pooled.holder === undefined) pooled.control?.retire()
     return true
   }

@@ -15,6 +15,8 @@ export interface Behaviour {
   readonly beyond?: "refuse" | "wait" | undefined
   /** Whether it confirms the ends of streams. Yes. */
   readonly confirms?: boolean | undefined
+  /** Whether connecting fails. No. */
+  readonly fails?: boolean | undefined
 }
 
 class MemoryStream implements WebTransport.NativeBidirectionalStream {
@@ -68,7 +70,7 @@ export class MemorySession implements WebTransport.NativeWebTransport {
   constructor(behaviour: Behaviour = {}) {
     this.behaviour = behaviour
     this.credit = behaviour.credit ?? Infinity
-    this.ready = Promise.resolve()
+    this.ready = behaviour.fails === true ? Promise.reject(new Error("nobody there")) : Promise.resolve()
     this.closed = new Promise((resolve) => {
       this.end = resolve
     })
