@@ -56,7 +56,7 @@ export interface Control {
  * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
  * them, which it can end.
  */
-export interface Lending<A, V, E = never> {
+export interface Lending<A, V> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again. */
   readonly end: (view: V, isSuccess: boolean) => Fate
@@ -68,8 +68,6 @@ export interface Lending<A, V, E = never> {
   readonly watch?: (item: A, control: Control) => void
   /** The pool retires an item that is lent. */
   readonly leaving?: (item: A) => void
-  /** Why nobody needs to wait: there will never be an item again. */
-  readonly refusal?: () => Cause.Cause<E> | undefined
 }
 
 /** What a pool that is built on another one knows of that. */
@@ -79,13 +77,17 @@ export interface Internals<V, E> {
    * item that is shared with nobody.
    */
   lend(take: (lease: SyncLease<V>) => void, isForWhole?: boolean): Effect.Effect<void, E | PoolError>
-  /** Called whenever a borrower begins to wait, and when the pool begins to drain or close. */
+  /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
   readonly isOpen: boolean
-  /** Makes an item that nobody asked for. False: there is no room. */
+  /** How many items are to go when they come back, since there are more than `maxSize`. */
+  readonly excess: number
+  /** Makes an item that nobody asked for, though the last one failed. False: there is no room. */
   prepare(): boolean
+  /** No item can be made any more: whoever waits fails with it, now and later. */
+  breakDown(cause: Cause.Cause<E>): void
   /** Runs on a fiber of the pool's own. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
   now(): number
@@ -120,7 +122,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly name: string
   private readonly options: ResourcePool.Options<A, E, Scope.Scope>
   private readonly concurrency: (item: A) => number
-  private readonly lending: Lending<A, V, E>
+  private readonly lending: Lending<A, V>
   readonly clock: Clock.Clock
   private readonly runtime: Runtime.Runtime<never>
   private readonly fibers = new Map<Item<A>, Fiber.RuntimeFiber<unknown, unknown>>()
@@ -148,7 +150,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
-    lending: Lending<A, V, E>,
+    lending: Lending<A, V>,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
@@ -242,7 +244,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       const { maxSize = this.machine.options.maxSize, minSize = this.machine.options.minSize } = size
       const { problems } = decode({ minSize, maxSize })
       if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
-      return Effect.sync(() => this.machine.resize(minSize, maxSize, this.now()))
+      return Effect.sync(() => {
+        this.machine.resize(minSize, maxSize, this.now())
+        this.announceDemand()
+      })
     })
 
   readonly ready: Effect.Effect<void, E | PoolError> = Effect.suspend(() => {
@@ -296,8 +301,16 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return this.machine.state === "Open"
   }
 
+  get excess(): number {
+    return this.machine.excess
+  }
+
   prepare(): boolean {
     return this.machine.prepare(this.now())
+  }
+
+  breakDown(cause: Cause.Cause<E>): void {
+    this.machine.breakDown(cause, this.now())
   }
 
   private announceDemand(): void {
@@ -410,9 +423,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private enqueue(
     waiter: Waiter<A, Cause.Cause<E>>,
     fiber: Fiber.RuntimeFiber<unknown, unknown>
-  ): Effect.Effect<never, E | PoolError> | undefined {
-    const refusal = this.lending.refusal?.()
-    if (refusal !== undefined) return Effect.failCause(refusal)
+  ): Effect.Effect<never, PoolError> | undefined {
     waiter.note = fiber
     switch (this.machine.enqueue(waiter, this.now())) {
       case "Queued":
@@ -929,7 +940,7 @@ const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core:
 
 export const makeWith = <A, E, R, V>(
   options: ResourcePool.Options<A, E, R>,
-  lending: Lending<A, V, E>
+  lending: Lending<A, V>
 ): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)

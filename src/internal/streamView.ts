@@ -199,12 +199,14 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   end(isSuccess: boolean): Fate {
     if (this.isGivenBack) return "discard"
     const fate = this.finish(isSuccess)
-    return fate === "keep" ? this.home.source.fateOf(this.pooled) : fate
+    return fate === "later" ? fate : this.home.source.fateOf(this.pooled, fate === "keep")
   }
 
   /** Of a check of this one stream: whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
-    return this.finish(Exit.isSuccess(exit)) === "keep"
+    const isFit = this.finish(Exit.isSuccess(exit)) === "keep"
+    this.home.source.isWantedBack(this.pooled.branch)
+    return isFit
   }
 
   get lost(): Effect.Effect<void> {
