@@ -1,11 +1,11 @@
 /** A stream that comes back, or waits, or is lent is clean; or it is gone. */
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import * as Framing from "effect-pools/Framing"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { isPoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
-import type * as WebTransport from "effect-pools/WebTransport"
+import * as WebTransport from "effect-pools/WebTransport"
 import { isWebTransportError } from "effect-pools/WebTransportError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -14,8 +14,20 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { MemoryPeer } from "./support/memoryPeer.js"
 import type { OnStreams } from "./support/protocol.js"
-import { bytes, connect, echo, failure, poolAt, sessionOptions, soon, text, until } from "./support/streamPools.js"
+import {
+  bytes,
+  connect,
+  echo,
+  failure,
+  poolAt,
+  sessionOptions,
+  soon,
+  text,
+  turn,
+  until
+} from "./support/streamPools.js"
 import * as TestServer from "./support/TestServer.js"
 
 type Borrower = (
@@ -81,10 +93,15 @@ const unfit: Record<string, {
       Framing.write(stream, bytes("hello")).pipe(Effect.zipRight(waiting), Effect.zipRight(Framing.read(stream))),
     ends: "streamsReset"
   },
-  "its borrower was interrupted while it wrote": {
+  "its borrower was interrupted while much was under way": {
     path: "/silent",
     how: interrupted,
-    borrower: (stream, waiting) => Effect.zipRight(waiting, writeOn(stream)),
+    borrower: (stream, waiting) =>
+      stream.write(large).pipe(
+        Effect.zipRight(waiting),
+        Effect.zipRight(stream.write(large)),
+        Effect.zipRight(Effect.never)
+      ),
     ends: "streamsReset"
   },
   "its borrower was interrupted between two exchanges": {
@@ -186,6 +203,54 @@ describe("StreamPool: clean or gone", () => {
           yield* soon(pool.use(next))
         }))
     }
+  })
+
+  describe("a stream whose peer takes nothing is not lent again", () => {
+    /** The first write is under way for ever, and the platform takes no second one. */
+    const blocked = Effect.gen(function*() {
+      const peer = new MemoryPeer(() => new Promise(() => {}))
+      const session = yield* WebTransport.fromNative(peer)
+      return { peer, pool: yield* StreamPool.make({ session, maxSize: 1 }) }
+    })
+
+    const twoWrites = (stream: WebTransport.BidirectionalStream) =>
+      Effect.zipRight(stream.write(bytes("one")), stream.write(bytes("two")))
+
+    const nextIsServed = (peer: MemoryPeer, pool: StreamPool.Service) =>
+      Effect.gen(function*() {
+        yield* soon(pool.use(() => Effect.void))
+        yield* turn
+        // its end comes after what is under way, and that is for ever
+        assert.deepInclude(peer.streams[0], { cancels: 1, resets: 0, finishes: 0 })
+        assert.lengthOf(peer.streams, 2)
+        assert.deepInclude(yield* pool.stats, { inUse: 0, leases: 0 })
+      })
+
+    it.scopedLive("when its borrower was interrupted while it wrote", () =>
+      Effect.gen(function*() {
+        const { peer, pool } = yield* blocked
+        yield* interrupted(pool, (stream, waiting) =>
+          stream.write(bytes("one")).pipe(Effect.zipRight(waiting), Effect.zipRight(stream.write(bytes("two")))))
+        yield* nextIsServed(peer, pool)
+      }))
+
+    it.scopedLive("when a write was given up", () =>
+      Effect.gen(function*() {
+        const { peer, pool } = yield* blocked
+        yield* pool.use((stream) => Effect.timeoutOption(twoWrites(stream), 1))
+        yield* nextIsServed(peer, pool)
+      }))
+
+    it.scopedLive("when a write was left to another fiber", () =>
+      Effect.gen(function*() {
+        const { peer, pool } = yield* blocked
+        const late = yield* pool.use((stream) =>
+          Effect.zipLeft(Effect.forkDaemon(twoWrites(stream)), Effect.repeatN(Effect.yieldNow(), 5))
+        )
+        // and that one is told
+        assert.isTrue(isWebTransportError(failure(yield* soon(Fiber.await(late)))))
+        yield* nextIsServed(peer, pool)
+      }))
   })
 
   layer(Live, { excludeTestServices: true })("with the session", (it) => {

@@ -367,7 +367,7 @@ describe("StreamPool.socket", () => {
         yield* Effect.repeatN(Effect.yieldNow(), 10)
         assert.isNull(blocked.unsafePoll())
         yield* soon(Scope.close(scope, Exit.void))
-        yield* Fiber.interrupt(run)
+        yield* Fiber.interruptAll([run, blocked])
       }))
   })
 

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
+import type * as FiberStatus from "effect/FiberStatus"
 import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Sink from "effect/Sink"
@@ -24,34 +25,49 @@ export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransp
 /** `Absent`: this stream has no such direction. `Finished`: by a FIN. `Failed`: broken, lost, or ended here. */
 export type Direction = "Absent" | "Open" | "Finished" | "Failed"
 
-class PendingWrite {
-  /** Undefined once its fiber knows, or was interrupted. */
-  resume: ((effect: Effect.Effect<void, WebTransportError>) => void) | undefined
-  constructor(resume: (effect: Effect.Effect<void, WebTransportError>) => void) {
-    this.resume = resume
+type Resume = (effect: Effect.Effect<any, any>) => void
+
+/**
+ * What a fiber waits for. It begins in the step that looks whether it may, and the fiber comes to wait in a later one:
+ * in between it may pause, and much may happen.
+ */
+class Pending {
+  private outcome: Effect.Effect<any, any> | undefined = undefined
+  /** Undefined before its fiber waits, and once that was interrupted. */
+  private resume: Resume | undefined = undefined
+
+  get isDone(): boolean {
+    return this.outcome !== undefined
   }
-  done(effect: Effect.Effect<void, WebTransportError>): void {
-    const resume = this.resume
+
+  done(outcome: Effect.Effect<any, any>): void {
+    if (this.outcome !== undefined) return
+    this.outcome = outcome
+    this.resume?.(outcome)
+  }
+
+  await(resume: Resume): void {
+    if (this.outcome === undefined) this.resume = resume
+    else resume(this.outcome)
+  }
+
+  forget(): void {
     this.resume = undefined
-    resume?.(effect)
   }
 }
 
+/** What a read comes to; undefined while it has to wait. */
+export type Outcome<A, E> = () => Effect.Effect<A, E> | undefined
+
 /** A fiber that waits to read. */
-class Waiter {
-  readonly resume: (effect: Effect.Effect<any, any>) => void
-  /** What it gets; undefined while it has to wait. */
-  readonly outcome: () => Effect.Effect<any, any> | undefined
+class Waiter extends Pending {
+  readonly ask: Outcome<any, any>
   /** Whom to ask whether it waits still, since nothing else would say that it was interrupted. */
   private readonly fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
-  constructor(
-    resume: (effect: Effect.Effect<any, any>) => void,
-    outcome: () => Effect.Effect<any, any> | undefined,
-    fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
-  ) {
-    this.resume = resume
-    this.outcome = outcome
+  constructor(ask: Outcome<any, any>, fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined) {
+    super()
+    this.ask = ask
     this.fiber = fiber
   }
 
@@ -130,7 +146,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   /** How many the platform is not done with, a FIN too. */
   private unsettledWrites = 0
   /** Those that a fiber waits for. */
-  private readonly writes = new Set<PendingWrite>()
+  private readonly writes = new Set<Pending>()
   writeFailure: WebTransportError | undefined = undefined
 
   /** Set once it was ended here. */
@@ -146,12 +162,12 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   private lostSignal: Deferred.Deferred<void> | undefined = undefined
 
   private readEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
+  private readOutcome: Outcome<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
   private takeEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
-  private exactEffect: Effect.Effect<Uint8Array, WebTransportError> | undefined = undefined
+  private exactOutcome: Outcome<Uint8Array, WebTransportError> | undefined = undefined
   private exactSize = 0
-  private messageEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> | undefined =
-    undefined
-  private messageEffectMax = 0
+  private messageOutcome: Outcome<Option.Option<Uint8Array>, WebTransportError | FramingError> | undefined = undefined
+  private messageMax = 0
   private takeMessageEffect: Effect.Effect<Option.Option<Uint8Array>> | undefined = undefined
 
   constructor(
@@ -207,24 +223,34 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   // ---------------------------------------------------------------------------
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
-    return this.readEffect ??= this.reading(() => {
+    return this.readEffect ??= this.reading(this.bytes)
+  }
+
+  readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
+    return this.reading(this.exactly(size))
+  }
+
+  /** What `read` comes to. */
+  get bytes(): Outcome<Option.Option<Uint8Array>, WebTransportError> {
+    return this.readOutcome ??= () => {
       this.spill()
       if (this.inbox !== undefined || this.keptSize > 0) {
         return this.takeEffect ??= Effect.sync(() => Option.some(this.take()))
       }
       if (this.receiving === "Open") return undefined
       return this.receiving === "Failed" ? Effect.fail(this.readRefusal()) : noBytes
-    })
+    }
   }
 
-  readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    if (this.exactEffect !== undefined && this.exactSize === size) return this.exactEffect
+  /** What `readExactly` comes to. */
+  exactly(size: number): Outcome<Uint8Array, WebTransportError> {
+    if (this.exactOutcome !== undefined && this.exactSize === size) return this.exactOutcome
     if (!Number.isSafeInteger(size) || size < 0) {
-      return Effect.dieSync(() => new RangeError(`readExactly: size must be a whole number of bytes, not ${size}`))
+      return () => Effect.die(new RangeError(`readExactly: size must be a whole number of bytes, not ${size}`))
     }
     const take = Effect.sync(() => this.cut(size))
     this.exactSize = size
-    return this.exactEffect = this.reading(() => {
+    return this.exactOutcome = () => {
       this.spill()
       if (this.inbox !== undefined && this.keptSize + this.inbox.byteLength < size) {
         this.kept.push(this.inbox)
@@ -241,7 +267,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
           advice: "read what there is with read, or ask again"
         })
       )
-    })
+    }
   }
 
   get stream(): Stream.Stream<Uint8Array, WebTransportError> {
@@ -255,18 +281,22 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
    * still or were handed over. That is why the wait has no finalizer (which would also cost more than all the rest), and
    * why it is the fiber itself that tells whether it was interrupted.
    */
-  private reading<A, E>(outcome: () => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
-    return Effect.withFiberRuntime<A, E>((fiber, status) => {
-      if (this.isAwaited) return Effect.die(twoReads())
-      return outcome() ?? Effect.async<A, E>((resume) => {
-        // The fiber may have paused since.
-        if (this.isAwaited) return resume(Effect.die(twoReads()))
-        const now = outcome()
-        if (now !== undefined) return resume(now)
-        const isInterruptible = RuntimeFlags.interruptible(status.runtimeFlags)
-        this.waiter = new Waiter(resume, outcome, isInterruptible ? fiber : undefined)
-      })
-    })
+  private reading<A, E>(outcome: Outcome<A, E>): Effect.Effect<A, E> {
+    return Effect.withFiberRuntime((fiber, status) => this.begin(outcome, fiber, status))
+  }
+
+  /** The same, from now on: for whoever has a fiber at hand. */
+  begin<A, E>(
+    outcome: Outcome<A, E>,
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    status: FiberStatus.Running
+  ): Effect.Effect<A, E> {
+    if (this.isAwaited) return Effect.die(twoReads())
+    const now = outcome()
+    if (now !== undefined) return now
+    const isInterruptible = RuntimeFlags.interruptible(status.runtimeFlags)
+    const waiter = this.waiter = new Waiter(outcome, isInterruptible ? fiber : undefined)
+    return Effect.async<A, E>((resume) => waiter.await(resume))
   }
 
   /** Whether a fiber waits to read. */
@@ -291,9 +321,14 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
    * What has arrived of it is put together in `assembly`, whence `spill` gives it back to whoever reads bytes.
    */
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
-    if (this.messageEffect !== undefined && this.messageEffectMax === max) return this.messageEffect
-    this.messageEffectMax = max
-    return this.messageEffect = this.reading(() => this.message(max))
+    return this.reading(this.messages(max))
+  }
+
+  /** What `readMessage` comes to. */
+  messages(max: number): Outcome<Option.Option<Uint8Array>, WebTransportError | FramingError> {
+    if (this.messageOutcome !== undefined && this.messageMax === max) return this.messageOutcome
+    this.messageMax = max
+    return this.messageOutcome = () => this.message(max)
   }
 
   /** What a reader of messages gets; undefined while it has to wait. Takes in no more than one message. */
@@ -440,10 +475,10 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   private wake(): void {
     if (!this.isAwaited) return
     const waiter = this.waiter!
-    const outcome = waiter.outcome()
+    const outcome = waiter.ask()
     if (outcome === undefined) return
     this.waiter = undefined
-    waiter.resume(outcome)
+    waiter.done(outcome)
   }
 
   // ---------------------------------------------------------------------------
@@ -451,30 +486,30 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   // ---------------------------------------------------------------------------
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.send(bytes, false)
+    return Effect.suspend(() => this.send(bytes, false))
   }
 
   /** For bytes that nobody will change any more: never copied. */
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.send(bytes, true)
+    return Effect.suspend(() => this.send(bytes, true))
   }
 
   /**
+   * Hands the bytes over now; what it returns waits for more.
+   *
    * Where the platform has room the bytes are queued as soon as they are handed over. No fiber waits for more then, and
    * none is interrupted in between; should they fail to be sent after all, the stream is spoiled, and the next write
    * says so. The platform may not have looked at them yet, so nobody else may be able to change them.
    */
-  private send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
-    return Effect.suspend(() => {
-      if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
-      if (bytes.byteLength === 0) return Effect.void
-      const owned = isOwned ? bytes : this.ownedCopy(bytes)
-      const writer = this.writer!
-      if (owned === undefined || !(writer.desiredSize! > 0)) return this.sendAndWait(owned ?? bytes)
-      this.unsettledWrites++
-      writer.write(owned).then(this.onWritten, this.onWriteRejected)
-      return Effect.void
-    })
+  send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
+    if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
+    if (bytes.byteLength === 0) return Effect.void
+    const owned = isOwned ? bytes : this.ownedCopy(bytes)
+    const writer = this.writer!
+    if (owned === undefined || !(writer.desiredSize! > 0)) return this.sendAndWait(owned ?? bytes)
+    this.unsettledWrites++
+    writer.write(owned).then(this.onWritten, this.onWriteRejected)
+    return Effect.void
   }
 
   private ownedCopy(bytes: Uint8Array): Uint8Array | undefined {
@@ -483,12 +518,12 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   }
 
   private sendAndWait(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    const pending = this.track(this.writer!.write(bytes))
     return Effect.async<void, WebTransportError>((resume) => {
-      if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
-      const pending = this.track(resume, this.writer!.write(bytes))
+      pending.await(resume)
       return Effect.sync(() => {
-        if (pending.resume === undefined) return
-        pending.resume = undefined
+        if (pending.isDone) return
+        pending.forget()
         this.failWrite(() =>
           new WebTransportError({
             reason: "Write",
@@ -520,23 +555,24 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   }
 
   get closeWrite(): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() => this.finish())
+  }
+
+  /** Begins the FIN now; what it returns waits for the platform. */
+  finish(): Effect.Effect<void, WebTransportError> {
+    if (this.sending === "Finished") return Effect.void
+    if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
+    this.sending = "Finished"
+    const pending = this.track(this.writer!.close())
     return Effect.async<void, WebTransportError>((resume) => {
-      if (this.sending === "Finished") return resume(Effect.void)
-      if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
-      this.sending = "Finished"
-      const pending = this.track(resume, this.writer!.close())
+      pending.await(resume)
       // It cannot be taken back, and does no harm.
-      return Effect.sync(() => {
-        pending.resume = undefined
-      })
+      return Effect.sync(() => pending.forget())
     })
   }
 
-  private track(
-    resume: (effect: Effect.Effect<void, WebTransportError>) => void,
-    promise: Promise<void>
-  ): PendingWrite {
-    const pending = new PendingWrite(resume)
+  private track(promise: Promise<void>): Pending {
+    const pending = new Pending()
     this.writes.add(pending)
     this.unsettledWrites++
     promise.then(

@@ -9,8 +9,8 @@ import type * as WebTransport from "../WebTransport.js"
 
 interface Connection {
   readonly stream: WebTransport.BidirectionalStream
-  /** Fails when a writer closes the socket. */
-  readonly closed: Deferred.Deferred<never, Socket.SocketError>
+  /** Says how the run ends; fails when a writer closes the socket. */
+  readonly done: Deferred.Deferred<void, any>
 }
 
 const encoder = new TextEncoder()
@@ -34,10 +34,10 @@ export const makeSocket = (
   ) =>
     Effect.gen(function*() {
       const stream = yield* Effect.mapError(acquire, failure("Open"))
-      const closed = yield* Deferred.make<never, Socket.SocketError>()
+      const done = yield* Deferred.make<void, Socket.SocketError | E>()
       const handlers = yield* FiberSet.make<unknown, E>()
       const fork = yield* FiberSet.runtime(handlers)<R>()
-      const connection = { stream, closed }
+      const connection = { stream, done }
       yield* Effect.acquireRelease(
         Effect.zipRight(Effect.sync(() => current = connection), latch.open),
         () =>
@@ -59,7 +59,10 @@ export const makeSocket = (
       )
       // what came before the peer finished is handled to its end
       const toTheEnd = Effect.zipRight(reading, FiberSet.awaitEmpty(handlers))
-      yield* Effect.raceFirst(toTheEnd, Effect.raceFirst(FiberSet.join(handlers), Deferred.await(closed))).pipe(
+      // not `raceFirst`, which hangs if it is interrupted just before it starts its fibers (effect 3.22)
+      yield* Effect.forkScoped(Effect.intoDeferred(toTheEnd, done))
+      yield* Effect.forkScoped(Effect.intoDeferred(FiberSet.join(handlers), done))
+      yield* Deferred.await(done).pipe(
         // within the scope: the stream is to see a success
         Effect.catchIf(
           Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
@@ -71,11 +74,11 @@ export const makeSocket = (
   const write = (chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> =>
     latch.whenOpen(Effect.suspend(() => {
       if (current === undefined) return write(chunk)
-      const { closed, stream } = current
+      const { done, stream } = current
       if (Socket.isCloseEvent(chunk)) {
         const { code, reason } = chunk
         return Effect.asVoid(
-          Deferred.fail(closed, new Socket.SocketCloseError({ reason: "Close", code, closeReason: reason }))
+          Deferred.fail(done, new Socket.SocketCloseError({ reason: "Close", code, closeReason: reason }))
         )
       }
       return Effect.mapError(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), failure("Write"))

@@ -8,7 +8,7 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../FramingError.js"
 import type * as WebTransport from "../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
-import { type ByteStream, type Framed, StreamTypeId, untilNone } from "./byteStream.js"
+import { type ByteStream, type Framed, type Outcome, StreamTypeId, untilNone } from "./byteStream.js"
 import type { Fate, Internals, SyncLease } from "./resourcePool.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 
@@ -113,36 +113,41 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     for (const wake of early) wake()
   }
 
-  private writing<A, E>(
-    write: (stream: Pick<StreamView, "write" | "writeOwned" | "closeWrite">) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E | WebTransportError> {
-    return Effect.suspend((): Effect.Effect<A, E | WebTransportError> => {
+  /** The bytes are handed over in the step that has looked at the stream: what comes later comes after them. */
+  private writing<E>(
+    write: (view: StreamView) => Effect.Effect<void, E>,
+    begin: (stream: ByteStream) => Effect.Effect<void, E>
+  ): Effect.Effect<void, E | WebTransportError> {
+    return Effect.suspend((): Effect.Effect<void, E | WebTransportError> => {
       if (this.isGivenBack) return Effect.fail(givenBack("Write"))
       if (this.replacement !== undefined) return write(this.replacement.value)
-      if (this.isReplaceable && this.isUnfit) return Effect.zipRight(this.replace, this.writing(write))
+      if (this.isReplaceable && this.isUnfit) return Effect.zipRight(this.replace, this.writing(write, begin))
       this.begin()
       if (this.beneath.sending === "Open") this.hasWritten = true
-      return write(this.beneath)
+      return begin(this.beneath)
     })
   }
 
   private reading<A, E>(
-    read: (stream: Pick<StreamView, "read" | "readExactly" | "readMessage">) => Effect.Effect<A, E>
+    read: (view: StreamView) => Effect.Effect<A, E | WebTransportError>,
+    outcome: (stream: ByteStream) => Outcome<A, E>
   ): Effect.Effect<A, E | WebTransportError> {
-    return Effect.suspend((): Effect.Effect<A, E | WebTransportError> => {
+    return Effect.withFiberRuntime((fiber, status): Effect.Effect<A, E | WebTransportError> => {
       if (this.isGivenBack) return Effect.fail(givenBack("Read"))
       if (this.replacement !== undefined) return read(this.replacement.value)
       if (this.isUnfit) {
         const { gone } = this.beneath.session
         // what a stream brings that nobody had before is no leftover: the next one would bring it as well
         const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined
-        if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, this.reading(read))
+        if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, this.reading(read, outcome))
         return Effect.fail(gone ?? spokeFirst())
       }
       // nothing that comes before the first write is for this borrower, who may get another stream until then
-      if (this.home.clientSpeaksFirst && !this.hasBegun) return Effect.zipRight(this.beginning, this.reading(read))
+      if (this.home.clientSpeaksFirst && !this.hasBegun) {
+        return Effect.zipRight(this.beginning, this.reading(read, outcome))
+      }
       this.begin()
-      return read(this.beneath)
+      return this.beneath.begin(outcome(this.beneath), fiber, status)
     })
   }
 
@@ -226,15 +231,15 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
-    return this.reading((stream) => stream.read)
+    return this.reading((view) => view.read, (stream) => stream.bytes)
   }
 
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    return this.reading((stream) => stream.readExactly(size))
+    return this.reading((view) => view.readExactly(size), (stream) => stream.exactly(size))
   }
 
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
-    return this.reading((stream) => stream.readMessage(max))
+    return this.reading((view) => view.readMessage(max), (stream) => stream.messages(max))
   }
 
   get stream(): Stream.Stream<Uint8Array, WebTransportError> {
@@ -242,12 +247,12 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    if (bytes.byteLength > 0) return this.writing((stream) => stream.write(bytes))
+    if (bytes.byteLength > 0) return this.writing((view) => view.write(bytes), (stream) => stream.send(bytes, false))
     return Effect.suspend(() => this.isGivenBack ? Effect.fail(givenBack("Write")) : Effect.void)
   }
 
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.writing((stream) => stream.writeOwned(bytes))
+    return this.writing((view) => view.writeOwned(bytes), (stream) => stream.send(bytes, true))
   }
 
   get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
@@ -255,7 +260,7 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   get closeWrite(): Effect.Effect<void, WebTransportError> {
-    return this.writing((stream) => stream.closeWrite)
+    return this.writing((view) => view.closeWrite, (stream) => stream.finish())
   }
 
   get native(): WebTransport.NativeBidirectionalStream {
