@@ -134,7 +134,7 @@ export interface CommonOptions extends
     | "leakThreshold"
   >
 {
-  /** The most streams on one session at once. Default: 100. */
+  /** The most streams on one session at once; `Infinity` for as many as it grants. Default: 100. */
   readonly maxStreamsPerSession?: number | undefined
   /**
    * After so many streams a session of a `SessionPool` is replaced: it keeps some memory for each, and some servers

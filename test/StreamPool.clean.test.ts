@@ -37,8 +37,9 @@ type Borrower = (
 
 const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
 
-/** More than the platform sends in one go. */
+/** More than the platform sends in one go: of many writes behind it one waits. */
 const large = new Uint8Array(8 << 20)
+const writeOn = (stream: WebTransport.BidirectionalStream) => Effect.repeatN(stream.write(large), 8)
 
 const message = (stream: WebTransport.BidirectionalStream, request: string) =>
   Effect.zipRight(Framing.write(stream, bytes(request)), Framing.read(stream))
@@ -108,10 +109,15 @@ const unfit: Record<string, {
     borrower: (stream, waiting) => echo(stream, "hello").pipe(Effect.zipRight(waiting), Effect.zipRight(Effect.never)),
     ends: "streamsReset"
   },
-  "a write is not done": {
+  "a write was given up": {
     path: "/silent",
-    borrower: (stream) => Effect.zipRight(Effect.forkDaemon(Effect.ignore(stream.write(large))), Effect.yieldNow()),
-    ends: "streamsFinished"
+    borrower: (stream) =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(writeOn(stream))
+        yield* Effect.repeatN(Effect.yieldNow(), 10)
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
+      }),
+    ends: "streamsReset"
   },
   "a read was given up": {
     path: "/silent",
@@ -212,7 +218,7 @@ describe("StreamPool: clean or gone", () => {
 
     const nextIsServed = (peer: MemoryPeer, pool: StreamPool.Service) =>
       Effect.gen(function*() {
-        yield* soon(pool.use((stream) => stream.write(bytes("next"))))
+        yield* soon(pool.use(() => Effect.void))
         yield* turn
         // its end comes after what is under way, and that is for ever
         assert.deepInclude(peer.streams[0], { cancels: 1, resets: 0, finishes: 0 })
@@ -734,6 +740,30 @@ describe("StreamPool: clean or gone", () => {
         const late = yield* pool.use((stream) => Effect.zipLeft(Effect.forkDaemon(stream.read), Effect.yieldNow()))
         const error = failure(yield* soon(Fiber.await(late)))
         assert.isTrue(isWebTransportError(error) && error.reason === "Read", String(error))
+      }))
+  })
+
+  layer(Live, { excludeTestServices: true })("a stream whose last write the platform is not done with", (it) => {
+    it.scoped("is lent again once it is, and not before", () =>
+      Effect.gen(function*() {
+        const { counts, pool } = yield* poolAt("/silent?written")
+        yield* soon(pool.use((stream) => stream.write(large)))
+        assert.deepInclude(yield* pool.stats, { leases: 1, idle: 0 })
+        yield* soon(pool.use((stream) => stream.write(bytes("next"))))
+        yield* soon(until(counts, ({ bytesReceived }) => bytesReceived === large.byteLength + 4))
+        assert.deepInclude(yield* counts, { streamsAccepted: 1, streamsReset: 0 })
+        assert.deepInclude(yield* pool.stats, { created: 1 })
+      }))
+
+    it.scoped("is reset when that takes longer than a second, and its place is free", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        const { pool } = yield* Effect.provideService(poolAt("/silent"), TestServer.TestServer, server)
+        yield* soon(pool.use((stream) => stream.write(bytes("hello"))))
+        yield* server.stop
+        yield* soon(pool.use((stream) => stream.write(new Uint8Array(64 << 20))))
+        yield* soon(until(pool.stats, ({ destroyed }) => destroyed.lost + destroyed.discarded === 1))
+        assert.deepInclude(yield* pool.stats, { leases: 0, inUse: 0 })
       }))
   })
 })

@@ -362,11 +362,12 @@ describe("StreamPool.socket", () => {
         yield* server.stop
         const scope = yield* Scope.make()
         const write = yield* Scope.extend(pool.socket.writer, scope)
-        // more than the transport takes
-        const writing = yield* Effect.fork(write(new Uint8Array(64 << 20)))
+        // as much as the transport takes, and then some
+        const blocked = yield* Effect.fork(Effect.repeatN(write(new Uint8Array(16 << 20)), 8))
         yield* Effect.repeatN(Effect.yieldNow(), 10)
+        assert.isNull(blocked.unsafePoll())
         yield* soon(Scope.close(scope, Exit.void))
-        yield* Fiber.interruptAll([run, writing])
+        yield* Fiber.interruptAll([run, blocked])
       }))
   })
 

@@ -51,7 +51,7 @@ const alike = (actual: unknown, expected: unknown, what: string): void => {
  */
 type Step =
   | { readonly op: "borrow"; readonly eager: "no" | "releases" | "borrows"; readonly isForWhole: boolean }
-  | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "tick" | "wantReady" | "prepare" }
+  | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "breakDown" | "tick" | "wantReady" | "prepare" }
   | { readonly op: "release"; readonly at: number; readonly discarded: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
   | { readonly op: "checked"; readonly at: number; readonly passed: boolean }
@@ -122,7 +122,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
     [1, FastCheck.record({ op: among("resize"), minSize: among(0, 1, 2, 3), maxSize: among(1, 2, 3, 4, 5) })],
     [8, FastCheck.record({ op: among("advance"), ms: among(1, 3, 10, 30, 100), how: among("exact", "jump", "late") })]
   ] as const).map(([weight, arbitrary]) => ({ weight: weight * 4, arbitrary: arbitrary as FastCheck.Arbitrary<Step> })),
-  { weight: 1, arbitrary: FastCheck.record({ op: among("drain", "close") }) }
+  { weight: 1, arbitrary: FastCheck.record({ op: among("drain", "drain", "close", "close", "breakDown") }) }
 )
 
 /** What is not set is as in `defaults`. */
@@ -274,7 +274,9 @@ class Run implements Commands<number, string> {
     this.pairs.set(item, pair)
     this.creations.push(pair)
     this.attempts++
-    if (this.machine.failing) atMost(this.earliestAttempt, this.now, "an attempt before the backoff has passed")
+    if (this.machine.failing && !this.unasked) {
+      atMost(this.earliestAttempt, this.now, "an attempt before the backoff has passed")
+    }
     this.say(`create ${id}`)
   }
 
@@ -461,8 +463,15 @@ class Run implements Commands<number, string> {
         this.both(() => model.prune(step.maxIdle, now), () => machine.prune(step.maxIdle, now))
         return
       case "prepare":
+        this.unasked = true
         this.unasked = this.both(() => model.prepare(now), () => machine.prepare(now))
         return
+      case "breakDown": {
+        const failure = `failure ${++this.numbers}`
+        this.both(() => model.breakDown(`CreateFailed ${failure}`, now), () => machine.breakDown(failure, now))
+        same(this.queue.length, 0, "waiters of a pool that broke down")
+        return
+      }
       case "clear":
         this.both(() => model.clear(now), () => machine.clear(now))
         return
@@ -712,7 +721,7 @@ class Run implements Commands<number, string> {
     }
     if (this.attempts > 0) {
       atMost(machine.creating, createConcurrency, "more than createConcurrency attempts at a time")
-      if (machine.failing) same(machine.creating, 1, "two attempts at a time while they fail")
+      if (machine.failing && !this.unasked) same(machine.creating, 1, "two attempts at a time while they fail")
       const lacking = machine.state === "Open" ? minSize - open.length : 0
       if (this.nested === 0 && !this.unasked) {
         atMost(machine.creating, Math.max(needed - checking, lacking), "more attempts than needed")
@@ -804,7 +813,20 @@ const everythingThatHappens = [
     "retire",
     "invalidate"
   ],
-  ...["prune", "clear", "prepare", "resize", "drain", "close", "advance", "tick", "wantReady", "track", "untrack"],
+  ...[
+    "prune",
+    "clear",
+    "prepare",
+    "resize",
+    "drain",
+    "close",
+    "breakDown",
+    "advance",
+    "tick",
+    "wantReady",
+    "track",
+    "untrack"
+  ],
   ...["Queued", "Full", "Closed", "wake n with n", "wake n: AcquireTimeout", "wake n: CreateFailed failure n"],
   ...["wake n: CreateTimeout", "wake n: PoolClosed", "create n", "cancel n", "check n borrow", "check n ping"],
   ...["cancelCheck n", "destroy n lost", "destroy n invalidated", "destroy n retired", "destroy n discarded"],

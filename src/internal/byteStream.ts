@@ -154,6 +154,8 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   isLost = false
   /** Told, in the same step, of bytes that came and of whatever makes it lost. */
   watcher: (() => void) | undefined = undefined
+  /** Called once the platform is done with every write, or the stream is ended. */
+  whenWritten: (() => void) | undefined = undefined
   /** Called once its ending has settled. */
   onEnded: (() => void) | undefined = undefined
   private isReadAbandoned = false
@@ -198,9 +200,22 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
 
   /** Whether the next one to use it would find it as if it were new. */
   get isClean(): boolean {
+    return this.unsettledWrites === 0 && this.isQuiet
+  }
+
+  /** The same, but for writes that the platform is not done with. */
+  get isQuiet(): boolean {
     return this.receiving === "Open" && this.sending === "Open" && this.inbox === undefined && this.keptSize === 0 &&
-      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.unsettledWrites === 0 &&
-      this.session.state === "Open"
+      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.session.state === "Open"
+  }
+
+  /** Completes when the platform is done with every write, or the stream is ended. One at a time may wait. */
+  get written(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      if (this.unsettledWrites === 0 || this.endedBecause !== undefined) return resume(Effect.void)
+      this.whenWritten = () => resume(Effect.void)
+      return Effect.sync(() => this.whenWritten = undefined)
+    })
   }
 
   // ---------------------------------------------------------------------------
@@ -520,12 +535,19 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   }
 
   private readonly onWritten = (): void => {
-    this.unsettledWrites--
+    if (--this.unsettledWrites === 0 && this.whenWritten !== undefined) this.allWritten()
   }
 
   private readonly onWriteRejected = (cause: unknown): void => {
-    this.unsettledWrites--
     this.onWriteFailed(cause)
+    // after that
+    queueMicrotask(this.onWritten)
+  }
+
+  private allWritten(): void {
+    const { whenWritten } = this
+    this.whenWritten = undefined
+    whenWritten?.()
   }
 
   get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
@@ -657,6 +679,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     }
     settle()
     this.releaseWrites()
+    this.allWritten()
   }
 
   /** The session is gone: whoever waits is told, also where the platform says nothing. */

@@ -219,6 +219,8 @@ export class PoolMachine<A, F> {
   occupied = 0
   /** Whether the last attempt to create an item failed. */
   failing = false
+  /** Why none will ever be created any more, if so. */
+  private broken: Refusal<F> | undefined = undefined
 
   /** In the order in which they became idle. */
   private readonly idle = new LinkedList<Item<A>>()
@@ -276,6 +278,11 @@ export class PoolMachine<A, F> {
   /** Live items that are, or may be again, open to borrowers. */
   get open(): number {
     return this.live - this.leaving
+  }
+
+  /** How many items there are beyond `maxSize`, but for those that go anyway. */
+  get excess(): number {
+    return Math.max(0, this.occupied - this.freeing - (this.leaving - this.overlaps) - this.options.maxSize)
   }
 
   // --- borrowing
@@ -501,11 +508,18 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** Makes one that nobody asked for, if there is room. */
+  /** Makes one that nobody asked for, and that will not fail, if there is room. */
   prepare(now: number): boolean {
-    const isMade = this.state === "Open" && this.create(now)
+    const isMade = this.state === "Open" && this.broken === undefined && this.hasRoom
+    if (isMade) this.beginCreating(now)
     this.settle(now)
     return isMade
+  }
+
+  /** No item can be created any more: whoever waits is refused at once, now and later. */
+  breakDown(failure: F, now: number): void {
+    this.broken = { _tag: "CreateFailed", failure }
+    this.settle(now)
   }
 
   /** Asks for one `reached` command: when `minSize` items are live, or at the first attempt that fails. */
@@ -765,7 +779,7 @@ export class PoolMachine<A, F> {
 
   /** The same once those that will not be lent again have come back. */
   private get overfullAfterLeaving(): boolean {
-    return this.occupied - this.freeing - (this.leaving - this.overlaps) > this.options.maxSize
+    return this.excess > 0
   }
 
   private remember(item: Item<A>): void {
@@ -863,8 +877,12 @@ export class PoolMachine<A, F> {
     this.outbox.push(() => this.commands.wake(waiter))
   }
 
+  private get hasRoom(): boolean {
+    return this.occupied < this.options.maxSize && this.creating < this.options.createConcurrency
+  }
+
   private create(now: number): boolean {
-    if (this.occupied >= this.options.maxSize || this.creating >= this.options.createConcurrency) return false
+    if (!this.hasRoom) return false
     if (this.failing) {
       if (this.creating > 0) return false
       if (now < this.retryAt) {
@@ -876,6 +894,11 @@ export class PoolMachine<A, F> {
       this.arm(this.pausedUntil)
       return false
     }
+    this.beginCreating(now)
+    return true
+  }
+
+  private beginCreating(now: number): void {
     const item = new Item<A>()
     item.deadline = now + this.options.createTimeout
     this.items.add(item)
@@ -883,7 +906,6 @@ export class PoolMachine<A, F> {
     this.occupied++
     this.arm(item.deadline)
     this.outbox.push(() => this.commands.create(item))
-    return true
   }
 
   // --- within: after each transition
@@ -916,6 +938,11 @@ export class PoolMachine<A, F> {
       this.take(item)
       if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
       else this.offer(item, now)
+    }
+    if (this.broken !== undefined) {
+      while (this.waiters.length > 0) this.refuseFirst(this.broken)
+      if (this.open < this.options.minSize) this.announceReady(this.broken)
+      return
     }
     while (this.needed > this.creating + this.borrowChecks && this.create(now)) {
       // `create` counts

@@ -43,8 +43,8 @@ import { Sleeper } from "./sleeper.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
-/** What becomes of an item that comes back. */
-export type Fate = "keep" | "discard" | "retire"
+/** What becomes of an item that comes back; later: its borrower is done, but the item is not. */
+export type Fate = "keep" | "discard" | "retire" | "later"
 
 /** What a pool does to an item when told so by the item itself, in the same step. */
 export interface Control {
@@ -56,18 +56,18 @@ export interface Control {
  * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
  * them, which it can end.
  */
-export interface Lending<A, V, E = never> {
+export interface Lending<A, V> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again. */
   readonly end: (view: V, isSuccess: boolean) => Fate
+  /** Tells it once it is known. Until then the item counts as lent. */
+  readonly later?: (view: V, then: (fate: Fate) => void) => void
   /** `undefined` for what was never lent. */
   readonly core: (view: V) => A | undefined
   /** Once, before the item is lent for the first time. */
   readonly watch?: (item: A, control: Control) => void
   /** The pool retires an item that is lent. */
   readonly leaving?: (item: A) => void
-  /** Why nobody needs to wait: there will never be an item again. */
-  readonly refusal?: () => Cause.Cause<E> | undefined
 }
 
 /** What a pool that is built on another one knows of that. */
@@ -77,13 +77,17 @@ export interface Internals<V, E> {
    * item that is shared with nobody.
    */
   lend(take: (lease: SyncLease<V>) => void, isForWhole?: boolean): Effect.Effect<void, E | PoolError>
-  /** Called whenever a borrower begins to wait, and when the pool begins to drain or close. */
+  /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
   readonly isOpen: boolean
-  /** Makes an item that nobody asked for. False: there is no room. */
+  /** How many items are to go when they come back, since there are more than `maxSize`. */
+  readonly excess: number
+  /** Makes an item that nobody asked for, though the last one failed. False: there is no room. */
   prepare(): boolean
+  /** No item can be made any more: whoever waits fails with it, now and later. */
+  breakDown(cause: Cause.Cause<E>): void
   /** Runs on a fiber of the pool's own. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
   now(): number
@@ -118,7 +122,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly name: string
   private readonly options: ResourcePool.Options<A, E, Scope.Scope>
   private readonly concurrency: (item: A) => number
-  private readonly lending: Lending<A, V, E>
+  private readonly lending: Lending<A, V>
   readonly clock: Clock.Clock
   private readonly runtime: Runtime.Runtime<never>
   private readonly fibers = new Map<Item<A>, Fiber.RuntimeFiber<unknown, unknown>>()
@@ -146,7 +150,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
-    lending: Lending<A, V, E>,
+    lending: Lending<A, V>,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
@@ -240,7 +244,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       const { maxSize = this.machine.options.maxSize, minSize = this.machine.options.minSize } = size
       const { problems } = decode({ minSize, maxSize })
       if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
-      return Effect.sync(() => this.machine.resize(minSize, maxSize, this.now()))
+      return Effect.sync(() => {
+        this.machine.resize(minSize, maxSize, this.now())
+        this.announceDemand()
+      })
     })
 
   readonly ready: Effect.Effect<void, E | PoolError> = Effect.suspend(() => {
@@ -294,8 +301,16 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return this.machine.state === "Open"
   }
 
+  get excess(): number {
+    return this.machine.excess
+  }
+
   prepare(): boolean {
     return this.machine.prepare(this.now())
+  }
+
+  breakDown(cause: Cause.Cause<E>): void {
+    this.machine.breakDown(cause, this.now())
   }
 
   private announceDemand(): void {
@@ -357,9 +372,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private finish(item: Item<A>, view: V, isSuccess: boolean): void {
-    const fate = this.lending.end(view, isSuccess)
+    this.settle(item, view, this.lending.end(view, isSuccess), undefined)
+  }
+
+  private settle(item: Item<A>, view: V, fate: Fate, exit: Exit.Exit<unknown, unknown> | undefined): void {
+    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, exit))
     if (fate === "retire") this.machine.retire(item, this.now())
-    this.machine.release(item, this.now(), fate === "discard")
+    if (exit === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
+    else this.askOnRelease(item, exit, this.options.onRelease!)
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -403,9 +423,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private enqueue(
     waiter: Waiter<A, Cause.Cause<E>>,
     fiber: Fiber.RuntimeFiber<unknown, unknown>
-  ): Effect.Effect<never, E | PoolError> | undefined {
-    const refusal = this.lending.refusal?.()
-    if (refusal !== undefined) return Effect.failCause(refusal)
+  ): Effect.Effect<never, PoolError> | undefined {
     waiter.note = fiber
     switch (this.machine.enqueue(waiter, this.now())) {
       case "Queued":
@@ -460,12 +478,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    const { onRelease } = this.options
-    if (onRelease === undefined) return this.finish(item, view, Exit.isSuccess(exit))
     const fate = this.lending.end(view, Exit.isSuccess(exit))
-    if (fate === "retire") this.machine.retire(item, this.now())
-    if (fate === "discard") this.machine.release(item, this.now(), true)
-    else this.askOnRelease(item, exit, onRelease)
+    this.settle(item, view, fate, this.options.onRelease === undefined ? undefined : exit)
   }
 
   /** The item counts as lent until the hook has decided. */
@@ -926,7 +940,7 @@ const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core:
 
 export const makeWith = <A, E, R, V>(
   options: ResourcePool.Options<A, E, R>,
-  lending: Lending<A, V, E>
+  lending: Lending<A, V>
 ): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)

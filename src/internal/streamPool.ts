@@ -53,23 +53,25 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
       "maxStreamsPerSession",
       options.maxStreamsPerSession,
       1,
-      defaults.maxStreamsPerSession
+      defaults.maxStreamsPerSession,
+      true
     ),
-    maxStreamsOpened: read.count("maxStreamsOpened", options.maxStreamsOpened, 1, defaults.maxStreamsOpened),
+    maxStreamsOpened: read.count("maxStreamsOpened", options.maxStreamsOpened, 1, defaults.maxStreamsOpened, true),
     openTimeout: read.duration("openTimeout", options.openTimeout, defaults.openTimeout),
-    suspectAfter: read.count("suspectAfter", options.suspectAfter, 1, defaults.suspectAfter),
+    suspectAfter: read.count("suspectAfter", options.suspectAfter, 1, defaults.suspectAfter, true),
     streamOptions: options.sendOrder === undefined ? undefined : { sendOrder: options.sendOrder },
     problems: [...engine.problems, ...read.problems]
   }
 }
 
-const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream, Failure> => ({
+const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => new StreamView(home, pooled),
   end: (view, isSuccess) => (view as StreamView).end(isSuccess),
+  later: (view, then) => home.source.whenWritten((view as StreamView).pooled, then),
   core: (view) => view instanceof StreamView ? view.pooled : undefined,
   watch: (pooled, control) => {
     pooled.control = control
-    const { branch, stream } = pooled
+    const { stream } = pooled
     /** What a fresh stream of a server that speaks first brings is for its first borrower. */
     const isGreeting = () => !home.clientSpeaksFirst && pooled.uses === 0 && !stream.isLost
     stream.watcher = () => {
@@ -78,9 +80,8 @@ const lendingOf = (home: Home): Lending<PooledStream, WebTransport.Bidirectional
     }
     // what happened before it was watched
     if (!stream.isClean && !isGreeting()) queueMicrotask(control.lost)
-    else if (branch.core.isRetired && branch.lease !== undefined) queueMicrotask(control.retire)
-  },
-  refusal: () => home.source.gone
+    else if (home.source.isLeaving(pooled.branch)) queueMicrotask(control.retire)
+  }
 })
 
 /** A hook of the user's, on a stream that nobody has. Fails if it leaves the stream in another state. */
@@ -93,6 +94,7 @@ const checking = <A, E, R>(
     const view = new StreamView(home, pooled, false)
     let isClean = false
     return Effect.suspend(() => check(view)).pipe(
+      Effect.zipLeft(pooled.stream.written),
       Effect.onExit((exit) => Effect.sync(() => isClean = view.endCheck(exit))),
       Effect.filterOrFail(() => isClean, () => "unclean" as const)
     )
@@ -142,7 +144,8 @@ export const make = <E, R>(
         maxLifetime: options.maxLifetime,
         maxUses: options.maxUses,
         createConcurrency: options.createConcurrency,
-        createBackoff: options.createBackoff,
+        // to be refused by the one session costs nothing, and whoever comes later is not to wait for the same
+        createBackoff: options.createBackoff ?? (session === undefined ? undefined : { initial: 1, max: 100 }),
         // each opening has a limit of its own, and waiting for a session's grant is no failure
         createTimeout: Duration.infinity,
         shutdownGrace: options.shutdownGrace,
@@ -177,20 +180,20 @@ export const make = <E, R>(
       request: requestOn(pool),
       requestStream: requestStreamOn(pool),
       socket: makeSocket(fresh(home)),
-      sessions: Effect.sync(() => Array.from(source.branches, infoOf))
+      sessions: Effect.sync(() => Array.from(source.branches, (branch) => infoOf(source, branch)))
     })
     // whatever it meets besides is a PoolError, which every pool's borrowers may meet
     return service as typeof service & ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError>
   })
 }
 
-const infoOf = (branch: Branch): StreamPool.SessionInfo => ({
+const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => ({
   streams: branch.streams.size,
   lent: branch.lent,
   opened: branch.core.streamsOpened,
   capacity: branch.capacity,
   isSuspect: branch.isSuspect,
-  isRetired: branch.core.isRetired
+  isRetired: source.isLeaving(branch)
 })
 
 /** A stream that nobody has had and nobody will have after, under the limits of the pool. */

@@ -14,7 +14,7 @@ import type * as WebTransport from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
 import { type Linked, LinkedList } from "./linkedList.js"
-import type { Control, Internals, SyncLease } from "./resourcePool.js"
+import type { Control, Fate, Internals, SyncLease } from "./resourcePool.js"
 import { Sleeper } from "./sleeper.js"
 import { Opening, type SessionCore, type SessionHandle } from "./webTransportSession.js"
 
@@ -31,7 +31,7 @@ export type Failure = WebTransportError | PoolError
 
 const firstBackoff = 10
 const lastBackoff = 1_000
-/** How long the platform has to confirm the end of a stream. */
+/** How long the platform has to confirm the end of a stream, or to take what was written on it. */
 const endingTimeout = 1_000
 /** So many ends that were not confirmed, and the session is given up. */
 const mostUnconfirmed = 8
@@ -54,7 +54,7 @@ export class PooledStream implements Linked<PooledStream> {
   /** The one that took its place. */
   successor: PooledStream | undefined = undefined
   control: Control | undefined = undefined
-  endingDeadline = 0
+  deadline = 0
   previous: PooledStream | undefined = undefined
   next: PooledStream | undefined = undefined
   list: LinkedList<any> | undefined = undefined
@@ -65,31 +65,42 @@ export class PooledStream implements Linked<PooledStream> {
   }
 }
 
-/** A session that streams of the pool are opened on. */
+/** A session that streams of the pool are opened on. What is known of it outlasts a lease. */
 export class Branch {
-  readonly handle: SessionHandle
-  readonly lease: SyncLease<WebTransport.Session> | undefined
+  handle: SessionHandle
+  lease: SyncLease<WebTransport.Session> | undefined = undefined
   /** Idle and lent. */
   readonly streams = new Set<PooledStream>()
   /** Those that somebody has. */
   lent = 0
+  /** Streams that were asked for in this lease. */
   opened = 0
   opening: Opening | undefined = undefined
-  /** Whether that one takes longer than it may: nobody waits for it any more, though it may still come. */
+  /** When that one takes longer than it may, if nobody waits for it. */
+  lateAt = Infinity
+  /** Whether it does: it may still come. */
   isLate = false
   /** How many streams it grants, once it has refused one. */
   capacity = Infinity
   /** When it may be asked again: not before that, and not before a stream was destroyed. */
   probeAt = Infinity
   hasFreed = false
+  freedAt = -Infinity
   private backoff = firstBackoff
   unconfirmed = 0
   private marks = 0
   private receivedAtMark = -1
 
-  constructor(handle: SessionHandle, lease: SyncLease<WebTransport.Session> | undefined) {
+  constructor(handle: SessionHandle) {
     this.handle = handle
+  }
+
+  /** It was with others, and may have been before. */
+  begin(lease: SyncLease<WebTransport.Session>): void {
+    this.handle = lease.value as SessionHandle
     this.lease = lease
+    this.opened = 0
+    this.granted()
   }
 
   get core(): SessionCore {
@@ -113,7 +124,6 @@ export class Branch {
     this.capacity = this.streams.size
     this.probeAt = now + this.backoff
     this.backoff = Math.min(lastBackoff, this.backoff * 2)
-    this.hasFreed = false
   }
 
   /** It grants some again: credit may come back in batches, so nothing is known of its limit. */
@@ -153,6 +163,8 @@ export class StreamSource {
   /** Where more sessions come from; without it there is one, which is the caller's. */
   private readonly sessions: Internals<WebTransport.Session, WebTransportError> | undefined
   private readonly only: Branch | undefined
+  /** Those that are with others now among them. */
+  private readonly known = new WeakMap<SessionCore, Branch>()
   /** The pool of the streams. */
   private pool!: Internals<WebTransport.BidirectionalStream, Failure>
   private sleeper!: Sleeper
@@ -161,6 +173,8 @@ export class StreamSource {
   /** Those that came after nobody waited for them any more, and that nobody has yet. */
   private readonly late = new LinkedList<PooledStream>()
   private readonly endings = new LinkedList<PooledStream>()
+  /** Those that came back with writes that the platform is not done with. */
+  private readonly writing = new LinkedList<PooledStream>()
   /** Sessions on their way. */
   private acquiring = 0
   private sessionAt = -Infinity
@@ -176,13 +190,7 @@ export class StreamSource {
   ) {
     this.options = options
     this.sessions = sessions
-    this.only = only === undefined ? undefined : this.add(new Branch(only, undefined))
-  }
-
-  /** The end of the only session. */
-  get gone(): Cause.Cause<WebTransportError> | undefined {
-    const gone = this.only?.core.gone
-    return gone && Cause.fail(gone)
+    this.only = only === undefined ? undefined : this.add(new Branch(only))
   }
 
   attach(pool: Internals<WebTransport.BidirectionalStream, Failure>): void {
@@ -277,12 +285,14 @@ export class StreamSource {
   ): Effect.Effect<PooledStream | undefined, Failure> {
     return Effect.matchCauseEffect(restore(Effect.timeoutOption(opening.settled, this.options.openTimeout)), {
       onFailure: (cause) => {
-        branch.opening = undefined
         const failure = Option.getOrUndefined(Cause.failureOption(cause))
-        if (failure === undefined) opening.abandon()
-        const again = failure !== undefined && this.afterFailure(branch, failure)
+        if (failure === undefined) {
+          this.orphan(branch, opening)
+          return Effect.failCause(cause)
+        }
+        branch.opening = undefined
+        const again = this.afterFailure(branch, failure)
         this.pump()
-        this.settle(branch)
         return again ? Effect.succeed(undefined) : Effect.failCause(cause)
       },
       onSuccess: (timely) => {
@@ -300,48 +310,68 @@ export class StreamSource {
         })
         const again = this.afterFailure(branch, refusal)
         this.pump()
-        this.settle(branch)
         return again ? Effect.succeed(undefined) : Effect.fail(refusal)
       }
     })
+  }
+
+  /** Nobody waits for it any more; until it settles the session is not asked for another one. */
+  private orphan(branch: Branch, opening: Opening): void {
+    branch.lateAt = this.pool.now() + this.options.openTimeout
+    opening.whenLate((stream) => this.onLate(branch, stream))
+    this.pump()
   }
 
   /** Whether another attempt makes sense. */
   private afterFailure(branch: Branch, failure: WebTransportError): boolean {
     if (branch.core.gone !== undefined) return this.only === undefined
     if (failure.reason !== "StreamLimit") return false
-    branch.full(this.pool.now())
-    if (branch.streams.size > 0 || this.isEnding(branch)) return true
-    // it has none, and grants none
-    if (this.only !== undefined) return false
+    const now = this.pool.now()
+    branch.full(now)
+    if (branch.streams.size > 0) return true
+    // it has none, and grants none; but the credit for one that ended may be on its way
+    branch.hasFreed = true
+    if (this.isEnding(branch)) return true
+    if (this.only !== undefined) return now < branch.freedAt + this.options.openTimeout
     branch.core.retire()
-    return true
+    if (branch.core.streamsOpened > 0) return true
+    // it never granted any, and its successor may be no better
+    this.delaySessions()
+    return this.hasUsable
   }
 
   private adopt(branch: Branch, stream: ByteStream): PooledStream {
-    branch.opening = undefined
-    branch.isLate = false
+    this.settled(branch)
     branch.granted()
+    if (branch.opened === 1) {
+      this.sessionAt = -Infinity
+      this.sessionBackoff = firstBackoff
+    }
     const pooled = new PooledStream(stream, branch)
     branch.streams.add(pooled)
     if (branch.core.streamsOpened >= this.options.maxStreamsOpened && this.only === undefined) branch.core.retire()
     return pooled
   }
 
-  private onLate(branch: Branch, stream: ByteStream | undefined): void {
+  private settled(branch: Branch): void {
     branch.opening = undefined
     branch.isLate = false
+    branch.lateAt = Infinity
+  }
+
+  private onLate(branch: Branch, stream: ByteStream | undefined): void {
+    this.settled(branch)
     if (stream !== undefined && !this.isClosed) {
       const pooled = this.adopt(branch, stream)
       this.late.push(pooled)
       this.pump()
+      if (pooled.list !== this.late) return
       // nobody waits: it becomes an idle one, if there is room
-      if (pooled.list === this.late && !this.pool.prepare()) this.destroy(pooled)
+      if (this.wantedBack > 0 || !this.pool.prepare()) this.destroy(pooled)
     } else {
       stream?.end(true)
       this.pump()
     }
-    this.settle(branch)
   }
 
   /** Whoever claimed a stream does not want it any more. */
@@ -353,10 +383,9 @@ export class StreamSource {
       this.pump()
       if (grant.pooled.list === this.late) this.destroy(grant.pooled)
     } else if (grant?._tag === "Branch") {
-      grant.branch.opening = undefined
-      grant.opening.abandon()
+      this.orphan(grant.branch, grant.opening)
+    } else {
       this.pump()
-      this.settle(grant.branch)
     }
   }
 
@@ -376,6 +405,7 @@ export class StreamSource {
     }
     this.isPumping = false
     if (this.claims.first !== undefined) this.wantSessions(now)
+    for (const branch of this.branches) this.settle(branch)
     this.arm(now)
   }
 
@@ -389,7 +419,7 @@ export class StreamSource {
     while (this.late.first !== undefined) {
       const pooled = this.late.first
       this.late.remove(pooled)
-      if (pooled.stream.isClean && !pooled.branch.core.isRetired) return { _tag: "Stream", pooled }
+      if (pooled.stream.isClean && !this.isLeaving(pooled.branch)) return { _tag: "Stream", pooled }
       this.destroy(pooled)
     }
     const branch = this.choose(now)
@@ -414,8 +444,18 @@ export class StreamSource {
   }
 
   /** One that was retired when it came, in its last use, is good for a stream all the same. */
-  private isUsable({ core, opened }: Branch): boolean {
-    return core.gone === undefined && (this.only !== undefined || !core.isRetired || opened === 0)
+  private isUsable(branch: Branch): boolean {
+    return branch.core.gone === undefined && (!this.isLeaving(branch) || branch.opened === 0)
+  }
+
+  private get hasUsable(): boolean {
+    for (const branch of this.branches) if (this.isUsable(branch)) return true
+    return false
+  }
+
+  /** Whether what is lent of it is the last of it: it is retired, or its pool takes all of them back. */
+  isLeaving(branch: Branch): boolean {
+    return this.sessions !== undefined && (branch.core.isRetired || !this.sessions.isOpen)
   }
 
   // ---------------------------------------------------------------------------
@@ -426,19 +466,18 @@ export class StreamSource {
   private wantSessions(now: number): void {
     const { sessions } = this
     if (sessions === undefined) {
-      const { gone } = this
-      return gone === undefined ? undefined : this.fail(gone)
+      if (this.only?.core.gone !== undefined) this.fail(Cause.fail(this.only.core.gone))
+      return
     }
     const { maxStreamsPerSession: most } = this.options
     let expected = most
     for (const branch of this.branches) {
-      if (branch.opening !== undefined && !branch.isLate && branch.streams.size + 1 < Math.min(most, branch.capacity)) {
-        return
-      }
+      const isOpening = branch.opening !== undefined && !branch.isLate && this.isUsable(branch)
+      if (isOpening && branch.streams.size + 1 < Math.min(most, branch.capacity)) return
       expected = Math.max(1, Math.min(expected, branch.capacity))
     }
     if (now < this.sessionAt) return
-    const wanted = Math.ceil(this.claims.length / expected)
+    const wanted = Math.max(1, Math.ceil(this.claims.length / expected))
     while (this.acquiring < wanted) {
       this.acquiring++
       const fiber = sessions.fork(this.acquireSession(sessions))
@@ -459,24 +498,27 @@ export class StreamSource {
 
   private onSession(lease: SyncLease<WebTransport.Session>): void {
     this.acquiring--
-    const handle = lease.value as SessionHandle
     if (this.isClosed) return lease.giveBack(Exit.void)
-    this.sessionBackoff = firstBackoff
-    this.sessionAt = -Infinity
-    const branch = this.add(new Branch(handle, lease))
+    const handle = lease.value as SessionHandle
+    let branch = this.known.get(handle.core)
+    if (branch === undefined) this.known.set(handle.core, branch = new Branch(handle))
+    branch.begin(lease)
+    this.add(branch)
+    // it goes back if whoever wanted it was served meanwhile
     this.pump()
-    // whoever wanted it may have been served meanwhile
-    this.settle(branch)
   }
 
   private onNoSession(cause: Cause.Cause<Failure>): void {
     if (this.isClosed) return
     // those that are there may still serve whoever waits
-    if (this.branches.size === 0 && this.acquiring === 0) return this.fail(cause)
-    const now = this.pool.now()
-    this.sessionAt = now + this.sessionBackoff
+    if (!this.hasUsable && this.acquiring === 0) return this.fail(cause)
+    this.delaySessions()
+    this.arm(this.pool.now())
+  }
+
+  private delaySessions(): void {
+    this.sessionAt = this.pool.now() + this.sessionBackoff
     this.sessionBackoff = Math.min(lastBackoff, this.sessionBackoff * 2)
-    this.arm(now)
   }
 
   private fail(cause: Cause.Cause<Failure>): void {
@@ -493,18 +535,20 @@ export class StreamSource {
 
   private readonly observers = new Map<Branch, () => void>()
 
-  /** It is retired, or gone. */
+  /** It is retired, closes, or is closed. */
   private onChange(branch: Branch): void {
-    if (this.only !== undefined && branch.core.gone === undefined) return
-    const isGone = branch.core.gone !== undefined
+    const { gone, state } = branch.core
+    if (this.only !== undefined) {
+      if (gone === undefined) return
+      this.pool.breakDown(Cause.fail(gone))
+    }
     for (const pooled of [...branch.streams]) {
       if (pooled.list === this.late) this.destroy(pooled)
-      else if (isGone) pooled.control?.lost()
+      else if (state === "Closed") pooled.control?.lost()
       else pooled.control?.retire()
     }
-    if (isGone) this.remove(branch)
+    if (state === "Closed") this.remove(branch)
     this.pump()
-    this.settle(branch)
   }
 
   private remove(branch: Branch): void {
@@ -516,40 +560,65 @@ export class StreamSource {
     branch.lease?.giveBack(Exit.void)
   }
 
-  /** A session without a stream goes back. */
+  /** A session without a stream goes back, unless it is to be asked for one. */
   private settle(branch: Branch): void {
-    if (branch.lease === undefined || !this.branches.has(branch)) return
-    if (branch.streams.size > 0 || (branch.opening !== undefined && !branch.isLate)) return
-    if (branch.opening !== undefined) {
+    if (branch.lease === undefined || branch.streams.size > 0) return
+    if (branch.opening === undefined) {
+      if (this.claims.first !== undefined && this.isUsable(branch)) return
+    } else if (branch.isLate) {
       // it grants nothing at all
       branch.opening.abandon()
+      this.settled(branch)
       branch.core.retire()
-    }
+    } else return
     this.remove(branch)
     this.pump()
   }
 
-  /** Others wait for sessions, or the session pool wants them all back: those with idle streams only go. */
+  /** Others wait for sessions, or there are too many: those with idle streams only go. Or all are wanted back. */
   private readonly onDemand = (): void => {
+    const isOpen = this.sessions?.isOpen === true
     let wanted = this.wantedBack
     for (const branch of this.branches) {
-      if (wanted <= 0) return
-      if (branch.lent > 0 || branch.opening !== undefined) continue
-      wanted--
+      if (isOpen) {
+        if (wanted === 0) return
+        if (branch.lent > 0 || branch.opening !== undefined) continue
+        wanted--
+      }
       for (const pooled of [...branch.streams]) pooled.control?.retire()
     }
+    if (!isOpen) this.pump()
   }
 
-  /** How many sessions others wait for. */
+  /** How many sessions others wait for, or are too many. */
   private get wantedBack(): number {
     const { sessions } = this
-    if (sessions === undefined) return 0
-    return sessions.isOpen ? sessions.waiting - this.acquiring : Infinity
+    return sessions === undefined ? 0 : Math.max(0, sessions.waiting - this.acquiring) + sessions.excess
   }
 
-  /** Whether a stream that comes back, as the last one lent of its session, had better go, and the session with it. */
+  /** What becomes of a stream that came back. */
+  fateOf({ branch }: PooledStream, isFit: boolean): Fate {
+    const leaves = this.isLeaving(branch) || this.isWantedBack(branch)
+    return isFit ? leaves ? "retire" : "keep" : "discard"
+  }
+
+  /** Of one that came back clean, but for writes that the platform is not done with. */
+  whenWritten(pooled: PooledStream, then: (fate: Fate) => void): void {
+    const now = this.pool.now()
+    pooled.deadline = now + endingTimeout
+    this.writing.push(pooled)
+    pooled.stream.whenWritten = () => {
+      this.writing.remove(pooled)
+      then(this.fateOf(pooled, pooled.stream.isClean))
+    }
+    this.arm(now)
+  }
+
+  /** Whether the session of a stream that came back as the last one lent had better go: its idle ones do then. */
   isWantedBack(branch: Branch): boolean {
-    if (branch.lent > 0 || branch.opening !== undefined || this.pool.waiting > 0 || this.wantedBack <= 0) return false
+    if (branch.lent > 0 || branch.opening !== undefined || this.wantedBack === 0) return false
+    // they come first, but there is no waiting for one that is too many
+    if (this.pool.waiting > 0 && this.sessions!.excess === 0) return false
     for (const pooled of branch.streams) if (pooled.holder === undefined) pooled.control?.retire()
     return true
   }
@@ -569,10 +638,12 @@ export class StreamSource {
     pooled.isDestroyed = true
     const { branch, stream } = pooled
     this.late.remove(pooled)
+    if (pooled.list === this.writing) stream.whenWritten?.()
     branch.streams.delete(pooled)
     branch.hasFreed = true
+    branch.freedAt = this.pool.now()
     stream.watcher = undefined
-    pooled.endingDeadline = this.pool.now() + endingTimeout
+    pooled.deadline = branch.freedAt + endingTimeout
     this.endings.push(pooled)
     stream.onEnded = () => {
       this.endings.remove(pooled)
@@ -581,7 +652,6 @@ export class StreamSource {
     stream.end(!pooled.isSpoiled, 0, "its pool has ended the stream")
     if (branch.core.gone !== undefined) this.endings.remove(pooled)
     this.pump()
-    this.settle(branch)
   }
 
   private isEnding(branch: Branch): boolean {
@@ -598,16 +668,27 @@ export class StreamSource {
   private tick(): void {
     if (this.isClosed) return
     const now = this.pool.now()
-    while (this.endings.first !== undefined && this.endings.first.endingDeadline <= now) {
+    while (this.writing.first !== undefined && this.writing.first.deadline <= now) {
+      // the end of it is the end of its writes
+      this.writing.first.stream.end(false, 0, "what was written on it was not sent in time")
+    }
+    while (this.endings.first !== undefined && this.endings.first.deadline <= now) {
       const { branch } = this.endings.first
       this.endings.remove(this.endings.first)
       if (++branch.unconfirmed >= mostUnconfirmed && this.only === undefined) branch.core.retire()
+    }
+    for (const branch of this.branches) {
+      if (branch.lateAt > now) continue
+      branch.lateAt = Infinity
+      branch.isLate = true
+      branch.full(now)
     }
     this.pump()
   }
 
   private arm(now: number): void {
-    let at = this.endings.first?.endingDeadline ?? Infinity
+    let at = Math.min(this.endings.first?.deadline ?? Infinity, this.writing.first?.deadline ?? Infinity)
+    for (const branch of this.branches) at = Math.min(at, branch.lateAt)
     if (this.claims.first !== undefined) {
       if (this.sessionAt > now) at = Math.min(at, this.sessionAt)
       for (const branch of this.branches) {

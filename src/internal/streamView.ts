@@ -182,7 +182,7 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   /** The end of the lease. Whether the stream may be used again. */
-  private finish(isSuccess: boolean): boolean {
+  private finish(isSuccess: boolean): Fate {
     this.isGivenBack = true
     this.wakeEarly()
     if (this.replacement !== undefined) {
@@ -197,18 +197,21 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     const isOverdue = stream.isOverdue && !(this.isOwn && isSuccess)
     if (isOverdue) this.home.source.suspect(branch)
     pooled.isSpoiled = isOverdue || !isSuccess
-    return !pooled.isSpoiled && !this.isForOneUse && stream.isClean
+    if (pooled.isSpoiled || this.isForOneUse) return "discard"
+    return stream.isClean ? "keep" : stream.isQuiet ? "later" : "discard"
   }
 
   end(isSuccess: boolean): Fate {
-    if (this.isGivenBack || !this.finish(isSuccess)) return "discard"
-    const { branch } = this.pooled
-    return branch.core.isRetired || this.home.source.isWantedBack(branch) ? "retire" : "keep"
+    if (this.isGivenBack) return "discard"
+    const fate = this.finish(isSuccess)
+    return fate === "later" ? fate : this.home.source.fateOf(this.pooled, fate === "keep")
   }
 
   /** Of a check of this one stream: whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
-    return this.finish(Exit.isSuccess(exit))
+    const isFit = this.finish(Exit.isSuccess(exit)) === "keep"
+    this.home.source.isWantedBack(this.pooled.branch)
+    return isFit
   }
 
   get lost(): Effect.Effect<void> {

@@ -364,13 +364,17 @@ export class SessionCore {
     this.incomingDatagrams?.end(failure)
     this.endings.clear()
     this.allEndingsSettled()
-    for (const observer of [...this.observers]) observer()
+    this.tellObservers()
   }
 
   retire(): void {
     if (this.isRetired) return
     this.isRetired = true
     Deferred.unsafeDone(this.retirement, Exit.void)
+    this.tellObservers()
+  }
+
+  private tellObservers(): void {
     for (const observer of [...this.observers]) observer()
   }
 
@@ -412,6 +416,7 @@ export class SessionCore {
     const closed = this.closed = Deferred.unsafeMake<void>(FiberId.none)
     this.state = "Closing"
     this.gone = new WebTransportError({ reason: "SessionClosed", detail: "the session was closed here" })
+    this.tellObservers()
     const closing = Effect.suspend(() => {
       // The peer may have ended it while endings were awaited: its word counts then.
       if (this.state === "Closing") {

@@ -82,6 +82,13 @@ const echo: Behaviour = async (reader, writer, target) => {
   await writer.close()
 }
 
+const picky: Behaviour = async (reader, writer) => {
+  await forEachChunk(reader, async (chunk) => {
+    if (chunk[0] !== 45) await writer.write(chunk)
+  })
+  await writer.close()
+}
+
 const silent: Behaviour = drain
 
 const fin: Behaviour = async (reader, writer) => {
@@ -155,6 +162,7 @@ const source: Behaviour = async (reader, writer, target) => {
 export const behaviours: Readonly<Record<string, Behaviour>> = {
   echo,
   close: silent,
+  picky,
   silent,
   fin,
   reset,

@@ -78,6 +78,7 @@ export class PoolModel {
   private turns = 0
   private delay = 0
   private newestConcurrency = 1
+  private broken: ModelRefusal | undefined = undefined
   private readyWanted = false
   private drained = false
   private exhausted = false
@@ -162,7 +163,9 @@ export class PoolModel {
   }
 
   private wantsItem(): boolean {
-    if ((this.state !== "Open" && this.state !== "Draining") || !this.hasRoom()) return false
+    if ((this.state !== "Open" && this.state !== "Draining") || !this.hasRoom() || this.broken !== undefined) {
+      return false
+    }
     const lacking = this.options.minSize - this.in("open").length - this.in("creating").length
     const expected = this.checking + this.in("creating").length
     return this.needed > expected || (this.state === "Open" && lacking > 0)
@@ -328,11 +331,15 @@ export class PoolModel {
   // --- the pool as a whole
 
   prepare(now: number): boolean {
-    const pauses = (this.failing && this.in("creating").length > 0) || now < this.nextAttempt
-    const makes = this.state === "Open" && this.hasRoom() && !pauses
+    const makes = this.state === "Open" && this.hasRoom() && this.broken === undefined
     if (makes) this.create(now)
     this.settle(now)
     return makes
+  }
+
+  breakDown(refusal: ModelRefusal, now: number): void {
+    this.broken = refusal
+    this.settle(now)
   }
 
   prune(maxIdle: number, now: number): number {
@@ -590,6 +597,10 @@ export class PoolModel {
       else this.offer(item, now)
     }
     while (this.retries && now >= this.nextAttempt) this.create(now)
+    if (this.broken !== undefined && (this.state === "Open" || this.state === "Draining")) {
+      for (const waiter of [...this.waiters]) this.refuse(waiter, this.broken)
+      if (this.in("open").length < this.options.minSize) this.tellReady(this.broken)
+    }
     if (this.waiters.length === 0) this.exhausted = false
     if (this.in("open").length >= this.options.minSize) this.tellReady(undefined)
     if (!this.drained && this.state !== "Open" && this.waiters.length === 0 && this.leases === 0) {

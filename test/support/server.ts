@@ -161,8 +161,25 @@ const serveUnidirectional = async (one: Live, target: Target, counts: Counts, st
   await answer.close()
 }
 
+/** Where the library (1.6.8) counts the streams that a client may open. */
+interface Credit {
+  readonly incomingActualMaxStreams: bigint
+  readonly incomingAdvertisedMaxStreams: bigint
+  maybeSendMaxStreamsFrame(): void
+}
+
+const batchCredit = (session: ServerSession, size: number) => {
+  const credit = (session as unknown as { readonly objint: { readonly streamIdMngrBi: Credit } }).objint.streamIdMngrBi
+  const send = credit.maybeSendMaxStreamsFrame.bind(credit)
+  credit.maybeSendMaxStreamsFrame = () => {
+    if (credit.incomingActualMaxStreams - credit.incomingAdvertisedMaxStreams >= size) send()
+  }
+}
+
 const serve = (session: ServerSession) => {
   const { target } = session.userData
+  const batch = target.number("creditBatch", 1)
+  if (batch > 1) batchCredit(session, batch)
   const counts = countsOf(target.path)
   const datagrams = session.datagrams.createWritable().getWriter()
   const one: Live = { session, path: target.path, datagrams, streamsOpen: 0, streams: new Set() }
