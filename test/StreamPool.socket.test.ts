@@ -305,7 +305,8 @@ describe("StreamPool.socket", () => {
         yield* soon(server.until(({ paths }) => paths[path]?.streamsOpen === 1))
         yield* server.command("onStreams", { path, do: "stop" })
         const exit = yield* soon(Effect.exit(Effect.scoped(
-          Effect.flatMap(pool.socket.writer, (write) => Effect.forever(Effect.zipRight(write("x"), Effect.yieldNow())))
+          Effect.flatMap(pool.socket.writer, (write) =>
+            Effect.forever(Effect.zipRight(write("x"), Effect.sleep("2 millis"))))
         )))
         assert.strictEqual(socketError(exit).reason, "Write")
         assert.isNull(run.unsafePoll())
