@@ -64,6 +64,13 @@ export interface RequestOptions {
  * and the session are open. Anything else ends it at once, in both directions, and frees its place: reset after a
  * failure or an interruption, FIN otherwise. An idle stream on which anything comes is never lent.
  *
+ * **Gotchas**
+ *
+ * - An answer that nobody waited for looks like none: a borrower that writes a question and leaves before a byte of the
+ *   answer came gives back a stream that is clean so far. The answer ends it if it comes while the stream is idle; later
+ *   than that, the next borrower gets it. Read what you asked for, or fail.
+ * - Until the first write nothing is read from the stream (see `clientSpeaksFirst`): a read waits for it.
+ *
  * @since 0.1.0
  * @category models
  */
