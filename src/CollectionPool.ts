@@ -1,5 +1,5 @@
 /**
- * Pools of arrays, maps, sets and records, each of which comes back by itself and is empty for the next borrower.
+ * Pools of arrays, lists, maps, sets and records, each of which comes back by itself and is empty for the next borrower.
  *
  * **Which of them pay.** FIGURES
  *
@@ -11,12 +11,13 @@ import * as Effect from "effect/Effect"
 import type { Inspectable } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { ArrayList } from "./ArrayList.js"
 import * as internal from "./internal/collectionPool.js"
 import type * as ObjectPool from "./ObjectPool.js"
 import type { RecyclingPoolStats } from "./PoolStats.js"
 
 /**
- * Four pools, each with its own limit and its own stats.
+ * Five pools, each with its own limit and its own stats.
  *
  * A record has no prototype, so every key is the borrower's.
  *
@@ -24,10 +25,12 @@ import type { RecyclingPoolStats } from "./PoolStats.js"
  * @category models
  */
 export interface Service extends Inspectable {
-  /** The name given to it; the four pools are called `<name>.arrays` and so on. */
+  /** The name given to it; the five pools are called `<name>.arrays` and so on. */
   readonly name: string
   /** Lends an empty array for one effect. It goes back when the effect succeeds, fails or is interrupted. */
   readonly useArray: <A, B, E, R>(f: (array: Array<A>) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
+  /** Lends an empty list that keeps its memory from one borrower to the next, for one effect. */
+  readonly useList: <A, B, E, R>(f: (list: ArrayList<A>) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
   /** Lends an empty map for one effect. */
   readonly useMap: <K, V, B, E, R>(f: (map: Map<K, V>) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
   /** Lends an empty set for one effect. */
@@ -36,6 +39,8 @@ export interface Service extends Inspectable {
   readonly useRecord: <A, B, E, R>(f: (record: Record<string, A>) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
   /** The pool of arrays, with all that an `ObjectPool` has: `useSync`, `get`, `lease`, `unsafeAcquire` … */
   readonly arrays: ObjectPool.Service<Array<any>>
+  /** The pool of lists. */
+  readonly lists: ObjectPool.Service<ArrayList<any>>
   /** The pool of maps. */
   readonly maps: ObjectPool.Service<Map<any, any>>
   /** The pool of sets. */
@@ -49,22 +54,23 @@ export interface Service extends Inspectable {
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
   /** Drops every idle collection; how many. */
   readonly clear: Effect.Effect<number>
-  /** How many collections are idle, of all four kinds. */
+  /** How many collections are idle, of all kinds. */
   readonly size: Effect.Effect<number>
-  /** The figures of the four pools at this moment. */
+  /** The figures of the five pools at this moment. */
   readonly stats: Effect.Effect<Stats>
   /** The same for plain code. */
   unsafeStats(): Stats
 }
 
 /**
- * The figures of the four pools.
+ * The figures of the five pools.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Stats {
   readonly arrays: RecyclingPoolStats
+  readonly lists: RecyclingPoolStats
   readonly maps: RecyclingPoolStats
   readonly sets: RecyclingPoolStats
   readonly records: RecyclingPoolStats
@@ -83,8 +89,10 @@ export interface Options {
   readonly name?: string | undefined
   /** The most idle arrays to keep. Default: 64. */
   readonly maxArrays?: number | undefined
+  /** The most idle lists to keep. Default: 64. */
+  readonly maxLists?: number | undefined
   /**
-   * An array that comes back with more entries loses its memory with them, so that one large use does not hold it for
+   * An array or list that comes back with more entries loses its memory with them, so that one large use does not hold it for
    * ever. Default: 65,536.
    */
   readonly maxArrayLength?: number | undefined
@@ -140,7 +148,7 @@ export const Tag = <const Id extends string>(id: Id) => <Self>(): TagClass<Self,
 }
 
 /**
- * Makes the four pools, which live as long as the scope.
+ * Makes the five pools, which live as long as the scope.
  *
  * @since 0.1.0
  * @category constructors
@@ -183,6 +191,16 @@ export const layer = (options?: Options | undefined): Layer.Layer<CollectionPool
 export const useArray = <A, B, E, R>(
   f: (array: Array<A>) => Effect.Effect<B, E, R>
 ): Effect.Effect<B, E, R | CollectionPool> => Effect.flatMap(CollectionPool, (pool) => pool.useArray(f))
+
+/**
+ * Lends an empty list of the default pool for one effect. It goes back when the effect succeeds, fails or is interrupted.
+ *
+ * @since 0.1.0
+ * @category borrowing
+ */
+export const useList = <A, B, E, R>(
+  f: (list: ArrayList<A>) => Effect.Effect<B, E, R>
+): Effect.Effect<B, E, R | CollectionPool> => Effect.flatMap(CollectionPool, (pool) => pool.useList(f))
 
 /**
  * Lends an empty map of the default pool for one effect. It goes back when the effect succeeds, fails or is interrupted.

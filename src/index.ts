@@ -5,6 +5,13 @@
  */
 
 /**
+ * A list that keeps its memory when it is emptied.
+ *
+ * @since 0.1.0
+ */
+export * as ArrayList from "./ArrayList.js"
+
+/**
  * Byte buffers of one size.
  *
  * @since 0.1.0
@@ -12,7 +19,7 @@
 export * as BufferPool from "./BufferPool.js"
 
 /**
- * Arrays, maps, sets and records that are emptied and lent again.
+ * Arrays, lists, maps, sets and records that are emptied and lent again.
  *
  * @since 0.1.0
  */

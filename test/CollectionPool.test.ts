@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { ArrayList } from "effect-pools/ArrayList"
 import * as CollectionPool from "effect-pools/CollectionPool"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { failureOf } from "./support/pool.js"
 
-const all = { maxArrays: 4, maxMaps: 4, maxSets: 4, maxRecords: 4 }
+const all = { maxArrays: 4, maxLists: 4, maxMaps: 4, maxSets: 4, maxRecords: 4 }
 
 describe("CollectionPool", () => {
   it.scoped("lends the same collections again, and empty", () =>
@@ -22,6 +23,13 @@ describe("CollectionPool", () => {
             array[5] = "c"
             Object.assign(array, { extra: 1 })
             seen.push(array)
+          })
+        )
+        yield* pool.useList((list: ArrayList<string>) =>
+          Effect.sync(() => {
+            assert.deepStrictEqual([list.length, list.get(0)], [0, undefined])
+            list.push("a")
+            seen.push(list)
           })
         )
         yield* pool.useMap((map: Map<string, number>) =>
@@ -45,23 +53,24 @@ describe("CollectionPool", () => {
           })
         )
       }
-      assert.isTrue([0, 1, 2, 3].every((i) => seen[i] === seen[i + 4]))
+      assert.isTrue([0, 1, 2, 3, 4].every((i) => seen[i] === seen[i + 5]))
       const stats = yield* pool.stats
       for (const kind of Object.values(stats)) assert.deepInclude(kind, { created: 1, reused: 1, size: 1 })
-      assert.strictEqual(yield* pool.size, 4)
+      assert.strictEqual(yield* pool.size, 5)
     }))
 
-  it.scoped("keeps arrays by default, and of the others none, since those cost no more anew", () =>
+  it.scoped("keeps arrays and lists by default, and of the others none, since those cost no more anew", () =>
     Effect.gen(function*() {
       const pool = yield* CollectionPool.make()
       for (let i = 0; i < 2; i++) {
         yield* pool.useArray((array) => Effect.sync(() => array.push(1)))
+        yield* pool.useList((list) => Effect.sync(() => list.push(1)))
         yield* pool.useMap((map) => Effect.sync(() => map.set(1, 1)))
         yield* pool.useSet((set) => Effect.sync(() => set.add(1)))
         yield* pool.useRecord((record) => Effect.sync(() => record["a"] = 1))
       }
-      const { arrays, maps, records, sets } = yield* pool.stats
-      assert.deepInclude(arrays, { created: 1, reused: 1, size: 1 })
+      const { arrays, lists, maps, records, sets } = yield* pool.stats
+      for (const kind of [arrays, lists]) assert.deepInclude(kind, { created: 1, reused: 1, size: 1 })
       for (const kind of [maps, sets, records]) {
         assert.deepInclude(kind, { created: 2, reused: 0, size: 0, returned: 2 })
       }
@@ -71,7 +80,7 @@ describe("CollectionPool", () => {
     Effect.gen(function*() {
       const pool = yield* CollectionPool.make(all)
       type Use = (f: () => Effect.Effect<void, string>) => Effect.Effect<void, string>
-      const uses: ReadonlyArray<Use> = [pool.useArray, pool.useMap, pool.useSet, pool.useRecord]
+      const uses: ReadonlyArray<Use> = [pool.useArray, pool.useList, pool.useMap, pool.useSet, pool.useRecord]
       for (const use of uses) {
         yield* Effect.exit(use(() => Effect.fail("no")))
         const begun = yield* Deferred.make<void>()
@@ -102,9 +111,24 @@ describe("CollectionPool", () => {
       assert.strictEqual(yield* pool.arrays.useSync((array) => array.push(1)), 1)
     }))
 
-  it.scoped("lets go of the memory of an array that was too long", () =>
+  it.scoped("lets go of the memory of an array or a list that was too long", () =>
     Effect.gen(function*() {
       const pool = yield* CollectionPool.make({ maxArrayLength: 10 })
+      for (const length of [5, 20]) {
+        yield* pool.useList((list: ArrayList<number>) =>
+          Effect.sync(() => {
+            for (let i = 0; i < length; i++) list.push(i)
+          })
+        )
+        yield* pool.useList((list: ArrayList<number>) =>
+          Effect.sync(() => {
+            assert.strictEqual(list.length, 0)
+            // where the entries of a list are is its own business, so this looks inside
+            const { items } = list as unknown as { readonly items: ReadonlyArray<unknown> }
+            assert.deepStrictEqual(items, length > 10 ? [] : Array.from({ length }, () => undefined))
+          })
+        )
+      }
       yield* pool.useArray((array) => Effect.sync(() => array.push(...Array.from({ length: 1000 }, (_, i) => i))))
       yield* pool.useArray((array) => Effect.sync(() => assert.strictEqual(array.length, 0)))
     }))
@@ -128,6 +152,7 @@ describe("CollectionPool", () => {
       const pool = yield* CollectionPool.make({ ...all, idleTimeToLive: "1 minute" })
       const borrow = Effect.all([
         pool.useArray(() => Effect.void),
+        pool.useList(() => Effect.void),
         pool.useMap(() => Effect.void),
         pool.useSet(() => Effect.void),
         pool.useRecord(() => Effect.void)
@@ -137,9 +162,9 @@ describe("CollectionPool", () => {
       assert.strictEqual(yield* pool.size, 0)
       yield* borrow
       assert.strictEqual(yield* pool.prune("1 second"), 0)
-      assert.strictEqual(yield* pool.prune(0), 4)
+      assert.strictEqual(yield* pool.prune(0), 5)
       yield* borrow
-      assert.strictEqual(yield* pool.clear, 4)
+      assert.strictEqual(yield* pool.clear, 5)
     }))
 
   it.effect("refuses options that make no sense", () =>
@@ -158,6 +183,7 @@ describe("CollectionPool", () => {
   it.effect("has one tag by default, with functions of its own, and as many as one declares", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* CollectionPool.useArray((array: Array<number>) => Effect.sync(() => array.push(1))), 1)
+      yield* CollectionPool.useList((list: ArrayList<number>) => Effect.sync(() => list.push(1)))
       yield* CollectionPool.useMap((map: Map<number, number>) => Effect.sync(() => map.set(1, 1)))
       yield* CollectionPool.useSet((set: Set<number>) => Effect.sync(() => set.add(1)))
       yield* CollectionPool.useRecord((record: Record<string, number>) => Effect.sync(() => record["a"] = 1))
@@ -167,4 +193,28 @@ describe("CollectionPool", () => {
       assert.strictEqual((yield* batches.stats).arrays.acquisitions, 0)
       assert.include(JSON.stringify(batches), `"name":"test/Batches"`)
     }).pipe(Effect.provide(Layer.merge(CollectionPool.layer(), Batches.layer({ maxArrays: 1 })))))
+})
+
+describe("ArrayList", () => {
+  it("is an array with a length of its own", () => {
+    const list = new ArrayList<string>()
+    assert.isUndefined(list.pop())
+    assert.deepStrictEqual([list.push("a"), list.push("b"), list.push("c")], [1, 2, 3])
+    assert.deepStrictEqual([list.length, list.get(0), list.get(2), list.get(3), list.get(-1)], [3, "a", "c", ...[
+      undefined,
+      undefined
+    ]])
+    list.set(1, "x")
+    assert.deepStrictEqual([...list], ["a", "x", "c"])
+    assert.deepStrictEqual(list.toArray(), ["a", "x", "c"])
+    assert.strictEqual(list.pop(), "c")
+    assert.deepStrictEqual([...list], ["a", "x"])
+    for (const index of [2, -1, 0.5, NaN]) assert.throws(() => list.set(index, "y"), RangeError)
+    list.reset()
+    assert.deepStrictEqual([list.length, list.get(0), [...list], list.toArray()], [0, undefined, [], []])
+    list.push("new")
+    assert.deepStrictEqual(list.toArray(), ["new"])
+    list.release()
+    assert.strictEqual(list.length, 0)
+  })
 })

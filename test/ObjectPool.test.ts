@@ -605,6 +605,18 @@ describe("ObjectPool", () => {
         yield* Scope.close(scope, Exit.void)
         yield* settle
         assert.strictEqual(sleeping, 0)
+        // those that are kept warm never grow too old
+        const warm = yield* ObjectPool.make({ ...boxes(), minSize: 1, idleTimeToLive: "1 minute" }).pipe(
+          Effect.withClock(counting)
+        )
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(sleeping, 0)
+        const boxesOut = [warm.unsafeAcquire(), warm.unsafeAcquire()]
+        for (const box of boxesOut) warm.unsafeRelease(box)
+        yield* settle
+        assert.strictEqual(sleeping, 1)
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual([sleeping, yield* warm.size], [0, 1])
       }))
 
     it.scoped("prune takes what is idle for so long, and zero is so long, too", () =>

@@ -5,6 +5,7 @@
  * repeats that run. `FC_RUNS=…` runs longer.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { ArrayList } from "effect-pools/ArrayList"
 import * as BufferPool from "effect-pools/BufferPool"
 import * as CollectionPool from "effect-pools/CollectionPool"
 import * as ObjectPool from "effect-pools/ObjectPool"
@@ -730,9 +731,9 @@ class TieredRun extends BytesRun {
 
 // --- collections
 
-type Collection = Array<number> | Map<number, number> | Set<number> | Record<string, number>
+type Collection = Array<number> | ArrayList<number> | Map<number, number> | Set<number> | Record<string, number>
 
-const kinds = ["arrays", "maps", "sets", "records"] as const
+const kinds = ["arrays", "lists", "maps", "sets", "records"] as const
 
 class CollectionRun extends Run<Collection> {
   private readonly pool: CollectionPool.Service
@@ -742,6 +743,7 @@ class CollectionRun extends Run<Collection> {
     super(kinds.map(() => new NaiveList({ minSize: 0, maxSize, timeToLive, weight: 0 })))
     this.pool = this.world.open(CollectionPool.make({
       maxArrays: maxSize,
+      maxLists: maxSize,
       maxMaps: maxSize,
       maxSets: maxSize,
       maxRecords: maxSize,
@@ -768,12 +770,13 @@ class CollectionRun extends Run<Collection> {
   }
 
   protected face({ at }: Borrow): Face<Collection> {
-    const { useArray, useMap, useRecord, useSet } = this.pool
-    return objectFace<any>(this.of(this.lists[at % 4]!), [useArray, useMap, useSet, useRecord][at % 4] as any)
+    const { useArray, useList, useMap, useRecord, useSet } = this.pool
+    const use = [useArray, useList, useMap, useSet, useRecord][at % 5]
+    return objectFace<any>(this.of(this.lists[at % 5]!), use as any)
   }
 
   protected listFor({ at }: Borrow) {
-    return this.lists[at % 4]!
+    return this.lists[at % 5]!
   }
 
   protected unsafeRelease(list: NaiveList, value: Collection) {
@@ -781,7 +784,8 @@ class CollectionRun extends Run<Collection> {
   }
 
   protected foreign(at: number): readonly [NaiveList, Collection] {
-    return [this.lists[at % 4]!, ([[], new Map(), new Set(), {}] as ReadonlyArray<Collection>)[at % 4]!]
+    const others: ReadonlyArray<Collection> = [[], new ArrayList(), new Map(), new Set(), {}]
+    return [this.lists[at % 5]!, others[at % 5]!]
   }
 
   protected spoil({ id, list, value }: Held<Collection>): false | void {
@@ -803,6 +807,11 @@ class CollectionRun extends Run<Collection> {
   }
 
   protected meet(_: NaiveList, id: number, value: Collection) {
+    if (value instanceof ArrayList) {
+      ensure(value.length === 0 && value.pop() === undefined, "an entry of another borrower")
+      for (let i = 0; i < id % 4; i++) value.push(id)
+      return
+    }
     const isEmpty = value instanceof Map || value instanceof Set ? value.size === 0 : Reflect.ownKeys(value).length < 2
     ensure(isEmpty && (!Array.isArray(value) || value.length === 0), "something of another borrower")
     if (Array.isArray(value)) {

@@ -2,6 +2,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type * as Scope from "effect/Scope"
+import { ArrayList } from "../ArrayList.js"
 import type * as Api from "../CollectionPool.js"
 import type * as ObjectPool from "../ObjectPool.js"
 import * as Resettable from "../Resettable.js"
@@ -10,37 +11,48 @@ import { failures, Reader } from "./poolOptions.js"
 
 interface Pools {
   readonly arrays: ObjectPool.Service<Array<any>>
+  readonly lists: ObjectPool.Service<ArrayList<any>>
   readonly maps: ObjectPool.Service<Map<any, any>>
   readonly sets: ObjectPool.Service<Set<any>>
   readonly records: ObjectPool.Service<Record<string, any>>
 }
 
 /** Leaves no entry and no property, and the memory of the entries where there were not too many. */
-export const emptyArray = (most: number) => (array: Array<any>): void => {
+const emptyArray = (most: number) => (array: Array<any>): void => {
   if (array.length > most) array.length = 0
   else Resettable.array(array)
   for (const key in array) delete array[key]
 }
 
+const emptyList = (most: number) => (list: ArrayList<any>): void => {
+  if (list.length > most) list.release()
+  else list.reset()
+}
+
 class CollectionPoolImpl implements Api.Service {
   readonly name: string
   readonly arrays: Pools["arrays"]
+  readonly lists: Pools["lists"]
   readonly maps: Pools["maps"]
   readonly sets: Pools["sets"]
   readonly records: Pools["records"]
   private readonly all: ReadonlyArray<ObjectPool.Service<any>>
 
-  constructor(name: string, { arrays, maps, records, sets }: Pools) {
+  constructor(name: string, { arrays, lists, maps, records, sets }: Pools) {
     this.name = name
     this.arrays = arrays
+    this.lists = lists
     this.maps = maps
     this.sets = sets
     this.records = records
-    this.all = [arrays, maps, sets, records]
+    this.all = [arrays, lists, maps, sets, records]
   }
 
   readonly useArray = <A, B, E, R>(f: (array: Array<A>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
     this.arrays.use(f)
+
+  readonly useList = <A, B, E, R>(f: (list: ArrayList<A>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
+    this.lists.use(f)
 
   readonly useMap = <K, V, B, E, R>(f: (map: Map<K, V>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
     this.maps.use(f)
@@ -68,6 +80,7 @@ class CollectionPoolImpl implements Api.Service {
   unsafeStats(): Api.Stats {
     return {
       arrays: this.arrays.unsafeStats(),
+      lists: this.lists.unsafeStats(),
       maps: this.maps.unsafeStats(),
       sets: this.sets.unsafeStats(),
       records: this.records.unsafeStats()
@@ -96,6 +109,7 @@ export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, neve
     const maxArrayLength = read.count("maxArrayLength", options.maxArrayLength, 0, 65536)
     const sizes = {
       arrays: read.count("maxArrays", options.maxArrays, 0, 64),
+      lists: read.count("maxLists", options.maxLists, 0, 64),
       maps: read.count("maxMaps", options.maxMaps, 0, 0),
       sets: read.count("maxSets", options.maxSets, 0, 0),
       records: read.count("maxRecords", options.maxRecords, 0, 0)
@@ -113,6 +127,7 @@ export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, neve
       })
     return new CollectionPoolImpl(name, {
       arrays: yield* pool("arrays", (): Array<any> => [], emptyArray(maxArrayLength)),
+      lists: yield* pool("lists", () => new ArrayList<any>(), emptyList(maxArrayLength)),
       maps: yield* pool("maps", () => new Map<any, any>(), Resettable.map),
       sets: yield* pool("sets", () => new Set<any>(), Resettable.set),
       records: yield* pool("records", (): Record<string, any> => Object.create(null), Resettable.record)
