@@ -1,0 +1,46 @@
+/** The pools that are compared, and what is borrowed from them. */
+import { MemPool } from "@thi.ng/malloc"
+import reusify from "reusify"
+import * as BufferPool from "../../src/BufferPool.js"
+import * as ObjectPool from "../../src/ObjectPool.js"
+import * as TieredBufferPool from "../../src/TieredBufferPool.js"
+import { type Item, makeItem, open } from "../pools/peers.js"
+
+/** Of the object pools. */
+export const size = 10
+
+export const objectPool = (): Promise<ObjectPool.Service<Item>> =>
+  open(ObjectPool.make({ factory: makeItem, minSize: size }))
+
+export const bufferPool = (bufferSize: number, zero: BufferPool.Zero): Promise<BufferPool.Service> =>
+  open(BufferPool.make({ bufferSize, minBuffers: live + 1, maxBuffers: 2 * live, zero }))
+
+export const tieredBufferPool = (zero: BufferPool.Zero): Promise<TieredBufferPool.Service> =>
+  open(TieredBufferPool.make({ maxBuffersPerTier: 2 * live, maxBytes: 1024 * 1024 * 1024, zero }))
+
+export const reusifyPool = () => {
+  // it links its objects by a field of theirs
+  class Linked implements Item {
+    id = 0
+    next: Linked | null = null
+  }
+  return reusify(Linked)
+}
+
+export const memPool = (bytes: number) => new MemPool({ size: bytes })
+
+/** Buffers that are out at once. */
+export const live = 64
+
+/** What takes its time to make: a typed array, a map and an array. */
+export interface Heavy {
+  readonly numbers: Float64Array
+  readonly index: Map<string, number>
+  readonly list: Array<number>
+}
+
+export const makeHeavy = (): Heavy => ({ numbers: new Float64Array(512), index: new Map(), list: [] })
+
+export const useHeavy = (heavy: Heavy): void => {
+  heavy.numbers[0]!++
+}
