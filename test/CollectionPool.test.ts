@@ -106,8 +106,9 @@ describe("CollectionPool", () => {
         "CollectionPool.arrays",
         "CollectionPool.records"
       ])
-      using lease = pool.arrays.lease()
+      const lease = pool.arrays.lease()
       assert.strictEqual(lease.value.length, 0)
+      assert.isTrue(lease.release())
       assert.strictEqual(yield* pool.arrays.useSync((array) => array.push(1)), 1)
     }))
 
@@ -133,7 +134,7 @@ describe("CollectionPool", () => {
       yield* pool.useArray((array) => Effect.sync(() => assert.strictEqual(array.length, 0)))
     }))
 
-  it.scoped("drops an array that cannot be emptied, and says so", () =>
+  it.scoped("drops an array that cannot be emptied, and says so, or cannot be filled again", () =>
     Effect.gen(function*() {
       const pool = yield* CollectionPool.make()
       const exit = yield* Effect.exit(pool.useArray((array: Array<number>) =>
@@ -144,7 +145,8 @@ describe("CollectionPool", () => {
       ))
       assert.include(failureOf(exit), "TypeError")
       assert.strictEqual((yield* pool.stats).arrays.discarded.failed, 1)
-      yield* pool.useArray((array) => Effect.sync(() => assert.strictEqual(array.length, 0)))
+      yield* pool.useArray((array) => Effect.sync(() => Object.freeze(array)))
+      yield* pool.useArray((array) => Effect.sync(() => assert.strictEqual(array.push(1), 1)))
     }))
 
   it.scoped("ages, prunes and clears all of them", () =>

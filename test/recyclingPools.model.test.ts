@@ -549,7 +549,7 @@ abstract class BytesRun extends Run<Bytes> {
 
   protected meet(_: NaiveList, id: number, bytes: Bytes) {
     const whole = new Uint8Array(bytes.buffer)
-    if (this.zero && whole.some((byte) => byte !== 0)) assert.fail(`bytes of somebody else in ${id}: ${whole}`)
+    if (this.zero && whole.some((byte) => byte !== 0)) assert.fail(`bytes of somebody else in ${id}: ${whole.join()}`)
     bytes.fill(1)
   }
 

@@ -21,7 +21,8 @@ interface Pools {
 const emptyArray = (most: number) => (array: Array<any>): void => {
   if (array.length > most) array.length = 0
   else Resettable.array(array)
-  for (const key in array) delete array[key]
+  const properties: object = array
+  for (const key in properties) Reflect.deleteProperty(properties, key)
 }
 
 const emptyList = (most: number) => (list: ArrayList<any>): void => {
@@ -122,6 +123,8 @@ export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, neve
         factory,
         // what is not kept needs no reset
         reset: sizes[kind] === 0 ? undefined : reset,
+        // an empty one that was frozen passes every reset
+        validate: Object.isExtensible,
         maxSize: sizes[kind],
         idleTimeToLive: options.idleTimeToLive
       })

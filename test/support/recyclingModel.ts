@@ -62,12 +62,12 @@ export class World {
   async advance(millis: number, each: () => void): Promise<void> {
     for (let i = 0; i < millis; i++) {
       // the end of a turn of the event loop
-      await null
+      await Promise.resolve()
       this.now++
       this.settle()
       each()
     }
-    await null
+    await Promise.resolve()
   }
 }
 
