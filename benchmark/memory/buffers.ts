@@ -11,6 +11,7 @@ const peers = {
   made: "`new Uint8Array`",
   node: "`Buffer.allocUnsafe`",
   list: "array pop and push",
+  cleared: "array pop and push, `fill(0)`",
   zeroed: "`BufferPool`, zeroed",
   view: "`BufferPool`, zeroed, `lease.view(1024)`",
   never: "`BufferPool`, `zero: \"never\"`",
@@ -63,6 +64,10 @@ const runs = (at: number): ReadonlyArray<readonly [string, () => Run | Promise<R
   [peers.list, () => {
     const idle = Array.from({ length: live + 1 }, () => new Uint8Array(at))
     return loop(() => idle.pop()!, self, (bytes) => void idle.push(bytes))
+  }],
+  [peers.cleared, () => {
+    const idle = Array.from({ length: live + 1 }, () => new Uint8Array(at))
+    return loop(() => idle.pop()!, self, (bytes) => void idle.push(bytes.fill(0)))
   }],
   [peers.zeroed, () => unsafe(bufferPool(at, "onRelease"))],
   [peers.view, async () => {

@@ -29,6 +29,7 @@ const plain = {
 const effects = {
   loop: "nothing, in Effect's loop",
   sync: "Effect `sync` with pop, try, push",
+  alone: "the same, where no other effects have run",
   useSync: "`useSync`",
   use: "`use`, a trivial effect"
 }
@@ -107,21 +108,33 @@ const plainEntries: ReadonlyArray<Entry> = [
   })
 ]
 
+const sync = (): Run => {
+  const items = stack()
+  return effectLoop(() =>
+    Effect.sync(() => {
+      const item = items.pop()!
+      try {
+        return item.id++
+      } finally {
+        items.push(item)
+      }
+    })
+  )
+}
+
+/**
+ * The engine compiles Effect's loop for what it has seen there, and making a pool shows it more than one kind of effect,
+ * as every program does. So what is compared with a pool has made one, too.
+ */
+const seasoned = async (run: () => Run): Promise<Run> => {
+  await objectPool()
+  return run()
+}
+
 const effectEntries: ReadonlyArray<Entry> = [
-  entry(effects.loop, () => effectLoop(() => Effect.void)),
-  entry(effects.sync, () => {
-    const items = stack()
-    return effectLoop(() =>
-      Effect.sync(() => {
-        const item = items.pop()!
-        try {
-          return item.id++
-        } finally {
-          items.push(item)
-        }
-      })
-    )
-  }),
+  entry(effects.loop, () => seasoned(() => effectLoop(() => Effect.void))),
+  entry(effects.sync, () => seasoned(sync)),
+  entry(effects.alone, sync),
   entry(effects.useSync, async () => {
     const pool = await objectPool()
     return effectLoop(() => pool.useSync((item) => item.id++))

@@ -23,7 +23,7 @@ export class Slot<A extends object> {
   readonly value: A
   /** The pool, nobody, or whoever has to give it back: by that, a release is known to be due. */
   holder: object
-  /** Milliseconds. */
+  /** Milliseconds. A fraction from the start: engines then write it in place. */
   idleSince = 0.5
 
   constructor(list: FreeList<A>, value: A, holder: object) {

@@ -36,7 +36,7 @@ class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements
   readonly use = <B, E, R>(f: (object: A) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
     this.lend(this.take, (slot) => f(slot.value))
 
-  readonly useSync = <B>(f: (object: A) => B): Effect.Effect<B> => this.lendSync(this.take, (slot) => f(slot.value))
+  readonly useSync = <B>(f: (object: A) => B): Effect.Effect<B> => Effect.sync(() => useOnce(this.list, f))
 
   readonly get: Effect.Effect<A, never, Scope.Scope> = this.lendScoped(this.take, (slot) => slot.value)
 
@@ -65,6 +65,28 @@ class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements
 
   toJSON(): unknown {
     return { _id: "ObjectPool", name: this.name, stats: this.unsafeStats().toJSON() }
+  }
+}
+
+const useOnce = <A extends object, B>(list: FreeList<A>, f: (object: A) => B): B => {
+  const slot = list.take(byScope)
+  let value: B
+  try {
+    value = f(slot.value)
+  } catch (defect) {
+    giveAfter(list, slot)
+    throw defect
+  }
+  list.give(slot)
+  return value
+}
+
+/** After a failure that matters more than one of `reset`, which is counted. */
+const giveAfter = <A extends object>(list: FreeList<A>, slot: Slot<A>): void => {
+  try {
+    list.give(slot)
+  } catch {
+    return
   }
 }
 
