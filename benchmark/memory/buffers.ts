@@ -3,7 +3,7 @@ import type * as BufferPool from "../../src/BufferPool.js"
 import { number, spread, table, times, whole } from "../harness/format.js"
 import { collect, nanos, type Run } from "../harness/measure.js"
 import { type Entry, type Figures, type Group, ratio, type Results } from "../harness/model.js"
-import { bufferPool, live, memPool, tieredBufferPool } from "./peers.js"
+import { bufferPool, drop, live, memPool, ring, tieredBufferPool, touch } from "./peers.js"
 
 const group = "buffers"
 
@@ -26,62 +26,40 @@ const alone = {
   tiered: "`TieredBufferPool`"
 }
 
-const touch = (bytes: Uint8Array): void => {
-  for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 1
-}
-
-const loop = <B>(take: () => B, bytesOf: (buffer: B) => Uint8Array, give: (buffer: B) => void): Run => {
-  const out = Array.from({ length: live }, take)
-  let oldest = 0
-  return (operations) => {
-    for (let i = 0; i < operations; i++) {
-      const buffer = take()
-      touch(bytesOf(buffer))
-      give(out[oldest]!)
-      out[oldest] = buffer
-      oldest = (oldest + 1) % live
-    }
-  }
-}
-
 /** Nothing but taking and giving back. */
 const pair = <B>(take: () => B, give: (buffer: B) => void): Run => (operations) => {
   for (let i = 0; i < operations; i++) give(take())
 }
 
-const self = (bytes: Uint8Array): Uint8Array => bytes
-
-const dropped = (): void => undefined
-
 const unsafe = async (pool: Promise<BufferPool.Service>): Promise<Run> => {
   const buffers = await pool
-  return loop(() => buffers.unsafeAcquire(), self, (bytes) => void buffers.unsafeRelease(bytes))
+  return ring(() => buffers.unsafeAcquire(), touch, (bytes) => void buffers.unsafeRelease(bytes))
 }
 
 const runs = (at: number): ReadonlyArray<readonly [string, () => Run | Promise<Run>]> => [
-  [peers.made, () => loop(() => new Uint8Array(at), self, dropped)],
-  [peers.node, () => loop<Uint8Array>(() => Buffer.allocUnsafe(at), self, dropped)],
+  [peers.made, () => ring(() => new Uint8Array(at), touch, drop)],
+  [peers.node, () => ring<Uint8Array>(() => Buffer.allocUnsafe(at), touch, drop)],
   [peers.list, () => {
     const idle = Array.from({ length: live + 1 }, () => new Uint8Array(at))
-    return loop(() => idle.pop()!, self, (bytes) => void idle.push(bytes))
+    return ring(() => idle.pop()!, touch, (bytes) => void idle.push(bytes))
   }],
   [peers.cleared, () => {
     const idle = Array.from({ length: live + 1 }, () => new Uint8Array(at))
-    return loop(() => idle.pop()!, self, (bytes) => void idle.push(bytes.fill(0)))
+    return ring(() => idle.pop()!, touch, (bytes) => void idle.push(bytes.fill(0)))
   }],
   [peers.zeroed, () => unsafe(bufferPool(at, "onRelease"))],
   [peers.view, async () => {
     const pool = await bufferPool(at, "onRelease")
-    return loop(() => pool.lease(), (lease) => lease.view(Math.min(at, 1024)), (lease) => void lease.release())
+    return ring(() => pool.lease(), (lease) => touch(lease.view(Math.min(at, 1024))), (lease) => void lease.release())
   }],
   [peers.never, () => unsafe(bufferPool(at, "never"))],
   [peers.tiered, async () => {
     const pool = await tieredBufferPool("never")
-    return loop(() => pool.unsafeAcquire(at), self, (bytes) => void pool.unsafeRelease(bytes))
+    return ring(() => pool.unsafeAcquire(at), touch, (bytes) => void pool.unsafeRelease(bytes))
   }],
   [peers.malloc, () => {
     const pool = memPool((live + 2) * (at + 64))
-    return loop<Uint8Array>(() => pool.mallocAs("u8", at)!, self, (bytes) => void pool.free(bytes))
+    return ring<Uint8Array>(() => pool.mallocAs("u8", at)!, touch, (bytes) => void pool.free(bytes))
   }]
 ]
 

@@ -5,7 +5,7 @@ import { number, table } from "../harness/format.js"
 import type { Run } from "../harness/measure.js"
 import type { Entry, Figures, Group, Results, Settings } from "../harness/model.js"
 import { makeItem, open } from "../pools/peers.js"
-import { bufferPool, live, makeHeavy, objectPool } from "./peers.js"
+import { bufferPool, drop, makeHeavy, objectPool, ring, touch, useHeavy } from "./peers.js"
 
 const group = "pauses"
 
@@ -16,48 +16,27 @@ type Case = (typeof cases)[number]
 const without = (name: Case) => `${name}, new`
 const withPool = (name: Case) => `${name}, pooled`
 
-const touch = (bytes: Uint8Array): void => {
-  for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 1
-}
-
-/** Always the oldest of 64 that are out is let go. */
-const loop = <A>(take: () => A, use: (a: A) => void, give: (a: A) => void): Run => {
-  const out = Array.from({ length: live }, take)
-  let oldest = 0
-  return (operations) => {
-    for (let i = 0; i < operations; i++) {
-      const next = take()
-      use(next)
-      give(out[oldest]!)
-      out[oldest] = next
-      oldest = (oldest + 1) % live
-    }
-  }
-}
-
-const dropped = (): void => undefined
-
 const buffers = async (bytes: number): Promise<Run> => {
   const pool = await bufferPool(bytes, "never")
-  return loop(() => pool.unsafeAcquire(), touch, (buffer) => void pool.unsafeRelease(buffer))
+  return ring(() => pool.unsafeAcquire(), touch, (buffer) => void pool.unsafeRelease(buffer))
 }
 
 const runs: Record<string, () => Run | Promise<Run>> = {
-  [without("small object")]: () => loop(makeItem, (item) => item.id++, dropped),
+  [without("small object")]: () => ring(makeItem, (item) => item.id++, drop),
   [withPool("small object")]: async () => {
     const pool = await objectPool()
-    return loop(() => pool.unsafeAcquire(), (item) => item.id++, (item) => void pool.unsafeRelease(item))
+    return ring(() => pool.unsafeAcquire(), (item) => item.id++, (item) => void pool.unsafeRelease(item))
   },
-  [without("heavy object")]: () => loop(makeHeavy, ({ numbers }) => numbers[0]!++, dropped),
+  [without("heavy object")]: () => ring(makeHeavy, useHeavy, drop),
   [withPool("heavy object")]: async () => {
     const pool = await open(ObjectPool.make({ factory: makeHeavy }))
-    return loop(() => pool.unsafeAcquire(), ({ numbers }) => numbers[0]!++, (heavy) => void pool.unsafeRelease(heavy))
+    return ring(() => pool.unsafeAcquire(), useHeavy, (heavy) => void pool.unsafeRelease(heavy))
   },
-  [without("4 KiB buffer")]: () => loop(() => new Uint8Array(4096), touch, dropped),
+  [without("4 KiB buffer")]: () => ring(() => new Uint8Array(4096), touch, drop),
   [withPool("4 KiB buffer")]: () => buffers(4096),
-  [without("64 KiB buffer")]: () => loop(() => new Uint8Array(65536), touch, dropped),
+  [without("64 KiB buffer")]: () => ring(() => new Uint8Array(65536), touch, drop),
   [withPool("64 KiB buffer")]: () => buffers(65536),
-  [without("1 MiB buffer")]: () => loop(() => new Uint8Array(1048576), touch, dropped),
+  [without("1 MiB buffer")]: () => ring(() => new Uint8Array(1048576), touch, drop),
   [withPool("1 MiB buffer")]: () => buffers(1048576)
 }
 

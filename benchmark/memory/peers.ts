@@ -4,6 +4,7 @@ import reusify from "reusify"
 import * as BufferPool from "../../src/BufferPool.js"
 import * as ObjectPool from "../../src/ObjectPool.js"
 import * as TieredBufferPool from "../../src/TieredBufferPool.js"
+import type { Run } from "../harness/measure.js"
 import { type Item, makeItem, open } from "../pools/peers.js"
 
 /** Of the object pools. */
@@ -29,8 +30,31 @@ export const reusifyPool = () => {
 
 export const memPool = (bytes: number) => new MemPool({ size: bytes })
 
-/** Buffers that are out at once. */
+/** How many are out at once, where it matters. */
 export const live = 64
+
+/** Always the oldest of those that are out is given back. */
+export const ring = <A>(take: () => A, use: (a: A) => void, give: (a: A) => void): Run => {
+  const out = Array.from({ length: live }, take)
+  let oldest = 0
+  return (operations) => {
+    for (let i = 0; i < operations; i++) {
+      const next = take()
+      use(next)
+      give(out[oldest]!)
+      out[oldest] = next
+      oldest = (oldest + 1) % live
+    }
+  }
+}
+
+/** What is not pooled is given back to nobody. */
+export const drop = (): void => undefined
+
+/** Every page of it. */
+export const touch = (bytes: Uint8Array): void => {
+  for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 1
+}
 
 /** What takes its time to make: a typed array, a map and an array. */
 export interface Heavy {
