@@ -68,6 +68,13 @@ export * as PoolMetrics from "./PoolMetrics.js"
 export * as PoolStats from "./PoolStats.js"
 
 /**
+ * What a request over a pooled stream may meet.
+ *
+ * @since 0.1.0
+ */
+export * as RequestError from "./RequestError.js"
+
+/**
  * Objects that can be made as good as new.
  *
  * @since 0.1.0
@@ -87,6 +94,13 @@ export * as ResourcePool from "./ResourcePool.js"
  * @since 0.1.0
  */
 export * as SessionPool from "./SessionPool.js"
+
+/**
+ * A pool of streams, of one session or across a pool of sessions.
+ *
+ * @since 0.1.0
+ */
+export * as StreamPool from "./StreamPool.js"
 
 /**
  * Byte buffers of several sizes.

@@ -50,8 +50,8 @@ const alike = (actual: unknown, expected: unknown, what: string): void => {
  * at once, while it is woken, what it does. The smaller size is never above the larger one.
  */
 type Step =
-  | { readonly op: "borrow"; readonly eager: "no" | "releases" | "borrows" }
-  | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "tick" | "wantReady" | "prepare" }
+  | { readonly op: "borrow"; readonly eager: "no" | "releases" | "borrows"; readonly isForWhole: boolean }
+  | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "breakDown" | "tick" | "wantReady" | "prepare" }
   | { readonly op: "release"; readonly at: number; readonly discarded: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
   | { readonly op: "checked"; readonly at: number; readonly passed: boolean }
@@ -101,7 +101,14 @@ const among = <const A>(...values: [A, ...Array<A>]): FastCheck.Arbitrary<A> => 
 
 const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
   ...([
-    [14, FastCheck.record({ op: among("borrow"), eager: among("no", "no", "no", "no", "releases", "borrows") })],
+    [
+      14,
+      FastCheck.record({
+        op: among("borrow"),
+        eager: among("no", "no", "no", "no", "releases", "borrows"),
+        isForWhole: among(false, false, false, false, false, true)
+      })
+    ],
     [2, FastCheck.record({ op: among("tryBorrow", "clear", "tick", "wantReady", "prepare") })],
     [12, FastCheck.record({ op: among("release"), at, discarded: among(false, false, false, false, true) })],
     [9, FastCheck.record({ op: among("made"), at, concurrency: among(1, 1, 2, 3, 4), twin: FastCheck.boolean() })],
@@ -115,7 +122,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
     [1, FastCheck.record({ op: among("resize"), minSize: among(0, 1, 2, 3), maxSize: among(1, 2, 3, 4, 5) })],
     [8, FastCheck.record({ op: among("advance"), ms: among(1, 3, 10, 30, 100), how: among("exact", "jump", "late") })]
   ] as const).map(([weight, arbitrary]) => ({ weight: weight * 4, arbitrary: arbitrary as FastCheck.Arbitrary<Step> })),
-  { weight: 1, arbitrary: FastCheck.record({ op: among("drain", "close") }) }
+  { weight: 1, arbitrary: FastCheck.record({ op: among("drain", "drain", "close", "close", "breakDown") }) }
 )
 
 /** What is not set is as in `defaults`. */
@@ -178,9 +185,10 @@ class TestWaiter extends Waiter<number, string> {
   readonly eager: "no" | "releases" | "borrows"
   answered = false
 
-  constructor(id: number, eager: "no" | "releases" | "borrows") {
+  constructor(id: number, eager: "no" | "releases" | "borrows", isForWhole: boolean) {
     super()
-    this.model = { id, since: 0, outcome: "queued" }
+    this.model = { id, isForWhole, since: 0, outcome: "queued" }
+    this.isForWhole = isForWhole
     this.eager = eager
   }
 }
@@ -266,7 +274,9 @@ class Run implements Commands<number, string> {
     this.pairs.set(item, pair)
     this.creations.push(pair)
     this.attempts++
-    if (this.machine.failing) atMost(this.earliestAttempt, this.now, "an attempt before the backoff has passed")
+    if (this.machine.failing && !this.unasked) {
+      atMost(this.earliestAttempt, this.now, "an attempt before the backoff has passed")
+    }
     this.say(`create ${id}`)
   }
 
@@ -315,7 +325,7 @@ class Run implements Commands<number, string> {
       const lease = this.lent(waiter.item, waiter)
       if (waiter.eager === "releases") this.nest(() => this.release(lease, false))
     }
-    if (waiter.eager === "borrows") this.nest(() => this.borrow("no"))
+    if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.isForWhole))
   }
 
   wakeAt(at: number): void {
@@ -395,7 +405,7 @@ class Run implements Commands<number, string> {
     const { machine, model, now } = this
     switch (step.op) {
       case "borrow":
-        return this.borrow(step.eager)
+        return this.borrow(step.eager, step.isForWhole)
       case "tryBorrow": {
         this.lentAtOnce(model.tryCheckout(now), machine.tryCheckout(now))
         return
@@ -453,8 +463,15 @@ class Run implements Commands<number, string> {
         this.both(() => model.prune(step.maxIdle, now), () => machine.prune(step.maxIdle, now))
         return
       case "prepare":
+        this.unasked = true
         this.unasked = this.both(() => model.prepare(now), () => machine.prepare(now))
         return
+      case "breakDown": {
+        const failure = `failure ${++this.numbers}`
+        this.both(() => model.breakDown(`CreateFailed ${failure}`, now), () => machine.breakDown(failure, now))
+        same(this.queue.length, 0, "waiters of a pool that broke down")
+        return
+      }
       case "clear":
         this.both(() => model.clear(now), () => machine.clear(now))
         return
@@ -498,10 +515,10 @@ class Run implements Commands<number, string> {
     return [...this.pairs.values()].filter(({ item }) => item.state !== "Creating" && item.state !== "Gone")
   }
 
-  private borrow(eager: TestWaiter["eager"]): void {
+  private borrow(eager: TestWaiter["eager"], isForWhole: boolean): void {
     const { machine, model, now } = this
-    if (this.lentAtOnce(model.checkout(now), machine.checkout(now))) return
-    const waiter = new TestWaiter(this.waiters.length + 1, eager)
+    if (this.lentAtOnce(model.checkout(now, isForWhole), machine.checkout(now, isForWhole))) return
+    const waiter = new TestWaiter(this.waiters.length + 1, eager, isForWhole)
     this.waiters.push(waiter)
     this.queue.push(waiter)
     const verdict = this.both(() => model.enqueue(waiter.model, now), () => machine.enqueue(waiter, now))
@@ -522,7 +539,7 @@ class Run implements Commands<number, string> {
     atMost(item.borrowers, item.concurrency, "an item lent to too many")
     if (nested === 0) {
       const check = this.checks.find((other) => other.check === item.check)
-      const blocks = check !== undefined && (item.concurrency === 1 || check.check.why === "borrow")
+      const blocks = check !== undefined && (item.capacity === 1 || check.check.why === "borrow")
       ensure(!blocks, "an item lent while it is checked")
     }
     const lease = { ...this.pairs.get(item)!, waiter }
@@ -692,15 +709,19 @@ class Run implements Commands<number, string> {
     // nobody waits for what is there, and nothing is made that nobody needs
     const waiters = this.queued()
     alike(waiters.map(({ model }) => model.id), this.queue.map(({ model }) => model.id), "the order of arrival")
-    const needed = Math.ceil(waiters.length / this.concurrency)
+    const sharing = waiters.filter(({ isForWhole }) => !isForWhole).length
+    const needed = waiters.length - sharing + Math.ceil(sharing / this.concurrency)
     const checking = open.filter((item) => this.pairs.get(item)!.model.check?.awaited === true).length
-    const free = open.filter((item) => item.state !== "Checking" && item.borrowers < item.concurrency)
+    const mayBeShared = waiters[0]?.isForWhole !== true
+    const free = open.filter((item) =>
+      item.state !== "Checking" && (mayBeShared ? item.borrowers < item.concurrency : item.borrowers === 0)
+    )
     if (waiters.length > 0 && free.length > 0) {
       atMost(needed, checking, "a waiter beside an item that is free")
     }
     if (this.attempts > 0) {
       atMost(machine.creating, createConcurrency, "more than createConcurrency attempts at a time")
-      if (machine.failing) same(machine.creating, 1, "two attempts at a time while they fail")
+      if (machine.failing && !this.unasked) same(machine.creating, 1, "two attempts at a time while they fail")
       const lacking = machine.state === "Open" ? minSize - open.length : 0
       if (this.nested === 0 && !this.unasked) {
         atMost(machine.creating, Math.max(needed - checking, lacking), "more attempts than needed")
@@ -792,11 +813,31 @@ const everythingThatHappens = [
     "retire",
     "invalidate"
   ],
-  ...["prune", "clear", "prepare", "resize", "drain", "close", "advance", "tick", "wantReady", "track", "untrack"],
+  ...[
+    "prune",
+    "clear",
+    "prepare",
+    "resize",
+    "drain",
+    "close",
+    "breakDown",
+    "advance",
+    "tick",
+    "wantReady",
+    "track",
+    "untrack"
+  ],
   ...["Queued", "Full", "Closed", "wake n with n", "wake n: AcquireTimeout", "wake n: CreateFailed failure n"],
   ...["wake n: CreateTimeout", "wake n: PoolClosed", "create n", "cancel n", "check n borrow", "check n ping"],
   ...["cancelCheck n", "destroy n lost", "destroy n invalidated", "destroy n retired", "destroy n discarded"],
-  ...["destroy n idle", "destroy n excess", "destroy n closed", "leaving n", "leaveBehind n", "backoff n CreateTimeout"],
+  ...[
+    "destroy n idle",
+    "destroy n excess",
+    "destroy n closed",
+    "leaving n",
+    "leaveBehind n",
+    "backoff n CreateTimeout"
+  ],
   ...["backoff n CreateFailed failure n", "recovered", "reached: minSize", "reached: CreateFailed failure n"],
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]

@@ -4,18 +4,19 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type * as Api from "../Framing.js"
 import type { FramingError } from "../FramingError.js"
 import type * as WebTransport from "../WebTransport.js"
 import type { WebTransportError } from "../WebTransportError.js"
-import { ByteStream } from "./byteStream.js"
-import { Decoder, defaultMaxMessageSize, encode, maxMessageSize } from "./frame.js"
+import { type Framed, untilNone } from "./byteStream.js"
+import { Decoder, encode, maxMessageSize } from "./frame.js"
 
-const byteStream = (
+const framed = (
   stream: WebTransport.ReceiveStream | WebTransport.SendStream | WebTransport.BidirectionalStream
-): ByteStream => {
-  if (stream instanceof ByteStream) return stream
+): Framed => {
+  if (Predicate.hasProperty(stream, "readMessage")) return stream as unknown as Framed
   throw new TypeError("this stream is none of a WebTransport.Session")
 }
 
@@ -23,9 +24,7 @@ export const read = (
   stream: WebTransport.ReceiveStream | WebTransport.BidirectionalStream,
   options?: Api.Options
 ): Effect.Effect<Option.Option<Uint8Array>, FramingError | WebTransportError> =>
-  stream instanceof ByteStream && options?.maxMessageSize === undefined
-    ? stream.readMessage(defaultMaxMessageSize)
-    : Effect.suspend(() => byteStream(stream).readMessage(maxMessageSize(options)))
+  Effect.suspend(() => framed(stream).readMessage(maxMessageSize(options)))
 
 export const write = (
   stream: WebTransport.SendStream | WebTransport.BidirectionalStream,
@@ -34,19 +33,13 @@ export const write = (
 ): Effect.Effect<void, FramingError | WebTransportError> =>
   Effect.suspend((): Effect.Effect<void, FramingError | WebTransportError> => {
     const frame = encode(message, options)
-    return Either.isLeft(frame) ? Effect.fail(frame.left) : byteStream(stream).writeOwned(frame.right)
+    return Either.isLeft(frame) ? Effect.fail(frame.left) : framed(stream).writeOwned(frame.right)
   })
 
 export const messages = (
   stream: WebTransport.ReceiveStream | WebTransport.BidirectionalStream,
   options?: Api.Options
-): Stream.Stream<Uint8Array, FramingError | WebTransportError> =>
-  Stream.repeatEffectOption(
-    Effect.matchEffect(read(stream, options), {
-      onFailure: (error) => Effect.fail(Option.some(error)),
-      onSuccess: (message) => Option.isSome(message) ? Effect.succeed(message.value) : Effect.fail(Option.none())
-    })
-  )
+): Stream.Stream<Uint8Array, FramingError | WebTransportError> => untilNone(read(stream, options))
 
 /** Messages that are handed on together: a chunk of many tiny ones would otherwise become a hundred times as large. */
 const batchSize = 256

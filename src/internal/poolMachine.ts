@@ -57,6 +57,9 @@ export type ItemState = "Creating" | "Idle" | "InUse" | "Checking" | "Leaving" |
 export class Item<A> implements Linked<Item<A>> {
   state: ItemState = "Creating"
   value: A = undefined as A
+  /** How many borrowers may share it. */
+  capacity = 1
+  /** The same, but 1 while somebody has it whole. */
   concurrency = 1
   borrowers = 0
   uses = 0
@@ -139,6 +142,8 @@ export class Waiter<A, F> implements Linked<Waiter<A, F>> {
   refusal: Refusal<F> | undefined = undefined
   since = 0
   deadline = Infinity
+  /** Wants an item that nobody else has, and will have nobody else on it. */
+  isForWhole = false
   /** The shell's: wakes the borrower, and says who it is. */
   resume: (() => void) | undefined = undefined
   note: unknown = undefined
@@ -214,6 +219,8 @@ export class PoolMachine<A, F> {
   occupied = 0
   /** Whether the last attempt to create an item failed. */
   failing = false
+  /** Why none will ever be created any more, if so. */
+  private broken: Refusal<F> | undefined = undefined
 
   /** In the order in which they became idle. */
   private readonly idle = new LinkedList<Item<A>>()
@@ -228,6 +235,7 @@ export class PoolMachine<A, F> {
   private readonly closings = new LinkedList<Item<A>>()
   private readonly overlapping = new LinkedList<Item<A>>()
   private readonly loans = new LinkedList<Loan>()
+  private waitersForWhole = 0
   private borrowChecks = 0
   /** Retired items that gave their place up. */
   private overlaps = 0
@@ -272,15 +280,23 @@ export class PoolMachine<A, F> {
     return this.live - this.leaving
   }
 
+  /** How many items there are beyond `maxSize`, but for those that go anyway. */
+  get excess(): number {
+    return Math.max(0, this.occupied - this.freeing - (this.leaving - this.overlaps) - this.options.maxSize)
+  }
+
   // --- borrowing
 
-  /** An item that can be lent at once, or `undefined`: then the borrower has to queue. */
-  checkout(now: number): Item<A> | undefined {
+  /**
+   * An item that can be lent at once, or `undefined`: then the borrower has to queue. `isForWhole`: for a borrower who
+   * shares it with nobody.
+   */
+  checkout(now: number, isForWhole = false): Item<A> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
-    const item = this.pick()
+    const item = this.pick(isForWhole)
     if (item === undefined || this.needsCheck(item, now)) return undefined
     this.take(item)
-    this.lend(item, now)
+    this.lend(item, now, isForWhole)
     if (this.unsettled) this.settle(now)
     return item
   }
@@ -305,13 +321,14 @@ export class PoolMachine<A, F> {
     const { acquireTimeout, exhaustedThreshold, maxSize, maxWaiters } = this.options
     // those for whom an item is on its way, or could be
     const served = (this.creating + this.borrowChecks + Math.max(0, maxSize - this.occupied)) * this.newestConcurrency
-    if (this.waiters.length - served >= maxWaiters && this.pick() === undefined) {
+    if (this.waiters.length - served >= maxWaiters && this.pick(waiter.isForWhole) === undefined) {
       this.counters.rejections++
       return "Full"
     }
     waiter.since = now
     waiter.deadline = now + acquireTimeout
     this.waiters.push(waiter)
+    if (waiter.isForWhole) this.waitersForWhole++
     this.arm(waiter.deadline)
     if (!this.exhaustionAnnounced) this.arm(now + exhaustedThreshold)
     this.settle(now)
@@ -321,7 +338,7 @@ export class PoolMachine<A, F> {
   /** The borrower does not want it any more: it leaves the queue, or what it was given goes back. Idempotent. */
   abandon(waiter: Waiter<A, F>, now: number): void {
     if (waiter.list !== undefined) {
-      this.waiters.remove(waiter)
+      this.dequeue(waiter)
       this.settle(now)
     } else if (waiter.item !== undefined) {
       const item = waiter.item
@@ -335,10 +352,12 @@ export class PoolMachine<A, F> {
     if (discarded && (item.state === "InUse" || item.state === "Checking")) this.leave(item, "discarded", now)
     this.leases--
     const load = item.borrowers--
+    const { concurrency } = item
+    if (load === 1) item.concurrency = item.capacity
     switch (item.state) {
       case "InUse":
         if (load === 1) this.inUse--
-        if (load < item.concurrency) this.partial.remove(item, load)
+        if (load < concurrency) this.partial.remove(item, load)
         this.prove(item, now)
         if (load === 1 && this.overfull) this.destroy(item, "excess", now)
         else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
@@ -355,6 +374,12 @@ export class PoolMachine<A, F> {
         break
     }
     if (this.unsettled || this.outbox.length > 0 || this.state !== "Open") this.settle(now)
+  }
+
+  /** It was of use, though nobody has decided yet whether it may stay. */
+  served(item: Item<A>): void {
+    item.hasServed = true
+    this.stillborn = 0
   }
 
   /** Watches a lease until `untrack`. */
@@ -381,6 +406,7 @@ export class PoolMachine<A, F> {
     this.counters.created++
     this.newestConcurrency = concurrency
     item.value = value
+    item.capacity = concurrency
     item.concurrency = concurrency
     item.createdAt = now
     item.provenAt = now
@@ -482,11 +508,18 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** Makes one that nobody asked for, if there is room. */
+  /** Makes one that nobody asked for, and that will not fail, if there is room. */
   prepare(now: number): boolean {
-    const isMade = this.state === "Open" && this.create(now)
+    const isMade = this.state === "Open" && this.broken === undefined && this.hasRoom
+    if (isMade) this.beginCreating(now)
     this.settle(now)
     return isMade
+  }
+
+  /** No item can be created any more: whoever waits is refused at once, now and later. */
+  breakDown(failure: F, now: number): void {
+    this.broken = { _tag: "CreateFailed", failure }
+    this.settle(now)
   }
 
   /** Asks for one `reached` command: when `minSize` items are live, or at the first attempt that fails. */
@@ -569,7 +602,8 @@ export class PoolMachine<A, F> {
 
   // --- within: an item on its way from borrower to borrower
 
-  private pick(): Item<A> | undefined {
+  private pick(isForWhole = false): Item<A> | undefined {
+    if (isForWhole) return this.options.order === "lifo" ? this.newestIdle() : this.oldestIdle()
     return this.options.order === "lifo"
       ? this.partial.most() ?? this.newestIdle()
       : this.oldestIdle() ?? this.partial.least()
@@ -600,7 +634,8 @@ export class PoolMachine<A, F> {
     item.state = "InUse"
   }
 
-  private lend(item: Item<A>, now: number): void {
+  private lend(item: Item<A>, now: number, isForWhole: boolean): void {
+    if (isForWhole) item.concurrency = 1
     if (item.borrowers++ === 0) {
       this.inUse++
       if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
@@ -616,10 +651,12 @@ export class PoolMachine<A, F> {
   private offer(item: Item<A>, now: number): void {
     while (this.waiters.first !== undefined && item.state === "InUse" && item.borrowers < item.concurrency) {
       const waiter = this.waiters.first
-      this.waiters.remove(waiter)
+      // nobody overtakes one who has to wait for it to be free
+      if (waiter.isForWhole && item.borrowers > 0) break
+      this.dequeue(waiter)
       waiter.item = item
       this.partial.remove(item, item.borrowers)
-      this.lend(item, now)
+      this.lend(item, now, waiter.isForWhole)
       this.outbox.push(() => this.commands.wake(waiter))
     }
     if (item.state !== "InUse" || item.list !== undefined || item.borrowers === item.concurrency) return
@@ -635,6 +672,11 @@ export class PoolMachine<A, F> {
     }
   }
 
+  private dequeue(waiter: Waiter<A, F>): void {
+    this.waiters.remove(waiter)
+    if (waiter.isForWhole) this.waitersForWhole--
+  }
+
   private destroyIdle(maxIdle: number, now: number): number {
     let count = 0
     while (this.open > this.options.minSize && this.idle.first !== undefined) {
@@ -647,8 +689,7 @@ export class PoolMachine<A, F> {
 
   private prove(item: Item<A>, now: number): void {
     item.provenAt = now
-    item.hasServed = true
-    this.stillborn = 0
+    this.served(item)
   }
 
   private lose(item: Item<A>, now: number): void {
@@ -738,7 +779,7 @@ export class PoolMachine<A, F> {
 
   /** The same once those that will not be lent again have come back. */
   private get overfullAfterLeaving(): boolean {
-    return this.occupied - this.freeing - (this.leaving - this.overlaps) > this.options.maxSize
+    return this.excess > 0
   }
 
   private remember(item: Item<A>): void {
@@ -794,7 +835,7 @@ export class PoolMachine<A, F> {
       const { item } = due
       const isSilent = item.provenAt + pingInterval <= now
       const isPingable = item.check === undefined &&
-        (item.state === "Idle" || (item.state === "InUse" && item.concurrency > 1))
+        (item.state === "Idle" || (item.state === "InUse" && item.capacity > 1))
       if (isSilent && isPingable) {
         if (this.checks.length - this.borrowChecks >= createConcurrency) return
         this.beginCheck(item, "ping", now)
@@ -831,13 +872,17 @@ export class PoolMachine<A, F> {
   private refuseFirst(refusal: Refusal<F>): void {
     const waiter = this.waiters.first
     if (waiter === undefined) return
-    this.waiters.remove(waiter)
+    this.dequeue(waiter)
     waiter.refusal = refusal
     this.outbox.push(() => this.commands.wake(waiter))
   }
 
+  private get hasRoom(): boolean {
+    return this.occupied < this.options.maxSize && this.creating < this.options.createConcurrency
+  }
+
   private create(now: number): boolean {
-    if (this.occupied >= this.options.maxSize || this.creating >= this.options.createConcurrency) return false
+    if (!this.hasRoom) return false
     if (this.failing) {
       if (this.creating > 0) return false
       if (now < this.retryAt) {
@@ -849,6 +894,11 @@ export class PoolMachine<A, F> {
       this.arm(this.pausedUntil)
       return false
     }
+    this.beginCreating(now)
+    return true
+  }
+
+  private beginCreating(now: number): void {
     const item = new Item<A>()
     item.deadline = now + this.options.createTimeout
     this.items.add(item)
@@ -856,7 +906,6 @@ export class PoolMachine<A, F> {
     this.occupied++
     this.arm(item.deadline)
     this.outbox.push(() => this.commands.create(item))
-    return true
   }
 
   // --- within: after each transition
@@ -884,11 +933,16 @@ export class PoolMachine<A, F> {
   private supply(now: number): void {
     // an item that is there is checked also while another is made: that may take longer, or fail
     while (this.needed > this.borrowChecks) {
-      const item = this.pick()
+      const item = this.pick(this.waiters.first?.isForWhole)
       if (item === undefined) break
       this.take(item)
       if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
       else this.offer(item, now)
+    }
+    if (this.broken !== undefined) {
+      while (this.waiters.length > 0) this.refuseFirst(this.broken)
+      if (this.open < this.options.minSize) this.announceReady(this.broken)
+      return
     }
     while (this.needed > this.creating + this.borrowChecks && this.create(now)) {
       // `create` counts
@@ -900,7 +954,8 @@ export class PoolMachine<A, F> {
 
   /** Items for those who wait. */
   private get needed(): number {
-    return Math.ceil(this.waiters.length / this.newestConcurrency)
+    const sharing = this.waiters.length - this.waitersForWhole
+    return this.waitersForWhole + Math.ceil(sharing / this.newestConcurrency)
   }
 
   private announceReady(refusal: Refusal<F> | undefined): void {

@@ -27,9 +27,15 @@ export class Reader {
     this.problems.push({ option, message: `${option} must be ${rule}, but was ${show(value)}` })
   }
 
-  count(option: string, value: number | undefined, least: number, byDefault: number): number {
+  count(
+    option: string,
+    value: number | undefined,
+    least: number,
+    byDefault: number,
+    mayBeInfinite = byDefault === Infinity
+  ): number {
     if (value === undefined) return byDefault
-    const whole = Number.isInteger(value) || (value === Infinity && byDefault === Infinity)
+    const whole = Number.isInteger(value) || (value === Infinity && mayBeInfinite)
     if (!whole || value < least) this.refuse(option, value, `a whole number of ${least} or more`)
     return value
   }

@@ -43,8 +43,8 @@ import { Sleeper } from "./sleeper.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
-/** What becomes of an item that comes back. */
-export type Fate = "keep" | "discard" | "retire"
+/** What becomes of an item that comes back; later: its borrower is done, but the item is not. */
+export type Fate = "keep" | "discard" | "retire" | "later"
 
 /** What a pool does to an item when told so by the item itself, in the same step. */
 export interface Control {
@@ -59,7 +59,9 @@ export interface Control {
 export interface Lending<A, V> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again. */
-  readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => Fate
+  readonly end: (view: V, isSuccess: boolean) => Fate
+  /** Tells it once it is known. Until then the item counts as lent. */
+  readonly later?: (view: V, then: (fate: Fate) => void) => void
   /** `undefined` for what was never lent. */
   readonly core: (view: V) => A | undefined
   /** Once, before the item is lent for the first time. */
@@ -70,15 +72,22 @@ export interface Lending<A, V> {
 
 /** What a pool that is built on another one knows of that. */
 export interface Internals<V, E> {
-  /** Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. */
-  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError>
-  /** Called whenever a borrower begins to wait, and when the pool begins to drain or close. */
+  /**
+   * Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. `isForWhole`: an
+   * item that is shared with nobody.
+   */
+  lend(take: (lease: SyncLease<V>) => void, isForWhole?: boolean): Effect.Effect<void, E | PoolError>
+  /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
   readonly isOpen: boolean
-  /** Makes an item that nobody asked for. False: there is no room. */
+  /** How many items are to go when they come back, since there are more than `maxSize`. */
+  readonly excess: number
+  /** Makes an item that nobody asked for, though the last one failed. False: there is no room. */
   prepare(): boolean
+  /** No item can be made any more: whoever waits fails with it, now and later. */
+  breakDown(cause: Cause.Cause<E>): void
   /** Runs on a fiber of the pool's own. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
   now(): number
@@ -132,7 +141,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private latest = -Infinity
   private setBack = 0
   private readonly watchesLeaks: boolean
-  /** Whether giving back asks nobody, and so needs no outcome: a frame on the borrower's fiber does it. */
+  /** Whether giving back needs no outcome but success or not: a frame on the borrower's fiber does it. */
   private readonly usesFrames: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
   private readonly timesBorrowing: boolean
@@ -160,7 +169,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
     this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
-    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined && lending === bare
+    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined
   }
 
   /** Never goes back, also where the clock of the machine is set back: deadlines would move into the future. */
@@ -233,7 +242,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       const { maxSize = this.machine.options.maxSize, minSize = this.machine.options.minSize } = size
       const { problems } = decode({ minSize, maxSize })
       if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
-      return Effect.sync(() => this.machine.resize(minSize, maxSize, this.now()))
+      return Effect.sync(() => {
+        this.machine.resize(minSize, maxSize, this.now())
+        this.announceDemand()
+      })
     })
 
   readonly ready: Effect.Effect<void, E | PoolError> = Effect.suspend(() => {
@@ -250,6 +262,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.machine.close(this.now())
+    this.announceDemand()
     return Deferred.await(this.closedDeferred)
   })
 
@@ -269,14 +282,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- what a pool calls that is built on this one
 
-  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError> {
-    return Effect.uninterruptibleMask((restore) =>
-      this.borrow(restore, (item) =>
-        this.watched(undefined, (loan) => {
-          take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
-          return Effect.void
-        }))
-    )
+  lend(take: (lease: SyncLease<V>) => void, isForWhole = false): Effect.Effect<void, E | PoolError> {
+    const then = (item: Item<A>) =>
+      this.watched(undefined, (loan) => {
+        take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+        return Effect.void
+      })
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole))
   }
 
   get waiting(): number {
@@ -287,8 +299,16 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return this.machine.state === "Open"
   }
 
+  get excess(): number {
+    return this.machine.excess
+  }
+
   prepare(): boolean {
     return this.machine.prepare(this.now())
+  }
+
+  breakDown(cause: Cause.Cause<E>): void {
+    this.machine.breakDown(cause, this.now())
   }
 
   private announceDemand(): void {
@@ -303,10 +323,17 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): Effect.Effect<B, E | E2 | PoolError, R> {
     const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
     if (item === undefined) return this.queueFramed(fiber, f)
-    const effect = begin(f, this.lending.view(item.value))
-    if (Exit.isExit(effect)) this.machine.release(item, this.now())
-    else push(fiber, new Borrow(this, item))
-    return effect
+    const view = this.lending.view(item.value)
+    const effect = begin(f, view)
+    if (Exit.isExit(effect)) {
+      this.finish(item, view, Exit.isSuccess(effect))
+      return effect
+    }
+    const borrow = new Borrow(this)
+    borrow.item = item
+    borrow.view = view
+    push(fiber, borrow)
+    return this.noting(borrow, effect)
   }
 
   private queueFramed<B, E2, R>(
@@ -316,11 +343,41 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const waiter = new Waiter<A, Cause.Cause<E>>()
     const refusal = this.enqueue(waiter, fiber)
     if (refusal !== undefined) return refusal
-    push(fiber, new Wait(this, waiter))
-    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> =>
-      waiter.item === undefined
-        ? this.refusal(waiter.refusal!, this.now() - waiter.since)
-        : begin(f, this.lending.view(waiter.item.value)))
+    const borrow = new Borrow(this)
+    borrow.waiter = waiter
+    push(fiber, borrow)
+    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> => {
+      if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
+      borrow.item = waiter.item
+      borrow.view = this.lending.view(waiter.item.value)
+      return this.noting(borrow, begin(f, borrow.view))
+    })
+  }
+
+  /** Views want to know whether their borrower succeeded, and a frame does not. */
+  private noting<B, E2, R>(borrow: Borrow<A, E, V>, effect: Effect.Effect<B, E2, R>): Effect.Effect<B, E2, R> {
+    if (this.lending === bare) return effect
+    return Effect.flatMap(effect, (value) => {
+      borrow.isSuccess = true
+      return Exit.succeed(value)
+    })
+  }
+
+  /** The borrower's fiber has left the borrow. */
+  passed({ isSuccess, item, view, waiter }: Borrow<A, E, V>): void {
+    if (item === undefined) this.machine.abandon(waiter!, this.now())
+    else this.finish(item, view as V, isSuccess)
+  }
+
+  private finish(item: Item<A>, view: V, isSuccess: boolean): void {
+    this.settle(item, view, this.lending.end(view, isSuccess), undefined)
+  }
+
+  private settle(item: Item<A>, view: V, fate: Fate, exit: Exit.Exit<unknown, unknown> | undefined): void {
+    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, exit))
+    if (fate === "retire") this.machine.retire(item, this.now())
+    if (exit === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
+    else this.askOnRelease(item, exit, this.options.onRelease!)
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -331,18 +388,21 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private borrow<X, E2, R>(
     restore: Restore,
-    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    isForWhole = false
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
-    return item === undefined ? this.queue(restore, then) : then(item)
+    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0, isForWhole)
+    return item === undefined ? this.queue(restore, then, isForWhole) : then(item)
   }
 
   private queue<X, E2, R>(
     restore: Restore,
-    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    isForWhole: boolean
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
+      waiter.isForWhole = isForWhole
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
       return Effect.matchCauseEffect(restore(served(waiter)), {
@@ -416,11 +476,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    const fate = this.lending.end(view, exit)
-    if (fate === "retire") this.machine.retire(item, this.now())
-    const { onRelease } = this.options
-    if (onRelease === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
-    else this.askOnRelease(item, exit, onRelease)
+    const fate = this.lending.end(view, Exit.isSuccess(exit))
+    this.settle(item, view, fate, this.options.onRelease === undefined ? undefined : exit)
   }
 
   /** The item counts as lent until the hook has decided. */
@@ -429,6 +486,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     exit: Exit.Exit<unknown, unknown>,
     onRelease: NonNullable<ResourcePool.Options<A, E, Scope.Scope>["onRelease"]>
   ): void {
+    if (Exit.isSuccess(exit)) this.machine.served(item)
     const program = Effect.suspend(() => onRelease(item.value, exit, this.infoOf(item))).pipe(
       Effect.scoped,
       Effect.disconnect,
@@ -778,35 +836,21 @@ const begin = <A, B, E2, R>(f: (item: A) => Effect.Effect<B, E2, R>, item: A): E
   }
 }
 
-/** Gives an item back when its borrower's fiber comes by. */
-class Borrow<A> extends FiberFrame {
-  private readonly pool: PoolImpl<A, any, any>
-  private readonly item: Item<A>
+/** Takes a borrower out of the queue, or gives back what it has, when its fiber comes by. */
+class Borrow<A, E, V> extends FiberFrame {
+  private readonly pool: PoolImpl<A, E, V>
+  waiter: Waiter<A, Cause.Cause<E>> | undefined = undefined
+  item: Item<A> | undefined = undefined
+  view: V | undefined = undefined
+  isSuccess = false
 
-  constructor(pool: PoolImpl<A, any, any>, item: Item<A>) {
+  constructor(pool: PoolImpl<A, E, V>) {
     super()
     this.pool = pool
-    this.item = item
   }
 
   protected passed(): void {
-    this.pool.machine.release(this.item, this.pool.now())
-  }
-}
-
-/** Takes a borrower out of the queue, or gives back what it was served there, when its fiber comes by. */
-class Wait<A, E> extends FiberFrame {
-  private readonly pool: PoolImpl<A, E, any>
-  private readonly waiter: Waiter<A, Cause.Cause<E>>
-
-  constructor(pool: PoolImpl<A, E, any>, waiter: Waiter<A, Cause.Cause<E>>) {
-    super()
-    this.pool = pool
-    this.waiter = waiter
-  }
-
-  protected passed(): void {
-    this.pool.machine.abandon(this.waiter, this.pool.now())
+    this.pool.passed(this)
   }
 }
 

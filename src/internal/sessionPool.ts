@@ -17,6 +17,7 @@ import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
 import { describeFailure } from "./describeFailure.js"
 import { encode } from "./frame.js"
 import * as Framing from "./framing.js"
+import { checkedBy, described } from "./poolConfig.js"
 import { checkDuration, decode, type Problem } from "./poolOptions.js"
 import { type Lending, makeWith } from "./resourcePool.js"
 import { parseUrl } from "./webTransportConnect.js"
@@ -32,8 +33,8 @@ const defaultConnectTimeout = "10 seconds"
 /** Borrowers get views; the pool knows a session by its core. */
 const lending: Lending<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
-  end: (view, exit) => {
-    endView(view, exit)
+  end: (view, isSuccess) => {
+    endView(view, isSuccess)
     return viewCore(view).isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
@@ -233,24 +234,11 @@ export const pingStream = (options?: SessionPool.PingStreamOptions) => {
 
 // --- Config
 
-const key = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
-
-/** The first option that makes no sense, as a `ConfigError` that names its key. */
-const check = (
-  options: SessionPool.ConfigOptions
-): Either.Either<SessionPool.ConfigOptions, ConfigError.ConfigError> => {
-  const problem = [
-    ...checkUrl(options.url),
-    ...checkDuration("connectTimeout", options.connectTimeout),
-    ...decode(options).problems
-  ][0]
-  return problem === undefined
-    ? Either.right(options)
-    : Either.left(ConfigError.InvalidData([key(problem.option)], problem.message))
-}
-
-export const checked = (config: Config.Config<SessionPool.ConfigOptions>): Config.Config<SessionPool.ConfigOptions> =>
-  Config.mapOrFail(config, check)
+export const checked = checkedBy((options: SessionPool.ConfigOptions) => [
+  ...checkUrl(options.url),
+  ...checkDuration("connectTimeout", options.connectTimeout),
+  ...decode(options).problems
+])
 
 export const fromConfig = <E, R>(
   { certificateHashes, connectTimeout, ...options }: SessionPool.ConfigOptions,
@@ -263,9 +251,6 @@ export const fromConfig = <E, R>(
     serverCertificateHashes: certificateHashes?.map((value) => ({ value }))
   }
 })
-
-const described = <A>(config: Config.Config<A>, description: string, byDefault: NoInfer<A>): Config.Config<A> =>
-  config.pipe(Config.withDescription(description), Config.withDefault(byDefault))
 
 const parseHashes = (text: string): Either.Either<ReadonlyArray<Uint8Array>, ConfigError.ConfigError> =>
   Either.all(

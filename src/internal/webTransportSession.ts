@@ -10,7 +10,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { ByteStream, copyOf } from "./byteStream.js"
+import { ByteStream } from "./byteStream.js"
+import { copyOf } from "./copyOf.js"
 
 export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
 
@@ -92,7 +93,8 @@ type Kind = "Bidirectional" | "Unidirectional"
 export class Opening {
   readonly handle: SessionHandle
   private readonly kind: Kind
-  private stream: ByteStream | undefined = undefined
+  /** It came. */
+  stream: ByteStream | undefined = undefined
   private outcome: Effect.Effect<ByteStream, WebTransportError> | undefined = undefined
   private resume: Resume<ByteStream> | undefined = undefined
   private isAbandoned = false
@@ -122,7 +124,9 @@ export class Opening {
 
   /** For one that takes too long: called when it settles after all, with a stream or without. */
   whenLate(then: (stream: ByteStream | undefined) => void): void {
-    this.resume = (outcome) => then(outcome === this.outcome ? this.stream : undefined)
+    const settled = () => then(this.stream)
+    if (this.outcome === undefined) this.resume = settled
+    else queueMicrotask(settled)
   }
 
   abandon(): void {
@@ -360,13 +364,17 @@ export class SessionCore {
     this.incomingDatagrams?.end(failure)
     this.endings.clear()
     this.allEndingsSettled()
-    for (const observer of [...this.observers]) observer()
+    this.tellObservers()
   }
 
   retire(): void {
     if (this.isRetired) return
     this.isRetired = true
     Deferred.unsafeDone(this.retirement, Exit.void)
+    this.tellObservers()
+  }
+
+  private tellObservers(): void {
     for (const observer of [...this.observers]) observer()
   }
 
@@ -408,6 +416,7 @@ export class SessionCore {
     const closed = this.closed = Deferred.unsafeMake<void>(FiberId.none)
     this.state = "Closing"
     this.gone = new WebTransportError({ reason: "SessionClosed", detail: "the session was closed here" })
+    this.tellObservers()
     const closing = Effect.suspend(() => {
       // The peer may have ended it while endings were awaited: its word counts then.
       if (this.state === "Closing") {
@@ -781,8 +790,8 @@ export class SessionView extends SessionHandle {
 export const makeView = (session: Api.Session): SessionView => new SessionView(viewCore(session))
 
 /** Ends everything that was opened through a view, as its scope would; synchronously, waiting for nothing. */
-export const endView = (view: Api.Session, exit: Exit.Exit<unknown, unknown>): void => {
-  if (view instanceof SessionView) view.end(Exit.isSuccess(exit))
+export const endView = (view: Api.Session, isSuccess: boolean): void => {
+  if (view instanceof SessionView) view.end(isSuccess)
 }
 
 /** What stands behind a session, borrowed or not. */

@@ -7,6 +7,7 @@
  * |---|---|
  * | `/echo?ms=0` | echoes each bidirectional stream, chunks after `ms`, FIN after FIN; echoes datagrams |
  * | `/echo?uni=1` | besides, answers each unidirectional stream on one of its own with the same bytes |
+ * | `/picky` | echoes each chunk but those that begin with `-`, which it never answers |
  * | `/close?code=0&reason=&afterMs=0` | closes the session once it is established |
  * | `/silent` | accepts streams and reads them, never answers |
  * | `/fin` | FINs each stream at once |
@@ -19,9 +20,10 @@
  * | `/never` | never answers the CONNECT |
  * | `/refuse?status=405` | answers the CONNECT with that status |
  * | `/sink` | reads each stream to its FIN, then answers `{"bytes":n,"sha256":"hex"}` and FINs |
+ * | `/framed?ids=0` | answers messages: see `framed.ts` |
  * | `/source/<n>` | sends n bytes of `pattern` on each stream, then FINs |
  *
- * Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters
+ * With `creditBatch=n`, whatever the path, the credit for streams that ended comes back n at a time. Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters
  * are ignored, so `/echo?test=1` gets counts of its own on a shared server.
  */
 import * as Clock from "effect/Clock"
@@ -112,6 +114,8 @@ const noCounts: Protocol.PathStats = {
   sessionsOpen: 0,
   streamsAccepted: 0,
   streamsOpen: 0,
+  streamsFinished: 0,
+  streamsReset: 0,
   unidirectionalAccepted: 0,
   datagramsReceived: 0,
   bytesReceived: 0

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto"
 import { setTimeout as delay } from "node:timers/promises"
+import { framed } from "./framed.js"
 import { pattern } from "./pattern.js"
 
 export interface BidirectionalStream {
@@ -81,6 +82,13 @@ const echo: Behaviour = async (reader, writer, target) => {
   await writer.close()
 }
 
+const picky: Behaviour = async (reader, writer) => {
+  await forEachChunk(reader, async (chunk) => {
+    if (chunk[0] !== 45) await writer.write(chunk)
+  })
+  await writer.close()
+}
+
 const silent: Behaviour = drain
 
 const fin: Behaviour = async (reader, writer) => {
@@ -154,6 +162,7 @@ const source: Behaviour = async (reader, writer, target) => {
 export const behaviours: Readonly<Record<string, Behaviour>> = {
   echo,
   close: silent,
+  picky,
   silent,
   fin,
   reset,
@@ -162,5 +171,6 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
   twice,
   slow: echo,
   sink,
-  source
+  source,
+  framed
 }

@@ -10,6 +10,7 @@ export interface ModelItem {
   readonly id: number
   phase: "creating" | "open" | "leaving" | "closing" | "gone"
   value: number
+  capacity: number
   concurrency: number
   borrowers: number
   uses: number
@@ -38,6 +39,7 @@ export interface ModelCheck {
 
 export interface ModelWaiter {
   readonly id: number
+  readonly isForWhole: boolean
   since: number
   outcome: "queued" | "abandoned" | ModelItem | ModelRefusal
 }
@@ -76,6 +78,7 @@ export class PoolModel {
   private turns = 0
   private delay = 0
   private newestConcurrency = 1
+  private broken: ModelRefusal | undefined = undefined
   private readyWanted = false
   private drained = false
   private exhausted = false
@@ -132,7 +135,8 @@ export class PoolModel {
 
   /** Items that those who wait need. */
   private get needed(): number {
-    return Math.ceil(this.waiters.length / this.newestConcurrency)
+    const sharing = this.waiters.filter((waiter) => !waiter.isForWhole).length
+    return this.waiters.length - sharing + Math.ceil(sharing / this.newestConcurrency)
   }
 
   stateOf(item: ModelItem): ItemState {
@@ -159,7 +163,9 @@ export class PoolModel {
   }
 
   private wantsItem(): boolean {
-    if ((this.state !== "Open" && this.state !== "Draining") || !this.hasRoom()) return false
+    if ((this.state !== "Open" && this.state !== "Draining") || !this.hasRoom() || this.broken !== undefined) {
+      return false
+    }
     const lacking = this.options.minSize - this.in("open").length - this.in("creating").length
     const expected = this.checking + this.in("creating").length
     return this.needed > expected || (this.state === "Open" && lacking > 0)
@@ -196,16 +202,20 @@ export class PoolModel {
 
   // --- borrowing
 
-  checkout(now: number): ModelItem | undefined {
-    const item = this.lendable[0]
+  private lendableTo({ isForWhole }: Pick<ModelWaiter, "isForWhole">): Array<ModelItem> {
+    return this.lendable.filter((item) => !isForWhole || item.borrowers === 0)
+  }
+
+  checkout(now: number, isForWhole: boolean): ModelItem | undefined {
+    const item = this.lendableTo({ isForWhole })[0]
     if (this.state !== "Open" || this.waiters.length > 0 || item === undefined || this.needsCheck(item, now)) return
-    this.lend(item, now)
+    this.lend(item, now, isForWhole)
     this.settle(now)
     return item
   }
 
   tryCheckout(now: number): ModelItem | undefined {
-    const item = this.checkout(now)
+    const item = this.checkout(now, false)
     const unproven = this.lendable[0]
     if (item === undefined && unproven !== undefined && this.state === "Open" && this.waiters.length === 0) {
       this.beginCheck(unproven, "borrow", now)
@@ -219,7 +229,8 @@ export class PoolModel {
     const room = Math.max(0, this.options.maxSize - this.occupied)
     const expected = this.in("creating").length + this.checking + room
     if (
-      this.waiters.length - expected * this.newestConcurrency >= this.options.maxWaiters && this.lendable.length === 0
+      this.waiters.length - expected * this.newestConcurrency >= this.options.maxWaiters &&
+      this.lendableTo(waiter).length === 0
     ) {
       this.counters.rejections++
       return "Full"
@@ -242,6 +253,7 @@ export class PoolModel {
     if (discarded && item.phase === "open") this.leave(item, "discarded", now)
     this.leases--
     item.borrowers--
+    if (item.borrowers === 0) item.concurrency = item.capacity
     if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
     if (item.phase === "open" && item.check?.blocks !== true) {
       this.prove(item, now)
@@ -270,6 +282,7 @@ export class PoolModel {
     this.counters.created++
     item.phase = "open"
     item.value = value
+    item.capacity = concurrency
     item.concurrency = concurrency
     item.provenAt = now
     item.createdAt = now
@@ -318,11 +331,15 @@ export class PoolModel {
   // --- the pool as a whole
 
   prepare(now: number): boolean {
-    const pauses = (this.failing && this.in("creating").length > 0) || now < this.nextAttempt
-    const makes = this.state === "Open" && this.hasRoom() && !pauses
+    const makes = this.state === "Open" && this.hasRoom() && this.broken === undefined
     if (makes) this.create(now)
     this.settle(now)
     return makes
+  }
+
+  breakDown(refusal: ModelRefusal, now: number): void {
+    this.broken = refusal
+    this.settle(now)
   }
 
   prune(maxIdle: number, now: number): number {
@@ -415,10 +432,11 @@ export class PoolModel {
   // --- within
 
   private isPingable(item: ModelItem): boolean {
-    return item.check === undefined && (item.borrowers === 0 || item.concurrency > 1)
+    return item.check === undefined && (item.borrowers === 0 || item.capacity > 1)
   }
 
-  private lend(item: ModelItem, now: number): void {
+  private lend(item: ModelItem, now: number, isForWhole: boolean): void {
+    if (isForWhole) item.concurrency = 1
     item.turn = ++this.turns
     item.borrowers++
     item.uses++
@@ -432,11 +450,11 @@ export class PoolModel {
   /** To those who have waited longest, or it stays for the next one, unless there are too many. */
   private offer(item: ModelItem, now: number): void {
     item.turn = ++this.turns
-    while (this.waiters.length > 0 && this.lendable.includes(item)) {
+    while (this.waiters.length > 0 && this.lendableTo(this.waiters[0]!).includes(item)) {
       const waiter = this.waiters.shift()!
       waiter.outcome = item
       this.log.push(`wake ${waiter.id} with ${item.id}`)
-      this.lend(item, now)
+      this.lend(item, now, waiter.isForWhole)
     }
     if (item.borrowers > 0) return
     item.idleSince = now
@@ -546,6 +564,7 @@ export class PoolModel {
       id: this.everything.length + 1,
       phase: "creating",
       value: NaN,
+      capacity: 1,
       concurrency: 1,
       borrowers: 0,
       uses: 0,
@@ -571,12 +590,17 @@ export class PoolModel {
   }
 
   private settle(now: number): void {
-    while (this.needed > this.checking && this.lendable.length > 0) {
-      const item = this.lendable[0]!
+    while (this.needed > this.checking) {
+      const item = this.lendableTo(this.waiters[0]!)[0]
+      if (item === undefined) break
       if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
       else this.offer(item, now)
     }
     while (this.retries && now >= this.nextAttempt) this.create(now)
+    if (this.broken !== undefined && (this.state === "Open" || this.state === "Draining")) {
+      for (const waiter of [...this.waiters]) this.refuse(waiter, this.broken)
+      if (this.in("open").length < this.options.minSize) this.tellReady(this.broken)
+    }
     if (this.waiters.length === 0) this.exhausted = false
     if (this.in("open").length >= this.options.minSize) this.tellReady(undefined)
     if (!this.drained && this.state !== "Open" && this.waiters.length === 0 && this.leases === 0) {

@@ -1,0 +1,84 @@
+/**
+ * What a request over a pooled stream may meet.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Predicate from "effect/Predicate"
+import type { FramingError } from "./FramingError.js"
+import type { PoolError } from "./PoolError.js"
+import type { WebTransportError } from "./WebTransportError.js"
+
+/**
+ * Marks every `RequestError`.
+ *
+ * @since 0.1.0
+ * @category type ids
+ */
+export const TypeId: unique symbol = Symbol.for("effect-pools/RequestError")
+
+/**
+ * The type of `TypeId`.
+ *
+ * @since 0.1.0
+ * @category type ids
+ */
+export type TypeId = typeof TypeId
+
+/**
+ * What went wrong:
+ *
+ * - `Borrow`: there was no stream; the cause says why
+ * - `Transport`: writing or reading failed
+ * - `Framing`: the message is too large, or what came back is none
+ * - `NoAnswer`: the peer finished the stream instead of answering
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reason = "Borrow" | "Transport" | "Framing" | "NoAnswer"
+
+const summaries: Record<Reason, string> = {
+  Borrow: "there was no stream to send it on",
+  Transport: "the stream broke",
+  Framing: "a message was not as it should be",
+  NoAnswer: "the peer finished the stream instead of answering"
+}
+
+/**
+ * A request failed. `sent` tells whether the peer may have got it: `"no"` means that no byte was handed to the transport,
+ * so that it may be sent again without harm; after `"maybe"` only a request that does no harm when done twice may.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RequestError extends Data.TaggedError("RequestError")<{
+  readonly reason: Reason
+  readonly sent: "no" | "maybe"
+  /** What the pool, the transport or the framing said; absent with `NoAnswer`. */
+  readonly cause?: PoolError | WebTransportError | FramingError | undefined
+}> {
+  /**
+   * Marks it, across copies of this package.
+   *
+   * @since 0.1.0
+   */
+  readonly [TypeId]: TypeId = TypeId
+
+  /** @since 0.1.0 */
+  override get message(): string {
+    const why = this.cause === undefined ? "" : ` (${this.cause.message})`
+    const then = this.sent === "no"
+      ? "nothing was sent, so it can be sent again"
+      : "the peer may have got it: send it again only if doing it twice does no harm"
+    return `${this.reason}: ${summaries[this.reason]}${why}; ${then}`
+  }
+}
+
+/**
+ * Whether a value is a `RequestError`, also one of another copy of this package.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isRequestError = (u: unknown): u is RequestError => Predicate.hasProperty(u, TypeId)

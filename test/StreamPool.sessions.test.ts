@@ -1,0 +1,784 @@
+/** The sessions that streams are spread over, and what becomes of both when peers break, hang or grow old. */
+import { assert, describe, it, layer } from "@effect/vitest"
+import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import type { PoolError } from "effect-pools/PoolError"
+import * as SessionPool from "effect-pools/SessionPool"
+import * as StreamPool from "effect-pools/StreamPool"
+import * as WebTransport from "effect-pools/WebTransport"
+import type { WebTransportError } from "effect-pools/WebTransportError"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import * as Memory from "./support/memoryTransport.js"
+import { bytes, connect, echo, sessionOptions, silent, soon, until, untilStats } from "./support/streams.js"
+import * as TestServer from "./support/TestServer.js"
+
+const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
+const withNode = Effect.provide(NodeWebTransport.layer)
+
+const url = "https://127.0.0.1/"
+
+const range = (length: number) => Array.from({ length }, (_, i) => i)
+
+/** Borrows until the scope closes. */
+const hold = (pool: StreamPool.Service) =>
+  Effect.tap(pool.acquire, (lease) => Effect.addFinalizer(() => lease.release()))
+
+const spoiled = Exit.fail("spoiled")
+
+type Lease = Effect.Effect.Success<ReturnType<typeof hold>>
+
+/** Waits in vain for a byte. */
+const waitInVain = (stream: WebTransport.BidirectionalStream) =>
+  Effect.flatMap(
+    Effect.zipRight(stream.write(Memory.unanswered), Effect.fork(stream.read)),
+    (fiber) => Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber))
+  )
+
+type Errors = WebTransportError | PoolError | Cause.TimeoutException
+
+interface Made {
+  readonly server: TestServer.Service
+  readonly path: string
+  readonly sessionPool: SessionPool.Service
+  readonly pool: StreamPool.Service
+}
+
+/** Both pools, over the shared server; `name` keeps the counts of one test from those of the others. */
+const make = (
+  name: string,
+  sessions: Partial<SessionPool.Options>,
+  streams: StreamPool.Options,
+  behaviour = "/echo"
+) =>
+  Effect.gen(function*() {
+    const server = yield* TestServer.TestServer
+    const path = `${behaviour}?${name}`
+    const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, path), ...sessions })
+    const pool = yield* StreamPool.make({ ...streams, sessionPool })
+    return { server, path, sessionPool, pool } satisfies Made
+  })
+
+const makeMemory = (
+  sessions: Partial<SessionPool.Options>,
+  streams: StreamPool.Options
+) =>
+  Effect.gen(function*() {
+    const sessionPool = yield* SessionPool.make({ url, ...sessions })
+    const pool = yield* StreamPool.make({ ...streams, sessionPool })
+    return { sessionPool, pool }
+  })
+
+describe("sessions of streams", () => {
+  layer(Live, { excludeTestServices: true })("of a server", (it) => {
+    it.scoped("has one lease of each, whatever its streams", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("one-lease", {}, { maxStreamsPerSession: 4 })
+        yield* soon(Effect.all(range(10).map(() => hold(pool)), { concurrency: "unbounded" }))
+        assert.strictEqual((yield* sessionPool.stats).leases, 3)
+        const counts = (yield* pool.sessions).map(({ lent }) => lent)
+        assert.strictEqual(counts.reduce((sum, count) => sum + count, 0), 10)
+        assert.isAtMost(Math.max(...counts), 4)
+      }))
+
+    it.scoped("gives back a session without streams, which then ages", () =>
+      Effect.gen(function*() {
+        const { path, pool, server, sessionPool } = yield* make(
+          "ages",
+          { idleTimeToLive: "20 millis" },
+          { idleTimeToLive: "20 millis" }
+        )
+        yield* soon(Effect.scoped(Effect.all(range(3).map(() => hold(pool)))))
+        yield* untilStats(sessionPool, ({ destroyed, leases, size }) =>
+          leases === 0 && size === 0 && destroyed.idle === 1)
+        yield* soon(server.until(({ paths }) =>
+          paths[path]?.sessionsOpen === 0
+        ))
+        assert.deepStrictEqual(yield* pool.sessions, [])
+        assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+      }))
+
+    it.scoped("gives a session with idle streams back at once when others wait for one", () =>
+      Effect.gen(function*() {
+        const { path, pool, server, sessionPool } = yield* make("wanted", { maxSize: 1 }, {})
+        yield* soon(Effect.scoped(Effect.all(range(3).map(() => hold(pool)))))
+        assert.strictEqual((yield* pool.stats).idle, 3)
+        const streams = yield* soon(sessionPool.use(() => pool.sessions))
+        assert.deepStrictEqual(streams, [])
+        assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
+      }))
+
+    for (const [how, exit] of [["clean", Exit.void], ["spoiled", spoiled]] as const) {
+      it.scoped(`gives it back with its idle streams when the last one lent comes back ${how}`, () =>
+        Effect.gen(function*() {
+          const { pool, sessionPool } = yield* make(`wanted-lent-${how}`, { maxSize: 1 }, {})
+          const leases = yield* soon(Effect.all(range(3).map(() => hold(pool))))
+          const other = yield* Effect.fork(sessionPool.use(() => Effect.succeed("had it")))
+          yield* untilStats(sessionPool, ({ waiters }) => waiters === 1)
+          yield* leases[0]!.release()
+          yield* leases[1]!.release()
+          assert.deepInclude(yield* pool.stats, { idle: 2, inUse: 1 })
+          assert.strictEqual(yield* soon(echo(leases[2]!.value)), "hello")
+          yield* leases[2]!.release(exit)
+          assert.strictEqual(yield* soon(Fiber.join(other)), "had it")
+          yield* untilStats(pool, ({ size }) => size === 0)
+        }))
+    }
+
+    it.scoped("gives it back after the check that its stream is in", () =>
+      Effect.gen(function*() {
+        const pinging = yield* Deferred.make<void>()
+        const gate = yield* Deferred.make<void>()
+        const { pool, sessionPool } = yield* make("wanted-checked", { maxSize: 1 }, {
+          keepAlive: {
+            interval: "10 millis",
+            ping: () => Effect.zipRight(Deferred.succeed(pinging, undefined), Deferred.await(gate))
+          }
+        })
+        yield* soon(pool.use((stream) => echo(stream)))
+        yield* soon(Deferred.await(pinging))
+        const other = yield* Effect.fork(sessionPool.use(() => Effect.succeed("had it")))
+        yield* untilStats(sessionPool, ({ waiters }) => waiters === 1)
+        yield* Deferred.succeed(gate, undefined)
+        assert.strictEqual(yield* soon(Fiber.join(other)), "had it")
+      }))
+
+    it.scoped("serves those who wait for streams first", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("wanted-busy", { maxSize: 1 }, { maxSize: 1 })
+        const order: Array<string> = []
+        const lease = yield* hold(pool)
+        const other = yield* Effect.fork(sessionPool.use(() => Effect.sync(() => order.push("session"))))
+        yield* untilStats(sessionPool, ({ waiters }) => waiters === 1)
+        const borrower = yield* Effect.fork(
+          pool.use((stream) => Effect.map(echo(stream), () => order.push("stream")))
+        )
+        yield* untilStats(pool, ({ waiters }) => waiters === 1)
+        yield* lease.release()
+        yield* soon(Fiber.join(borrower))
+        yield* soon(Fiber.join(other))
+        assert.deepStrictEqual(order, ["stream", "session"])
+      }))
+
+    it.scoped("two pools share the sessions of one, though there are too few for both", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("two-pools", { maxSize: 2 }, { maxSize: 8, maxStreamsPerSession: 2 })
+        const another = yield* StreamPool.make({ sessionPool, maxSize: 8, maxStreamsPerSession: 2 })
+        const answers = yield* soon(Effect.forEach(
+          range(200),
+          (i) => (i % 2 === 0 ? pool : another).use((stream) => echo(stream, `${i}`)),
+          { concurrency: 16 }
+        ))
+        assert.deepStrictEqual(answers, range(200).map(String))
+        assert.isAtMost((yield* sessionPool.stats).created, 2)
+      }))
+
+    it.scoped("drains: streams that are out go on, idle ones go, and there are no new ones", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("drain", { maxSize: 1 }, { maxSize: 2 })
+        const [held, other] = (yield* soon(Effect.all([hold(pool), hold(pool)]))) as [Lease, Lease]
+        const waiting = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
+        yield* untilStats(pool, ({ waiters }) => waiters === 1)
+        const drain = yield* Effect.fork(sessionPool.drain)
+        yield* soon(until(Effect.exit(sessionPool.use(() => Effect.void)), Exit.isFailure))
+        yield* other.release()
+        yield* untilStats(pool, ({ size }) => size === 1)
+        assert.strictEqual((yield* soon(Fiber.join(waiting))).reason, "PoolClosed")
+        assert.strictEqual((yield* soon(Effect.flip(pool.use((stream) => echo(stream))))).reason, "PoolClosed")
+        assert.strictEqual(yield* soon(echo(held.value)), "hello")
+        assert.isTrue(Option.isNone(yield* Fiber.poll(drain)))
+        yield* held.release()
+        yield* soon(Fiber.join(drain))
+        yield* untilStats(pool, ({ size }) => size === 0)
+      }))
+
+    it.scoped("drains at once when all streams are idle", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("drain-idle", { maxSize: 2 }, { maxStreamsPerSession: 2 })
+        yield* soon(Effect.scoped(Effect.all(range(4).map(() => hold(pool)))))
+        yield* soon(sessionPool.drain)
+        assert.strictEqual((yield* sessionPool.stats).leases, 0)
+      }))
+
+    it.scoped("closes: streams that are out have the grace of the session pool, idle ones go", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("close", { shutdownGrace: "10 seconds" }, {})
+        const [held, other] = (yield* soon(Effect.all([hold(pool), hold(pool)]))) as [Lease, Lease]
+        yield* other.release()
+        const close = yield* Effect.fork(sessionPool.close)
+        yield* untilStats(pool, ({ size }) => size === 1)
+        assert.strictEqual(yield* soon(echo(held.value)), "hello")
+        assert.strictEqual((yield* soon(Effect.flip(pool.use((stream) => echo(stream))))).reason, "PoolClosed")
+        yield* held.release()
+        yield* soon(Fiber.join(close))
+        yield* untilStats(pool, ({ size }) => size === 0)
+      }))
+
+    it.scoped("closes under a stream that stays out", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* Effect.provide(
+          make("close-out", { shutdownGrace: "50 millis" }, {}),
+          silent
+        )
+        const held = yield* hold(pool)
+        yield* soon(echo(held.value))
+        const reading = yield* Effect.fork(Effect.flip(held.value.read))
+        yield* soon(sessionPool.close)
+        assert.strictEqual((yield* soon(Fiber.join(reading))).reason, "SessionClosed")
+        assert.strictEqual((yield* soon(Effect.flip(held.value.write(bytes("x"))))).reason, "SessionClosed")
+        yield* held.release()
+        yield* untilStats(pool, ({ leases, size }) => size === 0 && leases === 0)
+      }))
+
+    it.scoped("shrinks: a session too many goes once its streams are back, also those that came back before", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("shrink", { maxSize: 3 }, { maxStreamsPerSession: 2 })
+        const leases = yield* soon(Effect.all(range(6).map(() => hold(pool)), { concurrency: "unbounded" }))
+        assert.strictEqual((yield* sessionPool.stats).size, 3)
+        yield* sessionPool.resize({ maxSize: 1 })
+        for (const lease of leases) assert.strictEqual(yield* soon(echo(lease.value)), "hello")
+        yield* Effect.forEach(leases, (lease) => lease.release())
+        yield* untilStats(sessionPool, ({ size }) => size === 1)
+        assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+        assert.strictEqual((yield* sessionPool.stats).created, 3)
+        // and at once, where all its streams are idle
+        yield* sessionPool.resize({ maxSize: 2 })
+        yield* soon(Effect.scoped(Effect.all(range(4).map(() => hold(pool)))))
+        assert.strictEqual((yield* sessionPool.stats).size, 2)
+        yield* sessionPool.resize({ maxSize: 1 })
+        yield* untilStats(sessionPool, ({ size }) => size === 1)
+        yield* untilStats(pool, ({ size }) => size === 2)
+      }))
+
+    it.scoped("an invalidated session takes no new streams, and goes when those that are out are back", () =>
+      Effect.gen(function*() {
+        const { path, pool, server, sessionPool } = yield* make("invalidate", { maxSize: 1 }, { maxSize: 4 })
+        const session = yield* soon(sessionPool.use(Effect.succeed))
+        const [held, other] = (yield* soon(Effect.all([hold(pool), hold(pool)]))) as [Lease, Lease]
+        yield* other.release()
+        yield* sessionPool.invalidate(session)
+        yield* untilStats(pool, ({ size }) => size === 1)
+        assert.deepInclude((yield* pool.sessions)[0], { streams: 1, lent: 1, isRetired: true })
+        const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
+        assert.strictEqual(yield* soon(echo(held.value)), "hello")
+        yield* held.release()
+        assert.strictEqual(yield* soon(Fiber.join(borrower)), "hello")
+        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 2)
+        yield* untilStats(sessionPool, ({ destroyed }) => destroyed.invalidated === 1)
+      }))
+
+    it.scoped("a session too old is replaced beside the streams that are out on it", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("old", { maxSize: 1, maxLifetime: "50 millis" }, { maxSize: 4 })
+        const held = yield* hold(pool)
+        yield* untilStats(sessionPool, ({ size }) => size === 1)
+        yield* soon(until(pool.sessions, (sessions) => sessions.some(({ isRetired }) => isRetired)))
+        assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+        assert.strictEqual(yield* soon(echo(held.value)), "hello")
+        assert.isAtLeast((yield* sessionPool.stats).created, 2)
+        yield* held.release()
+        yield* untilStats(sessionPool, ({ destroyed }) => destroyed.retired >= 1)
+      }))
+
+    it.scoped("and closed under them when its grace is over", () =>
+      Effect.gen(function*() {
+        const { pool } = yield* make(
+          "too-old",
+          { maxSize: 1, maxLifetime: "30 millis", retireGrace: "30 millis" },
+          { maxSize: 4 }
+        )
+        const held = yield* hold(pool)
+        yield* soon(echo(held.value))
+        assert.strictEqual((yield* soon(Effect.flip(held.value.read))).reason, "SessionClosed")
+        assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+      }))
+
+    it.scoped("uses a session for one stream where the session pool allows one use", () =>
+      Effect.gen(function*() {
+        const { path, pool, server, sessionPool } = yield* make("max-uses", { maxSize: 2, maxUses: 1 }, { maxSize: 4 })
+        const held = yield* hold(pool)
+        const answers = yield* soon(
+          Effect.forEach(range(20), (i) => pool.use((stream) => echo(stream, `${i}`)), { concurrency: 4 })
+        )
+        assert.deepStrictEqual(answers, range(20).map(String))
+        assert.strictEqual(yield* soon(echo(held.value)), "hello")
+        yield* held.release()
+        yield* untilStats(sessionPool, ({ leases, size }) => leases === 0 && size === 0)
+        const { sessionsAccepted, streamsAccepted } = yield* server.statsOf(path)
+        assert.deepStrictEqual([sessionsAccepted, streamsAccepted], [21, 21])
+      }))
+
+    it.scoped("works over a session pool that shares its sessions, and leaves no lease there", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make(
+          "shared",
+          { maxSize: 3, concurrency: 4 },
+          { maxSize: 12, maxStreamsPerSession: 2 }
+        )
+        const answers = yield* soon(
+          Effect.forEach(range(100), (i) => pool.use((stream) => echo(stream, `${i}`)), { concurrency: 32 })
+        )
+        assert.deepStrictEqual(answers, range(100).map(String))
+        yield* pool.clear
+        yield* soon(until(
+          Effect.zipRight(pool.clear, sessionPool.stats),
+          ({ leases, waiters }) => leases === 0 && waiters === 0
+        ))
+      }))
+
+    it.scoped("fails all who wait when no session can be had, after a handful of attempts", () =>
+      Effect.gen(function*() {
+        const port = yield* TestServer.deadPort
+        const { pool, sessionPool } = yield* make("dead", { url: `https://127.0.0.1:${port}/` }, { maxSize: 8 })
+        const errors = yield* soon(Effect.forEach(range(200), () => Effect.flip(pool.use((stream) => echo(stream))), {
+          concurrency: "unbounded"
+        }))
+        for (const error of errors) assert.strictEqual(error.reason, "Connect")
+        assert.isAtMost((yield* sessionPool.stats).failures, 20)
+      }))
+
+    it.scoped("fails those whose session ends, at once, and serves the next ones on another", () =>
+      Effect.gen(function*() {
+        const { path, pool, server } = yield* make("ends", { maxSize: 2 }, { maxSize: 4, maxStreamsPerSession: 2 })
+        const leases = yield* soon(Effect.all(range(4).map(() => hold(pool))))
+        yield* soon(Effect.forEach(leases, (lease) => echo(lease.value)))
+        const reading = yield* Effect.forEach(leases, (lease) => Effect.fork(Effect.flip(lease.value.read)))
+        const waiting = yield* Effect.fork(pool.use((stream) => echo(stream)))
+        yield* untilStats(pool, ({ waiters }) => waiters === 1)
+        yield* server.command("closeSessions", { path, code: 7, reason: "bye" })
+        for (const error of yield* soon(Effect.forEach(reading, Fiber.join))) {
+          assert.strictEqual(error.reason, "SessionClosed")
+          assert.include(error.message, "bye")
+        }
+        // nobody has given anything back yet
+        assert.strictEqual(yield* soon(Fiber.join(waiting)), "hello")
+        assert.strictEqual((yield* pool.stats).destroyed.lost, 4)
+        yield* Effect.forEach(leases, (lease) => lease.release())
+        assert.strictEqual((yield* pool.stats).leases, 0)
+      }))
+
+    it.scoped("meets sessions that all end soon with answers or typed errors, and comes to rest", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("flapping&afterMs=5", { maxSize: 3 }, {
+          maxSize: 8,
+          maxStreamsPerSession: 2
+        }, "/close")
+        const outcomes = yield* soon(Effect.forEach(
+          range(100),
+          () => Effect.flip(Effect.timeout(pool.use((stream) => echo(stream)), "50 millis")),
+          { concurrency: 8 }
+        ))
+        for (const error of outcomes) {
+          assert.include(
+            ["SessionClosed", "Connect", "TimeoutException"],
+            "reason" in error ? error.reason : error._tag
+          )
+        }
+        yield* soon(until(
+          Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
+          ([streams, sessions]) => streams.leases === 0 && streams.size === 0 && sessions.leases === 0
+        ))
+      }))
+  })
+
+  it.scoped("opens a stream on the least loaded session, and on a suspect one last", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport()
+      yield* Effect.gen(function*() {
+        const { pool } = yield* makeMemory({ maxSize: 2 }, { maxStreamsPerSession: 4, suspectAfter: 9 })
+        const leases = yield* Effect.all(range(8).map(() => hold(pool)))
+        const load = () => sessions.map(({ open }) => open.size)
+        assert.deepStrictEqual(load(), [4, 4])
+        for (const i of [0, 1, 2, 7]) yield* leases[i]!.release(spoiled)
+        yield* Memory.quiet
+        assert.deepStrictEqual(load(), [1, 3])
+        yield* hold(pool)
+        yield* hold(pool)
+        assert.deepStrictEqual(load(), [3, 3])
+        // the first one hangs, as far as anybody knows
+        yield* waitInVain(leases[3]!.value)
+        yield* leases[3]!.release()
+        yield* Memory.quiet
+        assert.deepStrictEqual((yield* pool.sessions).map(({ isSuspect }) => isSuspect), [true, false])
+        assert.deepStrictEqual(load(), [2, 3])
+        yield* hold(pool)
+        assert.deepStrictEqual(load(), [2, 4])
+        yield* hold(pool)
+        assert.deepStrictEqual(load(), [3, 4])
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.scoped("opens another session only when those there are have no room", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport((index) => ({ credit: [4, 2, 6][index] }))
+      yield* Effect.gen(function*() {
+        const { pool } = yield* makeMemory({ maxSize: 3 }, { maxStreamsPerSession: 5 })
+        for (const most of [1, 1, 1, 1, 2, 2, 3, 3, 3, 3, 3]) {
+          yield* hold(pool)
+          assert.strictEqual(sessions.length, most)
+        }
+        assert.deepStrictEqual(sessions.map(({ open }) => open.size), [4, 2, 5])
+        assert.deepStrictEqual((yield* pool.sessions).map(({ capacity }) => capacity), [4, 2, Infinity])
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.scoped("spreads over the sessions of a session pool that shares them, and has those it uses to itself", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport()
+      yield* Effect.gen(function*() {
+        const { pool, sessionPool } = yield* makeMemory(
+          { maxSize: 4, concurrency: 100 },
+          { maxStreamsPerSession: 2, acquireTimeout: "1 hour" }
+        )
+        for (let i = 0; i < 4; i++) yield* hold(pool)
+        assert.deepStrictEqual(sessions.map(({ open }) => open.size), [2, 2])
+        // others share a session, but none of these
+        const others = yield* Effect.all([sessionPool.acquire, sessionPool.acquire])
+        assert.strictEqual(sessions.length, 3)
+        yield* hold(pool)
+        assert.deepStrictEqual(sessions.map(({ open }) => open.size), [2, 2, 0, 1])
+        assert.deepInclude(yield* sessionPool.stats, { acquisitions: 5, leases: 5, inUse: 4 })
+        yield* Effect.forEach(others, (other) => other.release())
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.scoped("waits for the streams of sessions that live while others cannot be had", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport((index) => ({ fails: index > 0 }))
+      yield* Effect.gen(function*() {
+        const { pool, sessionPool } = yield* makeMemory({ maxSize: 4 }, { maxStreamsPerSession: 1 })
+        const lease = yield* hold(pool)
+        const borrowers = yield* Effect.all(range(5).map(() => Effect.fork(pool.use((stream) => echo(stream)))))
+        for (let i = 0; i < 10; i++) {
+          yield* Memory.quiet
+          yield* TestClock.adjust("1 second")
+        }
+        for (const borrower of borrowers) assert.isTrue(Option.isNone(yield* Fiber.poll(borrower)))
+        assert.isAbove((yield* sessionPool.stats).failures, 2)
+        assert.isAtMost(sessions.length, 30)
+        yield* lease.release()
+        assert.deepStrictEqual(yield* Effect.forEach(borrowers, Fiber.join), range(5).map(() => "hello"))
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.scoped("fails when all sessions that live are on their way out and others cannot be had", () =>
+    Effect.gen(function*() {
+      const { layer } = Memory.transport((index) => ({ fails: index > 0 }))
+      yield* Effect.gen(function*() {
+        const { pool } = yield* makeMemory({ maxSize: 4 }, { maxStreamsOpened: 1 })
+        const lease = yield* hold(pool)
+        assert.strictEqual((yield* Effect.flip(pool.use((stream) => echo(stream)))).reason, "Connect")
+        assert.strictEqual(yield* echo(lease.value), "hello")
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.scoped("asks again after a pause where no session could be had", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport((index) => ({ fails: index < 3 }))
+      yield* Effect.gen(function*() {
+        const { pool } = yield* makeMemory({}, {})
+        for (let i = 0; i < 3; i++) {
+          const borrower = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
+          yield* Memory.quiet
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual((yield* Fiber.join(borrower)).reason, "Connect")
+        }
+        const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
+        yield* Memory.quiet
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(borrower), "hello")
+        assert.strictEqual(sessions.length, 4)
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.effect("gives up a session that confirms no ends of streams", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport((index) => ({ confirms: index > 0 }))
+      const scope = yield* Scope.make()
+      yield* Effect.gen(function*() {
+        const { pool } = yield* makeMemory({ maxSize: 1 }, { maxSize: 16 })
+        const spoil = (count: number) =>
+          Effect.gen(function*() {
+            const leases = yield* Effect.all(range(count).map(() => hold(pool)))
+            yield* Effect.forEach(leases, (lease) => lease.release(spoiled))
+            yield* Memory.quiet
+            yield* TestClock.adjust("1 second")
+            yield* Memory.quiet
+          })
+        yield* hold(pool)
+        yield* spoil(7)
+        yield* hold(pool)
+        assert.strictEqual(sessions.length, 1)
+        yield* spoil(1)
+        yield* hold(pool)
+        assert.strictEqual(sessions.length, 2)
+        const seen = (yield* pool.sessions).map(({ isRetired, lent }) => ({ isRetired, lent }))
+        assert.deepStrictEqual(seen, [{ isRetired: true, lent: 2 }, { isRetired: false, lent: 1 }])
+      }).pipe(Effect.provide(layer), Scope.extend(scope))
+      // it is closed all the same, after a second
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* Memory.quiet
+      yield* TestClock.adjust("1 second")
+      yield* Memory.quiet
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(closing)
+    }))
+
+  it.scoped("remembers that a session hung when it was given back in between", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport()
+      yield* Effect.gen(function*() {
+        const { pool, sessionPool } = yield* makeMemory({ maxSize: 1 }, { maxSize: 1 })
+        yield* pool.use(waitInVain)
+        yield* Memory.quiet
+        assert.strictEqual((yield* sessionPool.stats).leases, 0)
+        yield* pool.use(waitInVain)
+        yield* Memory.quiet
+        assert.strictEqual(yield* pool.use((stream) => echo(stream)), "hello")
+        assert.strictEqual(sessions.length, 2)
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.scoped("leaves nothing in the session pool when it closes while sessions and streams are on their way", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport()
+      yield* Effect.gen(function*() {
+        const sessionPool = yield* SessionPool.make({ url, maxSize: 2 })
+        const occupied = yield* sessionPool.acquire
+        yield* Effect.scoped(Effect.gen(function*() {
+          const pool = yield* StreamPool.make({ sessionPool, maxSize: 8, maxStreamsPerSession: 2 })
+          yield* hold(pool)
+          sessions[1]!.isHolding = true
+          yield* Effect.all(range(6).map(() => Effect.fork(Effect.exit(pool.use((stream) => echo(stream))))))
+          yield* Memory.quiet
+          assert.deepInclude(yield* sessionPool.stats, { leases: 2, size: 2 })
+          assert.isAbove((yield* sessionPool.stats).waiters, 0)
+        }))
+        yield* Memory.quiet
+        assert.deepInclude(yield* sessionPool.stats, { leases: 1, waiters: 0 })
+        // what comes after that is ended
+        sessions[1]!.letGo()
+        yield* Memory.quiet
+        assert.strictEqual(sessions[1]!.open.size, 0)
+        yield* occupied.release()
+      }).pipe(Effect.provide(layer))
+    }))
+})
+
+describe("one session", () => {
+  it.scopedLive("whose peer ends it fails everybody with SessionClosed at once: who has a stream, waits, or comes", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.start()
+      const session = yield* connect(server, "/echo")
+      const pool = yield* StreamPool.make({ session, maxSize: 2, minSize: 2 })
+      const leases = yield* soon(Effect.all([hold(pool), hold(pool)]))
+      const reading = yield* Effect.forEach(leases, (lease) => Effect.fork(Effect.flip(lease.value.read)))
+      const waiting: ReadonlyArray<Fiber.Fiber<WebTransportError | PoolError, unknown>> = yield* Effect.all(
+        range(10).map(() => Effect.fork(Effect.flip(pool.use((stream) => echo(stream)))))
+      )
+      yield* untilStats(pool, ({ waiters }) => waiters === 10)
+      yield* server.kill
+      for (const error of yield* soon(Effect.forEach([...reading, ...waiting], Fiber.join))) {
+        assert.strictEqual(error.reason, "SessionClosed")
+      }
+      const later = yield* soon(Effect.forEach(range(10), () => Effect.flip(pool.use((stream) => echo(stream)))))
+      for (const error of later) assert.strictEqual(error.reason, "SessionClosed")
+      assert.strictEqual((yield* Effect.flip(pool.ready)).reason, "SessionClosed")
+      yield* Effect.forEach(leases, (lease) => lease.release())
+      assert.deepInclude(yield* pool.stats, { size: 0, leases: 0, waiters: 0, creating: 0 })
+      yield* soon(pool.drain)
+    }).pipe(withNode))
+
+  it.scopedLive("that its owner closes fails those who wait, also while the peer hangs", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+      const session = yield* connect(server, "/echo")
+      const pool = yield* StreamPool.make({ session, maxSize: 4 })
+      yield* hold(pool)
+      const waiting = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
+      yield* soon(until(pool.sessions, ([info]) => info?.capacity === 1))
+      yield* server.stop
+      const close = yield* Effect.fork(session.close())
+      assert.strictEqual((yield* soon(Fiber.join(waiting))).reason, "SessionClosed")
+      assert.isTrue(Option.isNone(yield* Fiber.poll(close)))
+      yield* soon(Fiber.join(close))
+    }).pipe(withNode))
+
+  it.scopedLive("that had ended before there was a pool fails everybody, too", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.start()
+      const session = yield* connect(server, "/echo")
+      yield* session.close()
+      const pool = yield* StreamPool.make({ session, minSize: 1 })
+      assert.strictEqual((yield* soon(Effect.flip(pool.use((stream) => echo(stream))))).reason, "SessionClosed")
+      assert.strictEqual((yield* soon(Effect.flip(pool.ready))).reason, "SessionClosed")
+    }).pipe(withNode))
+
+  it.scopedLive("is never retired, and its streams are used again, however often its peer did not answer", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.start()
+      const session = yield* connect(server, "/picky")
+      const pool = yield* StreamPool.make({ session, maxSize: 1, maxStreamsOpened: 2 })
+      for (let i = 0; i < 5; i++) {
+        const outcome = yield* Effect.option(
+          Effect.timeout(pool.use((stream) => echo(stream, "-x")), "20 millis")
+        )
+        assert.isTrue(Option.isNone(outcome))
+      }
+      for (let i = 0; i < 5; i++) assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+      assert.deepInclude(yield* pool.stats, { created: 6, reuses: 4 })
+      assert.deepInclude((yield* pool.sessions)[0], { isRetired: false, isSuspect: false })
+    }).pipe(withNode))
+})
+
+describe("peers that hang", () => {
+  layer(Live, { excludeTestServices: true })("on some streams", (it) => {
+    it.scoped("a session is replaced after two answers in a row that never came", () =>
+      Effect.gen(function*() {
+        const { path, pool, server } = yield* make("suspect", { maxSize: 1 }, { maxSize: 1 }, "/silent")
+        for (let i = 0; i < 6; i++) yield* soon(pool.use(waitInVain))
+        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 3)
+      }))
+
+    it.scoped("a session is kept while some bytes come on it between answers that never come", () =>
+      Effect.gen(function*() {
+        const { path, pool, server } = yield* make("slow", { maxSize: 1 }, { maxSize: 2 }, "/picky")
+        for (let i = 0; i < 6; i++) {
+          yield* Effect.option(Effect.timeout(pool.use((stream) => echo(stream, "-x")), "20 millis"))
+          assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "x"))), "x")
+        }
+        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
+      }))
+
+    it.scoped("suspectAfter says how many", () =>
+      Effect.gen(function*() {
+        const { path, pool, server } = yield* make("suspect-after", { maxSize: 1 }, { suspectAfter: 4 }, "/silent")
+        for (let i = 0; i < 9; i++) {
+          yield* Effect.option(Effect.timeout(pool.use((stream) => echo(stream)), "20 millis"))
+        }
+        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 3)
+      }))
+
+    it.scoped("streams that are out on a suspect session go on", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("suspect-out", { maxSize: 1 }, { maxSize: 4 }, "/picky")
+        const held = yield* hold(pool)
+        yield* soon(echo(held.value, "x"))
+        for (let i = 0; i < 2; i++) {
+          yield* Effect.option(Effect.timeout(pool.use((stream) => echo(stream, "-x")), "20 millis"))
+        }
+        assert.strictEqual((yield* pool.sessions)[0]?.isRetired, true)
+        assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "y"))), "y")
+        assert.strictEqual((yield* sessionPool.stats).created, 2)
+        assert.strictEqual(yield* soon(echo(held.value, "z")), "z")
+      }))
+  })
+
+  it.scopedLive(
+    "a stopped server: its sessions are replaced, nothing spins, and all is well when it is back",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        const { connect, url } = sessionOptions(server, "/echo")
+        const sessionPool = yield* SessionPool.make({
+          url,
+          connect: { ...connect, connectTimeout: "200 millis" },
+          maxSize: 2
+        })
+        const pool = yield* StreamPool.make({ sessionPool, maxSize: 8, maxStreamsPerSession: 4 })
+        yield* soon(Effect.scoped(Effect.all(range(8).map(() => hold(pool)))))
+        yield* server.stop
+        const seen = new Set<string>()
+        const borrow: Effect.Effect<void> = Effect.flip(
+          Effect.timeout(pool.use((stream) => echo(stream)), "40 millis") as Effect.Effect<string, Errors>
+        ).pipe(
+          Effect.map((error) => void seen.add("reason" in error ? error.reason : error._tag)),
+          Effect.orDie
+        )
+        // until both sessions are given up, and connecting in vain was said
+        yield* soon(Effect.repeat(Effect.all(range(8).map(() => borrow), { concurrency: "unbounded" }), {
+          until: () =>
+            Effect.map(sessionPool.stats, ({ destroyed, failures }) => destroyed.retired === 2 && failures >= 3)
+        }))
+        assert.isTrue(seen.has("TimeoutException"))
+        for (const reason of seen) {
+          assert.include(["TimeoutException", "ConnectTimeout", "Connect", "SessionClosed"], reason)
+        }
+        yield* server.resume
+        const answer = Effect.eventually(Effect.timeout(pool.use((stream) => echo(stream)), "500 millis"))
+        assert.strictEqual(yield* soon(answer), "hello")
+        const answers = yield* soon(
+          Effect.forEach(range(50), (i) => pool.use((stream) => echo(stream, `${i}`)), { concurrency: 8 })
+        )
+        assert.deepStrictEqual(answers, range(50).map(String))
+        // few sessions, for so many borrowers who waited in vain
+        assert.isAtMost((yield* sessionPool.stats).failures, 50)
+      }).pipe(withNode),
+    40_000
+  )
+
+  it.scopedLive("the ends of streams are confirmed at once over HTTP/2, also by nobody", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.start()
+      const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 1 })
+      const pool = yield* StreamPool.make({ sessionPool, maxSize: 20 })
+      const leases = yield* soon(Effect.all(range(20).map(() => hold(pool))))
+      yield* server.stop
+      yield* Effect.forEach(leases, (lease) => lease.release(spoiled))
+      yield* untilStats(pool, ({ closing, size }) => size === 0 && closing === 0)
+      yield* server.resume
+      assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+      assert.strictEqual((yield* sessionPool.stats).created, 1)
+    }).pipe(withNode))
+
+  it.scopedLive("closes in time while the server is stopped", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.start()
+      yield* soon(
+        Effect.scoped(Effect.gen(function*() {
+          const sessionPool = yield* SessionPool.make({
+            ...sessionOptions(server, "/echo"),
+            shutdownGrace: "100 millis"
+          })
+          const pool = yield* StreamPool.make({ sessionPool, maxStreamsPerSession: 2, shutdownGrace: "100 millis" })
+          yield* soon(Effect.all(range(4).map(() => pool.acquire)))
+          yield* server.stop
+          yield* Effect.fork(pool.use((stream) => echo(stream)))
+        })).pipe(Effect.provide(silent))
+      )
+    }).pipe(withNode))
+})
+
+describe("a server that is killed", () => {
+  it.scopedLive(
+    "and restarted: borrowers of its sessions fail at once, later ones are served by new ones",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start()
+        const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 2 })
+        const pool = yield* StreamPool.make({ sessionPool, maxSize: 4, maxStreamsPerSession: 2 })
+        for (let round = 0; round < 3; round++) {
+          const leases = yield* soon(Effect.all(range(4).map(() => hold(pool))))
+          yield* soon(Effect.forEach(leases, (lease) => echo(lease.value)))
+          const reading = yield* Effect.forEach(leases, (lease) => Effect.fork(Effect.flip(lease.value.read)))
+          yield* server.kill
+          for (const error of yield* soon(Effect.forEach(reading, Fiber.join))) {
+            assert.strictEqual(error.reason, "SessionClosed")
+          }
+          assert.strictEqual((yield* soon(Effect.flip(pool.use((stream) => echo(stream))))).reason, "Connect")
+          yield* server.restart
+          yield* Effect.forEach(leases, (lease) => lease.release())
+          assert.strictEqual(yield* soon(Effect.eventually(pool.use((stream) => echo(stream)))), "hello")
+        }
+        assert.deepInclude(yield* pool.stats, { leases: 0, waiters: 0 })
+      }).pipe(withNode),
+    40_000
+  )
+})
