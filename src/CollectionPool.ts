@@ -1,7 +1,22 @@
 /**
  * Pools of arrays, lists, maps, sets and records, each of which comes back by itself and is empty for the next borrower.
  *
- * **Which of them pay.** FIGURES
+ * **Which of them pay.** In nanoseconds per entry, for filling one with 10, 100 or 10,000 entries (Node 20; `npm run bench
+ * -- memory`):
+ *
+ * | | new | from the pool |
+ * |---|---|---|
+ * | array | 2.6, 5.9, 4.6 | 6.5, 5.1, 5.0 |
+ * | list | as an array | 6.3, **2.8**, **2.3** |
+ * | map | 21, 22, 68 | 26, 22, 88 |
+ * | set | 19, 15, 56 | 22, 16, 76 |
+ * | record | 21, 27, 65 | 70, 85, 274 |
+ *
+ * So a list of a hundred entries or more takes half the time of a new array. An array breaks even there, and saves the
+ * garbage; a short one is faster anew. Maps, sets and records are a loss: V8 drops the memory of a map that is cleared,
+ * and deleting the keys of a record costs more than a new one. So the pool keeps arrays and lists, and lends new maps,
+ * sets and records, unless `maxMaps`, `maxSets` or `maxRecords` say otherwise. What has the same keys each time is no
+ * record but an object of a fixed shape: see `ObjectPool` and `Resettable.fields`.
  *
  * @since 0.1.0
  */

@@ -2,10 +2,10 @@
  * A pool of many, cheap things that only cost garbage: parsers, encoders, scratch objects, messages. Nobody ever waits
  * for one: an empty pool makes a new one, a full one drops what comes back.
  *
- * **When it pays.** Borrowing and returning costs some ten nanoseconds, about as much as a small object costs to
- * make. It pays for objects that hold something: one with a typed array of 4 KiB, a `Map` and an array costs a hundred
- * times as much to make as to borrow. For a plain object of a few fields it saves garbage, hardly time. `npm run bench --
- * memory` measures it; its README has the figures.
+ * **When it pays.** Borrowing and returning costs 9 ns, against 5 ns for making a plain object of one field (Node 20; `npm
+ * run bench -- memory`). So it pays for objects that hold something: one with a typed array of 4 KiB, a `Map` and an array
+ * takes 720 ns to make, and 36 ms of garbage collection for every 100,000 of them. For a plain object of a few fields a
+ * pool is a loss, unless the garbage is what counts.
  *
  * @since 0.1.0
  */
