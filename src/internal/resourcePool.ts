@@ -37,8 +37,8 @@ import {
   type Refusal,
   Waiter
 } from "./poolMachine.js"
-import { register } from "./poolMetrics.js"
-import { decode, isConcurrency, type Problem } from "./poolOptions.js"
+import { register, waitingPool } from "./poolMetrics.js"
+import { decode, failures, isConcurrency } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
@@ -110,8 +110,6 @@ interface Handle {
 }
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
-const failures = (problems: ReadonlyArray<Problem>): string => problems.map((problem) => problem.message).join("; ")
 
 class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   implements Commands<A, Cause.Cause<E>>, Internals<V, E>
@@ -967,7 +965,7 @@ export const makeWith = <A, E, R, V>(
           hasFrames
         )
         const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
-        pool.hideMetrics = register(pool.name, labels, () => pool.snapshot())
+        pool.hideMetrics = register(waitingPool, [["pool", pool.name]], labels, () => pool.snapshot())
         pool.machine.start(pool.now())
         return pool as unknown as ResourcePool.ResourcePool<V, E>
       }),
