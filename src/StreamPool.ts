@@ -239,10 +239,11 @@ export type MakeOptions<E = never, R = never> =
  * once.
  *
  * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, shares the session with no other
- * borrower, whatever the `concurrency` of the `SessionPool`, and gives it back when no stream is left. A new stream goes to the least loaded session with room; another session is opened only when none has room.
- * While others wait for a session, one whose streams are all idle is given back. A session is replaced when it has
- * opened `maxStreamsOpened` streams, is suspect, grants nothing though nothing is open, or confirms no ends of
- * streams; and it takes no new streams once its own pool retires it.
+ * borrower, whatever the `concurrency` of the `SessionPool`, and gives it back when no stream is left. The `keepAlive` of
+ * the `SessionPool` pings it meanwhile. A new stream goes to the least loaded session with room; another session is
+ * opened only when none has room. While others wait for a session, one whose streams are all idle is given back. A
+ * session is replaced when it has opened `maxStreamsOpened` streams, is suspect, grants nothing though nothing is open,
+ * or confirms no ends of streams; and it takes no new streams once its own pool retires it.
  *
  * **Gotchas**
  *

@@ -87,6 +87,24 @@ describe("sessions of streams", () => {
         assert.isAtMost(Math.max(...counts), 4)
       }))
 
+    it.scoped("has the sessions that it holds pinged, and loses one whose ping fails", () =>
+      Effect.gen(function*() {
+        let pings = 0
+        let isAlive = true
+        const { pool, sessionPool } = yield* make("pinged", {
+          keepAlive: {
+            interval: "10 millis",
+            ping: () => Effect.suspend(() => (pings++, isAlive ? Effect.void : Effect.fail("dead")))
+          }
+        }, {})
+        const held = yield* hold(pool)
+        assert.strictEqual(yield* soon(echo(held.value)), "hello")
+        yield* soon(until(Effect.sync(() => pings), (pings) => pings > 2))
+        isAlive = false
+        yield* untilStats(sessionPool, ({ destroyed }) => destroyed.lost === 1)
+        assert.strictEqual((yield* soon(Effect.flip(held.value.read))).reason, "SessionClosed")
+      }))
+
     it.scoped("gives back a session without streams, which then ages", () =>
       Effect.gen(function*() {
         const { path, pool, server, sessionPool } = yield* make(

@@ -299,7 +299,7 @@ describe("StreamPool.socket", () => {
 
     it.scoped("say Write when the peer stops the stream, and the run goes on", () =>
       Effect.gen(function*() {
-        const path = "/echo?socket-stop"
+        const path = "/silent?socket-stop"
         const { pool, server } = yield* poolAt(path)
         const run = yield* begin(pool.socket)
         yield* soon(server.until(({ paths }) => paths[path]?.streamsOpen === 1))

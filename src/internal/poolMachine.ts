@@ -61,6 +61,8 @@ export class Item<A> implements Linked<Item<A>> {
   capacity = 1
   /** The same, but 1 while somebody has it whole. */
   concurrency = 1
+  /** Whether somebody has it whole: a pool that shares it out, so it is pinged meanwhile as one that is shared. */
+  isWhole = false
   borrowers = 0
   uses = 0
   createdAt = 0
@@ -353,7 +355,12 @@ export class PoolMachine<A, F> {
     this.leases--
     const load = item.borrowers--
     const { concurrency } = item
-    if (load === 1) item.concurrency = item.capacity
+    if (item.isWhole) {
+      item.concurrency = item.capacity
+      item.isWhole = false
+      // it comes back and proves good
+      if (item.check !== undefined) this.cancelCheck(item.check)
+    }
     switch (item.state) {
       case "InUse":
         if (load === 1) this.inUse--
@@ -635,7 +642,10 @@ export class PoolMachine<A, F> {
   }
 
   private lend(item: Item<A>, now: number, isForWhole: boolean): void {
-    if (isForWhole) item.concurrency = 1
+    if (isForWhole) {
+      item.concurrency = 1
+      item.isWhole = true
+    }
     if (item.borrowers++ === 0) {
       this.inUse++
       if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
@@ -835,7 +845,7 @@ export class PoolMachine<A, F> {
       const { item } = due
       const isSilent = item.provenAt + pingInterval <= now
       const isPingable = item.check === undefined &&
-        (item.state === "Idle" || (item.state === "InUse" && item.capacity > 1))
+        (item.state === "Idle" || (item.state === "InUse" && (item.capacity > 1 || item.isWhole)))
       if (isSilent && isPingable) {
         if (this.checks.length - this.borrowChecks >= createConcurrency) return
         this.beginCheck(item, "ping", now)

@@ -748,7 +748,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
     this.warn(
       `no item for ${waited}ms: ${inUse} of ${live} in use, at most ${options.maxSize}, ${waiters.length} waiting. ` +
-        "Too few items, borrowers that keep them for long, or a borrower that holds one while it waits for another"
+        "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
+        "that holds one while it waits for another"
     )
   }
 

@@ -560,11 +560,13 @@ export class StreamSource {
     branch.lease?.giveBack(Exit.void)
   }
 
-  /** A session without a stream goes back, unless it is to be asked for one. */
+  /** A session without a stream goes back, once the ends of its streams are confirmed; unless it is to be asked for one. */
   private settle(branch: Branch): void {
     if (branch.lease === undefined || branch.streams.size > 0) return
     if (branch.opening === undefined) {
       if (this.claims.first !== undefined && this.isUsable(branch)) return
+      // whoever gets it next is to find the credit of its streams back
+      if (this.isEnding(branch)) return
     } else if (branch.isLate) {
       // it grants nothing at all
       branch.opening.abandon()

@@ -11,6 +11,7 @@ export interface ModelItem {
   phase: "creating" | "open" | "leaving" | "closing" | "gone"
   value: number
   capacity: number
+  isWhole: boolean
   concurrency: number
   borrowers: number
   uses: number
@@ -253,7 +254,11 @@ export class PoolModel {
     if (discarded && item.phase === "open") this.leave(item, "discarded", now)
     this.leases--
     item.borrowers--
-    if (item.borrowers === 0) item.concurrency = item.capacity
+    if (item.isWhole) {
+      item.concurrency = item.capacity
+      item.isWhole = false
+      if (item.check !== undefined) this.cancelCheck(item)
+    }
     if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
     if (item.phase === "open" && item.check?.blocks !== true) {
       this.prove(item, now)
@@ -432,11 +437,14 @@ export class PoolModel {
   // --- within
 
   private isPingable(item: ModelItem): boolean {
-    return item.check === undefined && (item.borrowers === 0 || item.capacity > 1)
+    return item.check === undefined && (item.borrowers === 0 || item.capacity > 1 || item.isWhole)
   }
 
   private lend(item: ModelItem, now: number, isForWhole: boolean): void {
-    if (isForWhole) item.concurrency = 1
+    if (isForWhole) {
+      item.concurrency = 1
+      item.isWhole = true
+    }
     item.turn = ++this.turns
     item.borrowers++
     item.uses++
@@ -565,6 +573,7 @@ export class PoolModel {
       phase: "creating",
       value: NaN,
       capacity: 1,
+      isWhole: false,
       concurrency: 1,
       borrowers: 0,
       uses: 0,
