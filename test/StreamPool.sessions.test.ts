@@ -14,9 +14,10 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import * as Supervisor from "effect/Supervisor"
 import * as TestClock from "effect/TestClock"
 import * as Memory from "./support/memoryTransport.js"
-import { bytes, connect, echo, sessionOptions, silent, soon, until, untilStats } from "./support/streams.js"
+import { bytes, connect, echo, sessionOptions, silent, soon, text, until, untilStats } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
@@ -799,4 +800,249 @@ describe("a server that is killed", () => {
       }).pipe(withNode),
     40_000
   )
+})
+
+describe("interruption", () => {
+  type Both = { readonly pool: StreamPool.Service; readonly sessionPool: SessionPool.Service }
+
+  /** What borrowers do; they are interrupted somewhere on the way. */
+  const verbs: Record<string, (both: Both) => Effect.Effect<unknown, unknown>> = {
+    use: ({ pool }) => pool.use((stream) => echo(stream)),
+    "use that spoils the stream": ({ pool }) => Effect.exit(pool.use(() => Effect.fail("spoiled"))),
+    get: ({ pool }) => Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream))),
+    request: ({ pool }) => pool.request(bytes("hello")),
+    socket: ({ pool }) => Effect.exit(pool.socket.run(() => Effect.fail("enough"))),
+    "use, while others want the session": ({ pool, sessionPool }) =>
+      Effect.all([pool.use((stream) => echo(stream)), sessionPool.use(() => Effect.yieldNow())], {
+        concurrency: "unbounded"
+      })
+  }
+
+  /** With fewer ops before a yield Effect 3 itself does not get anywhere. */
+  const budgets = range(52).map((i) => i + 13)
+
+  /** Lets the event loop turn: there is nothing but microtasks in what borrowers do. */
+  const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
+  for (const [name, verb] of Object.entries(verbs)) {
+    it.effect(`of ${name}, at any point, leaves no stream, session or fiber behind`, () =>
+      Effect.gen(function*() {
+        for (const budget of budgets) {
+          const where = `budget ${budget}`
+          const { layer, sessions } = Memory.transport({ credit: 3 })
+          const supervisor = yield* Supervisor.track
+          yield* Effect.gen(function*() {
+            const both = yield* makeMemory({ maxSize: 2 }, { maxSize: 4, maxStreamsPerSession: 2 })
+            const { pool, sessionPool } = both
+            for (let pause = 0; pause < 12; pause++) {
+              const borrowers = yield* Effect.all(
+                range(3).map(() =>
+                  Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(Effect.zipRight(verb(both), turn)), budget))
+                )
+              )
+              yield* Effect.repeatN(turn, pause % 3)
+              yield* Effect.repeatN(Effect.yieldNow(), pause * 3)
+              yield* Fiber.interruptAll(borrowers)
+            }
+            yield* Memory.quiet
+            const { creating, leases, waiters } = yield* pool.stats
+            assert.deepStrictEqual({ creating, leases, waiters }, { creating: 0, leases: 0, waiters: 0 }, where)
+            yield* pool.clear
+            yield* Memory.quiet
+            assert.deepInclude(yield* sessionPool.stats, { leases: 0, waiters: 0 }, where)
+            assert.deepStrictEqual(sessions.map(({ open }) => open.size), sessions.map(() => 0), where)
+            for (const session of sessions) assert.isAtMost(session.mostOutstanding, 1, where)
+          }).pipe(Effect.scoped, Effect.provide(layer), Effect.supervised(supervisor))
+          yield* Memory.quiet
+          assert.strictEqual((yield* supervisor.value).length, 0, where)
+        }
+      }), 60_000)
+  }
+})
+
+// -----------------------------------------------------------------------------
+// All at once
+// -----------------------------------------------------------------------------
+
+/** Numbers of [0, 1), the same ones for the same seed (mulberry32). */
+const randomOf = (seed: number) => {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
+  }
+}
+
+const { CHAOS_SEED, CHAOS_FAULTS } = process.env
+const seed = CHAOS_SEED === undefined ? Math.floor(Math.random() * 1e9) : Number(CHAOS_SEED)
+const faults = Number(CHAOS_FAULTS ?? 16)
+const workers = 16
+
+/** What a borrower may be told. */
+const troubles = [
+  ...["SessionClosed", "Connect", "ConnectTimeout", "StreamLimit", "StreamOpen", "Read", "Write", "AcquireTimeout"],
+  ...["TimeoutException", "Borrow", "Transport", "NoAnswer", "Framing"]
+]
+
+describe("borrowers and faults at random", () => {
+  it.scopedLive("leave nothing behind, and nobody gets another one's answer", () =>
+    Effect.gen(function*() {
+      const random = randomOf(seed)
+      const among = <A>(choices: ReadonlyArray<A>): A => choices[Math.floor(random() * choices.length)]!
+      const server = yield* TestServer.start({ initialBidirectionalStreams: 20 })
+      const supervisor = yield* Supervisor.track
+      let answered = 0
+      let ended = 0
+      let isOver = false
+
+      const test = Effect.gen(function*() {
+        const { connect, url } = sessionOptions(server, "/echo")
+        const sessionPool = yield* SessionPool.make({
+          // the port is the same after a restart
+          url,
+          connect: { ...connect, connectTimeout: "300 millis" },
+          maxSize: 3,
+          retireGrace: "500 millis",
+          createBackoff: { initial: "5 millis", max: "50 millis" }
+        })
+        const pool = yield* StreamPool.make({
+          sessionPool,
+          maxSize: 12,
+          maxStreamsPerSession: 6,
+          maxStreamsOpened: 40,
+          acquireTimeout: "1 second",
+          openTimeout: "200 millis",
+          createBackoff: { initial: "5 millis", max: "50 millis" }
+        })
+
+        const check = (answer: string, message: string) => {
+          assert.strictEqual(answer, message)
+          answered++
+        }
+
+        /** Ends in one way or another, within a second or so. */
+        const borrow = (message: string): Effect.Effect<unknown, { readonly _tag: string }> => {
+          switch (among(["echo", "echo", "echo", "request", "spoil", "finish", "interrupt", "impatient", "session"])) {
+            case "request":
+              return Effect.map(pool.request(bytes(message)), (answer) => check(text(answer), message)).pipe(
+                Effect.timeout("300 millis")
+              )
+            case "spoil":
+              return Effect.ignore(
+                pool.use((stream) => Effect.zipRight(stream.write(bytes(message)), Effect.fail("no")))
+              )
+            case "finish":
+              return pool.use((stream) =>
+                Effect.gen(function*() {
+                  yield* stream.write(bytes(message))
+                  yield* stream.closeWrite
+                  check(text(yield* stream.readExactly(message.length)), message)
+                  assert.isTrue(Option.isNone(yield* stream.read))
+                })
+              ).pipe(Effect.timeout("300 millis"))
+            case "interrupt": {
+              const pause = Math.floor(random() * 20)
+              return Effect.flatMap(Effect.fork(pool.use((stream) => echo(stream, message))), (fiber) =>
+                Effect.zipRight(
+                  pause < 10 ? Effect.repeatN(Effect.yieldNow(), pause) : Effect.sleep(pause - 10),
+                  Fiber.interrupt(fiber)
+                ))
+            }
+            case "impatient":
+              return Effect.timeout(pool.use((stream) => echo(stream, message)), Math.floor(random() * 10))
+            case "session":
+              return sessionPool.use(() => Effect.yieldNow()).pipe(Effect.timeout("300 millis"))
+            default:
+              return Effect.map(pool.use((stream) => echo(stream, message)), (answer) => check(answer, message)).pipe(
+                Effect.timeout("300 millis")
+              )
+          }
+        }
+
+        const work = (worker: number) =>
+          Effect.gen(function*() {
+            for (let i = 0; !isOver; i++) {
+              const outcome = yield* Effect.exit(borrow(`${worker}-${i}`))
+              ended++
+              if (Exit.isSuccess(outcome)) continue
+              const failure = Cause.failureOption(outcome.cause)
+              // a defect, or an assertion
+              if (Option.isNone(failure)) return yield* Effect.failCause(outcome.cause)
+              const error = failure.value as { readonly _tag: string; readonly reason?: string }
+              assert.include(troubles, error.reason ?? error._tag)
+              // who has failed goes away for a moment, or 16 workers do nothing but fail
+              yield* Effect.sleep("1 millis")
+            }
+          })
+
+        const moreOf = (count: () => number, more: number) => {
+          const from = count()
+          return soon(until(Effect.sync(count), (now) => now >= from + more))
+        }
+
+        const fault = Effect.gen(function*() {
+          switch (among(["close", "cut", "kill", "stop"])) {
+            case "close":
+              yield* server.command("closeSessions", { code: 3, reason: "chaos" })
+              break
+            case "cut":
+              yield* server.command("destroySockets")
+              break
+            case "kill":
+              yield* server.kill
+              yield* moreOf(() => ended, among([5, 50]))
+              yield* server.restart
+              break
+            default:
+              yield* server.stop
+              yield* moreOf(() => ended, among([20, 100]))
+              yield* server.resume
+          }
+        })
+
+        const working = yield* Effect.all(range(workers).map((worker) => Effect.fork(work(worker))))
+        const crashed = Effect.raceAll(working.map(Fiber.join))
+        const faulty = Effect.gen(function*() {
+          for (let i = 0; i < faults; i++) {
+            yield* moreOf(() => answered, among([10, 100]))
+            yield* fault
+          }
+          // and back to work
+          yield* moreOf(() => answered, 100)
+          isOver = true
+        })
+        yield* Effect.raceFirst(faulty, Effect.zipRight(crashed, Effect.dieMessage("a worker ended early")))
+        yield* soon(Effect.forEach(working, Fiber.join, { discard: true }))
+
+        // every place is free: as many borrowers at once as there are places
+        yield* untilStats(pool, ({ leases, waiters }) => leases === 0 && waiters === 0)
+        const all = Effect.scoped(Effect.all(range(12).map(() => pool.get), { concurrency: "unbounded" }))
+        yield* soon(Effect.eventually(all))
+        assert.isAtMost((yield* pool.stats).size, 12)
+        // no lease is out: all sessions come back with the streams on them
+        yield* soon(until(
+          Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
+          ([streams, sessions]) =>
+            streams.size === 0 && streams.closing === 0 && streams.creating === 0 &&
+            sessions.leases === 0 && sessions.waiters === 0
+        ))
+        assert.deepStrictEqual(yield* pool.sessions, [])
+        assert.isAtMost((yield* sessionPool.stats).size, 3)
+      })
+
+      yield* test.pipe(
+        Effect.scoped,
+        Effect.supervised(supervisor),
+        Effect.provide(NodeWebTransport.layer),
+        Effect.provide(silent)
+      )
+      // nobody is left
+      yield* soon(until(supervisor.value, (fibers) => fibers.length === 0))
+      yield* soon(server.until(({ sessionsOpen }) => sessionsOpen === 0))
+      assert.strictEqual(yield* server.stderr, "")
+    }).pipe(
+      Effect.tapErrorCause(() => Effect.sync(() => console.error(`CHAOS_SEED=${seed} CHAOS_FAULTS=${faults}`)))
+    ), 120_000)
 })
