@@ -493,9 +493,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.timeout(Duration.millis(this.machine.options.checkTimeout)),
       Effect.interruptible,
       Effect.exit,
-      Effect.map((decision) =>
+      Effect.map((decision) => {
+        this.explain("onRelease", decision)
         this.machine.release(item, this.now(), !(Exit.isSuccess(decision) && decision.value === "keep"))
-      )
+      })
     )
     const hook = this.fork(program)
     this.hooks.add(hook)
@@ -670,6 +671,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       : Effect.suspend(() => this.options.validate!(item.value, this.infoOf(item)))
     check.handle = this.fork(
       Effect.map(Effect.exit(Effect.interruptible(Effect.scoped(ask))), (exit) => {
+        this.explain(check.why === "ping" ? "keepAlive.ping" : "validate", exit)
         this.machine.checked(check, Exit.isSuccess(exit) && exit.value, this.now())
       })
     )
@@ -799,6 +801,16 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         return this.annotate(Effect.logWarning("a finalizer of an item failed", cause))
       }
     })
+  }
+
+  /** What a hook failed with is seen by nobody else. A failure is what it is for; a defect is not. */
+  private explain(hook: string, exit: Exit.Exit<unknown, unknown>): void {
+    if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) return
+    const message = `${hook} failed, and the item goes`
+    this.log(
+      Cause.isDie(exit.cause) ? Effect.logWarning(message, exit.cause) : Effect.logDebug(message, exit.cause),
+      {}
+    )
   }
 
   private warn(message: string): void {
