@@ -96,12 +96,12 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
     options?: RequestOptions & { readonly isLast?: ((message: Uint8Array) => boolean) | undefined } | undefined
   ) => Stream.Stream<Uint8Array, RequestError>
   /**
-   * A `Socket` of `@effect/platform` for protocols that own their stream, such as RPC over `Ndjson` or `MsgPack`. Each
-   * run has a stream that nobody had before, under the limits of the pool; afterwards it is ended, by FIN after
-   * success, otherwise by a reset. Opening, reading and writing fail with a `SocketError`. What came before the peer's
-   * FIN is handled to its end.
+   * Makes a `Socket` of `@effect/platform` for a protocol that owns its stream, such as RPC over `Ndjson` or `MsgPack`;
+   * one for each user. Each run has a stream that nobody had before, under the limits of the pool; afterwards it is
+   * ended, by FIN after success, otherwise by a reset. Opening, reading and writing fail with a `SocketError`, and so does
+   * a second run beside the first. What came before the peer's FIN is handled to its end.
    */
-  readonly socket: Socket.Socket
+  readonly makeSocket: Effect.Effect<Socket.Socket>
   /** What it knows of each session. */
   readonly sessions: Effect.Effect<ReadonlyArray<SessionInfo>>
 }

@@ -81,14 +81,15 @@ const verbs: Record<string, (pool: StreamPool.Service) => Effect.Effect<unknown,
   requestStream: (pool) => Stream.runDrain(pool.requestStream(bytes("hello"), { isLast: () => true })),
   "requestStream, given up": (pool) => Stream.runDrain(Stream.take(pool.requestStream(bytes("hello")), 1)),
   socket: (pool) =>
-    beside(
-      Effect.ignore(pool.socket.run(() => Effect.fail("done"))),
-      () => Effect.scoped(Effect.flatMap(pool.socket.writer, (write) => write("hello")))
-    ),
+    Effect.flatMap(pool.makeSocket, (socket) =>
+      beside(
+        Effect.ignore(socket.run(() => Effect.fail("done"))),
+        () => Effect.scoped(Effect.flatMap(socket.writer, (write) => write("hello")))
+      )),
   "socket, and use": (pool) =>
     Effect.zipRight(
       pool.use((stream) => echo(stream, "hello")),
-      Effect.ignore(pool.socket.run(() => {}, { onOpen: Effect.interrupt }))
+      Effect.ignore(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => {}, { onOpen: Effect.interrupt })))
     ),
   "clear, and use": (pool) => Effect.zipRight(pool.clear, pool.use((stream) => echo(stream, "hello")))
 }
@@ -304,7 +305,7 @@ describe("StreamPool, when its streams are spoilt as they are handed over", () =
     }))
 })
 
-describe("StreamPool.socket, when the pool closes", () => {
+describe("StreamPool.makeSocket, when the pool closes", () => {
   it.live("ends a run that waits for a new stream in the place of a used one", () =>
     Effect.gen(function*() {
       const { peer, pool, scope } = yield* makePool(echoing, { maxSize: 2, shutdownGrace: 0 })
@@ -315,7 +316,7 @@ describe("StreamPool.socket, when the pool closes", () => {
       const lease = yield* pool.acquire
       peer.create = () =>
         Promise.reject(new DOMException("no more", "QuotaExceededError"))
-      const run = yield* Effect.fork(pool.socket.run(() => {}))
+      const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => {})))
       yield* until(pool.stats, ({ inUse }) => inUse === 2)
       yield* paused
       assert.isNull(run.unsafePoll())

@@ -811,7 +811,8 @@ describe("interruption", () => {
     "use that spoils the stream": ({ pool }) => Effect.exit(pool.use(() => Effect.fail("spoiled"))),
     get: ({ pool }) => Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream))),
     request: ({ pool }) => pool.request(bytes("hello")),
-    socket: ({ pool }) => Effect.exit(pool.socket.run(() => Effect.fail("enough"))),
+    socket: ({ pool }) =>
+      Effect.exit(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.fail("enough")))),
     "use, while others want the session": ({ pool, sessionPool }) =>
       Effect.all([pool.use((stream) => echo(stream)), sessionPool.use(() => Effect.yieldNow())], {
         concurrency: "unbounded"

@@ -59,7 +59,7 @@ const begin = (socket: Socket.Socket) =>
     return run
   })
 
-describe("StreamPool.socket", () => {
+describe("StreamPool.makeSocket", () => {
   layer(Live, { excludeTestServices: true })("a run", (it) => {
     it.scoped("carries bytes both ways, and finishes its stream after success", () =>
       Effect.gen(function*() {
@@ -135,6 +135,41 @@ describe("StreamPool.socket", () => {
         yield* Fiber.interrupt(run)
       }))
 
+    it.scoped("keeps to its own stream what its user writes, beside others", () =>
+      Effect.gen(function*() {
+        const { pool } = yield* poolAt("/echo?socket-users", { maxSize: 3 })
+        const users = ["A", "B", "C"].map((user) => [1, 2, 3].map((i) => `<${user}${i}>`))
+        const answers = yield* soon(Effect.forEach(
+          users,
+          (texts) => Effect.flatMap(pool.makeSocket, (socket) => converse(socket, texts)),
+          { concurrency: "unbounded" }
+        ))
+        assert.deepStrictEqual(answers, users.map((texts) => texts.join("")))
+      }))
+
+    it.scoped("is refused beside another one of the same socket", () =>
+      Effect.gen(function*() {
+        const { pool } = yield* poolAt("/echo?socket-twice", { maxSize: 2 })
+        const first = yield* begin(pool.socket)
+        const error = yield* soon(Effect.flip(pool.socket.run(() => {})))
+        assert.deepInclude(error, { _tag: "SocketError", reason: "Open" })
+        assert.isNull(first.unsafePoll())
+        yield* Fiber.interrupt(first)
+        assert.strictEqual(yield* soon(converse(pool.socket, ["again"])), "again")
+      }))
+
+    it.scoped("fails with Open when no session grants it a stream within acquireTimeout", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.start({ initialBidirectionalStreams: 2 })
+        const { pool } = yield* Effect.provideService(
+          poolAt("/fin", { maxSize: 2, acquireTimeout: "200 millis", clientSpeaksFirst: false }),
+          TestServer.TestServer,
+          server
+        )
+        const error = yield* soon(Effect.flip(Effect.forever(pool.socket.run(() => {}))))
+        assert.deepInclude(error, { _tag: "SocketError", reason: "Open" })
+      }))
+
     it.scoped("is over a session pool, too", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
@@ -142,9 +177,10 @@ describe("StreamPool.socket", () => {
         const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, path), maxSize: 2 })
         const pool = yield* StreamPool.make({ sessionPool, maxSize: 2, maxStreamsPerSession: 1 })
         yield* Effect.all([1, 2].map((i) => pool.use((stream) => echo(stream, `${i}`))), { concurrency: 2 })
+        const socket = yield* pool.makeSocket
         const texts = ["a", "b", "c", "d"]
         assert.deepStrictEqual(
-          yield* soon(Effect.forEach(texts, (text) => converse(pool.socket, [text]))),
+          yield* soon(Effect.forEach(texts, (text) => converse(socket, [text]))),
           texts
         )
         assert.isAtMost((yield* server.statsOf(path)).sessionsAccepted, 2)

@@ -56,7 +56,7 @@ export class Reader {
 
   ratio(option: string, value: number | undefined, least: number, most: number, byDefault: number): number {
     if (value === undefined) return byDefault
-    if (!(value >= least && value <= most)) {
+    if (!(value >= least && value <= most && value < Infinity)) {
       this.refuse(
         option,
         value,

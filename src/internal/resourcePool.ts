@@ -627,7 +627,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       yield* this.closeScope(scope, exit)
       this.machine.gone(item, this.now())
     })
-    this.fibers.set(item, this.fork(program))
+    const fiber = this.fork(program)
+    // a scheduler that runs at once is done with it
+    if (item.state === "Creating") this.fibers.set(item, fiber)
   }
 
   /** In one step, so that nothing happens to the item in between. False: it failed, or nobody wants it any more. */

@@ -13,8 +13,8 @@ import { RequestError } from "../RequestError.js"
 import type * as ResourcePool from "../ResourcePool.js"
 import type * as StreamPool from "../StreamPool.js"
 import type * as WebTransport from "../WebTransport.js"
-import type { WebTransportError } from "../WebTransportError.js"
-import { checkedBy, described } from "./poolConfig.js"
+import { WebTransportError } from "../WebTransportError.js"
+import { checkedBy, described, duration } from "./poolConfig.js"
 import { decode, type Problem, Reader } from "./poolOptions.js"
 import { internalsOf, type Lending, makeWith, type SyncLease } from "./resourcePool.js"
 import { makeSocket } from "./streamSocket.js"
@@ -35,6 +35,7 @@ export const defaults = {
 } as const
 
 interface Decoded extends SourceOptions {
+  readonly acquireTimeout: number
   readonly quarantine: number
   readonly problems: ReadonlyArray<Problem>
 }
@@ -42,12 +43,14 @@ interface Decoded extends SourceOptions {
 /** The options that are not the engine's, and those of the engine that depend on them. */
 export const decodeOptions = (options: StreamPool.CommonOptions & Partial<StreamPool.Hooks<any, any>>): Decoded => {
   const read = new Reader()
-  const engine = decode({ ...options, maxSize: options.maxSize ?? defaults.maxSize })
+  const acquireTimeout = options.acquireTimeout ?? defaults.acquireTimeout
+  const engine = decode({ ...options, acquireTimeout, maxSize: options.maxSize ?? defaults.maxSize })
   const quarantine = read.duration("quarantine", options.quarantine, defaults.quarantine)
   if (quarantine >= engine.machine.checkTimeout) {
     read.refuse("quarantine", options.quarantine, `below checkTimeout (${engine.machine.checkTimeout}ms)`)
   }
   return {
+    acquireTimeout: engine.machine.acquireTimeout,
     quarantine,
     maxStreamsPerSession: read.count(
       "maxStreamsPerSession",
@@ -68,7 +71,7 @@ const lendingOf = (home: Home): Lending<PooledStream, WebTransport.Bidirectional
   view: (pooled) => new StreamView(home, pooled),
   end: (view, isSuccess) => (view as StreamView).end(isSuccess),
   later: (view, then) => home.source.whenWritten((view as StreamView).pooled, then),
-  core: (view) => view instanceof StreamView ? view.pooled : undefined,
+  core: (view) => view instanceof StreamView ? view.current : undefined,
   watch: (pooled, control) => {
     pooled.control = control
     const { stream } = pooled
@@ -179,7 +182,7 @@ export const make = <E, R>(
     const service = Object.assign(pool, {
       request: requestOn(pool),
       requestStream: requestStreamOn(pool),
-      socket: makeSocket(fresh(home)),
+      makeSocket: Effect.sync(() => makeSocket(fresh(home, decoded.acquireTimeout))),
       sessions: Effect.sync(() => Array.from(source.branches, (branch) => infoOf(source, branch)))
     })
     // whatever it meets besides is a PoolError, which every pool's borrowers may meet
@@ -197,7 +200,7 @@ const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo =>
 })
 
 /** A stream that nobody has had and nobody will have after, under the limits of the pool. */
-const fresh = (home: Home): Effect.Effect<StreamView, Failure, Scope.Scope> =>
+const fresh = (home: Home, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const scope = yield* Effect.scope
@@ -212,7 +215,14 @@ const fresh = (home: Home): Effect.Effect<StreamView, Failure, Scope.Scope> =>
       if (!wasLent) return lease!.value
       // a new one, in the place of one that was used before
       lease!.value.end(true)
-      const view = new StreamView(home, yield* restore(home.source.openInstead(lease!.value.pooled)), false).own()
+      const opened = home.source.openInstead(lease!.value.pooled).pipe(
+        Effect.timeoutFail({
+          duration: timeout,
+          onTimeout: () =>
+            new WebTransportError({ reason: "StreamOpen", detail: `no session granted a stream within ${timeout}ms` })
+        })
+      )
+      const view = new StreamView(home, yield* restore(opened), false).own()
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => view.endCheck(exit)))
       return view
     })
@@ -341,13 +351,13 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     "lifo"
   ),
   acquireTimeout: described(
-    Config.duration("ACQUIRE_TIMEOUT"),
+    duration("ACQUIRE_TIMEOUT"),
     "How long a borrower waits",
     Duration.decode(defaults.acquireTimeout)
   ),
   maxWaiters: described(Config.integer("MAX_WAITERS"), "How many borrowers may wait", Infinity),
   openTimeout: described(
-    Config.duration("OPEN_TIMEOUT"),
+    duration("OPEN_TIMEOUT"),
     "After how long without a stream a session counts as full",
     Duration.millis(defaults.openTimeout)
   ),
@@ -357,7 +367,7 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     defaults.clientSpeaksFirst
   ),
   quarantine: described(
-    Config.duration("QUARANTINE"),
+    duration("QUARANTINE"),
     "How long a stream that came back is watched before it is lent again",
     Duration.zero
   ),
@@ -366,11 +376,11 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     "After how many answers that never came a session is replaced",
     defaults.suspectAfter
   ),
-  idleTimeToLive: described(Config.duration("IDLE_TIME_TO_LIVE"), "When an unused stream is ended", Duration.infinity),
-  maxLifetime: described(Config.duration("MAX_LIFETIME"), "When a stream is replaced", Duration.infinity),
+  idleTimeToLive: described(duration("IDLE_TIME_TO_LIVE"), "When an unused stream is ended", Duration.infinity),
+  maxLifetime: described(duration("MAX_LIFETIME"), "When a stream is replaced", Duration.infinity),
   maxUses: described(Config.integer("MAX_USES"), "After how many borrows a stream is replaced", Infinity),
   shutdownGrace: described(
-    Config.duration("SHUTDOWN_GRACE"),
+    duration("SHUTDOWN_GRACE"),
     "How long borrowers have when the pool closes",
     Duration.seconds(5)
   )

@@ -27,12 +27,24 @@ export const makeSocket = (
 ): Socket.Socket => {
   const latch = Effect.unsafeMakeLatch(false)
   let current: Connection | undefined
+  let isRunning = false
+
+  /** Its writers would not know which stream is theirs. */
+  const onlyOne = Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket runs already: make another one")))
+      isRunning = true
+      return Effect.void
+    }),
+    () => Effect.sync(() => isRunning = false)
+  )
 
   const run: Socket.Socket["run"] = <_, E, R>(
     handler: (bytes: Uint8Array) => Effect.Effect<_, E, R> | void,
     options?: { readonly onOpen?: Effect.Effect<void> | undefined }
   ) =>
     Effect.gen(function*() {
+      yield* onlyOne
       const stream = yield* Effect.mapError(acquire, failure("Open"))
       const done = yield* Deferred.make<void, Socket.SocketError | E>()
       const handlers = yield* FiberSet.make<unknown, E>()

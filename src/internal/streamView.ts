@@ -70,6 +70,11 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     return StreamTypeId
   }
 
+  /** The stream that it stands for now. */
+  get current(): PooledStream {
+    return this.replacement?.value.current ?? this.pooled
+  }
+
   /** Whether bytes were handed to the transport. */
   get wasWritten(): boolean {
     return this.replacement?.value.wasWritten ?? this.hasWritten

@@ -46,5 +46,6 @@ export const poolAt = <E = never, R = never>(path: string, options: StreamPool.O
     const server = yield* TestServer.TestServer
     const session = yield* connect(server, path)
     const pool = yield* StreamPool.make({ session, maxSize: 1, ...options })
-    return { server, session, pool, counts: server.statsOf(path) }
+    const socket = yield* pool.makeSocket
+    return { server, session, pool: Object.assign(pool, { socket }), counts: server.statsOf(path) }
   })
