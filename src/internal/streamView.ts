@@ -139,7 +139,7 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     const isFit = this.finish(exit)
     const { branch } = this.pooled
     const { source } = this.home
-    const leaves = source.isLeaving(branch) || source.isWantedBack(branch)
+    const leaves = source.isLeaving(branch) || source.giveWay(branch)
     if (!isFit) return "discard"
     return leaves ? "retire" : "keep"
   }
@@ -147,7 +147,7 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   /** Of a check of this one stream: whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
     const isFit = this.finish(exit)
-    this.home.source.isWantedBack(this.pooled.branch)
+    this.home.source.giveWay(this.pooled.branch)
     return isFit
   }
 
