@@ -519,6 +519,7 @@ describe("the engine, over streams", () => {
       Effect.gen(function*() {
         const { counts, pool } = yield* make("ping", {
           minSize: 2,
+          maxSize: 2,
           keepAlive: { interval: "10 millis", ping: (stream) => echo(stream, "p") }
         })
         yield* soon(pool.ready)

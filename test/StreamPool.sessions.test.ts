@@ -42,6 +42,10 @@ const waitInVain = (stream: WebTransport.BidirectionalStream) =>
     (fiber) => Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber))
   )
 
+/** Borrows, asks, and gives up before an answer comes. */
+const unanswered = (pool: StreamPool.Service) =>
+  pool.use((stream) => Effect.zipRight(stream.write(bytes("-x")), Effect.flip(Effect.timeout(stream.read, "5 millis"))))
+
 type Errors = WebTransportError | PoolError | Cause.TimeoutException
 
 interface Made {
@@ -184,6 +188,24 @@ describe("sessions of streams", () => {
         yield* soon(Fiber.join(borrower))
         yield* soon(Fiber.join(other))
         assert.deepStrictEqual(order, ["stream", "session"])
+      }))
+
+    it.scoped("gives it back when a stream has come that nobody wants any more", () =>
+      Effect.gen(function*() {
+        const { layer, sessions } = Memory.transport()
+        yield* Effect.gen(function*() {
+          const { pool, sessionPool } = yield* makeMemory({ maxSize: 1 }, {})
+          const lease = yield* hold(pool)
+          sessions[0]!.isHolding = true
+          const impatient = yield* Effect.fork(pool.use((stream) => echo(stream)))
+          yield* Memory.quiet
+          yield* Fiber.interrupt(impatient)
+          const other = yield* Effect.fork(sessionPool.use(() => Effect.succeed("had it")))
+          yield* Memory.quiet
+          yield* lease.release()
+          sessions[0]!.letGo()
+          assert.strictEqual(yield* soon(Fiber.join(other)), "had it")
+        }).pipe(Effect.provide(layer))
       }))
 
     it.scoped("two pools share the sessions of one, though there are too few for both", () =>
@@ -415,9 +437,9 @@ describe("sessions of streams", () => {
         const leases = yield* Effect.all(range(8).map(() => hold(pool)))
         const load = () => sessions.map(({ open }) => open.size)
         assert.deepStrictEqual(load(), [4, 4])
-        for (const i of [0, 1, 2, 7]) yield* leases[i]!.release(spoiled)
+        for (const i of [0, 5, 6, 7]) yield* leases[i]!.release(spoiled)
         yield* Memory.quiet
-        assert.deepStrictEqual(load(), [1, 3])
+        assert.deepStrictEqual(load(), [3, 1])
         yield* hold(pool)
         yield* hold(pool)
         assert.deepStrictEqual(load(), [3, 3])
@@ -447,6 +469,43 @@ describe("sessions of streams", () => {
         assert.deepStrictEqual((yield* pool.sessions).map(({ capacity }) => capacity), [4, 2, Infinity])
       }).pipe(Effect.provide(layer))
     }))
+
+  it.scoped("opens no more sessions than those who wait need, also when they come together", () =>
+    Effect.gen(function*() {
+      const { layer, sessions } = Memory.transport()
+      yield* Effect.gen(function*() {
+        const { pool } = yield* makeMemory({ maxSize: 8 }, { maxStreamsPerSession: 5 })
+        const together = (count: number) => Effect.all(range(count).map(() => hold(pool)), { concurrency: "unbounded" })
+        yield* together(5)
+        assert.strictEqual(sessions.length, 1)
+        yield* together(8)
+        assert.strictEqual(sessions.length, 3)
+      }).pipe(Effect.provide(layer))
+    }))
+
+  for (
+    const [what, sessionOptions, streamOptions] of [
+      ["maxStreamsOpened is 1", {}, { maxStreamsOpened: 1 }],
+      ["maxStreamsOpened is 2", {}, { maxStreamsOpened: 2 }],
+      ["the session pool allows one use", { maxUses: 1 }, {}]
+    ] as const
+  ) {
+    it.scoped(`keeps minSize streams without opening session after session where ${what}`, () =>
+      Effect.gen(function*() {
+        const { layer, sessions } = Memory.transport()
+        yield* Effect.gen(function*() {
+          const { pool } = yield* makeMemory({ maxSize: 8, ...sessionOptions }, { minSize: 3, ...streamOptions })
+          yield* pool.ready
+          yield* Memory.quiet
+          assert.strictEqual((yield* pool.stats).idle, 3)
+          assert.isAtMost(sessions.length, 4)
+          assert.strictEqual(yield* pool.use((stream) => echo(stream)), "hello")
+          yield* Memory.quiet
+          assert.strictEqual((yield* pool.stats).idle, 3)
+          assert.isAtMost(sessions.length, 6)
+        }).pipe(Effect.provide(layer))
+      }))
+  }
 
   it.scoped("spreads over the sessions of a session pool that shares them, and has those it uses to itself", () =>
     Effect.gen(function*() {
@@ -646,10 +705,7 @@ describe("one session", () => {
       const session = yield* connect(server, "/picky")
       const pool = yield* StreamPool.make({ session, maxSize: 1, maxStreamsOpened: 2 })
       for (let i = 0; i < 5; i++) {
-        const outcome = yield* Effect.option(
-          Effect.timeout(pool.use((stream) => echo(stream, "-x")), "20 millis")
-        )
-        assert.isTrue(Option.isNone(outcome))
+        yield* soon(unanswered(pool))
       }
       for (let i = 0; i < 5; i++) assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
       assert.deepInclude(yield* pool.stats, { created: 6, reuses: 4 })
@@ -670,7 +726,7 @@ describe("peers that hang", () => {
       Effect.gen(function*() {
         const { path, pool, server } = yield* make("slow", { maxSize: 1 }, { maxSize: 2 }, "/picky")
         for (let i = 0; i < 6; i++) {
-          yield* Effect.option(Effect.timeout(pool.use((stream) => echo(stream, "-x")), "20 millis"))
+          yield* soon(unanswered(pool))
           assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "x"))), "x")
         }
         assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
@@ -680,7 +736,7 @@ describe("peers that hang", () => {
       Effect.gen(function*() {
         const { path, pool, server } = yield* make("suspect-after", { maxSize: 1 }, { suspectAfter: 4 }, "/silent")
         for (let i = 0; i < 9; i++) {
-          yield* Effect.option(Effect.timeout(pool.use((stream) => echo(stream)), "20 millis"))
+          yield* soon(unanswered(pool))
         }
         assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 3)
       }))
@@ -691,7 +747,7 @@ describe("peers that hang", () => {
         const held = yield* hold(pool)
         yield* soon(echo(held.value, "x"))
         for (let i = 0; i < 2; i++) {
-          yield* Effect.option(Effect.timeout(pool.use((stream) => echo(stream, "-x")), "20 millis"))
+          yield* soon(unanswered(pool))
         }
         assert.strictEqual((yield* pool.sessions)[0]?.isRetired, true)
         assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "y"))), "y")

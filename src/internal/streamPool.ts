@@ -83,7 +83,10 @@ const lendingOf = (home: Home): Lending<PooledStream, WebTransport.Bidirectional
     }
     // what happened before it was watched
     if (!stream.isClean && !isGreeting()) queueMicrotask(control.lost)
-    else if (home.source.isLeaving(pooled.branch)) queueMicrotask(control.retire)
+    // on a session that is merely retired, perhaps by its coming, it is good for one use
+    else if (home.source.isOver) queueMicrotask(control.retire)
+    // whoever wanted it may have been served meanwhile, and others wait for the session
+    else queueMicrotask(() => home.source.giveWay(pooled.branch))
   }
 })
 

@@ -75,6 +75,8 @@ export class Branch {
   lent = 0
   /** Streams that were asked for in this lease. */
   opened = 0
+  /** Whether its streams are ended so that it goes back. */
+  isGivingWay = false
   opening: Opening | undefined = undefined
   /** When that one takes longer than it may, if nobody waits for it. */
   lateAt = Infinity
@@ -100,6 +102,7 @@ export class Branch {
     this.handle = lease.value as SessionHandle
     this.lease = lease
     this.opened = 0
+    this.isGivingWay = false
     this.granted()
   }
 
@@ -405,7 +408,10 @@ export class StreamSource {
     }
     this.isPumping = false
     if (this.claims.first !== undefined) this.wantSessions(now)
-    for (const branch of this.branches) this.settle(branch)
+    for (const branch of this.branches) {
+      this.settle(branch)
+      this.giveWay(branch)
+    }
     this.arm(now)
   }
 
@@ -425,6 +431,7 @@ export class StreamSource {
     const branch = this.choose(now)
     if (branch === undefined) return undefined
     branch.hasFreed = false
+    branch.isGivingWay = false
     branch.opened++
     const opening = branch.opening = new Opening(branch.handle, "Bidirectional", this.options.streamOptions)
     return { _tag: "Branch", branch, opening }
@@ -455,7 +462,12 @@ export class StreamSource {
 
   /** Whether what is lent of it is the last of it: it is retired, or its pool takes all of them back. */
   isLeaving(branch: Branch): boolean {
-    return this.sessions !== undefined && (branch.core.isRetired || !this.sessions.isOpen)
+    return this.isOver || (this.only === undefined && branch.core.isRetired)
+  }
+
+  /** Whether the session pool drains or closes. */
+  get isOver(): boolean {
+    return this.sessions?.isOpen === false
   }
 
   // ---------------------------------------------------------------------------
@@ -579,28 +591,25 @@ export class StreamSource {
 
   /** Others wait for sessions, or there are too many: those with idle streams only go. Or all are wanted back. */
   private readonly onDemand = (): void => {
-    const isOpen = this.sessions?.isOpen === true
-    let wanted = this.wantedBack
-    for (const branch of this.branches) {
-      if (isOpen) {
-        if (wanted === 0) return
-        if (branch.lent > 0 || branch.opening !== undefined) continue
-        wanted--
-      }
-      for (const pooled of [...branch.streams]) pooled.control?.retire()
+    if (this.isOver) {
+      for (const branch of this.branches) this.retireIdle(branch)
+      return this.pump()
     }
-    if (!isOpen) this.pump()
+    for (const branch of this.branches) this.giveWay(branch)
   }
 
-  /** How many sessions others wait for, or are too many. */
+  /** How many sessions others wait for, or are too many, but for those that go already. */
   private get wantedBack(): number {
     const { sessions } = this
-    return sessions === undefined ? 0 : Math.max(0, sessions.waiting - this.acquiring) + sessions.excess
+    if (sessions === undefined) return 0
+    let wanted = Math.max(0, sessions.waiting - this.acquiring) + sessions.excess
+    if (wanted > 0) { for (const branch of this.branches) if (branch.isGivingWay) wanted-- }
+    return wanted
   }
 
   /** What becomes of a stream that came back. */
   fateOf({ branch }: PooledStream, isFit: boolean): Fate {
-    const leaves = this.isLeaving(branch) || this.isWantedBack(branch)
+    const leaves = this.isLeaving(branch) || this.giveWay(branch)
     return isFit ? leaves ? "retire" : "keep" : "discard"
   }
 
@@ -616,13 +625,22 @@ export class StreamSource {
     this.arm(now)
   }
 
-  /** Whether the session of a stream that came back as the last one lent had better go: its idle ones do then. */
-  isWantedBack(branch: Branch): boolean {
-    if (branch.lent > 0 || branch.opening !== undefined || this.wantedBack === 0) return false
+  /** Whether a session of which nothing is lent goes now, since it is wanted back. */
+  giveWay(branch: Branch): boolean {
+    if (branch.isGivingWay) return true
+    if (branch.lent > 0 || branch.opening !== undefined || this.wantedBack <= 0) return false
     // they come first, but there is no waiting for one that is too many
     if (this.pool.waiting > 0 && this.sessions!.excess === 0) return false
-    for (const pooled of branch.streams) if (pooled.holder === undefined) pooled.control?.retire()
+    // one that has just come is somebody's, as far as is known yet
+    for (const pooled of branch.streams) if (pooled.control === undefined) return false
+    branch.isGivingWay = true
+    this.retireIdle(branch)
     return true
+  }
+
+  /** Of those that are lent, too, each goes when it comes back. */
+  private retireIdle(branch: Branch): void {
+    for (const pooled of [...branch.streams]) pooled.control?.retire()
   }
 
   /** A stream of it was given up while bytes were awaited. */

@@ -215,7 +215,7 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   /** Of a check of this one stream: whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
     const isFit = this.finish(Exit.isSuccess(exit)) === "keep"
-    this.home.source.isWantedBack(this.pooled.branch)
+    this.home.source.giveWay(this.pooled.branch)
     return isFit
   }
 
