@@ -1,5 +1,6 @@
 import { expect, layer } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -8,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { AddressInfo } from "node:net"
-import { createServer, type Server } from "node:tls"
+import { createServer, type Server, type TLSSocket } from "node:tls"
 import { internals } from "../src/internal/failsComponents.js"
 import * as NodeWebTransport from "../src/NodeWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
@@ -31,6 +32,27 @@ const noSockets = (server: TestServer.Service) =>
     server.until((stats) => stats.socketsOpen === 0),
     Effect.repeat(Effect.zipRight(Effect.sleep("5 millis"), Effect.sync(openSockets)), { until: (n) => n === 0 })
   ).pipe(Effect.timeoutFail({ duration: "5 seconds", onTimeout: () => new Error("sockets are left") }))
+
+/** One that says nothing by itself. */
+const tlsServer = (onSocket: (socket: TLSSocket) => void) =>
+  Effect.gen(function*() {
+    const { cert, hash, key } = yield* Effect.promise(makeCertificate)
+    const server = yield* Effect.acquireRelease(
+      Effect.async<Server>((resume) => {
+        const server = createServer({ cert, key, ALPNProtocols: ["h2"] }, onSocket)
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close())
+    )
+    return { hash, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/` }
+  })
+
+/** The types of the frames after a client's preface. */
+const frameTypes = (bytes: Buffer): ReadonlyArray<number> => {
+  const types: Array<number> = []
+  for (let at = 24; at < bytes.length; at += 9 + bytes.readUIntBE(at, 3)) types.push(bytes.readUInt8(at + 3))
+  return types
+}
 
 const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
   Option.getOrThrowWith(
@@ -128,15 +150,8 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("fails at once where the peer ends the connection before it says anything", () =>
       Effect.gen(function*() {
-        const { cert, hash, key } = yield* Effect.promise(makeCertificate)
-        const port = yield* Effect.acquireRelease(
-          Effect.async<Server>((resume) => {
-            const server = createServer({ cert, key, ALPNProtocols: ["h2"] }, (socket) => socket.end())
-            server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-          }),
-          (server) => Effect.sync(() => server.close())
-        ).pipe(Effect.map((server) => (server.address() as AddressInfo).port))
-        const failed = yield* Effect.exit(WebTransport.connect(`https://127.0.0.1:${port}/`, {
+        const { hash, url } = yield* tlsServer((socket) => socket.end())
+        const failed = yield* Effect.exit(WebTransport.connect(url, {
           serverCertificateHashes: [{ value: hash }],
           connectTimeout: "1 hour"
         }))
@@ -219,6 +234,27 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         yield* noSockets(server)
       }).pipe(Effect.timeout("10 seconds")))
 
+    // A node server that is only reset may keep its socket for ever.
+    it.scoped("says goodbye on a connection that stands, when it is interrupted", () =>
+      Effect.gen(function*() {
+        const accepted = yield* Deferred.make<TLSSocket>()
+        const { hash, url } = yield* tlsServer((socket) => Deferred.unsafeDone(accepted, Exit.succeed(socket)))
+        const fiber = yield* Effect.fork(
+          Effect.scoped(WebTransport.connect(url, { serverCertificateHashes: [{ value: hash }] }))
+        )
+        const socket = yield* Deferred.await(accepted)
+        const said = yield* Effect.fork(Effect.async<Buffer>((resume) => {
+          const chunks: Array<Buffer> = []
+          socket.on("data", (chunk) => chunks.push(chunk))
+          socket.on("error", (error) => resume(Effect.die(error)))
+          socket.on("end", () => resume(Effect.succeed(Buffer.concat(chunks))))
+        }))
+        yield* Effect.yieldNow()
+        yield* Fiber.interrupt(fiber)
+        const goaway = 7
+        expect(frameTypes(yield* Fiber.join(said)).at(-1)).toBe(goaway)
+      }).pipe(Effect.timeout("10 seconds")))
+
     it.scoped("names host and path in its span, never the query", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
@@ -290,6 +326,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         const { transportInt, webtransportProm, quicconnectedProm } = found.parent as any
         expect(found.client.constructor.name).toBe("ClientHttp2Session")
         expect(transportInt.clientInt).toBe(found.client)
+        expect(found.client.connecting).toBe(true)
         // The two waits that `abandon` ends.
         expect(quicconnectedProm.reject).toBeTypeOf("function")
         expect(webtransportProm.resolve).toBeTypeOf("function")
@@ -301,6 +338,8 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
           })
         })
         expect((found.client as any).destroyed).toBe(true)
+        // What its pings look at, which come until the connection is gone.
+        expect((found.client as any).closed).toBe(true)
         expect(Exit.isFailure(yield* Effect.exit(Effect.tryPromise(() => native.ready)))).toBe(true)
         yield* noSockets(server)
         // Of another shape: no throw, only `close`.

@@ -98,7 +98,10 @@ interface Emitter {
 export interface Internals {
   readonly client: Emitter & {
     readonly socket: Emitter | undefined
+    /** Until TLS stands. */
+    readonly connecting: boolean
     removeAllListeners(event: string): unknown
+    close(): void
     destroy(): void
   }
   readonly parent: {
@@ -122,11 +125,11 @@ export const internals = (native: unknown): Internals | undefined => {
   const parent = parentOf(native)
   const transport = parent?.["transportInt"]
   const client = isObject(transport) ? transport["clientInt"] : undefined
-  return has(client, "once", "removeAllListeners", "destroy") ? { client, parent } as unknown as Internals : undefined
+  return has(client, "once", "removeAllListeners", "close", "destroy") ? { client, parent } as unknown as Internals : undefined
 }
 
 interface Held {
-  readonly socket: { destroy(): void }
+  readonly socket: { readonly destroyed: boolean; destroy(): void }
   readonly freed: Promise<void>
 }
 
@@ -147,6 +150,26 @@ const hold = (native: Api.NativeWebTransport): void => {
   }
 }
 
+/** How long a connection has for its farewell. */
+const farewellWithin = 100
+
+/**
+ * A connection that stands is left with a word (GOAWAY and TLS's close_notify): without one, a server on node (20) whose
+ * first write then fails stops reading, never notices that the client is gone, and keeps its socket for ever.
+ */
+const leave = (client: Internals["client"], one: Held | undefined): void => {
+  // The session alone would first let the handshake finish (node 20), and before TCP is connected wait for that.
+  if (client.connecting) one?.socket.destroy()
+  // Its pings (fails-components 1.6.8) look whether it is closed, and would throw on one that is only destroyed.
+  else client.close()
+  client.destroy()
+  if (one === undefined || one.socket.destroyed) return
+  // From here on the socket waits for the peer to end it, too.
+  const timer = setTimeout(() => one.socket.destroy(), farewellWithin)
+  timer.unref()
+  void one.freed.then(() => clearTimeout(timer))
+}
+
 /** Settles when the connection under a session that was closed is gone, too: `closed` does not wait for a hung peer. */
 export const freed = (native: Api.NativeWebTransport): Promise<void> | undefined => held.get(native)?.freed
 
@@ -165,9 +188,7 @@ export const abandon = (native: Api.NativeWebTransport): void => {
     }
     // News on their way already would throw where nobody catches it: "Client connected with no pending promise".
     found.client.removeAllListeners("connect")
-    // The session alone would first let the handshake finish (node 20), and before TCP is connected wait for that.
-    held.get(native)?.socket.destroy()
-    found.client.destroy()
+    leave(found.client, held.get(native))
     // Ends the wait for the connection, and with it the timer.
     found.parent.onClientConnected({ success: false })
     // Ends the wait for the peer's settings the same way; what comes after it fails on the destroyed client.
