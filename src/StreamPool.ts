@@ -229,7 +229,7 @@ export type MakeOptions<E = never, R = never> =
  * session of a `SessionPool`.
  *
  * **Over one session.** When the session ends every borrower, and whoever comes later, fails with `SessionClosed` at
- * once.
+ * once. When it has no stream left and has granted none for `openTimeout`, borrowers fail with `StreamLimit`.
  *
  * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, and gives it back when none is
  * left. A new stream goes to the least loaded session with room; another session is opened only when none has room.
