@@ -68,6 +68,12 @@ export class PoolError extends Data.TaggedError("PoolError")<{
    */
   readonly [TypeId]: TypeId = TypeId
 
+  private get advice(): string {
+    return this.inUse === 0 && this.creating > 0
+      ? "Making one has not come to an end: is the resource there, and does it answer?"
+      : "Borrow for a shorter time, or raise maxSize or the time limit."
+  }
+
   /**
    * What happened, the state of the pool, and what to do.
    *
@@ -80,7 +86,7 @@ export class PoolError extends Data.TaggedError("PoolError")<{
     switch (this.reason) {
       case "AcquireTimeout":
         return `${pool} had no item within ${Duration.format(this.waited)}: ` + (this.detail === undefined
-          ? `${state}. Borrow for a shorter time, or raise maxSize or the time limit.`
+          ? `${state}. ${this.advice}`
           : `${this.detail}; ${state}.`)
       case "QueueFull":
         return `${pool} has its fill of waiters (${this.detail}): ${state}. ` +

@@ -1,8 +1,12 @@
 /**
- * The metrics of waiting pools. Every pool keeps them, in Effect's global registry, under the tag `pool` with its
+ * The metrics of pools. Every pool keeps them, in Effect's global registry, under the tag `pool` with its
  * name, and under the metric labels of whoever made it (`Effect.tagMetrics`). They are read from the pool's own
  * counters when somebody asks, so that borrowing pays nothing for them. Pools of the same name and labels count
  * together. A pool that closed leaves its counts behind, and zero in its gauges.
+ *
+ * Recycling pools show `idle` (the `size` of their stats), `inUse`, `minSize`, `maxSize`, `acquisitions`, `reuses`,
+ * `created`, `failures`, `returned`, `discarded` and `refused`; the tiers of a `TieredBufferPool` each for itself, with
+ * the tag `tier`. Waiting pools show all but the last three.
  *
  * @example
  * ```ts
@@ -157,3 +161,27 @@ export const rejections: Metric.Metric.Counter<number> = Metric.fromMetricKey(ke
  * @category counters
  */
 export const finalizerFailures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.finalizerFailures)
+
+/**
+ * Times that an object of a recycling pool came back, kept or not.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const returned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.returned)
+
+/**
+ * Objects that a recycling pool let go of, with the tag `reason`: see `PoolStats.Discarded`.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const discarded: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.discarded)
+
+/**
+ * What borrowers of a recycling pool did wrong, with the tag `reason`: see `PoolStats.Refused`.
+ *
+ * @since 0.1.0
+ * @category counters
+ */
+export const refused: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.refused)

@@ -1,5 +1,6 @@
 /**
- * A snapshot of a waiting pool's figures.
+ * Snapshots of a pool's figures: `PoolStats` of a waiting pool, `RecyclingPoolStats` and `TieredBufferPoolStats` of
+ * recycling ones.
  *
  * @since 0.1.0
  */
@@ -86,7 +87,7 @@ export class PoolStats extends Data.Class<{
   }
 
   /**
-   * The same as `acquisitions`; recycling pools count theirs as created and reused.
+   * The same as `acquisitions`, under the name that all pools have for it.
    *
    * @since 0.1.0
    */
@@ -111,4 +112,217 @@ export class PoolStats extends Data.Class<{
   override toString(): string {
     return JSON.stringify(this.toJSON())
   }
+}
+
+/**
+ * Objects that a recycling pool let go of since the start, by reason:
+ *
+ * - `full`: came back when there was no place for it
+ * - `unfit`: `validate` said so; or a buffer whose memory had been transferred away
+ * - `failed`: `reset` or `validate` threw
+ * - `idle`: unused for too long, pruned or cleared
+ * - `closed`: the pool closed, or had closed before it came back
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Discarded {
+  readonly full: number
+  readonly unfit: number
+  readonly failed: number
+  readonly idle: number
+  readonly closed: number
+}
+
+/**
+ * What borrowers of a recycling pool did wrong since the start, and nothing came of it:
+ *
+ * - `foreign`: gave the pool an object that is not of this pool
+ * - `notOut`: released an object that nobody had, or that `use`, `get` or a lease was to give back
+ * - `stale`: used or released a lease that had been released
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Refused {
+  readonly foreign: number
+  readonly notOut: number
+  readonly stale: number
+}
+
+/**
+ * The figures of a recycling pool at one moment. Reading them is O(1) and changes nothing. Objects made ahead
+ * (`minSize`) are counted as `created`, never as acquisitions.
+ *
+ * What was created is idle, in use or discarded: `created = size + inUse + ` all of `discarded`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class RecyclingPoolStats extends Data.Class<{
+  /** The pool's name. */
+  readonly pool: string
+  /** Objects that the pool has and nobody uses. */
+  readonly size: number
+  /** Objects lent. One that its borrower dropped instead of giving it back counts for ever. */
+  readonly inUse: number
+  /** `minSize`: how many idle ones to keep. */
+  readonly min: number
+  /** `maxSize`: the most idle ones to keep. */
+  readonly max: number
+  /** Objects made since the start. */
+  readonly created: number
+  /** Times that an object was lent since the start. */
+  readonly acquisitions: number
+  /** Those among the acquisitions that got an object which was there already. */
+  readonly reused: number
+  /** Times that an object came back, kept or not. */
+  readonly returned: number
+  /** Objects let go of since the start, by reason. */
+  readonly discarded: Discarded
+  /** What borrowers did wrong since the start. */
+  readonly refused: Refused
+  /** Times that `factory` threw, or returned what cannot be pooled. */
+  readonly failures: number
+  /** The most objects that were in use at once. */
+  readonly peak: number
+}> {
+  /**
+   * `reused` / `acquisitions`, from 0 to 1; 0 before the first acquisition.
+   *
+   * @since 0.1.0
+   */
+  get reuseRatio(): number {
+    return this.acquisitions === 0 ? 0 : this.reused / this.acquisitions
+  }
+
+  /**
+   * The same as `acquisitions`, under the name that all pools have for it.
+   *
+   * @since 0.1.0
+   */
+  get totalAcquisitions(): number {
+    return this.acquisitions
+  }
+
+  /**
+   * Those among the acquisitions for which an object had to be made.
+   *
+   * @since 0.1.0
+   */
+  get misses(): number {
+    return this.acquisitions - this.reused
+  }
+
+  /**
+   * The figures and the ratios, as plain data.
+   *
+   * @since 0.1.0
+   */
+  toJSON(): unknown {
+    const { misses, reuseRatio, totalAcquisitions } = this
+    return { _id: "RecyclingPoolStats", ...this, misses, reuseRatio, totalAcquisitions }
+  }
+
+  /**
+   * The same as text.
+   *
+   * @since 0.1.0
+   */
+  override toString(): string {
+    return JSON.stringify(this.toJSON())
+  }
+}
+
+/**
+ * The figures of a `TieredBufferPool` at one moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class TieredBufferPoolStats extends Data.Class<{
+  /** The pool's name. */
+  readonly pool: string
+  /**
+   * All tiers together, and the buffers that were too large for any: those count as acquisitions, as created, and as
+   * discarded (`full`) when they come back.
+   */
+  readonly all: RecyclingPoolStats
+  /** Each tier, in the order of its size. */
+  readonly tiers: ReadonlyArray<TierStats>
+  /** Requests above the largest tier, which got a buffer of their own. */
+  readonly oversize: number
+  /** Bytes of all idle buffers. */
+  readonly bytes: number
+  /** `maxBytes`: the most bytes that idle buffers may have. */
+  readonly maxBytes: number
+}> {
+  /**
+   * Of all requests, the oversize ones included: reused / acquisitions, from 0 to 1; 0 before the first acquisition.
+   *
+   * @since 0.1.0
+   */
+  get reuseRatio(): number {
+    return this.all.reuseRatio
+  }
+
+  /**
+   * All requests, the oversize ones included.
+   *
+   * @since 0.1.0
+   */
+  get totalAcquisitions(): number {
+    return this.all.totalAcquisitions
+  }
+
+  /**
+   * Requests for which a buffer had to be made, the oversize ones included.
+   *
+   * @since 0.1.0
+   */
+  get misses(): number {
+    return this.all.misses
+  }
+
+  /**
+   * The figures and the ratios, as plain data.
+   *
+   * @since 0.1.0
+   */
+  toJSON(): unknown {
+    const { all, bytes, maxBytes, misses, oversize, pool, reuseRatio, tiers, totalAcquisitions } = this
+    return {
+      _id: "TieredBufferPoolStats",
+      pool,
+      all: all.toJSON(),
+      tiers: tiers.map(({ bufferSize, stats }) => ({ bufferSize, stats: stats.toJSON() })),
+      oversize,
+      bytes,
+      maxBytes,
+      misses,
+      reuseRatio,
+      totalAcquisitions
+    }
+  }
+
+  /**
+   * The same as text.
+   *
+   * @since 0.1.0
+   */
+  override toString(): string {
+    return JSON.stringify(this.toJSON())
+  }
+}
+
+/**
+ * The figures of one tier.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TierStats {
+  /** In bytes. */
+  readonly bufferSize: number
+  readonly stats: RecyclingPoolStats
 }

@@ -68,6 +68,7 @@ export class RequestError extends Data.TaggedError("RequestError")<{
   /** @since 0.1.0 */
   override get message(): string {
     const why = this.cause === undefined ? "" : ` (${this.cause.message})`
+    if (this.sent === "no" && this.reason === "Framing") return `${this.reason}: ${summaries[this.reason]}${why}`
     const then = this.sent === "no"
       ? "nothing was sent, so it can be sent again"
       : "the peer may have got it: send it again only if doing it twice does no harm"

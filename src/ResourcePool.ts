@@ -70,6 +70,9 @@ export type TypeId = typeof TypeId
  *   them invalidates, or finds lost, the others keep until they give it back, or lose with it.
  * - A layer bound to no constant is a pool of its own each time, and `Effect.provide(layer)` inside `acquire` builds that
  *   layer for every item.
+ * - Of requests that are batched within a borrow (`Effect.request`), Effect 3 forgets what is to be undone when the batch
+ *   is interrupted before it begins: the item is not given back, as with `Effect.acquireUseRelease`. And requests that
+ *   wait for a batch, in more fibers than there are items, wait for one another.
  * - Under `TestClock` a timeout, a grace or a backoff passes only when the clock is adjusted.
  *
  * @since 0.1.0

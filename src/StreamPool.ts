@@ -64,6 +64,13 @@ export interface RequestOptions {
  * and the session are open. Anything else ends it at once, in both directions, and frees its place: reset after a
  * failure or an interruption, FIN otherwise. An idle stream on which anything comes is never lent.
  *
+ * **Gotchas**
+ *
+ * - An answer that nobody waited for looks like none: a borrower that writes a question and leaves before a byte of the
+ *   answer came gives back a stream that is clean so far. The answer ends it if it comes while the stream is idle; later
+ *   than that, the next borrower gets it. Read what you asked for, or fail.
+ * - Until the first write nothing is read from the stream (see `clientSpeaksFirst`): a read waits for it.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -89,12 +96,12 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
     options?: RequestOptions & { readonly isLast?: ((message: Uint8Array) => boolean) | undefined } | undefined
   ) => Stream.Stream<Uint8Array, RequestError>
   /**
-   * A `Socket` of `@effect/platform` for protocols that own their stream, such as RPC over `Ndjson` or `MsgPack`. Each
-   * run has a stream that nobody had before, under the limits of the pool; afterwards it is ended, by FIN after
-   * success, otherwise by a reset. Opening, reading and writing fail with a `SocketError`. What came before the peer's
-   * FIN is handled to its end.
+   * Makes a `Socket` of `@effect/platform` for a protocol that owns its stream, such as RPC over `Ndjson` or `MsgPack`;
+   * one for each user. Each run has a stream that nobody had before, under the limits of the pool; afterwards it is
+   * ended, by FIN after success, otherwise by a reset. Opening, reading and writing fail with a `SocketError`, and so does
+   * a second run beside the first. What came before the peer's FIN is handled to its end.
    */
-  readonly socket: Socket.Socket
+  readonly makeSocket: Effect.Effect<Socket.Socket>
   /** What it knows of each session. */
   readonly sessions: Effect.Effect<ReadonlyArray<SessionInfo>>
 }
@@ -231,16 +238,15 @@ export type MakeOptions<E = never, R = never> =
  * **Over one session.** When the session ends every borrower, and whoever comes later, fails with `SessionClosed` at
  * once. When it has no stream left and has granted none for `openTimeout`, borrowers fail with `StreamLimit`.
  *
- * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, and gives it back when none is
- * left. A new stream goes to the least loaded session with room; another session is opened only when none has room.
- * While others wait for a session, one whose streams are all idle is given back. A session is replaced when it has
- * opened `maxStreamsOpened` streams, is suspect, grants nothing though nothing is open, or confirms no ends of
- * streams; and it takes no new streams once its own pool retires it.
+ * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, shares the session with no other
+ * borrower, whatever the `concurrency` of the `SessionPool`, and gives it back when no stream is left. The `keepAlive` of
+ * the `SessionPool` pings it meanwhile. A new stream goes to the least loaded session with room; another session is
+ * opened only when none has room. While others wait for a session, one whose streams are all idle is given back. A
+ * session is replaced when it has opened `maxStreamsOpened` streams, is suspect, grants nothing though nothing is open,
+ * or confirms no ends of streams; and it takes no new streams once its own pool retires it.
  *
  * **Gotchas**
  *
- * - Give it a `SessionPool` with `concurrency` 1. One that packs borrowers on one session may give the same session
- *   again, and then there is no other to spread over.
  * - What a misbehaving peer sends after the next borrower has written cannot be told from an answer: see `quarantine`,
  *   and the correlation ids of `request`.
  * - A lease counts as one use of the session, however many streams it carries: `maxUses` of the `SessionPool` says

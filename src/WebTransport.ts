@@ -157,7 +157,8 @@ export interface ConstructorService {
    */
   readonly freed?: ((native: NativeWebTransport) => Promise<unknown> | undefined) | undefined
   /**
-   * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then.
+   * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then, small ones
+   * into a buffer that they share, which must not be transferred.
    */
   readonly retainsWrites?: boolean | undefined
 }
@@ -384,8 +385,8 @@ export interface ReceiveStream extends StreamBase {
  */
 export interface SendStream extends StreamBase {
   /**
-   * Hands bytes to the transport, and waits while it has enough. Done means queued, not delivered.
-   * Fails with `Write` or `SessionClosed`.
+   * Hands bytes to the transport, and waits while it has enough. Done means queued, not delivered: what cannot be
+   * sent after all shows in `lost`, and in the next write. Fails with `Write` or `SessionClosed`.
    *
    * **Gotchas**
    *

@@ -5,6 +5,27 @@
  */
 
 /**
+ * A list that keeps its memory when it is emptied.
+ *
+ * @since 0.1.0
+ */
+export * as ArrayList from "./ArrayList.js"
+
+/**
+ * Byte buffers of one size.
+ *
+ * @since 0.1.0
+ */
+export * as BufferPool from "./BufferPool.js"
+
+/**
+ * Arrays, lists, maps, sets and records that are emptied and lent again.
+ *
+ * @since 0.1.0
+ */
+export * as CollectionPool from "./CollectionPool.js"
+
+/**
  * Messages on a byte stream.
  *
  * @since 0.1.0
@@ -19,6 +40,13 @@ export * as Framing from "./Framing.js"
 export * as FramingError from "./FramingError.js"
 
 /**
+ * Many, cheap objects that only cost garbage.
+ *
+ * @since 0.1.0
+ */
+export * as ObjectPool from "./ObjectPool.js"
+
+/**
  * What a borrower of a waiting pool may meet.
  *
  * @since 0.1.0
@@ -26,14 +54,14 @@ export * as FramingError from "./FramingError.js"
 export * as PoolError from "./PoolError.js"
 
 /**
- * The figures of waiting pools as metrics.
+ * The figures of pools as metrics.
  *
  * @since 0.1.0
  */
 export * as PoolMetrics from "./PoolMetrics.js"
 
 /**
- * A snapshot of a waiting pool's figures.
+ * Snapshots of a pool's figures.
  *
  * @since 0.1.0
  */
@@ -45,6 +73,13 @@ export * as PoolStats from "./PoolStats.js"
  * @since 0.1.0
  */
 export * as RequestError from "./RequestError.js"
+
+/**
+ * Objects that can be made as good as new.
+ *
+ * @since 0.1.0
+ */
+export * as Resettable from "./Resettable.js"
 
 /**
  * A pool of few, dear things that borrowers wait for.
@@ -66,6 +101,13 @@ export * as SessionPool from "./SessionPool.js"
  * @since 0.1.0
  */
 export * as StreamPool from "./StreamPool.js"
+
+/**
+ * Byte buffers of several sizes.
+ *
+ * @since 0.1.0
+ */
+export * as TieredBufferPool from "./TieredBufferPool.js"
 
 /**
  * WebTransport sessions and their streams as scoped, interruptible Effects.

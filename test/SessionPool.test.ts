@@ -623,6 +623,7 @@ describe("SessionPool", () => {
       ["SESSION_POOL_MIN_SIZE", { ...url, SESSION_POOL_MIN_SIZE: "11" }],
       ["SESSION_POOL_CERTIFICATE_HASHES", { ...url, SESSION_POOL_CERTIFICATE_HASHES: "abc" }],
       ["SESSION_POOL_ACQUIRE_TIMEOUT", { ...url, SESSION_POOL_ACQUIRE_TIMEOUT: "soon" }],
+      ["SESSION_POOL_CONNECT_TIMEOUT", { ...url, SESSION_POOL_CONNECT_TIMEOUT: "-3 seconds" }],
       ["SESSION_POOL_ORDER", { ...url, SESSION_POOL_ORDER: "random" }]
     ]
     for (const [key, entries] of cases) {

@@ -221,7 +221,7 @@ describe("what a session grants", () => {
       native.isHolding = true
       // a socket wants a fresh stream, in the place of an idle one
       for (let i = 0; i < 3; i++) {
-        const run = yield* Effect.fork(pool.socket.run(() => Effect.void))
+        const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.void)))
         yield* Memory.quiet
         yield* Fiber.interrupt(run)
       }
@@ -241,7 +241,7 @@ describe("what a session grants", () => {
         const pool = yield* StreamPool.make({ sessionPool, maxSize: 1, openTimeout: "1 second" })
         yield* pool.use((stream) => echo(stream))
         sessions[0]!.isHolding = true
-        const run = yield* Effect.fork(pool.socket.run(() => Effect.void))
+        const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.void)))
         yield* Memory.quiet
         yield* Fiber.interrupt(run)
         const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))

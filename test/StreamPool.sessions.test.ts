@@ -37,7 +37,10 @@ type Lease = Effect.Effect.Success<ReturnType<typeof hold>>
 
 /** Waits in vain for a byte. */
 const waitInVain = (stream: WebTransport.BidirectionalStream) =>
-  Effect.flatMap(Effect.fork(stream.read), (fiber) => Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber)))
+  Effect.flatMap(
+    Effect.zipRight(stream.write(Memory.unanswered), Effect.fork(stream.read)),
+    (fiber) => Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber))
+  )
 
 /** Borrows, asks, and gives up before an answer comes. */
 const unanswered = (pool: StreamPool.Service) =>
@@ -87,6 +90,24 @@ describe("sessions of streams", () => {
         const counts = (yield* pool.sessions).map(({ lent }) => lent)
         assert.strictEqual(counts.reduce((sum, count) => sum + count, 0), 10)
         assert.isAtMost(Math.max(...counts), 4)
+      }))
+
+    it.scoped("has the sessions that it holds pinged, and loses one whose ping fails", () =>
+      Effect.gen(function*() {
+        let pings = 0
+        let isAlive = true
+        const { pool, sessionPool } = yield* make("pinged", {
+          keepAlive: {
+            interval: "10 millis",
+            ping: () => Effect.suspend(() => (pings++, isAlive ? Effect.void : Effect.fail("dead")))
+          }
+        }, {})
+        const held = yield* hold(pool)
+        assert.strictEqual(yield* soon(echo(held.value)), "hello")
+        yield* soon(until(Effect.sync(() => pings), (pings) => pings > 2))
+        isAlive = false
+        yield* untilStats(sessionPool, ({ destroyed }) => destroyed.lost === 1)
+        assert.strictEqual((yield* soon(Effect.flip(held.value.read))).reason, "SessionClosed")
       }))
 
     it.scoped("gives back a session without streams, which then ages", () =>
@@ -315,6 +336,7 @@ describe("sessions of streams", () => {
           { maxSize: 4 }
         )
         const held = yield* hold(pool)
+        yield* soon(echo(held.value))
         assert.strictEqual((yield* soon(Effect.flip(held.value.read))).reason, "SessionClosed")
         assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
       }))
@@ -367,6 +389,7 @@ describe("sessions of streams", () => {
       Effect.gen(function*() {
         const { path, pool, server } = yield* make("ends", { maxSize: 2 }, { maxSize: 4, maxStreamsPerSession: 2 })
         const leases = yield* soon(Effect.all(range(4).map(() => hold(pool))))
+        yield* soon(Effect.forEach(leases, (lease) => echo(lease.value)))
         const reading = yield* Effect.forEach(leases, (lease) => Effect.fork(Effect.flip(lease.value.read)))
         const waiting = yield* Effect.fork(pool.use((stream) => echo(stream)))
         yield* untilStats(pool, ({ waiters }) => waiters === 1)
@@ -484,7 +507,7 @@ describe("sessions of streams", () => {
       }))
   }
 
-  it.scoped("does not ask a session pool that shares its sessions for another one all the time", () =>
+  it.scoped("spreads over the sessions of a session pool that shares them, and has those it uses to itself", () =>
     Effect.gen(function*() {
       const { layer, sessions } = Memory.transport()
       yield* Effect.gen(function*() {
@@ -492,19 +515,15 @@ describe("sessions of streams", () => {
           { maxSize: 4, concurrency: 100 },
           { maxStreamsPerSession: 2, acquireTimeout: "1 hour" }
         )
-        const lease = yield* hold(pool)
+        for (let i = 0; i < 4; i++) yield* hold(pool)
+        assert.deepStrictEqual(sessions.map(({ open }) => open.size), [2, 2])
+        // others share a session, but none of these
+        const others = yield* Effect.all([sessionPool.acquire, sessionPool.acquire])
+        assert.strictEqual(sessions.length, 3)
         yield* hold(pool)
-        const waiting = yield* Effect.fork(pool.use((stream) => echo(stream)))
-        for (let i = 0; i < 10; i++) {
-          yield* Memory.quiet
-          yield* TestClock.adjust("1 second")
-        }
-        assert.isTrue(Option.isNone(yield* Fiber.poll(waiting)))
-        const { acquisitions, leases } = yield* sessionPool.stats
-        assert.deepStrictEqual([sessions.length, leases], [1, 1])
-        assert.isAtMost(acquisitions, 30)
-        yield* lease.release()
-        assert.strictEqual(yield* Fiber.join(waiting), "hello")
+        assert.deepStrictEqual(sessions.map(({ open }) => open.size), [2, 2, 0, 1])
+        assert.deepInclude(yield* sessionPool.stats, { acquisitions: 5, leases: 5, inUse: 4 })
+        yield* Effect.forEach(others, (other) => other.release())
       }).pipe(Effect.provide(layer))
     }))
 
@@ -699,9 +718,7 @@ describe("peers that hang", () => {
     it.scoped("a session is replaced after two answers in a row that never came", () =>
       Effect.gen(function*() {
         const { path, pool, server } = yield* make("suspect", { maxSize: 1 }, { maxSize: 1 }, "/silent")
-        for (let i = 0; i < 6; i++) {
-          yield* soon(unanswered(pool))
-        }
+        for (let i = 0; i < 6; i++) yield* soon(pool.use(waitInVain))
         assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 3)
       }))
 
@@ -824,6 +841,7 @@ describe("a server that is killed", () => {
         const pool = yield* StreamPool.make({ sessionPool, maxSize: 4, maxStreamsPerSession: 2 })
         for (let round = 0; round < 3; round++) {
           const leases = yield* soon(Effect.all(range(4).map(() => hold(pool))))
+          yield* soon(Effect.forEach(leases, (lease) => echo(lease.value)))
           const reading = yield* Effect.forEach(leases, (lease) => Effect.fork(Effect.flip(lease.value.read)))
           yield* server.kill
           for (const error of yield* soon(Effect.forEach(reading, Fiber.join))) {
@@ -849,7 +867,8 @@ describe("interruption", () => {
     "use that spoils the stream": ({ pool }) => Effect.exit(pool.use(() => Effect.fail("spoiled"))),
     get: ({ pool }) => Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream))),
     request: ({ pool }) => pool.request(bytes("hello")),
-    socket: ({ pool }) => Effect.exit(pool.socket.run(() => Effect.fail("enough"))),
+    socket: ({ pool }) =>
+      Effect.exit(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.fail("enough")))),
     "use, while others want the session": ({ pool, sessionPool }) =>
       Effect.all([pool.use((stream) => echo(stream)), sessionPool.use(() => Effect.yieldNow())], {
         concurrency: "unbounded"

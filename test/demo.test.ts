@@ -84,8 +84,8 @@ const cells = (table: string, title: string): ReadonlyArray<string> | undefined 
 
 const number = expect.stringMatching(/^[\d,]+$/)
 const milliseconds = expect.stringMatching(/^\d+\.\d ms$/)
-const pooledRow = (requests: string, sessions: string) => [
-  "pooled sessions",
+const pooledRow = (title: string, requests: string, sessions: string) => [
+  title,
   requests,
   sessions,
   number,
@@ -93,8 +93,11 @@ const pooledRow = (requests: string, sessions: string) => [
   milliseconds,
   expect.stringMatching(/^0\.\d{3}$/)
 ]
+const streams = "pooled streams"
+const sessions = "stream per request, pooled sessions"
+const single = "session per request"
 const singleRow = (requests: string) => [
-  "session per request",
+  single,
   requests,
   requests,
   number,
@@ -110,24 +113,26 @@ const expectRefusal = (result: Result, ...parts: ReadonlyArray<string>) => {
   for (const part of parts) expect(result.stderr).toContain(part)
 }
 
-it.effect("measures both ways against a server of its own, and leaves no process", () =>
+it.effect("measures all three ways against a server of its own, and leaves no process", () =>
   Effect.gen(function*() {
     const result = yield* demo(["--requests", "40", "--concurrency", "8", "--max-sessions", "2"])
     expect(result).toMatchObject({ code: 0, during: expect.arrayContaining([server]), after: [] })
     expect(result.stderr.split("\n")).toEqual([
-      ...[10, 20, 30, 40].map((done) => `pooled sessions: ${done} of 40`),
+      ...[50, 100, 150, 200].map((done) => `pooled streams: ${done} of 200`),
+      ...[10, 20, 30, 40].map((done) => `stream per request: ${done} of 40`),
       ...[1, 2, 3, 4].map((done) => `session per request: ${done} of 4`),
       ""
     ])
-    expect(cells(result.stdout, "pooled sessions")).toEqual(pooledRow("40", "2"))
-    expect(cells(result.stdout, "session per request")).toEqual(singleRow("4"))
+    expect(cells(result.stdout, streams)).toEqual(pooledRow(streams, "200", "2"))
+    expect(cells(result.stdout, sessions)).toEqual(pooledRow(sessions, "40", "2"))
+    expect(cells(result.stdout, single)).toEqual(singleRow("4"))
   }))
 
 it.effect("ends at once when interrupted, and takes its server along", () =>
   Effect.gen(function*() {
     const result = yield* demo(["--requests", "1000"], { signal: "SIGINT" })
     expect(result).toMatchObject({ code: 130, stdout: "", during: expect.arrayContaining([server]), after: [] })
-    expect(result.stderr).toMatch(/^pooled sessions: 250 of 1,000\n/)
+    expect(result.stderr).toMatch(/^pooled streams: 1,250 of 5,000\n/)
   }))
 
 /** Runs two at a time: starting takes longest. */
@@ -153,10 +158,15 @@ layer(TestServer.layer())((it) => {
       const result = yield* demo(["--url", server.url("/echo?demo"), "--certificate-hash", hash, "--requests", "40"])
       expect(result).toMatchObject({ code: 0, after: [] })
       expect(result.during).not.toContainEqual(expect.stringContaining("examples/demo/server.ts"))
-      expect(cells(result.stdout, "pooled sessions")).toEqual(pooledRow("40", "4"))
-      expect(cells(result.stdout, "session per request")).toEqual(singleRow("4"))
+      expect(cells(result.stdout, streams)).toEqual(pooledRow(streams, "200", "4"))
+      expect(cells(result.stdout, sessions)).toEqual(pooledRow(sessions, "40", "4"))
+      expect(cells(result.stdout, single)).toEqual(singleRow("4"))
       const stats = yield* server.until((stats) => stats.paths["/echo?demo"]?.sessionsOpen === 0)
-      expect(stats.paths["/echo?demo"]).toMatchObject({ sessionsAccepted: 8, streamsAccepted: 44, bytesReceived: 4400 })
+      const counts = stats.paths["/echo?demo"]!
+      expect(counts).toMatchObject({ sessionsAccepted: 12, bytesReceived: 24_400 })
+      // one for each of the requests that have their own, and at most one for each of the 32 fibers
+      expect(counts.streamsAccepted).toBeGreaterThan(44)
+      expect(counts.streamsAccepted).toBeLessThanOrEqual(44 + 32)
     }))
 
   it.effect("says in one line that there is no session, or no echo", () =>

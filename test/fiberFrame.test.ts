@@ -3,13 +3,26 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { areSupported, FiberFrame, push } from "../src/internal/fiberFrame.js"
+import { after, areSupported, FiberFrame, push, raise } from "../src/internal/fiberFrame.js"
 
 class Count extends FiberFrame {
   count = 0
 
   protected passed(): void {
     this.count++
+  }
+}
+
+class Raise extends FiberFrame {
+  private readonly fiber: Fiber.RuntimeFiber<any, any>
+
+  constructor(fiber: Fiber.RuntimeFiber<any, any>) {
+    super()
+    this.fiber = fiber
+  }
+
+  protected passed(): void {
+    raise(this.fiber, "raised")
   }
 }
 
@@ -60,5 +73,35 @@ describe("FiberFrame", () => {
       assert.isTrue(interruptible)
       const masked = yield* framed(new Count(), Effect.checkInterruptible(Effect.succeed)).pipe(Effect.uninterruptible)
       assert.isFalse(masked)
+    }))
+
+  it.effect("lets the fiber die of what went wrong there, beside what it failed with", () =>
+    Effect.gen(function*() {
+      const bodies: ReadonlyArray<Effect.Effect<number, string>> = [
+        Effect.succeed(1),
+        Effect.zipRight(Effect.yieldNow(), Effect.succeed(1)),
+        Effect.fail("no"),
+        Effect.zipRight(Effect.yieldNow(), Effect.fail("no")),
+        Effect.die("no")
+      ]
+      for (const body of bodies) {
+        const raising = Effect.withFiberRuntime<number, string>((fiber) => {
+          push(fiber, new Raise(fiber))
+          return body
+        })
+        assert.deepStrictEqual(yield* Effect.exit(raising), after(yield* Effect.exit(body), "raised"))
+      }
+    }))
+
+  it.effect("leaves an interrupted fiber interrupted, whatever went wrong there", () =>
+    Effect.gen(function*() {
+      const begun = yield* Deferred.make<void>()
+      const raising = Effect.withFiberRuntime<never>((fiber) => {
+        push(fiber, new Raise(fiber))
+        return Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never)
+      })
+      const fiber = yield* Effect.fork(raising)
+      yield* Deferred.await(begun)
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
     }))
 })

@@ -50,7 +50,7 @@ const alike = (actual: unknown, expected: unknown, what: string): void => {
  * at once, while it is woken, what it does. The smaller size is never above the larger one.
  */
 type Step =
-  | { readonly op: "borrow"; readonly eager: "no" | "releases" | "borrows" }
+  | { readonly op: "borrow"; readonly eager: "no" | "releases" | "borrows"; readonly isForWhole: boolean }
   | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "breakDown" | "tick" | "wantReady" | "prepare" }
   | { readonly op: "release"; readonly at: number; readonly discarded: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
@@ -101,7 +101,14 @@ const among = <const A>(...values: [A, ...Array<A>]): FastCheck.Arbitrary<A> => 
 
 const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
   ...([
-    [14, FastCheck.record({ op: among("borrow"), eager: among("no", "no", "no", "no", "releases", "borrows") })],
+    [
+      14,
+      FastCheck.record({
+        op: among("borrow"),
+        eager: among("no", "no", "no", "no", "releases", "borrows"),
+        isForWhole: among(false, false, false, false, false, true)
+      })
+    ],
     [2, FastCheck.record({ op: among("tryBorrow", "clear", "tick", "wantReady", "prepare") })],
     [12, FastCheck.record({ op: among("release"), at, discarded: among(false, false, false, false, true) })],
     [9, FastCheck.record({ op: among("made"), at, concurrency: among(1, 1, 2, 3, 4), twin: FastCheck.boolean() })],
@@ -178,9 +185,10 @@ class TestWaiter extends Waiter<number, string> {
   readonly eager: "no" | "releases" | "borrows"
   answered = false
 
-  constructor(id: number, eager: "no" | "releases" | "borrows") {
+  constructor(id: number, eager: "no" | "releases" | "borrows", isForWhole: boolean) {
     super()
-    this.model = { id, since: 0, outcome: "queued" }
+    this.model = { id, isForWhole, since: 0, outcome: "queued" }
+    this.isForWhole = isForWhole
     this.eager = eager
   }
 }
@@ -317,7 +325,7 @@ class Run implements Commands<number, string> {
       const lease = this.lent(waiter.item, waiter)
       if (waiter.eager === "releases") this.nest(() => this.release(lease, false))
     }
-    if (waiter.eager === "borrows") this.nest(() => this.borrow("no"))
+    if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.isForWhole))
   }
 
   wakeAt(at: number): void {
@@ -397,7 +405,7 @@ class Run implements Commands<number, string> {
     const { machine, model, now } = this
     switch (step.op) {
       case "borrow":
-        return this.borrow(step.eager)
+        return this.borrow(step.eager, step.isForWhole)
       case "tryBorrow": {
         this.lentAtOnce(model.tryCheckout(now), machine.tryCheckout(now))
         return
@@ -507,10 +515,10 @@ class Run implements Commands<number, string> {
     return [...this.pairs.values()].filter(({ item }) => item.state !== "Creating" && item.state !== "Gone")
   }
 
-  private borrow(eager: TestWaiter["eager"]): void {
+  private borrow(eager: TestWaiter["eager"], isForWhole: boolean): void {
     const { machine, model, now } = this
-    if (this.lentAtOnce(model.checkout(now), machine.checkout(now))) return
-    const waiter = new TestWaiter(this.waiters.length + 1, eager)
+    if (this.lentAtOnce(model.checkout(now, isForWhole), machine.checkout(now, isForWhole))) return
+    const waiter = new TestWaiter(this.waiters.length + 1, eager, isForWhole)
     this.waiters.push(waiter)
     this.queue.push(waiter)
     const verdict = this.both(() => model.enqueue(waiter.model, now), () => machine.enqueue(waiter, now))
@@ -531,7 +539,7 @@ class Run implements Commands<number, string> {
     atMost(item.borrowers, item.concurrency, "an item lent to too many")
     if (nested === 0) {
       const check = this.checks.find((other) => other.check === item.check)
-      const blocks = check !== undefined && (item.concurrency === 1 || check.check.why === "borrow")
+      const blocks = check !== undefined && (item.capacity === 1 || check.check.why === "borrow")
       ensure(!blocks, "an item lent while it is checked")
     }
     const lease = { ...this.pairs.get(item)!, waiter }
@@ -701,9 +709,13 @@ class Run implements Commands<number, string> {
     // nobody waits for what is there, and nothing is made that nobody needs
     const waiters = this.queued()
     alike(waiters.map(({ model }) => model.id), this.queue.map(({ model }) => model.id), "the order of arrival")
-    const needed = Math.ceil(waiters.length / this.concurrency)
+    const sharing = waiters.filter(({ isForWhole }) => !isForWhole).length
+    const needed = waiters.length - sharing + Math.ceil(sharing / this.concurrency)
     const checking = open.filter((item) => this.pairs.get(item)!.model.check?.awaited === true).length
-    const free = open.filter((item) => item.state !== "Checking" && item.borrowers < item.concurrency)
+    const mayBeShared = waiters[0]?.isForWhole !== true
+    const free = open.filter((item) =>
+      item.state !== "Checking" && (mayBeShared ? item.borrowers < item.concurrency : item.borrowers === 0)
+    )
     if (waiters.length > 0 && free.length > 0) {
       atMost(needed, checking, "a waiter beside an item that is free")
     }

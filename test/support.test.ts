@@ -119,6 +119,8 @@ it.layer(TestServer.layer())("a shared server", (it) => {
         sessionsOpen: 1,
         streamsAccepted: 1,
         streamsOpen: 0,
+        streamsFinished: 1,
+        streamsReset: 0,
         unidirectionalAccepted: 0,
         datagramsReceived: 1,
         bytesReceived: 5

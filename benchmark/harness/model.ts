@@ -57,7 +57,7 @@ export interface Requirement {
   /** `undefined`: not measured in this run. */
   readonly figure: number | undefined
   readonly bound: { readonly atLeast: number } | { readonly atMost: number } | { readonly below: number }
-  readonly unit: "×" | "MB" | ""
+  readonly unit: "×" | "MB" | "ns" | ""
 }
 
 export const isMet = ({ bound, figure }: Requirement): boolean | undefined => {

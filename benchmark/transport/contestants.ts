@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as FailsComponents from "../../src/internal/failsComponents.js"
 import * as NodeWebTransport from "../../src/NodeWebTransport.js"
 import * as SessionPool from "../../src/SessionPool.js"
+import * as StreamPool from "../../src/StreamPool.js"
 import * as WebTransport from "../../src/WebTransport.js"
 import { startedEchoServer, type Target } from "./echoServer.js"
 import type { Sender } from "./load.js"
@@ -50,6 +51,26 @@ const drive = (request: Request): Drive => (senders) =>
 
 const exchange = (stream: WebTransport.BidirectionalStream, message: Uint8Array) =>
   Effect.zipRight(stream.write(message), stream.readExactly(message.length))
+
+const pooled: Contestant = {
+  peer: peers.pooled,
+  open: (target, fibers) =>
+    Effect.gen(function*() {
+      const sessionPool = yield* SessionPool.make({
+        url: target.url,
+        connect: connectOptions(target),
+        maxSize: maxSessions
+      })
+      const pool = yield* StreamPool.make({
+        sessionPool,
+        minSize: fibers,
+        maxSize: fibers,
+        maxStreamsPerSession: Math.ceil(fibers / maxSessions)
+      })
+      yield* pool.ready
+      return drive((message) => pool.use((stream) => exchange(stream, message)))
+    })
+}
 
 const held: Contestant = {
   peer: peers.held,
@@ -161,7 +182,7 @@ const raw: Contestant = {
     ))
 }
 
-export const contestants: ReadonlyArray<Contestant> = [held, streamPerRequest, sessionPerRequest, raw]
+export const contestants: ReadonlyArray<Contestant> = [pooled, held, streamPerRequest, sessionPerRequest, raw]
 
 /** Opens a contestant, uses it, and closes it, so that nothing of it is left to the server when the next one comes. */
 export const withContestant = <A>(

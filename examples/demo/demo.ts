@@ -1,13 +1,16 @@
-/** What a pool of sessions is worth, measured against an echo server. */
+/** What pools of streams and of sessions are worth, measured against an echo server. */
 import { Cause, ConfigProvider, Effect, Encoding, Exit, Layer } from "effect"
-import { SessionPoolLive, WebTransportError } from "effect-pools"
+import { SessionPoolLive, StreamPool, WebTransportError } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { startEchoServer } from "./echoServer.js"
-import { pooledSessions, sessionPerRequest, timeLimit } from "./load.js"
+import { pooledSessions, pooledStreams, sessionPerRequest, timeLimit } from "./load.js"
 import type { Options } from "./main.js"
 import { printTable, withProgress } from "./output.js"
 
 const connectTimeout = "5 seconds"
+
+/** How many fibers share a session, so that all of them have one. */
+const shareOf = (options: Options) => Math.ceil(options.concurrency / options.maxSessions)
 
 /** What an application's environment would say: `SESSION_POOL_URL=https://… SESSION_POOL_MAX_SIZE=4 …`. */
 const environment = (options: Options, url: string, hash: string | undefined) =>
@@ -16,8 +19,7 @@ const environment = (options: Options, url: string, hash: string | undefined) =>
       ["SESSION_POOL_URL", url],
       ["SESSION_POOL_CERTIFICATE_HASHES", hash ?? ""],
       ["SESSION_POOL_MAX_SIZE", `${options.maxSessions}`],
-      // How many fibers share a session, so that all of them have one.
-      ["SESSION_POOL_CONCURRENCY", `${Math.ceil(options.concurrency / options.maxSessions)}`],
+      ["SESSION_POOL_CONCURRENCY", `${shareOf(options)}`],
       ["SESSION_POOL_CONNECT_TIMEOUT", connectTimeout]
     ]),
     { pathDelim: "_" }
@@ -33,9 +35,17 @@ const demo = (options: Options) =>
     const { concurrency, requests } = options
     const { hash, url } = yield* endpoint(options)
 
-    const PoolLive = SessionPoolLive.pipe(Layer.provide(environment(options, url, hash)))
-    const pooled = yield* withProgress("pooled sessions", requests, (onProgress) =>
-      pooledSessions({ requests, concurrency, onProgress })).pipe(Effect.provide(PoolLive))
+    const SessionsLive = SessionPoolLive.pipe(Layer.provide(environment(options, url, hash)))
+    const StreamsLive = StreamPool.layer({ maxSize: concurrency, maxStreamsPerSession: shareOf(options) }).pipe(
+      Layer.provideMerge(SessionsLive)
+    )
+
+    const more = requests * 5
+    const streams = yield* withProgress("pooled streams", more, (onProgress) =>
+      pooledStreams({ requests: more, concurrency, onProgress })).pipe(Effect.provide(StreamsLive))
+
+    const pooled = yield* withProgress("stream per request", requests, (onProgress) =>
+      pooledSessions({ requests, concurrency, onProgress })).pipe(Effect.provide(SessionsLive))
 
     const fewer = Math.ceil(requests / 10)
     const value = hash === undefined ? undefined : yield* Encoding.decodeHex(hash)
@@ -43,8 +53,12 @@ const demo = (options: Options) =>
     const single = yield* withProgress("session per request", fewer, (onProgress) =>
       sessionPerRequest({ requests: fewer, concurrency, onProgress }, url, { connectTimeout, serverCertificateHashes }))
 
-    printTable({ "pooled sessions": pooled, "session per request": single })
-    if (pooled.requests < requests || single.requests < fewer) {
+    printTable({
+      "pooled streams": streams,
+      "stream per request, pooled sessions": pooled,
+      "session per request": single
+    })
+    if (streams.requests < more || pooled.requests < requests || single.requests < fewer) {
       yield* Effect.sync(() =>
         console.log(`A row ends after ${timeLimit}, with as many requests as were answered.`)
       )

@@ -1,6 +1,6 @@
-/** What the demo measures: requests over pooled sessions, and over a session each. */
+/** What the demo measures: requests over pooled streams, on a stream each over pooled sessions, and over a session each. */
 import { Data, Effect, Option } from "effect"
-import { SessionPool, WebTransport } from "effect-pools"
+import { SessionPool, StreamPool, WebTransport } from "effect-pools"
 
 export interface Load {
   readonly requests: number
@@ -25,17 +25,22 @@ export class EchoError extends Data.TaggedError("EchoError")<{ readonly message:
 
 export const timeLimit = "10 seconds"
 
-/** One request: 100 bytes on a stream of its own, and the answer to its end. */
+/** 100 bytes, like no other request's. */
+const messageOf = (id: number) => Buffer.from(`request ${id} `.padEnd(100, "."))
+
+const check = (message: Buffer, answer: Uint8Array) =>
+  message.equals(answer)
+    ? Effect.void
+    : new EchoError({ message: "an answer differs from its request; give the --url of an echo server" })
+
+/** One request on a stream of its own, and the answer to its end. */
 const request = (session: WebTransport.Session, id: number) =>
   Effect.gen(function*() {
-    const message = Buffer.from(`request ${id} `.padEnd(100, "."))
+    const message = messageOf(id)
     const stream = yield* session.createBidirectionalStream()
     yield* stream.write(message)
     yield* stream.closeWrite
-    const answer = yield* readToEnd(stream)
-    if (!answer.equals(message)) {
-      return yield* new EchoError({ message: "an answer differs from its request; give the --url of an echo server" })
-    }
+    yield* check(message, yield* readToEnd(stream))
   }).pipe(Effect.scoped)
 
 const readToEnd = (stream: WebTransport.BidirectionalStream) =>
@@ -46,6 +51,24 @@ const readToEnd = (stream: WebTransport.BidirectionalStream) =>
       if (Option.isNone(chunk)) return Buffer.concat(chunks)
       chunks.push(chunk.value)
     }
+  })
+
+/** Streams of the pool, each used for one request after the other. */
+export const pooledStreams = (load: Load) =>
+  Effect.gen(function*() {
+    const sessions = yield* SessionPool.SessionPool
+    const pool = yield* StreamPool.StreamPool
+    const figures = yield* measure(load, (id) => {
+      const message = messageOf(id)
+      return pool.use((stream) =>
+        Effect.gen(function*() {
+          yield* stream.write(message)
+          yield* check(message, yield* stream.readExactly(message.length))
+        })
+      )
+    })
+    const { reuseRatio } = yield* pool.stats
+    return { ...figures, sessionsOpened: (yield* sessions.stats).created, reuseRatio }
   })
 
 /** A stream per request on the sessions of the pool. */

@@ -37,10 +37,17 @@ const count = (text: string): number => {
 }
 
 const command = new Command("npm start --")
-  .description("Sends requests to an echo server: a stream each on pooled sessions, then a session each.")
+  .description(
+    "Sends requests to an echo server: on pooled streams, on a stream each over pooled sessions, on a session each."
+  )
   .option("--url <url>", "a WebTransport echo server of yours (default: an embedded one)", url)
   .option("--certificate-hash <hex>", "SHA-256 of its certificate (default: what the platform trusts)", certificateHash)
-  .option("--requests <n>", "requests on pooled sessions; a tenth of them on a session each", count, 4000)
+  .option(
+    "--requests <n>",
+    "requests with a stream each; five times as many on pooled streams, a tenth on a session each",
+    count,
+    4000
+  )
   .option("--concurrency <n>", "fibers that send them", count, 32)
   .option("--max-sessions <n>", "the most sessions that the pool may open", count, 4)
   .helpOption("--help", "show this")

@@ -19,7 +19,7 @@ const bar = (title: string, total: number): Progress => {
 }
 
 const lines = (title: string, total: number): Progress => {
-  const every = Math.min(Math.ceil(total / 4), 1000)
+  const every = Math.ceil(total / 4)
   return {
     update: (done) => {
       if (done % every === 0 || done === total) console.error(`${title}: ${whole(done)} of ${whole(total)}`)

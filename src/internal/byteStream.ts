@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
+import type * as FiberStatus from "effect/FiberStatus"
 import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Sink from "effect/Sink"
@@ -15,6 +16,7 @@ import * as Stream from "effect/Stream"
 import type { FramingError } from "../FramingError.js"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
+import { copyOf } from "./copyOf.js"
 import { Assembly } from "./frame.js"
 import type { SessionCore, SessionHandle } from "./webTransportSession.js"
 
@@ -23,34 +25,49 @@ export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransp
 /** `Absent`: this stream has no such direction. `Finished`: by a FIN. `Failed`: broken, lost, or ended here. */
 export type Direction = "Absent" | "Open" | "Finished" | "Failed"
 
-class PendingWrite {
-  /** Undefined once its fiber knows, or was interrupted. */
-  resume: ((effect: Effect.Effect<void, WebTransportError>) => void) | undefined
-  constructor(resume: (effect: Effect.Effect<void, WebTransportError>) => void) {
-    this.resume = resume
+type Resume = (effect: Effect.Effect<any, any>) => void
+
+/**
+ * What a fiber waits for. It begins in the step that looks whether it may, and the fiber comes to wait in a later one:
+ * in between it may pause, and much may happen.
+ */
+class Pending {
+  private outcome: Effect.Effect<any, any> | undefined = undefined
+  /** Undefined before its fiber waits, and once that was interrupted. */
+  private resume: Resume | undefined = undefined
+
+  get isDone(): boolean {
+    return this.outcome !== undefined
   }
-  done(effect: Effect.Effect<void, WebTransportError>): void {
-    const resume = this.resume
+
+  done(outcome: Effect.Effect<any, any>): void {
+    if (this.outcome !== undefined) return
+    this.outcome = outcome
+    this.resume?.(outcome)
+  }
+
+  await(resume: Resume): void {
+    if (this.outcome === undefined) this.resume = resume
+    else resume(this.outcome)
+  }
+
+  forget(): void {
     this.resume = undefined
-    resume?.(effect)
   }
 }
 
-/** A fiber that waits to read: for bytes, or for a whole message. */
-class Waiter {
-  readonly resume: (effect: Effect.Effect<any, any>) => void
-  /** The most bytes of the message that it waits for; undefined if for bytes. */
-  readonly maxMessageSize: number | undefined
-  /** Whom to ask whether it waits still, where nothing else would say that it was interrupted. */
+/** What a read comes to; undefined while it has to wait. */
+export type Outcome<A, E> = () => Effect.Effect<A, E> | undefined
+
+/** A fiber that waits to read. */
+class Waiter extends Pending {
+  readonly ask: Outcome<any, any>
+  /** Whom to ask whether it waits still, since nothing else would say that it was interrupted. */
   private readonly fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
-  constructor(
-    resume: (effect: Effect.Effect<any, any>) => void,
-    maxMessageSize?: number,
-    fiber?: Fiber.RuntimeFiber<unknown, unknown>
-  ) {
-    this.resume = resume
-    this.maxMessageSize = maxMessageSize
+  constructor(ask: Outcome<any, any>, fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined) {
+    super()
+    this.ask = ask
     this.fiber = fiber
   }
 
@@ -62,10 +79,9 @@ class Waiter {
 const twoReads = () =>
   new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
 
-/** Not `slice`, which copies nothing of a Buffer. */
-export const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
+/** Up to here bytes are copied rather than waited for, also where the platform is done with them when it says so. */
+const fewBytes = 4096
 
-const noRead = Effect.void
 const noBytes = Effect.succeed(Option.none<Uint8Array>())
 
 /**
@@ -127,8 +143,10 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   private assembly: Assembly | undefined = undefined
 
   sending: Direction
-  /** Those that the platform is not done with, a FIN too. */
-  readonly writes = new Set<PendingWrite>()
+  /** How many the platform is not done with, a FIN too. */
+  private unsettledWrites = 0
+  /** Those that a fiber waits for. */
+  private readonly writes = new Set<Pending>()
   writeFailure: WebTransportError | undefined = undefined
 
   /** Set once it was ended here. */
@@ -136,17 +154,20 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   isLost = false
   /** Told, in the same step, of bytes that came and of whatever makes it lost. */
   watcher: (() => void) | undefined = undefined
+  /** Called once the platform is done with every write, or the stream is ended. */
+  whenWritten: (() => void) | undefined = undefined
   /** Called once its ending has settled. */
   onEnded: (() => void) | undefined = undefined
   private isReadAbandoned = false
   private lostSignal: Deferred.Deferred<void> | undefined = undefined
 
   private readEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
+  private readOutcome: Outcome<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
   private takeEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> | undefined = undefined
-  private arrivalEffect: Effect.Effect<void, WebTransportError> | undefined = undefined
-  private messageEffect: Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> | undefined =
-    undefined
-  private messageEffectMax = 0
+  private exactOutcome: Outcome<Uint8Array, WebTransportError> | undefined = undefined
+  private exactSize = 0
+  private messageOutcome: Outcome<Option.Option<Uint8Array>, WebTransportError | FramingError> | undefined = undefined
+  private messageMax = 0
   private takeMessageEffect: Effect.Effect<Option.Option<Uint8Array>> | undefined = undefined
 
   constructor(
@@ -179,9 +200,22 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
 
   /** Whether the next one to use it would find it as if it were new. */
   get isClean(): boolean {
+    return this.unsettledWrites === 0 && this.isQuiet
+  }
+
+  /** The same, but for writes that the platform is not done with. */
+  get isQuiet(): boolean {
     return this.receiving === "Open" && this.sending === "Open" && this.inbox === undefined && this.keptSize === 0 &&
-      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.writes.size === 0 &&
-      this.session.state === "Open"
+      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.session.state === "Open"
+  }
+
+  /** Completes when the platform is done with every write, or the stream is ended. One at a time may wait. */
+  get written(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      if (this.unsettledWrites === 0 || this.endedBecause !== undefined) return resume(Effect.void)
+      this.whenWritten = () => resume(Effect.void)
+      return Effect.sync(() => this.whenWritten = undefined)
+    })
   }
 
   // ---------------------------------------------------------------------------
@@ -189,61 +223,80 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   // ---------------------------------------------------------------------------
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
-    return this.readEffect ??= Effect.suspend(() => {
-      if (this.isAwaited) return Effect.die(twoReads())
-      this.spill()
-      if (this.inbox !== undefined || this.keptSize > 0) {
-        // `sync` takes and hands over in one step of the fiber: an interruption comes before both or after both.
-        return this.takeEffect ??= Effect.sync(() => Option.some(this.take()))
-      }
-      if (this.receiving === "Open") return Effect.zipRight(this.arrival, this.read)
-      return this.receiving === "Failed" ? Effect.fail(this.readRefusal()) : noBytes
-    })
+    return this.readEffect ??= this.reading(this.bytes)
   }
 
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    return Effect.suspend(() => {
-      if (!Number.isSafeInteger(size) || size < 0) {
-        return Effect.die(new RangeError(`readExactly: size must be a whole number of bytes, not ${size}`))
+    return this.reading(this.exactly(size))
+  }
+
+  /** What `read` comes to. */
+  get bytes(): Outcome<Option.Option<Uint8Array>, WebTransportError> {
+    return this.readOutcome ??= () => {
+      this.spill()
+      if (this.inbox !== undefined || this.keptSize > 0) {
+        return this.takeEffect ??= Effect.sync(() => Option.some(this.take()))
       }
-      return this.gather(size)
-    })
+      if (this.receiving === "Open") return undefined
+      return this.receiving === "Failed" ? Effect.fail(this.readRefusal()) : noBytes
+    }
+  }
+
+  /** What `readExactly` comes to. */
+  exactly(size: number): Outcome<Uint8Array, WebTransportError> {
+    if (this.exactOutcome !== undefined && this.exactSize === size) return this.exactOutcome
+    if (!Number.isSafeInteger(size) || size < 0) {
+      return () => Effect.die(new RangeError(`readExactly: size must be a whole number of bytes, not ${size}`))
+    }
+    const take = Effect.sync(() => this.cut(size))
+    this.exactSize = size
+    return this.exactOutcome = () => {
+      this.spill()
+      if (this.inbox !== undefined && this.keptSize + this.inbox.byteLength < size) {
+        this.kept.push(this.inbox)
+        this.keptSize += this.inbox.byteLength
+        this.emptyInbox()
+      }
+      if (this.held >= size) return take
+      if (this.receiving === "Open") return undefined
+      if (this.receiving === "Failed") return Effect.fail(this.readRefusal())
+      return Effect.fail(
+        new WebTransportError({
+          reason: "Read",
+          detail: `the peer finished the stream after ${this.keptSize} of ${size} bytes`,
+          advice: "read what there is with read, or ask again"
+        })
+      )
+    }
   }
 
   get stream(): Stream.Stream<Uint8Array, WebTransportError> {
     return untilNone(this.read)
   }
 
-  private gather(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    if (this.isAwaited) return Effect.die(twoReads())
-    this.spill()
-    if (this.inbox !== undefined && this.keptSize + this.inbox.byteLength < size) {
-      this.kept.push(this.inbox)
-      this.keptSize += this.inbox.byteLength
-      this.emptyInbox()
-    }
-    if (this.keptSize + (this.inbox?.byteLength ?? 0) >= size) return Effect.sync(() => this.cut(size))
-    if (this.receiving === "Open") return Effect.flatMap(this.arrival, () => this.gather(size))
-    if (this.receiving === "Failed") return Effect.fail(this.readRefusal())
-    return Effect.fail(
-      new WebTransportError({
-        reason: "Read",
-        detail: `the peer finished the stream after ${this.keptSize} of ${size} bytes`,
-        advice: "read what there is with read, or ask again"
-      })
-    )
+  /**
+   * Waits for an outcome, which is asked for again whenever something comes.
+   *
+   * The fiber that waits is resumed with the one step that takes the bytes: whatever is interrupted, they are there
+   * still or were handed over. That is why the wait has no finalizer (which would also cost more than all the rest), and
+   * why it is the fiber itself that tells whether it was interrupted.
+   */
+  private reading<A, E>(outcome: Outcome<A, E>): Effect.Effect<A, E> {
+    return Effect.withFiberRuntime((fiber, status) => this.begin(outcome, fiber, status))
   }
 
-  /** Completes when there is something to take, or never will be. Takes nothing, so interrupting it loses nothing. */
-  private get arrival(): Effect.Effect<void, WebTransportError> {
-    return this.arrivalEffect ??= Effect.async<void, WebTransportError>((resume) => {
-      if (this.isAwaited) return resume(Effect.die(twoReads()))
-      if (this.inbox !== undefined || this.receiving !== "Open") return resume(noRead)
-      const waiter = this.waiter = new Waiter(resume)
-      return Effect.sync(() => {
-        if (this.waiter === waiter) this.dropWaiter()
-      })
-    })
+  /** The same, from now on: for whoever has a fiber at hand. */
+  begin<A, E>(
+    outcome: Outcome<A, E>,
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    status: FiberStatus.Running
+  ): Effect.Effect<A, E> {
+    if (this.isAwaited) return Effect.die(twoReads())
+    const now = outcome()
+    if (now !== undefined) return now
+    const isInterruptible = RuntimeFlags.interruptible(status.runtimeFlags)
+    const waiter = this.waiter = new Waiter(outcome, isInterruptible ? fiber : undefined)
+    return Effect.async<A, E>((resume) => waiter.await(resume))
   }
 
   /** Whether a fiber waits to read. */
@@ -265,29 +318,17 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   /**
    * One message with its length before it; none when the peer finished between two.
    *
-   * The fiber that waits is resumed with the one step that takes the message: whatever is interrupted, the message is
-   * there still or was handed over. That is why the wait has no finalizer (which would also cost more than all the
-   * rest), and why it is the fiber itself that tells whether it was interrupted. What has arrived of a message is put
-   * together in `assembly`, whence `spill` gives it back to whoever reads bytes.
+   * What has arrived of it is put together in `assembly`, whence `spill` gives it back to whoever reads bytes.
    */
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
-    if (this.messageEffect !== undefined && this.messageEffectMax === max) return this.messageEffect
-    this.messageEffectMax = max
-    return this.messageEffect = Effect.withFiberRuntime<Option.Option<Uint8Array>, WebTransportError | FramingError>(
-      (fiber, status) => {
-        if (this.isAwaited) return Effect.die(twoReads())
-        return this.message(max) ?? Effect.async<Option.Option<Uint8Array>, WebTransportError | FramingError>(
-          (resume) => {
-            // The fiber may have paused since.
-            if (this.isAwaited) return resume(Effect.die(twoReads()))
-            const message = this.message(max)
-            if (message !== undefined) return resume(message)
-            const isInterruptible = RuntimeFlags.interruptible(status.runtimeFlags)
-            this.waiter = new Waiter(resume, max, isInterruptible ? fiber : undefined)
-          }
-        )
-      }
-    )
+    return this.reading(this.messages(max))
+  }
+
+  /** What `readMessage` comes to. */
+  messages(max: number): Outcome<Option.Option<Uint8Array>, WebTransportError | FramingError> {
+    if (this.messageOutcome !== undefined && this.messageMax === max) return this.messageOutcome
+    this.messageMax = max
+    return this.messageOutcome = () => this.message(max)
   }
 
   /** What a reader of messages gets; undefined while it has to wait. Takes in no more than one message. */
@@ -346,7 +387,13 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     return chunk
   }
 
+  /** Bytes that came and that nobody has taken. */
+  private get held(): number {
+    return this.keptSize + (this.inbox?.byteLength ?? 0)
+  }
+
   private cut(size: number): Uint8Array {
+    if (this.held < size) throw twoReads()
     if (this.keptSize === 0 && this.inbox?.byteLength === size) return this.take()
     const bytes = new Uint8Array(size)
     let at = 0
@@ -361,8 +408,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     this.kept.splice(0, used)
     this.keptSize -= at
     if (at === size) return bytes
-    const last = this.kept[0] ?? this.inbox
-    if (last === undefined) throw twoReads()
+    const last = this.kept[0] ?? this.inbox!
     const part = size - at
     bytes.set(last.subarray(0, part), at)
     if (this.kept.length > 0) {
@@ -392,6 +438,8 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     } else if (next.value.byteLength === 0) {
       return this.pull()
     } else {
+      // Interrupted before they came, though nobody has asked since: the read is not overdue any more.
+      if (this.waiter?.wasInterrupted === true) this.waiter = undefined
       this.inbox = next.value
       this.bytesReceived += next.value.byteLength
       this.session.bytesReceived += next.value.byteLength
@@ -427,10 +475,10 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   private wake(): void {
     if (!this.isAwaited) return
     const waiter = this.waiter!
-    const outcome = waiter.maxMessageSize === undefined ? noRead : this.message(waiter.maxMessageSize)
+    const outcome = waiter.ask()
     if (outcome === undefined) return
     this.waiter = undefined
-    waiter.resume(outcome)
+    waiter.done(outcome)
   }
 
   // ---------------------------------------------------------------------------
@@ -438,22 +486,44 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
   // ---------------------------------------------------------------------------
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.send(bytes, this.session.retainsWrites)
+    return Effect.suspend(() => this.send(bytes, false))
   }
 
   /** For bytes that nobody will change any more: never copied. */
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.send(bytes, false)
+    return Effect.suspend(() => this.send(bytes, true))
   }
 
-  private send(bytes: Uint8Array, copies: boolean): Effect.Effect<void, WebTransportError> {
+  /**
+   * Hands the bytes over now; what it returns waits for more.
+   *
+   * Where the platform has room the bytes are queued as soon as they are handed over. No fiber waits for more then, and
+   * none is interrupted in between; should they fail to be sent after all, the stream is spoiled, and the next write
+   * says so. The platform may not have looked at them yet, so nobody else may be able to change them.
+   */
+  send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
+    if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
+    if (bytes.byteLength === 0) return Effect.void
+    const owned = isOwned ? bytes : this.ownedCopy(bytes)
+    const writer = this.writer!
+    if (owned === undefined || !(writer.desiredSize! > 0)) return this.sendAndWait(owned ?? bytes)
+    this.unsettledWrites++
+    writer.write(owned).then(this.onWritten, this.onWriteRejected)
+    return Effect.void
+  }
+
+  private ownedCopy(bytes: Uint8Array): Uint8Array | undefined {
+    if (this.session.retainsWrites) return copyOf(bytes)
+    return bytes.byteLength <= fewBytes ? new Uint8Array(bytes) : undefined
+  }
+
+  private sendAndWait(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    const pending = this.track(this.writer!.write(bytes))
     return Effect.async<void, WebTransportError>((resume) => {
-      if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
-      if (bytes.byteLength === 0) return resume(Effect.void)
-      const pending = this.track(resume, this.writer!.write(copies ? copyOf(bytes) : bytes))
+      pending.await(resume)
       return Effect.sync(() => {
-        if (pending.resume === undefined) return
-        pending.resume = undefined
+        if (pending.isDone) return
+        pending.forget()
         this.failWrite(() =>
           new WebTransportError({
             reason: "Write",
@@ -464,37 +534,56 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     })
   }
 
+  private readonly onWritten = (): void => {
+    if (--this.unsettledWrites === 0 && this.whenWritten !== undefined) this.allWritten()
+  }
+
+  private readonly onWriteRejected = (cause: unknown): void => {
+    this.onWriteFailed(cause)
+    // after that
+    queueMicrotask(this.onWritten)
+  }
+
+  private allWritten(): void {
+    const { whenWritten } = this
+    this.whenWritten = undefined
+    whenWritten?.()
+  }
+
   get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
     return Sink.forEach((bytes: Uint8Array) => this.write(bytes))
   }
 
   get closeWrite(): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() => this.finish())
+  }
+
+  /** Begins the FIN now; what it returns waits for the platform. */
+  finish(): Effect.Effect<void, WebTransportError> {
+    if (this.sending === "Finished") return Effect.void
+    if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
+    this.sending = "Finished"
+    const pending = this.track(this.writer!.close())
     return Effect.async<void, WebTransportError>((resume) => {
-      if (this.sending === "Finished") return resume(Effect.void)
-      if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
-      this.sending = "Finished"
-      const pending = this.track(resume, this.writer!.close())
+      pending.await(resume)
       // It cannot be taken back, and does no harm.
-      return Effect.sync(() => {
-        pending.resume = undefined
-      })
+      return Effect.sync(() => pending.forget())
     })
   }
 
-  private track(
-    resume: (effect: Effect.Effect<void, WebTransportError>) => void,
-    promise: Promise<void>
-  ): PendingWrite {
-    const pending = new PendingWrite(resume)
+  private track(promise: Promise<void>): Pending {
+    const pending = new Pending()
     this.writes.add(pending)
+    this.unsettledWrites++
     promise.then(
       () => {
         this.writes.delete(pending)
+        this.onWritten()
         pending.done(Effect.void)
       },
       (cause) => {
         this.writes.delete(pending)
-        this.onWriteFailed(cause)
+        this.onWriteRejected(cause)
         queueMicrotask(() => pending.done(Effect.fail(this.writeRefusal(cause))))
       }
     )
@@ -590,6 +679,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     }
     settle()
     this.releaseWrites()
+    this.allWritten()
   }
 
   /** The session is gone: whoever waits is told, also where the platform says nothing. */

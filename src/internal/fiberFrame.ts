@@ -5,10 +5,12 @@
  * Effect 3 has one frame that nothing skips, the one that restores a fiber's flags after `uninterruptible`, and no public
  * way to use it but for that. An uninterruptible region with a handler and an interruptible body in it does the same for
  * three times the price, half a microsecond and more. So this is that frame with nothing to restore. It leans on two
- * names within Effect, `pushStack` and the frame's own: `areSupported` tries them, and who finds them gone takes the
- * region.
+ * names within Effect, `pushStack` and the frame's own, and on an effect with a handler being the handler's frame:
+ * `areSupported` tries them, and who finds them gone takes the region.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 
@@ -25,11 +27,27 @@ export abstract class FiberFrame {
 }
 
 interface Framed {
-  readonly pushStack?: (frame: FiberFrame) => void
+  readonly pushStack?: (frame: unknown) => void
 }
 
 /** Puts it under whatever effect the fiber runs next, which the caller has to return in the same step. */
 export const push = (fiber: Fiber.RuntimeFiber<any, any>, frame: FiberFrame): void => {
+  ;(fiber as Framed).pushStack!(frame)
+}
+
+/** What is left of an outcome after which something went wrong. */
+export const after = <A, E>(exit: Exit.Exit<A, E>, defect: unknown): Exit.Exit<never, E> =>
+  Exit.failCause(Exit.isFailure(exit) ? Cause.sequential(exit.cause, Cause.die(defect)) : Cause.die(defect))
+
+/**
+ * For `passed`, which must not throw: the fiber dies of the defect, beside what it may have failed with. One that is
+ * interrupted ends by that alone.
+ */
+export const raise = (fiber: Fiber.RuntimeFiber<any, any>, defect: unknown): void => {
+  const frame = Effect.matchCauseEffect(Effect.void, {
+    onFailure: (cause: Cause.Cause<never>) => after(Exit.failCause(cause), defect),
+    onSuccess: () => Exit.die(defect)
+  })
   ;(fiber as Framed).pushStack!(frame)
 }
 
@@ -53,13 +71,35 @@ const passes = (body: Effect.Effect<unknown, unknown>, probe: Probe): Effect.Eff
       (Exit.isFailure(exit) || (Exit.isSuccess(bare) && exit.value === bare.value)))
   })
 
+class Raising extends FiberFrame {
+  private readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+
+  constructor(fiber: Fiber.RuntimeFiber<unknown, unknown>) {
+    super()
+    this.fiber = fiber
+  }
+
+  protected passed(): void {
+    raise(this.fiber, "raised")
+  }
+}
+
+const raises = (body: Effect.Effect<unknown, unknown>): Effect.Effect<boolean> =>
+  Effect.flatMap(Effect.exit(body), (bare) => {
+    const framed = Effect.withFiberRuntime<unknown, unknown>((fiber) => {
+      push(fiber, new Raising(fiber))
+      return body
+    })
+    return Effect.map(Effect.exit(framed), (exit) => Equal.equals(exit, after(bare, "raised")))
+  })
+
 /** Whether frames work with this version of Effect. */
 export const areSupported: Effect.Effect<boolean> = Effect.withFiberRuntime((fiber) => {
   if (typeof (fiber as Framed).pushStack !== "function") return Effect.succeed(false)
   const probe = new Probe()
   const bodies = [Effect.sync(() => 1), Effect.fail("no"), Effect.interrupt]
   return Effect.catchAllCause(
-    Effect.every(bodies, (body) => passes(body, probe)),
+    Effect.every(bodies, (body) => Effect.zipWith(passes(body, probe), raises(body), (a, b) => a && b)),
     () => Effect.succeed(false)
   )
 })

@@ -1,7 +1,9 @@
 /** What the configurations of pools share. */
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
+import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import type { Problem } from "./poolOptions.js"
 
 const key = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
@@ -15,6 +17,16 @@ export const checkedBy =
         ? Either.right(options)
         : Either.left(ConfigError.InvalidData([key(problem.option)], problem.message))
     })
+
+/** A duration of zero or more: Effect's own makes zero of a negative one. */
+export const duration = (name: string): Config.Config<Duration.Duration> =>
+  Config.mapOrFail(Config.string(name), (text) => {
+    const decoded = text.trimStart().startsWith("-") ? Option.none() : Duration.decodeUnknown(text.trim())
+    return Either.fromOption(
+      decoded,
+      () => ConfigError.InvalidData([], `expected a duration of zero or more, but was ${JSON.stringify(text)}`)
+    )
+  })
 
 export const described = <A>(config: Config.Config<A>, description: string, byDefault: NoInfer<A>): Config.Config<A> =>
   config.pipe(Config.withDescription(description), Config.withDefault(byDefault))

@@ -57,7 +57,12 @@ export type ItemState = "Creating" | "Idle" | "InUse" | "Checking" | "Leaving" |
 export class Item<A> implements Linked<Item<A>> {
   state: ItemState = "Creating"
   value: A = undefined as A
+  /** How many borrowers may share it. */
+  capacity = 1
+  /** The same, but 1 while somebody has it whole. */
   concurrency = 1
+  /** Whether somebody has it whole: a pool that shares it out, so it is pinged meanwhile as one that is shared. */
+  isWhole = false
   borrowers = 0
   uses = 0
   createdAt = 0
@@ -139,6 +144,8 @@ export class Waiter<A, F> implements Linked<Waiter<A, F>> {
   refusal: Refusal<F> | undefined = undefined
   since = 0
   deadline = Infinity
+  /** Wants an item that nobody else has, and will have nobody else on it. */
+  isForWhole = false
   /** The shell's: wakes the borrower, and says who it is. */
   resume: (() => void) | undefined = undefined
   note: unknown = undefined
@@ -230,6 +237,7 @@ export class PoolMachine<A, F> {
   private readonly closings = new LinkedList<Item<A>>()
   private readonly overlapping = new LinkedList<Item<A>>()
   private readonly loans = new LinkedList<Loan>()
+  private waitersForWhole = 0
   private borrowChecks = 0
   /** Retired items that gave their place up. */
   private overlaps = 0
@@ -281,13 +289,16 @@ export class PoolMachine<A, F> {
 
   // --- borrowing
 
-  /** An item that can be lent at once, or `undefined`: then the borrower has to queue. */
-  checkout(now: number): Item<A> | undefined {
+  /**
+   * An item that can be lent at once, or `undefined`: then the borrower has to queue. `isForWhole`: for a borrower who
+   * shares it with nobody.
+   */
+  checkout(now: number, isForWhole = false): Item<A> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
-    const item = this.pick()
+    const item = this.pick(isForWhole)
     if (item === undefined || this.needsCheck(item, now)) return undefined
     this.take(item)
-    this.lend(item, now)
+    this.lend(item, now, isForWhole)
     if (this.unsettled) this.settle(now)
     return item
   }
@@ -312,13 +323,14 @@ export class PoolMachine<A, F> {
     const { acquireTimeout, exhaustedThreshold, maxSize, maxWaiters } = this.options
     // those for whom an item is on its way, or could be
     const served = (this.creating + this.borrowChecks + Math.max(0, maxSize - this.occupied)) * this.newestConcurrency
-    if (this.waiters.length - served >= maxWaiters && this.pick() === undefined) {
+    if (this.waiters.length - served >= maxWaiters && this.pick(waiter.isForWhole) === undefined) {
       this.counters.rejections++
       return "Full"
     }
     waiter.since = now
     waiter.deadline = now + acquireTimeout
     this.waiters.push(waiter)
+    if (waiter.isForWhole) this.waitersForWhole++
     this.arm(waiter.deadline)
     if (!this.exhaustionAnnounced) this.arm(now + exhaustedThreshold)
     this.settle(now)
@@ -328,7 +340,7 @@ export class PoolMachine<A, F> {
   /** The borrower does not want it any more: it leaves the queue, or what it was given goes back. Idempotent. */
   abandon(waiter: Waiter<A, F>, now: number): void {
     if (waiter.list !== undefined) {
-      this.waiters.remove(waiter)
+      this.dequeue(waiter)
       this.settle(now)
     } else if (waiter.item !== undefined) {
       const item = waiter.item
@@ -342,10 +354,17 @@ export class PoolMachine<A, F> {
     if (discarded && (item.state === "InUse" || item.state === "Checking")) this.leave(item, "discarded", now)
     this.leases--
     const load = item.borrowers--
+    const { concurrency } = item
+    if (item.isWhole) {
+      item.concurrency = item.capacity
+      item.isWhole = false
+      // it comes back and proves good
+      if (item.check !== undefined) this.cancelCheck(item.check)
+    }
     switch (item.state) {
       case "InUse":
         if (load === 1) this.inUse--
-        if (load < item.concurrency) this.partial.remove(item, load)
+        if (load < concurrency) this.partial.remove(item, load)
         this.prove(item, now)
         if (load === 1 && this.overfull) this.destroy(item, "excess", now)
         else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
@@ -362,6 +381,12 @@ export class PoolMachine<A, F> {
         break
     }
     if (this.unsettled || this.outbox.length > 0 || this.state !== "Open") this.settle(now)
+  }
+
+  /** It was of use, though nobody has decided yet whether it may stay. */
+  served(item: Item<A>): void {
+    item.hasServed = true
+    this.stillborn = 0
   }
 
   /** Watches a lease until `untrack`. */
@@ -388,6 +413,7 @@ export class PoolMachine<A, F> {
     this.counters.created++
     this.newestConcurrency = concurrency
     item.value = value
+    item.capacity = concurrency
     item.concurrency = concurrency
     item.createdAt = now
     item.provenAt = now
@@ -583,7 +609,8 @@ export class PoolMachine<A, F> {
 
   // --- within: an item on its way from borrower to borrower
 
-  private pick(): Item<A> | undefined {
+  private pick(isForWhole = false): Item<A> | undefined {
+    if (isForWhole) return this.options.order === "lifo" ? this.newestIdle() : this.oldestIdle()
     return this.options.order === "lifo"
       ? this.partial.most() ?? this.newestIdle()
       : this.oldestIdle() ?? this.partial.least()
@@ -614,7 +641,11 @@ export class PoolMachine<A, F> {
     item.state = "InUse"
   }
 
-  private lend(item: Item<A>, now: number): void {
+  private lend(item: Item<A>, now: number, isForWhole: boolean): void {
+    if (isForWhole) {
+      item.concurrency = 1
+      item.isWhole = true
+    }
     if (item.borrowers++ === 0) {
       this.inUse++
       if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
@@ -630,10 +661,12 @@ export class PoolMachine<A, F> {
   private offer(item: Item<A>, now: number): void {
     while (this.waiters.first !== undefined && item.state === "InUse" && item.borrowers < item.concurrency) {
       const waiter = this.waiters.first
-      this.waiters.remove(waiter)
+      // nobody overtakes one who has to wait for it to be free
+      if (waiter.isForWhole && item.borrowers > 0) break
+      this.dequeue(waiter)
       waiter.item = item
       this.partial.remove(item, item.borrowers)
-      this.lend(item, now)
+      this.lend(item, now, waiter.isForWhole)
       this.outbox.push(() => this.commands.wake(waiter))
     }
     if (item.state !== "InUse" || item.list !== undefined || item.borrowers === item.concurrency) return
@@ -649,6 +682,11 @@ export class PoolMachine<A, F> {
     }
   }
 
+  private dequeue(waiter: Waiter<A, F>): void {
+    this.waiters.remove(waiter)
+    if (waiter.isForWhole) this.waitersForWhole--
+  }
+
   private destroyIdle(maxIdle: number, now: number): number {
     let count = 0
     while (this.open > this.options.minSize && this.idle.first !== undefined) {
@@ -661,8 +699,7 @@ export class PoolMachine<A, F> {
 
   private prove(item: Item<A>, now: number): void {
     item.provenAt = now
-    item.hasServed = true
-    this.stillborn = 0
+    this.served(item)
   }
 
   private lose(item: Item<A>, now: number): void {
@@ -808,7 +845,7 @@ export class PoolMachine<A, F> {
       const { item } = due
       const isSilent = item.provenAt + pingInterval <= now
       const isPingable = item.check === undefined &&
-        (item.state === "Idle" || (item.state === "InUse" && item.concurrency > 1))
+        (item.state === "Idle" || (item.state === "InUse" && (item.capacity > 1 || item.isWhole)))
       if (isSilent && isPingable) {
         if (this.checks.length - this.borrowChecks >= createConcurrency) return
         this.beginCheck(item, "ping", now)
@@ -845,7 +882,7 @@ export class PoolMachine<A, F> {
   private refuseFirst(refusal: Refusal<F>): void {
     const waiter = this.waiters.first
     if (waiter === undefined) return
-    this.waiters.remove(waiter)
+    this.dequeue(waiter)
     waiter.refusal = refusal
     this.outbox.push(() => this.commands.wake(waiter))
   }
@@ -906,7 +943,7 @@ export class PoolMachine<A, F> {
   private supply(now: number): void {
     // an item that is there is checked also while another is made: that may take longer, or fail
     while (this.needed > this.borrowChecks) {
-      const item = this.pick()
+      const item = this.pick(this.waiters.first?.isForWhole)
       if (item === undefined) break
       this.take(item)
       if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
@@ -927,7 +964,8 @@ export class PoolMachine<A, F> {
 
   /** Items for those who wait. */
   private get needed(): number {
-    return Math.ceil(this.waiters.length / this.newestConcurrency)
+    const sharing = this.waiters.length - this.waitersForWhole
+    return this.waitersForWhole + Math.ceil(sharing / this.newestConcurrency)
   }
 
   private announceReady(refusal: Refusal<F> | undefined): void {

@@ -3,7 +3,7 @@ import type * as MetricHook from "effect/MetricHook"
 import * as MetricKey from "effect/MetricKey"
 import type * as MetricLabel from "effect/MetricLabel"
 import * as MetricState from "effect/MetricState"
-import type { Destroyed, PoolStats } from "../PoolStats.js"
+import type { PoolStats, RecyclingPoolStats } from "../PoolStats.js"
 
 export const size = MetricKey.gauge("effect_pools_size", { description: "Live items, idle and in use" })
 export const idle = MetricKey.gauge("effect_pools_idle", { description: "Live items that nobody has" })
@@ -26,10 +26,21 @@ export const failures = total("failures", "Creations that failed")
 export const timeouts = total("timeouts", "Borrowers that met acquireTimeout")
 export const rejections = total("rejections", "Borrowers that met maxWaiters")
 export const finalizerFailures = total("finalizer_failures", "Items that did not close as they should")
+export const returned = total("returned", "Times that an object of a recycling pool came back")
+export const discarded = total("discarded", "Objects that a recycling pool let go of, by reason")
+export const refused = total("refused", "What borrowers of a recycling pool did wrong, by reason")
 
-type Read = (stats: PoolStats) => number
+type Read<S> = (stats: S) => number
 
-const gauges: ReadonlyArray<readonly [MetricKey.MetricKey.Gauge<number>, Read]> = [
+/** What a kind of pool shows. */
+interface Figures<S> {
+  readonly gauges: ReadonlyArray<readonly [MetricKey.MetricKey.Gauge<number>, Read<S>]>
+  readonly counters: ReadonlyArray<readonly [MetricKey.MetricKey.Counter<number>, Read<S>]>
+  /** With the tag `reason`. */
+  readonly reasons: ReadonlyArray<readonly [MetricKey.MetricKey.Counter<number>, (stats: S) => object]>
+}
+
+const gauges: Figures<PoolStats>["gauges"] = [
   [size, (stats) => stats.size],
   [idle, (stats) => stats.idle],
   [inUse, (stats) => stats.inUse],
@@ -41,7 +52,7 @@ const gauges: ReadonlyArray<readonly [MetricKey.MetricKey.Gauge<number>, Read]> 
   [maxSize, (stats) => stats.max]
 ]
 
-const counters: ReadonlyArray<readonly [MetricKey.MetricKey.Counter<number>, Read]> = [
+const counters: Figures<PoolStats>["counters"] = [
   [acquisitions, (stats) => stats.acquisitions],
   [reuses, (stats) => stats.reuses],
   [created, (stats) => stats.created],
@@ -50,6 +61,29 @@ const counters: ReadonlyArray<readonly [MetricKey.MetricKey.Counter<number>, Rea
   [rejections, (stats) => stats.rejections],
   [finalizerFailures, (stats) => stats.finalizerFailures]
 ]
+
+export const waitingPool: Figures<PoolStats> = {
+  gauges,
+  counters,
+  reasons: [[destroyed, (stats) => stats.destroyed]]
+}
+
+export const recyclingPool: Figures<RecyclingPoolStats> = {
+  gauges: [
+    [idle, (stats) => stats.size],
+    [inUse, (stats) => stats.inUse],
+    [minSize, (stats) => stats.min],
+    [maxSize, (stats) => stats.max]
+  ],
+  counters: [
+    [acquisitions, (stats) => stats.acquisitions],
+    [reuses, (stats) => stats.reused],
+    [created, (stats) => stats.created],
+    [failures, (stats) => stats.failures],
+    [returned, (stats) => stats.returned]
+  ],
+  reasons: [[discarded, (stats) => stats.discarded], [refused, (stats) => stats.refused]]
+}
 
 /** What stands behind one metric in the registry: the pools that live, and what those left that closed. */
 interface Source {
@@ -74,22 +108,25 @@ const sourceOf = (
   return source
 }
 
-/** Shows a pool's figures as metrics until the returned function is called. */
-export const register = (
-  pool: string,
+type Tag = readonly [name: string, value: string]
+
+/** Shows a pool's figures as metrics, under these tags, until the returned function is called. */
+export const register = <S>(
+  figures: Figures<S>,
+  tags: ReadonlyArray<Tag>,
   labels: ReadonlyArray<MetricLabel.MetricLabel>,
-  stats: () => PoolStats
+  stats: () => S
 ): () => void => {
   const undo: Array<() => void> = []
   const show = (
     key: MetricKey.MetricKey<any>,
-    tags: ReadonlyArray<readonly [string, string]>,
+    more: ReadonlyArray<Tag>,
     state: (value: number) => unknown,
-    read: Read,
+    read: Read<S>,
     keep: boolean
   ) => {
     let tagged = MetricKey.taggedWithLabels(key, labels)
-    for (const [name, value] of [["pool", pool] as const, ...tags]) tagged = MetricKey.tagged(tagged, name, value)
+    for (const [name, value] of [...tags, ...more]) tagged = MetricKey.tagged(tagged, name, value)
     const source = sourceOf(tagged, state)
     const current = () => read(stats())
     source.live.add(current)
@@ -98,16 +135,13 @@ export const register = (
       if (keep) source.closed += current()
     })
   }
-  for (const [key, read] of gauges) show(key, [], MetricState.gauge, read, false)
-  for (const [key, read] of counters) show(key, [], MetricState.counter, read, true)
-  for (const reason of Object.keys(stats().destroyed) as Array<keyof Destroyed>) {
-    show(
-      destroyed,
-      [["reason", reason]],
-      MetricState.counter,
-      (stats) => stats.destroyed[reason],
-      true
-    )
+  for (const [key, read] of figures.gauges) show(key, [], MetricState.gauge, read, false)
+  for (const [key, read] of figures.counters) show(key, [], MetricState.counter, read, true)
+  for (const [key, read] of figures.reasons) {
+    for (const reason of Object.keys(read(stats()))) {
+      const count = (stats: S) => (read(stats) as Record<string, number>)[reason]!
+      show(key, [["reason", reason]], MetricState.counter, count, true)
+    }
   }
   return () => undo.forEach((f) => f())
 }

@@ -16,6 +16,10 @@ const show = (value: unknown): string => {
   return String(value)
 }
 
+export const failures = (problems: ReadonlyArray<Problem>): string =>
+  problems.map((problem) => problem.message).join("; ")
+
+/** Checks one option after the other, and keeps what is wrong with them. */
 export class Reader {
   readonly problems: Array<Problem> = []
 
@@ -52,7 +56,7 @@ export class Reader {
 
   ratio(option: string, value: number | undefined, least: number, most: number, byDefault: number): number {
     if (value === undefined) return byDefault
-    if (!(value >= least && value <= most)) {
+    if (!(value >= least && value <= most && value < Infinity)) {
       this.refuse(
         option,
         value,
@@ -145,4 +149,14 @@ export const decode = (options: Input): Decoded => {
       }
     }
   }
+}
+
+type Named = readonly [option: string, value: number | undefined]
+
+/** How many idle ones a recycling pool keeps; 0 at most is sensible, too. */
+export const readSizes = (read: Reader, min: Named, max: Named, maxByDefault: number) => {
+  const minSize = read.count(...min, 0, 0)
+  const maxSize = read.count(...max, 0, maxByDefault)
+  if (minSize > maxSize) read.refuse(min[0], minSize, `at most ${max[0]} (${show(maxSize)})`)
+  return { minSize, maxSize }
 }

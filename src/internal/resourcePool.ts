@@ -37,14 +37,14 @@ import {
   type Refusal,
   Waiter
 } from "./poolMachine.js"
-import { register } from "./poolMetrics.js"
-import { decode, isConcurrency, type Problem } from "./poolOptions.js"
+import { register, waitingPool } from "./poolMetrics.js"
+import { decode, failures, isConcurrency } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
-/** What becomes of an item that comes back. */
-export type Fate = "keep" | "discard" | "retire"
+/** What becomes of an item that comes back; later: its borrower is done, but the item is not. */
+export type Fate = "keep" | "discard" | "retire" | "later"
 
 /** What a pool does to an item when told so by the item itself, in the same step. */
 export interface Control {
@@ -59,7 +59,9 @@ export interface Control {
 export interface Lending<A, V> {
   readonly view: (item: A) => V
   /** Whether the item may be lent again. */
-  readonly end: (view: V, exit: Exit.Exit<unknown, unknown>) => Fate
+  readonly end: (view: V, isSuccess: boolean) => Fate
+  /** Tells it once it is known. Until then the item counts as lent. */
+  readonly later?: (view: V, then: (fate: Fate) => void) => void
   /** `undefined` for what was never lent. */
   readonly core: (view: V) => A | undefined
   /** Once, before the item is lent for the first time. */
@@ -70,8 +72,11 @@ export interface Lending<A, V> {
 
 /** What a pool that is built on another one knows of that. */
 export interface Internals<V, E> {
-  /** Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. */
-  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError>
+  /**
+   * Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. `isForWhole`: an
+   * item that is shared with nobody.
+   */
+  lend(take: (lease: SyncLease<V>) => void, isForWhole?: boolean): Effect.Effect<void, E | PoolError>
   /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
@@ -106,8 +111,6 @@ interface Handle {
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-const failures = (problems: ReadonlyArray<Problem>): string => problems.map((problem) => problem.message).join("; ")
-
 class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   implements Commands<A, Cause.Cause<E>>, Internals<V, E>
 {
@@ -138,7 +141,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private latest = -Infinity
   private setBack = 0
   private readonly watchesLeaks: boolean
-  /** Whether giving back asks nobody, and so needs no outcome: a frame on the borrower's fiber does it. */
+  /** Whether giving back needs no outcome but success or not: a frame on the borrower's fiber does it. */
   private readonly usesFrames: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
   private readonly timesBorrowing: boolean
@@ -166,7 +169,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
     this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
-    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined && lending === bare
+    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined
   }
 
   /** Never goes back, also where the clock of the machine is set back: deadlines would move into the future. */
@@ -259,6 +262,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.machine.close(this.now())
+    this.announceDemand()
     return Deferred.await(this.closedDeferred)
   })
 
@@ -278,14 +282,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- what a pool calls that is built on this one
 
-  lend(take: (lease: SyncLease<V>) => void): Effect.Effect<void, E | PoolError> {
-    return Effect.uninterruptibleMask((restore) =>
-      this.borrow(restore, (item) =>
-        this.watched(undefined, (loan) => {
-          take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
-          return Effect.void
-        }))
-    )
+  lend(take: (lease: SyncLease<V>) => void, isForWhole = false): Effect.Effect<void, E | PoolError> {
+    const then = (item: Item<A>) =>
+      this.watched(undefined, (loan) => {
+        take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+        return Effect.void
+      })
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole))
   }
 
   get waiting(): number {
@@ -320,10 +323,17 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): Effect.Effect<B, E | E2 | PoolError, R> {
     const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
     if (item === undefined) return this.queueFramed(fiber, f)
-    const effect = begin(f, this.lending.view(item.value))
-    if (Exit.isExit(effect)) this.machine.release(item, this.now())
-    else push(fiber, new Borrow(this, item))
-    return effect
+    const view = this.lending.view(item.value)
+    const effect = begin(f, view)
+    if (Exit.isExit(effect)) {
+      this.finish(item, view, Exit.isSuccess(effect))
+      return effect
+    }
+    const borrow = new Borrow(this)
+    borrow.item = item
+    borrow.view = view
+    push(fiber, borrow)
+    return this.noting(borrow, effect)
   }
 
   private queueFramed<B, E2, R>(
@@ -333,11 +343,41 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const waiter = new Waiter<A, Cause.Cause<E>>()
     const refusal = this.enqueue(waiter, fiber)
     if (refusal !== undefined) return refusal
-    push(fiber, new Wait(this, waiter))
-    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> =>
-      waiter.item === undefined
-        ? this.refusal(waiter.refusal!, this.now() - waiter.since)
-        : begin(f, this.lending.view(waiter.item.value)))
+    const borrow = new Borrow(this)
+    borrow.waiter = waiter
+    push(fiber, borrow)
+    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> => {
+      if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
+      borrow.item = waiter.item
+      borrow.view = this.lending.view(waiter.item.value)
+      return this.noting(borrow, begin(f, borrow.view))
+    })
+  }
+
+  /** Views want to know whether their borrower succeeded, and a frame does not. */
+  private noting<B, E2, R>(borrow: Borrow<A, E, V>, effect: Effect.Effect<B, E2, R>): Effect.Effect<B, E2, R> {
+    if (this.lending === bare) return effect
+    return Effect.flatMap(effect, (value) => {
+      borrow.isSuccess = true
+      return Exit.succeed(value)
+    })
+  }
+
+  /** The borrower's fiber has left the borrow. */
+  passed({ isSuccess, item, view, waiter }: Borrow<A, E, V>): void {
+    if (item === undefined) this.machine.abandon(waiter!, this.now())
+    else this.finish(item, view as V, isSuccess)
+  }
+
+  private finish(item: Item<A>, view: V, isSuccess: boolean): void {
+    this.settle(item, view, this.lending.end(view, isSuccess), undefined)
+  }
+
+  private settle(item: Item<A>, view: V, fate: Fate, exit: Exit.Exit<unknown, unknown> | undefined): void {
+    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, exit))
+    if (fate === "retire") this.machine.retire(item, this.now())
+    if (exit === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
+    else this.askOnRelease(item, exit, this.options.onRelease!)
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -348,18 +388,21 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private borrow<X, E2, R>(
     restore: Restore,
-    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    isForWhole = false
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
-    return item === undefined ? this.queue(restore, then) : then(item)
+    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0, isForWhole)
+    return item === undefined ? this.queue(restore, then, isForWhole) : then(item)
   }
 
   private queue<X, E2, R>(
     restore: Restore,
-    then: (item: Item<A>) => Effect.Effect<X, E2, R>
+    then: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    isForWhole: boolean
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
+      waiter.isForWhole = isForWhole
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
       return Effect.matchCauseEffect(restore(served(waiter)), {
@@ -433,11 +476,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    const fate = this.lending.end(view, exit)
-    if (fate === "retire") this.machine.retire(item, this.now())
-    const { onRelease } = this.options
-    if (onRelease === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
-    else this.askOnRelease(item, exit, onRelease)
+    const fate = this.lending.end(view, Exit.isSuccess(exit))
+    this.settle(item, view, fate, this.options.onRelease === undefined ? undefined : exit)
   }
 
   /** The item counts as lent until the hook has decided. */
@@ -446,15 +486,17 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     exit: Exit.Exit<unknown, unknown>,
     onRelease: NonNullable<ResourcePool.Options<A, E, Scope.Scope>["onRelease"]>
   ): void {
+    if (Exit.isSuccess(exit)) this.machine.served(item)
     const program = Effect.suspend(() => onRelease(item.value, exit, this.infoOf(item))).pipe(
       Effect.scoped,
       Effect.disconnect,
       Effect.timeout(Duration.millis(this.machine.options.checkTimeout)),
       Effect.interruptible,
       Effect.exit,
-      Effect.map((decision) =>
+      Effect.map((decision) => {
+        this.explain("onRelease", decision)
         this.machine.release(item, this.now(), !(Exit.isSuccess(decision) && decision.value === "keep"))
-      )
+      })
     )
     const hook = this.fork(program)
     this.hooks.add(hook)
@@ -585,7 +627,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       yield* this.closeScope(scope, exit)
       this.machine.gone(item, this.now())
     })
-    this.fibers.set(item, this.fork(program))
+    const fiber = this.fork(program)
+    // a scheduler that runs at once is done with it
+    if (item.state === "Creating") this.fibers.set(item, fiber)
   }
 
   /** In one step, so that nothing happens to the item in between. False: it failed, or nobody wants it any more. */
@@ -629,6 +673,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       : Effect.suspend(() => this.options.validate!(item.value, this.infoOf(item)))
     check.handle = this.fork(
       Effect.map(Effect.exit(Effect.interruptible(Effect.scoped(ask))), (exit) => {
+        this.explain(check.why === "ping" ? "keepAlive.ping" : "validate", exit)
         this.machine.checked(check, Exit.isSuccess(exit) && exit.value, this.now())
       })
     )
@@ -707,7 +752,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
     this.warn(
       `no item for ${waited}ms: ${inUse} of ${live} in use, at most ${options.maxSize}, ${waiters.length} waiting. ` +
-        "Too few items, borrowers that keep them for long, or a borrower that holds one while it waits for another"
+        "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
+        "that holds one while it waits for another"
     )
   }
 
@@ -759,6 +805,16 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     })
   }
 
+  /** What a hook failed with is seen by nobody else. A failure is what it is for; a defect is not. */
+  private explain(hook: string, exit: Exit.Exit<unknown, unknown>): void {
+    if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) return
+    const message = `${hook} failed, and the item goes`
+    this.log(
+      Cause.isDie(exit.cause) ? Effect.logWarning(message, exit.cause) : Effect.logDebug(message, exit.cause),
+      {}
+    )
+  }
+
   private warn(message: string): void {
     this.log(Effect.logWarning(message), {})
   }
@@ -795,35 +851,21 @@ const begin = <A, B, E2, R>(f: (item: A) => Effect.Effect<B, E2, R>, item: A): E
   }
 }
 
-/** Gives an item back when its borrower's fiber comes by. */
-class Borrow<A> extends FiberFrame {
-  private readonly pool: PoolImpl<A, any, any>
-  private readonly item: Item<A>
+/** Takes a borrower out of the queue, or gives back what it has, when its fiber comes by. */
+class Borrow<A, E, V> extends FiberFrame {
+  private readonly pool: PoolImpl<A, E, V>
+  waiter: Waiter<A, Cause.Cause<E>> | undefined = undefined
+  item: Item<A> | undefined = undefined
+  view: V | undefined = undefined
+  isSuccess = false
 
-  constructor(pool: PoolImpl<A, any, any>, item: Item<A>) {
+  constructor(pool: PoolImpl<A, E, V>) {
     super()
     this.pool = pool
-    this.item = item
   }
 
   protected passed(): void {
-    this.pool.machine.release(this.item, this.pool.now())
-  }
-}
-
-/** Takes a borrower out of the queue, or gives back what it was served there, when its fiber comes by. */
-class Wait<A, E> extends FiberFrame {
-  private readonly pool: PoolImpl<A, E, any>
-  private readonly waiter: Waiter<A, Cause.Cause<E>>
-
-  constructor(pool: PoolImpl<A, E, any>, waiter: Waiter<A, Cause.Cause<E>>) {
-    super()
-    this.pool = pool
-    this.waiter = waiter
-  }
-
-  protected passed(): void {
-    this.pool.machine.abandon(this.waiter, this.pool.now())
+    this.pool.passed(this)
   }
 }
 
@@ -938,7 +980,7 @@ export const makeWith = <A, E, R, V>(
           hasFrames
         )
         const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
-        pool.hideMetrics = register(pool.name, labels, () => pool.snapshot())
+        pool.hideMetrics = register(waitingPool, [["pool", pool.name]], labels, () => pool.snapshot())
         pool.machine.start(pool.now())
         return pool as unknown as ResourcePool.ResourcePool<V, E>
       }),

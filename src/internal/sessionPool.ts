@@ -17,7 +17,7 @@ import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
 import { describeFailure } from "./describeFailure.js"
 import { encode } from "./frame.js"
 import * as Framing from "./framing.js"
-import { checkedBy, described } from "./poolConfig.js"
+import { checkedBy, described, duration } from "./poolConfig.js"
 import { checkDuration, decode, type Problem } from "./poolOptions.js"
 import { type Lending, makeWith } from "./resourcePool.js"
 import { parseUrl } from "./webTransportConnect.js"
@@ -33,8 +33,8 @@ const defaultConnectTimeout = "10 seconds"
 /** Borrowers get views; the pool knows a session by its core. */
 const lending: Lending<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
-  end: (view, exit) => {
-    endView(view, exit)
+  end: (view, isSuccess) => {
+    endView(view, isSuccess)
     return viewCore(view).isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
@@ -277,13 +277,13 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     "lifo"
   ),
   acquireTimeout: described(
-    Config.duration("ACQUIRE_TIMEOUT"),
+    duration("ACQUIRE_TIMEOUT"),
     "How long a borrower waits",
     Duration.decode(defaults.acquireTimeout)
   ),
   maxWaiters: described(Config.integer("MAX_WAITERS"), "How many borrowers may wait", Infinity),
   connectTimeout: described(
-    Config.duration("CONNECT_TIMEOUT"),
+    duration("CONNECT_TIMEOUT"),
     "How long connecting may take",
     Duration.decode(defaultConnectTimeout)
   ),
@@ -294,11 +294,11 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     []
   ),
   idleTimeToLive: described(
-    Config.duration("IDLE_TIME_TO_LIVE"),
+    duration("IDLE_TIME_TO_LIVE"),
     "When an unused session is closed",
     Duration.infinity
   ),
-  maxLifetime: described(Config.duration("MAX_LIFETIME"), "When a session is replaced", Duration.infinity),
+  maxLifetime: described(duration("MAX_LIFETIME"), "When a session is replaced", Duration.infinity),
   maxUses: described(Config.integer("MAX_USES"), "After how many borrows a session is replaced", Infinity),
   overlap: described(
     Config.boolean("OVERLAP"),
@@ -306,17 +306,17 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     defaults.overlap
   ),
   retireGrace: described(
-    Config.duration("RETIRE_GRACE"),
+    duration("RETIRE_GRACE"),
     "How long a borrower may keep a replaced session",
     Duration.seconds(30)
   ),
   closeTimeout: described(
-    Config.duration("CLOSE_TIMEOUT"),
+    duration("CLOSE_TIMEOUT"),
     "How long a closing session may hold its place",
     Duration.seconds(5)
   ),
   shutdownGrace: described(
-    Config.duration("SHUTDOWN_GRACE"),
+    duration("SHUTDOWN_GRACE"),
     "How long borrowers have when the pool closes",
     Duration.seconds(5)
   )

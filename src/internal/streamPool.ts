@@ -1,4 +1,5 @@
 import * as Config from "effect/Config"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -12,8 +13,8 @@ import { RequestError } from "../RequestError.js"
 import type * as ResourcePool from "../ResourcePool.js"
 import type * as StreamPool from "../StreamPool.js"
 import type * as WebTransport from "../WebTransport.js"
-import type { WebTransportError } from "../WebTransportError.js"
-import { checkedBy, described } from "./poolConfig.js"
+import { WebTransportError } from "../WebTransportError.js"
+import { checkedBy, described, duration } from "./poolConfig.js"
 import { decode, type Problem, Reader } from "./poolOptions.js"
 import { internalsOf, type Lending, makeWith, type SyncLease } from "./resourcePool.js"
 import { makeSocket } from "./streamSocket.js"
@@ -34,6 +35,7 @@ export const defaults = {
 } as const
 
 interface Decoded extends SourceOptions {
+  readonly acquireTimeout: number
   readonly quarantine: number
   readonly problems: ReadonlyArray<Problem>
 }
@@ -41,12 +43,14 @@ interface Decoded extends SourceOptions {
 /** The options that are not the engine's, and those of the engine that depend on them. */
 export const decodeOptions = (options: StreamPool.CommonOptions & Partial<StreamPool.Hooks<any, any>>): Decoded => {
   const read = new Reader()
-  const engine = decode({ ...options, maxSize: options.maxSize ?? defaults.maxSize })
+  const acquireTimeout = options.acquireTimeout ?? defaults.acquireTimeout
+  const engine = decode({ ...options, acquireTimeout, maxSize: options.maxSize ?? defaults.maxSize })
   const quarantine = read.duration("quarantine", options.quarantine, defaults.quarantine)
   if (quarantine >= engine.machine.checkTimeout) {
     read.refuse("quarantine", options.quarantine, `below checkTimeout (${engine.machine.checkTimeout}ms)`)
   }
   return {
+    acquireTimeout: engine.machine.acquireTimeout,
     quarantine,
     maxStreamsPerSession: read.count(
       "maxStreamsPerSession",
@@ -65,8 +69,9 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
 
 const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => new StreamView(home, pooled),
-  end: (view, exit) => (view as StreamView).end(exit),
-  core: (view) => view instanceof StreamView ? view.pooled : undefined,
+  end: (view, isSuccess) => (view as StreamView).end(isSuccess),
+  later: (view, then) => home.source.whenWritten((view as StreamView).pooled, then),
+  core: (view) => view instanceof StreamView ? view.current : undefined,
   watch: (pooled, control) => {
     pooled.control = control
     const { stream } = pooled
@@ -95,6 +100,7 @@ const checking = <A, E, R>(
     const view = new StreamView(home, pooled, false)
     let isClean = false
     return Effect.suspend(() => check(view)).pipe(
+      Effect.zipLeft(pooled.stream.written),
       Effect.onExit((exit) => Effect.sync(() => isClean = view.endCheck(exit))),
       Effect.filterOrFail(() => isClean, () => "unclean" as const)
     )
@@ -128,6 +134,7 @@ export const make = <E, R>(
     )
     const home = { source, clientSpeaksFirst: options.clientSpeaksFirst ?? defaults.clientSpeaksFirst } as Home
     const { quarantine } = decoded
+    const leaving = yield* Deferred.make<void>()
     const pool = yield* makeWith<PooledStream, Failure, R, WebTransport.BidirectionalStream>(
       {
         name,
@@ -163,18 +170,22 @@ export const make = <E, R>(
                 const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
                 if (verdict === "discard") return "discard"
               }
-              if (quarantine > 0) yield* Effect.sleep(Duration.millis(quarantine))
+              // a pool that closes does not wait for streams that nobody has
+              if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
               return pooled.stream.isClean ? "keep" : "discard"
             })
       },
       lendingOf(home)
     )
     home.pool = internalsOf(pool)!
+    if (quarantine > 0) {
+      home.pool.demand.add(() => home.pool.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
+    }
     source.attach(home.pool)
     const service = Object.assign(pool, {
       request: requestOn(pool),
       requestStream: requestStreamOn(pool),
-      socket: makeSocket(fresh(home)),
+      makeSocket: Effect.sync(() => makeSocket(fresh(home, decoded.acquireTimeout))),
       sessions: Effect.sync(() => Array.from(source.branches, (branch) => infoOf(source, branch)))
     })
     // whatever it meets besides is a PoolError, which every pool's borrowers may meet
@@ -192,7 +203,7 @@ const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo =>
 })
 
 /** A stream that nobody has had and nobody will have after, under the limits of the pool. */
-const fresh = (home: Home): Effect.Effect<StreamView, Failure, Scope.Scope> =>
+const fresh = (home: Home, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const scope = yield* Effect.scope
@@ -201,13 +212,20 @@ const fresh = (home: Home): Effect.Effect<StreamView, Failure, Scope.Scope> =>
       yield* restore(home.pool.lend((lent) => {
         lease = lent as SyncLease<StreamView>
         wasLent = lease.value.pooled.uses > 1
-        lease.value.isForOneUse = true
+        lease.value.own()
       })).pipe(Effect.onError(() => Effect.sync(() => lease?.giveBack(Exit.void))))
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => lease!.giveBack(exit)))
       if (!wasLent) return lease!.value
       // a new one, in the place of one that was used before
-      home.source.destroy(lease!.value.pooled)
-      const view = new StreamView(home, yield* restore(home.source.open), false)
+      lease!.value.end(true)
+      const opened = home.source.openInstead(lease!.value.pooled).pipe(
+        Effect.timeoutFail({
+          duration: timeout,
+          onTimeout: () =>
+            new WebTransportError({ reason: "StreamOpen", detail: `no session granted a stream within ${timeout}ms` })
+        })
+      )
+      const view = new StreamView(home, yield* restore(opened), false).own()
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => view.endCheck(exit)))
       return view
     })
@@ -232,12 +250,22 @@ let latestId = 0
 /** Ids need only differ from those of earlier requests on the same stream. */
 const newId = (): number => latestId = (latestId + 1) % 0x4000_0000
 
-const send = (
-  view: StreamView,
+interface Question {
+  readonly id: number | undefined
+  readonly frame: Uint8Array
+}
+
+/** Before a stream is borrowed for it: one that is too large is to cost none, and what waits is to stay as it was. */
+const questionOf = (
   message: Uint8Array,
-  id: number | undefined,
   options: StreamPool.RequestOptions | undefined
-) => Framing.write(view, message, { maxMessageSize: options?.maxMessageSize, id })
+): Either.Either<Question, RequestError> => {
+  const id = options?.correlate === true ? newId() : undefined
+  return Either.mapBoth(Framing.encode(message, { maxMessageSize: options?.maxMessageSize, id }), {
+    onLeft: (cause) => new RequestError({ reason: "Framing", sent: "no", cause }),
+    onRight: (frame) => ({ id, frame })
+  })
+}
 
 /** The next answer; with an id, what answers other requests is passed over. */
 const receive = (
@@ -259,11 +287,13 @@ type Pool = ResourcePool.ResourcePool<WebTransport.BidirectionalStream, Failure>
 
 const requestOn = (pool: Pool): StreamPool.Service["request"] => (message, options) =>
   Effect.suspend(() => {
-    const id = options?.correlate === true ? newId() : undefined
+    const question = questionOf(message, options)
+    if (Either.isLeft(question)) return Effect.fail(question.left)
+    const { frame, id } = question.right
     let view: StreamView | undefined
     const answer = pool.use((stream) => {
       view = stream as StreamView
-      return Effect.flatMap(send(view, message, id, options), () => receive(stream as StreamView, id, options))
+      return Effect.flatMap(view.writeOwned(frame), () => receive(stream as StreamView, id, options))
     })
     return Effect.matchEffect(answer, {
       onFailure: (trouble) => Effect.fail(failing(view, trouble)),
@@ -274,12 +304,12 @@ const requestOn = (pool: Pool): StreamPool.Service["request"] => (message, optio
 
 const requestStreamOn = (pool: Pool): StreamPool.Service["requestStream"] => (message, options) =>
   Stream.unwrapScoped(Effect.gen(function*() {
-    const id = options?.correlate === true ? newId() : undefined
     const isLast = options?.isLast
+    const { frame, id } = yield* Effect.suspend(() => questionOf(message, options))
     const view = (yield* Effect.mapError(pool.get, (trouble) => failing(undefined, trouble))) as StreamView
     // whoever stops before the last answer leaves the others on the stream
     view.isForOneUse = true
-    yield* Effect.mapError(send(view, message, id, options), (trouble) => failing(view, trouble))
+    yield* Effect.mapError(view.writeOwned(frame), (trouble) => failing(view, trouble))
     const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failing(view, trouble)))
     let isDone = false
     return Stream.repeatEffectOption(
@@ -324,13 +354,13 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     "lifo"
   ),
   acquireTimeout: described(
-    Config.duration("ACQUIRE_TIMEOUT"),
+    duration("ACQUIRE_TIMEOUT"),
     "How long a borrower waits",
     Duration.decode(defaults.acquireTimeout)
   ),
   maxWaiters: described(Config.integer("MAX_WAITERS"), "How many borrowers may wait", Infinity),
   openTimeout: described(
-    Config.duration("OPEN_TIMEOUT"),
+    duration("OPEN_TIMEOUT"),
     "After how long without a stream a session counts as full",
     Duration.millis(defaults.openTimeout)
   ),
@@ -340,7 +370,7 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     defaults.clientSpeaksFirst
   ),
   quarantine: described(
-    Config.duration("QUARANTINE"),
+    duration("QUARANTINE"),
     "How long a stream that came back is watched before it is lent again",
     Duration.zero
   ),
@@ -349,11 +379,11 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     "After how many answers that never came a session is replaced",
     defaults.suspectAfter
   ),
-  idleTimeToLive: described(Config.duration("IDLE_TIME_TO_LIVE"), "When an unused stream is ended", Duration.infinity),
-  maxLifetime: described(Config.duration("MAX_LIFETIME"), "When a stream is replaced", Duration.infinity),
+  idleTimeToLive: described(duration("IDLE_TIME_TO_LIVE"), "When an unused stream is ended", Duration.infinity),
+  maxLifetime: described(duration("MAX_LIFETIME"), "When a stream is replaced", Duration.infinity),
   maxUses: described(Config.integer("MAX_USES"), "After how many borrows a stream is replaced", Infinity),
   shutdownGrace: described(
-    Config.duration("SHUTDOWN_GRACE"),
+    duration("SHUTDOWN_GRACE"),
     "How long borrowers have when the pool closes",
     Duration.seconds(5)
   )

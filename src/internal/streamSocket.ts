@@ -9,8 +9,8 @@ import type * as WebTransport from "../WebTransport.js"
 
 interface Connection {
   readonly stream: WebTransport.BidirectionalStream
-  /** Fails when a writer closes the socket. */
-  readonly closed: Deferred.Deferred<never, Socket.SocketError>
+  /** Says how the run ends; fails when a writer closes the socket. */
+  readonly done: Deferred.Deferred<void, any>
 }
 
 const encoder = new TextEncoder()
@@ -18,23 +18,38 @@ const encoder = new TextEncoder()
 const failure = (reason: "Open" | "Read" | "Write") => (cause: unknown) =>
   new Socket.SocketGenericError({ reason, cause })
 
+const finish = (stream: WebTransport.BidirectionalStream): Effect.Effect<void> =>
+  Effect.asVoid(Effect.forkDaemon(Effect.ignore(stream.closeWrite)))
+
 /** One that acquires a stream for each run. */
 export const makeSocket = (
   acquire: Effect.Effect<WebTransport.BidirectionalStream, unknown, Scope.Scope>
 ): Socket.Socket => {
   const latch = Effect.unsafeMakeLatch(false)
   let current: Connection | undefined
+  let isRunning = false
+
+  /** Its writers would not know which stream is theirs. */
+  const onlyOne = Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket runs already: make another one")))
+      isRunning = true
+      return Effect.void
+    }),
+    () => Effect.sync(() => isRunning = false)
+  )
 
   const run: Socket.Socket["run"] = <_, E, R>(
     handler: (bytes: Uint8Array) => Effect.Effect<_, E, R> | void,
     options?: { readonly onOpen?: Effect.Effect<void> | undefined }
   ) =>
     Effect.gen(function*() {
+      yield* onlyOne
       const stream = yield* Effect.mapError(acquire, failure("Open"))
-      const closed = yield* Deferred.make<never, Socket.SocketError>()
+      const done = yield* Deferred.make<void, Socket.SocketError | E>()
       const handlers = yield* FiberSet.make<unknown, E>()
       const fork = yield* FiberSet.runtime(handlers)<R>()
-      const connection = { stream, closed }
+      const connection = { stream, done }
       yield* Effect.acquireRelease(
         Effect.zipRight(Effect.sync(() => current = connection), latch.open),
         () =>
@@ -56,23 +71,26 @@ export const makeSocket = (
       )
       // what came before the peer finished is handled to its end
       const toTheEnd = Effect.zipRight(reading, FiberSet.awaitEmpty(handlers))
-      yield* Effect.raceFirst(toTheEnd, Effect.raceFirst(FiberSet.join(handlers), Deferred.await(closed)))
-    }).pipe(
-      Effect.scoped,
-      Effect.catchIf(
-        Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
-        () => Effect.void
+      // not `raceFirst`, which hangs if it is interrupted just before it starts its fibers (effect 3.22)
+      yield* Effect.forkScoped(Effect.intoDeferred(toTheEnd, done))
+      yield* Effect.forkScoped(Effect.intoDeferred(FiberSet.join(handlers), done))
+      yield* Deferred.await(done).pipe(
+        // within the scope: the stream is to see a success
+        Effect.catchIf(
+          Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
+          () => Effect.void
+        )
       )
-    )
+    }).pipe(Effect.scoped)
 
   const write = (chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> =>
     latch.whenOpen(Effect.suspend(() => {
       if (current === undefined) return write(chunk)
-      const { closed, stream } = current
+      const { done, stream } = current
       if (Socket.isCloseEvent(chunk)) {
         const { code, reason } = chunk
         return Effect.asVoid(
-          Deferred.fail(closed, new Socket.SocketCloseError({ reason: "Close", code, closeReason: reason }))
+          Deferred.fail(done, new Socket.SocketCloseError({ reason: "Close", code, closeReason: reason }))
         )
       }
       return Effect.mapError(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), failure("Write"))
@@ -84,7 +102,8 @@ export const makeSocket = (
     runRaw: run as Socket.Socket["runRaw"],
     writer: Effect.acquireRelease(
       Effect.succeed(write),
-      () => Effect.suspend(() => current === undefined ? Effect.void : Effect.ignore(current.stream.closeWrite))
+      // nobody waits for it: it comes behind what was written, and a peer that hangs takes none of that
+      () => Effect.suspend(() => current === undefined ? Effect.void : finish(current.stream))
     )
   }
 }

@@ -14,7 +14,7 @@ import type * as WebTransport from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
 import { type Linked, LinkedList } from "./linkedList.js"
-import type { Control, Internals, SyncLease } from "./resourcePool.js"
+import type { Control, Fate, Internals, SyncLease } from "./resourcePool.js"
 import { Sleeper } from "./sleeper.js"
 import { Opening, type SessionCore, type SessionHandle } from "./webTransportSession.js"
 
@@ -31,10 +31,12 @@ export type Failure = WebTransportError | PoolError
 
 const firstBackoff = 10
 const lastBackoff = 1_000
-/** How long the platform has to confirm the end of a stream. */
+/** How long the platform has to confirm the end of a stream, or to take what was written on it. */
 const endingTimeout = 1_000
 /** So many ends that were not confirmed, and the session is given up. */
 const mostUnconfirmed = 8
+
+const closed = () => new WebTransportError({ reason: "StreamOpen", detail: "the pool of streams is closed" })
 
 /** A stream of the pool. */
 export class PooledStream implements Linked<PooledStream> {
@@ -47,8 +49,12 @@ export class PooledStream implements Linked<PooledStream> {
   /** Whether it is to be reset rather than finished. */
   isSpoiled = false
   isDestroyed = false
+  /** Whether its place in the pool is gone, too. */
+  isOver = false
+  /** The one that took its place. */
+  successor: PooledStream | undefined = undefined
   control: Control | undefined = undefined
-  endingDeadline = 0
+  deadline = 0
   previous: PooledStream | undefined = undefined
   next: PooledStream | undefined = undefined
   list: LinkedList<any> | undefined = undefined
@@ -170,6 +176,8 @@ export class StreamSource {
   /** Those that came after nobody waited for them any more, and that nobody has yet. */
   private readonly late = new LinkedList<PooledStream>()
   private readonly endings = new LinkedList<PooledStream>()
+  /** Those that came back with writes that the platform is not done with. */
+  private readonly writing = new LinkedList<PooledStream>()
   /** Sessions on their way. */
   private acquiring = 0
   private sessionAt = -Infinity
@@ -211,6 +219,7 @@ export class StreamSource {
     this.sessions?.demand.delete(this.onDemand)
     for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
     for (const branch of this.branches) this.remove(branch)
+    this.fail(Cause.fail(closed()))
   }
 
   // ---------------------------------------------------------------------------
@@ -226,6 +235,7 @@ export class StreamSource {
   private readonly attempt: Effect.Effect<PooledStream | undefined, Failure, Scope.Scope> = Effect
     .uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
+        if (this.isClosed) return Effect.fail(closed())
         const claim = new Claim()
         this.claims.push(claim)
         this.pump()
@@ -249,8 +259,25 @@ export class StreamSource {
       })
     )
 
+  /** A new stream in the place of another, which it has no longer than that one would have had it. */
+  openInstead(pooled: PooledStream): Effect.Effect<PooledStream, Failure, Scope.Scope> {
+    return Effect.suspend(() => {
+      this.destroy(pooled)
+      return Effect.map(this.open, (successor) => {
+        pooled.successor = successor
+        if (pooled.isOver) this.destroy(successor)
+        return successor
+      })
+    })
+  }
+
   private keepUntil(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
-    return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.destroy(pooled))), pooled)
+    const end = Effect.sync(() => {
+      pooled.isOver = true
+      this.destroy(pooled)
+      if (pooled.successor !== undefined) this.destroy(pooled.successor)
+    })
+    return Effect.as(Scope.addFinalizer(scope, end), pooled)
   }
 
   private openOn(
@@ -472,7 +499,7 @@ export class StreamSource {
   }
 
   private acquireSession(sessions: Internals<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
-    return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease))), {
+    return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease), true)), {
       onSuccess: () => undefined,
       onFailure: (cause) => {
         this.acquiring--
@@ -483,18 +510,12 @@ export class StreamSource {
 
   private onSession(lease: SyncLease<WebTransport.Session>): void {
     this.acquiring--
+    if (this.isClosed) return lease.giveBack(Exit.void)
     const handle = lease.value as SessionHandle
     let branch = this.known.get(handle.core)
-    const isHeld = branch !== undefined && this.branches.has(branch)
-    if (this.isClosed || isHeld) {
-      lease.giveBack(Exit.void)
-      // a pool whose sessions are shared gave one that is here already: there is no other now
-      if (isHeld) this.delaySessions()
-    } else {
-      if (branch === undefined) this.known.set(handle.core, branch = new Branch(handle))
-      branch.begin(lease)
-      this.add(branch)
-    }
+    if (branch === undefined) this.known.set(handle.core, branch = new Branch(handle))
+    branch.begin(lease)
+    this.add(branch)
     // it goes back if whoever wanted it was served meanwhile
     this.pump()
   }
@@ -551,11 +572,13 @@ export class StreamSource {
     branch.lease?.giveBack(Exit.void)
   }
 
-  /** A session without a stream goes back, unless it is to be asked for one. */
+  /** A session without a stream goes back, once the ends of its streams are confirmed; unless it is to be asked for one. */
   private settle(branch: Branch): void {
     if (branch.lease === undefined || branch.streams.size > 0) return
     if (branch.opening === undefined) {
       if (this.claims.first !== undefined && this.isUsable(branch)) return
+      // whoever gets it next is to find the credit of its streams back
+      if (this.isEnding(branch)) return
     } else if (branch.isLate) {
       // it grants nothing at all
       branch.opening.abandon()
@@ -582,6 +605,24 @@ export class StreamSource {
     let wanted = Math.max(0, sessions.waiting - this.acquiring) + sessions.excess
     if (wanted > 0) { for (const branch of this.branches) if (branch.isGivingWay) wanted-- }
     return wanted
+  }
+
+  /** What becomes of a stream that came back. */
+  fateOf({ branch }: PooledStream, isFit: boolean): Fate {
+    const leaves = this.isLeaving(branch) || this.giveWay(branch)
+    return isFit ? leaves ? "retire" : "keep" : "discard"
+  }
+
+  /** Of one that came back clean, but for writes that the platform is not done with. */
+  whenWritten(pooled: PooledStream, then: (fate: Fate) => void): void {
+    const now = this.pool.now()
+    pooled.deadline = now + endingTimeout
+    this.writing.push(pooled)
+    pooled.stream.whenWritten = () => {
+      this.writing.remove(pooled)
+      then(this.fateOf(pooled, pooled.stream.isClean))
+    }
+    this.arm(now)
   }
 
   /** Whether a session of which nothing is lent goes now, since it is wanted back. */
@@ -617,11 +658,12 @@ export class StreamSource {
     pooled.isDestroyed = true
     const { branch, stream } = pooled
     this.late.remove(pooled)
+    if (pooled.list === this.writing) stream.whenWritten?.()
     branch.streams.delete(pooled)
     branch.hasFreed = true
     branch.freedAt = this.pool.now()
     stream.watcher = undefined
-    pooled.endingDeadline = branch.freedAt + endingTimeout
+    pooled.deadline = branch.freedAt + endingTimeout
     this.endings.push(pooled)
     stream.onEnded = () => {
       this.endings.remove(pooled)
@@ -646,7 +688,11 @@ export class StreamSource {
   private tick(): void {
     if (this.isClosed) return
     const now = this.pool.now()
-    while (this.endings.first !== undefined && this.endings.first.endingDeadline <= now) {
+    while (this.writing.first !== undefined && this.writing.first.deadline <= now) {
+      // the end of it is the end of its writes
+      this.writing.first.stream.end(false, 0, "what was written on it was not sent in time")
+    }
+    while (this.endings.first !== undefined && this.endings.first.deadline <= now) {
       const { branch } = this.endings.first
       this.endings.remove(this.endings.first)
       if (++branch.unconfirmed >= mostUnconfirmed && this.only === undefined) branch.core.retire()
@@ -661,7 +707,7 @@ export class StreamSource {
   }
 
   private arm(now: number): void {
-    let at = this.endings.first?.endingDeadline ?? Infinity
+    let at = Math.min(this.endings.first?.deadline ?? Infinity, this.writing.first?.deadline ?? Infinity)
     for (const branch of this.branches) at = Math.min(at, branch.lateAt)
     if (this.claims.first !== undefined) {
       if (this.sessionAt > now) at = Math.min(at, this.sessionAt)

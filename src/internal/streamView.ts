@@ -1,13 +1,14 @@
 /** What a borrower of a pooled stream has: a view, good for one lease. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import type * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { FramingError } from "../FramingError.js"
 import type * as WebTransport from "../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
-import { type ByteStream, type Framed, StreamTypeId, untilNone } from "./byteStream.js"
+import { type ByteStream, type Framed, type Outcome, StreamTypeId, untilNone } from "./byteStream.js"
 import type { Fate, Internals, SyncLease } from "./resourcePool.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 
@@ -45,9 +46,14 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   /** Checks are about this one stream; a borrower gets another one if it breaks before it was of use. */
   private readonly isReplaceable: boolean
   private replacement: SyncLease<StreamView> | undefined = undefined
+  private replacing: Effect.Semaphore | undefined = undefined
+  /** Whether the stream is this borrower's, whatever comes or breaks. */
+  private hasBegun = false
   private hasWritten = false
-  private hasRead = false
   private isGivenBack = false
+  private isOwn = false
+  /** Reads that wait for the first write. */
+  private early: Array<() => void> | undefined = undefined
   /** Whether it is not to be lent again, however it comes back. */
   isForOneUse = false
 
@@ -64,6 +70,11 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     return StreamTypeId
   }
 
+  /** The stream that it stands for now. */
+  get current(): PooledStream {
+    return this.replacement?.value.current ?? this.pooled
+  }
+
   /** Whether bytes were handed to the transport. */
   get wasWritten(): boolean {
     return this.replacement?.value.wasWritten ?? this.hasWritten
@@ -73,80 +84,137 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     return this.pooled.stream
   }
 
+  /** It is its borrower's from the start, and nobody's after: nothing on it is another one's. */
+  own(): this {
+    this.isOwn = true
+    this.isForOneUse = true
+    this.hasBegun = true
+    return this
+  }
+
   /** Whether the stream broke, or brought what nobody asked for, before it was of use. */
   private get isUnfit(): boolean {
-    if (this.hasWritten) return false
-    return this.home.clientSpeaksFirst
-      ? !this.beneath.isClean
-      : !this.hasRead && this.beneath.endedBecause !== undefined
+    if (this.hasBegun) return false
+    return this.home.clientSpeaksFirst ? !this.beneath.isClean : this.beneath.endedBecause !== undefined
   }
 
-  /** Something came, or the stream broke: one that is unfit goes at once, and whoever writes on it gets another. */
+  /** Something came, or the stream broke: one that is unfit goes at once, and its borrower gets another. */
   onChange(): void {
-    if (this.home.clientSpeaksFirst && this.isUnfit) this.pooled.control?.lost()
+    if (!this.home.clientSpeaksFirst || !this.isUnfit) return
+    this.pooled.control?.lost()
+    this.wakeEarly()
   }
 
-  private writing<A, E>(
-    write: (stream: Pick<StreamView, "write" | "writeOwned" | "closeWrite">) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E | WebTransportError> {
-    return Effect.suspend((): Effect.Effect<A, E | WebTransportError> => {
+  private begin(): void {
+    if (this.hasBegun) return
+    this.hasBegun = true
+    this.wakeEarly()
+  }
+
+  private wakeEarly(): void {
+    const { early } = this
+    if (early === undefined) return
+    this.early = undefined
+    for (const wake of early) wake()
+  }
+
+  /** The bytes are handed over in the step that has looked at the stream: what comes later comes after them. */
+  private writing<E>(
+    write: (view: StreamView) => Effect.Effect<void, E>,
+    begin: (stream: ByteStream) => Effect.Effect<void, E>
+  ): Effect.Effect<void, E | WebTransportError> {
+    return Effect.suspend((): Effect.Effect<void, E | WebTransportError> => {
       if (this.isGivenBack) return Effect.fail(givenBack("Write"))
       if (this.replacement !== undefined) return write(this.replacement.value)
-      if (this.isReplaceable && this.isUnfit) return Effect.zipRight(this.replace, this.writing(write))
+      if (this.isReplaceable && this.isUnfit) return Effect.zipRight(this.replace, this.writing(write, begin))
+      this.begin()
       if (this.beneath.sending === "Open") this.hasWritten = true
-      return write(this.beneath)
+      return begin(this.beneath)
     })
   }
 
   private reading<A, E>(
-    read: (stream: Pick<StreamView, "read" | "readExactly" | "readMessage">) => Effect.Effect<A, E>
+    read: (view: StreamView) => Effect.Effect<A, E | WebTransportError>,
+    outcome: (stream: ByteStream) => Outcome<A, E>
   ): Effect.Effect<A, E | WebTransportError> {
-    return Effect.suspend((): Effect.Effect<A, E | WebTransportError> => {
+    return Effect.withFiberRuntime((fiber, status): Effect.Effect<A, E | WebTransportError> => {
       if (this.isGivenBack) return Effect.fail(givenBack("Read"))
       if (this.replacement !== undefined) return read(this.replacement.value)
-      if (this.home.clientSpeaksFirst && this.isUnfit) return Effect.fail(spokeFirst())
-      this.hasRead = true
-      return read(this.beneath)
+      if (this.isUnfit) {
+        const { gone } = this.beneath.session
+        // what a stream brings that nobody had before is no leftover: the next one would bring it as well
+        const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined
+        if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, this.reading(read, outcome))
+        return Effect.fail(gone ?? spokeFirst())
+      }
+      // nothing that comes before the first write is for this borrower, who may get another stream until then
+      if (this.home.clientSpeaksFirst && !this.hasBegun) {
+        return Effect.zipRight(this.beginning, this.reading(read, outcome))
+      }
+      this.begin()
+      return this.beneath.begin(outcome(this.beneath), fiber, status)
     })
   }
 
+  private get beginning(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      if (this.hasBegun || this.isUnfit || this.replacement !== undefined || this.isGivenBack) {
+        return resume(Effect.void)
+      }
+      const wake = () => resume(Effect.void)
+      ;(this.early ??= []).push(wake)
+      return Effect.sync(() => {
+        this.early = this.early?.filter((other) => other !== wake)
+      })
+    })
+  }
+
+  /** One at a time: fibers of the borrower that write at once are to share it. */
   private get replace(): Effect.Effect<void, WebTransportError> {
-    return Effect.mapError(
-      this.home.pool.lend((lease) => {
-        if (this.isGivenBack || this.replacement !== undefined) lease.giveBack(Exit.void)
-        else this.replacement = lease as SyncLease<StreamView>
-      }),
-      noOther
+    this.replacing ??= Effect.unsafeMakeSemaphore(1)
+    return this.replacing.withPermits(1)(
+      Effect.suspend(() =>
+        this.replacement !== undefined || this.isGivenBack ? Effect.void : Effect.mapError(
+          this.home.pool.lend((lease) => {
+            if (this.isGivenBack) return lease.giveBack(Exit.void)
+            this.replacement = lease as SyncLease<StreamView>
+            this.wakeEarly()
+          }),
+          noOther
+        )
+      )
     )
   }
 
   /** The end of the lease. Whether the stream may be used again. */
-  private finish(exit: Exit.Exit<unknown, unknown>): boolean {
+  private finish(isSuccess: boolean): Fate {
     this.isGivenBack = true
-    this.replacement?.giveBack(exit)
+    this.wakeEarly()
+    if (this.replacement !== undefined) {
+      this.replacement.value.isForOneUse = this.isForOneUse
+      this.replacement.giveBack(isSuccess ? Exit.void : Exit.interrupt(FiberId.none))
+    }
     const { pooled } = this
     const { branch, stream } = pooled
     pooled.holder = undefined
     branch.lent--
-    const { isOverdue } = stream
+    // one that owns it reads until it has enough, and what ends that is its own business
+    const isOverdue = stream.isOverdue && !(this.isOwn && isSuccess)
     if (isOverdue) this.home.source.suspect(branch)
-    pooled.isSpoiled = isOverdue || Exit.isFailure(exit)
-    return !pooled.isSpoiled && !this.isForOneUse && stream.isClean
+    pooled.isSpoiled = isOverdue || !isSuccess
+    if (pooled.isSpoiled || this.isForOneUse) return "discard"
+    return stream.isClean ? "keep" : stream.isQuiet ? "later" : "discard"
   }
 
-  end(exit: Exit.Exit<unknown, unknown>): Fate {
-    if (this.isGivenBack) return "keep"
-    const isFit = this.finish(exit)
-    const { branch } = this.pooled
-    const { source } = this.home
-    const leaves = source.isLeaving(branch) || source.giveWay(branch)
-    if (!isFit) return "discard"
-    return leaves ? "retire" : "keep"
+  end(isSuccess: boolean): Fate {
+    if (this.isGivenBack) return "discard"
+    const fate = this.finish(isSuccess)
+    return fate === "later" ? fate : this.home.source.fateOf(this.pooled, fate === "keep")
   }
 
   /** Of a check of this one stream: whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
-    const isFit = this.finish(exit)
+    const isFit = this.finish(Exit.isSuccess(exit)) === "keep"
     this.home.source.giveWay(this.pooled.branch)
     return isFit
   }
@@ -161,20 +229,22 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   reset(code: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.isGivenBack) return Effect.void
-      return this.replacement === undefined ? this.beneath.reset(code) : this.replacement.value.reset(code)
+      if (this.replacement !== undefined) return this.replacement.value.reset(code)
+      this.begin()
+      return this.beneath.reset(code)
     })
   }
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
-    return this.reading((stream) => stream.read)
+    return this.reading((view) => view.read, (stream) => stream.bytes)
   }
 
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    return this.reading((stream) => stream.readExactly(size))
+    return this.reading((view) => view.readExactly(size), (stream) => stream.exactly(size))
   }
 
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
-    return this.reading((stream) => stream.readMessage(max))
+    return this.reading((view) => view.readMessage(max), (stream) => stream.messages(max))
   }
 
   get stream(): Stream.Stream<Uint8Array, WebTransportError> {
@@ -182,11 +252,12 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return bytes.byteLength === 0 ? Effect.void : this.writing((stream) => stream.write(bytes))
+    if (bytes.byteLength > 0) return this.writing((view) => view.write(bytes), (stream) => stream.send(bytes, false))
+    return Effect.suspend(() => this.isGivenBack ? Effect.fail(givenBack("Write")) : Effect.void)
   }
 
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.writing((stream) => stream.writeOwned(bytes))
+    return this.writing((view) => view.writeOwned(bytes), (stream) => stream.send(bytes, true))
   }
 
   get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
@@ -194,7 +265,7 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   get closeWrite(): Effect.Effect<void, WebTransportError> {
-    return this.writing((stream) => stream.closeWrite)
+    return this.writing((view) => view.closeWrite, (stream) => stream.finish())
   }
 
   get native(): WebTransport.NativeBidirectionalStream {

@@ -10,7 +10,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { ByteStream, copyOf } from "./byteStream.js"
+import { ByteStream } from "./byteStream.js"
+import { copyOf } from "./copyOf.js"
 
 export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
 
@@ -789,8 +790,8 @@ export class SessionView extends SessionHandle {
 export const makeView = (session: Api.Session): SessionView => new SessionView(viewCore(session))
 
 /** Ends everything that was opened through a view, as its scope would; synchronously, waiting for nothing. */
-export const endView = (view: Api.Session, exit: Exit.Exit<unknown, unknown>): void => {
-  if (view instanceof SessionView) view.end(Exit.isSuccess(exit))
+export const endView = (view: Api.Session, isSuccess: boolean): void => {
+  if (view instanceof SessionView) view.end(isSuccess)
 }
 
 /** What stands behind a session, borrowed or not. */

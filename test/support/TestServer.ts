@@ -20,6 +20,7 @@
  * | `/never` | never answers the CONNECT |
  * | `/refuse?status=405` | answers the CONNECT with that status |
  * | `/sink` | reads each stream to its FIN, then answers `{"bytes":n,"sha256":"hex"}` and FINs |
+ * | `/framed?ids=0` | answers messages: see `framed.ts` |
  * | `/source/<n>` | sends n bytes of `pattern` on each stream, then FINs |
  *
  * With `creditBatch=n`, whatever the path, the credit for streams that ended comes back n at a time. Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters
@@ -113,6 +114,8 @@ const noCounts: Protocol.PathStats = {
   sessionsOpen: 0,
   streamsAccepted: 0,
   streamsOpen: 0,
+  streamsFinished: 0,
+  streamsReset: 0,
   unidirectionalAccepted: 0,
   datagramsReceived: 0,
   bytesReceived: 0

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto"
 import { setTimeout as delay } from "node:timers/promises"
+import { framed } from "./framed.js"
 import { pattern } from "./pattern.js"
 
 export interface BidirectionalStream {
@@ -170,5 +171,6 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
   twice,
   slow: echo,
   sink,
-  source
+  source,
+  framed
 }

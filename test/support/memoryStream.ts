@@ -15,8 +15,22 @@ export interface MemoryStream {
   /** The peer's FIN. */
   readonly finish: () => void
   readonly breaks: (cause: unknown) => void
-  /** What was handed to the platform, write by write. */
+  /** What the platform has looked at, write by write. */
   readonly written: Array<Uint8Array>
+  /** From here on the platform is done with no write, until it is told to be. */
+  readonly stall: () => Stall
+}
+
+export interface Stall {
+  readonly resume: () => void
+  /** The write that is under way fails, and with it the sending direction. */
+  readonly fail: (cause: unknown) => void
+}
+
+export interface Options {
+  readonly retainsWrites?: boolean
+  /** How many writes the platform has room for; 1 if absent. */
+  readonly room?: number
 }
 
 /** Until all that was sent has arrived. */
@@ -24,13 +38,35 @@ export const arrived: Effect.Effect<void> = Effect.promise(() => new Promise((re
 
 class Pair implements WebTransport.NativeBidirectionalStream {
   readonly written: Array<Uint8Array> = []
+  private stalled: Promise<void> | undefined = undefined
+  resume: () => void = () => {}
+  readonly writable: WritableStream<Uint8Array>
   controller!: ReadableStreamDefaultController<Uint8Array>
   readonly readable = new ReadableStream<Uint8Array>({
     start: (controller) => {
       this.controller = controller
     }
   })
-  readonly writable = new WritableStream<Uint8Array>({ write: (chunk) => void this.written.push(chunk) })
+
+  constructor(room: number) {
+    const write = (chunk: Uint8Array) => {
+      this.written.push(chunk)
+      return this.stalled
+    }
+    this.writable = new WritableStream<Uint8Array>({ write }, { highWaterMark: room })
+  }
+
+  readonly stall = (): Stall => {
+    let fail!: (cause: unknown) => void
+    this.stalled = new Promise((resolve, reject) => {
+      this.resume = () => {
+        this.stalled = undefined
+        resolve()
+      }
+      fail = reject
+    })
+    return { resume: this.resume, fail }
+  }
 }
 
 class Native implements WebTransport.NativeWebTransport {
@@ -40,15 +76,17 @@ class Native implements WebTransport.NativeWebTransport {
   readonly datagrams = { readable: new ReadableStream() }
   readonly incomingBidirectionalStreams = new ReadableStream()
   readonly incomingUnidirectionalStreams = new ReadableStream()
+  private readonly room: number
 
-  constructor() {
+  constructor(room = 1) {
+    this.room = room
     this.closed = new Promise((resolve) => {
       this.close = resolve
     })
   }
 
   createBidirectionalStream(): Promise<WebTransport.NativeBidirectionalStream> {
-    return Promise.resolve(new Pair())
+    return Promise.resolve(new Pair(this.room))
   }
 
   createUnidirectionalStream(): Promise<WebTransport.NativeSendStream> {
@@ -58,31 +96,34 @@ class Native implements WebTransport.NativeWebTransport {
 
 /** A session whose streams the platform either copies, or goes on using what it was given. */
 export const session = (
-  options?: { readonly retainsWrites: boolean }
+  options: Options = {}
 ): Effect.Effect<WebTransport.Session, WebTransportError, Scope.Scope> =>
   Effect.provide(
-    WebTransport.fromNative(new Native()),
+    WebTransport.fromNative(new Native(options.room)),
     Layer.succeed(WebTransport.WebTransportConstructor, {
       construct: () => new Native(),
-      retainsWrites: options?.retainsWrites
+      retainsWrites: options.retainsWrites
     })
   )
 
 export const open = (
   session: WebTransport.Session
 ): Effect.Effect<MemoryStream, WebTransportError, Scope.Scope> =>
-  Effect.map(session.createBidirectionalStream(), (stream) => {
-    const { controller, written } = stream.native as Pair
-    return {
+  Effect.flatMap(session.createBidirectionalStream(), (stream) => {
+    const pair = stream.native as Pair
+    const { controller } = pair
+    // or it would never end, where a test failed before
+    return Effect.as(Effect.addFinalizer(() => Effect.sync(() => pair.resume())), {
       stream,
       internals: stream as unknown as ByteStream,
-      send: (...chunks) => chunks.forEach((chunk) => controller.enqueue(chunk)),
+      send: (...chunks: ReadonlyArray<Uint8Array>) => chunks.forEach((chunk) => controller.enqueue(chunk)),
       finish: () => controller.close(),
-      breaks: (cause) => controller.error(cause),
-      written
-    }
+      breaks: (cause: unknown) => controller.error(cause),
+      written: pair.written,
+      stall: pair.stall
+    })
   })
 
 export const make = (
-  options?: { readonly retainsWrites: boolean }
+  options: Options = {}
 ): Effect.Effect<MemoryStream, WebTransportError, Scope.Scope> => Effect.flatMap(session(options), open)

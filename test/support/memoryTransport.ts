@@ -1,5 +1,5 @@
 /**
- * Sessions with no transport under them, whose peer echoes: for what a real peer cannot be brought to do, and for the
+ * Sessions with no transport under them, whose peer echoes all but what begins with a dash: for what a real peer cannot be brought to do, and for the
  * TestClock. They grant streams as `Behaviour` says, and count how they are asked.
  */
 import * as WebTransport from "effect-pools/WebTransport"
@@ -19,6 +19,8 @@ export interface Behaviour {
   readonly fails?: boolean | undefined
 }
 
+export const unanswered = new TextEncoder().encode("-")
+
 class MemoryStream implements WebTransport.NativeBidirectionalStream {
   readonly readable: ReadableStream<Uint8Array>
   readonly writable: WritableStream<Uint8Array>
@@ -37,7 +39,9 @@ class MemoryStream implements WebTransport.NativeBidirectionalStream {
       cancel: end
     })
     this.writable = new WritableStream({
-      write: (chunk) => peer.enqueue(new Uint8Array(chunk)),
+      write: (chunk) => {
+        if (chunk[0] !== unanswered[0]) peer.enqueue(new Uint8Array(chunk))
+      },
       close: end,
       abort: end
     })

@@ -1,6 +1,8 @@
 /** Numbered items for pool tests, and what became of them. */
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 
 export interface Item {
@@ -34,3 +36,7 @@ export const withDeath = (
 
 /** Lets every fiber run until it waits for something. */
 export const settle = Effect.repeatN(Effect.yieldNow(), 50)
+
+/** For whatever says what is wrong. */
+export const failureOf = (exit: Exit.Exit<unknown, unknown>): string =>
+  Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "it succeeded"

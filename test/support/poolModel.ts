@@ -10,6 +10,8 @@ export interface ModelItem {
   readonly id: number
   phase: "creating" | "open" | "leaving" | "closing" | "gone"
   value: number
+  capacity: number
+  isWhole: boolean
   concurrency: number
   borrowers: number
   uses: number
@@ -38,6 +40,7 @@ export interface ModelCheck {
 
 export interface ModelWaiter {
   readonly id: number
+  readonly isForWhole: boolean
   since: number
   outcome: "queued" | "abandoned" | ModelItem | ModelRefusal
 }
@@ -133,7 +136,8 @@ export class PoolModel {
 
   /** Items that those who wait need. */
   private get needed(): number {
-    return Math.ceil(this.waiters.length / this.newestConcurrency)
+    const sharing = this.waiters.filter((waiter) => !waiter.isForWhole).length
+    return this.waiters.length - sharing + Math.ceil(sharing / this.newestConcurrency)
   }
 
   stateOf(item: ModelItem): ItemState {
@@ -199,16 +203,20 @@ export class PoolModel {
 
   // --- borrowing
 
-  checkout(now: number): ModelItem | undefined {
-    const item = this.lendable[0]
+  private lendableTo({ isForWhole }: Pick<ModelWaiter, "isForWhole">): Array<ModelItem> {
+    return this.lendable.filter((item) => !isForWhole || item.borrowers === 0)
+  }
+
+  checkout(now: number, isForWhole: boolean): ModelItem | undefined {
+    const item = this.lendableTo({ isForWhole })[0]
     if (this.state !== "Open" || this.waiters.length > 0 || item === undefined || this.needsCheck(item, now)) return
-    this.lend(item, now)
+    this.lend(item, now, isForWhole)
     this.settle(now)
     return item
   }
 
   tryCheckout(now: number): ModelItem | undefined {
-    const item = this.checkout(now)
+    const item = this.checkout(now, false)
     const unproven = this.lendable[0]
     if (item === undefined && unproven !== undefined && this.state === "Open" && this.waiters.length === 0) {
       this.beginCheck(unproven, "borrow", now)
@@ -222,7 +230,8 @@ export class PoolModel {
     const room = Math.max(0, this.options.maxSize - this.occupied)
     const expected = this.in("creating").length + this.checking + room
     if (
-      this.waiters.length - expected * this.newestConcurrency >= this.options.maxWaiters && this.lendable.length === 0
+      this.waiters.length - expected * this.newestConcurrency >= this.options.maxWaiters &&
+      this.lendableTo(waiter).length === 0
     ) {
       this.counters.rejections++
       return "Full"
@@ -245,6 +254,11 @@ export class PoolModel {
     if (discarded && item.phase === "open") this.leave(item, "discarded", now)
     this.leases--
     item.borrowers--
+    if (item.isWhole) {
+      item.concurrency = item.capacity
+      item.isWhole = false
+      if (item.check !== undefined) this.cancelCheck(item)
+    }
     if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
     if (item.phase === "open" && item.check?.blocks !== true) {
       this.prove(item, now)
@@ -273,6 +287,7 @@ export class PoolModel {
     this.counters.created++
     item.phase = "open"
     item.value = value
+    item.capacity = concurrency
     item.concurrency = concurrency
     item.provenAt = now
     item.createdAt = now
@@ -422,10 +437,14 @@ export class PoolModel {
   // --- within
 
   private isPingable(item: ModelItem): boolean {
-    return item.check === undefined && (item.borrowers === 0 || item.concurrency > 1)
+    return item.check === undefined && (item.borrowers === 0 || item.capacity > 1 || item.isWhole)
   }
 
-  private lend(item: ModelItem, now: number): void {
+  private lend(item: ModelItem, now: number, isForWhole: boolean): void {
+    if (isForWhole) {
+      item.concurrency = 1
+      item.isWhole = true
+    }
     item.turn = ++this.turns
     item.borrowers++
     item.uses++
@@ -439,11 +458,11 @@ export class PoolModel {
   /** To those who have waited longest, or it stays for the next one, unless there are too many. */
   private offer(item: ModelItem, now: number): void {
     item.turn = ++this.turns
-    while (this.waiters.length > 0 && this.lendable.includes(item)) {
+    while (this.waiters.length > 0 && this.lendableTo(this.waiters[0]!).includes(item)) {
       const waiter = this.waiters.shift()!
       waiter.outcome = item
       this.log.push(`wake ${waiter.id} with ${item.id}`)
-      this.lend(item, now)
+      this.lend(item, now, waiter.isForWhole)
     }
     if (item.borrowers > 0) return
     item.idleSince = now
@@ -553,6 +572,8 @@ export class PoolModel {
       id: this.everything.length + 1,
       phase: "creating",
       value: NaN,
+      capacity: 1,
+      isWhole: false,
       concurrency: 1,
       borrowers: 0,
       uses: 0,
@@ -578,8 +599,9 @@ export class PoolModel {
   }
 
   private settle(now: number): void {
-    while (this.needed > this.checking && this.lendable.length > 0) {
-      const item = this.lendable[0]!
+    while (this.needed > this.checking) {
+      const item = this.lendableTo(this.waiters[0]!)[0]
+      if (item === undefined) break
       if (this.needsCheck(item, now)) this.beginCheck(item, "borrow", now)
       else this.offer(item, now)
     }

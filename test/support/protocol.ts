@@ -30,6 +30,9 @@ export interface PathStats {
   readonly streamsAccepted: number
   /** Those of them that the path's behaviour is not done with: the client neither ended nor reset them. */
   readonly streamsOpen: number
+  /** Those that the client finished, and those that it reset or that its session took along. */
+  readonly streamsFinished: number
+  readonly streamsReset: number
   readonly unidirectionalAccepted: number
   readonly datagramsReceived: number
   /** On streams of either kind, not in datagrams. */
@@ -67,6 +70,13 @@ export interface OpenStreams extends Select {
   readonly fin?: boolean | undefined
 }
 
+/** What becomes of all open bidirectional streams of the clients. */
+export interface OnStreams extends Select {
+  /** `stop`: asks to stop sending. `send`: the text, unasked. */
+  readonly do: "fin" | "reset" | "stop" | "send"
+  readonly text?: string | undefined
+}
+
 /** The commands that a server takes, by name: what goes in and what comes out. */
 export interface Commands {
   readonly stats: readonly [input: {}, output: Stats]
@@ -83,6 +93,14 @@ export interface Commands {
     input: Select & { readonly count?: number | undefined; readonly size?: number | undefined },
     output: { readonly datagrams: number }
   ]
+  readonly onStreams: readonly [input: OnStreams, output: { readonly streams: number }]
+  /** How often each request came to `/framed` there. */
+  readonly requests: readonly [
+    input: { readonly path: string },
+    output: Readonly<Record<string, number>>
+  ]
+  /** Sends the answers to each `ask …` so far again, wherever the stream is still there. */
+  readonly secondAnswers: readonly [input: { readonly path: string }, output: { readonly sent: number }]
   /** Cuts the TCP connections of the WebTransport port without a word, and goes on listening. */
   readonly destroySockets: readonly [input: {}, output: { readonly sockets: number }]
 }

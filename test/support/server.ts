@@ -11,6 +11,7 @@ import { createInterface } from "node:readline"
 import type { BidirectionalStream, Target } from "./behaviours.js"
 import { admit, behaviours, forEachChunk, parseTarget } from "./behaviours.js"
 import { makeCertificate, withHash } from "./certificate.js"
+import { requestsByPath, sendSecondAnswers } from "./framed.js"
 import { pattern } from "./pattern.js"
 import { listen, serverPorts } from "./ports.js"
 import type * as Protocol from "./protocol.js"
@@ -48,6 +49,14 @@ interface Live {
   readonly path: string
   readonly datagrams: WritableStreamDefaultWriter<Uint8Array>
   streamsOpen: number
+  readonly streams: Set<Held>
+}
+
+/** A stream that a client opened, for commands. */
+interface Held {
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly writer: WritableStreamDefaultWriter<Uint8Array>
+  isStopped: boolean
 }
 
 type Counts = { -readonly [K in Exclude<keyof Protocol.PathStats, "sessionsOpen" | "streamsOpen">]: number }
@@ -60,6 +69,8 @@ const noCounts = (): Counts => ({
   requests: 0,
   sessionsAccepted: 0,
   streamsAccepted: 0,
+  streamsFinished: 0,
+  streamsReset: 0,
   unidirectionalAccepted: 0,
   datagramsReceived: 0,
   bytesReceived: 0
@@ -94,17 +105,37 @@ const counted = (readable: ReadableStream<Uint8Array>, counts: Counts): Readable
   return reader
 }
 
+/** Counts how the client ended the stream. A behaviour must not take `stop` for the client's FIN. */
+const watched = (held: Held, counts: Counts): ReadableStreamDefaultReader<Uint8Array> => {
+  const { reader } = held
+  const read = reader.read.bind(reader)
+  reader.read = async () => {
+    const next = await read().catch((cause: unknown) => {
+      counts.streamsReset++
+      throw cause
+    })
+    if (!next.done) return next
+    if (held.isStopped) return new Promise(() => {})
+    counts.streamsFinished++
+    return next
+  }
+  return reader
+}
+
 const serveBidirectional = async (one: Live, target: Target, counts: Counts, stream: BidirectionalStream) => {
   counts.streamsAccepted++
   one.streamsOpen++
   const reader = counted(stream.readable, counts)
   const writer = stream.writable.getWriter()
+  const held: Held = { reader, writer, isStopped: false }
+  one.streams.add(held)
   try {
-    await behaviours[target.name]!(reader, writer, target)
+    await behaviours[target.name]!(watched(held, counts), writer, target)
   } catch {
     // What `pipeTo` does: a stream broken in one direction is broken in the other.
     void Promise.allSettled([reader.cancel(), writer.abort()])
   } finally {
+    one.streams.delete(held)
     one.streamsOpen--
   }
 }
@@ -151,7 +182,7 @@ const serve = (session: ServerSession) => {
   if (batch > 1) batchCredit(session, batch)
   const counts = countsOf(target.path)
   const datagrams = session.datagrams.createWritable().getWriter()
-  const one: Live = { session, path: target.path, datagrams, streamsOpen: 0 }
+  const one: Live = { session, path: target.path, datagrams, streamsOpen: 0, streams: new Set() }
   counts.sessionsAccepted++
   live.add(one)
   const end = () => live.delete(one)
@@ -277,6 +308,20 @@ const onEach = async (input: Protocol.OpenStreams, open: (one: Live) => Promise<
   return { streams: sessions.length * count }
 }
 
+const onStream = async (held: Held, input: Protocol.OnStreams) => {
+  const { reader, writer } = held
+  switch (input.do) {
+    case "fin":
+      return writer.close()
+    case "reset":
+      return writer.abort({ code: 42 })
+    case "stop":
+      return reader.cancel({ code: 42 })
+    case "send":
+      return writer.write(new TextEncoder().encode(input.text ?? "unsolicited"))
+  }
+}
+
 const commands: {
   readonly [C in Protocol.Command]: (input: Protocol.Input<C>) => Promise<Protocol.Output<C>>
 } = {
@@ -317,6 +362,13 @@ const commands: {
     }
     return { datagrams: sessions.length * count }
   },
+  onStreams: async (input) => {
+    const streams = select(input).flatMap((one) => [...one.streams])
+    await Promise.all(streams.map((held) => onStream(held, input)))
+    return { streams: streams.length }
+  },
+  requests: async ({ path }) => Object.fromEntries(requestsByPath.get(path) ?? []),
+  secondAnswers: async ({ path }) => ({ sent: await sendSecondAnswers(path) }),
   destroySockets: async () => {
     const sockets = [...tracked.sockets]
     for (const socket of sockets) socket.destroy()

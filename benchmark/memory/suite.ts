@@ -1,0 +1,13 @@
+/** `npm run bench -- memory`: recycling pools against making things anew, and against those of others. */
+import type { Suite } from "../harness/model.js"
+import { buffers } from "./buffers.js"
+import { collections } from "./collections.js"
+import { objects } from "./objects.js"
+import { garbage } from "./pauses.js"
+
+export const memory: Suite = {
+  name: "memory",
+  title: "Recycling pools",
+  packages: ["effect", "reusify", "@thi.ng/malloc"],
+  groups: [objects, buffers, collections, garbage]
+}

@@ -1,0 +1,183 @@
+/**
+ * Byte buffers of several sizes: a request gets one of the smallest that fits. What is larger than all of them gets a
+ * buffer of its own, made to measure, counted and never kept.
+ *
+ * Zeroing and memory are as in `BufferPool`: what may have been written to is zeroed on return, which is up to the length
+ * asked for where `use`, `get` or `lease.view()` gave it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { Inspectable } from "effect/Inspectable"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as BufferPool from "./BufferPool.js"
+import * as internal from "./internal/tieredBufferPool.js"
+import type { TieredBufferPoolStats } from "./PoolStats.js"
+
+/**
+ * The pool. Three faces of it: effects (`use`, `useSync`, `get`), plain code that cannot forget (`lease`), and hot loops
+ * (`unsafeAcquire`, `unsafeRelease`). A length is a whole number of bytes from 0; anything else is a defect.
+ *
+ * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a pool that is closed
+ * still lends, and keeps nothing.
+ *
+ * **Gotchas**
+ *
+ * `maxBytes` is first come, first served: buffers of a size that nobody wants any more keep their share until they age.
+ * Where sizes come and go, set `idleTimeToLive`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service extends Inspectable {
+  /** The name given to it, for metrics, messages and stats. */
+  readonly name: string
+  /** The tiers: bytes of their buffers, ascending. */
+  readonly sizes: ReadonlyArray<number>
+  /**
+   * Borrows a buffer for one effect, which gets a view of the asked length; the whole buffer is at `lease.buffer`. It goes
+   * back when the effect succeeds, fails or is interrupted.
+   */
+  readonly use: <B, E, R>(
+    length: number,
+    f: (bytes: Uint8Array<ArrayBuffer>, lease: BufferPool.Lease) => Effect.Effect<B, E, R>
+  ) => Effect.Effect<B, E, R>
+  /** Borrows a buffer for one function, which gets a view of the asked length. What it throws is a defect. */
+  readonly useSync: <B>(
+    length: number,
+    f: (bytes: Uint8Array<ArrayBuffer>, lease: BufferPool.Lease) => B
+  ) => Effect.Effect<B>
+  /** Borrows a buffer until the scope closes: a view of the asked length. */
+  readonly get: (length: number) => Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
+  /** Borrows a buffer for a caller without effects: `using lease = pool.lease(length)`. */
+  lease(length: number): BufferPool.Lease
+  /** Borrows a whole buffer of `length` bytes or more for a caller who calls `unsafeRelease` in whatever case. */
+  unsafeAcquire(length: number): Uint8Array<ArrayBuffer>
+  /**
+   * Gives back what `unsafeAcquire` lent, itself and no view of it. `false`, and nothing happens, where it is not of this
+   * pool or not out. Only the first `written` bytes are zeroed, all by default.
+   */
+  unsafeRelease(bytes: Uint8Array, written?: number | undefined): boolean
+  /**
+   * Drops the buffers that nobody has used for that long; how many. Without an argument, `idleTimeToLive` counts; `0`
+   * means all.
+   */
+  readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
+  /** Drops every idle buffer; how many. */
+  readonly clear: Effect.Effect<number>
+  /** How many buffers are idle, in all tiers. */
+  readonly size: Effect.Effect<number>
+  /** The figures of each tier, and of all, at this moment. */
+  readonly stats: Effect.Effect<TieredBufferPoolStats>
+  /** The same for plain code. */
+  unsafeStats(): TieredBufferPoolStats
+}
+
+/**
+ * How to make a pool. Nothing is required.
+ *
+ * Options that make no sense are refused when the pool is made, with a defect that names the option and the value.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options {
+  /** For metrics, messages and stats. Default: `"TieredBufferPool"`, or the key of the tag. */
+  readonly name?: string | undefined
+  /**
+   * The tiers: bytes of their buffers, from 1 to 4,294,967,295, ascending and without duplicates. Default: 256 B, 1, 4,
+   * 16, 64 and 256 KiB, and 1 MiB.
+   */
+  readonly sizes?: ReadonlyArray<number> | undefined
+  /** The most idle buffers to keep of each size. How many are lent has no limit. Default: 64. */
+  readonly maxBuffersPerTier?: number | undefined
+  /**
+   * The most bytes that idle buffers of all sizes may have together: at least the largest of `sizes`. Default: 32 MiB, or
+   * that size where it is larger.
+   */
+  readonly maxBytes?: number | undefined
+  /** Whether buffers are zeroed. Default: `"onRelease"`. */
+  readonly zero?: BufferPool.Zero | undefined
+  /** Buffers unused for that long are dropped. Default: never. */
+  readonly idleTimeToLive?: Duration.DurationInput | undefined
+}
+
+/**
+ * The buffers of an application. For a second pool declare a tag of your own with {@link Tag}.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class TieredBufferPool extends Context.Tag("effect-pools/TieredBufferPool")<TieredBufferPool, Service>() {}
+
+/**
+ * A tag of your own, and the layer that goes with it.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export interface TagClass<Self, Id extends string> extends Context.TagClass<Self, Id, Service> {
+  /** The pool as a layer. Bind it to a constant: each call is a pool of its own. */
+  readonly layer: (options?: Options | undefined) => Layer.Layer<Self>
+}
+
+/**
+ * Declares a tag for a pool.
+ *
+ * @example
+ * ```ts
+ * import { TieredBufferPool } from "effect-pools"
+ *
+ * export class Frames extends TieredBufferPool.Tag("app/Frames")<Frames>() {}
+ *
+ * export const FramesLive = Frames.layer({ sizes: [1500, 9000], zero: "never" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export const Tag = <const Id extends string>(id: Id) => <Self>(): TagClass<Self, Id> => {
+  const tag = Context.Tag(id)<Self, Service>()
+  return Object.assign(tag, {
+    layer: (options?: Options | undefined) => Layer.scoped(tag, make({ ...options, name: options?.name ?? id }))
+  })
+}
+
+/**
+ * Makes a pool that lives as long as the scope.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { TieredBufferPool } from "effect-pools"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const pool = yield* TieredBufferPool.make({ maxBytes: 8 * 1024 * 1024, idleTimeToLive: "1 minute" })
+ *
+ *   yield* pool.use(3000, (bytes, lease) => Effect.log(bytes.length, lease.buffer.length)) // 3000 4096
+ *
+ *   const { misses, reuseRatio, tiers } = yield* pool.stats
+ *   yield* Effect.log(misses, reuseRatio, tiers.map(({ bufferSize, stats }) => [bufferSize, stats.size]))
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: (options?: Options | undefined) => Effect.Effect<Service, never, Scope.Scope> = internal.make
+
+/**
+ * The pool of the default tag as a layer.
+ *
+ * **Gotchas**
+ *
+ * Bind it to a constant: each call of `layer(…)` is a pool of its own, and so is each `Effect.provide` of it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options | undefined): Layer.Layer<TieredBufferPool> =>
+  Layer.scoped(TieredBufferPool, make(options))

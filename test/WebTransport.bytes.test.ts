@@ -1,0 +1,281 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import { copyOf } from "../src/internal/copyOf.js"
+import type { WebTransportError } from "../src/WebTransportError.js"
+import * as MemoryStream from "./support/memoryStream.js"
+import { pattern } from "./support/pattern.js"
+
+const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
+  Option.getOrThrowWith(
+    Option.flatMap(Exit.causeOption(exit), Cause.failureOption),
+    () => new Error(`no failure: ${String(exit)}`)
+  )
+
+const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
+  Option.getOrThrowWith(
+    Option.flatMap(Exit.causeOption(exit), Cause.dieOption),
+    () => new Error(`no defect: ${String(exit)}`)
+  )
+
+/** So that a fiber, which yields after so many steps, does so at every one of those of what comes next. */
+const pad = (steps: number): Effect.Effect<void> =>
+  steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
+
+const hops = (count: number) =>
+  Effect.promise(async () => {
+    for (let i = 0; i < count; i++) await Promise.resolve()
+  })
+
+describe("a read", () => {
+  it.scoped("loses nothing when it is interrupted at any moment", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryStream.make()
+      const reads = [
+        Effect.map(memory.stream.read, Option.getOrThrow),
+        memory.stream.readExactly(5)
+      ]
+      const rest = (size: number) => Effect.suspend(() => memory.stream.readExactly(size))
+      let interrupted = 0
+      let round = 0
+      for (const [index, read] of reads.entries()) {
+        for (const isThere of [true, false]) {
+          for (const pieces of index === 0 ? [1] : [1, 2, 3]) {
+            for (let steps = 0; steps < 16; steps++) {
+              for (let wait = 0; wait < 12; wait++) {
+                const bytes = pattern(round++, 5)
+                const chunks = pieces === 1 ? [bytes] : pieces === 2
+                  ? [bytes.slice(0, 2), bytes.slice(2)]
+                  : [bytes.slice(0, 1), bytes.slice(1, 4), bytes.slice(4)]
+                if (isThere) memory.send(...chunks)
+                if (isThere) yield* MemoryStream.arrived
+                let got: Uint8Array | undefined
+                // In the same step as the read's last: a fiber that has the bytes and is interrupted at its next had them.
+                const reading = Effect.whileLoop({
+                  while: () => got === undefined,
+                  body: () => read,
+                  step: (bytes) => {
+                    got = bytes
+                  }
+                })
+                const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), reading))
+                if (!isThere) yield* MemoryStream.arrived
+                if (!isThere) memory.send(...chunks)
+                yield* hops(wait)
+                yield* Fiber.interrupt(fiber)
+                if (got === undefined) interrupted++
+                expect(got ?? (yield* rest(5))).toEqual(bytes)
+              }
+            }
+          }
+        }
+      }
+      expect(interrupted).toBeGreaterThan(200)
+      expect(interrupted).toBeLessThan(round - 200)
+      expect(memory.internals.isClean).toBe(true)
+    }).pipe(Effect.withMaxOpsBeforeYield(13)))
+
+  it.scoped("can be made beforehand, and run again", () =>
+    Effect.gen(function*() {
+      const { send, stream } = yield* MemoryStream.make()
+      const three = stream.readExactly(3)
+      const five = stream.readExactly(5)
+      const { read } = stream
+      send(pattern(0, 19))
+      expect(yield* three).toEqual(pattern(0, 3))
+      expect(yield* five).toEqual(pattern(3, 5))
+      expect(yield* three).toEqual(pattern(8, 3))
+      expect(yield* five).toEqual(pattern(11, 5))
+      expect(yield* read).toEqual(Option.some(pattern(16, 3)))
+      const waiting = yield* Effect.fork(three)
+      yield* MemoryStream.arrived
+      send(pattern(19, 2), pattern(21, 1))
+      expect(yield* Fiber.join(waiting)).toEqual(pattern(19, 3))
+    }))
+
+  it.scoped("counts until it has its bytes where it cannot be interrupted", () =>
+    Effect.gen(function*() {
+      const { internals, send, stream } = yield* MemoryStream.make()
+      for (const read of [stream.readExactly(2), Effect.map(stream.read, Option.getOrThrow)]) {
+        let got: Uint8Array | undefined
+        const reading = Effect.map(read, (bytes) => {
+          got = bytes
+        })
+        const first = yield* Effect.fork(Effect.uninterruptible(reading))
+        yield* Effect.yieldNow()
+        yield* Fiber.interruptFork(first)
+        yield* MemoryStream.arrived
+        expect(internals.isClean).toBe(false)
+        expect(internals.isOverdue).toBe(false)
+        expect(String(defect(yield* Effect.exit(stream.readExactly(2))))).toContain("Two reads")
+        send(Uint8Array.of(1, 2))
+        yield* Fiber.await(first)
+        expect(got).toEqual(Uint8Array.of(1, 2))
+        expect(internals.isClean).toBe(true)
+      }
+    }))
+
+  it.scoped("that was interrupted is overdue until bytes come, whoever has asked meanwhile", () =>
+    Effect.gen(function*() {
+      const { internals, send, stream } = yield* MemoryStream.make()
+      for (const isAsked of [true, false]) {
+        for (const read of [stream.read, stream.readExactly(2), internals.readMessage(9)]) {
+          const reading = yield* Effect.fork(read as Effect.Effect<unknown, unknown>)
+          yield* MemoryStream.arrived
+          expect(internals.isOverdue).toBe(false)
+          yield* Fiber.interrupt(reading)
+          if (isAsked) expect(internals.isOverdue).toBe(true)
+          if (isAsked) expect(internals.isClean).toBe(true)
+          send(Uint8Array.of(1, 2))
+          yield* MemoryStream.arrived
+          expect(internals.isOverdue).toBe(false)
+          expect(internals.isClean).toBe(false)
+          expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(1, 2)))
+        }
+      }
+    }))
+
+  it.scoped("takes in nothing for one that was interrupted", () =>
+    Effect.gen(function*() {
+      const { internals, send, stream } = yield* MemoryStream.make()
+      const reading = yield* Effect.fork(stream.readExactly(9))
+      yield* MemoryStream.arrived
+      yield* Fiber.interrupt(reading)
+      send(Uint8Array.of(1), Uint8Array.of(2))
+      yield* MemoryStream.arrived
+      expect(internals.bytesReceived).toBe(1)
+      expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(1)))
+      expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(2)))
+    }))
+})
+
+describe("a write", () => {
+  it.scoped("waits for nothing while the platform has room, and is unsettled until that is done with it", () =>
+    Effect.gen(function*() {
+      const { internals, stall, stream, written } = yield* MemoryStream.make({ room: 2, retainsWrites: true })
+      const { resume } = stall()
+      yield* stream.write(pattern(0, 100))
+      yield* stream.write(pattern(1, 100))
+      expect(internals.isClean).toBe(false)
+      const third = yield* Effect.fork(stream.write(pattern(2, 100)))
+      yield* MemoryStream.arrived
+      expect(third.unsafePoll()).toBeNull()
+      expect(written.length).toBe(1)
+      resume()
+      yield* Fiber.join(third)
+      expect(written).toEqual([pattern(0, 100), pattern(1, 100), pattern(2, 100)])
+      expect(internals.isClean).toBe(true)
+    }))
+
+  it.scoped("leaves its bytes to whoever wrote them, also where the platform has not looked at them yet", () =>
+    Effect.gen(function*() {
+      for (const retainsWrites of [true, false]) {
+        for (const size of [1, 100, 4096, 5000]) {
+          const memory = yield* MemoryStream.make({ room: 4, retainsWrites })
+          const { resume } = memory.stall()
+          const bytes = new Uint8Array(size)
+          const writing = yield* Effect.fork(Effect.forEach([1, 2, 3, 4, 5, 6], (n) => {
+            bytes.fill(n)
+            return memory.stream.write(bytes)
+          }))
+          yield* MemoryStream.arrived
+          if (!retainsWrites && size > 4096) expect(memory.written.length).toBe(1)
+          resume()
+          yield* Fiber.join(writing)
+          expect(memory.written.map((one) => [one.length, one[0], one.at(-1)])).toEqual(
+            [1, 2, 3, 4, 5, 6].map((n) => !retainsWrites && size > 4096 ? [size, 6, 6] : [size, n, n])
+          )
+        }
+      }
+    }))
+
+  it.scoped("fails, as does the next one, when the platform fails to send what it had room for", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryStream.make({ room: 2, retainsWrites: true })
+      const { fail } = memory.stall()
+      yield* memory.stream.write(Uint8Array.of(1))
+      yield* memory.internals.writeOwned(Uint8Array.of(2))
+      const third = yield* Effect.fork(memory.stream.write(Uint8Array.of(3)))
+      yield* MemoryStream.arrived
+      expect(third.unsafePoll()).toBeNull()
+      fail(new Error("no way out"))
+      expect(failure(yield* Fiber.await(third)).reason).toBe("Write")
+      yield* memory.stream.lost
+      expect(memory.internals.sending).toBe("Failed")
+      expect(memory.internals.isClean).toBe(false)
+      const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(4))))
+      expect(error.reason).toBe("Write")
+      expect(String(error.cause)).toContain("no way out")
+      expect(failure(yield* Effect.exit(memory.stream.closeWrite)).reason).toBe("Write")
+    }))
+
+  it.scoped("fails when it waits while its session dies, and so does the next one", () =>
+    Effect.gen(function*() {
+      const session = yield* MemoryStream.session({ retainsWrites: true })
+      const { internals, stall, stream } = yield* MemoryStream.open(session)
+      stall()
+      yield* stream.write(Uint8Array.of(1))
+      const waiting = yield* Effect.fork(stream.write(Uint8Array.of(2)))
+      yield* MemoryStream.arrived
+      expect(waiting.unsafePoll()).toBeNull()
+      session.native.close()
+      expect(failure(yield* Fiber.await(waiting)).reason).toBe("SessionClosed")
+      expect(failure(yield* Effect.exit(stream.write(Uint8Array.of(3)))).reason).toBe("SessionClosed")
+      expect(internals.isClean).toBe(false)
+    }))
+
+  it.scoped("is sent whole or not at all, and spoils nothing, whenever it is interrupted, while there is room", () =>
+    Effect.gen(function*() {
+      const { internals, stream, written } = yield* MemoryStream.make({ retainsWrites: true })
+      let sent = 0
+      let round = 0
+      for (let steps = 0; steps < 16; steps++) {
+        for (let yields = 0; yields < 6; yields++) {
+          const bytes = pattern(round++, 5)
+          const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), stream.write(bytes)))
+          for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
+          yield* Fiber.interrupt(fiber)
+          yield* MemoryStream.arrived
+          expect(internals.isClean).toBe(true)
+          if (written.length === sent) continue
+          expect(written.slice(sent++)).toEqual([bytes])
+        }
+      }
+      expect(sent).toBeGreaterThan(20)
+      expect(sent).toBeLessThan(round - 20)
+    }).pipe(Effect.withMaxOpsBeforeYield(13)))
+
+  it.scoped("spoils the stream when it is interrupted while it waits, and only then", () =>
+    Effect.gen(function*() {
+      const memory = yield* MemoryStream.make({ retainsWrites: true })
+      const { resume } = memory.stall()
+      yield* memory.stream.write(Uint8Array.of(1))
+      const waiting = yield* Effect.fork(memory.stream.write(Uint8Array.of(2)))
+      yield* MemoryStream.arrived
+      yield* Fiber.interrupt(waiting)
+      expect(memory.internals.sending).toBe("Failed")
+      yield* memory.stream.lost
+      resume()
+      const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(3))))
+      expect(error.message).toContain("interrupted")
+    }))
+})
+
+describe("copyOf", () => {
+  it("copies bytes of every size, from within a larger buffer and of a Buffer, too", () => {
+    const copies = Array.from({ length: 300 }, (_, i) => {
+      const size = i % 7 === 0 ? 4000 + i : i
+      const whole = Buffer.from(pattern(i, size + 10))
+      const copy = copyOf(whole.subarray(3, 3 + size))
+      whole.fill(0)
+      return { copy, expected: pattern(i, size + 10).subarray(3, 3 + size) }
+    })
+    for (const { copy, expected } of copies) {
+      expect(Buffer.compare(copy, expected)).toBe(0)
+      expect(Object.getPrototypeOf(copy)).toBe(Uint8Array.prototype)
+    }
+  })
+})

@@ -1,0 +1,51 @@
+/** What the tests of stream pools share. */
+import * as StreamPool from "effect-pools/StreamPool"
+import * as WebTransport from "effect-pools/WebTransport"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as TestServer from "./TestServer.js"
+
+export const bytes = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text))
+export const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+
+/** The real time limit of whatever a test waits for. */
+export const soon = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
+
+/** Lets the event loop turn. */
+export const turn: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
+/** Waits until it is so. */
+export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A) => boolean): Effect.Effect<A, E, R> =>
+  Effect.flatMap(
+    effect,
+    (a) => predicate(a) ? Effect.succeed(a) : Effect.zipRight(turn, until(effect, predicate))
+  )
+
+export const failure = <E>(exit: Exit.Exit<unknown, E>): E =>
+  Option.getOrThrowWith(
+    Option.flatMap(Exit.causeOption(exit), Cause.failureOption),
+    () => new Error(`no failure: ${String(exit)}`)
+  )
+
+export const echo = (stream: WebTransport.BidirectionalStream, message: string) =>
+  Effect.map(Effect.zipRight(stream.write(bytes(message)), stream.readExactly(message.length)), text)
+
+export const connect = (server: TestServer.Service, path: string) =>
+  WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })
+
+export const sessionOptions = (server: TestServer.Service, path: string) => ({
+  url: server.url(path),
+  connect: { serverCertificateHashes: [{ value: server.hash }] }
+})
+
+/** A pool with room for one stream, unless the options say otherwise, over one session. */
+export const poolAt = <E = never, R = never>(path: string, options: StreamPool.Options<E, R> = {}) =>
+  Effect.gen(function*() {
+    const server = yield* TestServer.TestServer
+    const session = yield* connect(server, path)
+    const pool = yield* StreamPool.make({ session, maxSize: 1, ...options })
+    const socket = yield* pool.makeSocket
+    return { server, session, pool: Object.assign(pool, { socket }), counts: server.statsOf(path) }
+  })
