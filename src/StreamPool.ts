@@ -236,7 +236,7 @@ export type MakeOptions<E = never, R = never> =
  * session of a `SessionPool`.
  *
  * **Over one session.** When the session ends every borrower, and whoever comes later, fails with `SessionClosed` at
- * once.
+ * once. When it has no stream left and has granted none for `openTimeout`, borrowers fail with `StreamLimit`.
  *
  * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, shares the session with no other
  * borrower, whatever the `concurrency` of the `SessionPool`, and gives it back when no stream is left. The `keepAlive` of
