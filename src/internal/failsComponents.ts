@@ -125,7 +125,9 @@ export const internals = (native: unknown): Internals | undefined => {
   const parent = parentOf(native)
   const transport = parent?.["transportInt"]
   const client = isObject(transport) ? transport["clientInt"] : undefined
-  return has(client, "once", "removeAllListeners", "close", "destroy") ? { client, parent } as unknown as Internals : undefined
+  return has(client, "once", "removeAllListeners", "close", "destroy")
+    ? { client, parent } as unknown as Internals
+    : undefined
 }
 
 interface Held {
