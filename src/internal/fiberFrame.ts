@@ -26,12 +26,24 @@ export abstract class FiberFrame {
   protected abstract passed(): void
 }
 
+/** The frame of a `flatMap` that changes nothing: passed by success alone. */
+export abstract class SuccessFrame {
+  readonly _op = "OnSuccess"
+
+  effect_instruction_i1<A>(value: A): Exit.Exit<A> {
+    this.succeeded()
+    return Exit.succeed(value)
+  }
+
+  protected abstract succeeded(): void
+}
+
 interface Framed {
   readonly pushStack?: (frame: unknown) => void
 }
 
 /** Puts it under whatever effect the fiber runs next, which the caller has to return in the same step. */
-export const push = (fiber: Fiber.RuntimeFiber<any, any>, frame: FiberFrame): void => {
+export const push = (fiber: Fiber.RuntimeFiber<any, any>, frame: FiberFrame | SuccessFrame): void => {
   ;(fiber as Framed).pushStack!(frame)
 }
 

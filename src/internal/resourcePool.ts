@@ -26,7 +26,7 @@ import { PoolError, type Reason as PoolErrorReason } from "../PoolError.js"
 import { PoolStats } from "../PoolStats.js"
 import type * as ResourcePool from "../ResourcePool.js"
 import { describeFailure } from "./describeFailure.js"
-import { areSupported, FiberFrame, push } from "./fiberFrame.js"
+import { areSupported, FiberFrame, push, SuccessFrame } from "./fiberFrame.js"
 import {
   type Check,
   type Commands,
@@ -333,7 +333,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     borrow.item = item
     borrow.view = view
     push(fiber, borrow)
-    return this.noting(borrow, effect)
+    if (this.lending !== bare) push(fiber, new Success(borrow))
+    return effect
   }
 
   private queueFramed<B, E2, R>(
@@ -350,16 +351,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
       borrow.item = waiter.item
       borrow.view = this.lending.view(waiter.item.value)
-      return this.noting(borrow, begin(f, borrow.view))
-    })
-  }
-
-  /** Views want to know whether their borrower succeeded, and a frame does not. */
-  private noting<B, E2, R>(borrow: Borrow<A, E, V>, effect: Effect.Effect<B, E2, R>): Effect.Effect<B, E2, R> {
-    if (this.lending === bare) return effect
-    return Effect.flatMap(effect, (value) => {
-      borrow.isSuccess = true
-      return Exit.succeed(value)
+      if (this.lending !== bare) push(fiber, new Success(borrow))
+      return begin(f, borrow.view)
     })
   }
 
@@ -866,6 +859,20 @@ class Borrow<A, E, V> extends FiberFrame {
 
   protected passed(): void {
     this.pool.passed(this)
+  }
+}
+
+/** Views want to know whether their borrower succeeded, which a borrow is not told. */
+class Success extends SuccessFrame {
+  private readonly borrow: Borrow<any, any, any>
+
+  constructor(borrow: Borrow<any, any, any>) {
+    super()
+    this.borrow = borrow
+  }
+
+  protected succeeded(): void {
+    this.borrow.isSuccess = true
   }
 }
 

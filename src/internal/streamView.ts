@@ -8,7 +8,7 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../FramingError.js"
 import type * as WebTransport from "../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
-import { type ByteStream, type Framed, type Outcome, StreamTypeId, untilNone } from "./byteStream.js"
+import { type ByteStream, type Framed, StreamTypeId, untilNone } from "./byteStream.js"
 import type { Fate, Internals, SyncLease } from "./resourcePool.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 
@@ -118,42 +118,47 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
     for (const wake of early) wake()
   }
 
-  /** The bytes are handed over in the step that has looked at the stream: what comes later comes after them. */
-  private writing<E>(
-    write: (view: StreamView) => Effect.Effect<void, E>,
-    begin: (stream: ByteStream) => Effect.Effect<void, E>
-  ): Effect.Effect<void, E | WebTransportError> {
-    return Effect.suspend((): Effect.Effect<void, E | WebTransportError> => {
-      if (this.isGivenBack) return Effect.fail(givenBack("Write"))
-      if (this.replacement !== undefined) return write(this.replacement.value)
-      if (this.isReplaceable && this.isUnfit) return Effect.zipRight(this.replace, this.writing(write, begin))
+  /** Whether the stream is fit and this borrower's to write on; it has begun then. */
+  private mayWrite(): boolean {
+    if (this.isGivenBack || this.replacement !== undefined) return false
+    if (!this.hasBegun) {
+      if (this.isReplaceable && this.isUnfit) return false
       this.begin()
-      if (this.beneath.sending === "Open") this.hasWritten = true
-      return begin(this.beneath)
-    })
+    }
+    if (this.beneath.sending === "Open") this.hasWritten = true
+    return true
   }
 
-  private reading<A, E>(
-    read: (view: StreamView) => Effect.Effect<A, E | WebTransportError>,
-    outcome: (stream: ByteStream) => Outcome<A, E>
-  ): Effect.Effect<A, E | WebTransportError> {
-    return Effect.withFiberRuntime((fiber, status): Effect.Effect<A, E | WebTransportError> => {
-      if (this.isGivenBack) return Effect.fail(givenBack("Read"))
-      if (this.replacement !== undefined) return read(this.replacement.value)
-      if (this.isUnfit) {
-        const { gone } = this.beneath.session
-        // what a stream brings that nobody had before is no leftover: the next one would bring it as well
-        const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined
-        if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, this.reading(read, outcome))
-        return Effect.fail(gone ?? spokeFirst())
-      }
-      // nothing that comes before the first write is for this borrower, who may get another stream until then
-      if (this.home.clientSpeaksFirst && !this.hasBegun) {
-        return Effect.zipRight(this.beginning, this.reading(read, outcome))
-      }
+  /** The same for reading. Nothing that comes before the first write is for a borrower who may get another stream. */
+  private mayRead(): boolean {
+    if (this.isGivenBack || this.replacement !== undefined) return false
+    if (!this.hasBegun) {
+      if (this.home.clientSpeaksFirst || this.isUnfit) return false
       this.begin()
-      return this.beneath.begin(outcome(this.beneath), fiber, status)
-    })
+    }
+    return true
+  }
+
+  /** What becomes of a write on a stream that is not to be written on. */
+  private writeElsewhere<E>(
+    write: (view: StreamView) => Effect.Effect<void, E>
+  ): Effect.Effect<void, E | WebTransportError> {
+    if (this.isGivenBack) return Effect.fail(givenBack("Write"))
+    if (this.replacement !== undefined) return write(this.replacement.value)
+    return Effect.zipRight(this.replace, Effect.suspend(() => write(this)))
+  }
+
+  private readElsewhere<A, E>(
+    read: (view: StreamView) => Effect.Effect<A, E | WebTransportError>
+  ): Effect.Effect<A, E | WebTransportError> {
+    if (this.isGivenBack) return Effect.fail(givenBack("Read"))
+    if (this.replacement !== undefined) return read(this.replacement.value)
+    if (!this.isUnfit) return Effect.zipRight(this.beginning, Effect.suspend(() => read(this)))
+    const { gone } = this.beneath.session
+    // what a stream brings that nobody had before is no leftover: the next one would bring it as well
+    const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined
+    if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, Effect.suspend(() => read(this)))
+    return Effect.fail(gone ?? spokeFirst())
   }
 
   private get beginning(): Effect.Effect<void> {
@@ -236,15 +241,27 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
-    return this.reading((view) => view.read, (stream) => stream.bytes)
+    return Effect.withFiberRuntime((fiber, status) =>
+      this.mayRead()
+        ? this.beneath.begin(this.beneath.bytes, fiber, status)
+        : this.readElsewhere((view) => view.read)
+    )
   }
 
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    return this.reading((view) => view.readExactly(size), (stream) => stream.exactly(size))
+    return Effect.withFiberRuntime((fiber, status) =>
+      this.mayRead()
+        ? this.beneath.begin(this.beneath.exactly(size), fiber, status)
+        : this.readElsewhere((view) => view.readExactly(size))
+    )
   }
 
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
-    return this.reading((view) => view.readMessage(max), (stream) => stream.messages(max))
+    return Effect.withFiberRuntime((fiber, status) =>
+      this.mayRead()
+        ? this.beneath.begin(this.beneath.messages(max), fiber, status)
+        : this.readElsewhere((view) => view.readMessage(max))
+    )
   }
 
   get stream(): Stream.Stream<Uint8Array, WebTransportError> {
@@ -252,12 +269,16 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    if (bytes.byteLength > 0) return this.writing((view) => view.write(bytes), (stream) => stream.send(bytes, false))
-    return Effect.suspend(() => this.isGivenBack ? Effect.fail(givenBack("Write")) : Effect.void)
+    return Effect.suspend(() => {
+      if (bytes.byteLength === 0) return this.isGivenBack ? Effect.fail(givenBack("Write")) : Effect.void
+      return this.mayWrite() ? this.beneath.send(bytes, false) : this.writeElsewhere((view) => view.write(bytes))
+    })
   }
 
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return this.writing((view) => view.writeOwned(bytes), (stream) => stream.send(bytes, true))
+    return Effect.suspend(() =>
+      this.mayWrite() ? this.beneath.send(bytes, true) : this.writeElsewhere((view) => view.writeOwned(bytes))
+    )
   }
 
   get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
@@ -265,7 +286,9 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   }
 
   get closeWrite(): Effect.Effect<void, WebTransportError> {
-    return this.writing((view) => view.closeWrite, (stream) => stream.finish())
+    return Effect.suspend(() =>
+      this.mayWrite() ? this.beneath.finish() : this.writeElsewhere((view) => view.closeWrite)
+    )
   }
 
   get native(): WebTransport.NativeBidirectionalStream {
