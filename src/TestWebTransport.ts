@@ -1,0 +1,141 @@
+/**
+ * A WebTransport in memory, for tests of code that uses sessions, streams or their pools: the client's side is what
+ * `WebTransport.connect` and the pools get, the server's is driven by a handler, and faults happen on command. It needs
+ * no server and no platform, and takes time from Effect's `Clock`: `TestClock` works.
+ *
+ * An entry point of its own, so that no application bundles it by way of the root.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as internal from "./internal/testWebTransport.js"
+import type { CloseInfo, WebTransportConstructor } from "./WebTransport.js"
+import type { WebTransportError } from "./WebTransportError.js"
+
+/**
+ * The server's side of one bidirectional stream. What is sent to a client that ended its half is dropped.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ServerStream {
+  /** The next bytes that the client wrote; none when it finished. Fails with `Read` when it reset the stream. */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError>
+  /** Sends bytes, asked for or not. There is no backpressure. */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void>
+  /** FIN: nothing more will be sent. */
+  readonly finish: Effect.Effect<void>
+  /** Gives up sending: the client's reads fail. */
+  readonly reset: Effect.Effect<void>
+  /** STOP_SENDING: the client's writes fail. */
+  readonly stopSending: Effect.Effect<void>
+}
+
+/**
+ * The server's side of one session.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ServerSession {
+  /** What the client connected to. */
+  readonly url: string
+  /** Whether it was accepted and is not closed. */
+  readonly isOpen: boolean
+  /** The streams that are open in any direction, the oldest first. */
+  readonly streams: ReadonlyArray<ServerStream>
+  /** Closes it as a server does: the client learns the code and the reason. */
+  readonly closeWith: (info: CloseInfo) => Effect.Effect<void>
+  /** Loses the connection: the client learns no code. */
+  readonly die: Effect.Effect<void>
+  /** From here on the server hears and says nothing; the client's writes and new streams succeed as before. */
+  readonly hang: Effect.Effect<void>
+  /** Ends a `hang`; what the client wrote meanwhile arrives. */
+  readonly resume: Effect.Effect<void>
+}
+
+/**
+ * How the server treats a session.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Behaviour {
+  /** Whether it accepts the session, refuses it, or never answers. `"accept"` if absent. */
+  readonly connect?: "accept" | "refuse" | "ignore" | undefined
+  /** After how long it answers. At once if absent. */
+  readonly connectDelay?: Duration.DurationInput | undefined
+  /** How many streams the client may have open. No limit if absent. */
+  readonly streamLimit?: number | undefined
+  /** After how many ended streams as many are granted again. 1 if absent; `Infinity`: never. */
+  readonly creditBatch?: number | undefined
+  /** What becomes of a stream beyond the limit: refused, as over HTTP/2, or kept until there is room. `"refuse"` if absent. */
+  readonly beyondLimit?: "refuse" | "wait" | undefined
+  /**
+   * What it does with a stream, on a fiber that ends with the layer. The stream is reset when it fails; it stays open
+   * when it succeeds. {@link echo} if absent.
+   */
+  readonly onStream?: ((stream: ServerStream, session: ServerSession) => Effect.Effect<void, unknown>) | undefined
+}
+
+/**
+ * What a test sees and does.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface Service {
+  /** Every session that was asked for so far, the oldest first. */
+  readonly sessions: Effect.Effect<ReadonlyArray<ServerSession>>
+  /** Treats sessions so that are asked for from here on. Replaces all of the behaviour before. */
+  readonly behave: (behaviour: Behaviour) => Effect.Effect<void>
+}
+
+/**
+ * The server's side of the sessions that `layer` makes.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class TestWebTransport extends Context.Tag("effect-pools/TestWebTransport")<TestWebTransport, Service>() {}
+
+/**
+ * Sends back what it is sent, and finishes when the client did.
+ *
+ * @since 0.1.0
+ * @category handlers
+ */
+export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportError> = internal.echo
+
+/**
+ * A WebTransport in memory, and the service that commands its server.
+ *
+ * **Gotchas**
+ *
+ * It has bidirectional streams that the client opens; no datagrams, no unidirectional streams, and none that the server
+ * opens.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as TestWebTransport from "effect-pools/TestWebTransport"
+ * import * as WebTransport from "effect-pools/WebTransport"
+ *
+ * export const test = Effect.gen(function*() {
+ *   const { sessions } = yield* TestWebTransport.TestWebTransport
+ *   const client = yield* WebTransport.connect("https://test/")
+ *   const [server] = yield* sessions
+ *   yield* server!.closeWith({ closeCode: 7, reason: "bye" })
+ *   return yield* client.closed
+ * }).pipe(Effect.scoped, Effect.provide(TestWebTransport.layer()))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (behaviour: Behaviour = {}): Layer.Layer<TestWebTransport | WebTransportConstructor> =>
+  internal.layer(TestWebTransport, behaviour)

@@ -1,0 +1,289 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Api from "../TestWebTransport.js"
+import * as WebTransport from "../WebTransport.js"
+import { WebTransportError } from "../WebTransportError.js"
+
+type Run = (effect: Effect.Effect<void>) => void
+
+const ignore = () => {}
+
+const nativeError = (name: string, message: string) => Object.assign(new Error(message), { name })
+
+class Stream implements Api.ServerStream {
+  readonly native: WebTransport.NativeBidirectionalStream
+  private readonly session: Session
+  private toClient!: ReadableStreamDefaultController<Uint8Array>
+  private fromClient!: WritableStreamDefaultController
+  private readonly chunks: Array<Uint8Array> = []
+  private wake: () => void = ignore
+  private isReceiving = true
+  private isSending = true
+  private wasReset = false
+
+  constructor(session: Session) {
+    this.session = session
+    const readable = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.toClient = controller
+      },
+      cancel: () => this.end("receiving")
+    })
+    const writable = new WritableStream<Uint8Array>({
+      start: (controller) => {
+        this.fromClient = controller
+      },
+      write: (chunk) => {
+        // a copy, as of a network: the client may use its buffer again
+        this.chunks.push(new Uint8Array(chunk))
+        this.notify()
+      },
+      close: () => this.end("sending"),
+      abort: () => {
+        this.wasReset = true
+        this.end("sending")
+      }
+    })
+    this.native = { readable, writable }
+  }
+
+  get isOpen(): boolean {
+    return this.isReceiving || this.isSending
+  }
+
+  notify(): void {
+    if (!this.session.isHung) this.wake()
+  }
+
+  /** Directions as the client sees them. */
+  private end(direction: "receiving" | "sending"): void {
+    const wasOpen = this.isOpen
+    if (direction === "receiving") this.isReceiving = false
+    else this.isSending = false
+    this.notify()
+    if (wasOpen && !this.isOpen) this.session.ended(this)
+  }
+
+  /** The session is gone, and its streams with it. */
+  lose(error: Error): void {
+    this.wasReset ||= this.isSending
+    if (this.isReceiving) this.toClient.error(error)
+    if (this.isSending) this.fromClient.error(error)
+    this.isReceiving = this.isSending = false
+    this.wake()
+  }
+
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> = Effect.async((resume) => {
+    const take = () => {
+      if (this.wasReset) {
+        resume(Effect.fail(new WebTransportError({ reason: "Read", detail: "the client reset the stream" })))
+      } else if (this.chunks.length > 0) {
+        resume(Effect.succeed(Option.some(this.chunks.shift()!)))
+      } else if (!this.isSending) {
+        resume(Effect.succeed(Option.none()))
+      } else {
+        return
+      }
+      this.wake = ignore
+    }
+    this.wake = take
+    this.notify()
+    return Effect.sync(() => {
+      this.wake = ignore
+    })
+  })
+
+  /** Does it while the session hears the server and the client still receives. */
+  private readonly whileReceiving = (f: () => void): Effect.Effect<void> =>
+    Effect.sync(() => {
+      if (this.isReceiving && !this.session.isHung) f()
+    })
+
+  readonly write = (bytes: Uint8Array): Effect.Effect<void> =>
+    this.whileReceiving(() => {
+      if (bytes.length > 0) this.toClient.enqueue(new Uint8Array(bytes))
+    })
+
+  readonly finish = this.whileReceiving(() => {
+    this.toClient.close()
+    this.end("receiving")
+  })
+
+  readonly reset = this.whileReceiving(() => {
+    this.toClient.error(nativeError("WebTransportError", "the peer reset the stream"))
+    this.end("receiving")
+  })
+
+  readonly stopSending = Effect.sync(() => {
+    if (!this.isSending || this.session.isHung) return
+    this.fromClient.error(nativeError("WebTransportError", "the peer stopped the stream"))
+    this.wasReset = true
+    this.end("sending")
+  })
+}
+
+class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
+  readonly url: string
+  readonly ready: Promise<void>
+  readonly closed: Promise<WebTransport.CloseInfo>
+  readonly datagrams = { readable: new ReadableStream<never>() }
+  readonly incomingBidirectionalStreams = new ReadableStream<never>()
+  readonly incomingUnidirectionalStreams = new ReadableStream<never>()
+  readonly open = new Set<Stream>()
+  isHung = false
+  private readonly behaviour: Api.Behaviour
+  private readonly run: Run
+  private credit: number
+  private returned = 0
+  private readonly waiting: Array<() => void> = []
+  private state: "connecting" | "open" | "closed" = "connecting"
+  private settleReady!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
+  private settleClosed!: {
+    readonly resolve: (info: WebTransport.CloseInfo) => void
+    readonly reject: (error: Error) => void
+  }
+
+  constructor(url: string, behaviour: Api.Behaviour, run: Run) {
+    this.url = url
+    this.behaviour = behaviour
+    this.run = run
+    this.credit = behaviour.streamLimit ?? Infinity
+    this.ready = new Promise((resolve, reject) => {
+      this.settleReady = { resolve, reject }
+    })
+    this.closed = new Promise((resolve, reject) => {
+      this.settleClosed = { resolve, reject }
+    })
+    this.ready.catch(ignore)
+    this.closed.catch(ignore)
+    const { connect = "accept", connectDelay } = behaviour
+    if (connect === "ignore") return
+    const answer = Effect.sync(() => {
+      if (this.state !== "connecting") return
+      if (connect === "refuse") return this.fail("the server refused the session")
+      this.state = "open"
+      this.settleReady.resolve()
+    })
+    run(connectDelay === undefined ? answer : Effect.delay(answer, connectDelay))
+  }
+
+  get isOpen(): boolean {
+    return this.state === "open"
+  }
+
+  get streams(): ReadonlyArray<Stream> {
+    return Array.from(this.open)
+  }
+
+  async createBidirectionalStream(
+    options?: WebTransport.StreamOptions
+  ): Promise<WebTransport.NativeBidirectionalStream> {
+    await this.ready
+    this.demandOpen()
+    if (this.credit <= 0) {
+      if (this.behaviour.beyondLimit !== "wait" && options?.waitUntilAvailable !== true) {
+        throw nativeError("QuotaExceededError", "the server grants no more streams")
+      }
+      await new Promise<void>((resolve) => this.waiting.push(resolve))
+      this.demandOpen()
+    } else {
+      this.credit--
+    }
+    const stream = new Stream(this)
+    this.open.add(stream)
+    const { onStream = echo } = this.behaviour
+    this.run(Effect.catchAllCause(onStream(stream, this), () => Effect.zipRight(stream.reset, stream.stopSending)))
+    return stream.native
+  }
+
+  createUnidirectionalStream(): Promise<never> {
+    return Promise.reject(nativeError("NotSupportedError", "TestWebTransport has bidirectional streams only"))
+  }
+
+  close(info: Partial<WebTransport.CloseInfo> = {}): void {
+    if (this.state === "connecting") return this.fail("the session was closed before it was ready")
+    const { closeCode = 0, reason = "" } = info
+    this.end("the session is closed", () => this.settleClosed.resolve({ closeCode, reason }))
+  }
+
+  private fail(message: string): void {
+    this.end(message, (error) => {
+      this.settleReady.reject(error)
+      this.settleClosed.reject(error)
+    })
+  }
+
+  private end(message: string, settle: (error: Error) => void): void {
+    if (this.state === "closed") return
+    this.state = "closed"
+    const error = nativeError("WebTransportError", message)
+    settle(error)
+    for (const stream of this.open) stream.lose(error)
+    this.open.clear()
+    for (const resume of this.waiting.splice(0)) resume()
+  }
+
+  private demandOpen(): void {
+    if (this.state !== "open") throw nativeError("InvalidStateError", "the session is closed")
+  }
+
+  ended(stream: Stream): void {
+    this.open.delete(stream)
+    if (++this.returned < (this.behaviour.creditBatch ?? 1)) return
+    this.credit += this.returned
+    this.returned = 0
+    while (this.credit > 0 && this.waiting.length > 0) {
+      this.credit--
+      this.waiting.shift()!()
+    }
+  }
+
+  readonly closeWith = (info: WebTransport.CloseInfo): Effect.Effect<void> =>
+    Effect.sync(() => {
+      if (this.state === "open" && !this.isHung) this.close(info)
+    })
+
+  readonly die = Effect.sync(() => this.fail("the connection is lost"))
+
+  readonly hang = Effect.sync(() => {
+    this.isHung = true
+  })
+
+  readonly resume = Effect.sync(() => {
+    this.isHung = false
+    for (const stream of this.open) stream.notify()
+  })
+}
+
+export const echo = (stream: Api.ServerStream): Effect.Effect<void, WebTransportError> =>
+  Effect.flatMap(
+    stream.read,
+    Option.match({
+      onNone: () => stream.finish,
+      onSome: (bytes) => Effect.zipRight(stream.write(bytes), Effect.suspend(() => echo(stream)))
+    })
+  )
+
+export const layer = <Self>(tag: Context.Tag<Self, Api.Service>, initial: Api.Behaviour) =>
+  Layer.scopedContext(Effect.gen(function*() {
+    const run = yield* FiberSet.makeRuntime<never>()
+    const sessions: Array<Session> = []
+    let behaviour = initial
+    const construct = (url: string) => {
+      const session = new Session(url, behaviour, run)
+      sessions.push(session)
+      return session
+    }
+    return Context.make(WebTransport.WebTransportConstructor, { construct }).pipe(
+      Context.add(tag, {
+        sessions: Effect.sync(() => sessions.slice()),
+        behave: (next) =>
+          Effect.sync(() => {
+            behaviour = next
+          })
+      })
+    )
+  }))

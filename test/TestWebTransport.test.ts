@@ -1,0 +1,218 @@
+import { describe, expect, it, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import * as NodeWebTransport from "../src/NodeWebTransport.js"
+import * as StreamPool from "../src/StreamPool.js"
+import * as TestWebTransport from "../src/TestWebTransport.js"
+import * as WebTransport from "../src/WebTransport.js"
+import type { WebTransportError } from "../src/WebTransportError.js"
+import * as TestServer from "./support/TestServer.js"
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+const behaviours: Record<string, TestWebTransport.Behaviour> = {
+  "/echo": {},
+  "/refuse?status=405": { connect: "refuse" },
+  "/never": { connect: "ignore" },
+  "/close?code=7&reason=bye&afterMs=50": {
+    onStream: (_stream, session) => Effect.delay(session.closeWith({ closeCode: 7, reason: "bye" }), "50 millis")
+  },
+  "/fin": { onStream: (stream) => stream.finish },
+  "/reset?code=42": { onStream: (stream) => Effect.zipRight(stream.read, stream.reset) },
+  "/stop?code=42": { onStream: (stream) => Effect.zipRight(stream.read, stream.stopSending) },
+  "/unsolicited?when=accept&text=unsolicited": { onStream: (stream) => stream.write(bytes("unsolicited")) }
+}
+
+/** A session to the server that is under test, treated as its path says. */
+class Connect extends Context.Tag("effect-pools/test/Connect")<
+  Connect,
+  (
+    path: string,
+    options?: WebTransport.ConnectOptions
+  ) => Effect.Effect<WebTransport.Session, WebTransportError, Scope.Scope>
+>() {}
+
+const connect = (path: string, options?: WebTransport.ConnectOptions) =>
+  Effect.flatMap(Connect, (connect) => connect(path, options))
+
+const real = Layer.effect(
+  Connect,
+  Effect.gen(function*() {
+    const server = yield* TestServer.TestServer
+    const constructor = yield* WebTransport.WebTransportConstructor
+    return (path, options) =>
+      WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }], ...options }).pipe(
+        Effect.provideService(WebTransport.WebTransportConstructor, constructor)
+      )
+  })
+).pipe(Layer.provide([TestServer.layer(), NodeWebTransport.layerHttp2]))
+
+const inMemory = Layer.effect(
+  Connect,
+  Effect.gen(function*() {
+    const { behave } = yield* TestWebTransport.TestWebTransport
+    const constructor = yield* WebTransport.WebTransportConstructor
+    return (path, options) =>
+      Effect.zipRight(behave(behaviours[path]!), WebTransport.connect(`https://test${path}`, options)).pipe(
+        Effect.provideService(WebTransport.WebTransportConstructor, constructor)
+      )
+  })
+).pipe(Layer.provide(TestWebTransport.layer()))
+
+/** What is the same, whoever the server is. */
+describe.each([["a real server", real], ["the one in memory", inMemory]] as const)(
+  "%s",
+  (_name, server) => {
+    layer(server, { excludeTestServices: true })((it) => {
+      const open = (path: string) => Effect.flatMap(connect(path), (session) => session.createBidirectionalStream())
+      const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
+
+      it.scoped("echoes, and passes on the FIN", () =>
+        Effect.gen(function*() {
+          const stream = yield* open("/echo")
+          yield* stream.write(bytes("hello"))
+          expect(text(yield* stream.readExactly(5))).toBe("hello")
+          yield* stream.closeWrite
+          expect(yield* within(stream.read)).toEqual(Option.none())
+        }))
+
+      it.scoped("copies what is written", () =>
+        Effect.gen(function*() {
+          const stream = yield* open("/echo")
+          const buffer = bytes("hello")
+          yield* stream.write(buffer)
+          buffer.fill(0)
+          expect(text(yield* stream.readExactly(5))).toBe("hello")
+        }))
+
+      it.scoped("refuses a session", () =>
+        Effect.gen(function*() {
+          const refused = yield* within(Effect.flip(connect("/refuse?status=405")))
+          expect(refused.reason).toBe("Connect")
+        }))
+
+      it.scoped("never answers", () =>
+        Effect.gen(function*() {
+          const error = yield* within(Effect.flip(connect("/never", { connectTimeout: "100 millis" })))
+          expect(error.reason).toBe("ConnectTimeout")
+        }))
+
+      it.scoped("closes with code and reason, and takes the streams along", () =>
+        Effect.gen(function*() {
+          const session = yield* connect("/close?code=7&reason=bye&afterMs=50")
+          const stream = yield* session.createBidirectionalStream()
+          expect(yield* within(session.closed)).toEqual({ closeCode: 7, reason: "bye" })
+          yield* within(stream.lost)
+          expect((yield* Effect.flip(session.createBidirectionalStream())).reason).toBe("SessionClosed")
+        }))
+
+      it.scoped("finishes a stream", () =>
+        Effect.gen(function*() {
+          const stream = yield* open("/fin")
+          expect(yield* within(stream.read)).toEqual(Option.none())
+          yield* within(stream.lost)
+        }))
+
+      it.scoped("resets a stream", () =>
+        Effect.gen(function*() {
+          const stream = yield* open("/reset?code=42")
+          yield* stream.write(bytes("hello"))
+          expect((yield* within(Effect.flip(stream.read))).reason).toBe("Read")
+        }))
+
+      it.scoped("stops what is sent", () =>
+        Effect.gen(function*() {
+          const stream = yield* open("/stop?code=42")
+          yield* stream.write(bytes("hello"))
+          yield* within(stream.lost)
+          expect((yield* Effect.flip(stream.write(bytes("more")))).reason).toBe("Write")
+        }))
+
+      it.scoped("sends what nobody asked for", () =>
+        Effect.gen(function*() {
+          const stream = yield* open("/unsolicited?when=accept&text=unsolicited")
+          expect(text(yield* within(stream.readExactly(11)))).toBe("unsolicited")
+        }))
+    })
+  }
+)
+
+const connected = WebTransport.connect("https://test/")
+
+it.scoped("takes its delays from the clock of the test", () =>
+  Effect.gen(function*() {
+    const connecting = yield* Effect.fork(connected)
+    yield* TestClock.adjust("4 seconds")
+    expect(Option.isNone(yield* Fiber.poll(connecting))).toBe(true)
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(connecting)
+  }).pipe(Effect.provide(TestWebTransport.layer({ connectDelay: "5 seconds" }))))
+
+it.scoped("loses the connection", () =>
+  Effect.gen(function*() {
+    const peer = yield* TestWebTransport.TestWebTransport
+    const session = yield* connected
+    const stream = yield* session.createBidirectionalStream()
+    const [server] = yield* peer.sessions
+    expect(server!.isOpen).toBe(true)
+    yield* server!.die
+    yield* stream.lost
+    expect(server!.isOpen).toBe(false)
+    expect((yield* Effect.flip(stream.read)).reason).toBe("SessionClosed")
+  }).pipe(Effect.provide(TestWebTransport.layer())))
+
+it.scoped("hangs: writes and new streams succeed, and are answered when it goes on", () =>
+  Effect.gen(function*() {
+    const peer = yield* TestWebTransport.TestWebTransport
+    const session = yield* connected
+    const [server] = yield* peer.sessions
+    yield* server!.hang
+    const stream = yield* session.createBidirectionalStream()
+    yield* stream.write(bytes("hello"))
+    const reading = yield* Effect.fork(stream.readExactly(5))
+    yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+    expect(Option.isNone(yield* Fiber.poll(reading))).toBe(true)
+    yield* server!.resume
+    expect(text(yield* Fiber.join(reading))).toBe("hello")
+  }).pipe(Effect.provide(TestWebTransport.layer())))
+
+it.scoped("refuses streams beyond the limit, and gives credit back in batches", () =>
+  Effect.gen(function*() {
+    const session = yield* connected
+    const one = yield* session.createBidirectionalStream()
+    const two = yield* session.createBidirectionalStream()
+    expect((yield* Effect.flip(session.createBidirectionalStream())).reason).toBe("StreamLimit")
+    yield* one.reset(0)
+    expect(Either.isLeft(yield* Effect.either(session.createBidirectionalStream()))).toBe(true)
+    yield* two.reset(0)
+    yield* session.createBidirectionalStream()
+    yield* session.createBidirectionalStream()
+    expect((yield* Effect.flip(session.createBidirectionalStream())).reason).toBe("StreamLimit")
+  }).pipe(Effect.provide(TestWebTransport.layer({ streamLimit: 2, creditBatch: 2 }))))
+
+it.scoped("keeps streams beyond the limit until one ended", () =>
+  Effect.gen(function*() {
+    const session = yield* connected
+    const one = yield* session.createBidirectionalStream()
+    const opening = yield* Effect.fork(session.createBidirectionalStream())
+    yield* one.reset(0)
+    yield* Fiber.join(opening)
+  }).pipe(Effect.provide(TestWebTransport.layer({ streamLimit: 1, beyondLimit: "wait" }))))
+
+it.scoped("serves a pool of streams", () =>
+  Effect.gen(function*() {
+    const peer = yield* TestWebTransport.TestWebTransport
+    const pool = yield* StreamPool.make({ session: yield* connected, maxSize: 2 })
+    const echo = (stream: WebTransport.BidirectionalStream) =>
+      Effect.zipRight(stream.write(bytes("hello")), stream.readExactly(5))
+    yield* Effect.replicateEffect(pool.use(echo), 10)
+    const [server] = yield* peer.sessions
+    expect(server!.streams.length).toBe(1)
+  }).pipe(Effect.provide(TestWebTransport.layer())))
