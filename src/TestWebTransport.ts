@@ -48,9 +48,9 @@ export interface ServerSession {
   readonly isOpen: boolean
   /** The streams that are open in any direction, the oldest first. */
   readonly streams: ReadonlyArray<ServerStream>
-  /** Closes it as a server does: the client learns the code and the reason. */
+  /** Closes it as a server does: the client learns the code and the reason. Completes when the session knows. */
   readonly closeWith: (info: CloseInfo) => Effect.Effect<void>
-  /** Loses the connection: the client learns no code. */
+  /** Loses the connection: the client learns no code. Completes when the session knows. */
   readonly die: Effect.Effect<void>
   /** From here on the server hears and says nothing; the client's writes and new streams succeed as before. */
   readonly hang: Effect.Effect<void>

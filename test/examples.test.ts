@@ -6,12 +6,22 @@ import { promisify } from "node:util"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
+const run = (name: string) =>
+  Effect.promise(() => promisify(execFile)("node_modules/.bin/tsx", [`examples/${name}`], { cwd: root }))
+
 it.effect("reads a large stream into a few buffers, each record as it was written", () =>
   Effect.gen(function*() {
-    const { stdout } = yield* Effect.promise(() =>
-      promisify(execFile)("node_modules/.bin/tsx", ["examples/tiered-buffers.ts"], { cwd: root })
-    )
+    const { stdout } = yield* run("tiered-buffers.ts")
     assert.match(stdout, /their sum is as it should be/)
     const [, made] = stdout.match(/(\d+) buffers made, at most (\d+) in use, 0 records too large/)!
     assert.isAtMost(Number(made), 7 * 24)
+  }), 60_000)
+
+it.effect.each([
+  ["session-pool.ts", `${Array.from({ length: 10 }, (_, i) => `hello ${i}`).join(", ")}\n`],
+  ["stream-pipeline.ts", "The sum is 5050.\n"],
+  ["two-pools.ts", "an order\na measurement\n"]
+])("runs %s, which prints its answers and no noise", ([name, expected]) =>
+  Effect.gen(function*() {
+    assert.deepEqual(yield* run(name!), { stdout: expected!, stderr: "" })
   }), 60_000)

@@ -241,12 +241,20 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
     }
   }
 
+  /** The client listened to `closed` before: it knows, when this completes. */
+  private readonly told = Effect.promise(() => this.closed.then(ignore, ignore))
+
   readonly closeWith = (info: WebTransport.CloseInfo): Effect.Effect<void> =>
-    Effect.sync(() => {
-      if (this.state === "open" && !this.isHung) this.close(info)
+    Effect.suspend(() => {
+      if (this.state !== "open" || this.isHung) return Effect.void
+      this.close(info)
+      return this.told
     })
 
-  readonly die = Effect.sync(() => this.fail("the connection is lost"))
+  readonly die = Effect.suspend(() => {
+    this.fail("the connection is lost")
+    return this.told
+  })
 
   readonly hang = Effect.sync(() => {
     this.isHung = true
