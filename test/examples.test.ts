@@ -20,6 +20,7 @@ it.effect("reads a large stream into a few buffers, each record as it was writte
 it.effect.each([
   ["session-pool.ts", `${Array.from({ length: 10 }, (_, i) => `hello ${i}`).join(", ")}\n`],
   ["stream-pipeline.ts", "The sum is 5050.\n"],
+  ["file-copy.ts", [100, 5_000, 70_000, 4_000_000].map((size) => `${size} bytes: the same\n`).join("")],
   ["two-pools.ts", "an order\na measurement\n"]
 ])("runs %s, which prints its answers and no noise", ([name, expected]) =>
   Effect.gen(function*() {
