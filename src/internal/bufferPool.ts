@@ -35,7 +35,7 @@ interface BufferListOptions {
   readonly bufferSize: number
   readonly minSize: number
   readonly maxSize: number
-  readonly budget: Budget
+  readonly budget?: Budget | undefined
   readonly ageing: Ageing
 }
 
@@ -220,8 +220,7 @@ class BufferPoolImpl extends BufferLender implements Api.Service {
     super(name, idleTimeToLive, around)
     this.bufferSize = bufferSize
     this.zero = zero
-    const budget = { kept: 0, max: Infinity }
-    this.first = makeList({ bufferSize, minSize, maxSize, budget, ageing: this.ageing })
+    this.first = makeList({ bufferSize, minSize, maxSize, ageing: this.ageing })
     this.lists = [[this.first, []]] as const
   }
 

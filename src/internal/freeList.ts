@@ -186,7 +186,8 @@ export interface ListOptions<A extends object> {
   readonly maxSize: number
   /** Of one item, against the budget. */
   readonly weight: number
-  readonly budget: Budget
+  /** Without one only `maxSize` says how much is kept. */
+  readonly budget?: Budget | undefined
   readonly ageing: Ageing
 }
 
@@ -204,7 +205,7 @@ export class FreeList<A extends object> {
   private readonly validate: ((value: A) => boolean) | undefined
   private readonly part: ((value: A) => object) | undefined
   readonly weight: number
-  private readonly budget: Budget
+  private readonly budget: Budget | undefined
   private readonly ageing: Ageing
   private isClosed = false
   minSize: number
@@ -284,12 +285,13 @@ export class FreeList<A extends object> {
   }
 
   get hasRoom(): boolean {
-    return this.idle.length < this.maxSize && this.budget.kept + this.weight <= this.budget.max
+    const { budget } = this
+    return this.idle.length < this.maxSize && (budget === undefined || budget.kept + this.weight <= budget.max)
   }
 
   keep(slot: Slot<A>): void {
-    this.budget.kept += this.weight
-    const { ageing } = this
+    const { ageing, budget } = this
+    if (budget !== undefined) budget.kept += this.weight
     if (ageing.isStale) ageing.refresh()
     slot.idleSince = ageing.now
     this.idle.push(slot)
@@ -315,7 +317,7 @@ export class FreeList<A extends object> {
 
   private pop(): Slot<A> | undefined {
     const slot = this.idle.pop()
-    if (slot !== undefined) this.budget.kept -= this.weight
+    if (slot !== undefined && this.budget !== undefined) this.budget.kept -= this.weight
     return slot
   }
 
@@ -403,7 +405,7 @@ export class FreeList<A extends object> {
 
   private letGo(count: number, reason: DiscardReason): number {
     if (count <= 0) return 0
-    this.budget.kept -= count * this.weight
+    if (this.budget !== undefined) this.budget.kept -= count * this.weight
     for (const slot of this.idle.splice(0, count)) this.discard(slot, reason)
     return count
   }

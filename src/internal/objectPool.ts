@@ -22,8 +22,7 @@ class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements
     super(name, decoded.idleTimeToLive, surroundings)
     const { minSize, maxSize } = decoded
     const { factory, reset, validate } = options
-    const budget = { kept: 0, max: Infinity }
-    this.list = new FreeList({ factory, reset, validate, minSize, maxSize, weight: 0, budget, ageing: this.ageing })
+    this.list = new FreeList({ factory, reset, validate, minSize, maxSize, weight: 0, ageing: this.ageing })
     this.lists = [[this.list, []]] as const
   }
 
