@@ -1,7 +1,17 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig } from "vitest/config"
+import { configDefaults, defineConfig } from "vitest/config"
+import { http3Problem } from "./test/support/http3.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
+
+const problem = http3Problem()
+if (problem !== undefined) {
+  const left = `HTTP/3 tests left out: this machine cannot load @moq/web-transport (${problem})`
+  if (process.env["HTTP3_REQUIRED"] === "true") throw new Error(left)
+  console.log(left)
+}
+// The workers load the native package, too.
+if (process.env["HTTP3_NODE"] !== undefined) process.execPath = process.env["HTTP3_NODE"]
 
 export default defineConfig({
   resolve: {
@@ -12,6 +22,10 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...(problem === undefined ? [] : ["test/**/*.http3.test.ts"])],
+    setupFiles: ["test/support/http3Setup.ts"],
+    // Its main is TypeScript.
+    server: { deps: { inline: ["@moq/web-transport"] } },
     testTimeout: 30_000
   }
 })
