@@ -15,5 +15,6 @@ export const http3Problem = (): string | undefined => {
   )
   if (error !== undefined) return error.message
   if (status === 0) return undefined
-  return /GLIBC_\S+' not found/.exec(stderr)?.[0] ?? /^\w*Error: .*/m.exec(stderr)?.[0] ?? `exit code ${status}`
+  return /version .GLIBC_\S+' not found/.exec(stderr)?.[0] ?? /^\w*Error: .*/m.exec(stderr)?.[0] ??
+    `exit code ${status}`
 }
