@@ -1,7 +1,12 @@
 import { fileURLToPath } from "node:url"
-import { defineConfig } from "vitest/config"
+import { configDefaults, defineConfig } from "vitest/config"
+import { http3Problem } from "./test/support/http3.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
+
+const problem = http3Problem()
+// The workers load the native package, too.
+if (process.env["HTTP3_NODE"] !== undefined) process.execPath = process.env["HTTP3_NODE"]
 
 export default defineConfig({
   resolve: {
@@ -12,6 +17,12 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...(problem === undefined ? [] : ["test/**/*.http3.test.ts"])],
+    globalSetup: ["test/support/globalSetup.ts"],
+    provide: { http3Problem: problem ?? "" },
+    setupFiles: ["test/support/http3Setup.ts"],
+    // Its main is TypeScript.
+    server: { deps: { inline: ["@moq/web-transport"] } },
     testTimeout: 30_000
   }
 })

@@ -23,7 +23,7 @@
  * | `/framed?ids=0` | answers messages: see `framed.ts` |
  * | `/source/<n>` | sends n bytes of `pattern` on each stream, then FINs |
  *
- * With `creditBatch=n`, whatever the path, the credit for streams that ended comes back n at a time. Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters
+ * With `creditBatch=n`, over HTTP/2 and whatever the path, the credit for streams that ended comes back n at a time. Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters
  * are ignored, so `/echo?test=1` gets counts of its own on a shared server.
  */
 import * as Clock from "effect/Clock"
@@ -35,6 +35,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import type { Certificate } from "./certificate.js"
 import { makeCertificate } from "./certificate.js"
+import { http3Node } from "./http3.js"
 import { deadPort as findDeadPort } from "./ports.js"
 import * as Processes from "./processes.js"
 import type * as Protocol from "./protocol.js"
@@ -79,6 +80,8 @@ export interface Service {
 export class TestServer extends Context.Tag("effect-pools/test/TestServer")<TestServer, Service>() {}
 
 export interface Options {
+  /** `http2` if absent. `http3` needs a machine without an `http3Problem`; its streams have no limits to set. */
+  readonly protocol?: Protocol.ServerOptions["protocol"]
   /** How many bidirectional streams a session gives. 1,000,000. */
   readonly initialBidirectionalStreams?: number | undefined
   readonly initialUnidirectionalStreams?: number | undefined
@@ -169,7 +172,12 @@ class Handle implements Service {
       cert: this.cert,
       key: this.key
     }
-    const running = Processes.run(main, [JSON.stringify(options)])
+    const running = Processes.run(
+      main,
+      [JSON.stringify(options)],
+      {},
+      this.options.protocol === "http3" ? http3Node() : process.execPath
+    )
     const pending = new Map<number, Resume>()
     this.running = running
     this.pending = pending

@@ -1,3 +1,6 @@
+import type { Socket } from "node:dgram"
+import { createSocket } from "node:dgram"
+import { once } from "node:events"
 import type { AddressInfo, Server } from "node:net"
 import { createServer } from "node:net"
 
@@ -29,6 +32,20 @@ export const serverPorts = async <S extends Server>(
     try {
       const server = await start(port === 0 ? pick(serverRange) : port)
       return [server, (server.address() as AddressInfo).port]
+    } catch (cause) {
+      if (port !== 0 || !isTaken(cause)) throw cause
+    }
+  }
+}
+
+/** A UDP socket on the port, or, for 0, on one that is free and stays free when the process dies. */
+export const udpSocket = async (port: number): Promise<Socket> => {
+  for (;;) {
+    const socket = createSocket("udp4")
+    try {
+      socket.bind(port === 0 ? pick(serverRange) : port, "127.0.0.1")
+      await once(socket, "listening")
+      return socket
     } catch (cause) {
       if (port !== 0 || !isTaken(cause)) throw cause
     }

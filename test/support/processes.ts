@@ -31,9 +31,10 @@ export interface Running {
 export const run = (
   file: string,
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {}
+  env: Readonly<Record<string, string>> = {},
+  node: string = process.execPath
 ): Running => {
-  const child = spawn(process.execPath, ["--import", "tsx", file, ...args], {
+  const child = spawn(node, ["--import", "tsx", file, ...args], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ["pipe", "pipe", "pipe"]

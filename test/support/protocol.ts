@@ -1,6 +1,8 @@
 /** What the test server's process is started with: one JSON argument. Every member is optional. */
 export interface ServerOptions {
-  /** TCP: it is WebTransport over HTTP/2. 0, the default, takes a free one. */
+  /** `http2` if absent. `http3` needs the native package: see `http3.ts`. */
+  readonly protocol?: "http2" | "http3" | undefined
+  /** TCP for HTTP/2, UDP for HTTP/3. 0, the default, takes a free one. */
   readonly port?: number | undefined
   readonly silentPort?: number | undefined
   /** PEM; made on the spot if absent. */
@@ -15,7 +17,7 @@ export interface ServerOptions {
 /** The one line on stdout that says the server is up. */
 export interface Ready {
   readonly port: number
-  /** A TCP port that accepts and says nothing. */
+  /** A port that takes what comes and says nothing: TCP for HTTP/2, UDP for HTTP/3. */
   readonly silentPort: number
   readonly hashHex: string
 }
@@ -41,7 +43,7 @@ export interface PathStats {
 
 export interface Stats extends PathStats {
   readonly paths: Readonly<Record<string, PathStats>>
-  /** TCP connections of the WebTransport port. */
+  /** TCP connections of the WebTransport port; 0 over HTTP/3, and so are the silent port's. */
   readonly socketsOpen: number
   readonly silentSocketsOpen: number
   readonly silentSocketsAccepted: number

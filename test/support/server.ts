@@ -1,5 +1,5 @@
 /**
- * The main of a test server's process: WebTransport over HTTP/2 on loopback, and a TCP port that never says a word.
+ * The main of a test server's process: WebTransport over HTTP/2 or HTTP/3 on loopback, and a port that never says a word.
  *
  * Started as `node --import tsx server.ts '<ServerOptions as JSON>'`; prints `Ready` as one line of JSON, then answers
  * each line of JSON on stdin (`CommandLine`) with one on stdout (`AnswerLine`), and ends when stdin does.
@@ -12,8 +12,9 @@ import type { BidirectionalStream, Target } from "./behaviours.js"
 import { admit, behaviours, forEachChunk, parseTarget } from "./behaviours.js"
 import { makeCertificate, withHash } from "./certificate.js"
 import { requestsByPath, sendSecondAnswers } from "./framed.js"
+import type { Request } from "./moq.js"
 import { pattern } from "./pattern.js"
-import { listen, serverPorts } from "./ports.js"
+import { listen, serverPorts, udpSocket } from "./ports.js"
 import type * as Protocol from "./protocol.js"
 
 // Importing fails-components without its native package prints some 30 lines, and a deprecated member more.
@@ -28,16 +29,16 @@ const report = (what: string) => (cause: unknown) => {
 // Sessions
 // -----------------------------------------------------------------------------
 
-/** The part of a fails-components server session that is used here. */
+/** The part of a server session that is used here: fails-components' over HTTP/2, moq's over HTTP/3. */
 interface ServerSession {
   readonly ready: Promise<unknown>
   readonly closed: Promise<unknown>
-  readonly userData: { readonly target: Target }
   readonly incomingBidirectionalStreams: ReadableStream<BidirectionalStream>
   readonly incomingUnidirectionalStreams: ReadableStream<ReadableStream<Uint8Array>>
   readonly datagrams: {
     readonly readable: ReadableStream<Uint8Array>
-    readonly createWritable: () => WritableStream<Uint8Array>
+    readonly writable: WritableStream<Uint8Array>
+    readonly createWritable?: () => WritableStream<Uint8Array>
   }
   readonly createBidirectionalStream: () => Promise<BidirectionalStream>
   readonly createUnidirectionalStream: () => Promise<WritableStream<Uint8Array>>
@@ -176,12 +177,11 @@ const batchCredit = (session: ServerSession, size: number) => {
   }
 }
 
-const serve = (session: ServerSession) => {
-  const { target } = session.userData
+const serve = (session: ServerSession, target: Target) => {
   const batch = target.number("creditBatch", 1)
-  if (batch > 1) batchCredit(session, batch)
+  if (batch > 1 && options.protocol !== "http3") batchCredit(session, batch)
   const counts = countsOf(target.path)
-  const datagrams = session.datagrams.createWritable().getWriter()
+  const datagrams = (session.datagrams.createWritable?.() ?? session.datagrams.writable).getWriter()
   const one: Live = { session, path: target.path, datagrams, streamsOpen: 0, streams: new Set() }
   counts.sessionsAccepted++
   live.add(one)
@@ -215,9 +215,8 @@ const certificate = options.cert === undefined || options.key === undefined
   ? await makeCertificate()
   : withHash(options.cert, options.key)
 
-const { Http2Server } = await import("@fails-components/webtransport")
-
-const startWebTransport = async (port: number) => {
+const startHttp2 = async (port: number) => {
+  const { Http2Server } = await import("@fails-components/webtransport")
   const init = {
     port,
     host: "127.0.0.1",
@@ -244,14 +243,26 @@ const startWebTransport = async (port: number) => {
       return { status: 500, path: "*" }
     }
   })
-  const sessions = server.sessionStream("*") as unknown as ReadableStream<ServerSession>
+  const sessions = server.sessionStream("*") as unknown as ReadableStream<
+    ServerSession & { readonly userData: { readonly target: Target } }
+  >
   server.startServer()
   // Where the library keeps node's server (1.6.8).
   const tcp = (server as unknown as { readonly transportInt: { readonly serverInt: Server } }).transportInt.serverInt
   await server.ready
-  forEachIncoming(sessions, serve).catch(report("sessions"))
+  forEachIncoming(sessions, (session) => serve(session, session.userData.target)).catch(report("sessions"))
   return tcp
 }
+
+/** What the servers tell of themselves. Of HTTP/3 there are no sockets to tell of. */
+interface Ports {
+  readonly port: number
+  readonly silentPort: number
+  readonly tracked?: Tracked
+  readonly trackedSilent?: Tracked
+}
+
+type Tracked = ReturnType<typeof track>
 
 const track = (server: Server) => {
   const sockets = new Set<Socket>()
@@ -272,15 +283,52 @@ const track = (server: Server) => {
   }
 }
 
-const [webTransport, port] = await serverPorts(options.port ?? 0, startWebTransport)
 /** Says nothing, but reads: unread bytes would hide that the client is gone. */
 const hear = (socket: Socket) => void socket.resume()
-const [silentServer, silentPort] = await serverPorts(
-  options.silentPort ?? 0,
-  (port) => listen(createServer(hear), port)
-)
-const tracked = track(webTransport)
-const trackedSilent = track(silentServer)
+
+const http2Ports = async (): Promise<Ports> => {
+  const [webTransport, port] = await serverPorts(options.port ?? 0, startHttp2)
+  const [silentServer, silentPort] = await serverPorts(
+    options.silentPort ?? 0,
+    (port) => listen(createServer(hear), port)
+  )
+  return { port, silentPort, tracked: track(webTransport), trackedSilent: track(silentServer) }
+}
+
+/** Requests without an answer: collected, they would be refused. */
+const unanswered = new Set<unknown>()
+
+const answerRequest = async (request: Request): Promise<void> => {
+  unanswered.add(request)
+  const { pathname, search } = new URL(await request.url)
+  const path = pathname + search
+  countsOf(path).requests++
+  const target = parseTarget(path)
+  const status = await admit(target)
+  unanswered.delete(request)
+  if (status === 200) serve(await request.ok() as unknown as ServerSession, target)
+  else await request.reject(status)
+}
+
+const http3Ports = async (): Promise<Ports> => {
+  const { Server } = await import("./moq.js")
+  const reserved = await udpSocket(options.port ?? 0)
+  const { port } = reserved.address()
+  await new Promise<void>((resolve) => reserved.close(resolve))
+  const server = Server.bind(`127.0.0.1:${port}`, Buffer.from(certificate.cert), Buffer.from(certificate.key))
+  const accept = async () => {
+    for (;;) {
+      const request = await server.accept()
+      if (request === null) return
+      answerRequest(request).catch(report("request"))
+    }
+  }
+  accept().catch(report("accept"))
+  const silent = await udpSocket(options.silentPort ?? 0)
+  return { port, silentPort: silent.address().port }
+}
+
+const { port, silentPort, tracked, trackedSilent } = await (options.protocol === "http3" ? http3Ports() : http2Ports())
 
 // -----------------------------------------------------------------------------
 // Commands
@@ -335,9 +383,9 @@ const commands: {
     return {
       ...statsOf(total, [...live]),
       paths,
-      socketsOpen: await tracked.open(),
-      silentSocketsOpen: await trackedSilent.open(),
-      silentSocketsAccepted: trackedSilent.accepted()
+      socketsOpen: await tracked?.open() ?? 0,
+      silentSocketsOpen: await trackedSilent?.open() ?? 0,
+      silentSocketsAccepted: trackedSilent?.accepted() ?? 0
     }
   },
   received: async (input) => received.filter((one) => input.path === undefined || input.path === one.path),
@@ -370,7 +418,7 @@ const commands: {
   requests: async ({ path }) => Object.fromEntries(requestsByPath.get(path) ?? []),
   secondAnswers: async ({ path }) => ({ sent: await sendSecondAnswers(path) }),
   destroySockets: async () => {
-    const sockets = [...tracked.sockets]
+    const sockets = [...tracked?.sockets ?? []]
     for (const socket of sockets) socket.destroy()
     return { sockets: sockets.length }
   }
