@@ -56,7 +56,7 @@ describe("over HTTP/3", () => {
           const pool = yield* SessionPool.make({
             ...options(server),
             maxSize: 1,
-            validate: SessionPool.pingStream(),
+            validate: (session) => Effect.as(SessionPool.pingStream()(session), true),
             validateAfterIdle: 0,
             checkTimeout: "500 millis"
           })
@@ -88,11 +88,7 @@ describe("over HTTP/3", () => {
           Effect.gen(function*() {
             const server = yield* TestServer.start({ protocol: "http3" })
             const sessions = yield* SessionPool.make({ ...options(server), ...keepAlive, maxSize: 1, concurrency: 100 })
-            const pool = yield* Effect.provideService(
-              StreamPool.make({ maxSize: 4 }),
-              SessionPool.SessionPool,
-              sessions
-            )
+            const pool = yield* StreamPool.make({ sessionPool: sessions, maxSize: 4 })
             assert.strictEqual(yield* soon(pool.use(echo)), "hello")
             yield* server[fault]
             yield* untilStats(sessions, ({ destroyed }) => destroyed.lost === 1)

@@ -35,7 +35,6 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import type { Certificate } from "./certificate.js"
 import { makeCertificate } from "./certificate.js"
-import { http3Node } from "./http3.js"
 import { deadPort as findDeadPort } from "./ports.js"
 import * as Processes from "./processes.js"
 import type * as Protocol from "./protocol.js"
@@ -172,12 +171,7 @@ class Handle implements Service {
       cert: this.cert,
       key: this.key
     }
-    const running = Processes.run(
-      main,
-      [JSON.stringify(options)],
-      {},
-      this.options.protocol === "http3" ? http3Node() : process.execPath
-    )
+    const running = Processes.run(main, [JSON.stringify(options)])
     const pending = new Map<number, Resume>()
     this.running = running
     this.pending = pending

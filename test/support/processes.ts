@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
+import { http3Node } from "./http3.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -31,10 +32,9 @@ export interface Running {
 export const run = (
   file: string,
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {},
-  node: string = process.execPath
+  env: Readonly<Record<string, string>> = {}
 ): Running => {
-  const child = spawn(node, ["--import", "tsx", file, ...args], {
+  const child = spawn(http3Node(), ["--import", "tsx", file, ...args], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ["pipe", "pipe", "pipe"]
