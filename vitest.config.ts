@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig } from "vitest/config"
-import { http3Problem } from "./test/support/http3.js"
+import { http3Node, http3Problem } from "./test/support/http3.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
 
 const problem = http3Problem()
 // The workers load the native package, too.
-if (process.env["HTTP3_NODE"] !== undefined) process.execPath = process.env["HTTP3_NODE"]
+process.execPath = http3Node()
 
 export default defineConfig({
   resolve: {

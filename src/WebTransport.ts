@@ -208,6 +208,7 @@ export const isSupported: Effect.Effect<boolean> = Effect.sync(() =>
 export const layerConstructorGlobal: Layer.Layer<WebTransportConstructor, WebTransportError> = Layer.unwrapEffect(
   Effect.flatMap(isSupported, (supported) =>
     supported
+      // what the compiler knows of it differs by its version and by the libraries that a project names
       ? Effect.sync(() => layerConstructor((globalThis as any).WebTransport))
       : Effect.fail(
         new WebTransportError({

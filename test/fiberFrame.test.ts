@@ -3,12 +3,20 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { after, areSupported, FiberFrame, push, raise } from "../src/internal/fiberFrame.js"
+import { after, areSupported, FiberFrame, push, raise, SuccessFrame } from "../src/internal/fiberFrame.js"
 
 class Count extends FiberFrame {
   count = 0
 
   protected passed(): void {
+    this.count++
+  }
+}
+
+class CountSuccess extends SuccessFrame {
+  count = 0
+
+  protected succeeded(): void {
     this.count++
   }
 }
@@ -26,7 +34,7 @@ class Raise extends FiberFrame {
   }
 }
 
-const framed = <A, E>(frame: FiberFrame, body: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+const framed = <A, E>(frame: FiberFrame | SuccessFrame, body: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.withFiberRuntime((fiber) => {
     push(fiber, frame)
     return body
@@ -54,6 +62,24 @@ describe("FiberFrame", () => {
         const seen = body.pipe(Effect.ensuring(Effect.sync(() => assert.strictEqual(frame.count, 0))))
         assert.deepStrictEqual(yield* Effect.exit(framed(frame, seen)), yield* Effect.exit(body))
         assert.strictEqual(frame.count, 1)
+      }
+    }))
+
+  it.effect("is passed by success alone, if it is a frame of success, and changes nothing of the outcome", () =>
+    Effect.gen(function*() {
+      const bodies: ReadonlyArray<Effect.Effect<number, string>> = [
+        Effect.succeed(1),
+        Effect.sync(() => 1),
+        Effect.zipRight(Effect.yieldNow(), Effect.succeed(1)),
+        Effect.fail("no"),
+        Effect.zipRight(Effect.yieldNow(), Effect.die("no")),
+        Effect.interrupt
+      ]
+      for (const body of bodies) {
+        const frame = new CountSuccess()
+        const exit = yield* Effect.exit(body)
+        assert.deepStrictEqual(yield* Effect.exit(framed(frame, body)), exit)
+        assert.strictEqual(frame.count, Exit.isSuccess(exit) ? 1 : 0)
       }
     }))
 

@@ -4,9 +4,9 @@
  *
  * Effect 3 has one frame that nothing skips, the one that restores a fiber's flags after `uninterruptible`, and no public
  * way to use it but for that. An uninterruptible region with a handler and an interruptible body in it does the same for
- * three times the price, half a microsecond and more. So this is that frame with nothing to restore. It leans on two
- * names within Effect, `pushStack` and the frame's own, and on an effect with a handler being the handler's frame:
- * `areSupported` tries them, and who finds them gone takes the region.
+ * three times the price, half a microsecond and more. So this is that frame with nothing to restore. It leans on
+ * `pushStack` and on what frames are made of, names within Effect, and on an effect with a handler being the handler's
+ * frame: `areSupported` tries them, and who finds them gone takes the region.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -71,16 +71,29 @@ class Probe extends FiberFrame {
   }
 }
 
+class SuccessProbe extends SuccessFrame {
+  count = 0
+
+  protected succeeded(): void {
+    this.count++
+  }
+}
+
 const passes = (body: Effect.Effect<unknown, unknown>, probe: Probe): Effect.Effect<boolean> =>
   Effect.flatMap(Effect.exit(body), (bare) => {
     const before = probe.count
+    const success = new SuccessProbe()
     const framed = Effect.withFiberRuntime<unknown, unknown>((fiber) => {
       push(fiber, probe)
+      push(fiber, success)
       return body
     })
-    return Effect.map(Effect.exit(framed), (exit) =>
-      probe.count === before + 1 && exit._tag === bare._tag &&
-      (Exit.isFailure(exit) || (Exit.isSuccess(bare) && exit.value === bare.value)))
+    return Effect.map(
+      Effect.exit(framed),
+      (exit) =>
+        probe.count === before + 1 && success.count === Number(Exit.isSuccess(bare)) && exit._tag === bare._tag &&
+        (Exit.isFailure(exit) || (Exit.isSuccess(bare) && exit.value === bare.value))
+    )
   })
 
 class Raising extends FiberFrame {

@@ -1,2 +1,4 @@
+import { http3Node } from "./http3.js"
+
 // Under a newer C library `execPath` is the loader, which starts no node.
-if (process.env["HTTP3_NODE"] !== undefined) process.execPath = process.env["HTTP3_NODE"]
+process.execPath = http3Node()
