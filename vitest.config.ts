@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig } from "vitest/config"
-import { http3Node, http3Problem } from "./test/support/http3.js"
+import { http3Node, http3Problem } from "./examples/support/http3.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
 
