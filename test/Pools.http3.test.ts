@@ -3,7 +3,7 @@ import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as WebTransport from "effect-pools/WebTransport"
 import * as Effect from "effect/Effect"
-import { Session } from "../examples/support/moq.js"
+import { Session } from "./support/moq.js"
 import { silent, soon, untilStats } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 

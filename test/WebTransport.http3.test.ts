@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as WebTransport from "effect-pools/WebTransport"
 import * as Effect from "effect/Effect"
-import { Session } from "../examples/support/moq.js"
+import { Session } from "./support/moq.js"
 import * as TestServer from "./support/TestServer.js"
 
 const http3 = WebTransport.layerConstructor(Session)

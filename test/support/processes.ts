@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
-import { http3Node } from "../../examples/support/http3.js"
+import { http3Node } from "./http3.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 

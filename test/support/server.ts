@@ -8,11 +8,11 @@ import { createHash } from "node:crypto"
 import type { Server, Socket } from "node:net"
 import { createServer } from "node:net"
 import { createInterface } from "node:readline"
-import type { Request } from "../../examples/support/moq.js"
 import type { BidirectionalStream, Target } from "./behaviours.js"
 import { admit, behaviours, forEachChunk, parseTarget } from "./behaviours.js"
 import { makeCertificate, withHash } from "./certificate.js"
 import { requestsByPath, sendSecondAnswers } from "./framed.js"
+import type { Request } from "./moq.js"
 import { pattern } from "./pattern.js"
 import { listen, serverPorts, udpSocket } from "./ports.js"
 import type * as Protocol from "./protocol.js"
@@ -311,7 +311,7 @@ const answerRequest = async (request: Request): Promise<void> => {
 }
 
 const http3Ports = async (): Promise<Ports> => {
-  const { Server } = await import("../../examples/support/moq.js")
+  const { Server } = await import("./moq.js")
   const reserved = await udpSocket(options.port ?? 0)
   const { port } = reserved.address()
   await new Promise<void>((resolve) => reserved.close(resolve))

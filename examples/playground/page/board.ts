@@ -132,14 +132,14 @@ export class Board {
     let free = sessions.max - sessions.size - sessions.creating
     for (const place of this.places) {
       if (place.tile !== undefined) this.draw(place, place.tile)
-      else if (connecting > 0) this.drawEmpty(place, connecting-- > 0 ? "connecting…" : "")
+      else if (connecting-- > 0) this.drawEmpty(place, "connecting…")
       else this.drawEmpty(place, free-- > 0 ? "free" : undefined)
     }
   }
 
   private draw({ article, cells, name, state }: ReturnType<typeof place>, tile: Tile): void {
     const isEnded = tile.endedAt !== undefined
-    article.hidden = false
+    article.removeAttribute("data-empty")
     article.dataset["id"] = `${tile.id}`
     article.toggleAttribute("data-ended", isEnded)
     article.dataset["state"] = isEnded ? tile.reason ?? "" : tile.state
@@ -154,7 +154,7 @@ export class Board {
   }
 
   private drawEmpty({ article, name, state }: ReturnType<typeof place>, text: string | undefined): void {
-    article.hidden = text === undefined
+    article.toggleAttribute("data-empty", text === undefined)
     delete article.dataset["id"]
     delete article.dataset["state"]
     article.removeAttribute("data-ended")

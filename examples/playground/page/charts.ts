@@ -6,7 +6,7 @@ import type { Sample } from "./meter.js"
 const samples = 120
 const gridSize = { width: 10, height: 184 }
 /** On a logarithmic scale nothing is zero. */
-const leastWait = 0.01
+const waits = { least: 0.01, shown: [0.01, 0.1, 1, 10, 100, 1000] }
 
 const color = (name: string) => {
   const probe = document.body.appendChild(document.createElement("i"))
@@ -97,8 +97,12 @@ export class Charts {
       this.elements.wait,
       [{ color: color("in-use") }, { color: color("suspect") }],
       {
-        scale: { distr: 3, range: [leastWait, 3_000] },
-        axis: { splits: () => [0.01, 0.1, 1, 10, 100, 1000], values: (_, splits) => splits.map(milliseconds) }
+        scale: { distr: 3, range: [waits.least / 2, 3_000] },
+        axis: {
+          splits: () => waits.shown,
+          filter: (_, splits) => splits,
+          values: (_, splits) => splits.map(milliseconds)
+        }
       }
     )
     this.show()
@@ -107,7 +111,7 @@ export class Charts {
   private show(): void {
     const { taken } = this
     const x = taken.map((_, i) => (i + 1 - taken.length) / 2)
-    const atLeast = (value: number | null) => value === null ? null : Math.max(leastWait, value)
+    const atLeast = (value: number | null) => value === null ? null : Math.max(waits.least, value)
     this.throughput.setData([x, taken.map(({ answered }) => answered), taken.map(({ failed }) => failed)])
     this.wait.setData([x, taken.map(({ median }) => atLeast(median)), taken.map(({ p99 }) => atLeast(p99))])
   }

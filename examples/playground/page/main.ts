@@ -65,8 +65,8 @@ const act = (action: Action) =>
 
 /** What is worth a line: streams come and go too often. */
 const describe = (of: string, event: ResourcePool.PoolEvent): readonly [text: string, state?: string] | undefined => {
-  if (event._tag === "Backoff") {
-    return [`no ${of}; the next attempt after ${Math.round(Duration.toMillis(event.delay))} ms`, "lost"]
+  if (event._tag === "Backoff" && of === "session") {
+    return [`no session; the next attempt after ${Math.round(Duration.toMillis(event.delay))} ms`, "lost"]
   }
   if (event._tag === "Destroyed" && (of === "session" || event.reason === "lost" || event.reason === "discarded")) {
     return [`${of} ${event.reason}`, event.reason]

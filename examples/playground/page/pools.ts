@@ -10,16 +10,15 @@ export interface Watcher<Tile> {
   readonly closing: (tile: Tile) => void
 }
 
-const createBackoff = { initial: "10 millis", max: "500 millis" } as const
-
 export const makePools = <Tile>(server: Server, watcher: Watcher<Tile>) =>
   Effect.gen(function*() {
     const value = yield* Encoding.decodeHex(server.hash)
     const sessions = yield* SessionPool.make({
       name: "sessions",
       url: server.url,
-      connect: { serverCertificateHashes: [{ value }], connectTimeout: "2 seconds" },
-      createBackoff,
+      connect: { serverCertificateHashes: [{ value }] },
+      // Chromium remembers failed connects for five minutes, and delays the next one the longer the more there were
+      createBackoff: { initial: "250 millis", max: "4 seconds" },
       // over HTTP/3 the transport itself notices a server that hangs, or is gone, after 30 seconds
       keepAlive: {
         interval: "1 second",
@@ -42,7 +41,8 @@ export const makePools = <Tile>(server: Server, watcher: Watcher<Tile>) =>
       name: "streams",
       sessionPool: sessions,
       maxStreamsPerSession: 8,
-      createBackoff,
+      // the sessions have theirs
+      createBackoff: { initial: "1 millis", max: "100 millis" },
       acquireTimeout: "2 seconds",
       idleTimeToLive: "5 seconds"
     })

@@ -1,0 +1,2 @@
+/** The examples', which start servers of their own. */
+export * from "../../examples/support/moq.js"
