@@ -25,8 +25,10 @@ const http3: TestProjectConfiguration = {
     name: "http3",
     include: [
       "test/**/*.http3.test.ts",
-      "test/StreamPool.clean.test.ts",
-      "test/StreamPool.request.test.ts"
+      "test/SessionPool.test.ts",
+      "test/StreamPool.test.ts",
+      "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
+      "test/WebTransport.{connect,session,streams}.test.ts"
     ],
     provide: { protocol: "http3" }
   }

@@ -12,7 +12,7 @@ const protocol = inject("protocol")
 
 /** The client. */
 export const client: Layer.Layer<WebTransportConstructor> = protocol === "http2"
-  ? NodeWebTransport.layer
+  ? NodeWebTransport.layerHttp2
   : WebTransport.layerConstructor((await import("./moq.js")).Session)
 
 /** Starts a server of the client's protocol; the scope's end kills it, stopped or not. */
