@@ -4,6 +4,8 @@ declare module "vitest" {
   interface ProvidedContext {
     /** Why this machine cannot run HTTP/3; empty if it can. */
     http3Problem: string
+    /** What the suites of a transport run over. */
+    protocol: "http2" | "http3"
   }
 }
 
