@@ -4,17 +4,16 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { AddressInfo } from "node:net"
 import { createServer, type Server, type TLSSocket } from "node:tls"
 import { internals } from "../src/internal/failsComponents.js"
-import * as NodeWebTransport from "../src/NodeWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
 import { makeCertificate } from "./support/certificate.js"
+import { live, startServer } from "./support/implementation.js"
 import { openSockets } from "./support/resources.js"
 import * as TestServer from "./support/TestServer.js"
 
@@ -60,7 +59,7 @@ const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError
     () => new Error(`no failure: ${String(exit)}`)
   )
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+layer(live(), { excludeTestServices: true })(
   "connect",
   (it) => {
     it.scoped("connects over HTTP/2, says so, and closes with its scope", () =>
@@ -199,7 +198,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("fails within connectTimeout where the peer hangs", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         yield* server.stop
         const error = failure(
           yield* Effect.exit(connect(server, server.url("/echo"), { connectTimeout: "100 millis" }))

@@ -5,14 +5,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { endView, makeView, viewCore } from "../src/internal/webTransportSession.js"
-import * as NodeWebTransport from "../src/NodeWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
+import { live, startServer } from "./support/implementation.js"
 import { openSockets } from "./support/resources.js"
 import * as TestServer from "./support/TestServer.js"
 
@@ -33,7 +32,7 @@ const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError
 
 const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+layer(live(), { excludeTestServices: true })(
   "sessions",
   (it) => {
     it.scoped("say with which code and words the peer closed them", () =>
@@ -65,7 +64,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("end when the peer is killed", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const session = yield* sessionTo(server, "/echo")
         yield* server.kill
         yield* within(Effect.exit(session.closed))
@@ -88,7 +87,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("close with their scope although the peer hangs, and leave no socket", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const before = openSockets()
         const closed = yield* Effect.gen(function*() {
           const session = yield* sessionTo(server, "/echo", { closeInfo: { closeCode: 5, reason: "over" } })
@@ -105,7 +104,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("close when the connection breaks, and leave no socket", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         yield* Effect.scoped(Effect.gen(function*() {
           const session = yield* sessionTo(server, "/echo")
           yield* server.command("destroySockets")
@@ -191,7 +190,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("print nothing at all, whatever happens to them", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const printed: Array<unknown> = []
         const methods = ["log", "info", "warn", "error", "debug"] as const
         const originals = methods.map((method) => console[method])
@@ -216,7 +215,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
   }
 )
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })("views", (it) => {
+layer(live(), { excludeTestServices: true })("views", (it) => {
   it.scoped("end what was opened through them, also in a longer scope, and nothing else", () =>
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer
@@ -280,7 +279,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
   it.scoped("fail openings that are still waiting when they end", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+      const server = yield* startServer({ initialBidirectionalStreams: 1 })
       const session = yield* sessionTo(server, "/echo")
       yield* session.createBidirectionalStream()
       const view = makeView(session)

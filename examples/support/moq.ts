@@ -15,7 +15,7 @@ if (!("withResolvers" in Promise)) Object.assign(Promise, polyfill)
 
 export interface Request {
   readonly url: Promise<string>
-  readonly ok: () => Promise<unknown>
+  readonly ok: () => Promise<{ readonly incomingBidirectionalStreams: ReadableStream }>
   readonly reject: (status: number) => Promise<void>
 }
 
