@@ -14,6 +14,7 @@ import { PCGRandom } from "effect/Utils"
 import { table } from "../../benchmark/harness/format.js"
 import { activeResources } from "../support/resources.js"
 import * as TestServer from "../support/TestServer.js"
+import { type Findings, fuzz } from "./fuzz.js"
 import { watchLag } from "./lag.js"
 import { acquireTimeout, auditedWay, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
 import * as Network from "./network.js"
@@ -53,6 +54,8 @@ const recoveryLimit = backoffCap + connectTimeout + 2_000
 const mebibyte = 1 << 20
 const maxSessions = 3
 const maxStreams = 24
+/** Of a session: what the transport keeps of them is to be no noise in the figures. */
+const mostStreams = 100
 
 // -----------------------------------------------------------------------------
 // The pools
@@ -67,7 +70,7 @@ const makePools = (server: TestServer.Service, proxy: Network.Proxy) =>
         maxSize: maxSessions,
         concurrency,
         // what the transport keeps of each stream goes with its session
-        maxUses: concurrency === 1 ? undefined : 500,
+        maxUses: concurrency === 1 ? undefined : mostStreams,
         acquireTimeout,
         createBackoff: { initial: 10, max: backoffCap },
         keepAlive: { interval: keepAliveInterval, ping: SessionPool.pingStream() },
@@ -75,7 +78,13 @@ const makePools = (server: TestServer.Service, proxy: Network.Proxy) =>
         shutdownGrace: 1_000
       })
     const streamsOn = (sessionPool: SessionPool.Service) =>
-      StreamPool.make({ sessionPool, maxSize: maxStreams, maxStreamsPerSession: 8, acquireTimeout })
+      StreamPool.make({
+        sessionPool,
+        maxSize: maxStreams,
+        maxStreamsPerSession: 8,
+        maxStreamsOpened: mostStreams,
+        acquireTimeout
+      })
     const sessions = yield* sessionsTo("/echo", 10)
     const streams = yield* streamsOn(yield* sessionsTo("/echo?streams", 1))
     const audited = yield* streamsOn(yield* sessionsTo("/framed?ids=1", 1))
@@ -303,6 +312,16 @@ const reportLoad = (tally: Tally, lag: number): string =>
     )
   ])
 
+const reportFuzz = (tally: Tally, findings: ReadonlyArray<Findings>): string => {
+  for (const { wrong } of findings) for (const what of wrong) tally.violation(what)
+  return table(
+    ["bad input", "cases", "accepted", "typed error", "defect that names it"],
+    findings.map((
+      { accepted, cases, defects, refused, what }
+    ) => [what, ...[cases, accepted, refused, defects].map(String)])
+  )
+}
+
 // -----------------------------------------------------------------------------
 // All of it
 // -----------------------------------------------------------------------------
@@ -400,13 +419,13 @@ const soak = (
       yield* Effect.sleep(100)
     }
     lag.stop()
-    const errors = yield* server.stderr
-    if (errors !== "") tally.failed(`the server printed ${errors.split("\n").length} lines of errors`)
+    const findings = yield* fuzz(server, constructor, options.seed)
 
     const sections = [
       reportFaults(tally, injected),
       reportLoad(tally, lag.worst()),
       reportMemory(tally, samples),
+      reportFuzz(tally, findings),
       table(["logged by the pools", "times"], [...logs].map(([text, count]) => [text, String(count)]))
     ]
     process.stdout.write(`${sections.join("\n\n")}\n\n`)
