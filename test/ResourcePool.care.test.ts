@@ -8,8 +8,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as HashMap from "effect/HashMap"
-import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as MetricLabel from "effect/MetricLabel"
 import * as MetricState from "effect/MetricState"
@@ -18,21 +16,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import type * as Tracer from "effect/Tracer"
+import { withLogs } from "./support/logs.js"
 import { makeSource, settle } from "./support/pool.js"
-
-interface Line {
-  readonly message: string
-  readonly annotations: Record<string, unknown>
-}
-
-/** Collects what a pool logs. */
-const withLogs = <A, E, R>(f: (logs: Array<Line>) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  const logs: Array<Line> = []
-  const logger = Logger.make(({ annotations, message }) => {
-    logs.push({ message: String(message), annotations: Object.fromEntries(HashMap.toEntries(annotations)) })
-  })
-  return Effect.suspend(() => f(logs)).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
-}
 
 const borrow = <A extends { readonly id: number }, E>(pool: ResourcePool.ResourcePool<A, E>) =>
   pool.useSync((item) => item.id)

@@ -107,7 +107,20 @@ export const internalsOf = <V, E>(pool: ResourcePool.ResourcePool<V, E>): Intern
 interface Handle {
   readonly scope: Scope.CloseableScope
   readonly watchers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>
+  /** What its end is due to, where something failed. */
+  cause: Cause.Cause<unknown> | undefined
 }
+
+/** What a log line tells of, for whoever filters or alerts. */
+type LogEvent =
+  | "Backoff"
+  | "Recovered"
+  | "Exhausted"
+  | "Leak"
+  | "LeakReturned"
+  | "ForcedClose"
+  | "FinalizerFailure"
+  | "HookFailure"
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
@@ -118,6 +131,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
   readonly machine: PoolMachine<A, Cause.Cause<E>>
   readonly name: string
+  /** Of the library, as the user knows it. */
+  private readonly module: string
   private readonly options: ResourcePool.Options<A, E, Scope.Scope>
   private readonly concurrency: (item: A) => number
   private readonly lending: Lending<A, V>
@@ -136,8 +151,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   /** `onRelease` under way. */
   private readonly hooks = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
-  /** Why there is no item, while creations fail. */
-  private trouble: Cause.Cause<unknown> | undefined
+  /** Why there is no item, while creations fail; since when, and how many had failed before. */
+  private trouble: { readonly cause: Cause.Cause<unknown>; readonly since: number; readonly before: number } | undefined
   private latest = -Infinity
   private setBack = 0
   private readonly watchesLeaks: boolean
@@ -149,6 +164,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
     lending: Lending<A, V>,
+    module: string,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
@@ -159,6 +175,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.name = options.name ?? "ResourcePool"
     this.concurrency = decoded.concurrency
     this.lending = lending
+    this.module = module
     this.clock = clock
     this.runtime = runtime
     this.machine = new PoolMachine(decoded.machine, this)
@@ -487,7 +504,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.interruptible,
       Effect.exit,
       Effect.map((decision) => {
-        this.explain("onRelease", decision)
+        this.explain("onRelease", item, decision)
         this.machine.release(item, this.now(), !(Exit.isSuccess(decision) && decision.value === "keep"))
       })
     )
@@ -531,7 +548,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private settleLoan(loan: BorrowerLoan): void {
     this.machine.untrack(loan)
     if (loan.reported) {
-      this.log(Effect.logInfo(`the item came back after all, after ${this.now() - loan.since}ms`), loan.borrower)
+      const out = this.now() - loan.since
+      this.log(Effect.logInfo(`the item came back after all, after ${out}ms`), "LeakReturned", {
+        out,
+        ...loan.borrower
+      })
     }
   }
 
@@ -549,7 +570,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         return this.refuse(
           "AcquireTimeout",
           waited,
-          this.trouble && `the last attempt to make one failed (${describeFailure(Cause.squash(this.trouble))})`
+          this.trouble && `the last attempt to make one failed (${describeFailure(Cause.squash(this.trouble.cause))})`
         )
       case "PoolClosed":
         return this.refuse("PoolClosed", waited)
@@ -645,7 +666,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       this.machine.createFailed(item, Cause.die(defect), this.now(), chance)
       return false
     }
-    item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
+    item.handle = { scope, watchers: this.watch(item, exit.value, scope), cause: undefined } satisfies Handle
     this.lending.watch?.(exit.value, {
       lost: () => this.machine.lost(item, this.now()),
       retire: () => this.machine.retire(item, this.now())
@@ -666,7 +687,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       : Effect.suspend(() => this.options.validate!(item.value, this.infoOf(item)))
     check.handle = this.fork(
       Effect.map(Effect.exit(Effect.interruptible(Effect.scoped(ask))), (exit) => {
-        this.explain(check.why === "ping" ? "keepAlive.ping" : "validate", exit)
+        this.explain(check.why === "ping" ? "keepAlive.ping" : "validate", item, exit)
         this.machine.checked(check, Exit.isSuccess(exit) && exit.value, this.now())
       })
     )
@@ -677,11 +698,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   destroy(item: Item<A>, reason: Reason): void {
-    const { scope, watchers } = item.handle as Handle
+    const { cause, scope, watchers } = item.handle as Handle
     item.handle = undefined
     for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
-    if (reason === "closed" && item.borrowers > 0) this.forced++
-    this.emit({ _tag: "Destroyed", reason })
+    if (item.borrowers > 0) this.announceForced(reason)
+    this.emit({ _tag: "Destroyed", reason, cause })
     this.fork(
       Effect.zipRight(this.closeScope(scope, Exit.void), Effect.sync(() => this.machine.gone(item, this.now())))
     )
@@ -691,11 +712,24 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.lending.leaving?.(item.value)
   }
 
+  /** Those that are lost went by themselves. */
+  private announceForced(reason: Reason): void {
+    // told of together, when the pool is closed
+    if (reason === "closed") this.forced++
+    if (reason !== "retired") return
+    const { retireGrace } = this.machine.options
+    this.warn(`closed an item that was replaced and still out after retireGrace (${retireGrace}ms)`, "ForcedClose", {
+      retireGrace
+    })
+  }
+
   leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
+    const { closeTimeout } = this.machine.options
     this.warn(
-      `an item took longer than closeTimeout (${this.machine.options.closeTimeout}ms) to close; ` +
-        "it was left to itself, and its place is free"
+      `an item took longer than closeTimeout (${closeTimeout}ms) to close; it was left to itself, and its place is free`,
+      "FinalizerFailure",
+      { closeTimeout }
     )
   }
 
@@ -721,7 +755,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   closed(): void {
     this.sleeper.cancel()
     if (this.forced > 0) {
-      this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`)
+      this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`, "ForcedClose", {
+        items: this.forced
+      })
     }
     for (const hook of this.hooks) hook.unsafeInterruptAsFork(FiberId.none)
     for (const listener of this.listeners) listener.end()
@@ -730,12 +766,27 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
-    const cause = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(refusal._tag)
-    this.trouble = cause
+    const cause: Cause.Cause<unknown> = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(refusal._tag)
+    const { failures } = this.machine.counters
+    if (this.trouble === undefined) {
+      const why = describeFailure(Cause.squash(cause))
+      this.warn(`making an item failed (${why}); from now on one attempt at a time, after a backoff`, "Backoff", {
+        delay
+      })
+    }
+    const { before, since } = this.trouble ?? { since: this.now(), before: failures - 1 }
+    this.trouble = { cause, since, before }
     this.emit({ _tag: "Backoff", delay: Duration.millis(delay), cause })
   }
 
   recovered(): void {
+    const { before, since } = this.trouble!
+    const [lasted, failures] = [this.now() - since, this.machine.counters.failures - before]
+    this.log(
+      Effect.logInfo(`an item could be made again after ${lasted}ms and ${failures} failed attempt(s)`),
+      "Recovered",
+      { lasted, failures }
+    )
     this.trouble = undefined
     this.emit({ _tag: "Recovered" })
   }
@@ -746,15 +797,18 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.warn(
       `no item for ${waited}ms: ${inUse} of ${live} in use, at most ${options.maxSize}, ${waiters.length} waiting. ` +
         "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
-        "that holds one while it waits for another"
+        "that holds one while it waits for another",
+      "Exhausted",
+      { waited, inUse, size: live, maxSize: options.maxSize, waiters: waiters.length }
     )
   }
 
   overdue(loan: Loan): void {
-    this.log(
-      Effect.logWarning(`an item has been out for ${this.now() - loan.since}ms; is it ever given back?`),
-      (loan as BorrowerLoan).borrower
-    )
+    const out = this.now() - loan.since
+    this.warn(`an item has been out for ${out}ms; is it ever given back?`, "Leak", {
+      out,
+      ...(loan as BorrowerLoan).borrower
+    })
   }
 
   private emit(event: ResourcePool.PoolEvent): void {
@@ -778,6 +832,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         Effect.provideService(Scope.Scope, scope),
         Effect.interruptible,
         Effect.exit,
+        Effect.tap((exit) => Exit.isFailure(exit) ? this.blame(item, exit.cause) : undefined),
         // the machine ignores what comes after the item's end
         Effect.ensuring(Effect.sync(() => then(item, this.now())))
       )
@@ -793,31 +848,39 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       onSuccess: () => Effect.void,
       onFailure: (cause) => {
         this.finalizerFailures++
-        return this.annotate(Effect.logWarning("a finalizer of an item failed", cause))
+        return this.annotate(Effect.logWarning("a finalizer of an item failed", cause), "FinalizerFailure")
       }
     })
   }
 
   /** What a hook failed with is seen by nobody else. A failure is what it is for; a defect is not. */
-  private explain(hook: string, exit: Exit.Exit<unknown, unknown>): void {
+  private explain(hook: string, item: Item<A>, exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) return
+    this.blame(item, exit.cause)
     const message = `${hook} failed, and the item goes`
     this.log(
       Cause.isDie(exit.cause) ? Effect.logWarning(message, exit.cause) : Effect.logDebug(message, exit.cause),
-      {}
+      "HookFailure",
+      { hook }
     )
   }
 
-  private warn(message: string): void {
-    this.log(Effect.logWarning(message), {})
+  /** The item goes because of this. */
+  private blame(item: Item<A>, cause: Cause.Cause<unknown>): void {
+    const handle = item.handle as Handle | undefined
+    if (handle !== undefined) handle.cause = cause
   }
 
-  private log(message: Effect.Effect<void>, annotations: Record<string, unknown>): void {
-    this.fork(this.annotate(Effect.annotateLogs(message, annotations)))
+  private warn(message: string, event: LogEvent, details: Record<string, unknown>): void {
+    this.log(Effect.logWarning(message), event, details)
   }
 
-  private annotate<X, E2>(effect: Effect.Effect<X, E2>): Effect.Effect<X, E2> {
-    return Effect.annotateLogs(effect, { package: "effect-pools", module: "ResourcePool", pool: this.name })
+  private log(message: Effect.Effect<void>, event: LogEvent, details: Record<string, unknown>): void {
+    this.fork(this.annotate(Effect.annotateLogs(message, details), event))
+  }
+
+  private annotate<X, E2>(effect: Effect.Effect<X, E2>, event: LogEvent): Effect.Effect<X, E2> {
+    return Effect.annotateLogs(effect, { package: "effect-pools", module: this.module, pool: this.name, event })
   }
 
   // --- Inspectable
@@ -960,7 +1023,8 @@ const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core:
 
 export const makeWith = <A, E, R, V>(
   options: ResourcePool.Options<A, E, R>,
-  lending: Lending<A, V>
+  lending: Lending<A, V>,
+  module = "ResourcePool"
 ): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)
@@ -981,6 +1045,7 @@ export const makeWith = <A, E, R, V>(
         const pool = new PoolImpl(
           options as ResourcePool.Options<A, E, Scope.Scope>,
           lending,
+          module,
           decoded,
           clock,
           runtime,

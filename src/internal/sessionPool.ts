@@ -89,13 +89,14 @@ export const make = <E, R>(
     })
   )
 
-  const warn = (what: string, session: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     Cause.isInterruptedOnly(cause)
       ? Effect.void
       : Effect.annotateLogs(Effect.logWarning(`${what} failed`, cause), {
         package: "effect-pools",
         module: "SessionPool",
-        pool: session
+        pool,
+        event: "HookFailure"
       })
   const name = engine.name ?? defaults.name
 
@@ -195,10 +196,12 @@ export const make = <E, R>(
         validate: validate && ((core, info) => validate(handle(core), info)),
         keepAlive: keepAlive && { interval: keepAlive.interval, ping: (core) => keepAlive.ping(handle(core)) },
         onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info)),
-        lost: (core) => Deferred.await(core.closure),
+        // it fails whichever way the session ended, so that the pool knows why
+        lost: (core) => Effect.zipRight(Effect.exit(Deferred.await(core.closure)), Effect.suspend(() => core.gone!)),
         retire: (core) => Deferred.await(core.retirement)
       },
-      lending
+      lending,
+      "SessionPool"
     )
     return Object.assign(pool, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
   })

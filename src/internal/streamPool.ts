@@ -175,7 +175,8 @@ export const make = <E, R>(
               return pooled.stream.isClean ? "keep" : "discard"
             })
       },
-      lendingOf(home)
+      lendingOf(home),
+      "StreamPool"
     )
     home.pool = internalsOf(pool)!
     if (quarantine > 0) {
