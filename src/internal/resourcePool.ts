@@ -40,6 +40,7 @@ import {
 import { register, waitingPool } from "./poolMetrics.js"
 import { decode, failures, isConcurrency } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
+import { isTraced } from "./tracing.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
@@ -160,6 +161,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private readonly usesFrames: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
   private readonly timesBorrowing: boolean
+  /** Whether anybody looks at the spans of the pool's own fibers. */
+  private readonly isTraced: boolean
 
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
@@ -168,7 +171,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
-    hasFrames: boolean
+    hasFrames: boolean,
+    tracer: Tracer.Tracer
   ) {
     super()
     this.options = options
@@ -178,6 +182,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.module = module
     this.clock = clock
     this.runtime = runtime
+    this.isTraced = isTraced(tracer)
     this.machine = new PoolMachine(decoded.machine, this)
     this.sleeper = new Sleeper(
       clock,
@@ -364,7 +369,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const borrow = new Borrow(this)
     borrow.waiter = waiter
     push(fiber, borrow)
-    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> => {
+    return Effect.flatMap(this.wait(waiter, fiber), (): Effect.Effect<B, E | E2 | PoolError, R> => {
       if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
       borrow.item = waiter.item
       borrow.view = this.lending.view(waiter.item.value)
@@ -415,7 +420,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       waiter.isForWhole = isForWhole
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
-      return Effect.matchCauseEffect(restore(served(waiter)), {
+      return Effect.matchCauseEffect(restore(this.wait(waiter, fiber)), {
         onFailure: (cause) => {
           this.machine.abandon(waiter, this.now())
           return Effect.failCause(cause)
@@ -426,6 +431,23 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
             : then(waiter.item)
       })
     })
+  }
+
+  /** A refusal fails it at once where there is a span, which is to show it; else whoever called looks for it. */
+  private wait(
+    waiter: Waiter<A, Cause.Cause<E>>,
+    fiber: Fiber.RuntimeFiber<unknown, unknown>
+  ): Effect.Effect<void, E | PoolError> {
+    if (waiter.item !== undefined || !isTraced(fiber.currentTracer)) return served(waiter)
+    const item = Effect.flatMap(
+      served(waiter),
+      () => waiter.item === undefined ? this.refusal(waiter.refusal!, this.now() - waiter.since) : Effect.void
+    )
+    return Effect.withSpan(item, `${this.module}.wait`, this.spanOptions({}))
+  }
+
+  private spanOptions(attributes: Record<string, unknown>): Tracer.SpanOptions {
+    return { attributes: { pool: this.name, ...attributes }, captureStackTrace: false }
   }
 
   private enqueue(
@@ -630,9 +652,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   create(item: Item<A>): void {
-    const borrower = this.machine.waiters.first?.note as Fiber.RuntimeFiber<unknown, unknown> | undefined
-    const span = borrower === undefined ? Option.none() : spanOf(borrower)
-    const acquire = Option.isSome(span) ? Effect.linkSpans(this.options.acquire, span.value) : this.options.acquire
+    const acquire = this.traceCreation(this.options.acquire)
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
       const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(acquire, scope)))
@@ -644,6 +664,16 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const fiber = this.fork(program)
     // a scheduler that runs at once is done with it
     if (item.state === "Creating") this.fibers.set(item, fiber)
+  }
+
+  /** The borrower who caused it is a link: it may be gone before the item is made, which somebody else gets. */
+  private traceCreation(acquire: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E, Scope.Scope> {
+    const borrower = this.machine.waiters.first?.note as Fiber.RuntimeFiber<unknown, unknown> | undefined
+    const span = borrower === undefined ? Option.none() : spanOf(borrower)
+    const linked = Option.isSome(span) ? Effect.linkSpans(span.value) : identity
+    if (!this.isTraced) return linked(acquire)
+    // the items' own fibers go on for long after this span
+    return linked(Effect.withSpan(acquire, `${this.module}.create`, { ...this.spanOptions({}), root: true }))
   }
 
   /** In one step, so that nothing happens to the item in between. False: it failed, or nobody wants it any more. */
@@ -703,9 +733,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
     if (item.borrowers > 0) this.announceForced(reason)
     this.emit({ _tag: "Destroyed", reason, cause })
-    this.fork(
-      Effect.zipRight(this.closeScope(scope, Exit.void), Effect.sync(() => this.machine.gone(item, this.now())))
-    )
+    const closing = this.closeScope(scope, Exit.void)
+    const traced = this.isTraced
+      ? Effect.withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
+      : closing
+    this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.now()))))
   }
 
   leaving(item: Item<A>): void {
@@ -771,7 +803,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (this.trouble === undefined) {
       const why = describeFailure(Cause.squash(cause))
       this.warn(`making an item failed (${why}); from now on one attempt at a time, after a backoff`, "Backoff", {
-        delay
+        delay: Math.round(delay)
       })
     }
     const { before, since } = this.trouble ?? { since: this.now(), before: failures - 1 }
@@ -1034,6 +1066,7 @@ export const makeWith = <A, E, R, V>(
     const clock = yield* Effect.clock
     const maker = yield* Effect.runtime<never>()
     const hasFrames = yield* areSupported
+    const tracer = yield* Effect.tracer
     // the items see what the pool's maker sees, but for its span and its scope
     const runtime = Runtime.make({
       context: Context.omit(Tracer.ParentSpan, Scope.Scope)(maker.context as Context.Context<any>),
@@ -1049,7 +1082,8 @@ export const makeWith = <A, E, R, V>(
           decoded,
           clock,
           runtime,
-          hasFrames
+          hasFrames,
+          tracer
         )
         const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
         pool.hideMetrics = register(waitingPool, [["pool", pool.name]], labels, () => pool.snapshot())

@@ -20,6 +20,7 @@ import * as Framing from "./framing.js"
 import { checkedBy, described, duration } from "./poolConfig.js"
 import { checkDuration, decode, type Problem } from "./poolOptions.js"
 import { type Lending, makeWith } from "./resourcePool.js"
+import { withoutParentSpan } from "./tracing.js"
 import { parseUrl } from "./webTransportConnect.js"
 import { endView, type SessionCore, SessionHandle, SessionView, viewCore } from "./webTransportSession.js"
 
@@ -163,7 +164,9 @@ export const make = <E, R>(
       datagrams(session)
     ]
     // they end by failing, when the session is gone
-    yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(Effect.exit(loop)), { discard: true })
+    yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(withoutParentSpan(Effect.exit(loop))), {
+      discard: true
+    })
     return viewCore(session)
   })
 
