@@ -37,7 +37,7 @@ import {
   type Refusal,
   Waiter
 } from "./poolMachine.js"
-import { register, waitingPool } from "./poolMetrics.js"
+import { register, type Times, timesOf, waitingPool } from "./poolMetrics.js"
 import { decode, failures, isConcurrency } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
 import { isTraced } from "./tracing.js"
@@ -157,6 +157,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private latest = -Infinity
   private setBack = 0
   private readonly watchesLeaks: boolean
+  /** Histograms, where they are asked for. */
+  private readonly times: Times | undefined
+  /** Whether something is kept of each lease while it is out. */
+  private readonly watchesLeases: boolean
   /** Whether giving back needs no outcome but success or not: a frame on the borrower's fiber does it. */
   private readonly usesFrames: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
@@ -172,7 +176,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
     hasFrames: boolean,
-    tracer: Tracer.Tracer
+    tracer: Tracer.Tracer,
+    times: Times | undefined
   ) {
     super()
     this.options = options
@@ -191,7 +196,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
     this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
-    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined
+    this.times = times
+    this.watchesLeases = this.watchesLeaks || times !== undefined
+    this.usesFrames = hasFrames && !this.watchesLeases && options.onRelease === undefined
   }
 
   /** Never goes back, also where the clock of the machine is set back: deadlines would move into the future. */
@@ -210,12 +217,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly use = <B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> => {
     if (this.usesFrames) return Effect.withFiberRuntime((fiber) => this.useFramed(fiber, f))
-    return this.watchesLeaks ? this.useWatched(f, new Error("borrowed here").stack) : this.useMasked(f)
+    if (!this.watchesLeases) return this.useMasked(f)
+    return this.useWatched(f, this.watchesLeaks ? new Error("borrowed here").stack : undefined)
   }
 
   readonly useSync = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> => {
     const body = (item: V) => Exit.succeed(f(item))
-    if (this.watchesLeaks) return this.use(body)
+    if (this.watchesLeases) return this.use(body)
     // borrowed and given back within one step of the fiber: nothing can come in between
     return Effect.suspend(() => {
       const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
@@ -230,7 +238,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
     if (this.machine.state !== "Open") return this.refuse("PoolClosed", 0)
     const item = this.machine.tryCheckout(this.now())
-    return item === undefined ? Effect.succeedNone : Effect.asSome(this.keep(item))
+    if (item === undefined) return Effect.succeedNone
+    this.times?.wait(0)
+    return Effect.asSome(this.keep(item))
   }).pipe(Effect.uninterruptible)
 
   readonly acquire: Effect.Effect<ResourcePool.Lease<V>, E | PoolError> = Effect.uninterruptibleMask((restore) =>
@@ -407,7 +417,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     isForWhole = false
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0, isForWhole)
-    return item === undefined ? this.queue(restore, then, isForWhole) : then(item)
+    if (item === undefined) return this.queue(restore, then, isForWhole)
+    this.times?.wait(0)
+    return then(item)
   }
 
   private queue<X, E2, R>(
@@ -418,6 +430,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
       waiter.isForWhole = isForWhole
+      const since = this.startTime()
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
       return Effect.matchCauseEffect(restore(this.wait(waiter, fiber)), {
@@ -425,10 +438,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
           this.machine.abandon(waiter, this.now())
           return Effect.failCause(cause)
         },
-        onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> =>
-          waiter.item === undefined
-            ? this.refusal(waiter.refusal!, this.now() - waiter.since)
-            : then(waiter.item)
+        onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> => {
+          if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
+          this.times?.wait(this.secondsSince(since))
+          return then(waiter.item)
+        }
       })
     })
   }
@@ -559,16 +573,26 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     stack: string | undefined,
     lend: (loan: BorrowerLoan | undefined) => Effect.Effect<B, E2, R>
   ): Effect.Effect<B, E2, R> {
-    if (!this.watchesLeaks) return lend(undefined)
+    if (!this.watchesLeases) return lend(undefined)
     return Effect.withFiberRuntime((fiber) => {
-      const loan = new BorrowerLoan(describeBorrower(fiber, stack))
-      this.machine.track(loan, this.now())
+      const loan = new BorrowerLoan(this.watchesLeaks ? describeBorrower(fiber, stack) : {}, this.startTime())
+      if (this.watchesLeaks) this.machine.track(loan, this.now())
       return lend(loan)
     })
   }
 
+  /** Nanoseconds; not asked for where nobody wants to know. */
+  private startTime(): bigint {
+    return this.times === undefined ? 0n : this.clock.unsafeCurrentTimeNanos()
+  }
+
+  private secondsSince(start: bigint): number {
+    return Number(this.clock.unsafeCurrentTimeNanos() - start) / 1e9
+  }
+
   private settleLoan(loan: BorrowerLoan): void {
-    this.machine.untrack(loan)
+    this.times?.use(this.secondsSince(loan.lentAt))
+    if (this.watchesLeaks) this.machine.untrack(loan)
     if (loan.reported) {
       const out = this.now() - loan.since
       this.log(Effect.logInfo(`the item came back after all, after ${out}ms`), "LeakReturned", {
@@ -655,9 +679,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const acquire = this.traceCreation(this.options.acquire)
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
+      const start = this.startTime()
       const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(acquire, scope)))
       const chance = yield* Random.next
-      if (this.admit(item, scope, exit, chance)) return
+      if (this.admit(item, scope, exit, chance)) return this.times?.create(this.secondsSince(start))
       yield* this.closeScope(scope, exit)
       this.machine.gone(item, this.now())
     })
@@ -980,10 +1005,12 @@ const served = (waiter: Waiter<any, any>): Effect.Effect<void> =>
 /** What is known of whoever has an item. */
 class BorrowerLoan extends Loan {
   readonly borrower: Record<string, unknown>
+  readonly lentAt: bigint
 
-  constructor(borrower: Record<string, unknown>) {
+  constructor(borrower: Record<string, unknown>, lentAt: bigint) {
     super()
     this.borrower = borrower
+    this.lentAt = lentAt
   }
 }
 
@@ -1075,6 +1102,8 @@ export const makeWith = <A, E, R, V>(
     }) as Runtime.Runtime<never>
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
+        const tags = [["pool", options.name ?? "ResourcePool"]] as const
+        const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
         const pool = new PoolImpl(
           options as ResourcePool.Options<A, E, Scope.Scope>,
           lending,
@@ -1083,10 +1112,10 @@ export const makeWith = <A, E, R, V>(
           clock,
           runtime,
           hasFrames,
-          tracer
+          tracer,
+          options.histograms === true ? timesOf(tags, labels) : undefined
         )
-        const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
-        pool.hideMetrics = register(waitingPool, [["pool", pool.name]], labels, () => pool.snapshot())
+        pool.hideMetrics = register(waitingPool, tags, labels, () => pool.snapshot())
         pool.machine.start(pool.now())
         return pool as unknown as ResourcePool.ResourcePool<V, E>
       }),

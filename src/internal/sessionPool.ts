@@ -325,5 +325,6 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     duration("SHUTDOWN_GRACE"),
     "How long borrowers have when the pool closes",
     Duration.seconds(5)
-  )
+  ),
+  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false)
 }))

@@ -1,6 +1,8 @@
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Tracer from "effect/Tracer"
 
 const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
@@ -11,7 +13,7 @@ export const isTraced = (tracer: Tracer.Tracer): boolean => tracer !== native
 /** For what goes on long after the span that it begins in. */
 export const withoutParentSpan = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.mapInputContext(
-    effect,
+    Effect.locally(effect, FiberRef.currentTracerSpanLinks, Chunk.empty()),
     (context: Context.Context<R>) => Context.omit(Tracer.ParentSpan)(context as Context.Context<any>)
   )
 
