@@ -141,6 +141,7 @@ export interface CommonOptions extends
     | "shutdownGrace"
     | "exhaustedThreshold"
     | "leakThreshold"
+    | "histograms"
   >
 {
   /** The most streams on one session at once; `Infinity` for as many as it grants. Default: 100. */
@@ -331,6 +332,7 @@ export const layer = <E = never, R = never>(
  * | `MAX_LIFETIME` | infinity | when a stream is replaced |
  * | `MAX_USES` | no limit | after how many borrows a stream is replaced |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
+ * | `HISTOGRAMS` | false | whether waiting, creating and use are timed, for `PoolMetrics` |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *
