@@ -4,7 +4,7 @@ import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import type { Ready } from "../../examples/demo/server.js"
+import type { Ready } from "../../examples/support/serve.js"
 import type { Fixture } from "../harness/model.js"
 
 export interface Target {
