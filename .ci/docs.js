@@ -60,11 +60,8 @@ const texts = pages.map((file) => ({ file, lines: fs.readFileSync(file, "utf8").
 // A link to a file, with a title that stands in it: [shown](../test/Some.test.ts "does this").
 for (const { file, lines } of texts) {
   lines.forEach((line, index) => {
-    for (
-      const [, target, title] of line.replace(/`[^`]*`/g, "").matchAll(
-        /\]\((?!\w+:|#)([^)#\s]+)[^)"]*(?:"([^"]+)")?\)/g
-      )
-    ) {
+    const text = line.replace(/(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)/g, "")
+    for (const [, target, title] of text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)[^)"]*(?:"([^"]+)")?\)/g)) {
       const linked = path.join(path.dirname(file), target)
       // docs/api is written below
       if (linked.startsWith(path.join("docs", "api"))) continue
