@@ -1,10 +1,12 @@
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig, type TestProjectConfiguration } from "vitest/config"
+import { chromium } from "./examples/support/chromium.js"
 import { http3Node, http3Problem } from "./test/support/http3.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
 
 const problem = http3Problem()
+const browserProblem = chromium() === undefined ? "no Chromium on the path; CHROMIUM may name one" : undefined
 // The workers load the native package, too.
 process.execPath = http3Node()
 
@@ -14,6 +16,8 @@ const http2: TestProjectConfiguration = {
     name: "http2",
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "test/**/*.http3.test.ts"],
+    // once, of both
+    globalSetup: ["test/support/globalSetup.ts"],
     provide: { protocol: "http2" }
   }
 }
@@ -30,6 +34,10 @@ const http3: TestProjectConfiguration = {
       "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
       "test/WebTransport.{connect,session,streams}.test.ts"
     ],
+    exclude: [
+      ...configDefaults.exclude,
+      ...(browserProblem === undefined ? [] : ["test/**/*.browser.http3.test.ts"])
+    ],
     provide: { protocol: "http3" }
   }
 }
@@ -43,8 +51,7 @@ export default defineConfig({
   },
   test: {
     projects: problem === undefined ? [http2, http3] : [http2],
-    globalSetup: ["test/support/globalSetup.ts"],
-    provide: { http3Problem: problem ?? "" },
+    provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "" },
     setupFiles: ["test/support/http3Setup.ts"],
     // Its main is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },

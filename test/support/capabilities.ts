@@ -69,11 +69,17 @@ const table = {
     http3: false,
     why: "UDP sockets in native code: neither Node nor the server lists them"
   },
-  /** A session has stats and says how reliable it is; `requireUnreliable` is refused; a datagram has 16 KiB. */
-  isHttp2: {
+  /** A session has stats, and says how reliable it is. */
+  hasStats: {
     http2: true,
     http3: false,
-    why: "the client has neither of the two, HTTP/3 is unreliable, and a datagram is a packet"
+    why: "the client has neither `getStats` nor `reliability`"
+  },
+  /** What is sent may get lost: a session with `requireUnreliable` is granted. */
+  isUnreliable: {
+    http2: false,
+    http3: true,
+    why: "HTTP/2 runs over TCP"
   }
 } as const satisfies Record<string, Capability>
 
