@@ -29,6 +29,7 @@ const http3: TestProjectConfiguration = {
     name: "http3",
     include: [
       "test/**/*.http3.test.ts",
+      "test/Framing.test.ts",
       "test/SessionPool.test.ts",
       "test/StreamPool.test.ts",
       "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
