@@ -16,6 +16,8 @@ const http2: TestProjectConfiguration = {
     name: "http2",
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "test/**/*.http3.test.ts"],
+    // once, of both
+    globalSetup: ["test/support/globalSetup.ts"],
     provide: { protocol: "http2" }
   }
 }
@@ -27,6 +29,7 @@ const http3: TestProjectConfiguration = {
     name: "http3",
     include: [
       "test/**/*.http3.test.ts",
+      "test/Framing.test.ts",
       "test/SessionPool.test.ts",
       "test/StreamPool.test.ts",
       "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
@@ -49,7 +52,6 @@ export default defineConfig({
   },
   test: {
     projects: problem === undefined ? [http2, http3] : [http2],
-    globalSetup: ["test/support/globalSetup.ts"],
     provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "" },
     setupFiles: ["test/support/http3Setup.ts"],
     // Its main is TypeScript.
