@@ -1,10 +1,12 @@
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig } from "vitest/config"
 import { http3Node, http3Problem } from "./test/support/http3.js"
+import { promtoolProblem } from "./test/support/promtool.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
 
 const problem = http3Problem()
+const noPromtool = promtoolProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
@@ -17,9 +19,13 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, ...(problem === undefined ? [] : ["test/**/*.http3.test.ts"])],
+    exclude: [
+      ...configDefaults.exclude,
+      ...(problem === undefined ? [] : ["test/**/*.http3.test.ts"]),
+      ...(noPromtool === undefined ? [] : ["test/**/*.promtool.test.ts"])
+    ],
     globalSetup: ["test/support/globalSetup.ts"],
-    provide: { http3Problem: problem ?? "" },
+    provide: { http3Problem: problem ?? "", promtoolProblem: noPromtool ?? "" },
     setupFiles: ["test/support/http3Setup.ts"],
     // Its main is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },

@@ -4,14 +4,21 @@ declare module "vitest" {
   interface ProvidedContext {
     /** Why this machine cannot run HTTP/3; empty if it can. */
     http3Problem: string
+    /** The same for Prometheus' promtool. */
+    promtoolProblem: string
   }
 }
 
-/** Says in a line what this machine cannot run; with `HTTP3_REQUIRED=true` it must run all. */
+/** Says in a line each what this machine cannot run; with `…_REQUIRED=true` it must. */
 export default ({ config }: TestProject): void => {
-  const problem = config.provide.http3Problem
-  if (problem === undefined || problem === "") return
-  const leftOut = `HTTP/3 tests left out: this machine cannot load @moq/web-transport (${problem})`
-  if (process.env["HTTP3_REQUIRED"] === "true") throw new Error(leftOut)
-  process.stdout.write(`${leftOut}\n`)
+  const { http3Problem, promtoolProblem } = config.provide
+  report("HTTP3_REQUIRED", "HTTP/3 tests left out: this machine cannot load @moq/web-transport", http3Problem)
+  report("PROMTOOL_REQUIRED", "promtool tests left out: this machine has no Prometheus", promtoolProblem)
+}
+
+const report = (required: string, leftOut: string, problem = ""): void => {
+  if (problem === "") return
+  const line = `${leftOut} (${problem})`
+  if (process.env[required] === "true") throw new Error(line)
+  process.stdout.write(`${line}\n`)
 }
