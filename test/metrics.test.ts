@@ -17,6 +17,12 @@ const attribute = (attributes: ReadonlyArray<any>, name: string): unknown => {
   return value?.stringValue ?? (value?.intValue === undefined ? undefined : Number(value.intValue))
 }
 
+it("the guide names every metric and no other", () => {
+  const named = names(read("docs/operating.md"))
+  assert.deepStrictEqual(definitions.filter((name) => !named.has(name)), [])
+  assert.deepStrictEqual([...named].filter((name) => !definitions.includes(name)), [])
+})
+
 describe("the example that exports metrics", () => {
   it.scopedLive("shows every metric of the library, and all that the dashboard asks for", () =>
     Effect.gen(function*() {
