@@ -26,6 +26,8 @@ import type { WebTransportError } from "./WebTransportError.js"
  * @category models
  */
 export interface SessionInfo {
+  /** The platform's session, which tells one from another: the `native` of the `Session` that `onOpen` got. */
+  readonly native: WebTransport.NativeWebTransport
   /** Streams of the pool on it, idle and lent. */
   readonly streams: number
   /** Those that somebody has. */

@@ -4,16 +4,16 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { AddressInfo } from "node:net"
 import { createServer, type Server, type TLSSocket } from "node:tls"
 import { internals } from "../src/internal/failsComponents.js"
-import * as NodeWebTransport from "../src/NodeWebTransport.js"
+import { protocolAttributes } from "../src/internal/tracing.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
 import { makeCertificate } from "./support/certificate.js"
+import { live, startServer } from "./support/implementation.js"
 import { openSockets } from "./support/resources.js"
 import * as TestServer from "./support/TestServer.js"
 import { recordingTracer } from "./support/tracer.js"
@@ -60,7 +60,7 @@ const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError
     () => new Error(`no failure: ${String(exit)}`)
   )
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+layer(live(), { excludeTestServices: true })(
   "connect",
   (it) => {
     it.scoped("connects over HTTP/2, says so, and closes with its scope", () =>
@@ -199,7 +199,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("fails within connectTimeout where the peer hangs", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         yield* server.stop
         const error = failure(
           yield* Effect.exit(connect(server, server.url("/echo"), { connectTimeout: "100 millis" }))
@@ -259,15 +259,16 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const { named, tracer } = recordingTracer()
-        yield* Effect.scoped(connect(server, server.url("/echo?secret"))).pipe(Effect.withTracer(tracer))
+        const session = yield* Effect.scoped(connect(server, server.url("/echo?secret"))).pipe(
+          Effect.withTracer(tracer)
+        )
         const [span] = named("WebTransport.connect")
-        expect(Object.fromEntries(span!.attributes)).toMatchObject({
+        expect(Object.fromEntries(span!.attributes)).toEqual({
           "server.address": "127.0.0.1",
           "server.port": server.port,
           "url.path": "/echo",
-          "network.protocol.name": "http",
-          "network.protocol.version": "2",
-          "network.transport": "tcp"
+          "url.scheme": "https",
+          ...protocolAttributes(session.reliability)
         })
         expect(JSON.stringify([...span!.attributes.values()].map(String))).not.toContain("secret")
       }))

@@ -196,6 +196,7 @@ export const make = <E, R>(
 }
 
 const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => ({
+  native: branch.core.native,
   streams: branch.streams.size,
   lent: branch.lent,
   opened: branch.core.streamsOpened,

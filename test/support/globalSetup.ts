@@ -4,21 +4,26 @@ declare module "vitest" {
   interface ProvidedContext {
     /** Why this machine cannot run HTTP/3; empty if it can. */
     http3Problem: string
-    /** The same for Prometheus' promtool. */
+    /** Why there is no browser; empty if there is one. */
+    browserProblem: string
+    /** Why there is no promtool; empty if there is one. */
     promtoolProblem: string
+    /** What the suites of a transport run over. */
+    protocol: "http2" | "http3"
   }
 }
 
-/** Says in a line each what this machine cannot run; with `…_REQUIRED=true` it must. */
+/** Says in a line what this machine cannot run; what a variable such as `HTTP3_REQUIRED=true` names must run. */
 export default ({ config }: TestProject): void => {
-  const { http3Problem, promtoolProblem } = config.provide
-  report("HTTP3_REQUIRED", "HTTP/3 tests left out: this machine cannot load @moq/web-transport", http3Problem)
-  report("PROMTOOL_REQUIRED", "promtool tests left out: this machine has no Prometheus", promtoolProblem)
-}
-
-const report = (required: string, leftOut: string, problem = ""): void => {
-  if (problem === "") return
-  const line = `${leftOut} (${problem})`
-  if (process.env[required] === "true") throw new Error(line)
-  process.stdout.write(`${line}\n`)
+  const { browserProblem, http3Problem, promtoolProblem } = config.provide
+  const parts = [
+    ["HTTP3_REQUIRED", "HTTP/3: this machine cannot load @moq/web-transport", http3Problem],
+    ["BROWSER_REQUIRED", "the browser", browserProblem],
+    ["PROMTOOL_REQUIRED", "promtool", promtoolProblem]
+  ] as const
+  const missing = parts.filter(([, , problem]) => problem !== undefined && problem !== "")
+  if (missing.length === 0) return
+  const leftOut = `tests left out: ${missing.map(([, what, problem]) => `${what} (${problem})`).join("; ")}`
+  if (missing.some(([required]) => process.env[required] === "true")) throw new Error(leftOut)
+  process.stdout.write(`${leftOut}\n`)
 }
