@@ -2,11 +2,13 @@ import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig, type TestProjectConfiguration } from "vitest/config"
 import { chromium } from "./examples/support/chromium.js"
 import { http3Node, http3Problem } from "./test/support/http3.js"
+import { promtoolProblem } from "./test/support/promtool.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
 
 const problem = http3Problem()
 const browserProblem = chromium() === undefined ? "no Chromium on the path; CHROMIUM may name one" : undefined
+const noPromtool = promtoolProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
@@ -15,7 +17,11 @@ const http2: TestProjectConfiguration = {
   test: {
     name: "http2",
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "test/**/*.http3.test.ts"],
+    exclude: [
+      ...configDefaults.exclude,
+      "test/**/*.http3.test.ts",
+      ...(noPromtool === undefined ? [] : ["test/**/*.promtool.test.ts"])
+    ],
     // once, of both
     globalSetup: ["test/support/globalSetup.ts"],
     provide: { protocol: "http2" }
@@ -52,7 +58,7 @@ export default defineConfig({
   },
   test: {
     projects: problem === undefined ? [http2, http3] : [http2],
-    provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "" },
+    provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "", promtoolProblem: noPromtool ?? "" },
     setupFiles: ["test/support/http3Setup.ts"],
     // Its main is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },

@@ -40,7 +40,7 @@ import {
 import { register, type Times, timesOf, waitingPool } from "./poolMetrics.js"
 import { decode, failures, isConcurrency } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
-import { isTraced } from "./tracing.js"
+import { isTraced, withSpan } from "./tracing.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
@@ -457,7 +457,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       served(waiter),
       () => waiter.item === undefined ? this.refusal(waiter.refusal!, this.now() - waiter.since) : Effect.void
     )
-    return Effect.withSpan(item, `${this.module}.wait`, this.spanOptions({}))
+    return withSpan(item, `${this.module}.wait`, this.spanOptions({}))
   }
 
   private spanOptions(attributes: Record<string, unknown>): Tracer.SpanOptions {
@@ -698,7 +698,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const linked = Option.isSome(span) ? Effect.linkSpans(span.value) : identity
     if (!this.isTraced) return linked(acquire)
     // the items' own fibers go on for long after this span
-    return linked(Effect.withSpan(acquire, `${this.module}.create`, { ...this.spanOptions({}), root: true }))
+    return linked(withSpan(acquire, `${this.module}.create`, { ...this.spanOptions({}), root: true }))
   }
 
   /** In one step, so that nothing happens to the item in between. False: it failed, or nobody wants it any more. */
@@ -760,7 +760,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Destroyed", reason, cause })
     const closing = this.closeScope(scope, Exit.void)
     const traced = this.isTraced
-      ? Effect.withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
+      ? withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
       : closing
     this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.now()))))
   }
