@@ -37,6 +37,10 @@ const http3: TestProjectConfiguration = {
       "test/WebTransport.{connect,session,streams}.test.ts"
     ],
     setupFiles: ["test/support/http3Setup.ts"],
+    exclude: [
+      ...configDefaults.exclude,
+      ...(browserProblem === undefined ? [] : ["test/**/*.browser.http3.test.ts"])
+    ],
     provide: { protocol: "http3" }
   }
 }

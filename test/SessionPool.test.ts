@@ -20,6 +20,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { client, live, startServer } from "./support/implementation.js"
 import * as TestServer from "./support/TestServer.js"
+import { recordingTracer } from "./support/tracer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -289,19 +290,24 @@ describe("SessionPool", () => {
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const path = "/echo?incoming"
+        const { named, tracer } = recordingTracer()
         const received = yield* Queue.unbounded<string>()
         const pool = yield* SessionPool.make({
           ...options(server, path),
           minSize: 1,
           onIncoming: (stream) =>
-            Effect.flatMap(stream.readExactly(5), (chunk) => Queue.offer(received, text(chunk).length.toString()))
-        })
+            Effect.flatMap(stream.readExactly(5), (chunk) => Queue.offer(received, text(chunk).length.toString())).pipe(
+              Effect.withSpan("incoming")
+            )
+        }).pipe(Effect.withTracer(tracer))
         yield* pool.ready
         yield* server.command("openUnidirectional", { path, count: 2, size: 5, fin: true })
         assert.deepStrictEqual([yield* soon(Queue.take(received)), yield* soon(Queue.take(received))], ["5", "5"])
         yield* server.command("openBidirectional", { path, count: 2, size: 5 })
         assert.strictEqual(yield* soon(Queue.take(received)), "5")
         assert.deepStrictEqual(yield* pool.unwanted, { streams: 0, datagrams: 0 })
+        assert.isAtLeast(named("incoming").length, 3)
+        assert.isTrue(named("incoming").every(({ parent }) => Option.isNone(parent)))
       }))
 
     it.scoped("rejects and counts what comes in unwanted", () =>

@@ -91,6 +91,17 @@ describe("sessions of streams", () => {
         assert.isAtMost(Math.max(...counts), 4)
       }))
 
+    it.scoped("tells each session by its native one, which onOpen had", () =>
+      Effect.gen(function*() {
+        const opened: Array<unknown> = []
+        const onOpen = (session: WebTransport.Session) => Effect.sync(() => opened.push(session.native))
+        const { pool } = yield* make("native", { onOpen }, { maxStreamsPerSession: 1 })
+        yield* soon(Effect.all(range(3).map(() => hold(pool)), { concurrency: "unbounded" }))
+        const sessions = yield* pool.sessions
+        assert.sameMembers(sessions.map(({ native }) => native), opened)
+        assert.lengthOf(new Set(opened), 3)
+      }))
+
     it.scoped("has the sessions that it holds pinged, and loses one whose ping fails", () =>
       Effect.gen(function*() {
         let pings = 0
