@@ -145,6 +145,7 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
     yield* user.isServing
 
     assert.deepStrictEqual(errors, [])
-    assert.strictEqual(yield* end, 0)
-    assert.deepStrictEqual(processes(group), [])
+    assert.strictEqual(yield* end, 130)
+    // tsx kills a program that a signal finds busy for 30 ms: its server then ends a moment later, by itself
+    yield* user.until("no process is left", async () => processes(group).length, (left) => left === 0)
   }), 180_000)

@@ -1,7 +1,7 @@
 /** `npm run playground`: the command line. What goes wrong is said in one line. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Command, InvalidArgumentError } from "commander"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import { chromium } from "../support/chromium.js"
 import { http3Problem } from "../support/http3.js"
 import { startPlayground } from "./playground.js"
@@ -60,4 +60,8 @@ const program = Effect.gen(function*() {
   )
 )
 
-NodeRuntime.runMain(program, { disableErrorReporting: true })
+NodeRuntime.runMain(program, {
+  disableErrorReporting: true,
+  // what a shell says of a program that Ctrl-C ends
+  teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) ? Number(process.exitCode ?? 0) : 130)
+})
