@@ -81,8 +81,10 @@ layer(live(), { excludeTestServices: true })(
         )
         expect(yield* session.closed).toEqual({ closeCode: 3, reason: "mine" })
         yield* within(server.until((stats) => stats.paths[path]?.sessionsOpen === 0))
-        const wrong = yield* Effect.exit(session.close({ closeCode: -1 }))
-        expect(Exit.isFailure(wrong) && Cause.isDie(wrong.cause)).toBe(true)
+        for (const info of [{ closeCode: -1 }, { reason: -1n as never }]) {
+          const wrong = yield* Effect.exit(session.close(info))
+          expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(Object.keys(info)[0])
+        }
       }))
 
     it.scoped("close with their scope although the peer hangs, and leave no socket", () =>
@@ -135,6 +137,10 @@ layer(live(), { excludeTestServices: true })(
         const error = failure(yield* Effect.exit(datagrams.send(new Uint8Array(16_385))))
         expect(error).toMatchObject({ reason: "DatagramTooLarge", size: 16_385, limit: 16_384 })
         expect(error.message).toContain("16385 bytes where a datagram holds 16384")
+        const wrong = yield* Effect.exit(datagrams.send(null as never))
+        expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(
+          "must be a Uint8Array, but was null"
+        )
         yield* datagrams.send(new Uint8Array(16_384))
         expect((yield* within(datagrams.receive)).length).toBe(16_384)
       }))

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
-import type { Ready } from "../../examples/demo/server.js"
+import type { Ready } from "../../examples/support/serve.js"
 import type { Fixture } from "../harness/model.js"
 import type { Implementation } from "./implementations.js"
 

@@ -4,7 +4,7 @@
  * Prints `Ready` as one line of JSON, and ends when stdin does: with the process that started it, however that ends.
  */
 import { makeCertificate } from "../../examples/demo/certificate.js"
-import type { Ready } from "../../examples/demo/server.js"
+import type { Ready } from "../../examples/support/serve.js"
 import { type Request, Server } from "../../test/support/moq.js"
 import { udpSocket } from "../../test/support/ports.js"
 

@@ -1,12 +1,10 @@
 /** How late this process is by itself: what a busy machine does to timers is nobody's failure. */
 
 const interval = 20
-/** Milliseconds for which lateness is remembered. */
-const memory = 10_000
 
 export interface Lag {
-  /** The sum of what timers have been late by since a time of `performance.now()`, in milliseconds. */
-  readonly since: (time: number) => number
+  /** The sum of what timers have been late by between two times of `performance.now()`, in milliseconds. */
+  readonly between: (from: number, to: number) => number
   readonly worst: () => number
   readonly stop: () => void
 }
@@ -14,18 +12,19 @@ export interface Lag {
 export const watchLag = (): Lag => {
   let last = performance.now()
   let worst = 0
-  let late: Array<{ readonly at: number; readonly by: number }> = []
+  const late: Array<{ readonly at: number; readonly by: number }> = []
   const timer = setInterval(() => {
     const now = performance.now()
     const by = now - last - interval
     last = now
     worst = Math.max(worst, by)
-    if (by > interval) late = [...late.filter(({ at }) => at > now - memory), { at: now, by }]
+    if (by > interval) late.push({ at: now, by })
   }, interval)
-  const since = (time: number) => {
-    // one that is late now has not been told yet
-    const pending = Math.max(0, performance.now() - last - interval)
-    return late.reduce((sum, { at, by }) => at < time ? sum : sum + by, pending)
+  const between = (from: number, to: number) => {
+    // the latest first: nearly always one asks for what has just been; one that is late now has not been told yet
+    let sum = Math.max(0, Math.min(to, performance.now()) - last - interval)
+    for (let i = late.length - 1; i >= 0 && late[i]!.at >= from; i--) if (late[i]!.at <= to) sum += late[i]!.by
+    return sum
   }
-  return { since, worst: () => worst, stop: () => clearInterval(timer) }
+  return { between, worst: () => worst, stop: () => clearInterval(timer) }
 }

@@ -43,7 +43,8 @@ export class Tally {
   readonly rate: Array<number> = []
   lastAnswer: number
   longestStall = 0
-  private readonly start: number
+  /** By `performance.now()`. */
+  readonly start: number
 
   constructor(start: number) {
     this.start = start
@@ -180,7 +181,7 @@ export const worker = (
       underWay.delete(request)
       const took = performance.now() - begun
       tally.longestWait = Math.max(tally.longestWait, took)
-      const late = slack + load.lag.since(begun)
+      const late = slack + load.lag.between(begun, begun + took)
       if (took > requestTimeout + late) tally.violation(`${name}: took ${took.toFixed(0)} ms`)
       let isAgain = false
       if (Exit.isSuccess(exit)) {

@@ -15,7 +15,7 @@ import { table } from "../../benchmark/harness/format.js"
 import { activeResources } from "../support/resources.js"
 import * as TestServer from "../support/TestServer.js"
 import { type Findings, fuzz } from "./fuzz.js"
-import { watchLag } from "./lag.js"
+import { type Lag, watchLag } from "./lag.js"
 import { acquireTimeout, auditedWay, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
 import * as Network from "./network.js"
 import { describe, type Fault, schedule } from "./schedule.js"
@@ -277,7 +277,7 @@ const reportMemory = (tally: Tally, samples: ReadonlyArray<Sample>): string => {
     }.`
 }
 
-const reportFaults = (tally: Tally, injected: ReadonlyArray<Injected>): string => {
+const reportFaults = (tally: Tally, injected: ReadonlyArray<Injected>, lag: Lag): string => {
   const kinds = [...new Set(injected.map(({ fault }) => fault.kind))].toSorted()
   return table(
     ["faults", "times", "median recovery", "longest recovery"],
@@ -285,7 +285,8 @@ const reportFaults = (tally: Tally, injected: ReadonlyArray<Injected>): string =
       const times = injected.filter(({ fault }) => fault.kind === kind).map((one) => {
         const time = recovery(tally, one)
         // a machine that stands still serves nobody
-        if (time > recoveryLimit) {
+        const from = tally.start + one.ended
+        if (time > recoveryLimit + lag.between(from, from + Math.min(time, 2 * recoveryLimit))) {
           tally.violation(
             `after ${kind}, which ended at ${(one.ended / 1_000).toFixed(2)} s, the load was back after ${millis(time)}`
           )
@@ -422,7 +423,7 @@ const soak = (
     const findings = yield* fuzz(server, constructor, options.seed)
 
     const sections = [
-      reportFaults(tally, injected),
+      reportFaults(tally, injected, lag),
       reportLoad(tally, lag.worst()),
       reportMemory(tally, samples),
       reportFuzz(tally, findings),

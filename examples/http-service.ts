@@ -1,0 +1,127 @@
+/**
+ * `npx tsx examples/http-service.ts`: an HTTP service whose handlers share one pool of sessions. `GET /echo/hello` asks the
+ * server behind it, at `SESSION_POOL_URL`, or an embedded one if that is not set; `SESSION_POOL_MAX_SIZE` and so on
+ * configure the pool. On SIGTERM it answers every request that it has accepted, then ends.
+ */
+import { HttpApp, HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { Config, ConfigProvider, Console, Duration, Effect, Layer, Option, Schema } from "effect"
+import { SessionPool, SessionPoolLive } from "effect-pools"
+import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import { createServer } from "node:http"
+import { startEchoServer } from "./demo/echoServer.js"
+
+// --- the service
+
+const ask = Effect.fnUntraced(function*(question: string) {
+  const pool = yield* SessionPool.SessionPool
+  return yield* pool.use((session) =>
+    Effect.gen(function*() {
+      const stream = yield* session.createBidirectionalStream()
+      const bytes = new TextEncoder().encode(question)
+      yield* stream.write(bytes)
+      return new TextDecoder().decode(yield* stream.readExactly(bytes.length))
+    }).pipe(Effect.scoped)
+  )
+}, Effect.timeout("5 seconds"))
+
+const status = (status: number) => HttpServerResponse.empty({ status })
+
+const router = HttpRouter.empty.pipe(
+  HttpRouter.get(
+    "/echo/:text",
+    Effect.gen(function*() {
+      const { text } = yield* HttpRouter.schemaPathParams(Schema.Struct({ text: Schema.String }))
+      return yield* HttpServerResponse.text(yield* ask(text))
+    }).pipe(
+      Effect.catchTags({
+        ParseError: () => status(400),
+        // no session to be had
+        PoolError: () => status(503),
+        // the server behind it failed, or does not answer
+        WebTransportError: () => status(502),
+        TimeoutException: () => status(504)
+      })
+    )
+  )
+)
+
+// --- its end
+
+let accepted = 0
+let pending = 0
+let isDraining = false
+let isClosing = false
+
+const server = createServer()
+server.on("request", (_, response) => {
+  accepted++
+  pending++
+  response.once("close", () => {
+    pending--
+    cutIdle()
+  })
+})
+
+/** Node counts a connection on which nothing was ever asked as busy, for a minute. */
+const cutIdle = () => {
+  if (isClosing && pending === 0) server.closeAllConnections()
+}
+
+/** Whoever keeps a connection is told to open another one, elsewhere. */
+const drainable = <E, R>(app: HttpApp.Default<E, R>) =>
+  HttpApp.withPreResponseHandler(
+    app,
+    (_, response) =>
+      Effect.succeed(isDraining ? HttpServerResponse.setHeader(response, "connection", "close") : response)
+  )
+
+/** Until `DRAIN_DELAY` is over new connections are welcome: a load balancer has to notice. Then it ends with the last answer. */
+const drain = Effect.gen(function*() {
+  isDraining = true
+  yield* Effect.sleep(yield* Config.withDefault(Config.duration("DRAIN_DELAY"), Duration.seconds(1)))
+  yield* Effect.async<void>((resume) => {
+    server.close(() => resume(Effect.void))
+    isClosing = true
+    cutIdle()
+  })
+  yield* Console.log(`${accepted} requests accepted`)
+}).pipe(Effect.orDie)
+
+// --- the wiring. What was built last ends first: the drain, the server, the pool, the server behind it.
+
+/** Without a `SESSION_POOL_URL` a server of its own. */
+const EndpointLive = Layer.unwrapScoped(Effect.gen(function*() {
+  const url = yield* Config.option(Config.string("SESSION_POOL_URL"))
+  if (Option.isSome(url)) return Layer.empty
+  const { hash, port } = yield* startEchoServer
+  const embedded = ConfigProvider.fromMap(
+    new Map([
+      ["SESSION_POOL_URL", `https://127.0.0.1:${port}/echo`],
+      ["SESSION_POOL_CERTIFICATE_HASHES", hash]
+    ]),
+    { pathDelim: "_" }
+  )
+  return Layer.setConfigProvider(ConfigProvider.orElse(ConfigProvider.fromEnv(), () => embedded))
+}))
+
+const HttpLive = HttpServer.serve(router, drainable).pipe(
+  Layer.provideMerge(
+    NodeHttpServer.layerConfig(
+      () => server,
+      Config.all({ port: Config.withDefault(Config.integer("PORT"), 3000), host: Config.succeed("127.0.0.1") })
+    )
+  )
+)
+
+const MainLive = Layer.scopedDiscard(Effect.gen(function*() {
+  yield* Effect.addFinalizer(() => drain)
+  yield* HttpServer.addressFormattedWith((address) => Console.log(`listening at ${address}`))
+})).pipe(
+  Layer.provide(HttpLive),
+  Layer.provide(SessionPoolLive),
+  Layer.provide(NodeWebTransport.layerHttp2),
+  Layer.provide(EndpointLive)
+)
+
+NodeRuntime.runMain(Layer.launch(MainLive))
