@@ -12,8 +12,10 @@ declare module "vitest" {
 }
 
 /** Says in a line what this machine cannot run; with `HTTP3_REQUIRED=true` or `BROWSER_REQUIRED=true` it must. */
-export default ({ config }: TestProject): void => {
-  const { browserProblem, http3Problem } = config.provide
+export default (project: TestProject): void => {
+  // each project runs it, too
+  if (!project.isRootProject()) return
+  const { browserProblem, http3Problem } = project.config.provide
   const leftOut = [
     http3Problem && `HTTP/3: this machine cannot load @moq/web-transport (${http3Problem})`,
     browserProblem && `the browser: ${browserProblem}`
