@@ -103,9 +103,13 @@ const { positionals, values } = parseArgs({
   }
 })
 const suite = suites.find(({ name }) => name === positionals[0])
+const problem = suite?.runtime?.problem?.()
 if (suite === undefined) {
   console.log(usage)
   if (positionals.length > 0) process.exitCode = 2
+} else if (problem !== undefined) {
+  console.error(`The suite ${suite.name} cannot run on this machine: ${problem}`)
+  process.exitCode = 1
 } else {
   const isMetInAll = await benchmark(suite, values)
   if (values.strict && !isMetInAll) process.exitCode = 1

@@ -97,6 +97,15 @@ export class FramingError extends Data.TaggedError("FramingError")<{
           "let the peer begin every message with the id of what it answers, as Framing.withId does"
     }
   }
+
+  /**
+   * Its members and its message, for logs.
+   *
+   * @since 0.1.0
+   */
+  override toJSON(): object {
+    return { ...(super.toJSON() as object), message: this.message }
+  }
 }
 
 /**

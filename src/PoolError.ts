@@ -95,6 +95,15 @@ export class PoolError extends Data.TaggedError("PoolError")<{
         return `${pool} is closed to borrowers: ${state}. Borrow within the lifetime of the layer or scope that made it.`
     }
   }
+
+  /**
+   * Its members and its message, for logs.
+   *
+   * @since 0.1.0
+   */
+  override toJSON(): object {
+    return { ...(super.toJSON() as object), message: this.message }
+  }
 }
 
 /**

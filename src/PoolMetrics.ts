@@ -6,7 +6,8 @@
  *
  * Recycling pools show `idle` (the `size` of their stats), `inUse`, `minSize`, `maxSize`, `acquisitions`, `reuses`,
  * `created`, `failures`, `returned`, `discarded` and `refused`; the tiers of a `TieredBufferPool` each for itself, with
- * the tag `tier`. Waiting pools show all but the last three.
+ * the tag `tier`. Waiting pools show all but the last three, and with the option `histograms` also `waitTime`, `createTime`
+ * and `useTime`.
  *
  * @example
  * ```ts
@@ -185,3 +186,30 @@ export const discarded: Metric.Metric.Counter<number> = Metric.fromMetricKey(key
  * @category counters
  */
 export const refused: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.refused)
+
+/**
+ * How long borrowers waited who got an item, in seconds; zero for those who found an idle one. As
+ * `db.client.connection.wait_time` of OpenTelemetry's conventions. Only of pools with the option `histograms`.
+ *
+ * @since 0.1.0
+ * @category histograms
+ */
+export const waitTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.waitTime)
+
+/**
+ * How long it took to make an item, in seconds; those are left out that failed. As
+ * `db.client.connection.create_time` of OpenTelemetry's conventions. Only of pools with the option `histograms`.
+ *
+ * @since 0.1.0
+ * @category histograms
+ */
+export const createTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.createTime)
+
+/**
+ * How long borrowers had an item, in seconds. As `db.client.connection.use_time` of OpenTelemetry's conventions. Only
+ * of pools with the option `histograms`.
+ *
+ * @since 0.1.0
+ * @category histograms
+ */
+export const useTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.useTime)

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import * as internal from "./internal/prettyStats.js"
 
 /**
  * Items closed since the start, by reason:
@@ -326,3 +327,29 @@ export interface TierStats {
   readonly bufferSize: number
   readonly stats: RecyclingPoolStats
 }
+
+/**
+ * Snapshots as a table for logs and terminals, a line to a pool; a `TieredBufferPool` has one more for each tier.
+ * Waiting and recycling pools have different figures: given both kinds, there are two tables. `reused` is `reuseRatio`,
+ * `discarded` and `refused` count all reasons together. Plain text without colour, whose columns are aligned.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { ObjectPool, PoolStats, ResourcePool } from "effect-pools"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const workers = yield* ResourcePool.make({ name: "workers", acquire: Effect.succeed("worker") })
+ *   const boxes = yield* ObjectPool.make({ name: "boxes", factory: () => ({ content: "" }) })
+ *   yield* workers.use(Console.log)
+ *   yield* Console.log(PoolStats.pretty(yield* workers.stats, yield* boxes.stats))
+ *   // pool     size  idle  in use  creating  waiters  max  peak  acquisitions  reused  timeouts  …
+ *   // workers     1     1       0         0        0   10     1             1    0.0%         0  …
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ * @category formatting
+ */
+export const pretty: (...stats: ReadonlyArray<PoolStats | RecyclingPoolStats | TieredBufferPoolStats>) => string =
+  internal.pretty

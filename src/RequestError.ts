@@ -74,6 +74,15 @@ export class RequestError extends Data.TaggedError("RequestError")<{
       : "the peer may have got it: send it again only if doing it twice does no harm"
     return `${this.reason}: ${summaries[this.reason]}${why}; ${then}`
   }
+
+  /**
+   * Its members and its message, for logs.
+   *
+   * @since 0.1.0
+   */
+  override toJSON(): object {
+    return { ...(super.toJSON() as object), message: this.message }
+  }
 }
 
 /**

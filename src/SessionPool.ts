@@ -79,6 +79,7 @@ export interface ConfigOptions extends
     | "retireGrace"
     | "closeTimeout"
     | "shutdownGrace"
+    | "histograms"
   >
 {
   /** Where to connect; https only. */
@@ -271,6 +272,7 @@ export const layer = <E = never, R = never>(
  * | `RETIRE_GRACE` | 30 seconds | how long a borrower may keep a replaced session |
  * | `CLOSE_TIMEOUT` | 5 seconds | how long a closing session may hold its place |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
+ * | `HISTOGRAMS` | false | whether waiting, creating and use are timed, for `PoolMetrics` |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *

@@ -26,6 +26,8 @@ import type { WebTransportError } from "./WebTransportError.js"
  * @category models
  */
 export interface SessionInfo {
+  /** The platform's session, which tells one from another: the `native` of the `Session` that `onOpen` got. */
+  readonly native: WebTransport.NativeWebTransport
   /** Streams of the pool on it, idle and lent. */
   readonly streams: number
   /** Those that somebody has. */
@@ -139,6 +141,7 @@ export interface CommonOptions extends
     | "shutdownGrace"
     | "exhaustedThreshold"
     | "leakThreshold"
+    | "histograms"
   >
 {
   /** The most streams on one session at once; `Infinity` for as many as it grants. Default: 100. */
@@ -329,6 +332,7 @@ export const layer = <E = never, R = never>(
  * | `MAX_LIFETIME` | infinity | when a stream is replaced |
  * | `MAX_USES` | no limit | after how many borrows a stream is replaced |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
+ * | `HISTOGRAMS` | false | whether waiting, creating and use are timed, for `PoolMetrics` |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *

@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import * as internalStream from "./internal/byteStream.js"
+import { protocolAttributes, urlAttributes } from "./internal/tracing.js"
 import * as internal from "./internal/webTransportConnect.js"
 import * as internalSession from "./internal/webTransportSession.js"
 import { WebTransportError } from "./WebTransportError.js"
@@ -527,6 +528,9 @@ export const isSession = (u: unknown): u is Session => Predicate.hasProperty(u, 
  * freed. Closing the scope awaits streams that are ending for a second at most, closes the session with `closeInfo`,
  * and awaits that for half a second.
  *
+ * It is a span, `WebTransport.connect`, with OpenTelemetry's attributes for the server's address and port, the path,
+ * and the protocol; never the query.
+ *
  * **Gotchas**
  *
  * `serverCertificateHashes` together with `allowPooling` is a defect, since no platform can do both.
@@ -552,13 +556,16 @@ export const connect: <E = never, R = never, E2 = never, R2 = never>(
   url: string | URL | Effect.Effect<string | URL, E, R>,
   options?: ConnectOptions<E2, R2>
 ) => Effect.Effect<Session, WebTransportError | E | E2, WebTransportConstructor | Scope.Scope | R | R2> = Effect.fn(
-  "WebTransport.connect"
+  "WebTransport.connect",
+  { kind: "client" }
 )(function*(url, options) {
   const service = yield* WebTransportConstructor
   const target = yield* internal.resolveUrl(url)
-  yield* Effect.annotateCurrentSpan({ host: target.host, path: target.pathname })
+  yield* Effect.annotateCurrentSpan(urlAttributes(target))
   const native = yield* internal.nativeOptions(options ?? {})
-  return yield* internal.open(service, target, native, options ?? {})
+  const session = yield* internal.open(service, target, native, options ?? {})
+  yield* Effect.annotateCurrentSpan(protocolAttributes(session.reliability))
+  return session
 })
 
 /**

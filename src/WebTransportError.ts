@@ -130,6 +130,15 @@ export class WebTransportError extends Data.TaggedError("WebTransportError")<{
     const todo = this.advice ?? advice[this.reason]
     return todo === undefined ? what : `${what}; ${todo}`
   }
+
+  /**
+   * Its members and its message, for logs.
+   *
+   * @since 0.1.0
+   */
+  override toJSON(): object {
+    return { ...(super.toJSON() as object), message: this.message }
+  }
 }
 
 /**

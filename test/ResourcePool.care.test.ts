@@ -8,8 +8,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as HashMap from "effect/HashMap"
-import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as MetricLabel from "effect/MetricLabel"
 import * as MetricState from "effect/MetricState"
@@ -18,21 +16,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import type * as Tracer from "effect/Tracer"
+import { withLogs } from "./support/logs.js"
 import { makeSource, settle } from "./support/pool.js"
-
-interface Line {
-  readonly message: string
-  readonly annotations: Record<string, unknown>
-}
-
-/** Collects what a pool logs. */
-const withLogs = <A, E, R>(f: (logs: Array<Line>) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  const logs: Array<Line> = []
-  const logger = Logger.make(({ annotations, message }) => {
-    logs.push({ message: String(message), annotations: Object.fromEntries(HashMap.toEntries(annotations)) })
-  })
-  return Effect.suspend(() => f(logs)).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
-}
 
 const borrow = <A extends { readonly id: number }, E>(pool: ResourcePool.ResourcePool<A, E>) =>
   pool.useSync((item) => item.id)
@@ -518,6 +503,66 @@ describe("ResourcePool", () => {
         yield* Effect.forEach(pools, borrow)
         const { count } = yield* Metric.value(Metric.tagged(PoolMetrics.acquisitions, "pool", "twins"))
         assert.strictEqual(count, 2)
+      }))
+
+    it.scoped("time waiting, creating and use where that is asked for, whichever way is borrowed", () =>
+      Effect.gen(function*() {
+        const pool = yield* ResourcePool.make({
+          name: "timed",
+          acquire: Effect.delay(makeSource().acquire, "2 seconds"),
+          maxSize: 1,
+          acquireTimeout: "20 seconds",
+          histograms: true
+        })
+        const held = Effect.sleep("4 seconds")
+        const ways = [
+          pool.use(() => held),
+          Effect.scoped(Effect.zipRight(pool.get, held)),
+          Effect.flatMap(pool.acquire, (lease) => Effect.zipRight(held, lease.release())),
+          Effect.scoped(Effect.zipRight(pool.tryGet, held)),
+          pool.useSync(() => 0)
+        ]
+        const borrowing = yield* Effect.fork(Effect.all(ways))
+        yield* settle
+        // the first one waits for an item to be made
+        for (const seconds of [2, 4, 4, 4, 4]) {
+          yield* TestClock.adjust(Duration.seconds(seconds))
+          yield* settle
+        }
+        yield* Fiber.join(borrowing)
+        const lease = yield* pool.acquire
+        const late = yield* Effect.fork(Effect.flip(pool.useSync(() => 0)))
+        yield* settle
+        yield* TestClock.adjust("20 seconds")
+        yield* Fiber.join(late)
+        yield* lease.release()
+        const read = (metric: Metric.Metric.Histogram<number>) =>
+          Effect.map(Metric.value(Metric.tagged(metric, "pool", "timed")), ({ buckets, count, max, sum }) => ({
+            count,
+            max,
+            sum: Math.round(sum * 1_000) / 1_000,
+            upTo: Object.fromEntries(buckets)
+          }))
+        const created = yield* read(PoolMetrics.createTime)
+        assert.deepInclude(created, { count: 1, max: 2, sum: 2 })
+        assert.deepInclude(created.upTo, { "1": 0, "2.5": 1 })
+        // who gave up is not among them
+        assert.strictEqual((yield* pool.stats).timeouts, 1)
+        assert.deepInclude(yield* read(PoolMetrics.waitTime), { count: 6, max: 2, sum: 2 })
+        const used = yield* read(PoolMetrics.useTime)
+        assert.deepInclude(used, { count: 6, max: 20, sum: 36 })
+        assert.deepInclude(used.upTo, { "0.0001": 1, "2.5": 1, "5": 5 })
+      }))
+
+    it.scoped("have no histograms where nobody asked", () =>
+      Effect.gen(function*() {
+        const pool = yield* ResourcePool.make({ name: "untimed", acquire: makeSource().acquire })
+        yield* borrow(pool)
+        const names = (yield* Metric.snapshot).flatMap(({ metricKey }) =>
+          metricKey.tags.some(({ key, value }) => key === "pool" && value === "untimed") ? [metricKey.name] : []
+        )
+        assert.include(names, "effect_pools_size")
+        assert.isFalse(names.some((name) => name.endsWith("_seconds")))
       }))
 
     it.scoped("carry the metric labels of the pool's maker", () =>

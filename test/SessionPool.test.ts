@@ -1,5 +1,4 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import type { PoolStats } from "effect-pools/PoolStats"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as WebTransport from "effect-pools/WebTransport"
@@ -19,7 +18,9 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import { client, live, startServer } from "./support/implementation.js"
 import * as TestServer from "./support/TestServer.js"
+import { recordingTracer } from "./support/tracer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -63,7 +64,7 @@ const untilStats = (pool: SessionPool.Service, predicate: (stats: PoolStats) => 
 /** For tests that provoke warnings. */
 const silent = Logger.minimumLogLevel(LogLevel.None)
 
-const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
+const Live = live()
 
 describe("SessionPool", () => {
   layer(Live, { excludeTestServices: true })("against a server", (it) => {
@@ -289,19 +290,24 @@ describe("SessionPool", () => {
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const path = "/echo?incoming"
+        const { named, tracer } = recordingTracer()
         const received = yield* Queue.unbounded<string>()
         const pool = yield* SessionPool.make({
           ...options(server, path),
           minSize: 1,
           onIncoming: (stream) =>
-            Effect.flatMap(stream.readExactly(5), (chunk) => Queue.offer(received, text(chunk).length.toString()))
-        })
+            Effect.flatMap(stream.readExactly(5), (chunk) => Queue.offer(received, text(chunk).length.toString())).pipe(
+              Effect.withSpan("incoming")
+            )
+        }).pipe(Effect.withTracer(tracer))
         yield* pool.ready
         yield* server.command("openUnidirectional", { path, count: 2, size: 5, fin: true })
         assert.deepStrictEqual([yield* soon(Queue.take(received)), yield* soon(Queue.take(received))], ["5", "5"])
         yield* server.command("openBidirectional", { path, count: 2, size: 5 })
         assert.strictEqual(yield* soon(Queue.take(received)), "5")
         assert.deepStrictEqual(yield* pool.unwanted, { streams: 0, datagrams: 0 })
+        assert.isAtLeast(named("incoming").length, 3)
+        assert.isTrue(named("incoming").every(({ parent }) => Option.isNone(parent)))
       }))
 
     it.scoped("rejects and counts what comes in unwanted", () =>
@@ -468,18 +474,18 @@ describe("SessionPool", () => {
 
     it.scopedLive("sends a framed message, and passes when one comes back", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const session = yield* connect(server, "/echo")
         yield* soon(SessionPool.pingStream()(session))
         yield* soon(SessionPool.pingStream({ message: new Uint8Array(100_000) })(session))
         yield* soon(server.until((stats) => stats.streamsOpen === 0))
         const { bytesReceived, streamsAccepted } = yield* server.statsOf("/echo")
         assert.deepStrictEqual({ bytesReceived, streamsAccepted }, { bytesReceived: 5 + 100_004, streamsAccepted: 2 })
-      }).pipe(Effect.provide(NodeWebTransport.layer)))
+      }).pipe(Effect.provide(client)))
 
     it.scopedLive("fails when the peer finishes, resets, or answers no frame", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const ping = (path: string) =>
           Effect.scoped(
             Effect.flatMap(connect(server, path), (session) => Effect.flip(SessionPool.pingStream()(session)))
@@ -489,11 +495,11 @@ describe("SessionPool", () => {
         assert.include(finished.message, "without an answer")
         assert.include(["Read", "Write"], (yield* soon(ping("/reset"))).reason)
         assert.strictEqual((yield* soon(ping("/unsolicited?text=%C3%BF%C3%BF%C3%BF%C3%BF"))).reason, "Oversized")
-      }).pipe(Effect.provide(NodeWebTransport.layer)))
+      }).pipe(Effect.provide(client)))
 
     it.scopedLive("passes where the session is full, and fails where it grants nothing any more", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+        const server = yield* startServer({ initialBidirectionalStreams: 1 })
         const session = yield* connect(server, "/echo")
         yield* Effect.scoped(Effect.gen(function*() {
           yield* session.createBidirectionalStream()
@@ -503,7 +509,7 @@ describe("SessionPool", () => {
         yield* soon(toTheEnd(exhausted))
         const error = yield* soon(Effect.flip(SessionPool.pingStream()(exhausted)))
         assert.strictEqual(error.reason, "StreamLimit")
-      }).pipe(Effect.provide(NodeWebTransport.layer)))
+      }).pipe(Effect.provide(client)))
 
     it("refuses a message above 1 MiB", () => {
       assert.throws(() => SessionPool.pingStream({ message: new Uint8Array(1_048_577) }), "1048577")
@@ -513,7 +519,7 @@ describe("SessionPool", () => {
   describe("when the server breaks", () => {
     it.scopedLive("does not lend again a session that grants no more streams", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start({ initialBidirectionalStreams: 5 })
+        const server = yield* startServer({ initialBidirectionalStreams: 5 })
         const pool = yield* SessionPool.make({ ...options(server, "/echo"), maxSize: 1 })
         const exits = yield* Effect.forEach(Array.from({ length: 24 }), () => Effect.exit(pool.use(toTheEnd)))
         // every sixth is refused, and its successor has a new session
@@ -523,11 +529,11 @@ describe("SessionPool", () => {
         )
         yield* untilStats(pool, ({ destroyed }) => destroyed.retired === 4)
         assert.strictEqual((yield* stats(pool)).created, 4)
-      }).pipe(Effect.provide(NodeWebTransport.layer)), 30_000)
+      }).pipe(Effect.provide(client)), 30_000)
 
     it.scopedLive("reconnects after it was killed and restarted", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const pool = yield* SessionPool.make({
           ...options(server, "/echo"),
           minSize: 2,
@@ -542,13 +548,13 @@ describe("SessionPool", () => {
         yield* server.restart
         yield* untilStats(pool, (stats) => stats.idle === 2)
         assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
-      }).pipe(Effect.provide(NodeWebTransport.layer)), 30_000)
+      }).pipe(Effect.provide(client)), 30_000)
 
     it.scopedLive(
       "loses a session whose server hangs by pinging it, and connects anew when it is back",
       () =>
         Effect.gen(function*() {
-          const server = yield* TestServer.start()
+          const server = yield* startServer()
           const pool = yield* SessionPool.make({
             ...options(server, "/echo"),
             minSize: 1,
@@ -563,27 +569,27 @@ describe("SessionPool", () => {
           yield* server.resume
           yield* untilStats(pool, (stats) => stats.idle === 1)
           assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
-        }).pipe(Effect.provide(NodeWebTransport.layer)),
+        }).pipe(Effect.provide(client)),
       30_000
     )
 
     it.live("closes in time while the server is stopped", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         yield* soon(Effect.scoped(Effect.gen(function*() {
           const pool = yield* SessionPool.make({ ...options(server, "/echo"), minSize: 2, shutdownGrace: "200 millis" })
           yield* soon(pool.ready)
           yield* server.stop
           yield* pool.acquire
         }))).pipe(Effect.provide(silent))
-      }).pipe(Effect.scoped, Effect.provide(NodeWebTransport.layer)), 30_000)
+      }).pipe(Effect.scoped, Effect.provide(client)), 30_000)
   })
 
   describe("options", () => {
     const refused = (options: SessionPool.Options) =>
       SessionPool.make(options).pipe(
         Effect.scoped,
-        Effect.provide(NodeWebTransport.layer),
+        Effect.provide(client),
         Effect.exit,
         Effect.map((exit) => Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : "accepted")
       )
@@ -609,7 +615,7 @@ describe("SessionPool", () => {
     const configError = (entries: Record<string, string>) =>
       Effect.provide(SessionPool.SessionPool, SessionPool.SessionPoolLive).pipe(
         Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(entries)), { pathDelim: "_" })),
-        Effect.provide(NodeWebTransport.layer),
+        Effect.provide(client),
         Effect.flip,
         Effect.map(String)
       )

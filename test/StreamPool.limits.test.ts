@@ -1,6 +1,5 @@
 /** What sessions grant, and what the engine's limits mean for streams. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -20,12 +19,13 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import { client, live, startServer } from "./support/implementation.js"
 import * as Memory from "./support/memoryTransport.js"
 import { bytes, connect, echo, sessionOptions, silent, soon, text, until, untilStats } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
-const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
-const withNode = Effect.provide(NodeWebTransport.layer)
+const Live = live()
+const withNode = Effect.provide(client)
 
 const url = "https://127.0.0.1/"
 
@@ -58,7 +58,7 @@ const capacities = (pool: StreamPool.Service) =>
 describe("what a session grants", () => {
   it.scopedLive("serves many borrowers on a session of a few streams, and knows how many it grants", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 4 })
+      const server = yield* startServer({ initialBidirectionalStreams: 4 })
       const session = yield* connect(server, "/echo")
       const pool = yield* StreamPool.make({ session, maxSize: 32 })
       const answers = yield* soon(Effect.forEach(range(200), (i) => pool.use((stream) => echo(stream, `${i}`)), {
@@ -73,7 +73,7 @@ describe("what a session grants", () => {
   for (const batch of [1, 4, 8]) {
     it.scopedLive(`serves borrowers who all spoil their streams, with credit that returns ${batch} at a time`, () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start({ initialBidirectionalStreams: 8 })
+        const server = yield* startServer({ initialBidirectionalStreams: 8 })
         const path = `/echo?creditBatch=${batch}`
         const session = yield* connect(server, path)
         const pool = yield* StreamPool.make({ session, maxSize: 32 })
@@ -88,7 +88,7 @@ describe("what a session grants", () => {
 
   it.scopedLive("goes on reusing the streams of a session that refused one while it had none", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+      const server = yield* startServer({ initialBidirectionalStreams: 1 })
       const session = yield* connect(server, "/echo")
       const pool = yield* StreamPool.make({ session, maxSize: 4 })
       // the credit is on its way back whenever the next one asks
@@ -100,7 +100,7 @@ describe("what a session grants", () => {
 
   it.scopedLive("ends a wait on a full session by acquireTimeout, with a PoolError", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 4 })
+      const server = yield* startServer({ initialBidirectionalStreams: 4 })
       const session = yield* connect(server, "/echo")
       const pool = yield* StreamPool.make({ session, maxSize: 32, acquireTimeout: "200 millis" })
       yield* Effect.all(range(4).map(() => hold(pool)))
@@ -116,7 +116,7 @@ describe("what a session grants", () => {
 
   it.scopedLive("fails with StreamLimit once the only session has no credit and no stream left", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 4 })
+      const server = yield* startServer({ initialBidirectionalStreams: 4 })
       const session = yield* connect(server, "/echo")
       const pool = yield* StreamPool.make({ session, maxSize: 2, openTimeout: "100 millis" })
       for (let i = 0; i < 4; i++) assert.strictEqual(yield* soon(pool.use(toTheEnd)), "hello")
@@ -128,7 +128,7 @@ describe("what a session grants", () => {
 
   it.scopedLive("replaces a session whose credit is used up, so that nobody notices", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 4 })
+      const server = yield* startServer({ initialBidirectionalStreams: 4 })
       const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 2 })
       const pool = yield* StreamPool.make({ sessionPool, maxSize: 16 })
       const answers = yield* soon(Effect.forEach(range(60), () => pool.use(toTheEnd), { concurrency: 16 }))
@@ -367,7 +367,7 @@ describe("what a session grants", () => {
 describe("maxStreamsOpened", () => {
   it.scopedLive("replaces a session after so many streams, and leaves those that are out as they are", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start()
+      const server = yield* startServer()
       const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 1 })
       const pool = yield* StreamPool.make({ sessionPool, maxSize: 4, maxStreamsOpened: 5 })
       const held = yield* hold(pool)
@@ -383,7 +383,7 @@ describe("maxStreamsOpened", () => {
 
   it.scopedLive("ends the idle streams of a session that is replaced", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start()
+      const server = yield* startServer()
       const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 1 })
       const pool = yield* StreamPool.make({ sessionPool, maxSize: 4, maxStreamsOpened: 3 })
       const leases = yield* Effect.all(range(2).map(() => hold(pool)))

@@ -1,6 +1,5 @@
 /** The sessions that streams are spread over, and what becomes of both when peers break, hang or grow old. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import type { PoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -11,17 +10,17 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import * as TestClock from "effect/TestClock"
+import { client, live, startServer } from "./support/implementation.js"
 import * as Memory from "./support/memoryTransport.js"
 import { bytes, connect, echo, sessionOptions, silent, soon, text, until, untilStats } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
-const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
-const withNode = Effect.provide(NodeWebTransport.layer)
+const Live = live()
+const withNode = Effect.provide(client)
 
 const url = "https://127.0.0.1/"
 
@@ -90,6 +89,17 @@ describe("sessions of streams", () => {
         const counts = (yield* pool.sessions).map(({ lent }) => lent)
         assert.strictEqual(counts.reduce((sum, count) => sum + count, 0), 10)
         assert.isAtMost(Math.max(...counts), 4)
+      }))
+
+    it.scoped("tells each session by its native one, which onOpen had", () =>
+      Effect.gen(function*() {
+        const opened: Array<unknown> = []
+        const onOpen = (session: WebTransport.Session) => Effect.sync(() => opened.push(session.native))
+        const { pool } = yield* make("native", { onOpen }, { maxStreamsPerSession: 1 })
+        yield* soon(Effect.all(range(3).map(() => hold(pool)), { concurrency: "unbounded" }))
+        const sessions = yield* pool.sessions
+        assert.sameMembers(sessions.map(({ native }) => native), opened)
+        assert.lengthOf(new Set(opened), 3)
       }))
 
     it.scoped("has the sessions that it holds pinged, and loses one whose ping fails", () =>
@@ -653,7 +663,7 @@ describe("sessions of streams", () => {
 describe("one session", () => {
   it.scopedLive("whose peer ends it fails everybody with SessionClosed at once: who has a stream, waits, or comes", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start()
+      const server = yield* startServer()
       const session = yield* connect(server, "/echo")
       const pool = yield* StreamPool.make({ session, maxSize: 2, minSize: 2 })
       const leases = yield* soon(Effect.all([hold(pool), hold(pool)]))
@@ -676,7 +686,7 @@ describe("one session", () => {
 
   it.scopedLive("that its owner closes fails those who wait, also while the peer hangs", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+      const server = yield* startServer({ initialBidirectionalStreams: 1 })
       const session = yield* connect(server, "/echo")
       const pool = yield* StreamPool.make({ session, maxSize: 4 })
       yield* hold(pool)
@@ -691,7 +701,7 @@ describe("one session", () => {
 
   it.scopedLive("that had ended before there was a pool fails everybody, too", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start()
+      const server = yield* startServer()
       const session = yield* connect(server, "/echo")
       yield* session.close()
       const pool = yield* StreamPool.make({ session, minSize: 1 })
@@ -701,7 +711,7 @@ describe("one session", () => {
 
   it.scopedLive("is never retired, and its streams are used again, however often its peer did not answer", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start()
+      const server = yield* startServer()
       const session = yield* connect(server, "/picky")
       const pool = yield* StreamPool.make({ session, maxSize: 1, maxStreamsOpened: 2 })
       for (let i = 0; i < 5; i++) {
@@ -760,7 +770,7 @@ describe("peers that hang", () => {
     "a stopped server: its sessions are replaced, nothing spins, and all is well when it is back",
     () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const { connect, url } = sessionOptions(server, "/echo")
         const sessionPool = yield* SessionPool.make({
           url,
@@ -801,7 +811,7 @@ describe("peers that hang", () => {
 
   it.scopedLive("the ends of streams are confirmed at once over HTTP/2, also by nobody", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start()
+      const server = yield* startServer()
       const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 1 })
       const pool = yield* StreamPool.make({ sessionPool, maxSize: 20 })
       const leases = yield* soon(Effect.all(range(20).map(() => hold(pool))))
@@ -815,7 +825,7 @@ describe("peers that hang", () => {
 
   it.scopedLive("closes in time while the server is stopped", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start()
+      const server = yield* startServer()
       yield* soon(
         Effect.scoped(Effect.gen(function*() {
           const sessionPool = yield* SessionPool.make({
@@ -836,7 +846,7 @@ describe("a server that is killed", () => {
     "and restarted: borrowers of its sessions fail at once, later ones are served by new ones",
     () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 2 })
         const pool = yield* StreamPool.make({ sessionPool, maxSize: 4, maxStreamsPerSession: 2 })
         for (let round = 0; round < 3; round++) {
@@ -948,7 +958,7 @@ describe("borrowers and faults at random", () => {
     Effect.gen(function*() {
       const random = randomOf(seed)
       const among = <A>(choices: ReadonlyArray<A>): A => choices[Math.floor(random() * choices.length)]!
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 20 })
+      const server = yield* startServer({ initialBidirectionalStreams: 20 })
       const supervisor = yield* Supervisor.track
       let answered = 0
       let ended = 0
@@ -1092,7 +1102,7 @@ describe("borrowers and faults at random", () => {
       yield* test.pipe(
         Effect.scoped,
         Effect.supervised(supervisor),
-        Effect.provide(NodeWebTransport.layer),
+        Effect.provide(client),
         Effect.provide(silent)
       )
       // nobody is left

@@ -3,7 +3,6 @@ import * as MsgPack from "@effect/platform/MsgPack"
 import * as Ndjson from "@effect/platform/Ndjson"
 import * as Socket from "@effect/platform/Socket"
 import { assert, describe, layer } from "@effect/vitest"
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { isPoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -12,17 +11,17 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { live, startServer } from "./support/implementation.js"
 import { bytes, echo, failure, poolAt, sessionOptions, soon, text, until } from "./support/streamPools.js"
 import * as TestServer from "./support/TestServer.js"
 
-const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
+const Live = live()
 
 /** Sends each text, and closes its side once the last one has come back. */
 const converse = (socket: Socket.Socket, texts: ReadonlyArray<string>) =>
@@ -160,7 +159,7 @@ describe("StreamPool.makeSocket", () => {
 
     it.scoped("fails with Open when no session grants it a stream within acquireTimeout", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start({ initialBidirectionalStreams: 2 })
+        const server = yield* startServer({ initialBidirectionalStreams: 2 })
         const { pool } = yield* Effect.provideService(
           poolAt("/fin", { maxSize: 2, acquireTimeout: "200 millis", clientSpeaksFirst: false }),
           TestServer.TestServer,
@@ -392,7 +391,7 @@ describe("StreamPool.makeSocket", () => {
 
     it.scoped("closes its scope at once also where the peer takes nothing", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const { pool } = yield* Effect.provideService(poolAt("/silent"), TestServer.TestServer, server)
         const run = yield* begin(pool.socket)
         yield* soon(server.until(({ streamsOpen }) => streamsOpen === 1))

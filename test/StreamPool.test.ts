@@ -1,10 +1,9 @@
 import { assert, describe, layer } from "@effect/vitest"
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as WebTransport from "effect-pools/WebTransport"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import { live } from "./support/implementation.js"
 import * as TestServer from "./support/TestServer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -21,7 +20,7 @@ const sessionOptions = (server: TestServer.Service, path: string) => ({
   connect: { serverCertificateHashes: [{ value: server.hash }] }
 })
 
-const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
+const Live = live()
 
 describe("StreamPool", () => {
   layer(Live, { excludeTestServices: true })("of one session", (it) => {

@@ -1,15 +1,14 @@
 /** A peer that answers twice: how many second answers reach another borrower, and what keeps them away. */
 import { assert, describe, layer } from "@effect/vitest"
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
+import { live } from "./support/implementation.js"
 import { bytes, connect, poolAt, soon, text, until } from "./support/streamPools.js"
 import * as TestServer from "./support/TestServer.js"
 
-const Live = Layer.merge(TestServer.layer(), NodeWebTransport.layer)
+const Live = live()
 
 const ask = (pool: StreamPool.Service, request: string, options?: StreamPool.RequestOptions) =>
   Effect.map(pool.request(bytes(request), options), text)

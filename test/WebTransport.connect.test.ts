@@ -4,19 +4,18 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import type { AddressInfo } from "node:net"
 import { createServer, type Server, type TLSSocket } from "node:tls"
 import { internals } from "../src/internal/failsComponents.js"
-import * as NodeWebTransport from "../src/NodeWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
 import { makeCertificate } from "./support/certificate.js"
+import { live, startServer } from "./support/implementation.js"
 import { openSockets } from "./support/resources.js"
 import * as TestServer from "./support/TestServer.js"
+import { recordingTracer } from "./support/tracer.js"
 
 const hashes = (server: TestServer.Service) => [{ algorithm: "sha-256", value: server.hash }]
 
@@ -60,7 +59,7 @@ const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError
     () => new Error(`no failure: ${String(exit)}`)
   )
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+layer(live(), { excludeTestServices: true })(
   "connect",
   (it) => {
     it.scoped("connects over HTTP/2, says so, and closes with its scope", () =>
@@ -199,7 +198,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("fails within connectTimeout where the peer hangs", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         yield* server.stop
         const error = failure(
           yield* Effect.exit(connect(server, server.url("/echo"), { connectTimeout: "100 millis" }))
@@ -258,21 +257,17 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
     it.scoped("names host and path in its span, never the query", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
-        const spans: Array<Tracer.Span> = []
-        const base = yield* Effect.tracer
-        const tracer = Tracer.make({
-          ...base,
-          span: (...args) => {
-            const span = base.span(...args)
-            spans.push(span)
-            return span
-          },
-          context: (f, fiber) => base.context(f, fiber)
-        })
+        const { named, tracer } = recordingTracer()
         yield* Effect.scoped(connect(server, server.url("/echo?secret"))).pipe(Effect.withTracer(tracer))
-        const span = spans.find((span) => span.name === "WebTransport.connect")
-        expect(span?.attributes.get("host")).toBe(`127.0.0.1:${server.port}`)
-        expect(span?.attributes.get("path")).toBe("/echo")
+        const [span] = named("WebTransport.connect")
+        expect(Object.fromEntries(span!.attributes)).toMatchObject({
+          "server.address": "127.0.0.1",
+          "server.port": server.port,
+          "url.path": "/echo",
+          "network.protocol.name": "http",
+          "network.protocol.version": "2",
+          "network.transport": "tcp"
+        })
         expect(JSON.stringify([...span!.attributes.values()].map(String))).not.toContain("secret")
       }))
 

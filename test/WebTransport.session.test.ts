@@ -5,14 +5,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { endView, makeView, viewCore } from "../src/internal/webTransportSession.js"
-import * as NodeWebTransport from "../src/NodeWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
+import { live, startServer } from "./support/implementation.js"
 import { openSockets } from "./support/resources.js"
 import * as TestServer from "./support/TestServer.js"
 
@@ -33,7 +32,7 @@ const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError
 
 const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+layer(live(), { excludeTestServices: true })(
   "sessions",
   (it) => {
     it.scoped("say with which code and words the peer closed them", () =>
@@ -65,7 +64,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("end when the peer is killed", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const session = yield* sessionTo(server, "/echo")
         yield* server.kill
         yield* within(Effect.exit(session.closed))
@@ -82,13 +81,15 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         )
         expect(yield* session.closed).toEqual({ closeCode: 3, reason: "mine" })
         yield* within(server.until((stats) => stats.paths[path]?.sessionsOpen === 0))
-        const wrong = yield* Effect.exit(session.close({ closeCode: -1 }))
-        expect(Exit.isFailure(wrong) && Cause.isDie(wrong.cause)).toBe(true)
+        for (const info of [{ closeCode: -1 }, { reason: -1n as never }]) {
+          const wrong = yield* Effect.exit(session.close(info))
+          expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(Object.keys(info)[0])
+        }
       }))
 
     it.scoped("close with their scope although the peer hangs, and leave no socket", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const before = openSockets()
         const closed = yield* Effect.gen(function*() {
           const session = yield* sessionTo(server, "/echo", { closeInfo: { closeCode: 5, reason: "over" } })
@@ -105,7 +106,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("close when the connection breaks, and leave no socket", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         yield* Effect.scoped(Effect.gen(function*() {
           const session = yield* sessionTo(server, "/echo")
           yield* server.command("destroySockets")
@@ -136,6 +137,10 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
         const error = failure(yield* Effect.exit(datagrams.send(new Uint8Array(16_385))))
         expect(error).toMatchObject({ reason: "DatagramTooLarge", size: 16_385, limit: 16_384 })
         expect(error.message).toContain("16385 bytes where a datagram holds 16384")
+        const wrong = yield* Effect.exit(datagrams.send(null as never))
+        expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(
+          "must be a Uint8Array, but was null"
+        )
         yield* datagrams.send(new Uint8Array(16_384))
         expect((yield* within(datagrams.receive)).length).toBe(16_384)
       }))
@@ -191,7 +196,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("print nothing at all, whatever happens to them", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const printed: Array<unknown> = []
         const methods = ["log", "info", "warn", "error", "debug"] as const
         const originals = methods.map((method) => console[method])
@@ -216,7 +221,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
   }
 )
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })("views", (it) => {
+layer(live(), { excludeTestServices: true })("views", (it) => {
   it.scoped("end what was opened through them, also in a longer scope, and nothing else", () =>
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer
@@ -280,7 +285,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
   it.scoped("fail openings that are still waiting when they end", () =>
     Effect.gen(function*() {
-      const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+      const server = yield* startServer({ initialBidirectionalStreams: 1 })
       const session = yield* sessionTo(server, "/echo")
       yield* session.createBidirectionalStream()
       const view = makeView(session)

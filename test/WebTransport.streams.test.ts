@@ -4,16 +4,15 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import type { ByteStream } from "../src/internal/byteStream.js"
 import { viewCore } from "../src/internal/webTransportSession.js"
-import * as NodeWebTransport from "../src/NodeWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
+import { live, startServer } from "./support/implementation.js"
 import { pattern } from "./support/pattern.js"
 import * as TestServer from "./support/TestServer.js"
 
@@ -47,7 +46,7 @@ const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
 
 const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+layer(live(), { excludeTestServices: true })(
   "streams",
   (it) => {
     it.scoped("carry bytes both ways, and end with the peer's FIN", () =>
@@ -108,7 +107,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("come 1,000 one after another within a credit of 50", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start({ initialBidirectionalStreams: 50 })
+        const server = yield* startServer({ initialBidirectionalStreams: 50 })
         const session = yield* sessionTo(server, "/echo")
         for (let i = 0; i < 1000; i++) {
           const answer = yield* Effect.scoped(Effect.gen(function*() {
@@ -300,7 +299,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("hold writes back while the peer takes nothing; an interrupted write spoils them", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const session = yield* sessionTo(server, "/silent")
         const core = viewCore(session)
         yield* Effect.gen(function*() {
@@ -322,7 +321,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("free a blocked write when the session dies", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const session = yield* sessionTo(server, "/silent")
         const stream = yield* session.createBidirectionalStream()
         yield* server.stop
@@ -336,7 +335,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("fail with SessionClosed when the peer is killed", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start()
+        const server = yield* startServer()
         const session = yield* sessionTo(server, "/echo")
         const stream = yield* session.createBidirectionalStream()
         const reading = yield* Effect.fork(stream.read)
@@ -353,7 +352,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("are refused with StreamLimit above the peer's limit, and granted again after one ended", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start({ initialBidirectionalStreams: 3 })
+        const server = yield* startServer({ initialBidirectionalStreams: 3 })
         const session = yield* sessionTo(server, "/echo")
         const first = yield* Scope.make()
         yield* Scope.extend(session.createBidirectionalStream(), first)
@@ -374,7 +373,7 @@ layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { exclude
 
     it.scoped("that arrive after nobody wants them are destroyed", () =>
       Effect.gen(function*() {
-        const server = yield* TestServer.start({ initialBidirectionalStreams: 1 })
+        const server = yield* startServer({ initialBidirectionalStreams: 1 })
         const session = yield* sessionTo(server, "/echo")
         const core = viewCore(session)
         const first = yield* Scope.make()

@@ -44,12 +44,22 @@ export interface Group {
   readonly requirements: (results: Results) => ReadonlyArray<Requirement>
 }
 
+/** What runs child processes. */
+export interface Runtime {
+  readonly execPath: string
+  readonly execArgv: ReadonlyArray<string>
+  /** Why this machine cannot run them; undefined if it can. */
+  readonly problem?: () => string | undefined
+}
+
 export interface Suite {
   readonly name: string
   readonly title: string
   /** The packages whose versions belong to the result. */
   readonly packages: ReadonlyArray<string>
   readonly groups: ReadonlyArray<Group>
+  /** If it is not the node of this process, without further arguments. */
+  readonly runtime?: Runtime
 }
 
 export interface Requirement {

@@ -48,7 +48,8 @@ const measure = (
   new Promise<Figures | undefined>((resolve, reject) => {
     const args = [suite.name, group.name, String(index), JSON.stringify(settings)]
     const env = { ...process.env, ...fixture?.env }
-    const forked = fork(child, args, { execArgv, env, serialization: "advanced" })
+    const { execArgv: more = [], execPath = process.execPath } = suite.runtime ?? {}
+    const forked = fork(child, args, { execPath, execArgv: [...execArgv, ...more], env, serialization: "advanced" })
     let figures: Figures | undefined
     let isGivenUp = false
     const timer = setTimeout(() => {

@@ -1,12 +1,12 @@
 /** Ways to send a request and read its answer, each over at most four sessions unless it is about sessions. */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as FailsComponents from "../../src/internal/failsComponents.js"
-import * as NodeWebTransport from "../../src/NodeWebTransport.js"
 import * as SessionPool from "../../src/SessionPool.js"
 import * as StreamPool from "../../src/StreamPool.js"
 import * as WebTransport from "../../src/WebTransport.js"
 import { startedEchoServer, type Target } from "./echoServer.js"
+import type { Implementation } from "./implementations.js"
 import type { Sender } from "./load.js"
 
 type Constructor = WebTransport.WebTransportConstructor
@@ -139,13 +139,13 @@ const readExactly = async (reader: RawStream["reader"], size: number): Promise<U
   return answer
 }
 
-const openRaw = async ({ hash, url }: Target, fibers: number) => {
-  const { module } = await FailsComponents.load()
-  const sessions = Array.from({ length: maxSessions }, () =>
-    new module.WebTransport(url, {
-      forceReliable: true,
-      serverCertificateHashes: [{ algorithm: "sha-256", value: hash }]
-    }))
+const openRaw = async (
+  { construct }: WebTransport.ConstructorService,
+  { hash, url }: Target,
+  fibers: number
+) => {
+  const options = { serverCertificateHashes: [{ algorithm: "sha-256", value: hash }] }
+  const sessions = Array.from({ length: maxSessions }, () => construct(url, options, 10_000))
   await Promise.all(sessions.map(({ ready }) => ready))
   const streams = await Promise.all(
     Array.from({ length: fibers }, async (_, fiber): Promise<RawStream> => {
@@ -160,7 +160,10 @@ const raw: Contestant = {
   peer: peers.raw,
   open: (target, fibers) =>
     Effect.acquireRelease(
-      Effect.promise(() => openRaw(target, fibers)),
+      Effect.flatMap(
+        WebTransport.WebTransportConstructor,
+        (constructor) => Effect.promise(() => openRaw(constructor, target, fibers))
+      ),
       ({ sessions }) =>
         Effect.promise(() =>
           Promise.allSettled(sessions.map((session) => {
@@ -186,6 +189,7 @@ export const contestants: ReadonlyArray<Contestant> = [pooled, held, streamPerRe
 
 /** Opens a contestant, uses it, and closes it, so that nothing of it is left to the server when the next one comes. */
 export const withContestant = <A>(
+  { client }: Implementation,
   { open }: Contestant,
   fibers: number,
   use: (drive: Drive) => Effect.Effect<A, unknown, Constructor>
@@ -193,6 +197,6 @@ export const withContestant = <A>(
   Effect.suspend(() => open(startedEchoServer(), fibers)).pipe(
     Effect.flatMap(use),
     Effect.scoped,
-    Effect.provide(NodeWebTransport.layerHttp2),
+    Effect.provide(Layer.unwrapEffect(Effect.promise(client))),
     Effect.runPromise
   )

@@ -4,6 +4,7 @@ import { number, seconds, spread, table, whole } from "../harness/format.js"
 import { type Entry, type Group, ratio, type Requirement, type Results, type Settings } from "../harness/model.js"
 import { type Contestant, contestants, peers, withContestant } from "./contestants.js"
 import { startEchoServer } from "./echoServer.js"
+import type { Implementation } from "./implementations.js"
 import { senders, Stint, Window } from "./load.js"
 
 interface Size {
@@ -24,12 +25,12 @@ const extent = ({ quick }: Settings) =>
  * Opened for many fibers and warmed up by them also where one is measured: one alone would take ten seconds to have the
  * slower contestants compiled, and the faster ones would win by that.
  */
-const entry = (contestant: Contestant, { bytes }: Size, fibers: number): Entry => ({
+const entry = (implementation: Implementation, contestant: Contestant, { bytes }: Size, fibers: number): Entry => ({
   peer: contestant.peer,
   at: fibers,
   limit: 30,
   measure: (settings) =>
-    withContestant(contestant, many, (drive) =>
+    withContestant(implementation, contestant, many, (drive) =>
       Effect.gen(function*() {
         const { millis, warmupMillis } = extent(settings)
         yield* drive(senders(new Stint(warmupMillis), many, bytes))
@@ -85,32 +86,52 @@ const boundsOf = ({ group, title }: Size, results: Results) => {
 
 type Bounds = ReturnType<typeof boundsOf>
 
-const echo = (size: Size, requirements: (bounds: Bounds) => ReadonlyArray<Requirement>): Group => ({
+type Requirements = (bounds: Bounds) => ReadonlyArray<Requirement>
+
+const echo = (size: Size, requirements: Requirements) => (implementation: Implementation): Group => ({
   name: size.group,
   title: `Send ${size.title}, read ${size.title}`,
-  start: startEchoServer,
-  entries: () => fiberCounts.flatMap((fibers) => contestants.map((contestant) => entry(contestant, size, fibers))),
+  start: () => startEchoServer(implementation),
+  entries: () =>
+    fiberCounts.flatMap((fibers) => contestants.map((contestant) => entry(implementation, contestant, size, fibers))),
   report: (results) => report(size, results),
   requirements: (results) => requirements(boundsOf(size, results))
 })
 
-export const small = echo({ group: "100B", title: "100 B", bytes: 100 }, ({ cheaper, faster }) => [
-  faster(3.5)(many, peers.stream),
-  faster(40)(many, peers.session),
-  faster(3)(one, peers.stream),
-  faster(15)(one, peers.session),
-  cheaper(1.15)(many, peers.held),
-  cheaper(1.8)(many, peers.raw)
-])
+const bytes100: Size = { group: "100B", title: "100 B", bytes: 100 }
+const kib4: Size = { group: "4KiB", title: "4 KiB", bytes: 4 << 10 }
+const kib64: Size = { group: "64KiB", title: "64 KiB", bytes: 64 << 10 }
 
-export const medium = echo({ group: "4KiB", title: "4 KiB", bytes: 4 << 10 }, ({ faster }) => [
-  faster(2.5)(many, peers.stream),
-  faster(15)(many, peers.session),
-  faster(2.5)(one, peers.stream),
-  faster(15)(one, peers.session)
-])
+/** The groups over HTTP/2. */
+export const overHttp2 = [
+  echo(bytes100, ({ cheaper, faster }) => [
+    faster(3.5)(many, peers.stream),
+    faster(40)(many, peers.session),
+    faster(3)(one, peers.stream),
+    faster(15)(one, peers.session),
+    cheaper(1.15)(many, peers.held),
+    cheaper(1.8)(many, peers.raw)
+  ]),
+  echo(kib4, ({ faster }) => [
+    faster(2.5)(many, peers.stream),
+    faster(15)(many, peers.session),
+    faster(2.5)(one, peers.stream),
+    faster(15)(one, peers.session)
+  ]),
+  echo(kib64, ({ faster }) => [
+    faster(1.2)(many, peers.stream),
+    faster(1.2)(one, peers.stream)
+  ])
+]
 
-export const large = echo({ group: "64KiB", title: "64 KiB", bytes: 64 << 10 }, ({ faster }) => [
-  faster(1.2)(many, peers.stream),
-  faster(1.2)(one, peers.stream)
-])
+/** The groups over HTTP/3. */
+export const overHttp3 = [
+  echo(bytes100, ({ faster }) => [
+    faster(4)(many, peers.stream),
+    faster(25)(many, peers.session),
+    faster(2)(one, peers.stream),
+    faster(8)(one, peers.session)
+  ]),
+  echo(kib4, () => []),
+  echo(kib64, () => [])
+]

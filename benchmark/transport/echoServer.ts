@@ -1,11 +1,11 @@
-/** The demo's echo server, in a process of its own. */
+/** An echo server, in a process of its own. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
 import type { Ready } from "../../examples/support/serve.js"
 import type { Fixture } from "../harness/model.js"
+import type { Implementation } from "./implementations.js"
 
 export interface Target {
   readonly url: string
@@ -23,9 +23,8 @@ export const startedEchoServer = (): Target => {
 }
 
 /** Starts it in the parent process. It ends with that one, however that ends, since it reads the end of a pipe. */
-export const startEchoServer = async (): Promise<Fixture> => {
-  const main = fileURLToPath(new URL("../../examples/demo/server.ts", import.meta.url))
-  const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), main], {
+export const startEchoServer = async ({ runtime, server }: Implementation): Promise<Fixture> => {
+  const child = spawn(runtime.execPath, ["--import", import.meta.resolve("tsx"), server], {
     stdio: ["pipe", "pipe", "ignore"]
   })
   const exited = once(child, "exit")
@@ -38,7 +37,7 @@ export const startEchoServer = async (): Promise<Fixture> => {
   const first = await Promise.race([line, nothing])
   if (first === undefined) {
     await stop()
-    throw new Error("the echo server did not start; npx tsx examples/demo/server.ts shows why")
+    throw new Error(`the echo server did not start; npx tsx ${server} shows why`)
   }
   const ready: Ready = JSON.parse(first[0])
   return { env: { [names.url]: `https://127.0.0.1:${ready.port}/echo`, [names.hash]: ready.hash }, stop }

@@ -6,6 +6,7 @@ import { collect } from "../harness/measure.js"
 import type { Entry, Group, Results } from "../harness/model.js"
 import { type Contestant, contestants, peers, withContestant } from "./contestants.js"
 import { startEchoServer } from "./echoServer.js"
+import { http2 } from "./implementations.js"
 import { Count, senders } from "./load.js"
 
 const group = "soak"
@@ -35,7 +36,7 @@ const entry = (contestant: Contestant, at: number): Entry => ({
   rounds: 2,
   limit: 90,
   measure: () =>
-    withContestant(contestant, fibers, (drive) =>
+    withContestant(http2, contestant, fibers, (drive) =>
       Effect.gen(function*() {
         yield* drive(senders(new Count(warm), fibers, bytes))
         const before = yield* Effect.promise(held)
@@ -65,7 +66,7 @@ const report = (results: Results): ReadonlyArray<string> => [
 export const soak: Group = {
   name: group,
   title: "What very many requests leave behind",
-  start: startEchoServer,
+  start: () => startEchoServer(http2),
   entries: ({ quick }) => contestants.filter(isSoaked).map((contestant) => entry(contestant, quick ? few : all)),
   report,
   requirements: (results) => {

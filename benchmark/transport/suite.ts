@@ -1,11 +1,22 @@
-/** `npm run bench -- transport`: requests over WebTransport, with and without pools, against an echo server. */
+/** Requests over WebTransport, with and without pools, against an echo server. */
 import type { Suite } from "../harness/model.js"
-import { large, medium, small } from "./echo.js"
+import { overHttp2, overHttp3 } from "./echo.js"
+import * as Implementations from "./implementations.js"
 import { soak } from "./soak.js"
 
+/** `npm run bench -- transport` */
 export const transport: Suite = {
   name: "transport",
-  title: "Requests over WebTransport",
+  title: "Requests over WebTransport (HTTP/2)",
   packages: ["effect", "@fails-components/webtransport"],
-  groups: [small, medium, large, soak]
+  groups: [...overHttp2.map((group) => group(Implementations.http2)), soak]
+}
+
+/** `npm run bench -- http3` */
+export const http3: Suite = {
+  name: "http3",
+  title: "Requests over WebTransport (HTTP/3)",
+  packages: ["effect", "@moq/web-transport"],
+  groups: overHttp3.map((group) => group(Implementations.http3)),
+  runtime: Implementations.http3.runtime
 }

@@ -1,5 +1,5 @@
 /** What pools of streams and of sessions are worth, measured against an echo server. */
-import { Cause, ConfigProvider, Effect, Encoding, Exit, Layer } from "effect"
+import { Cause, ConfigProvider, Effect, Encoding, Exit, Layer, Logger, LogLevel } from "effect"
 import { SessionPoolLive, StreamPool, WebTransportError } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { startEchoServer } from "./echoServer.js"
@@ -83,7 +83,9 @@ export const run = async (options: Options): Promise<void> => {
       controller.abort()
     })
   }
-  const exit = await Effect.runPromiseExit(demo(options), { signal: controller.signal })
+  // what the pools log of a failure is said below, in a line
+  const quiet = Logger.withMinimumLogLevel(demo(options), LogLevel.None)
+  const exit = await Effect.runPromiseExit(quiet, { signal: controller.signal })
   if (Exit.isFailure(exit) && !controller.signal.aborted) {
     console.error(`error: ${describe(Cause.squash(exit.cause)).replaceAll(/\s+/g, " ")}`)
     process.exitCode = 1

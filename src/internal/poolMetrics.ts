@@ -1,4 +1,5 @@
 import { globalMetricRegistry } from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
 import type * as MetricHook from "effect/MetricHook"
 import * as MetricKey from "effect/MetricKey"
 import type * as MetricLabel from "effect/MetricLabel"
@@ -29,6 +30,19 @@ export const finalizerFailures = total("finalizer_failures", "Items that did not
 export const returned = total("returned", "Times that an object of a recycling pool came back")
 export const discarded = total("discarded", "Objects that a recycling pool let go of, by reason")
 export const refused = total("refused", "What borrowers of a recycling pool did wrong, by reason")
+
+/** From 0.1 ms, which a stream takes, to the usual time limits. */
+const boundaries = MetricBoundaries.fromIterable(
+  [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+)
+
+/** The tag is what OpenTelemetry's exporters take for the unit. */
+const seconds = (name: string, description: string) =>
+  MetricKey.tagged(MetricKey.histogram(`effect_pools_${name}_seconds`, boundaries, description), "unit", "s")
+
+export const waitTime = seconds("wait_time", "How long borrowers waited who got an item")
+export const createTime = seconds("create_time", "How long it took to make an item")
+export const useTime = seconds("use_time", "How long borrowers had an item")
 
 type Read<S> = (stats: S) => number
 
@@ -110,6 +124,34 @@ const sourceOf = (
 
 type Tag = readonly [name: string, value: string]
 
+const tag = <K extends MetricKey.MetricKey<any>>(
+  key: K,
+  labels: ReadonlyArray<MetricLabel.MetricLabel>,
+  tags: ReadonlyArray<Tag>
+): K =>
+  tags.reduce(
+    (tagged, [name, value]) => MetricKey.tagged(tagged, name, value),
+    MetricKey.taggedWithLabels(key, labels)
+  ) as K
+
+/** Takes seconds. */
+type Observe = (time: number) => void
+
+export interface Times {
+  readonly wait: Observe
+  readonly create: Observe
+  readonly use: Observe
+}
+
+/** The histograms of one pool. Pools of the same tags share them. */
+export const timesOf = (tags: ReadonlyArray<Tag>, labels: ReadonlyArray<MetricLabel.MetricLabel>): Times => {
+  const observe = (key: MetricKey.MetricKey.Histogram): Observe => {
+    const hook = globalMetricRegistry.get(tag(key, labels, tags))
+    return (time) => hook.update(time)
+  }
+  return { wait: observe(waitTime), create: observe(createTime), use: observe(useTime) }
+}
+
 /** Shows a pool's figures as metrics, under these tags, until the returned function is called. */
 export const register = <S>(
   figures: Figures<S>,
@@ -125,9 +167,7 @@ export const register = <S>(
     read: Read<S>,
     keep: boolean
   ) => {
-    let tagged = MetricKey.taggedWithLabels(key, labels)
-    for (const [name, value] of [...tags, ...more]) tagged = MetricKey.tagged(tagged, name, value)
-    const source = sourceOf(tagged, state)
+    const source = sourceOf(tag(key, labels, [...tags, ...more]), state)
     const current = () => read(stats())
     source.live.add(current)
     undo.push(() => {

@@ -36,8 +36,9 @@ export class Reader {
   ): number {
     if (value === undefined) return byDefault
     const whole = Number.isInteger(value) || (value === Infinity && mayBeInfinite)
-    if (!whole || value < least) this.refuse(option, value, `a whole number of ${least} or more`)
-    return value
+    if (whole && value >= least) return value
+    this.refuse(option, value, `a whole number of ${least} or more`)
+    return byDefault
   }
 
   /** Milliseconds. Effect's own decoding turns NaN and negative numbers into zero. */
@@ -56,14 +57,13 @@ export class Reader {
 
   ratio(option: string, value: number | undefined, least: number, most: number, byDefault: number): number {
     if (value === undefined) return byDefault
-    if (!(value >= least && value <= most && value < Infinity)) {
-      this.refuse(
-        option,
-        value,
-        most === Infinity ? `a number of ${least} or more` : `a number from ${least} to ${most}`
-      )
-    }
-    return value
+    if (typeof value === "number" && value >= least && value <= most && value < Infinity) return value
+    this.refuse(
+      option,
+      value,
+      most === Infinity ? `a number of ${least} or more` : `a number from ${least} to ${most}`
+    )
+    return byDefault
   }
 }
 
@@ -99,7 +99,7 @@ export const decode = (options: Input): Decoded => {
   const minSize = read.count("minSize", options.minSize, 0, 0)
   const maxSize = read.count("maxSize", options.maxSize, 1, 10)
   if (minSize > maxSize) read.refuse("minSize", minSize, `at most maxSize (${show(maxSize)})`)
-  if (typeof concurrency === "number" && !isConcurrency(concurrency)) {
+  if (concurrency !== undefined && typeof concurrency !== "function" && !isConcurrency(concurrency)) {
     read.refuse("concurrency", concurrency, "a whole number of 1 or more")
   }
   if (options.order !== undefined && options.order !== "lifo" && options.order !== "fifo") {

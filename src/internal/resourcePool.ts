@@ -37,9 +37,10 @@ import {
   type Refusal,
   Waiter
 } from "./poolMachine.js"
-import { register, waitingPool } from "./poolMetrics.js"
+import { register, type Times, timesOf, waitingPool } from "./poolMetrics.js"
 import { decode, failures, isConcurrency } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
+import { isTraced } from "./tracing.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
@@ -107,7 +108,20 @@ export const internalsOf = <V, E>(pool: ResourcePool.ResourcePool<V, E>): Intern
 interface Handle {
   readonly scope: Scope.CloseableScope
   readonly watchers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>
+  /** What its end is due to, where something failed. */
+  cause: Cause.Cause<unknown> | undefined
 }
+
+/** What a log line tells of, for whoever filters or alerts. */
+type LogEvent =
+  | "Backoff"
+  | "Recovered"
+  | "Exhausted"
+  | "Leak"
+  | "LeakReturned"
+  | "ForcedClose"
+  | "FinalizerFailure"
+  | "HookFailure"
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
@@ -118,6 +132,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
   readonly machine: PoolMachine<A, Cause.Cause<E>>
   readonly name: string
+  /** Of the library, as the user knows it. */
+  private readonly module: string
   private readonly options: ResourcePool.Options<A, E, Scope.Scope>
   private readonly concurrency: (item: A) => number
   private readonly lending: Lending<A, V>
@@ -136,33 +152,44 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   /** `onRelease` under way. */
   private readonly hooks = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
-  /** Why there is no item, while creations fail. */
-  private trouble: Cause.Cause<unknown> | undefined
+  /** Why there is no item, while creations fail; since when, and how many had failed before. */
+  private trouble: { readonly cause: Cause.Cause<unknown>; readonly since: number; readonly before: number } | undefined
   private latest = -Infinity
   private setBack = 0
   /** Whether it matters that a borrower succeeded: one frame more. */
   private readonly needsOutcome: boolean
   private readonly watchesLeaks: boolean
+  /** Histograms, where they are asked for. */
+  private readonly times: Times | undefined
+  /** Whether something is kept of each lease while it is out. */
+  private readonly watchesLeases: boolean
   /** Whether giving back needs no outcome but success or not: a frame on the borrower's fiber does it. */
   private readonly usesFrames: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
   private readonly timesBorrowing: boolean
+  /** Whether anybody looks at the spans of the pool's own fibers. */
+  private readonly isTraced: boolean
 
   constructor(
     options: ResourcePool.Options<A, E, Scope.Scope>,
     lending: Lending<A, V>,
+    module: string,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
-    hasFrames: boolean
+    hasFrames: boolean,
+    tracer: Tracer.Tracer,
+    times: Times | undefined
   ) {
     super()
     this.options = options
     this.name = options.name ?? "ResourcePool"
     this.concurrency = decoded.concurrency
     this.lending = lending
+    this.module = module
     this.clock = clock
     this.runtime = runtime
+    this.isTraced = isTraced(tracer)
     this.machine = new PoolMachine(decoded.machine, this)
     this.sleeper = new Sleeper(
       clock,
@@ -173,7 +200,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.needsOutcome = lending !== bare || decoded.machine.validateAfterIdle !== Infinity ||
       decoded.machine.pingInterval !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
-    this.usesFrames = hasFrames && !this.watchesLeaks && options.onRelease === undefined
+    this.times = times
+    this.watchesLeases = this.watchesLeaks || times !== undefined
+    this.usesFrames = hasFrames && !this.watchesLeases && options.onRelease === undefined
   }
 
   /** Never goes back, also where the clock of the machine is set back: deadlines would move into the future. */
@@ -192,12 +221,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly use = <B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> => {
     if (this.usesFrames) return Effect.withFiberRuntime((fiber) => this.useFramed(fiber, f))
-    return this.watchesLeaks ? this.useWatched(f, new Error("borrowed here").stack) : this.useMasked(f)
+    if (!this.watchesLeases) return this.useMasked(f)
+    return this.useWatched(f, this.watchesLeaks ? new Error("borrowed here").stack : undefined)
   }
 
   readonly useSync = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> => {
     const body = (item: V) => Exit.succeed(f(item))
-    if (this.watchesLeaks) return this.use(body)
+    if (this.watchesLeases) return this.use(body)
     // borrowed and given back within one step of the fiber: nothing can come in between
     return Effect.suspend(() => {
       const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
@@ -212,7 +242,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
     if (this.machine.state !== "Open") return this.refuse("PoolClosed", 0)
     const item = this.machine.tryCheckout(this.now())
-    return item === undefined ? Effect.succeedNone : Effect.asSome(this.keep(item))
+    if (item === undefined) return Effect.succeedNone
+    this.times?.wait(0)
+    return Effect.asSome(this.keep(item))
   }).pipe(Effect.uninterruptible)
 
   readonly acquire: Effect.Effect<ResourcePool.Lease<V>, E | PoolError> = Effect.uninterruptibleMask((restore) =>
@@ -351,7 +383,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const borrow = new Borrow(this)
     borrow.waiter = waiter
     push(fiber, borrow)
-    return Effect.flatMap(served(waiter), (): Effect.Effect<B, E | E2 | PoolError, R> => {
+    return Effect.flatMap(this.wait(waiter, fiber), (): Effect.Effect<B, E | E2 | PoolError, R> => {
       if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
       borrow.item = waiter.item
       borrow.view = this.lending.view(waiter.item.value)
@@ -396,7 +428,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     isForWhole = false
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0, isForWhole)
-    return item === undefined ? this.queue(restore, then, isForWhole) : then(item)
+    if (item === undefined) return this.queue(restore, then, isForWhole)
+    this.times?.wait(0)
+    return then(item)
   }
 
   private queue<X, E2, R>(
@@ -407,19 +441,38 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
       waiter.isForWhole = isForWhole
+      const since = this.startTime()
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
-      return Effect.matchCauseEffect(restore(served(waiter)), {
+      return Effect.matchCauseEffect(restore(this.wait(waiter, fiber)), {
         onFailure: (cause) => {
           this.machine.abandon(waiter, this.now())
           return Effect.failCause(cause)
         },
-        onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> =>
-          waiter.item === undefined
-            ? this.refusal(waiter.refusal!, this.now() - waiter.since)
-            : then(waiter.item)
+        onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> => {
+          if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
+          this.times?.wait(this.secondsSince(since))
+          return then(waiter.item)
+        }
       })
     })
+  }
+
+  /** A refusal fails it at once where there is a span, which is to show it; else whoever called looks for it. */
+  private wait(
+    waiter: Waiter<A, Cause.Cause<E>>,
+    fiber: Fiber.RuntimeFiber<unknown, unknown>
+  ): Effect.Effect<void, E | PoolError> {
+    if (waiter.item !== undefined || !isTraced(fiber.currentTracer)) return served(waiter)
+    const item = Effect.flatMap(
+      served(waiter),
+      () => waiter.item === undefined ? this.refusal(waiter.refusal!, this.now() - waiter.since) : Effect.void
+    )
+    return Effect.withSpan(item, `${this.module}.wait`, this.spanOptions({}))
+  }
+
+  private spanOptions(attributes: Record<string, unknown>): Tracer.SpanOptions {
+    return { attributes: { pool: this.name, ...attributes }, captureStackTrace: false }
   }
 
   private enqueue(
@@ -499,7 +552,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.interruptible,
       Effect.exit,
       Effect.map((decision) => {
-        this.explain("onRelease", decision)
+        this.explain("onRelease", item, decision)
         const isKept = Exit.isSuccess(decision) && decision.value === "keep"
         this.machine.release(item, this.now(), !isKept, Exit.isSuccess(exit))
       })
@@ -533,18 +586,32 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     stack: string | undefined,
     lend: (loan: BorrowerLoan | undefined) => Effect.Effect<B, E2, R>
   ): Effect.Effect<B, E2, R> {
-    if (!this.watchesLeaks) return lend(undefined)
+    if (!this.watchesLeases) return lend(undefined)
     return Effect.withFiberRuntime((fiber) => {
-      const loan = new BorrowerLoan(describeBorrower(fiber, stack))
-      this.machine.track(loan, this.now())
+      const loan = new BorrowerLoan(this.watchesLeaks ? describeBorrower(fiber, stack) : {}, this.startTime())
+      if (this.watchesLeaks) this.machine.track(loan, this.now())
       return lend(loan)
     })
   }
 
+  /** Nanoseconds; not asked for where nobody wants to know. */
+  private startTime(): bigint {
+    return this.times === undefined ? 0n : this.clock.unsafeCurrentTimeNanos()
+  }
+
+  private secondsSince(start: bigint): number {
+    return Number(this.clock.unsafeCurrentTimeNanos() - start) / 1e9
+  }
+
   private settleLoan(loan: BorrowerLoan): void {
-    this.machine.untrack(loan)
+    this.times?.use(this.secondsSince(loan.lentAt))
+    if (this.watchesLeaks) this.machine.untrack(loan)
     if (loan.reported) {
-      this.log(Effect.logInfo(`the item came back after all, after ${this.now() - loan.since}ms`), loan.borrower)
+      const out = this.now() - loan.since
+      this.log(Effect.logInfo(`the item came back after all, after ${out}ms`), "LeakReturned", {
+        out,
+        ...loan.borrower
+      })
     }
   }
 
@@ -562,7 +629,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         return this.refuse(
           "AcquireTimeout",
           waited,
-          this.trouble && `the last attempt to make one failed (${describeFailure(Cause.squash(this.trouble))})`
+          this.trouble && `the last attempt to make one failed (${describeFailure(Cause.squash(this.trouble.cause))})`
         )
       case "PoolClosed":
         return this.refuse("PoolClosed", waited)
@@ -622,20 +689,29 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   create(item: Item<A>): void {
-    const borrower = this.machine.waiters.first?.note as Fiber.RuntimeFiber<unknown, unknown> | undefined
-    const span = borrower === undefined ? Option.none() : spanOf(borrower)
-    const acquire = Option.isSome(span) ? Effect.linkSpans(this.options.acquire, span.value) : this.options.acquire
+    const acquire = this.traceCreation(this.options.acquire)
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
+      const start = this.startTime()
       const exit = yield* Effect.exit(Effect.interruptible(Scope.extend(acquire, scope)))
       const chance = yield* Random.next
-      if (this.admit(item, scope, exit, chance)) return
+      if (this.admit(item, scope, exit, chance)) return this.times?.create(this.secondsSince(start))
       yield* this.closeScope(scope, exit)
       this.machine.gone(item, this.now())
     })
     const fiber = this.fork(program)
     // a scheduler that runs at once is done with it
     if (item.state === "Creating") this.fibers.set(item, fiber)
+  }
+
+  /** The borrower who caused it is a link: it may be gone before the item is made, which somebody else gets. */
+  private traceCreation(acquire: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E, Scope.Scope> {
+    const borrower = this.machine.waiters.first?.note as Fiber.RuntimeFiber<unknown, unknown> | undefined
+    const span = borrower === undefined ? Option.none() : spanOf(borrower)
+    const linked = Option.isSome(span) ? Effect.linkSpans(span.value) : identity
+    if (!this.isTraced) return linked(acquire)
+    // the items' own fibers go on for long after this span
+    return linked(Effect.withSpan(acquire, `${this.module}.create`, { ...this.spanOptions({}), root: true }))
   }
 
   /** In one step, so that nothing happens to the item in between. False: it failed, or nobody wants it any more. */
@@ -658,7 +734,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       this.machine.createFailed(item, Cause.die(defect), this.now(), chance)
       return false
     }
-    item.handle = { scope, watchers: this.watch(item, exit.value, scope) } satisfies Handle
+    item.handle = { scope, watchers: this.watch(item, exit.value, scope), cause: undefined } satisfies Handle
     this.lending.watch?.(exit.value, {
       lost: () => this.machine.lost(item, this.now()),
       retire: () => this.machine.retire(item, this.now())
@@ -679,7 +755,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       : Effect.suspend(() => this.options.validate!(item.value, this.infoOf(item)))
     check.handle = this.fork(
       Effect.map(Effect.exit(Effect.interruptible(Effect.scoped(ask))), (exit) => {
-        this.explain(check.why === "ping" ? "keepAlive.ping" : "validate", exit)
+        this.explain(check.why === "ping" ? "keepAlive.ping" : "validate", item, exit)
         this.machine.checked(check, Exit.isSuccess(exit) && exit.value, this.now())
       })
     )
@@ -690,25 +766,40 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   destroy(item: Item<A>, reason: Reason): void {
-    const { scope, watchers } = item.handle as Handle
+    const { cause, scope, watchers } = item.handle as Handle
     item.handle = undefined
     for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
-    if (reason === "closed" && item.borrowers > 0) this.forced++
-    this.emit({ _tag: "Destroyed", reason })
-    this.fork(
-      Effect.zipRight(this.closeScope(scope, Exit.void), Effect.sync(() => this.machine.gone(item, this.now())))
-    )
+    if (item.borrowers > 0) this.announceForced(reason)
+    this.emit({ _tag: "Destroyed", reason, cause })
+    const closing = this.closeScope(scope, Exit.void)
+    const traced = this.isTraced
+      ? Effect.withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
+      : closing
+    this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.now()))))
   }
 
   leaving(item: Item<A>): void {
     this.lending.leaving?.(item.value)
   }
 
+  /** Those that are lost went by themselves. */
+  private announceForced(reason: Reason): void {
+    // told of together, when the pool is closed
+    if (reason === "closed") this.forced++
+    if (reason !== "retired") return
+    const { retireGrace } = this.machine.options
+    this.warn(`closed an item that was replaced and still out after retireGrace (${retireGrace}ms)`, "ForcedClose", {
+      retireGrace
+    })
+  }
+
   leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
+    const { closeTimeout } = this.machine.options
     this.warn(
-      `an item took longer than closeTimeout (${this.machine.options.closeTimeout}ms) to close; ` +
-        "it was left to itself, and its place is free"
+      `an item took longer than closeTimeout (${closeTimeout}ms) to close; it was left to itself, and its place is free`,
+      "FinalizerFailure",
+      { closeTimeout }
     )
   }
 
@@ -734,7 +825,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   closed(): void {
     this.sleeper.cancel()
     if (this.forced > 0) {
-      this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`)
+      this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`, "ForcedClose", {
+        items: this.forced
+      })
     }
     for (const hook of this.hooks) hook.unsafeInterruptAsFork(FiberId.none)
     for (const listener of this.listeners) listener.end()
@@ -743,12 +836,27 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
-    const cause = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(refusal._tag)
-    this.trouble = cause
+    const cause: Cause.Cause<unknown> = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(refusal._tag)
+    const { failures } = this.machine.counters
+    if (this.trouble === undefined) {
+      const why = describeFailure(Cause.squash(cause))
+      this.warn(`making an item failed (${why}); from now on one attempt at a time, after a backoff`, "Backoff", {
+        delay: Math.round(delay)
+      })
+    }
+    const { before, since } = this.trouble ?? { since: this.now(), before: failures - 1 }
+    this.trouble = { cause, since, before }
     this.emit({ _tag: "Backoff", delay: Duration.millis(delay), cause })
   }
 
   recovered(): void {
+    const { before, since } = this.trouble!
+    const [lasted, failures] = [this.now() - since, this.machine.counters.failures - before]
+    this.log(
+      Effect.logInfo(`an item could be made again after ${lasted}ms and ${failures} failed attempt(s)`),
+      "Recovered",
+      { lasted, failures }
+    )
     this.trouble = undefined
     this.emit({ _tag: "Recovered" })
   }
@@ -759,15 +867,18 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.warn(
       `no item for ${waited}ms: ${inUse} of ${live} in use, at most ${options.maxSize}, ${waiters.length} waiting. ` +
         "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
-        "that holds one while it waits for another"
+        "that holds one while it waits for another",
+      "Exhausted",
+      { waited, inUse, size: live, maxSize: options.maxSize, waiters: waiters.length }
     )
   }
 
   overdue(loan: Loan): void {
-    this.log(
-      Effect.logWarning(`an item has been out for ${this.now() - loan.since}ms; is it ever given back?`),
-      (loan as BorrowerLoan).borrower
-    )
+    const out = this.now() - loan.since
+    this.warn(`an item has been out for ${out}ms; is it ever given back?`, "Leak", {
+      out,
+      ...(loan as BorrowerLoan).borrower
+    })
   }
 
   private emit(event: ResourcePool.PoolEvent): void {
@@ -791,6 +902,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         Effect.provideService(Scope.Scope, scope),
         Effect.interruptible,
         Effect.exit,
+        Effect.tap((exit) => Exit.isFailure(exit) ? this.blame(item, exit.cause) : undefined),
         // the machine ignores what comes after the item's end
         Effect.ensuring(Effect.sync(() => then(item, this.now())))
       )
@@ -806,31 +918,39 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       onSuccess: () => Effect.void,
       onFailure: (cause) => {
         this.finalizerFailures++
-        return this.annotate(Effect.logWarning("a finalizer of an item failed", cause))
+        return this.annotate(Effect.logWarning("a finalizer of an item failed", cause), "FinalizerFailure")
       }
     })
   }
 
   /** What a hook failed with is seen by nobody else. A failure is what it is for; a defect is not. */
-  private explain(hook: string, exit: Exit.Exit<unknown, unknown>): void {
+  private explain(hook: string, item: Item<A>, exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) return
+    this.blame(item, exit.cause)
     const message = `${hook} failed, and the item goes`
     this.log(
       Cause.isDie(exit.cause) ? Effect.logWarning(message, exit.cause) : Effect.logDebug(message, exit.cause),
-      {}
+      "HookFailure",
+      { hook }
     )
   }
 
-  private warn(message: string): void {
-    this.log(Effect.logWarning(message), {})
+  /** The item goes because of this. */
+  private blame(item: Item<A>, cause: Cause.Cause<unknown>): void {
+    const handle = item.handle as Handle | undefined
+    if (handle !== undefined) handle.cause = cause
   }
 
-  private log(message: Effect.Effect<void>, annotations: Record<string, unknown>): void {
-    this.fork(this.annotate(Effect.annotateLogs(message, annotations)))
+  private warn(message: string, event: LogEvent, details: Record<string, unknown>): void {
+    this.log(Effect.logWarning(message), event, details)
   }
 
-  private annotate<X, E2>(effect: Effect.Effect<X, E2>): Effect.Effect<X, E2> {
-    return Effect.annotateLogs(effect, { package: "effect-pools", module: "ResourcePool", pool: this.name })
+  private log(message: Effect.Effect<void>, event: LogEvent, details: Record<string, unknown>): void {
+    this.fork(this.annotate(Effect.annotateLogs(message, details), event))
+  }
+
+  private annotate<X, E2>(effect: Effect.Effect<X, E2>, event: LogEvent): Effect.Effect<X, E2> {
+    return Effect.annotateLogs(effect, { package: "effect-pools", module: this.module, pool: this.name, event })
   }
 
   // --- Inspectable
@@ -898,10 +1018,12 @@ const served = (waiter: Waiter<any, any>): Effect.Effect<void> =>
 /** What is known of whoever has an item. */
 class BorrowerLoan extends Loan {
   readonly borrower: Record<string, unknown>
+  readonly lentAt: bigint
 
-  constructor(borrower: Record<string, unknown>) {
+  constructor(borrower: Record<string, unknown>, lentAt: bigint) {
     super()
     this.borrower = borrower
+    this.lentAt = lentAt
   }
 }
 
@@ -973,7 +1095,8 @@ const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core:
 
 export const makeWith = <A, E, R, V>(
   options: ResourcePool.Options<A, E, R>,
-  lending: Lending<A, V>
+  lending: Lending<A, V>,
+  module = "ResourcePool"
 ): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)
@@ -983,6 +1106,7 @@ export const makeWith = <A, E, R, V>(
     const clock = yield* Effect.clock
     const maker = yield* Effect.runtime<never>()
     const hasFrames = yield* areSupported
+    const tracer = yield* Effect.tracer
     // the items see what the pool's maker sees, but for its span and its scope
     const runtime = Runtime.make({
       context: Context.omit(Tracer.ParentSpan, Scope.Scope)(maker.context as Context.Context<any>),
@@ -991,16 +1115,20 @@ export const makeWith = <A, E, R, V>(
     }) as Runtime.Runtime<never>
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
+        const tags = [["pool", options.name ?? "ResourcePool"]] as const
+        const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
         const pool = new PoolImpl(
           options as ResourcePool.Options<A, E, Scope.Scope>,
           lending,
+          module,
           decoded,
           clock,
           runtime,
-          hasFrames
+          hasFrames,
+          tracer,
+          options.histograms === true ? timesOf(tags, labels) : undefined
         )
-        const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
-        pool.hideMetrics = register(waitingPool, [["pool", pool.name]], labels, () => pool.snapshot())
+        pool.hideMetrics = register(waitingPool, tags, labels, () => pool.snapshot())
         pool.machine.start(pool.now())
         return pool as unknown as ResourcePool.ResourcePool<V, E>
       }),

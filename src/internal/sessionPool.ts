@@ -20,6 +20,7 @@ import * as Framing from "./framing.js"
 import { checkedBy, described, duration } from "./poolConfig.js"
 import { checkDuration, decode, type Problem } from "./poolOptions.js"
 import { type Lending, makeWith } from "./resourcePool.js"
+import { withoutParentSpan } from "./tracing.js"
 import { parseUrl } from "./webTransportConnect.js"
 import { endView, type SessionCore, SessionHandle, SessionView, viewCore } from "./webTransportSession.js"
 
@@ -89,13 +90,14 @@ export const make = <E, R>(
     })
   )
 
-  const warn = (what: string, session: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     Cause.isInterruptedOnly(cause)
       ? Effect.void
       : Effect.annotateLogs(Effect.logWarning(`${what} failed`, cause), {
         package: "effect-pools",
         module: "SessionPool",
-        pool: session
+        pool,
+        event: "HookFailure"
       })
   const name = engine.name ?? defaults.name
 
@@ -162,7 +164,9 @@ export const make = <E, R>(
       datagrams(session)
     ]
     // they end by failing, when the session is gone
-    yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(Effect.exit(loop)), { discard: true })
+    yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(withoutParentSpan(Effect.exit(loop))), {
+      discard: true
+    })
     return viewCore(session)
   })
 
@@ -195,10 +199,12 @@ export const make = <E, R>(
         validate: validate && ((core, info) => validate(handle(core), info)),
         keepAlive: keepAlive && { interval: keepAlive.interval, ping: (core) => keepAlive.ping(handle(core)) },
         onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info)),
-        lost: (core) => Deferred.await(core.closure),
+        // it fails whichever way the session ended, so that the pool knows why
+        lost: (core) => Effect.zipRight(Effect.exit(Deferred.await(core.closure)), Effect.suspend(() => core.gone!)),
         retire: (core) => Deferred.await(core.retirement)
       },
-      lending
+      lending,
+      "SessionPool"
     )
     return Object.assign(pool, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
   })
@@ -319,5 +325,6 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     duration("SHUTDOWN_GRACE"),
     "How long borrowers have when the pool closes",
     Duration.seconds(5)
-  )
+  ),
+  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false)
 }))

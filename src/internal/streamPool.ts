@@ -157,6 +157,7 @@ export const make = <E, R>(
         shutdownGrace: options.shutdownGrace,
         exhaustedThreshold: options.exhaustedThreshold,
         leakThreshold: options.leakThreshold,
+        histograms: options.histograms,
         validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
         keepAlive: keepAlive && {
           interval: keepAlive.interval,
@@ -175,7 +176,8 @@ export const make = <E, R>(
               return pooled.stream.isClean ? "keep" : "discard"
             })
       },
-      lendingOf(home)
+      lendingOf(home),
+      "StreamPool"
     )
     home.pool = internalsOf(pool)!
     if (quarantine > 0) {
@@ -194,6 +196,7 @@ export const make = <E, R>(
 }
 
 const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => ({
+  native: branch.core.native,
   streams: branch.streams.size,
   lent: branch.lent,
   opened: branch.core.streamsOpened,
@@ -386,5 +389,6 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     duration("SHUTDOWN_GRACE"),
     "How long borrowers have when the pool closes",
     Duration.seconds(5)
-  )
+  ),
+  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false)
 }))

@@ -658,7 +658,8 @@ export class StreamSource {
     pooled.isDestroyed = true
     const { branch, stream } = pooled
     this.late.remove(pooled)
-    if (pooled.list === this.writing) stream.whenWritten?.()
+    // its end is the end of its writes, and tells of it
+    this.writing.remove(pooled)
     branch.streams.delete(pooled)
     branch.hasFreed = true
     branch.freedAt = this.pool.now()

@@ -435,8 +435,9 @@ export class SessionCore {
           // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
           this.free()
           this.settle(info)
-          Deferred.unsafeDone(closed, Exit.void)
-        }))
+        })),
+        // whoever closes it again waits for this
+        Effect.ensuring(Effect.sync(() => Deferred.unsafeDone(closed, Exit.void)))
       )
   }
 
@@ -503,6 +504,9 @@ export class SessionCore {
   sendDatagram(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
     return Effect.async<void, WebTransportError>((resume) => {
       if (this.gone !== undefined) return resume(Effect.fail(this.gone))
+      if (!(bytes instanceof Uint8Array)) {
+        return resume(Effect.die(new TypeError(`a datagram must be a Uint8Array, but was ${String(bytes)}`)))
+      }
       const limit = this.maxDatagramSize
       const size = bytes.byteLength
       if (size > limit) {
@@ -571,10 +575,13 @@ const closeInfoOf = (info: Partial<Api.CloseInfo> | undefined): Api.CloseInfo =>
 })
 
 export const checkCloseInfo = (info: Partial<Api.CloseInfo> | undefined): Effect.Effect<void> => {
-  const code = info?.closeCode ?? 0
-  return Number.isInteger(code) && code >= 0 && code <= 0xffff_ffff
+  const { closeCode, reason } = closeInfoOf(info)
+  if (!Number.isInteger(closeCode) || closeCode < 0 || closeCode > 0xffff_ffff) {
+    return Effect.die(new RangeError(`closeCode must be a whole number from 0 to 4294967295, not ${String(closeCode)}`))
+  }
+  return typeof reason === "string"
     ? Effect.void
-    : Effect.die(new RangeError(`closeCode must be a whole number from 0 to 4294967295, not ${code}`))
+    : Effect.die(new TypeError(`reason must be a string, not ${String(reason)}`))
 }
 
 const say = (info: Api.CloseInfo) =>

@@ -23,6 +23,9 @@ export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A)
     (a) => predicate(a) ? Effect.succeed(a) : Effect.zipRight(turn, until(effect, predicate))
   )
 
+/** The counts once nothing is lent: an answer may be there before the platform says that its request was written. */
+export const allBack = (pool: StreamPool.Service) => soon(until(pool.stats, ({ leases }) => leases === 0))
+
 export const failure = <E>(exit: Exit.Exit<unknown, E>): E =>
   Option.getOrThrowWith(
     Option.flatMap(Exit.causeOption(exit), Cause.failureOption),

@@ -1,0 +1,38 @@
+/**
+ * The main of the echo server's process for HTTP/3: the same as the demo's over HTTP/2.
+ *
+ * Prints `Ready` as one line of JSON, and ends when stdin does: with the process that started it, however that ends.
+ */
+import { makeCertificate } from "../../examples/demo/certificate.js"
+import type { Ready } from "../../examples/support/serve.js"
+import { type Request, Server } from "../../test/support/moq.js"
+import { udpSocket } from "../../test/support/ports.js"
+
+process.stdin.on("end", () => process.exit()).resume()
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {})
+
+const { cert, hashHex, key } = await makeCertificate()
+// it does not tell which port it was given
+const reserved = await udpSocket(0)
+const { port } = reserved.address()
+await new Promise<void>((resolve) => reserved.close(resolve))
+const server = Server.bind(`127.0.0.1:${port}`, Buffer.from(cert), Buffer.from(key))
+
+const ready: Ready = { port, hash: hashHex }
+process.stdout.write(`${JSON.stringify(ready)}\n`)
+
+const ignore = () => {}
+const serve = async (request: Request) => {
+  const session = await request.ok()
+  const echo = new WritableStream({
+    write: (stream: { readable: ReadableStream; writable: WritableStream }) => {
+      stream.readable.pipeTo(stream.writable).catch(ignore)
+    }
+  })
+  await session.incomingBidirectionalStreams.pipeTo(echo)
+}
+for (;;) {
+  const request = await server.accept()
+  if (request === null) break
+  serve(request).catch(ignore)
+}

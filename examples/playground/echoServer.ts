@@ -1,0 +1,105 @@
+/** The echo server, in a process of its own that can be stopped, killed and started again. */
+import { Data, Effect } from "effect"
+import type { ChildProcessByStdio } from "node:child_process"
+import { spawn } from "node:child_process"
+import { createSocket } from "node:dgram"
+import { once } from "node:events"
+import type { Readable, Writable } from "node:stream"
+import { fileURLToPath } from "node:url"
+import { makeCertificate } from "../demo/certificate.js"
+import { http3Node } from "../support/http3.js"
+import type { Fault, Options } from "./server.js"
+
+export class ServerFailed extends Data.TaggedError("ServerFailed")<{ readonly message: string }> {}
+
+export type State = "running" | "stopped" | "dead"
+
+/** `stop` (it hangs, and nobody is told), `resume`, `kill` and `start` are of its process. */
+export type Action = Fault | "stop" | "resume" | "kill" | "start"
+
+export interface EchoServer {
+  readonly url: string
+  /** SHA-256 of its certificate, hexadecimal; the same after each start. */
+  readonly hash: string
+  readonly state: Effect.Effect<State>
+  /** Those that make no sense in its state do nothing. */
+  readonly actions: Readonly<Record<Action, Effect.Effect<void, ServerFailed>>>
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, null>
+
+const main = fileURLToPath(new URL("./server.ts", import.meta.url))
+
+const launch = (options: Options) =>
+  Effect.async<Child, ServerFailed>((resume) => {
+    const child = spawn(http3Node(), ["--import", import.meta.resolve("tsx"), main], {
+      stdio: ["pipe", "pipe", "ignore"]
+    })
+    const fail = () => resume(new ServerFailed({ message: "the echo server did not start" }))
+    child.once("error", fail)
+    child.once("exit", fail)
+    child.stdin.on("error", () => {})
+    child.stdin.write(`${JSON.stringify(options)}\n`)
+    child.stdout.once("data", () => resume(Effect.succeed(child)))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  }).pipe(
+    Effect.timeoutFail({
+      duration: "20 seconds",
+      onTimeout: () => new ServerFailed({ message: "the echo server did not start within 20 seconds" })
+    })
+  )
+
+const freePort = Effect.promise(async () => {
+  const socket = createSocket("udp4").bind(0, "127.0.0.1")
+  await once(socket, "listening")
+  const { port } = socket.address()
+  await new Promise<void>((resolve) => socket.close(resolve))
+  return port
+})
+
+/** Starts it; the scope's end kills it. */
+export const startEchoServer = Effect.gen(function*() {
+  const { cert, hashHex, key } = yield* Effect.promise(makeCertificate)
+  const port = yield* freePort
+  let child: Child | undefined
+  let isStopped = false
+
+  const alive = () => child?.exitCode === null && child.signalCode === null ? child : undefined
+
+  const signal = (name: "SIGSTOP" | "SIGCONT") =>
+    Effect.sync(() => {
+      if (alive()?.kill(name) === true) isStopped = name === "SIGSTOP"
+    })
+
+  const kill = Effect.promise(async () => {
+    const living = alive()
+    if (living === undefined) return
+    const exited = once(living, "exit")
+    living.kill("SIGKILL")
+    await exited
+  })
+
+  const start = Effect.suspend(() =>
+    alive() !== undefined ? Effect.void : Effect.map(launch({ port, cert, key }), (started) => {
+      child = started
+      isStopped = false
+    })
+  )
+
+  const fault = (fault: Fault) => Effect.sync(() => void alive()?.stdin.write(`${fault}\n`))
+
+  yield* Effect.acquireRelease(start, () => kill)
+  return {
+    url: `https://127.0.0.1:${port}/`,
+    hash: hashHex,
+    state: Effect.sync(() => alive() === undefined ? "dead" : isStopped ? "stopped" : "running"),
+    actions: {
+      stop: signal("SIGSTOP"),
+      resume: signal("SIGCONT"),
+      kill,
+      start,
+      "close-session": fault("close-session"),
+      "reset-stream": fault("reset-stream")
+    }
+  } satisfies EchoServer as EchoServer
+})

@@ -1,0 +1,166 @@
+/** Two pools, some load on them, and what becomes of both. */
+import { Cause, Duration, Effect, Logger, Runtime, Stream } from "effect"
+import { type ResourcePool, WebTransport } from "effect-pools"
+import type { Action } from "../echoServer.js"
+import type { Server } from "../playground.js"
+import { Board } from "./board.js"
+import { Charts } from "./charts.js"
+import { Load } from "./load.js"
+import { Meter } from "./meter.js"
+import { makePools, type Pools } from "./pools.js"
+
+const element = (id: string) => document.getElementById(id)!
+
+const write = (id: string, text: string) => {
+  element(id).textContent = text
+}
+
+const board = new Board(element("board"))
+const charts = new Charts({ throughput: element("throughput"), wait: element("wait") })
+const meter = new Meter()
+
+const lines = element("log")
+let latest: { readonly text: string; readonly at: number; count: number } | undefined
+
+/** One line for what is said several times within a second. */
+const log = (text: string, state?: string) => {
+  const at = performance.now()
+  if (latest?.text === text && at - latest.at < 1000) {
+    lines.firstElementChild!.lastElementChild!.textContent = `${text} (${++latest.count} times)`
+    return
+  }
+  latest = { text, at, count: 1 }
+  const line = document.createElement("li")
+  line.appendChild(document.createElement("time")).textContent = `${(at / 1000).toFixed(1)} s`
+  const what = line.appendChild(document.createElement("b"))
+  what.textContent = text
+  if (state !== undefined) what.dataset["state"] = state
+  lines.prepend(line)
+  while (lines.childElementCount > 5) lines.lastElementChild!.remove()
+}
+
+// --- The server
+
+const ask = (path: string, method = "GET") =>
+  Effect.tryPromise(async (): Promise<Server> => (await fetch(`/server${path}`, { method })).json())
+
+const words = { running: "server runs", stopped: "server hangs", dead: "server is dead" }
+
+const showServer = ({ state }: Server) => {
+  element("server").dataset["state"] = state
+  write("server", words[state])
+  for (const button of document.querySelectorAll<HTMLButtonElement>("[data-action]")) {
+    button.disabled = !button.dataset["in"]!.split(" ").includes(state)
+    button.hidden = button.dataset["notIn"]?.split(" ").includes(state) === true
+  }
+}
+
+const act = (action: Action) =>
+  ask(`/${action}`, "POST").pipe(
+    Effect.tap(showServer),
+    Effect.catchAll(() => Effect.sync(() => log("the playground has ended", "lost")))
+  )
+
+// --- What the pools tell
+
+/** What is worth a line: streams come and go too often. */
+const describe = (of: string, event: ResourcePool.PoolEvent): readonly [text: string, state?: string] | undefined => {
+  if (event._tag === "Backoff" && of === "session") {
+    return [`no session; the next attempt after ${Math.round(Duration.toMillis(event.delay))} ms`, "lost"]
+  }
+  if (event._tag === "Destroyed" && (of === "session" || event.reason === "lost" || event.reason === "discarded")) {
+    return [`${of} ${event.reason}`, event.reason]
+  }
+  return event._tag === "Created" && of === "session" ? [`${of} opened`] : undefined
+}
+
+const listen = (of: "session" | "stream", pool: Pools["sessions" | "streams"]) =>
+  Effect.forkScoped(Stream.runForEach(pool.events, (event) =>
+    Effect.sync(() => {
+      if (event._tag === "Destroyed") {
+        if (of === "session") board.sessionDestroyed(event.reason)
+        else board.streamDestroyed(event.reason)
+      }
+      const line = describe(of, event)
+      if (line !== undefined) log(...line)
+    })))
+
+const percent = (ratio: number) => `${(ratio * 100).toFixed(1)} %`
+const milliseconds = (value: number | null) =>
+  value === null
+    ? "–"
+    : value < 10
+    ? `${value.toFixed(2)} ms`
+    : value < 1000
+    ? `${value.toFixed(0)} ms`
+    : `${(value / 1000).toFixed(2)} s`
+
+const showPools = ({ sessions, streams }: Pools) =>
+  Effect.gen(function*() {
+    const stats = yield* streams.stats
+    board.show(yield* sessions.stats, yield* streams.sessions)
+    write("waiters", `${stats.waiters}`)
+    write("lent", `${stats.inUse} of ${stats.size}`)
+    write("reuse", stats.acquisitions === 0 ? "–" : percent(stats.reuseRatio))
+    write("failed", `${meter.failed}`)
+  })
+
+const showMeter = Effect.sync(() => {
+  const sample = meter.take()
+  charts.add(sample)
+  write("requests", Math.round(sample.answered).toLocaleString("en"))
+  write("median", milliseconds(sample.median))
+  write("p99", milliseconds(sample.p99))
+})
+
+// --- The controls
+
+const sizes = [100, 1024, 16 * 1024, 64 * 1024]
+
+const nameOf = (bytes: number) => bytes < 1024 ? `${bytes} B` : `${bytes / 1024} KiB`
+
+/** Now, and whenever it is moved. */
+const slider = (id: string, textOf: (value: number) => string, set: (value: number) => void) => {
+  const input = element(id) as HTMLInputElement
+  const apply = () => {
+    document.querySelector(`output[for=${id}]`)!.textContent = textOf(input.valueAsNumber)
+    set(input.valueAsNumber)
+  }
+  input.addEventListener("input", apply)
+  apply()
+}
+
+const program = Effect.gen(function*() {
+  const server = yield* ask("")
+  showServer(server)
+  const pools = yield* makePools(server, {
+    opened: (native) => board.open(native),
+    pinged: (native) => board.ping(native),
+    closing: (tile) => board.end(tile)
+  })
+  yield* listen("session", pools.sessions)
+  yield* listen("stream", pools.streams)
+
+  const load = new Load(pools, meter)
+  const fork = Runtime.runFork(yield* Effect.runtime())
+  slider("fibers", String, (fibers) => {
+    load.fibers = fibers
+    fork(load.start)
+  })
+  slider("size", (i) => nameOf(sizes[i]!), (i) => load.size = sizes[i]!)
+  slider("think", (value) => `${value} ms`, (value) => load.think = value)
+  slider("sessions", String, (maxSize) => fork(pools.sessions.resize({ maxSize })))
+  slider("streams", String, (maxSize) => fork(pools.streams.resize({ maxSize })))
+  for (const button of document.querySelectorAll<HTMLButtonElement>("[data-action]")) {
+    button.addEventListener("click", () => fork(act(button.dataset["action"] as Action)))
+  }
+
+  yield* Effect.forkScoped(Effect.forever(Effect.delay(showPools(pools), "100 millis")))
+  return yield* Effect.forever(Effect.delay(showMeter, "500 millis"))
+}).pipe(
+  Effect.scoped,
+  Effect.provide([WebTransport.layerConstructorGlobal, Logger.remove(Logger.defaultLogger)]),
+  Effect.catchAllCause((cause) => Effect.sync(() => log(Cause.pretty(cause), "lost")))
+)
+
+Effect.runFork(program)

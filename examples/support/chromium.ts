@@ -1,0 +1,20 @@
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
+
+const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+
+const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The executable of a Chromium: `CHROMIUM`, or one on the path; undefined if there is none. */
+export const chromium = (): string | undefined =>
+  process.env["CHROMIUM"] ??
+    (process.env["PATH"] ?? "").split(delimiter)
+      .flatMap((folder) => names.map((name) => join(folder, name)))
+      .find(isExecutable)

@@ -1,0 +1,36 @@
+import type { layerConstructor } from "effect-pools/WebTransport"
+
+// The package (0.1.4) takes it for granted; Node 20 has none.
+const polyfill = {
+  withResolvers: () => {
+    let resolve, reject
+    const promise = new Promise((resolvePromise, rejectPromise) => {
+      resolve = resolvePromise
+      reject = rejectPromise
+    })
+    return { promise, resolve, reject }
+  }
+}
+if (!("withResolvers" in Promise)) Object.assign(Promise, polyfill)
+
+export interface Request {
+  readonly url: Promise<string>
+  readonly ok: () => Promise<{ readonly incomingBidirectionalStreams: ReadableStream }>
+  readonly reject: (status: number) => Promise<void>
+}
+
+/** What is used of `@moq/web-transport`. */
+interface Moq {
+  readonly default: Parameters<typeof layerConstructor>[0]
+  readonly Server: {
+    readonly bind: (address: string, certPem: Buffer, keyPem: Buffer) => {
+      readonly accept: () => Promise<Request | null>
+    }
+  }
+}
+
+// Its types are its TypeScript source, which a literal would have the compiler check by our rules.
+const name: string = "@moq/web-transport"
+
+/** The native package: import this module only where there is no `http3Problem`. */
+export const { default: Session, Server }: Moq = await import(name)

@@ -1,0 +1,212 @@
+/** Fibers that send messages all the time, check every answer, and do it again where that does no harm. */
+import * as Framing from "effect-pools/Framing"
+import { isPoolError } from "effect-pools/PoolError"
+import { isRequestError } from "effect-pools/RequestError"
+import type * as SessionPool from "effect-pools/SessionPool"
+import type * as StreamPool from "effect-pools/StreamPool"
+import type * as WebTransport from "effect-pools/WebTransport"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import { PCGRandom } from "effect/Utils"
+import { createHash } from "node:crypto"
+import type { Lag } from "./lag.js"
+
+/** How long a borrower waits, and how long all of a request may take, in milliseconds. */
+export const acquireTimeout = 2_000
+export const requestTimeout = 3_000
+/** What a timer may be late by without anybody's fault, beside what the event loop was late by. */
+const slack = 300
+const thinkTime = 15
+
+export interface Pools {
+  readonly sessions: SessionPool.Service
+  readonly streams: StreamPool.Service
+  /** Its server counts how often each message comes. */
+  readonly audited: StreamPool.Service
+}
+
+/** What went right and wrong. */
+export class Tally {
+  requests = 0
+  answers = 0
+  retries = 0
+  interrupted = 0
+  timedOut = 0
+  /** Failures by what they say of themselves; borrowers and requests alike. */
+  readonly failures = new Map<string, number>()
+  readonly violations: Array<string> = []
+  longestWait = 0
+  /** Answers in each `bucket` since the start. */
+  readonly rate: Array<number> = []
+  lastAnswer: number
+  longestStall = 0
+  /** By `performance.now()`. */
+  readonly start: number
+
+  constructor(start: number) {
+    this.start = start
+    this.lastAnswer = start
+  }
+
+  answered(): void {
+    const now = performance.now()
+    this.answers++
+    const at = Math.floor((now - this.start) / bucket)
+    this.rate[at] = (this.rate[at] ?? 0) + 1
+    this.longestStall = Math.max(this.longestStall, now - this.lastAnswer)
+    this.lastAnswer = now
+  }
+
+  failed(what: string): void {
+    this.failures.set(what, (this.failures.get(what) ?? 0) + 1)
+  }
+
+  violation(what: string): void {
+    this.violations.push(`${((performance.now() - this.start) / 1_000).toFixed(2)} s: ${what}`)
+  }
+}
+
+/** Milliseconds. */
+export const bucket = 50
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+const checksum = (text: string): string => createHash("sha1").update(text).digest("base64url").slice(0, 12)
+
+let sequence = 0
+
+/** A number of its own, a checksum, and something random of random length. */
+const newMessage = (random: PCGRandom): string => {
+  const body = `${++sequence} ${random.number().toString(36).repeat(1 + random.integer(120))}`
+  return `m${checksum(body)} ${body}`
+}
+
+/** What is wrong with an answer; undefined if nothing is. */
+const faultOf = (message: string, answer: Uint8Array): string | undefined => {
+  const text = decoder.decode(answer)
+  if (text === message) return undefined
+  const [sum = "", ...rest] = text.split(" ")
+  return sum === `m${checksum(rest.join(" "))}`
+    ? `the answer to message ${rest[0]} came for message ${message.split(" ")[1]}`
+    : `a corrupted answer of ${answer.length} bytes to message ${message.split(" ")[1]} of ${message.length}`
+}
+
+type Send = (pools: Pools, message: string) => Effect.Effect<Uint8Array | undefined, unknown>
+
+const frame = (message: string): Uint8Array => Either.getOrThrow(Framing.encode(encoder.encode(message)))
+
+const exchange = (stream: WebTransport.BidirectionalStream, message: string) =>
+  Effect.zipRight(stream.write(frame(message)), Effect.map(Framing.read(stream), Option.getOrUndefined))
+
+/** Ways to have a message answered. */
+export const ways: Readonly<Record<string, { readonly fibers: number; readonly send: Send }>> = {
+  "a stream on a pooled session": {
+    fibers: 10,
+    send: ({ sessions }, message) =>
+      sessions.use((session) =>
+        Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) => exchange(stream, message)))
+      )
+  },
+  "use": { fibers: 12, send: ({ streams }, message) => streams.use((stream) => exchange(stream, message)) },
+  "get": {
+    fibers: 6,
+    send: ({ streams }, message) =>
+      Effect.scoped(Effect.flatMap(
+        streams.get,
+        (stream) => Effect.zipRight(exchange(stream, newMessage(new PCGRandom())), exchange(stream, message))
+      ))
+  },
+  "request": { fibers: 12, send: ({ streams }, message) => streams.request(encoder.encode(message)) },
+  "request with ids": {
+    fibers: 12,
+    send: ({ streams }, message) => streams.request(encoder.encode(message), { correlate: true })
+  }
+}
+
+/** Never sent again unless it is certain that it was not sent. */
+export const auditedWay = {
+  fibers: 2,
+  send: (({ audited }, message) => audited.request(encoder.encode(message), { correlate: true })) satisfies Send
+}
+
+const nameOf = (error: unknown): string => {
+  if (isRequestError(error)) {
+    return error.cause === undefined ? `RequestError ${error.reason}` : nameOf(error.cause)
+  }
+  const { _tag: tag, reason } = error as { readonly _tag?: string; readonly reason?: string }
+  return tag === undefined ? String(error) : reason === undefined ? tag : `${tag} ${reason}`
+}
+
+const isTyped = (error: unknown): boolean => typeof (error as { readonly _tag?: unknown })._tag === "string"
+
+/** Whether a request may be sent again that does harm when done twice. */
+const wasNotSent = (error: unknown): boolean => isRequestError(error) && error.sent === "no"
+
+export interface Load {
+  readonly tally: Tally
+  readonly lag: Lag
+  /** What is asked for now: a fault takes others' place. */
+  readonly pools: () => Pools
+  /** Requests under way, for whoever wants to interrupt some. */
+  readonly underWay: Set<Fiber.RuntimeFiber<unknown, unknown>>
+  readonly isOver: () => boolean
+}
+
+/** One fiber of a way. */
+export const worker = (
+  load: Load,
+  name: string,
+  { send }: { readonly send: Send },
+  isHarmless: boolean,
+  random: PCGRandom
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const { tally, underWay } = load
+    let message = newMessage(random)
+    while (!load.isOver()) {
+      const begun = performance.now()
+      tally.requests++
+      const request = yield* Effect.fork(
+        Effect.timeoutFail(Effect.suspend(() => send(load.pools(), message)), {
+          duration: requestTimeout,
+          onTimeout: () => "timed out"
+        })
+      )
+      underWay.add(request)
+      const exit = yield* Fiber.await(request)
+      underWay.delete(request)
+      const took = performance.now() - begun
+      tally.longestWait = Math.max(tally.longestWait, took)
+      const late = slack + load.lag.between(begun, begun + took)
+      if (took > requestTimeout + late) tally.violation(`${name}: took ${took.toFixed(0)} ms`)
+      let isAgain = false
+      if (Exit.isSuccess(exit)) {
+        const fault = exit.value === undefined ? undefined : faultOf(message, exit.value)
+        if (fault !== undefined) tally.violation(`${name}: ${fault}`)
+        if (exit.value === undefined) tally.failed("finished instead of answering")
+        else tally.answered()
+        isAgain = exit.value === undefined && isHarmless
+      } else if (Exit.isInterrupted(exit)) {
+        tally.interrupted++
+      } else {
+        const error = exit.cause._tag === "Fail" ? exit.cause.error : undefined
+        if (error === "timed out") tally.timedOut++
+        else if (error === undefined || !isTyped(error)) tally.violation(`${name}: ${String(exit.cause)}`)
+        else {
+          tally.failed(nameOf(error))
+          const cause = isRequestError(error) ? error.cause : error
+          if (isPoolError(cause) && took > acquireTimeout + late) {
+            tally.violation(`${name}: ${cause.reason} after ${took.toFixed(0)} ms`)
+          }
+        }
+        isAgain = isHarmless || wasNotSent(error)
+      }
+      if (isAgain) tally.retries++
+      else message = newMessage(random)
+      yield* Effect.sleep(random.integer(2 * thinkTime))
+    }
+  })

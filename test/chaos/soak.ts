@@ -1,0 +1,448 @@
+/** The main of the soak's process. */
+import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import * as SessionPool from "effect-pools/SessionPool"
+import * as StreamPool from "effect-pools/StreamPool"
+import * as WebTransport from "effect-pools/WebTransport"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Scope from "effect/Scope"
+import * as Supervisor from "effect/Supervisor"
+import { PCGRandom } from "effect/Utils"
+import { table } from "../../benchmark/harness/format.js"
+import { activeResources } from "../support/resources.js"
+import * as TestServer from "../support/TestServer.js"
+import { type Findings, fuzz } from "./fuzz.js"
+import { type Lag, watchLag } from "./lag.js"
+import { acquireTimeout, auditedWay, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
+import * as Network from "./network.js"
+import { describe, type Fault, schedule } from "./schedule.js"
+
+export interface Options {
+  readonly minutes: number
+  readonly seed: number
+  readonly protocol: "http2" | "http3"
+}
+
+const options: Options = JSON.parse(process.argv[2]!)
+const duration = options.minutes * 60_000
+
+/** What differs between the protocols. */
+const protocols = {
+  http2: {
+    proxy: "tcp" as const,
+    constructor: () => Promise.resolve(NodeWebTransport.layerHttp2),
+    /** Milliseconds after the end within which everything has to be gone. */
+    graceAfter: 5_000
+  },
+  http3: {
+    proxy: "udp" as const,
+    constructor: async () => WebTransport.layerConstructor((await import("../../examples/support/moq.js")).Session),
+    // the native handles of connections whose peer is dead
+    graceAfter: 35_000
+  }
+}
+const protocol = protocols[options.protocol]
+
+const backoffCap = 500
+const connectTimeout = 2_000
+const keepAliveInterval = 1_000
+/** From the end of a fault to the end of a second in which there is half as much as before. */
+const recoveryLimit = backoffCap + connectTimeout + 2_000
+const mebibyte = 1 << 20
+const maxSessions = 3
+const maxStreams = 24
+/** Of a session: what the transport keeps of them is to be no noise in the figures. */
+const mostStreams = 100
+
+// -----------------------------------------------------------------------------
+// The pools
+// -----------------------------------------------------------------------------
+
+const makePools = (server: TestServer.Service, proxy: Network.Proxy) =>
+  Effect.gen(function*() {
+    const sessionsTo = (path: string, concurrency: number) =>
+      SessionPool.make({
+        url: `https://127.0.0.1:${proxy.port}${path}`,
+        connect: { serverCertificateHashes: [{ value: server.hash }], connectTimeout },
+        maxSize: maxSessions,
+        concurrency,
+        // what the transport keeps of each stream goes with its session
+        maxUses: concurrency === 1 ? undefined : mostStreams,
+        acquireTimeout,
+        createBackoff: { initial: 10, max: backoffCap },
+        keepAlive: { interval: keepAliveInterval, ping: SessionPool.pingStream() },
+        checkTimeout: 1_000,
+        shutdownGrace: 1_000
+      })
+    const streamsOn = (sessionPool: SessionPool.Service) =>
+      StreamPool.make({
+        sessionPool,
+        maxSize: maxStreams,
+        maxStreamsPerSession: 8,
+        maxStreamsOpened: mostStreams,
+        acquireTimeout
+      })
+    const sessions = yield* sessionsTo("/echo", 10)
+    const streams = yield* streamsOn(yield* sessionsTo("/echo?streams", 1))
+    const audited = yield* streamsOn(yield* sessionsTo("/framed?ids=1", 1))
+    return { sessions, streams, audited } satisfies Pools
+  })
+
+interface Open {
+  readonly pools: Pools
+  readonly scope: Scope.CloseableScope
+}
+
+const open = (server: TestServer.Service, proxy: Network.Proxy) =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const pools = yield* Scope.extend(makePools(server, proxy), scope)
+    return { pools, scope } satisfies Open
+  })
+
+// -----------------------------------------------------------------------------
+// The faults
+// -----------------------------------------------------------------------------
+
+interface World {
+  readonly server: TestServer.Service
+  readonly proxy: Network.Proxy
+  readonly load: Load
+  readonly tally: Tally
+  current: Open
+}
+
+/** Of each life of the server: no message may have come twice. */
+const audit = ({ server, tally }: World) =>
+  Effect.map(server.command("requests", { path: "/framed?ids=1" }), (counts) => {
+    for (const [message, count] of Object.entries(counts)) {
+      if (message.startsWith("m") && count > 1) tally.violation(`message ${message.split(" ")[1]} came ${count} times`)
+    }
+  })
+
+const within = (world: World, what: string, millis: number, effect: Effect.Effect<unknown>) =>
+  Effect.flatMap(Effect.timeoutOption(effect, millis), (outcome) =>
+    Effect.sync(() => {
+      if (outcome._tag === "None") world.tally.violation(`${what} took more than ${millis} ms`)
+    }))
+
+const replacePools = (world: World) =>
+  Effect.gen(function*() {
+    const { pools, scope } = world.current
+    world.current = yield* open(world.server, world.proxy)
+    yield* within(
+      world,
+      "draining",
+      8_000,
+      Effect.forEach([pools.streams, pools.audited, pools.sessions], (pool) => pool.drain, {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+    yield* within(world, "closing", 8_000, Scope.close(scope, Exit.void))
+  })
+
+/** Does it and undoes it. */
+const inject = (
+  world: World,
+  { kind, lasts, value }: Fault
+): Effect.Effect<void, never, WebTransport.WebTransportConstructor> => {
+  const { load, proxy, server } = world
+  const pause = Effect.sleep(lasts)
+  const healthy = proxy.set({ state: "open", delay: 0 })
+  const onStreams = (what: "fin" | "reset" | "stop") =>
+    Effect.forEach(["/echo", "/echo?streams"], (path) => server.command("onStreams", { do: what, path }), {
+      discard: true
+    })
+  switch (kind) {
+    case "kill":
+      return Effect.zipRight(Effect.zipRight(audit(world), server.kill), Effect.zipRight(pause, server.restart))
+    case "stop":
+      return Effect.zipRight(server.stop, Effect.zipRight(pause, server.resume))
+    case "cut":
+      return Effect.zipRight(proxy.set({ state: "cut", delay: 0 }), Effect.zipRight(pause, healthy))
+    case "stall":
+      return Effect.zipRight(proxy.set({ state: "stalled", delay: 0 }), Effect.zipRight(pause, healthy))
+    case "delay":
+      return Effect.zipRight(proxy.set({ state: "open", delay: value }), Effect.zipRight(pause, healthy))
+    case "closeSessions":
+      return Effect.asVoid(server.command("closeSessions", { code: value, reason: "chaos" }))
+    case "reset":
+      return onStreams("reset")
+    case "finish":
+      return onStreams("fin")
+    case "stopSending":
+      return onStreams("stop")
+    case "interrupt":
+      return Effect.forEach([...load.underWay].slice(0, value), Fiber.interruptFork, { discard: true })
+    case "resize": {
+      const { sessions, streams } = world.current.pools
+      return Effect.all([
+        streams.resize({ maxSize: value }),
+        sessions.resize({ maxSize: 1 }),
+        pause,
+        streams.resize({ maxSize: maxStreams }),
+        sessions.resize({ maxSize: maxSessions })
+      ], { discard: true })
+    }
+    case "drain":
+      return replacePools(world)
+  }
+}
+
+/** Of a fault that was: when it began and ended, in milliseconds after the start. */
+interface Injected {
+  readonly fault: Fault
+  readonly began: number
+  readonly ended: number
+}
+
+const drive = (world: World, faults: ReadonlyArray<Fault>, start: number, injected: Array<Injected>) =>
+  Effect.forEach(faults, (fault) =>
+    Effect.gen(function*() {
+      yield* Effect.sleep(Math.max(0, start + fault.at - performance.now()))
+      const began = performance.now() - start
+      yield* inject(world, fault)
+      injected.push({ fault, began, ended: performance.now() - start })
+    }), { discard: true })
+
+// -----------------------------------------------------------------------------
+// Verdicts
+// -----------------------------------------------------------------------------
+
+const answersIn = ({ rate }: Tally, from: number, millis: number): number => {
+  let sum = 0
+  for (let at = Math.ceil(from / bucket); at < (from + millis) / bucket; at++) sum += rate[at] ?? 0
+  return sum
+}
+
+/** Milliseconds from the end of a fault to the end of the first second with half as much as before it. */
+const recovery = (tally: Tally, { began, ended }: Injected): number => {
+  const before = answersIn(tally, began - 2_000, 2_000) / 2
+  for (let from = ended; from < ended + 30_000; from += bucket) {
+    if (answersIn(tally, from, 1_000) >= before / 2) return from + 1_000 - ended
+  }
+  return Infinity
+}
+
+interface Sample {
+  readonly minute: number
+  readonly heap: number
+  readonly buffers: number
+  readonly resident: number
+}
+
+const sample = (start: number): Sample => {
+  // what the first one finalizes the second one frees
+  for (let i = 0; i < 2; i++) globalThis.gc!()
+  const { arrayBuffers, heapUsed, rss } = process.memoryUsage()
+  return {
+    minute: (performance.now() - start) / 60_000,
+    heap: heapUsed / mebibyte,
+    buffers: arrayBuffers / mebibyte,
+    resident: rss / mebibyte
+  }
+}
+
+/** MB a minute, by least squares. */
+const slope = (samples: ReadonlyArray<Sample>): number => {
+  const mean = (of: (sample: Sample) => number) => samples.reduce((sum, one) => sum + of(one), 0) / samples.length
+  const [x, y] = [mean(({ minute }) => minute), mean(({ heap }) => heap)]
+  return mean(({ heap, minute }) => (minute - x) * (heap - y)) / mean(({ minute }) => (minute - x) ** 2)
+}
+
+const mb = (value: number) => `${value.toFixed(1)} MB`
+const millis = (value: number) => Number.isFinite(value) ? `${value.toFixed(0)} ms` : "never"
+
+/** Of shorter runs the second half is too short to tell a rise from the collector's moods. */
+const isLongEnough = options.minutes >= 4
+
+const reportMemory = (tally: Tally, samples: ReadonlyArray<Sample>): string => {
+  const warmAt = Math.min(1, options.minutes / 4)
+  const warm = samples.find(({ minute }) => minute >= warmAt) ?? samples[0]!
+  const last = samples.at(-1)!
+  const rise = slope(samples.filter(({ minute }) => minute >= options.minutes / 2))
+  if (isLongEnough && rise > 1) tally.violation(`the heap rose by ${mb(rise)} a minute over the second half`)
+  if (last.heap - warm.heap > 10) tally.violation(`the heap ended ${mb(last.heap - warm.heap)} above its warm value`)
+  return table(["memory", "warm", "at the end", "most"], [
+    ["heap, collected", mb(warm.heap), mb(last.heap), mb(Math.max(...samples.map(({ heap }) => heap)))],
+    ["array buffers", mb(warm.buffers), mb(last.buffers), mb(Math.max(...samples.map(({ buffers }) => buffers)))],
+    ["resident", mb(warm.resident), mb(last.resident), mb(Math.max(...samples.map(({ resident }) => resident)))]
+  ]) +
+    `\n\nThe heap rose by ${mb(rise)} a minute over the second half${
+      isLongEnough ? "" : " (no verdict on runs of less than four minutes)"
+    }.`
+}
+
+const reportFaults = (tally: Tally, injected: ReadonlyArray<Injected>, lag: Lag): string => {
+  const kinds = [...new Set(injected.map(({ fault }) => fault.kind))].toSorted()
+  return table(
+    ["faults", "times", "median recovery", "longest recovery"],
+    kinds.map((kind) => {
+      const times = injected.filter(({ fault }) => fault.kind === kind).map((one) => {
+        const time = recovery(tally, one)
+        // a machine that stands still serves nobody
+        const from = tally.start + one.ended
+        if (time > recoveryLimit + lag.between(from, from + Math.min(time, 2 * recoveryLimit))) {
+          tally.violation(
+            `after ${kind}, which ended at ${(one.ended / 1_000).toFixed(2)} s, the load was back after ${millis(time)}`
+          )
+        }
+        return time
+      }).toSorted((a, b) => a - b)
+      return [kind, String(times.length), millis(times[times.length >> 1]!), millis(times.at(-1)!)]
+    })
+  )
+}
+
+const reportLoad = (tally: Tally, lag: number): string =>
+  table(["load", ""], [
+    ["requests", tally.requests.toLocaleString("en")],
+    ["right answers", tally.answers.toLocaleString("en")],
+    ["sent again", tally.retries.toLocaleString("en")],
+    ["outcome unknown: timed out", tally.timedOut.toLocaleString("en")],
+    ["outcome unknown: interrupted", tally.interrupted.toLocaleString("en")],
+    ["longest wait of one request", millis(tally.longestWait)],
+    ["longest time without any answer", millis(tally.longestStall)],
+    ["latest that a timer of this process was", millis(lag)],
+    ...[...tally.failures].toSorted(([a], [b]) => a < b ? -1 : 1).map(([what, count]) =>
+      [`failed: ${what}`, count.toLocaleString("en")] as const
+    )
+  ])
+
+const reportFuzz = (tally: Tally, findings: ReadonlyArray<Findings>): string => {
+  for (const { wrong } of findings) for (const what of wrong) tally.violation(what)
+  return table(
+    ["bad input", "cases", "accepted", "typed error", "defect that names it"],
+    findings.map((
+      { accepted, cases, defects, refused, what }
+    ) => [what, ...[cases, accepted, refused, defects].map(String)])
+  )
+}
+
+// -----------------------------------------------------------------------------
+// All of it
+// -----------------------------------------------------------------------------
+
+const counting = (counts: Map<string, number>) =>
+  Logger.replace(
+    Logger.defaultLogger,
+    Logger.make(({ logLevel, message }) => {
+      const text = `${logLevel.label} ${String(message).replaceAll(/\d+/g, "n").slice(0, 60)}`
+      counts.set(text, (counts.get(text) ?? 0) + 1)
+    })
+  )
+
+/** Nothing that a dependency prints or leaves unhandled may reach a user. */
+const watchNoise = (tally: () => Tally | undefined): void => {
+  const noise = (what: string) => (cause: unknown) => tally()?.violation(`${what}: ${String(cause)}`)
+  process.on("unhandledRejection", noise("unhandled rejection"))
+  process.on("uncaughtException", noise("uncaught exception"))
+  process.on("warning", noise("warning"))
+}
+
+const soak = (
+  constructor: Layer.Layer<WebTransport.WebTransportConstructor>,
+  supervisor: Supervisor.Supervisor<ReadonlyArray<Fiber.RuntimeFiber<any, any>>>
+) =>
+  Effect.gen(function*() {
+    const server = yield* TestServer.start({ protocol: options.protocol })
+    const proxy = yield* Network.start(protocol.proxy, server.port)
+    const faults = schedule(options.seed, duration)
+    process.stdout.write(
+      `Chaos over ${options.protocol}, ${options.minutes} min, seed ${options.seed}\n\n${
+        faults.map(describe).join("\n")
+      }\n\n`
+    )
+    const logs = new Map<string, number>()
+    const injected: Array<Injected> = []
+    const samples: Array<Sample> = []
+    const lag = watchLag()
+
+    const tally = yield* Effect.gen(function*() {
+      const first = yield* open(server, proxy)
+      const start = performance.now()
+      const tally = noisy = new Tally(start)
+      const underWay: Load["underWay"] = new Set()
+      let isOver = false
+      const load: Load = { tally, lag, underWay, pools: () => world.current.pools, isOver: () => isOver }
+      const world: World = { server, proxy, load, tally, current: first }
+      const sampler = yield* Effect.fork(
+        Effect.forever(Effect.zipRight(Effect.sleep(5_000), Effect.sync(() => samples.push(sample(start)))))
+      )
+      const random = new PCGRandom(options.seed)
+      const workers = yield* Effect.forEach(
+        [...Object.entries(ways).map(([name, way]) => ({ name, way, isHarmless: true })), {
+          name: "audited",
+          way: auditedWay,
+          isHarmless: false
+        }].flatMap((one) => Array.from({ length: one.way.fibers }, () => one)),
+        ({ isHarmless, name, way }) =>
+          Effect.fork(worker(load, name, way, isHarmless, new PCGRandom(random.integer(0x7fff_ffff))))
+      )
+      yield* drive(world, faults, start, injected)
+      yield* Effect.sleep(Math.max(0, start + duration - performance.now()))
+      yield* Fiber.interrupt(sampler)
+      isOver = true
+      yield* within(world, "ending the fibers", 5_000, Fiber.joinAll(workers))
+      yield* audit(world)
+      samples.push(sample(start))
+      const { pools, scope } = world.current
+      yield* within(world, "closing", 8_000, Scope.close(scope, Exit.void))
+      for (const pool of Object.values(pools) as ReadonlyArray<SessionPool.Service | StreamPool.Service>) {
+        const { creating, inUse, leases, size, waiters } = yield* pool.stats
+        if (creating + inUse + leases + size + waiters > 0) {
+          tally.violation(`a closed pool has ${JSON.stringify({ creating, inUse, leases, size, waiters })}`)
+        }
+      }
+      return tally
+    }).pipe(Effect.provide(constructor), Effect.supervised(supervisor), Effect.provide(counting(logs)))
+
+    const left = () => [
+      ...Object.entries({
+        fibers: Effect.runSync(supervisor.value).length,
+        sockets: activeResources()["TCPSocketWrap"] ?? 0
+      })
+        .filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`)
+    ]
+    const deadline = performance.now() + protocol.graceAfter
+    for (;;) {
+      const sessions = (yield* server.stats).sessionsOpen
+      const all = [...left(), ...(sessions > 0 ? [`${sessions} sessions of the server`] : [])]
+      if (all.length === 0) break
+      if (performance.now() > deadline) {
+        tally.violation(`left ${protocol.graceAfter / 1_000} s after the end: ${all.join(", ")}`)
+        break
+      }
+      yield* Effect.sleep(100)
+    }
+    lag.stop()
+    const findings = yield* fuzz(server, constructor, options.seed)
+
+    const sections = [
+      reportFaults(tally, injected, lag),
+      reportLoad(tally, lag.worst()),
+      reportMemory(tally, samples),
+      reportFuzz(tally, findings),
+      table(["logged by the pools", "times"], [...logs].map(([text, count]) => [text, String(count)]))
+    ]
+    process.stdout.write(`${sections.join("\n\n")}\n\n`)
+    const { violations } = tally
+    process.stdout.write(
+      violations.length === 0
+        ? "Nothing wrong.\n"
+        : `${violations.length} wrong (seed ${options.seed}):\n${violations.slice(0, 50).join("\n")}\n`
+    )
+    return violations.length === 0
+  }).pipe(Effect.scoped)
+
+let noisy: Tally | undefined
+watchNoise(() => noisy)
+const constructor = await protocol.constructor()
+const isWell = await Effect.runPromise(Effect.flatMap(Supervisor.track, (supervisor) => soak(constructor, supervisor)))
+process.exitCode = isWell ? 0 : 1
+// what a dependency still holds is not to keep it: that was looked at
+process.exit()

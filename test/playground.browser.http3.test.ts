@@ -1,0 +1,150 @@
+import { assert, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { execFileSync, spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import type { Page } from "playwright-core"
+import { openPage } from "../examples/support/browser.js"
+import { chromium } from "../examples/support/chromium.js"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const limit = 30_000
+
+/** The processes of a group that are the playground's and not dead. */
+const processes = (group: number): ReadonlyArray<string> =>
+  execFileSync("ps", ["-A", "-o", "pgid=,stat=,args="], { encoding: "utf8" }).split("\n").filter((line) => {
+    const [pgid, state = ""] = line.trim().split(/\s+/)
+    return Number(pgid) === group && !state.startsWith("Z") && line.includes("examples/playground")
+  })
+
+/** What `npm run playground` runs, until it has printed its address; the scope's end kills what is left of it. */
+const playground = Effect.acquireRelease(
+  Effect.sync(() =>
+    spawn("node_modules/.bin/tsx", ["examples/playground/main.ts", "--port", "0"], {
+      cwd: root,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+  ),
+  (child) =>
+    Effect.sync(() => {
+      try {
+        process.kill(-child.pid!, "SIGKILL")
+      } catch {
+        // all of them have ended
+      }
+    })
+).pipe(
+  Effect.flatMap((child) =>
+    Effect.async<{ readonly address: string; readonly end: Effect.Effect<number | null>; readonly group: number }>(
+      (resume) => {
+        let errors = ""
+        const exited = new Promise<number | null>((resolve) => child.once("exit", resolve))
+        child.stderr.setEncoding("utf8").on("data", (text: string) => {
+          errors += text
+        })
+        void exited.then((code) => resume(Effect.die(new Error(`the playground ended with ${code}: ${errors}`))))
+        createInterface({ input: child.stdout }).once("line", (line) =>
+          resume(Effect.succeed({
+            address: line.split(" ")[0]!,
+            group: child.pid!,
+            end: Effect.promise(() => {
+              process.kill(-child.pid!, "SIGINT")
+              return exited
+            })
+          })))
+      }
+    )
+  )
+)
+
+/** A page of the playground, and what a user does and sees there. */
+class User {
+  readonly page: Page
+  constructor(page: Page) {
+    this.page = page
+  }
+
+  readonly click = (action: string) => Effect.promise(() => this.page.click(`[data-action=${action}]`))
+
+  readonly slide = (id: string, value: number) => Effect.promise(() => this.page.fill(`#${id}`, `${value}`))
+
+  readonly sessions = (state: string) => this.page.locator(`article[data-id][data-state="${state}"]`)
+
+  readonly streams = (state: string) => this.page.locator(`article:not([data-ended]) i[data-state="${state}"]`)
+
+  /** Waits until it is so. */
+  readonly until = <A>(what: string, read: () => Promise<A>, predicate: (a: A) => boolean) =>
+    Effect.promise(() => expect.poll(read, { timeout: limit, interval: 20, message: what }).toSatisfy(predicate))
+
+  readonly number = async (id: string) => Number((await this.page.textContent(`#${id}`))!.replaceAll(",", ""))
+
+  readonly isServing = this.until("requests", () => this.number("requests"), (requests) => requests > 0)
+  readonly isStanding = this.until("no requests", () => this.number("requests"), (requests) => requests === 0)
+}
+
+it.scopedLive("shows pools at work, what faults do to them, and how they recover", () =>
+  Effect.gen(function*() {
+    const { address, end, group } = yield* playground
+    const page = yield* openPage(chromium()!, { viewport: { width: 1280, height: 800 } })
+    const errors: Array<Error> = []
+    page.on("pageerror", (error) => errors.push(error))
+    const user = new User(page)
+    const { sessions, streams } = user
+    yield* Effect.promise(() => page.goto(address))
+    yield* user.isServing
+    const fits = yield* Effect.promise(() => page.evaluate("document.documentElement.scrollHeight <= innerHeight"))
+    assert.isTrue(fits, "without scrolling")
+
+    // load: no fiber sends nothing, many keep more streams than sessions have, and wait for them when there are few
+    yield* user.slide("fibers", 0)
+    yield* user.isStanding
+    yield* user.slide("think", 0)
+    yield* user.slide("fibers", 64)
+    yield* user.isServing
+    yield* user.until("four sessions", () => page.locator("article[data-id]:not([data-ended])").count(), (n) => n === 4)
+    yield* user.slide("streams", 4)
+    yield* user.until("waiters", () => user.number("waiters"), (waiters) => waiters > 30)
+    yield* user.until("four streams", () => streams("in use").count(), (n) => n <= 4)
+    yield* user.slide("streams", 32)
+    yield* user.slide("fibers", 16)
+    yield* user.slide("think", 20)
+    yield* user.isServing
+
+    // a session that is closed is lost, and another one comes
+    const newest = () =>
+      page.locator("article[data-id]").evaluateAll((all) =>
+        Math.max(...all.map((one) => Number(one.getAttribute("data-id"))))
+      )
+    const before = yield* Effect.promise(newest)
+    yield* user.slide("fibers", 64)
+    yield* user.click("close-session")
+    yield* user.until("a lost session", () => sessions("lost").count(), (n) => n === 1)
+    yield* user.until("a new session", newest, (id) => id > before)
+    yield* user.until("it goes", () => sessions("lost").count(), (n) => n === 0)
+    yield* user.isServing
+
+    // a stream that is reset is lost, and no session
+    yield* user.click("reset-stream")
+    yield* user.until("a lost stream", () => streams("lost").count(), (n) => n > 0)
+    assert.strictEqual(yield* Effect.promise(() => sessions("lost").count()), 0)
+
+    // a server that hangs is noticed by keepAlive
+    yield* user.click("stop")
+    yield* user.until("lost sessions", () => sessions("lost").count(), (n) => n > 0)
+    yield* user.isStanding
+    yield* user.click("resume")
+    yield* user.isServing
+
+    // so is one that is gone
+    yield* user.until("they go", () => sessions("lost").count(), (n) => n === 0)
+    yield* user.click("kill")
+    yield* user.until("lost sessions", () => sessions("lost").count(), (n) => n > 0)
+    yield* user.isStanding
+    yield* user.click("start")
+    yield* user.isServing
+
+    assert.deepStrictEqual(errors, [])
+    assert.strictEqual(yield* end, 0)
+    assert.deepStrictEqual(processes(group), [])
+  }), 180_000)

@@ -1,0 +1,25 @@
+/** The implementation of WebTransport that this run is about: suites of the transport run once over each. */
+import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import type { WebTransportConstructor } from "effect-pools/WebTransport"
+import * as WebTransport from "effect-pools/WebTransport"
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { inject } from "vitest"
+import * as TestServer from "./TestServer.js"
+
+const protocol = inject("protocol")
+
+/** The client. */
+export const client: Layer.Layer<WebTransportConstructor> = protocol === "http2"
+  ? NodeWebTransport.layerHttp2
+  : WebTransport.layerConstructor((await import("./moq.js")).Session)
+
+/** Starts a server of the client's protocol; the scope's end kills it, stopped or not. */
+export const startServer = (
+  options: Omit<TestServer.Options, "protocol"> = {}
+): Effect.Effect<TestServer.Service, never, Scope.Scope> => TestServer.start({ ...options, protocol })
+
+/** Such a server, and the client. Bind it to a constant: each call is a server of its own. */
+export const live = (): Layer.Layer<TestServer.TestServer | WebTransportConstructor> =>
+  Layer.merge(TestServer.layer({ protocol }), client)
