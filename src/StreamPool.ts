@@ -202,7 +202,8 @@ export interface Hooks<E = never, R = never> extends
 /**
  * How to make a pool of streams.
  *
- * The options of the engine have these defaults of their own: `name` `"StreamPool"`, `maxSize` 100, `acquireTimeout` 30 s.
+ * The options of the engine have these defaults of their own: `name` `"StreamPool"`, `maxSize` 100, `acquireTimeout` 30 s,
+ * `createBackoff` from 1 to 100 ms (a `SessionPool` has a pause of its own).
  *
  * @since 0.1.0
  * @category options

@@ -150,8 +150,9 @@ export const make = <E, R>(
         maxLifetime: options.maxLifetime,
         maxUses: options.maxUses,
         createConcurrency: options.createConcurrency,
-        // to be refused by the one session costs nothing, and whoever comes later is not to wait for the same
-        createBackoff: options.createBackoff ?? (session === undefined ? undefined : { initial: 1, max: 100 }),
+        // to be refused by a session costs nothing, nor does asking a pool that has a pause of its own after a failure;
+        // and whoever comes later is not to wait for the same
+        createBackoff: options.createBackoff ?? { initial: 1, max: 100 },
         // each opening has a limit of its own, and waiting for a session's grant is no failure
         createTimeout: Duration.infinity,
         shutdownGrace: options.shutdownGrace,
