@@ -800,7 +800,8 @@ describe("config", () => {
         maxWaiters: Infinity,
         clientSpeaksFirst: true,
         suspectAfter: 2,
-        maxUses: Infinity
+        maxUses: Infinity,
+        histograms: false
       })
       assert.deepStrictEqual(
         [acquireTimeout, idleTimeToLive, maxLifetime, openTimeout, quarantine, shutdownGrace].map((duration) =>
@@ -846,7 +847,8 @@ describe("config", () => {
         idleTimeToLive: Duration.seconds(10),
         maxLifetime: Duration.seconds(11),
         maxUses: 12,
-        shutdownGrace: Duration.seconds(13)
+        shutdownGrace: Duration.seconds(13),
+        histograms: false
       })
     }))
 
