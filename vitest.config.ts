@@ -4,12 +4,14 @@ import { configDefaults, defineConfig, type TestProjectConfiguration } from "vit
 import { chromium } from "./examples/support/chromium.js"
 import { commands } from "./test/browser/commands.js"
 import { http3Node, http3Problem } from "./test/support/http3.js"
+import { promtoolProblem } from "./test/support/promtool.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
 
 const problem = http3Problem()
 const executablePath = chromium()
 const browserProblem = executablePath === undefined ? "no Chromium on the path; CHROMIUM may name one" : undefined
+const noPromtool = promtoolProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
@@ -18,8 +20,14 @@ const http2: TestProjectConfiguration = {
   test: {
     name: "http2",
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "test/**/*.http3.test.ts"],
+    exclude: [
+      ...configDefaults.exclude,
+      "test/**/*.http3.test.ts",
+      ...(noPromtool === undefined ? [] : ["test/**/*.promtool.test.ts"])
+    ],
     setupFiles: ["test/support/http3Setup.ts"],
+    // once, of all
+    globalSetup: ["test/support/globalSetup.ts"],
     provide: { protocol: "http2" }
   }
 }
@@ -31,6 +39,7 @@ const http3: TestProjectConfiguration = {
     name: "http3",
     include: [
       "test/**/*.http3.test.ts",
+      "test/Framing.test.ts",
       "test/SessionPool.test.ts",
       "test/StreamPool.test.ts",
       "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
@@ -110,8 +119,7 @@ export default defineConfig({
       ...(problem === undefined ? [http3] : []),
       ...(browserProblem === undefined ? [browser] : [])
     ],
-    globalSetup: ["test/support/globalSetup.ts"],
-    provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "" },
+    provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "", promtoolProblem: noPromtool ?? "" },
     // Its main is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },
     testTimeout: 30_000

@@ -792,6 +792,7 @@ describe("config", () => {
       const { acquireTimeout, idleTimeToLive, maxLifetime, openTimeout, quarantine, shutdownGrace, ...others } = options
       assert.deepStrictEqual(others, {
         name: "StreamPool",
+        histograms: false,
         minSize: 0,
         maxSize: 100,
         maxStreamsPerSession: 100,
@@ -800,8 +801,7 @@ describe("config", () => {
         maxWaiters: Infinity,
         clientSpeaksFirst: true,
         suspectAfter: 2,
-        maxUses: Infinity,
-        histograms: false
+        maxUses: Infinity
       })
       assert.deepStrictEqual(
         [acquireTimeout, idleTimeToLive, maxLifetime, openTimeout, quarantine, shutdownGrace].map((duration) =>
@@ -829,7 +829,8 @@ describe("config", () => {
         IDLE_TIME_TO_LIVE: "10 seconds",
         MAX_LIFETIME: "11 seconds",
         MAX_USES: "12",
-        SHUTDOWN_GRACE: "13 seconds"
+        SHUTDOWN_GRACE: "13 seconds",
+        HISTOGRAMS: "true"
       })
       assert.deepStrictEqual(options, {
         name: "mine",
@@ -848,7 +849,7 @@ describe("config", () => {
         maxLifetime: Duration.seconds(11),
         maxUses: 12,
         shutdownGrace: Duration.seconds(13),
-        histograms: false
+        histograms: true
       })
     }))
 
@@ -869,7 +870,8 @@ describe("config", () => {
     ["IDLE_TIME_TO_LIVE", "x"],
     ["MAX_LIFETIME", "x"],
     ["MAX_USES", "0"],
-    ["SHUTDOWN_GRACE", "x"]
+    ["SHUTDOWN_GRACE", "x"],
+    ["HISTOGRAMS", "x"]
   ]
   const { layer: MemoryLive } = Memory.transport()
   const SessionPoolLive = SessionPool.layer({ url }).pipe(Layer.provide(MemoryLive))

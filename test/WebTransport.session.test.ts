@@ -138,7 +138,7 @@ layer(live(), { excludeTestServices: true })(
       Effect.gen(function*() {
         const { datagrams } = yield* connect("/echo")
         const limit = datagrams.maxSize
-        if (can("isHttp2")) expect(limit).toBe(16_384)
+        expect(limit).toBeGreaterThan(1000)
         const size = limit + 1
         const error = failure(yield* Effect.exit(datagrams.send(new Uint8Array(size))))
         expect(error).toMatchObject({ reason: "DatagramTooLarge", size, limit })
@@ -199,7 +199,7 @@ layer(live(), { excludeTestServices: true })(
         expect(yield* within(Fiber.join(datagrams))).toBe(2)
       }))
 
-    where("isHttp2", it.scoped)("give the stats that the platform has", () =>
+    where("hasStats", it.scoped)("give the stats that the platform has", () =>
       Effect.gen(function*() {
         const session = yield* connect("/echo")
         expect(Option.isSome(yield* session.stats)).toBe(true)

@@ -81,12 +81,19 @@ const table = {
     browser: false,
     why: "UDP sockets in native code: neither Node nor the server lists them"
   },
-  /** A session has stats and says how reliable it is; `requireUnreliable` is refused; a datagram has 16 KiB. */
-  isHttp2: {
+  /** A session has stats, and says how reliable it is. */
+  hasStats: {
     http2: true,
     http3: false,
     browser: false,
-    why: "the client has neither of the two, HTTP/3 is unreliable, and a datagram is a packet"
+    why: "the client has neither `getStats` nor `reliability`"
+  },
+  /** What is sent may get lost: a session with `requireUnreliable` is granted. */
+  isUnreliable: {
+    http2: false,
+    http3: true,
+    browser: true,
+    why: "HTTP/2 runs over TCP"
   },
   /** The server hears of every stream, also of one that is reset a moment after it was opened. */
   announcesReset: {
