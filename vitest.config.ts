@@ -1,4 +1,5 @@
 /// <reference types="@vitest/browser/providers/playwright" />
+import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig, type TestProjectConfiguration } from "vitest/config"
 import { chromium } from "./examples/support/chromium.js"
@@ -11,6 +12,7 @@ const src = fileURLToPath(new URL("./src", import.meta.url))
 const problem = http3Problem()
 const executablePath = chromium()
 const browserProblem = executablePath === undefined ? "no Chromium on the path; CHROMIUM may name one" : undefined
+const denoProblem = existsSync(new URL("./node_modules/.bin/deno", import.meta.url)) ? undefined : "it is not installed"
 const noPromtool = promtoolProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
@@ -48,7 +50,8 @@ const http3: TestProjectConfiguration = {
     setupFiles: ["test/support/http3Setup.ts"],
     exclude: [
       ...configDefaults.exclude,
-      ...(browserProblem === undefined ? [] : ["test/**/*.browser.http3.test.ts"])
+      ...(browserProblem === undefined ? [] : ["test/**/*.browser.http3.test.ts"]),
+      ...(denoProblem === undefined ? [] : ["test/deno.http3.test.ts"])
     ],
     provide: { protocol: "http3" }
   }
@@ -70,7 +73,13 @@ const browser: TestProjectConfiguration = {
       "test/ResourcePool{,.care,.failure,.interruption}.test.ts",
       "test/StreamPool.interruption.test.ts",
       "test/{poolMachine,recyclingPools.model,fiberFrame}.test.ts",
-      ...(problem === undefined ? ["test/Pools.http3.test.ts", "test/StreamPool{,.clean,.request}.test.ts"] : [])
+      ...(problem === undefined
+        ? [
+          "test/Pools.http3.test.ts",
+          "test/SessionPool.test.ts",
+          "test/StreamPool{,.clean,.request,.limits,.sessions,.socket,.twice}.test.ts"
+        ]
+        : [])
     ],
     setupFiles: ["test/browser/setup.ts"],
     provide: { protocol: "browser" },
@@ -85,7 +94,13 @@ const browser: TestProjectConfiguration = {
         browser: "chromium",
         launch: {
           executablePath: executablePath!,
-          args: ["--js-flags=--expose-gc", "--enable-features=SharedArrayBuffer", "--disable-gpu"],
+          args: [
+            "--js-flags=--expose-gc",
+            // Without it failed connects hold back the next ones, of other tests too.
+            "--webtransport-developer-mode",
+            "--enable-features=SharedArrayBuffer",
+            "--disable-gpu"
+          ],
           // It would take WebTransport away.
           ignoreDefaultArgs: ["--disable-field-trial-config"]
         }
@@ -107,7 +122,12 @@ export default defineConfig({
       ...(problem === undefined ? [http3] : []),
       ...(browserProblem === undefined ? [browser] : [])
     ],
-    provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "", promtoolProblem: noPromtool ?? "" },
+    provide: {
+      http3Problem: problem ?? "",
+      browserProblem: browserProblem ?? "",
+      promtoolProblem: noPromtool ?? "",
+      denoProblem: denoProblem ?? ""
+    },
     // Its main is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },
     testTimeout: 30_000

@@ -706,7 +706,7 @@ describe("one session", () => {
       yield* server.stop
       const close = yield* Effect.fork(session.close())
       assert.strictEqual((yield* soon(Fiber.join(waiting))).reason, "SessionClosed")
-      assert.isTrue(Option.isNone(yield* Fiber.poll(close)))
+      if (can("closesWithPeer")) assert.isTrue(Option.isNone(yield* Fiber.poll(close)))
       yield* soon(Fiber.join(close))
     }).pipe(withNode))
 

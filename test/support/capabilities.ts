@@ -22,7 +22,7 @@ const table = {
   hearsRefusal: {
     http2: true,
     http3: false,
-    browser: false,
+    browser: true,
     why: "the client does not look at what UDP is told: an attempt fails after 30 s"
   },
   /** A stream that its peer has stopped is known to be broken before the next write. */
@@ -101,6 +101,20 @@ const table = {
     http3: true,
     browser: false,
     why: "a stream that is reset before its first packet has gone is never heard of"
+  },
+  /** A stream that the client has ended is soon another one that it may open. */
+  returnsCredit: {
+    http2: true,
+    http3: true,
+    browser: false,
+    why: "the server leaves a stream that was stopped to its garbage collector; Chromium refuses the 99th meanwhile"
+  },
+  /** The end of a session that its client closes waits for the peer. */
+  closesWithPeer: {
+    http2: true,
+    http3: true,
+    browser: false,
+    why: "`closed` settles as soon as `close()` was called"
   },
   /** A write is done later than its borrower: its stream is not yet back when the next one asks. */
   writesLater: {

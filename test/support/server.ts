@@ -345,8 +345,12 @@ const statsOf = (counts: Counts, sessions: ReadonlyArray<Live>): Protocol.PathSt
 
 const writeTo = async (writable: WritableStream<Uint8Array>, input: Protocol.OpenStreams) => {
   const writer = writable.getWriter()
-  await writer.write(pattern(0, input.size ?? 5))
-  if (input.fin === true) await writer.close()
+  try {
+    await writer.write(pattern(0, input.size ?? 5))
+    if (input.fin === true) await writer.close()
+  } catch {
+    // the client did not want it
+  }
 }
 
 const onEach = async (input: Protocol.OpenStreams, open: (one: Live) => Promise<void>) => {
