@@ -26,7 +26,7 @@ import { PoolError, type Reason as PoolErrorReason } from "../PoolError.js"
 import { PoolStats } from "../PoolStats.js"
 import type * as ResourcePool from "../ResourcePool.js"
 import { describeFailure } from "./describeFailure.js"
-import { areSupported, FiberFrame, push, SuccessFrame } from "./fiberFrame.js"
+import { areSupported, FiberFrame, isDone, push, SuccessFrame } from "./fiberFrame.js"
 import {
   type Check,
   type Commands,
@@ -357,7 +357,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (item === undefined) return this.queueFramed(fiber, f)
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
-    if (Exit.isExit(effect)) {
+    if (isDone(effect)) {
       this.finish(item, view, Exit.isSuccess(effect))
       return effect
     }
@@ -492,7 +492,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): Effect.Effect<B, E2, R> {
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
-    if (Exit.isExit(effect)) {
+    if (isDone(effect)) {
       this.give(item, view, effect, loan)
       return effect
     }
