@@ -26,7 +26,7 @@ import { PoolError, type Reason as PoolErrorReason } from "../PoolError.js"
 import { PoolStats } from "../PoolStats.js"
 import type * as ResourcePool from "../ResourcePool.js"
 import { describeFailure } from "./describeFailure.js"
-import { areSupported, FiberFrame, push, SuccessFrame } from "./fiberFrame.js"
+import { areSupported, FiberFrame, isDone, push, SuccessFrame } from "./fiberFrame.js"
 import {
   type Check,
   type Commands,
@@ -156,6 +156,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private trouble: { readonly cause: Cause.Cause<unknown>; readonly since: number; readonly before: number } | undefined
   private latest = -Infinity
   private setBack = 0
+  /** Whether it matters that a borrower succeeded: one frame more. */
+  private readonly needsOutcome: boolean
   private readonly watchesLeaks: boolean
   /** Histograms, where they are asked for. */
   private readonly times: Times | undefined
@@ -195,6 +197,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.map(Random.next, (chance) => this.machine.tick(this.now(), chance))
     )
     this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
+    this.needsOutcome = lending !== bare || decoded.machine.validateAfterIdle !== Infinity ||
+      decoded.machine.pingInterval !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
     this.times = times
     this.watchesLeases = this.watchesLeaks || times !== undefined
@@ -357,7 +361,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (item === undefined) return this.queueFramed(fiber, f)
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
-    if (Exit.isExit(effect)) {
+    if (isDone(effect)) {
       this.finish(item, view, Exit.isSuccess(effect))
       return effect
     }
@@ -365,7 +369,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     borrow.item = item
     borrow.view = view
     push(fiber, borrow)
-    if (this.lending !== bare) push(fiber, new Success(borrow))
+    if (this.needsOutcome) push(fiber, new Success(borrow))
     return effect
   }
 
@@ -383,7 +387,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
       borrow.item = waiter.item
       borrow.view = this.lending.view(waiter.item.value)
-      if (this.lending !== bare) push(fiber, new Success(borrow))
+      if (this.needsOutcome) push(fiber, new Success(borrow))
       return begin(f, borrow.view)
     })
   }
@@ -395,14 +399,21 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private finish(item: Item<A>, view: V, isSuccess: boolean): void {
-    this.settle(item, view, this.lending.end(view, isSuccess), undefined)
+    this.settle(item, view, this.lending.end(view, isSuccess), isSuccess, undefined)
   }
 
-  private settle(item: Item<A>, view: V, fate: Fate, exit: Exit.Exit<unknown, unknown> | undefined): void {
-    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, exit))
+  private settle(
+    item: Item<A>,
+    view: V,
+    fate: Fate,
+    isSuccess: boolean,
+    exit: Exit.Exit<unknown, unknown> | undefined
+  ): void {
+    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, isSuccess, exit))
     if (fate === "retire") this.machine.retire(item, this.now())
-    if (exit === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
-    else this.askOnRelease(item, exit, this.options.onRelease!)
+    if (exit === undefined || fate === "discard") {
+      this.machine.release(item, this.now(), fate === "discard", isSuccess)
+    } else this.askOnRelease(item, exit, this.options.onRelease!)
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -492,7 +503,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): Effect.Effect<B, E2, R> {
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
-    if (Exit.isExit(effect)) {
+    if (isDone(effect)) {
       this.give(item, view, effect, loan)
       return effect
     }
@@ -522,8 +533,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    const fate = this.lending.end(view, Exit.isSuccess(exit))
-    this.settle(item, view, fate, this.options.onRelease === undefined ? undefined : exit)
+    const isSuccess = Exit.isSuccess(exit)
+    const fate = this.lending.end(view, isSuccess)
+    this.settle(item, view, fate, isSuccess, this.options.onRelease === undefined ? undefined : exit)
   }
 
   /** The item counts as lent until the hook has decided. */
@@ -541,7 +553,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.exit,
       Effect.map((decision) => {
         this.explain("onRelease", item, decision)
-        this.machine.release(item, this.now(), !(Exit.isSuccess(decision) && decision.value === "keep"))
+        const isKept = Exit.isSuccess(decision) && decision.value === "keep"
+        this.machine.release(item, this.now(), !isKept, Exit.isSuccess(exit))
       })
     )
     const hook = this.fork(program)

@@ -9,7 +9,7 @@ declare module "vitest" {
     /** Why there is no promtool; empty if there is one. */
     promtoolProblem: string
     /** What the suites of a transport run over. */
-    protocol: "http2" | "http3"
+    protocol: "http2" | "http3" | "browser"
   }
 }
 
