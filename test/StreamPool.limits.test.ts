@@ -15,6 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -645,7 +646,7 @@ describe("the engine, over streams", () => {
         })
         const { pool } = yield* Effect.provide(
           make("leak", { leakThreshold: "10 millis" }),
-          Logger.replace(Logger.defaultLogger, logger)
+          Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.Warning))
         )
         const lease = yield* pool.acquire
         assert.include(yield* soon(Deferred.await(reported)), "out for")

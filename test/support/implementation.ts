@@ -3,6 +3,8 @@ import type { WebTransportConstructor } from "effect-pools/WebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
 import { inject } from "vitest"
 import * as TestServer from "./TestServer.js"
@@ -22,6 +24,9 @@ export const startServer = (
   options: Omit<TestServer.Options, "protocol"> = {}
 ): Effect.Effect<TestServer.Service, never, Scope.Scope> => TestServer.start({ ...options, protocol })
 
-/** Such a server, and the client. Bind it to a constant: each call is a server of its own. */
+/**
+ * Such a server, and the client. Bind it to a constant: each call is a server of its own. What pools log of broken ones
+ * is not printed.
+ */
 export const live = (): Layer.Layer<TestServer.TestServer | WebTransportConstructor> =>
-  Layer.merge(TestServer.layer({ protocol }), client)
+  Layer.mergeAll(TestServer.layer({ protocol }), client, Logger.minimumLogLevel(LogLevel.None))
