@@ -41,6 +41,15 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
+   * For how many entries it has memory: the most that it had since it was made, or since `release`.
+   *
+   * @since 0.1.0
+   */
+  get capacity(): number {
+    return this.items.length
+  }
+
+  /**
    * Appends an entry; the length after that.
    *
    * @since 0.1.0

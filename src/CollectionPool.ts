@@ -107,8 +107,9 @@ export interface Options {
   /** The most idle lists to keep. Default: 64. */
   readonly maxLists?: number | undefined
   /**
-   * An array or list that comes back with more entries loses its memory with them, so that one large use does not hold it for
-   * ever. Default: 65,536.
+   * A list that had more entries loses its memory when it comes back, so that one large use does not hold it for ever; and
+   * an array that comes back with more. The memory of an array that its borrower emptied cannot be seen, and stays: leave
+   * that to the pool. Default: 65,536.
    */
   readonly maxArrayLength?: number | undefined
   /** The most idle maps to keep. Default: 0, since a new one is as fast. */

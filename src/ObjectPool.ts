@@ -30,8 +30,9 @@ import type { Resettable } from "./Resettable.js"
  * - *Last in, first out*, so that the surplus grows old.
  * - *Reset on return.* Nothing of a borrower is kept. An object that comes back to a full pool is reset too, then dropped.
  * - *Validated on lending.* One that `validate` refuses is dropped, and the next one tried.
- * - *What `factory`, `reset` and `validate` throw* is a defect of the borrower who was there; the object is dropped, and
- *   counted. They may use the pool themselves.
+ * - *What `factory`, `reset` and `validate` throw* is a defect of the borrower who was there (but for one within `use` who
+ *   was interrupted, and ends by that alone); the object is dropped, and counted. They may use the pool themselves, and
+ *   have to be done when they return: an object is lent again before the promise of an `async` reset settles.
  * - *Misuse is refused and counted*: the release of a foreign object, or of one that is not out; see
  *   `PoolStats.Refused`.
  * - *A pool that is closed* still lends; it keeps nothing.

@@ -93,15 +93,24 @@ export interface ConfigOptions extends
 }
 
 /**
- * What an application does with the sessions of a pool. All of it runs on fibers of the pool, with the context of the
- * pool's maker.
+ * What an application does with the sessions of a pool, and what belongs to that; no variable of an environment carries
+ * it. What runs, runs on fibers of the pool, with the context of the pool's maker.
  *
  * @since 0.1.0
  * @category options
  */
-export interface Hooks<E = never, R = never>
-  extends
-    Pick<ResourcePool.Options<WebTransport.Session, E, R>, "validate" | "validateAfterIdle" | "keepAlive" | "onRelease">
+export interface Hooks<E = never, R = never> extends
+  Pick<
+    ResourcePool.Options<WebTransport.Session, E, R>,
+    | "validate"
+    | "validateAfterIdle"
+    | "keepAlive"
+    | "checkTimeout"
+    | "onRelease"
+    | "createBackoff"
+    | "exhaustedThreshold"
+    | "leakThreshold"
+  >
 {
   /**
    * Runs on each new session before it is lent for the first time: a hello, a login, a resume. It has the session to

@@ -36,6 +36,16 @@ describe("BufferPool", () => {
       assert.deepInclude(yield* pool.stats, { created: 2, reused: 1, inUse: 2 })
     }))
 
+  it.scoped("takes back a buffer itself, not its memory, and zeroes all of it unless told how much by a number", () =>
+    Effect.gen(function*() {
+      const pool = yield* make()
+      const bytes = pool.unsafeAcquire().fill(7)
+      assert.isFalse(pool.unsafeRelease(bytes.buffer as never))
+      assert.isTrue(pool.unsafeRelease(bytes, "" as never))
+      assert.isTrue(isZero(peek(pool)))
+      assert.strictEqual((yield* pool.stats).refused.foreign, 1)
+    }))
+
   it.scoped("lends by effect, by function, by scope and by lease: the whole or a view", () =>
     Effect.gen(function*() {
       const pool = yield* make()

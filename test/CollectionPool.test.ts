@@ -11,6 +11,48 @@ import { failureOf } from "./support/pool.js"
 const all = { maxArrays: 4, maxLists: 4, maxMaps: 4, maxSets: 4, maxRecords: 4 }
 
 describe("CollectionPool", () => {
+  const spoilt: Record<string, (array: Array<unknown>) => unknown> = {
+    "a fixed length": (array) => Object.defineProperty(array, "length", { writable: false }),
+    "another prototype": (array) => Object.setPrototypeOf(array, null),
+    "a symbol": (array) => Object.assign(array, { [Symbol.for("secret")]: 1 }),
+    "a hidden property": (array) => Object.defineProperty(array, "secret", { value: 1, configurable: true })
+  }
+  for (const [what, spoil] of Object.entries(spoilt)) {
+    it.scoped(`drops an array that came back with ${what}`, () =>
+      Effect.gen(function*() {
+        const pool = yield* CollectionPool.make(all)
+        yield* pool.useArray((array) => Effect.sync(() => spoil(array)))
+        const keys = yield* pool.useArray((array) => Effect.sync(() => [array.push(1), Reflect.ownKeys(array)]))
+        assert.deepStrictEqual(keys, [1, ["0", "length"]])
+        assert.strictEqual((yield* pool.stats).arrays.discarded.unfit, 1)
+      }))
+  }
+
+  it.scoped("drops a record with a prototype, and a map with a property", () =>
+    Effect.gen(function*() {
+      const pool = yield* CollectionPool.make(all)
+      yield* pool.useRecord((record) => Effect.sync(() => Object.setPrototypeOf(record, { secret: 1 })))
+      assert.isUndefined(yield* pool.useRecord((record) => Effect.sync(() => record["secret"])))
+      yield* pool.useMap((map) => Effect.sync(() => Object.assign(map, { secret: 1 })))
+      assert.isFalse(yield* pool.useMap((map) => Effect.sync(() => "secret" in map)))
+    }))
+
+  it.scoped("lets go of the memory of a list that was large, also when its borrower emptied it", () =>
+    Effect.gen(function*() {
+      const pool = yield* CollectionPool.make({ ...all, maxArrayLength: 100 })
+      const capacities: Array<number> = []
+      for (const entries of [100, 101, 0]) {
+        yield* pool.useList((list) =>
+          Effect.sync(() => {
+            capacities.push(list.capacity)
+            for (let i = 0; i < entries; i++) list.push(i)
+            while (list.length > 0) list.pop()
+          })
+        )
+      }
+      assert.deepStrictEqual(capacities, [0, 100, 0])
+    }))
+
   it.scoped("lends the same collections again, and empty", () =>
     Effect.gen(function*() {
       const pool = yield* CollectionPool.make(all)

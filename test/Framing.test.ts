@@ -1,7 +1,6 @@
 import { describe, expect, it, layer } from "@effect/vitest"
 import * as Framing from "effect-pools/Framing"
 import { FramingError, isFramingError } from "effect-pools/FramingError"
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import { isWebTransportError } from "effect-pools/WebTransportError"
 import * as Cause from "effect/Cause"
@@ -11,9 +10,9 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { live } from "./support/implementation.js"
 import * as MemoryStream from "./support/memoryStream.js"
 import { pattern } from "./support/pattern.js"
 import * as TestServer from "./support/TestServer.js"
@@ -656,7 +655,7 @@ describe("write", () => {
     }))
 })
 
-layer(Layer.mergeAll(TestServer.layer(), NodeWebTransport.layerHttp2), { excludeTestServices: true })(
+layer(live(), { excludeTestServices: true })(
   "over a real server",
   (it) => {
     const open = (path: string) =>

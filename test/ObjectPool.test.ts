@@ -9,13 +9,15 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { inspect } from "node:util"
+import { collectGarbage } from "./support/collectGarbage.js"
 import { failureOf, settle } from "./support/pool.js"
 
 interface Box {
@@ -469,6 +471,51 @@ describe("ObjectPool", () => {
       }))
   })
 
+  describe("odd objects", () => {
+    it.scoped("are out once, though they were frozen between two pools", () =>
+      Effect.gen(function*() {
+        const stock = {}
+        const first = yield* ObjectPool.make({ factory: () => stock, maxSize: 0 })
+        const second = yield* ObjectPool.make({ factory: () => stock })
+        first.unsafeRelease(Object.freeze(first.unsafeAcquire()))
+        const lent = second.unsafeAcquire()
+        assert.throws(() => second.unsafeAcquire(), "a pool has already")
+        assert.isTrue(second.unsafeRelease(lent))
+      }))
+
+    it.scoped("that cannot be looked at are failures of the factory", () =>
+      Effect.gen(function*() {
+        const pool = yield* ObjectPool.make<object>({
+          factory: () => {
+            const { proxy, revoke } = Proxy.revocable({}, {})
+            revoke()
+            return proxy
+          }
+        })
+        assert.throws(() => pool.unsafeAcquire())
+        const stats = yield* pool.stats
+        assert.deepInclude(stats, { created: 0, failures: 1 })
+        assert.isTrue(conserved(stats))
+      }))
+  })
+
+  it.scoped("keeps an object out for an effect that only looks like an outcome", () =>
+    Effect.gen(function*() {
+      const pool = yield* ObjectPool.make({ factory: () => ({}) })
+      class Job extends Effectable.Class<boolean> {
+        readonly _tag = "Success"
+        private readonly object: object
+        constructor(object: object) {
+          super()
+          this.object = object
+        }
+        commit() {
+          return pool.useSync((other) => other === this.object)
+        }
+      }
+      assert.isFalse(yield* pool.use((object) => new Job(object)))
+    }))
+
   describe("misuse", () => {
     it.scoped("refuses what is foreign, and what is not out", () =>
       Effect.gen(function*() {
@@ -673,6 +720,16 @@ describe("ObjectPool", () => {
       }))
   })
 
+  it.scoped("ages what may be idle for less than a clock can tell", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(1.7e12)
+      const pool = yield* ObjectPool.make({ ...boxes(), idleTimeToLive: "100 nanos" })
+      pool.useSync(() => undefined).pipe(Effect.runSync)
+      yield* settle
+      yield* TestClock.adjust("2 millis")
+      assert.strictEqual(yield* pool.size, 0)
+    }))
+
   describe("the end", () => {
     it.scoped("closed with its scope, it keeps nothing, and still lends", () =>
       Effect.gen(function*() {
@@ -690,17 +747,11 @@ describe("ObjectPool", () => {
       }))
 
     it("keeps no object that a borrower dropped", async () => {
-      const { gc } = globalThis
       const scope = Effect.runSync(Scope.make())
       const pool = Effect.runSync(Scope.extend(ObjectPool.make<object>({ factory: () => ({}) }), scope))
       const refs = Array.from({ length: 100 }, () => new WeakRef(pool.unsafeAcquire()))
-      if (gc === undefined) {
-        const { setFlagsFromString } = await import("node:v8")
-        const { runInNewContext } = await import("node:vm")
-        setFlagsFromString("--expose-gc")
-        await new Promise((resolve) => setImmediate(resolve))
-        runInNewContext("gc")()
-      } else gc()
+      await new Promise((resolve) => setImmediate(resolve))
+      collectGarbage()
       assert.isAtMost(refs.filter((ref) => ref.deref() !== undefined).length, 1)
       assert.strictEqual(pool.unsafeStats().inUse, 100)
     })
@@ -735,7 +786,7 @@ describe("ObjectPool", () => {
         assert.deepStrictEqual(stats.toJSON(), expected)
         assert.deepStrictEqual(JSON.parse(String(stats)), expected)
         assert.deepStrictEqual(JSON.parse(JSON.stringify(pool)), { _id: "ObjectPool", name: "boxes", stats: expected })
-        assert.include(inspect(pool), "boxes")
+        assert.deepInclude(pool[Inspectable.NodeInspectSymbol](), { name: "boxes" })
         assert.include(String(pool.lease()), `"released": false`)
       }))
 
@@ -814,6 +865,8 @@ describe("ObjectPool", () => {
             assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
             assert.include(failureOf(exit), message)
           })
+        yield* refused({ factory: undefined as never }, "factory must be a function, but was undefined")
+        yield* refused({ reset: 5 as never }, "reset must be a function, but was 5")
         yield* refused({ minSize: -1 }, "[ObjectPool] minSize must be a whole number of 0 or more, but was -1")
         yield* refused(
           { maxSize: 1.5, name: "mine" },

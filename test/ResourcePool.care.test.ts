@@ -574,10 +574,13 @@ describe("ResourcePool", () => {
         )
         yield* borrow(pool)
         const metric = Metric.taggedWithLabels(PoolMetrics.created, [
-          MetricLabel.make("service", "orders"),
-          MetricLabel.make("pool", "labelled")
+          MetricLabel.make("pool", "labelled"),
+          MetricLabel.make("service", "orders")
         ])
         assert.strictEqual((yield* Metric.value(metric)).count, 1)
+        // as a reader within the same region finds them
+        const within = Metric.value(Metric.tagged(PoolMetrics.created, "pool", "labelled"))
+        assert.strictEqual((yield* Effect.tagMetrics(within, "service", "orders")).count, 1)
       }))
   })
 })

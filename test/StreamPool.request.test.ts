@@ -13,7 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
-import { can } from "./support/capabilities.js"
+import { can, where } from "./support/capabilities.js"
 import { live, startServer } from "./support/implementation.js"
 import { allBack, bytes, failure, poolAt, sessionOptions, soon, text, turn, until } from "./support/streamPools.js"
 import * as TestServer from "./support/TestServer.js"
@@ -190,19 +190,17 @@ describe("StreamPool.request", () => {
         assert.isTrue(isWebTransportError(cause) && cause.reason === "SessionClosed", String(cause))
       }))
 
-    if (can("noticesDeath")) {
-      it.scoped("the server is killed while the answer is awaited", () =>
-        Effect.gen(function*() {
-          const server = yield* startServer()
-          const path = "/framed"
-          const { pool } = yield* Effect.provideService(poolAt(path), TestServer.TestServer, server)
-          const fiber = yield* Effect.fork(ask(pool, "silence"))
-          yield* soon(until(server.command("requests", { path }), (requests) => requests.silence === 1))
-          yield* server.kill
-          const { reason, sent } = error(yield* soon(Fiber.await(fiber)))
-          assert.deepStrictEqual([reason, sent], ["Transport", "maybe"])
-        }))
-    }
+    where("noticesDeath", it.scoped)("the server is killed while the answer is awaited", () =>
+      Effect.gen(function*() {
+        const server = yield* startServer()
+        const path = "/framed"
+        const { pool } = yield* Effect.provideService(poolAt(path), TestServer.TestServer, server)
+        const fiber = yield* Effect.fork(ask(pool, "silence"))
+        yield* soon(until(server.command("requests", { path }), (requests) => requests.silence === 1))
+        yield* server.kill
+        const { reason, sent } = error(yield* soon(Fiber.await(fiber)))
+        assert.deepStrictEqual([reason, sent], ["Transport", "maybe"])
+      }))
   })
 
   layer(Live, { excludeTestServices: true })("that is given up", (it) => {

@@ -193,11 +193,16 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
 
   unsafeRelease(bytes: Uint8Array, written: number = bytes.length): boolean {
     const slot = slotOf(bytes)
-    if (slot === undefined || slot.holder !== this) {
-      return slot !== undefined && this.has(slot.list) ? refuse(slot.list, "notOut") : refuse(this.first, "foreign")
+    // the memory of a buffer has its slot, too
+    if (slot === undefined || slot.value !== bytes) return refuse(this.first, "foreign")
+    if (slot.holder !== this) {
+      return this.has(slot.list) ? refuse(slot.list, "notOut") : refuse(this.first, "foreign")
     }
     // whatever is no count of bytes means all of them
-    this.give(slot, written >= 0 && written < bytes.length ? Math.ceil(written) : bytes.length)
+    this.give(
+      slot,
+      typeof written === "number" && written >= 0 && written < bytes.length ? Math.ceil(written) : bytes.length
+    )
     return true
   }
 }

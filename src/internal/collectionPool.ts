@@ -26,8 +26,24 @@ const emptyArray = (most: number) => (array: Array<any>): void => {
 }
 
 const emptyList = (most: number) => (list: ArrayList<any>): void => {
-  if (list.length > most) list.release()
+  if (list.capacity > most) list.release()
   else list.reset()
+}
+
+/** Whether it is as a new one is: an empty one that was frozen, or given a property that stays, passes every reset. */
+const isNew = (prototype: object | null, keys: number) => (collection: object): boolean =>
+  Object.isExtensible(collection) && Object.getPrototypeOf(collection) === prototype &&
+  Reflect.ownKeys(collection).length === keys
+
+const isNewArray = isNew(Array.prototype, 1)
+const newList = new ArrayList<any>()
+
+const isNewOf = {
+  arrays: (array: object) => isNewArray(array) && Reflect.set(array, "length", 0),
+  lists: isNew(ArrayList.prototype, Reflect.ownKeys(newList).length),
+  maps: isNew(Map.prototype, 0),
+  sets: isNew(Set.prototype, 0),
+  records: isNew(null, 0)
 }
 
 class CollectionPoolImpl implements Api.Service {
@@ -123,8 +139,7 @@ export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, neve
         factory,
         // what is not kept needs no reset
         reset: sizes[kind] === 0 ? undefined : reset,
-        // an empty one that was frozen passes every reset
-        validate: Object.isExtensible,
+        validate: isNewOf[kind],
         maxSize: sizes[kind],
         idleTimeToLive: options.idleTimeToLive
       })

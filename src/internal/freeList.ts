@@ -51,6 +51,10 @@ class Stamp extends Returning {
     this.#slot = slot
   }
 
+  static has(value: object): boolean {
+    return #slot in value
+  }
+
   static set(value: object, slot: Slot<any>): void {
     if (#slot in value) value.#slot = slot
     else new Stamp(value, slot)
@@ -65,7 +69,8 @@ class Stamp extends Returning {
 let sealed: WeakMap<object, Slot<any>> | undefined
 
 const setSlot = (value: object, slot: Slot<any>): void => {
-  if (Object.isExtensible(value)) return Stamp.set(value, slot)
+  // one that was sealed since it was stamped can still be written to, and is looked for there first
+  if (Stamp.has(value) || Object.isExtensible(value)) return Stamp.set(value, slot)
   sealed ??= new WeakMap()
   sealed.set(value, slot)
 }
@@ -142,9 +147,9 @@ export class Ageing {
     this.isStale = true
   }
 
-  arm(oldest: number): void {
+  arm(oldest: number, least = 0): void {
     this.isArmed = true
-    this.options.wakeIn(Math.max(0, oldest + this.timeToLive - this.read()))
+    this.options.wakeIn(Math.max(least, oldest + this.timeToLive - this.read()))
   }
 
   tick(): void {
@@ -154,7 +159,8 @@ export class Ageing {
       oldest = Math.min(oldest, list.oldest)
     }
     if (oldest === Infinity) this.isArmed = false
-    else this.arm(oldest)
+    // what is not due yet may be due in less than numbers of this size can tell
+    else this.arm(oldest, 1)
   }
 
   stop(): void {
@@ -356,8 +362,16 @@ export class FreeList<A extends object> {
       this.failures++
       throw isObject(value) ? alreadyPooled() : notAnObject(value)
     }
+    let slot: Slot<A>
+    try {
+      slot = this.stamp(value, holder)
+    } catch (error) {
+      // a proxy that does not let itself be looked at
+      this.failures++
+      throw error
+    }
     this.created++
-    return this.stamp(value, holder)
+    return slot
   }
 
   private stamp(value: A, holder: object): Slot<A> {

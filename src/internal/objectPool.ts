@@ -134,6 +134,10 @@ export const make = <A extends object>(
   Effect.suspend(() => {
     const name = options.name ?? "ObjectPool"
     const read = new Reader()
+    for (const key of ["factory", "reset", "validate"] as const) {
+      const isRight = typeof options[key] === "function" || (options[key] === undefined && key !== "factory")
+      if (!isRight) read.refuse(key, options[key], "a function")
+    }
     const decoded = {
       ...readSizes(read, ["minSize", options.minSize], ["maxSize", options.maxSize], 64),
       idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)

@@ -124,14 +124,15 @@ const sourceOf = (
 
 type Tag = readonly [name: string, value: string]
 
+/** In the order in which Effect looks a tagged metric up: the maker's labels come last. */
 const tag = <K extends MetricKey.MetricKey<any>>(
   key: K,
   labels: ReadonlyArray<MetricLabel.MetricLabel>,
   tags: ReadonlyArray<Tag>
 ): K =>
-  tags.reduce(
-    (tagged, [name, value]) => MetricKey.tagged(tagged, name, value),
-    MetricKey.taggedWithLabels(key, labels)
+  MetricKey.taggedWithLabels(
+    tags.reduce((tagged, [name, value]) => MetricKey.tagged(tagged, name, value), key as MetricKey.MetricKey<any>),
+    labels
   ) as K
 
 /** Takes seconds. */

@@ -14,7 +14,7 @@ import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { RecyclingPoolStats } from "../PoolStats.js"
-import { after, areSupported, FiberFrame, push, raise } from "./fiberFrame.js"
+import { after, areSupported, FiberFrame, isDone, push, raise } from "./fiberFrame.js"
 import { Ageing, type FreeList, type RefusalReason } from "./freeList.js"
 import { recyclingPool, register } from "./poolMetrics.js"
 import { failures, Reader } from "./poolOptions.js"
@@ -114,7 +114,7 @@ export abstract class RecyclingPool<L> {
       return Effect.withFiberRuntime((fiber) => {
         const loan = take()
         const effect = begin(body, loan)
-        if (Exit.isExit(effect)) return this.end(loan, effect as Exit.Exit<B, E>)
+        if (isDone(effect)) return this.end(loan, effect)
         push(fiber, new Loan(fiber, this, loan))
         return effect
       })
@@ -122,7 +122,7 @@ export abstract class RecyclingPool<L> {
     return Effect.uninterruptibleMask((restore) => {
       const loan = take()
       const effect = begin(body, loan)
-      if (Exit.isExit(effect)) return this.end(loan, effect as Exit.Exit<B, E>)
+      if (isDone(effect)) return this.end(loan, effect)
       return Effect.matchCauseEffect(restore(effect), {
         onFailure: (cause) => this.end(loan, Exit.failCause(cause)),
         onSuccess: (value) => this.end(loan, Exit.succeed(value))

@@ -26,7 +26,7 @@ import { PoolError, type Reason as PoolErrorReason } from "../PoolError.js"
 import { PoolStats } from "../PoolStats.js"
 import type * as ResourcePool from "../ResourcePool.js"
 import { describeFailure } from "./describeFailure.js"
-import { areSupported, FiberFrame, push, SuccessFrame } from "./fiberFrame.js"
+import { areSupported, FiberFrame, isDone, push, SuccessFrame } from "./fiberFrame.js"
 import {
   type Check,
   type Commands,
@@ -40,7 +40,7 @@ import {
 import { register, type Times, timesOf, waitingPool } from "./poolMetrics.js"
 import { decode, failures, isConcurrency } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
-import { isTraced } from "./tracing.js"
+import { isTraced, withSpan } from "./tracing.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
@@ -361,7 +361,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (item === undefined) return this.queueFramed(fiber, f)
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
-    if (Exit.isExit(effect)) {
+    if (isDone(effect)) {
       this.finish(item, view, Exit.isSuccess(effect))
       return effect
     }
@@ -468,7 +468,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       served(waiter),
       () => waiter.item === undefined ? this.refusal(waiter.refusal!, this.now() - waiter.since) : Effect.void
     )
-    return Effect.withSpan(item, `${this.module}.wait`, this.spanOptions({}))
+    return withSpan(item, `${this.module}.wait`, this.spanOptions({}))
   }
 
   private spanOptions(attributes: Record<string, unknown>): Tracer.SpanOptions {
@@ -503,7 +503,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): Effect.Effect<B, E2, R> {
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
-    if (Exit.isExit(effect)) {
+    if (isDone(effect)) {
       this.give(item, view, effect, loan)
       return effect
     }
@@ -711,7 +711,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const linked = Option.isSome(span) ? Effect.linkSpans(span.value) : identity
     if (!this.isTraced) return linked(acquire)
     // the items' own fibers go on for long after this span
-    return linked(Effect.withSpan(acquire, `${this.module}.create`, { ...this.spanOptions({}), root: true }))
+    return linked(withSpan(acquire, `${this.module}.create`, { ...this.spanOptions({}), root: true }))
   }
 
   /** In one step, so that nothing happens to the item in between. False: it failed, or nobody wants it any more. */
@@ -773,7 +773,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Destroyed", reason, cause })
     const closing = this.closeScope(scope, Exit.void)
     const traced = this.isTraced
-      ? Effect.withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
+      ? withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
       : closing
     this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.now()))))
   }

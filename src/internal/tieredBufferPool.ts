@@ -168,8 +168,10 @@ export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, neve
     const name = options.name ?? "TieredBufferPool"
     const read = new Reader()
     // a copy, since whoever made the pool may go on with theirs
-    const sizes = [...options.sizes ?? defaultSizes]
-    readTiers(read, sizes)
+    const given: unknown = options.sizes ?? defaultSizes
+    const sizes: ReadonlyArray<number> = Array.isArray(given) ? [...given] : []
+    if (Array.isArray(given)) readTiers(read, sizes)
+    else read.refuse("sizes", given, "an array of numbers")
     const maxSize = read.count("maxBuffersPerTier", options.maxBuffersPerTier, 0, 64)
     const largest = sizes.at(-1) ?? 1
     const maxBytes = read.count("maxBytes", options.maxBytes, 1, Math.max(32 * 1024 * 1024, largest))

@@ -364,6 +364,7 @@ const onStream = async (held: Held, input: Protocol.OnStreams) => {
     case "reset":
       return writer.abort({ code: 42 })
     case "stop":
+      held.isStopped = true
       return reader.cancel({ code: 42 })
     case "send":
       return writer.write(new TextEncoder().encode(input.text ?? "unsolicited"))
