@@ -13,6 +13,8 @@ import { startEchoServer } from "./demo/echoServer.js"
 
 // --- the service
 
+const requestTimeout = Config.duration("REQUEST_TIMEOUT").pipe(Config.withDefault(Duration.seconds(5)), Effect.orDie)
+
 const ask = Effect.fnUntraced(function*(question: string) {
   const pool = yield* SessionPool.SessionPool
   return yield* pool.use((session) =>
@@ -23,7 +25,7 @@ const ask = Effect.fnUntraced(function*(question: string) {
       return new TextDecoder().decode(yield* stream.readExactly(bytes.length))
     }).pipe(Effect.scoped)
   )
-}, Effect.timeout("5 seconds"))
+}, (asking) => Effect.flatMap(requestTimeout, (limit) => Effect.timeout(asking, limit)))
 
 const status = (status: number) => HttpServerResponse.empty({ status })
 

@@ -14,6 +14,8 @@ const environment = {
   ...process.env,
   PORT: "0",
   DRAIN_DELAY: "300 millis",
+  // for a machine that is busy
+  REQUEST_TIMEOUT: "1 minute",
   SESSION_POOL_MAX_SIZE: "2",
   SESSION_POOL_CONCURRENCY: "4"
 }
@@ -90,5 +92,5 @@ it.scoped.each([
       assert.isUndefined(yield* nextLine)
       assert.strictEqual(yield* Effect.promise(() => errors), "")
     }),
-  60_000
+  120_000
 )

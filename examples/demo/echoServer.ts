@@ -34,7 +34,7 @@ export const startServer = Effect.fnUntraced(function*(main: URL) {
     child.once("error", () => resume(notStarted()))
     child.once("exit", () => resume(notStarted()))
     createInterface({ input: child.stdout }).once("line", (line) => resume(Effect.succeed(JSON.parse(line))))
-  }).pipe(Effect.timeoutFail({ duration: "10 seconds", onTimeout: notStarted }))
+  }).pipe(Effect.timeoutFail({ duration: "30 seconds", onTimeout: notStarted }))
 })
 
 /** Starts the echo server, and waits until it is ready. */
