@@ -46,7 +46,15 @@ it.scopedLive("what browsers load runs in Deno, too, over its own WebTransport",
     )
     const running = promisify(execFile)(
       "node_modules/.bin/deno",
-      ["run", "--no-config", "--unstable-net", "--allow-net=127.0.0.1", "-", server.url("/echo"), `[${server.hash.join()}]`],
+      [
+        "run",
+        "--no-config",
+        "--unstable-net",
+        "--allow-net=127.0.0.1",
+        "-",
+        server.url("/echo"),
+        JSON.stringify([...server.hash])
+      ],
       { cwd: root, timeout: 60_000 }
     )
     running.child.stdin!.end(bundle!.contents)
