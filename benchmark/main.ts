@@ -8,6 +8,7 @@ import { bundle, run } from "./harness/run.js"
 import { suites } from "./suites.js"
 
 const usage = `npm run bench -- <suite> [--quick] [--cpu] [--strict] [--only <group>] [--json <file>]
+npm run bench -- chart <file>…
 
 Suites:
 ${
@@ -21,6 +22,8 @@ ${
   --strict        exit code 1 if a requirement is not met
   --only <group>  only that group of the suite; may be repeated
   --json <file>   write every sample to a file
+
+\`chart\` draws such files: beside results.json come results-light.svg and results-dark.svg.
 `
 
 interface Options {
@@ -75,6 +78,7 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
   if (options.json !== undefined) {
     const verdicts = requirements.map((requirement) => ({ ...requirement, met: isMet(requirement) }))
     const document = {
+      suite: suite.name,
       date,
       machine,
       versions,
@@ -87,6 +91,16 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
     writeFileSync(options.json, JSON.stringify(document, undefined, 2) + "\n")
   }
   return requirements.every((requirement) => isMet(requirement) !== false)
+}
+
+const drawChart = async (file: string): Promise<void> => {
+  const { draw, themes } = await import("./harness/chart.js")
+  const { results, suite } = JSON.parse(readFileSync(file, "utf8"))
+  const groups = suites.find(({ name }) => name === suite)?.groups ?? []
+  const charts = groups.flatMap(({ charts }) => charts?.(Results.fromJSON(results)) ?? [])
+  for (const [name, theme] of Object.entries(themes)) {
+    writeFileSync(`${file.replace(/\.json$/, "")}-${name}.svg`, draw(charts, theme))
+  }
 }
 
 // so that what is left to do at the exit is done
@@ -104,7 +118,9 @@ const { positionals, values } = parseArgs({
 })
 const suite = suites.find(({ name }) => name === positionals[0])
 const problem = suite?.runtime?.problem?.()
-if (suite === undefined) {
+if (positionals[0] === "chart" && positionals.length > 1) {
+  for (const file of positionals.slice(1)) await drawChart(file)
+} else if (suite === undefined) {
   console.log(usage)
   if (positionals.length > 0) process.exitCode = 2
 } else if (problem !== undefined) {

@@ -34,6 +34,22 @@ export interface Fixture {
   readonly stop: () => Promise<unknown>
 }
 
+export interface Bar {
+  readonly contestant: string
+  readonly isOurs: boolean
+  /** `undefined`: not measured in this run. */
+  readonly ratio: number | undefined
+}
+
+/** Contestants beside each other, in units of ours: 2 means twice as slow, or twice as much. */
+export interface Chart {
+  readonly title: string
+  /** What is measured, and what 1 stands for. */
+  readonly subtitle: string
+  /** From the top. */
+  readonly bars: ReadonlyArray<Bar>
+}
+
 export interface Group {
   readonly name: string
   readonly title: string
@@ -42,6 +58,7 @@ export interface Group {
   readonly entries: (settings: Settings) => ReadonlyArray<Entry>
   readonly report: (results: Results) => ReadonlyArray<string>
   readonly requirements: (results: Results) => ReadonlyArray<Requirement>
+  readonly charts?: (results: Results) => ReadonlyArray<Chart>
 }
 
 /** What runs child processes. */
@@ -138,6 +155,17 @@ export class Results {
   /** The seconds after which it was given up. */
   limit(group: string, peer: string, at?: number): number | undefined {
     return this.entries.get(Results.key(group, peer, at))?.limit
+  }
+
+  /** From what `toJSON` returned. */
+  static fromJSON(json: Record<string, Record<string, Summary | number>>): Results {
+    const results = new Results()
+    for (const [key, { givenUpAfterSeconds, ...figures }] of Object.entries(json)) {
+      const entry = results.entry(key)
+      entry.limit = givenUpAfterSeconds as number | undefined
+      for (const [name, summary] of Object.entries(figures)) entry.figures[name] = [...(summary as Summary).samples]
+    }
+    return results
   }
 
   toJSON(): unknown {

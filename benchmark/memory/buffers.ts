@@ -144,6 +144,23 @@ export const buffers: Group = {
   title: "Buffers",
   entries: () => sizes.flatMap((at) => [...entriesAt(at), ...pairs(at)]),
   report,
+  charts: (results) =>
+    ([[4096, "4 KiB"], [1048576, "1 MiB"]] as const).map(([at, title]) => ({
+      title: `A buffer of ${title}: take it, touch every page, give it back`,
+      subtitle: "time, in units of a BufferPool that zeroes what comes back",
+      bars: ([
+        ["BufferPool, never zeroed", peers.never],
+        ["TieredBufferPool, never zeroed", peers.tiered],
+        ["BufferPool", peers.zeroed],
+        ["@thi.ng/malloc, never zeroed", peers.malloc],
+        ["Buffer.allocUnsafe", peers.node],
+        ["new Uint8Array", peers.made]
+      ] as const).map(([contestant, peer]) => ({
+        contestant,
+        isOurs: contestant.includes("BufferPool"),
+        ratio: ratio(ns(results, peer, at), ns(results, peers.zeroed, at))
+      }))
+    })),
   requirements: (results) => {
     const faster = (own: string, peer: string, at: number) => ratio(ns(results, peer, at), ns(results, own, at))
     const memory = (at: number) => ratio(megabytes(results, peers.never, at), megabytes(results, peers.node, at))

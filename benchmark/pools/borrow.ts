@@ -234,6 +234,25 @@ const report = (results: Results): ReadonlyArray<string> => {
 export const borrow: Group = {
   name: group,
   title: "Borrow and return, nobody waiting",
+  charts: (results) => {
+    const bar = (contestant: string, peer: string) => ({
+      contestant,
+      isOurs: Object.values(ours).includes(peer),
+      ratio: ratio(ns(results, peer), ns(results, ours.use))
+    })
+    return [{
+      title: "Borrow and return, nobody waiting",
+      subtitle: "time, in units of effect-pools' use",
+      bars: [
+        bar("effect-pools, useSync", ours.useSync),
+        bar("effect-pools, use", ours.use),
+        bar("lightning-pool, acquire and awaited release", peers.lightningAwaited),
+        bar("generic-pool, use", peers.generic),
+        bar("tarn, acquire and release", peers.tarn),
+        bar("Effect's Pool, scoped get", peers.pool)
+      ]
+    }]
+  },
   entries: () => [...ourEntries, ...peerEntries, ...floorEntries.map((entry) => ({ ...entry, rounds: 3 }))],
   report,
   requirements: (results) => {

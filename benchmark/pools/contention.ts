@@ -192,6 +192,24 @@ const report = (results: Results): ReadonlyArray<string> => [
 export const contention: Group = {
   name: group,
   title: "Many borrowers, few items",
+  charts: (results) => {
+    const chart = (title: string, figure: string) => ({
+      title,
+      subtitle: `1,000 fibers × 100 borrows on 10 items, in units of effect-pools' use`,
+      bars: ([
+        ["effect-pools, use", peers.ours],
+        ["generic-pool", peers.generic],
+        ["lightning-pool", peers.lightning],
+        ["tarn", peers.tarn],
+        ["Effect's Pool", peers.pool]
+      ] as const).map(([contestant, peer]) => ({
+        contestant,
+        isOurs: peer === peers.ours,
+        ratio: ratio(results.median(group, peer, figure), results.median(group, peers.ours, figure))
+      }))
+    })
+    return [chart("Many borrowers, few items: time for a borrow", "us"), chart("… the longest wait", "longestWait")]
+  },
   entries: () => entries,
   report,
   requirements: (results) => {

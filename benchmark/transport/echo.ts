@@ -95,6 +95,18 @@ const echo = (size: Size, requirements: Requirements) => (implementation: Implem
   entries: () =>
     fiberCounts.flatMap((fibers) => contestants.map((contestant) => entry(implementation, contestant, size, fibers))),
   report: (results) => report(size, results),
+  charts: (results) => [{
+    title: `Send ${size.title} and read them back, ${fibersTitle(many)}`,
+    subtitle: "time for a request over WebTransport, in units of pooled streams",
+    bars: [peers.raw, peers.held, peers.pooled, peers.stream, peers.session].map((peer) => {
+      const perSecond = (peer: string) => results.median(size.group, peer, "perSecond", many)
+      return {
+        contestant: peer,
+        isOurs: peer === peers.pooled,
+        ratio: ratio(perSecond(peers.pooled), perSecond(peer))
+      }
+    })
+  }],
   requirements: (results) => requirements(boundsOf(size, results))
 })
 
