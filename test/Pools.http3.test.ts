@@ -175,7 +175,9 @@ describe("over HTTP/3", () => {
             yield* server[fault]
             for (const size of [5, 16 << 20]) {
               const error = yield* soon(Effect.flip(Effect.timeout(request(size), "100 millis")))
-              assert.strictEqual(error._tag, "TimeoutException")
+              // whoever hears that nobody listens says so earlier
+              const mayBeEarlier = fault === "kill" && can("hearsRefusal") ? ["RequestError"] : []
+              assert.include(["TimeoutException", ...mayBeEarlier], error._tag)
             }
             yield* untilStats(pool, ({ leases, waiters }) => leases === 0 && waiters === 0)
             yield* fault === "stop" ? server.resume : server.restart
