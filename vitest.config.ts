@@ -1,12 +1,17 @@
+/// <reference types="@vitest/browser/providers/playwright" />
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig, type TestProjectConfiguration } from "vitest/config"
 import { chromium } from "./examples/support/chromium.js"
+import { commands } from "./test/browser/commands.js"
 import { http3Node, http3Problem } from "./test/support/http3.js"
+import { promtoolProblem } from "./test/support/promtool.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
 
 const problem = http3Problem()
-const browserProblem = chromium() === undefined ? "no Chromium on the path; CHROMIUM may name one" : undefined
+const executablePath = chromium()
+const browserProblem = executablePath === undefined ? "no Chromium on the path; CHROMIUM may name one" : undefined
+const noPromtool = promtoolProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
@@ -15,8 +20,13 @@ const http2: TestProjectConfiguration = {
   test: {
     name: "http2",
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "test/**/*.http3.test.ts"],
-    // once, of both
+    exclude: [
+      ...configDefaults.exclude,
+      "test/**/*.http3.test.ts",
+      ...(noPromtool === undefined ? [] : ["test/**/*.promtool.test.ts"])
+    ],
+    setupFiles: ["test/support/http3Setup.ts"],
+    // once, of all
     globalSetup: ["test/support/globalSetup.ts"],
     provide: { protocol: "http2" }
   }
@@ -35,11 +45,52 @@ const http3: TestProjectConfiguration = {
       "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
       "test/WebTransport.{connect,session,streams}.test.ts"
     ],
+    setupFiles: ["test/support/http3Setup.ts"],
     exclude: [
       ...configDefaults.exclude,
       ...(browserProblem === undefined ? [] : ["test/**/*.browser.http3.test.ts"])
     ],
     provide: { protocol: "http3" }
+  }
+}
+
+/** What needs no Node, in a real browser; and what is about a transport, over the browser's own. */
+const browser: TestProjectConfiguration = {
+  extends: true,
+  resolve: {
+    alias: [{
+      find: /^\.\/(support\/)?TestServer\.js$/,
+      replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
+    }]
+  },
+  test: {
+    name: "browser",
+    include: [
+      "test/{BufferPool,CollectionPool,ObjectPool,ObjectPool.masked,TieredBufferPool}.test.ts",
+      "test/ResourcePool{,.care,.failure,.interruption}.test.ts",
+      "test/StreamPool.interruption.test.ts",
+      "test/{poolMachine,recyclingPools.model,fiberFrame}.test.ts",
+      ...(problem === undefined ? ["test/Pools.http3.test.ts", "test/StreamPool{,.clean,.request}.test.ts"] : [])
+    ],
+    setupFiles: ["test/browser/setup.ts"],
+    provide: { protocol: "browser" },
+    browser: {
+      enabled: true,
+      provider: "playwright",
+      headless: true,
+      screenshotFailures: false,
+      fileParallelism: false,
+      commands,
+      instances: [{
+        browser: "chromium",
+        launch: {
+          executablePath: executablePath!,
+          args: ["--js-flags=--expose-gc", "--enable-features=SharedArrayBuffer", "--disable-gpu"],
+          // It would take WebTransport away.
+          ignoreDefaultArgs: ["--disable-field-trial-config"]
+        }
+      }]
+    }
   }
 }
 
@@ -51,9 +102,12 @@ export default defineConfig({
     ]
   },
   test: {
-    projects: problem === undefined ? [http2, http3] : [http2],
-    provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "" },
-    setupFiles: ["test/support/http3Setup.ts"],
+    projects: [
+      http2,
+      ...(problem === undefined ? [http3] : []),
+      ...(browserProblem === undefined ? [browser] : [])
+    ],
+    provide: { http3Problem: problem ?? "", browserProblem: browserProblem ?? "", promtoolProblem: noPromtool ?? "" },
     // Its main is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },
     testTimeout: 30_000

@@ -6,6 +6,7 @@ import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const bin = path.join(root, "node_modules", ".bin")
@@ -25,6 +26,13 @@ const modules = sources.filter((name) => !name.includes("/") && name !== "index"
 const portable = modules.filter((name) => name !== "NodeWebTransport")
 // what only tests use is no part of the root
 const inRoot = portable.filter((name) => name !== "TestWebTransport")
+
+/** The most bytes that they may have. */
+const bundles = [
+  { entry: "effect-pools", withPeers: 135_000, alone: 47_000 },
+  { entry: "effect-pools/ResourcePool", withPeers: 85_000, alone: 16_000 },
+  { entry: "effect-pools/BufferPool", withPeers: 60_000, alone: 8_000 }
+]
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pools-"))
 try {
@@ -76,20 +84,34 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
   }
 
   // In a browser: a bundle of all portable modules holds nothing of Node's. (esbuild cannot resolve `node:` there.)
-  const { metafile } = await build({
-    stdin: {
-      contents: `export * from "effect-pools"\n` +
-        portable.map((name) => `export * as ${name}_ from "effect-pools/${name}"\n`).join(""),
-      resolveDir: project
-    },
-    absWorkingDir: project,
-    platform: "browser",
-    format: "esm",
-    bundle: true,
-    write: false,
-    metafile: true
-  })
-  assert.deepEqual(Object.keys(metafile.inputs).filter((name) => name.includes("@fails-components")), [])
+  const bundle = async (contents, external = []) => {
+    const { metafile, outputFiles: [file] } = await build({
+      stdin: { contents, resolveDir: project },
+      absWorkingDir: project,
+      platform: "browser",
+      format: "esm",
+      bundle: true,
+      minify: true,
+      write: false,
+      metafile: true,
+      external
+    })
+    const [{ imports }] = Object.values(metafile.outputs)
+    const loaded = [...Object.keys(metafile.inputs), ...imports.map((one) => one.path)]
+    assert.deepEqual(loaded.filter((name) => /@fails-components|\bnode:/.test(name)), [])
+    return gzipSync(file.contents).byteLength
+  }
+  await bundle(portable.map((name) => `export * as ${name} from "effect-pools/${name}"\n`).join(""))
+
+  // What a page loads, minified and compressed: with the peers, and without them, for one that has them anyway.
+  const peerModules = ["effect", "effect/*", "@effect/platform", "@effect/platform/*"]
+  for (const { entry, withPeers, alone } of bundles) {
+    const contents = `export * from "${entry}"`
+    const sizes = [[await bundle(contents), withPeers], [await bundle(contents, peerModules), alone]]
+    const [all, own] = sizes.map(([bytes]) => `${(bytes / 1000).toFixed(1)} kB`)
+    console.log(`${entry} in a browser: ${all}, without effect and @effect/platform ${own} (minified, gzip)`)
+    for (const [bytes, limit] of sizes) assert(bytes <= limit, `${entry}: ${bytes} bytes are more than ${limit}`)
+  }
   console.log(`${modules.length} modules load, type-check, and without NodeWebTransport bundle for a browser`)
 } catch (error) {
   console.error(error.message)

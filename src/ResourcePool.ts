@@ -222,9 +222,9 @@ export interface Options<A, E, R> {
   readonly retire?: ((item: Types.NoInfer<A>) => Effect.Effect<unknown, unknown, R>) | undefined
   /**
    * Tells whether an item that has not proved good for `validateAfterIdle` may be lent. It proves good when it is made,
-   * when it passes a check, and when it comes back and is kept. A borrower whose item needs a check waits in the queue
-   * like any other: passed, the item goes to whoever has waited longest; `false`, a failure, a defect, or more than
-   * `checkTimeout` mean that the item is lost.
+   * when it passes a check, and when it comes back from a borrower who succeeded, and is kept. A borrower whose item
+   * needs a check waits in the queue like any other: passed, the item goes to whoever has waited longest; `false`, a
+   * failure, a defect, or more than `checkTimeout` mean that the item is lost.
    */
   readonly validate?:
     | ((item: Types.NoInfer<A>, info: ItemInfo) => Effect.Effect<boolean, unknown, R>)
@@ -233,8 +233,9 @@ export interface Options<A, E, R> {
   readonly validateAfterIdle?: Duration.DurationInput | undefined
   /**
    * Pings the items that have not proved good for `interval`, so that a dead one is found before a borrower does and a
-   * quiet one is not cut off on the way. Exclusive items are pinged while idle and not lent meanwhile, shared ones also
-   * while lent. A failure, or more than `checkTimeout`, means that the item is lost.
+   * quiet one is not cut off on the way. One that borrowers only fail on has not proved good. Exclusive items are pinged
+   * while idle and not lent meanwhile, shared ones also while lent. A failure, or more than `checkTimeout`, means that the
+   * item is lost.
    */
   readonly keepAlive?: {
     readonly interval: Duration.DurationInput
@@ -316,7 +317,7 @@ export interface Options<A, E, R> {
 export interface ItemInfo {
   /** Since it was made. */
   readonly age: Duration.Duration
-  /** Since it last proved good: made, passed a check, or kept when it came back. */
+  /** Since it last proved good: made, passed a check, or kept after a borrower's success. */
   readonly idle: Duration.Duration
   /** How often it has been lent. */
   readonly uses: number

@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
-import * as WebTransport from "effect-pools/WebTransport"
+import type * as WebTransport from "effect-pools/WebTransport"
 import * as Effect from "effect/Effect"
-import { Session } from "./support/moq.js"
+import { client } from "./support/implementation.js"
 import { silent, soon, untilStats } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 // The transport itself notices a dead or a stopped server after 30 s: `soon` gives the pools less.
 
-const withHttp3 = Effect.provide(WebTransport.layerConstructor(Session))
+const withHttp3 = Effect.provide(client)
 
 const options = (server: TestServer.Service) => ({
   url: server.url("/echo"),

@@ -166,6 +166,31 @@ describe("ResourcePool", () => {
         assert.strictEqual(pings, 0)
       }))
 
+    for (const concurrency of [1, 2]) {
+      it.scoped(`finds a dead item though borrowers fail on it all the time (concurrency ${concurrency})`, () =>
+        Effect.gen(function*() {
+          const source = makeSource()
+          const pool = yield* ResourcePool.make({
+            acquire: source.acquire,
+            maxSize: 1,
+            concurrency,
+            keepAlive: {
+              interval: "10 seconds",
+              ping: (item) => item.id === 1 ? Effect.fail("dead") : Effect.void
+            }
+          })
+          const work = (item: { readonly id: number }) =>
+            item.id === 1 ? Effect.fail("no answer") : Effect.succeed(item.id)
+          const ask = Effect.option(pool.use((item) => Effect.zipRight(Effect.yieldNow(), work(item))))
+          const answers: Array<boolean> = []
+          for (let i = 0; i < 6; i++) {
+            answers.push(Option.isSome(yield* ask))
+            yield* TestClock.adjust("4 seconds")
+          }
+          assert.deepStrictEqual(answers, [false, false, false, true, true, true])
+        }))
+    }
+
     it.scoped("does not lend an exclusive item while it is pinged, nor ping one that is lent", () =>
       Effect.gen(function*() {
         let pings = 0

@@ -10,12 +10,8 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { collectGarbage } from "./support/collectGarbage.js"
 import { type Item, makeSource, settle } from "./support/pool.js"
-
-setFlagsFromString("--expose_gc")
-const gc = runInNewContext("gc") as () => void
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
@@ -24,7 +20,7 @@ const left = (refs: ReadonlyArray<WeakRef<object>>) =>
   Effect.gen(function*() {
     for (let i = 0; i < 5; i++) {
       yield* turn
-      gc()
+      collectGarbage()
     }
     return refs.filter((ref) => ref.deref() !== undefined).length
   })

@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import { type Item, settle } from "./support/pool.js"
+import { recordingTracer } from "./support/tracer.js"
 
 type Pool = ResourcePool.ResourcePool<Item>
 
@@ -34,7 +35,13 @@ const pauses = [0, 1, 3, 8, 21]
 /** Lets the event loop turn: the test runner lives there. */
 const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
-const sweep = (concurrency: number, verb: (pool: Pool) => Effect.Effect<unknown, unknown>) =>
+const sweep = (
+  concurrency: number,
+  verb: (pool: Pool) => Effect.Effect<unknown, unknown>,
+  options: Partial<ResourcePool.Options<Item, never, never>> = {
+    onRelease: (_, exit) => Effect.succeed(Exit.isFailure(exit) ? "discard" as const : "keep" as const)
+  }
+) =>
   Effect.gen(function*() {
     let runs = 0
     for (const budget of budgets) {
@@ -56,9 +63,9 @@ const sweep = (concurrency: number, verb: (pool: Pool) => Effect.Effect<unknown,
               maxSize: 2,
               concurrency,
               acquireTimeout: "1 hour",
-              onRelease: (_, exit) => Effect.succeed(Exit.isFailure(exit) ? "discard" as const : "keep" as const),
               validate: () => Effect.succeed(true),
-              validateAfterIdle: 0
+              validateAfterIdle: 0,
+              ...options
             }),
             scope
           )
@@ -95,6 +102,23 @@ describe("ResourcePool, interrupted anywhere", () => {
         () => Effect.map(sweep(concurrency, verb), (runs) => assert.strictEqual(runs, budgets.length * pauses.length)),
         60_000
       )
+    }
+
+    for (const histograms of [false, true]) {
+      for (const name of ["use", "get", "creation that takes its time"]) {
+        it.effect(
+          `${name}, with a tracer${histograms ? " and histograms" : ""}, concurrency ${concurrency}`,
+          () => {
+            const { spans, tracer } = recordingTracer()
+            return Effect.map(Effect.withTracer(sweep(concurrency, verbs[name]!, { histograms }), tracer), (runs) => {
+              assert.strictEqual(runs, budgets.length * pauses.length)
+              assert.isTrue(spans.some((span) => span.name === "ResourcePool.wait"))
+              assert.deepStrictEqual(spans.filter((span) => span.exit === undefined), [])
+            })
+          },
+          60_000
+        )
+      }
     }
 
     it.effect(`making and closing a pool, concurrency ${concurrency}`, () =>

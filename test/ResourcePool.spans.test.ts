@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
+import { protocolAttributes, urlAttributes } from "../src/internal/tracing.js"
 import { makeSource, settle } from "./support/pool.js"
 import { recordingTracer } from "./support/tracer.js"
 
@@ -138,4 +139,21 @@ describe("the spans of a pool", () => {
       assert.strictEqual(named("SessionPool.wait")[0]!.parentName, "borrower")
     }).pipe(Effect.withTracer(tracer), Effect.provide(TestWebTransport.layer()))
   })
+})
+
+it("attributes have OpenTelemetry's names and values", () => {
+  assert.deepStrictEqual(urlAttributes(new URL("https://[::1]/a/b?token=secret")), {
+    "server.address": "::1",
+    "server.port": 443,
+    "url.path": "/a/b",
+    "url.scheme": "https"
+  })
+  const http = (version: string, transport: string) => ({
+    "network.protocol.name": "http",
+    "network.protocol.version": version,
+    "network.transport": transport
+  })
+  assert.deepStrictEqual(protocolAttributes("supports-unreliable"), http("3", "quic"))
+  assert.deepStrictEqual(protocolAttributes("reliable-only"), http("2", "tcp"))
+  assert.deepStrictEqual(protocolAttributes(undefined), {})
 })

@@ -207,6 +207,15 @@ describe("StreamPool: clean or gone", () => {
             Effect.gen(function*() {
               assert.deepInclude(yield* pool.stats, { created: 2, size: 1, inUse: 1 })
               yield* stream.write(bytes("next"))
+              if (ends === "streamsReset" && !can("announcesReset")) {
+                const { streamsFinished } = yield* until(
+                  counts,
+                  ({ streamsAccepted, streamsOpen, streamsReset }) =>
+                    streamsOpen === 1 && streamsReset === streamsAccepted - 1
+                )
+                assert.strictEqual(streamsFinished, 0)
+                return
+              }
               const { streamsFinished, streamsReset } = yield* until(
                 counts,
                 ({ streamsAccepted, streamsFinished, streamsReset }) =>
@@ -803,7 +812,7 @@ describe("StreamPool: clean or gone", () => {
         const { counts, pool } = yield* poolAt("/silent?written")
         const last = can("queuesLargeWrites") ? large : bytes("last")
         yield* soon(pool.use((stream) => stream.write(last)))
-        assert.deepInclude(yield* pool.stats, { leases: 1, idle: 0 })
+        if (can("writesLater")) assert.deepInclude(yield* pool.stats, { leases: 1, idle: 0 })
         yield* soon(pool.use((stream) => stream.write(bytes("next"))))
         yield* soon(until(counts, ({ bytesReceived }) => bytesReceived === last.byteLength + 4))
         assert.deepInclude(yield* counts, { streamsAccepted: 1, streamsReset: 0 })

@@ -793,6 +793,7 @@ describe("config", () => {
       const { acquireTimeout, idleTimeToLive, maxLifetime, openTimeout, quarantine, shutdownGrace, ...others } = options
       assert.deepStrictEqual(others, {
         name: "StreamPool",
+        histograms: false,
         minSize: 0,
         maxSize: 100,
         maxStreamsPerSession: 100,
@@ -829,7 +830,8 @@ describe("config", () => {
         IDLE_TIME_TO_LIVE: "10 seconds",
         MAX_LIFETIME: "11 seconds",
         MAX_USES: "12",
-        SHUTDOWN_GRACE: "13 seconds"
+        SHUTDOWN_GRACE: "13 seconds",
+        HISTOGRAMS: "true"
       })
       assert.deepStrictEqual(options, {
         name: "mine",
@@ -847,7 +849,8 @@ describe("config", () => {
         idleTimeToLive: Duration.seconds(10),
         maxLifetime: Duration.seconds(11),
         maxUses: 12,
-        shutdownGrace: Duration.seconds(13)
+        shutdownGrace: Duration.seconds(13),
+        histograms: true
       })
     }))
 
@@ -868,7 +871,8 @@ describe("config", () => {
     ["IDLE_TIME_TO_LIVE", "x"],
     ["MAX_LIFETIME", "x"],
     ["MAX_USES", "0"],
-    ["SHUTDOWN_GRACE", "x"]
+    ["SHUTDOWN_GRACE", "x"],
+    ["HISTOGRAMS", "x"]
   ]
   const { layer: MemoryLive } = Memory.transport()
   const SessionPoolLive = SessionPool.layer({ url }).pipe(Layer.provide(MemoryLive))

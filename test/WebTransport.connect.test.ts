@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import type { AddressInfo } from "node:net"
 import { createServer, type Server, type TLSSocket } from "node:tls"
 import { internals } from "../src/internal/failsComponents.js"
+import { protocolAttributes } from "../src/internal/tracing.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
 import { can, where } from "./support/capabilities.js"
@@ -267,18 +268,16 @@ layer(live(), { excludeTestServices: true })(
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const { named, tracer } = recordingTracer()
-        yield* Effect.scoped(connect(server, server.url("/echo?secret"))).pipe(Effect.withTracer(tracer))
+        const session = yield* Effect.scoped(connect(server, server.url("/echo?secret"))).pipe(
+          Effect.withTracer(tracer)
+        )
         const [span] = named("WebTransport.connect")
-        expect(Object.fromEntries(span!.attributes)).toMatchObject({
+        expect(Object.fromEntries(span!.attributes)).toEqual({
           "server.address": "127.0.0.1",
           "server.port": server.port,
           "url.path": "/echo",
-          // what is known of a session that tells how reliable it is
-          ...(can("hasStats") && {
-            "network.protocol.name": "http",
-            "network.protocol.version": "2",
-            "network.transport": "tcp"
-          })
+          "url.scheme": "https",
+          ...protocolAttributes(session.reliability)
         })
         expect(JSON.stringify([...span!.attributes.values()].map(String))).not.toContain("secret")
       }))

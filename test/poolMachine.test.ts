@@ -52,7 +52,7 @@ const alike = (actual: unknown, expected: unknown, what: string): void => {
 type Step =
   | { readonly op: "borrow"; readonly eager: "no" | "releases" | "borrows"; readonly isForWhole: boolean }
   | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "breakDown" | "tick" | "wantReady" | "prepare" }
-  | { readonly op: "release"; readonly at: number; readonly discarded: boolean }
+  | { readonly op: "release"; readonly at: number; readonly discarded: boolean; readonly succeeded: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
   | { readonly op: "checked"; readonly at: number; readonly passed: boolean }
   | {
@@ -110,7 +110,15 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
       })
     ],
     [2, FastCheck.record({ op: among("tryBorrow", "clear", "tick", "wantReady", "prepare") })],
-    [12, FastCheck.record({ op: among("release"), at, discarded: among(false, false, false, false, true) })],
+    [
+      12,
+      FastCheck.record({
+        op: among("release"),
+        at,
+        discarded: among(false, false, false, false, true),
+        succeeded: among(true, true, false)
+      })
+    ],
     [9, FastCheck.record({ op: among("made"), at, concurrency: among(1, 1, 2, 3, 4), twin: FastCheck.boolean() })],
     [2, FastCheck.record({ op: among("unmade"), at })],
     [5, FastCheck.record({ op: among("checked"), at, passed: among(true, true, true, false) })],
@@ -412,7 +420,7 @@ class Run implements Commands<number, string> {
       }
       case "release": {
         const lease = this.pick(this.leases, step.at)
-        return lease !== undefined && this.release(lease, step.discarded)
+        return lease !== undefined && this.release(lease, step.discarded, step.succeeded)
       }
       case "abandon": {
         const waiter = this.pick(this.waiters.slice(-8), step.at)
@@ -547,13 +555,13 @@ class Run implements Commands<number, string> {
     return lease
   }
 
-  private release(lease: Lease, discarded: boolean): void {
+  private release(lease: Lease, discarded: boolean, succeeded = true): void {
     const { machine, model, now } = this
     this.leases = this.leases.filter((other) => other !== lease)
     if (discarded) this.barred.add(lease.item)
     return this.both(
-      () => model.release(lease.model, now, discarded),
-      () => machine.release(lease.item, now, discarded)
+      () => model.release(lease.model, now, discarded, succeeded),
+      () => machine.release(lease.item, now, discarded, succeeded)
     )
   }
 

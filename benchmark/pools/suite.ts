@@ -2,6 +2,7 @@
 import type { Suite } from "../harness/model.js"
 import { borrow } from "./borrow.js"
 import { contention } from "./contention.js"
+import { observing } from "./observing.js"
 import { size } from "./size.js"
 import { waiters } from "./waiters.js"
 
@@ -9,5 +10,5 @@ export const pools: Suite = {
   name: "pools",
   title: "Waiting pools",
   packages: ["effect", "generic-pool", "tarn", "lightning-pool"],
-  groups: [borrow, contention, waiters, size]
+  groups: [borrow, observing, contention, waiters, size]
 }

@@ -1,7 +1,7 @@
 /** `npm run playground`: the command line. What goes wrong is said in one line. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Command, InvalidArgumentError } from "commander"
-import { Effect } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import { chromium } from "../support/chromium.js"
 import { http3Problem } from "../support/http3.js"
 import { startPlayground } from "./playground.js"
@@ -50,14 +50,17 @@ const program = Effect.gen(function*() {
   }
   console.log(`${address} (in a browser with WebTransport; Ctrl-C ends it)`)
   return yield* Effect.never
-}).pipe(
-  Effect.scoped,
-  Effect.catchAll(({ message }) =>
-    Effect.sync(() => {
-      console.error(`error: ${message}`)
-      process.exitCode = 1
-    })
-  )
-)
+}).pipe(Effect.scoped)
 
-NodeRuntime.runMain(program, { disableErrorReporting: true })
+const message = (error: unknown) => (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ")
+
+NodeRuntime.runMain(program, {
+  disableErrorReporting: true,
+  teardown: (exit, onExit) => {
+    if (Exit.isSuccess(exit)) return onExit(0)
+    // what a shell says of a program that Ctrl-C ends
+    if (Cause.isInterruptedOnly(exit.cause)) return onExit(130)
+    console.error(`error: ${message(Cause.squash(exit.cause))}`)
+    onExit(1)
+  }
+})

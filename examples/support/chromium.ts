@@ -14,7 +14,7 @@ const isExecutable = (path: string): boolean => {
 
 /** The executable of a Chromium: `CHROMIUM`, or one on the path; undefined if there is none. */
 export const chromium = (): string | undefined =>
-  process.env["CHROMIUM"] ??
-    (process.env["PATH"] ?? "").split(delimiter)
-      .flatMap((folder) => names.map((name) => join(folder, name)))
-      .find(isExecutable)
+  process.env["CHROMIUM"] ||
+  (process.env["PATH"] ?? "").split(delimiter)
+    .flatMap((folder) => names.map((name) => join(folder, name)))
+    .find(isExecutable)

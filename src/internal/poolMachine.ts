@@ -69,7 +69,7 @@ export class Item<A> implements Linked<Item<A>> {
   idleSince = 0
   /** Whether it has passed a check, or come back and been kept. */
   hasServed = false
-  /** When it last proved good: made, passed a check, or came back and was kept. */
+  /** When it last proved good: made, passed a check, or came back from a borrower who succeeded, and was kept. */
   provenAt = 0
   check: Check<A> | undefined = undefined
   /** Its places in the heaps of what is due, where the options ask for them. */
@@ -345,12 +345,15 @@ export class PoolMachine<A, F> {
     } else if (waiter.item !== undefined) {
       const item = waiter.item
       waiter.item = undefined
-      this.release(item, now)
+      this.release(item, now, false, false)
     }
   }
 
-  /** To be called once for each time that the item was lent. Discarded: it came back unfit. */
-  release(item: Item<A>, now: number, discarded = false): void {
+  /**
+   * To be called once for each time that the item was lent. Discarded: it came back unfit. Succeeded: its borrower did,
+   * which proves it good; a failure proves nothing.
+   */
+  release(item: Item<A>, now: number, discarded: boolean, succeeded: boolean): void {
     if (discarded && (item.state === "InUse" || item.state === "Checking")) this.leave(item, "discarded", now)
     this.leases--
     const load = item.borrowers--
@@ -365,7 +368,11 @@ export class PoolMachine<A, F> {
       case "InUse":
         if (load === 1) this.inUse--
         if (load < concurrency) this.partial.remove(item, load)
-        this.prove(item, now)
+        if (succeeded) this.prove(item, now)
+        else {
+          this.served(item)
+          this.pingOverdue(item)
+        }
         if (load === 1 && this.overfull) this.destroy(item, "excess", now)
         else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
         else this.offer(item, now)
@@ -836,6 +843,15 @@ export class PoolMachine<A, F> {
   private cancelCheck(check: Check<A>): void {
     this.endCheck(check)
     this.outbox.push(() => this.commands.cancelCheck(check))
+  }
+
+  /** One that was due while it could not be pinged was put off, as one that would prove good. */
+  private pingOverdue({ ping, provenAt }: Item<A>): void {
+    if (ping === undefined || ping.key <= provenAt + this.options.pingInterval) return
+    this.pings.remove(ping)
+    ping.key = provenAt + this.options.pingInterval
+    this.pings.add(ping)
+    this.armPings()
   }
 
   private pingThoseDue(now: number): void {

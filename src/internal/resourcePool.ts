@@ -40,7 +40,7 @@ import {
 import { register, type Times, timesOf, waitingPool } from "./poolMetrics.js"
 import { decode, failures, isConcurrency } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
-import { isTraced } from "./tracing.js"
+import { isTraced, withSpan } from "./tracing.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
@@ -156,6 +156,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private trouble: { readonly cause: Cause.Cause<unknown>; readonly since: number; readonly before: number } | undefined
   private latest = -Infinity
   private setBack = 0
+  /** Whether it matters that a borrower succeeded: one frame more. */
+  private readonly needsOutcome: boolean
   private readonly watchesLeaks: boolean
   /** Histograms, where they are asked for. */
   private readonly times: Times | undefined
@@ -195,6 +197,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.map(Random.next, (chance) => this.machine.tick(this.now(), chance))
     )
     this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
+    this.needsOutcome = lending !== bare || decoded.machine.validateAfterIdle !== Infinity ||
+      decoded.machine.pingInterval !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
     this.times = times
     this.watchesLeases = this.watchesLeaks || times !== undefined
@@ -365,7 +369,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     borrow.item = item
     borrow.view = view
     push(fiber, borrow)
-    if (this.lending !== bare) push(fiber, new Success(borrow))
+    if (this.needsOutcome) push(fiber, new Success(borrow))
     return effect
   }
 
@@ -383,7 +387,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
       borrow.item = waiter.item
       borrow.view = this.lending.view(waiter.item.value)
-      if (this.lending !== bare) push(fiber, new Success(borrow))
+      if (this.needsOutcome) push(fiber, new Success(borrow))
       return begin(f, borrow.view)
     })
   }
@@ -395,14 +399,21 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private finish(item: Item<A>, view: V, isSuccess: boolean): void {
-    this.settle(item, view, this.lending.end(view, isSuccess), undefined)
+    this.settle(item, view, this.lending.end(view, isSuccess), isSuccess, undefined)
   }
 
-  private settle(item: Item<A>, view: V, fate: Fate, exit: Exit.Exit<unknown, unknown> | undefined): void {
-    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, exit))
+  private settle(
+    item: Item<A>,
+    view: V,
+    fate: Fate,
+    isSuccess: boolean,
+    exit: Exit.Exit<unknown, unknown> | undefined
+  ): void {
+    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, isSuccess, exit))
     if (fate === "retire") this.machine.retire(item, this.now())
-    if (exit === undefined || fate === "discard") this.machine.release(item, this.now(), fate === "discard")
-    else this.askOnRelease(item, exit, this.options.onRelease!)
+    if (exit === undefined || fate === "discard") {
+      this.machine.release(item, this.now(), fate === "discard", isSuccess)
+    } else this.askOnRelease(item, exit, this.options.onRelease!)
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -457,7 +468,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       served(waiter),
       () => waiter.item === undefined ? this.refusal(waiter.refusal!, this.now() - waiter.since) : Effect.void
     )
-    return Effect.withSpan(item, `${this.module}.wait`, this.spanOptions({}))
+    return withSpan(item, `${this.module}.wait`, this.spanOptions({}))
   }
 
   private spanOptions(attributes: Record<string, unknown>): Tracer.SpanOptions {
@@ -522,8 +533,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
-    const fate = this.lending.end(view, Exit.isSuccess(exit))
-    this.settle(item, view, fate, this.options.onRelease === undefined ? undefined : exit)
+    const isSuccess = Exit.isSuccess(exit)
+    const fate = this.lending.end(view, isSuccess)
+    this.settle(item, view, fate, isSuccess, this.options.onRelease === undefined ? undefined : exit)
   }
 
   /** The item counts as lent until the hook has decided. */
@@ -541,7 +553,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.exit,
       Effect.map((decision) => {
         this.explain("onRelease", item, decision)
-        this.machine.release(item, this.now(), !(Exit.isSuccess(decision) && decision.value === "keep"))
+        const isKept = Exit.isSuccess(decision) && decision.value === "keep"
+        this.machine.release(item, this.now(), !isKept, Exit.isSuccess(exit))
       })
     )
     const hook = this.fork(program)
@@ -698,7 +711,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const linked = Option.isSome(span) ? Effect.linkSpans(span.value) : identity
     if (!this.isTraced) return linked(acquire)
     // the items' own fibers go on for long after this span
-    return linked(Effect.withSpan(acquire, `${this.module}.create`, { ...this.spanOptions({}), root: true }))
+    return linked(withSpan(acquire, `${this.module}.create`, { ...this.spanOptions({}), root: true }))
   }
 
   /** In one step, so that nothing happens to the item in between. False: it failed, or nobody wants it any more. */
@@ -760,7 +773,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Destroyed", reason, cause })
     const closing = this.closeScope(scope, Exit.void)
     const traced = this.isTraced
-      ? Effect.withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
+      ? withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
       : closing
     this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.now()))))
   }

@@ -10,6 +10,16 @@ const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 /** Whether anybody looks at spans: those of Effect's own tracer go nowhere. */
 export const isTraced = (tracer: Tracer.Tracer): boolean => tracer !== native
 
+/** Ends its span also when interrupted between two steps, where `Effect.withSpan` (effect 3.22) leaves it open. */
+export const withSpan = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  name: string,
+  options: Tracer.SpanOptions
+): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.useSpan(name, options, (span) => restore(Effect.withParentSpan(effect, span)))
+  )
+
 /** For what goes on long after the span that it begins in. */
 export const withoutParentSpan = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.mapInputContext(

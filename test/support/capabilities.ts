@@ -3,6 +3,8 @@ import { inject } from "vitest"
 interface Capability {
   readonly http2: boolean
   readonly http3: boolean
+  /** Chromium 156. */
+  readonly browser: boolean
   /** Of the implementation that cannot. */
   readonly why: string
 }
@@ -13,85 +15,111 @@ const table = {
   noticesDeath: {
     http2: true,
     http3: false,
+    browser: false,
     why: "QUIC is told nothing of a dead peer: a session ends after 30 s without a packet"
   },
   /** To connect where nobody listens fails at once. */
   hearsRefusal: {
     http2: true,
     http3: false,
+    browser: false,
     why: "the client does not look at what UDP is told: an attempt fails after 30 s"
   },
   /** A stream that its peer has stopped is known to be broken before the next write. */
   hearsStop: {
     http2: true,
     http3: false,
+    browser: false,
     why: "the client's `writer.closed` stays pending"
   },
   /** The server hears of the end of a stream's other direction after it has reset its own. */
   hearsAfterReset: {
     http2: false,
     http3: true,
+    browser: true,
     why: "the server's own reset ends both directions"
   },
   /** Streams are told of the end of their session when, or after, that is. */
   endsSessionFirst: {
     http2: true,
     http3: false,
+    browser: false,
     why: "streams break a moment before `closed` settles, and say nothing of the session"
   },
   /** What came in before the session was closed can be read after that. */
   readsAfterClose: {
     http2: true,
     http3: false,
+    browser: false,
     why: "a closed QUIC connection drops what nobody has read"
   },
   /** A write of any size is queued at once, and copied. */
   queuesLargeWrites: {
     http2: true,
     http3: false,
+    browser: false,
     why: "only NodeWebTransport says that it retains what is written, and so has it copied"
   },
   /** What the peer writes at once, or one after another without a pause, is there as soon as the first byte is. */
   deliversTogether: {
     http2: true,
     http3: false,
+    browser: false,
     why: "each write may travel in a packet of its own, and arrive when its stream has been lent again"
   },
   /** The server grants as many streams as it is told to, and a client that asks for more is refused. */
   limitsStreams: {
     http2: true,
     http3: false,
+    browser: false,
     why: "the server's limit of 100 cannot be set, and a client that asks for more waits"
   },
   /** What the client does on the wire, and what is left of it, can be seen: TCP connections, frames, sockets. */
   showsConnections: {
     http2: true,
     http3: false,
+    browser: false,
     why: "UDP sockets in native code: neither Node nor the server lists them"
   },
   /** A session has stats, and says how reliable it is. */
   hasStats: {
     http2: true,
     http3: false,
+    browser: false,
     why: "the client has neither `getStats` nor `reliability`"
   },
   /** What is sent may get lost: a session with `requireUnreliable` is granted. */
   isUnreliable: {
     http2: false,
     http3: true,
+    browser: true,
     why: "HTTP/2 runs over TCP"
+  },
+  /** The server hears of every stream, also of one that is reset a moment after it was opened. */
+  announcesReset: {
+    http2: true,
+    http3: true,
+    browser: false,
+    why: "a stream that is reset before its first packet has gone is never heard of"
+  },
+  /** A write is done later than its borrower: its stream is not yet back when the next one asks. */
+  writesLater: {
+    http2: true,
+    http3: true,
+    browser: false,
+    why: "a small write is done at once"
   }
 } as const satisfies Record<string, Capability>
 
 type What = keyof typeof table
 
-const protocol = inject("protocol")
+const implementation = inject("protocol")
 
 /**
  * Whether the implementation under test can do so. A test of what it cannot do asserts what happens instead, or is not
  * registered: this table is all that suites leave out.
  */
-export const can = (what: What): boolean => table[what][protocol]
+export const can = (what: What): boolean => table[what][implementation]
 
 /** `it.scoped` and its like for a test of what an implementation can do; registers nothing for one that cannot. */
 export const where = <F extends (...args: Array<any>) => unknown>(what: What, it: F): F =>

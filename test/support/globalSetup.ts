@@ -6,21 +6,24 @@ declare module "vitest" {
     http3Problem: string
     /** Why there is no browser; empty if there is one. */
     browserProblem: string
+    /** Why there is no promtool; empty if there is one. */
+    promtoolProblem: string
     /** What the suites of a transport run over. */
-    protocol: "http2" | "http3"
+    protocol: "http2" | "http3" | "browser"
   }
 }
 
-/** Says in a line what this machine cannot run; with `HTTP3_REQUIRED=true` or `BROWSER_REQUIRED=true` it must. */
+/** Says in a line what this machine cannot run; what a variable such as `HTTP3_REQUIRED=true` names must run. */
 export default ({ config }: TestProject): void => {
-  const { browserProblem, http3Problem } = config.provide
-  const leftOut = [
-    http3Problem && `HTTP/3: this machine cannot load @moq/web-transport (${http3Problem})`,
-    browserProblem && `the browser: ${browserProblem}`
-  ].filter(Boolean).join("; ")
-  if (leftOut === "") return
-  const isRequired = (http3Problem && process.env["HTTP3_REQUIRED"] === "true") ||
-    (browserProblem && process.env["BROWSER_REQUIRED"] === "true")
-  if (isRequired) throw new Error(`tests left out: ${leftOut}`)
-  process.stdout.write(`tests left out: ${leftOut}\n`)
+  const { browserProblem, http3Problem, promtoolProblem } = config.provide
+  const parts = [
+    ["HTTP3_REQUIRED", "HTTP/3: this machine cannot load @moq/web-transport", http3Problem],
+    ["BROWSER_REQUIRED", "the browser", browserProblem],
+    ["PROMTOOL_REQUIRED", "promtool", promtoolProblem]
+  ] as const
+  const missing = parts.filter(([, , problem]) => problem !== undefined && problem !== "")
+  if (missing.length === 0) return
+  const leftOut = `tests left out: ${missing.map(([, what, problem]) => `${what} (${problem})`).join("; ")}`
+  if (missing.some(([required]) => process.env[required] === "true")) throw new Error(leftOut)
+  process.stdout.write(`${leftOut}\n`)
 }

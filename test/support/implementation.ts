@@ -1,5 +1,4 @@
 /** The implementation of WebTransport that this run is about: suites of the transport run once over each. */
-import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import type { WebTransportConstructor } from "effect-pools/WebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import type * as Effect from "effect/Effect"
@@ -8,12 +7,15 @@ import type * as Scope from "effect/Scope"
 import { inject } from "vitest"
 import * as TestServer from "./TestServer.js"
 
-const protocol = inject("protocol")
+const implementation = inject("protocol")
+const protocol = implementation === "http2" ? "http2" : "http3"
 
 /** The client. */
-export const client: Layer.Layer<WebTransportConstructor> = protocol === "http2"
-  ? NodeWebTransport.layerHttp2
-  : WebTransport.layerConstructor((await import("./moq.js")).Session)
+export const client: Layer.Layer<WebTransportConstructor> = await {
+  http2: async () => (await import("effect-pools/NodeWebTransport")).layerHttp2,
+  http3: async () => WebTransport.layerConstructor((await import("./moq.js")).Session),
+  browser: async () => Layer.orDie(WebTransport.layerConstructorGlobal)
+}[implementation]()
 
 /** Starts a server of the client's protocol; the scope's end kills it, stopped or not. */
 export const startServer = (

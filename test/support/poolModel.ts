@@ -246,11 +246,11 @@ export class PoolModel {
     const { outcome } = waiter
     if (outcome === "queued") this.waiters = this.waiters.filter((other) => other !== waiter)
     waiter.outcome = "abandoned"
-    if (typeof outcome === "object") this.release(outcome, now, false)
+    if (typeof outcome === "object") this.release(outcome, now, false, false)
     this.settle(now)
   }
 
-  release(item: ModelItem, now: number, discarded: boolean): void {
+  release(item: ModelItem, now: number, discarded: boolean, succeeded: boolean): void {
     if (discarded && item.phase === "open") this.leave(item, "discarded", now)
     this.leases--
     item.borrowers--
@@ -261,7 +261,8 @@ export class PoolModel {
     }
     if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
     if (item.phase === "open" && item.check?.blocks !== true) {
-      this.prove(item, now)
+      if (succeeded) item.provenAt = now
+      this.serve(item)
       if (item.borrowers === 0 && this.overfull) this.destroy(item, "excess", now)
       else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
       else this.offer(item, now)
@@ -517,6 +518,10 @@ export class PoolModel {
 
   private prove(item: ModelItem, now: number): void {
     item.provenAt = now
+    this.serve(item)
+  }
+
+  private serve(item: ModelItem): void {
     item.hasServed = true
     this.stillborn = 0
   }

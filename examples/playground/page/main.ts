@@ -152,7 +152,10 @@ const program = Effect.gen(function*() {
   slider("sessions", String, (maxSize) => fork(pools.sessions.resize({ maxSize })))
   slider("streams", String, (maxSize) => fork(pools.streams.resize({ maxSize })))
   for (const button of document.querySelectorAll<HTMLButtonElement>("[data-action]")) {
-    button.addEventListener("click", () => fork(act(button.dataset["action"] as Action)))
+    button.addEventListener("click", () => {
+      log(button.firstChild!.textContent!.trim(), "asked")
+      fork(act(button.dataset["action"] as Action))
+    })
   }
 
   yield* Effect.forkScoped(Effect.forever(Effect.delay(showPools(pools), "100 millis")))

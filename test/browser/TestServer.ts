@@ -1,0 +1,89 @@
+/** `support/TestServer.ts` as tests in the browser have it: Node starts the servers, and does to them what it is told. */
+import { commands } from "@vitest/browser/context"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Protocol from "../support/protocol.js"
+import type { Options, Service } from "../support/TestServer.js"
+import type { Signal, Started } from "./commands.js"
+
+export type { Service } from "../support/TestServer.js"
+
+declare module "@vitest/browser/context" {
+  interface BrowserCommands {
+    deadPort(): Promise<number>
+    startServer(options: Options): Promise<Started>
+    signalServer(id: number, signal: Signal): Promise<number>
+    commandServer<C extends Protocol.Command>(id: number, command: C, input: Protocol.Input<C>): Promise<any>
+    serverErrors(id: number): Promise<string>
+    endServer(id: number): Promise<void>
+  }
+}
+
+export class TestServer extends Context.Tag("effect-pools/test/TestServer")<TestServer, Service>() {}
+
+// A server is as real under the TestClock.
+const pause = Effect.withClock(Effect.sleep("5 millis"), Clock.make())
+
+const noCounts: Protocol.PathStats = {
+  requests: 0,
+  sessionsAccepted: 0,
+  sessionsOpen: 0,
+  streamsAccepted: 0,
+  streamsOpen: 0,
+  streamsFinished: 0,
+  streamsReset: 0,
+  unidirectionalAccepted: 0,
+  datagramsReceived: 0,
+  bytesReceived: 0
+}
+
+const handle = (started: Started): Service => {
+  const { cert, hashHex, id, port, silentPort } = started
+  let { pid } = started
+  const signal = (signal: Signal) =>
+    Effect.map(Effect.promise(() => commands.signalServer(id, signal)), (now) => {
+      pid = now
+    })
+  const command: Service["command"] = (command, ...[input]) =>
+    Effect.promise(() => commands.commandServer(id, command, (input ?? {}) as never))
+  const stats = Effect.suspend(() => command("stats"))
+  const until: Service["until"] = (predicate) =>
+    Effect.flatMap(
+      stats,
+      (stats) => predicate(stats) ? Effect.succeed(stats) : Effect.zipRight(pause, until(predicate))
+    )
+  return {
+    get pid() {
+      return pid
+    },
+    port,
+    url: (path) => `https://127.0.0.1:${port}${path}`,
+    silentUrl: (path) => `https://127.0.0.1:${silentPort}${path}`,
+    hash: new Uint8Array(Encoding.decodeHex(hashHex).pipe(Effect.runSync)),
+    hashHex,
+    cert,
+    kill: signal("kill"),
+    stop: signal("stop"),
+    resume: signal("resume"),
+    restart: signal("restart"),
+    stats,
+    statsOf: (path) => Effect.map(stats, ({ paths }) => paths[path] ?? noCounts),
+    until,
+    command,
+    stderr: Effect.promise(() => commands.serverErrors(id))
+  }
+}
+
+export const start = (options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(() => commands.startServer(options)),
+    ({ id }) => Effect.promise(() => commands.endServer(id))
+  ).pipe(Effect.map(handle))
+
+export const layer = (options: Options = {}): Layer.Layer<TestServer> => Layer.scoped(TestServer, start(options))
+
+export const deadPort: Effect.Effect<number> = Effect.promise(() => commands.deadPort())

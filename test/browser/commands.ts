@@ -1,0 +1,51 @@
+/** Servers for tests in the browser: they run in processes, which only Node can start. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { BrowserCommand } from "vitest/node"
+import type * as Protocol from "../support/protocol.js"
+import * as TestServer from "../support/TestServer.js"
+
+/** What a page knows of a server. */
+export interface Started {
+  readonly id: number
+  readonly pid: number
+  readonly port: number
+  readonly silentPort: number
+  readonly hashHex: string
+  readonly cert: string
+}
+
+export type Signal = "kill" | "stop" | "resume" | "restart"
+
+const servers: Array<readonly [TestServer.Service, Scope.CloseableScope]> = []
+
+const startServer: BrowserCommand<[TestServer.Options]> = async (_, options): Promise<Started> => {
+  const scope = Effect.runSync(Scope.make())
+  const server = await Effect.runPromise(Scope.extend(TestServer.start(options), scope))
+  const id = servers.push([server, scope]) - 1
+  const { cert, hashHex, pid, port } = server
+  return { id, pid, port, silentPort: Number(new URL(server.silentUrl("/")).port), hashHex, cert }
+}
+
+/** Gives the process that runs then. */
+const signalServer: BrowserCommand<[number, Signal]> = async (_, id, signal): Promise<number> => {
+  const [server] = servers[id]!
+  await Effect.runPromise(server[signal])
+  return server.pid
+}
+
+const commandServer: BrowserCommand<[number, Protocol.Command, Protocol.Input<Protocol.Command>]> = (
+  _,
+  id,
+  command,
+  input
+) => Effect.runPromise(servers[id]![0].command(command, input as never))
+
+const serverErrors: BrowserCommand<[number]> = (_, id) => Effect.runPromise(servers[id]![0].stderr)
+
+const endServer: BrowserCommand<[number]> = (_, id) => Effect.runPromise(Scope.close(servers[id]![1], Exit.void))
+
+const deadPort: BrowserCommand<[]> = () => Effect.runPromise(TestServer.deadPort)
+
+export const commands = { deadPort, startServer, signalServer, commandServer, serverErrors, endServer }

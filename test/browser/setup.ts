@@ -1,0 +1,11 @@
+/** What tests use of Node's globals. */
+const channel = new MessageChannel()
+const callbacks: Array<() => void> = []
+channel.port1.onmessage = () => callbacks.shift()!()
+
+const setImmediate = (callback: () => void): void => {
+  callbacks.push(callback)
+  channel.port2.postMessage(undefined)
+}
+
+Object.assign(globalThis, { process: { env: {} }, setImmediate })
