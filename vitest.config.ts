@@ -83,6 +83,8 @@ const browser: TestProjectConfiguration = {
     ],
     setupFiles: ["test/browser/setup.ts"],
     provide: { protocol: "browser" },
+    // after the others: beside them its page has crashed
+    sequence: { groupOrder: 1 },
     browser: {
       enabled: true,
       provider: "playwright",
