@@ -77,13 +77,14 @@ const browser: TestProjectConfiguration = {
         ? [
           "test/Pools.http3.test.ts",
           "test/SessionPool.test.ts",
-          "test/StreamPool{,.clean,.request,.limits,.sessions,.socket,.twice}.test.ts"
+          // without the suite `sessions`, whose killed servers have crashed the page (Chromium 156)
+          "test/StreamPool{,.clean,.request,.limits,.socket,.twice}.test.ts"
         ]
         : [])
     ],
     setupFiles: ["test/browser/setup.ts"],
     provide: { protocol: "browser" },
-    // after the others: beside them its page has crashed
+    // after the others: two cores are too few for both
     sequence: { groupOrder: 1 },
     browser: {
       enabled: true,

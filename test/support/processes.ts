@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url"
 import { http3Node } from "./http3.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
+/** For those that start processes themselves. */
+const setup = new URL("./http3Setup.ts", import.meta.url).href
 
 export interface Exit {
   readonly code: number | null
@@ -34,7 +36,7 @@ export const run = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>> = {}
 ): Running => {
-  const child = spawn(http3Node(), ["--import", "tsx", file, ...args], {
+  const child = spawn(http3Node(), ["--import", "tsx", "--import", setup, file, ...args], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ["pipe", "pipe", "pipe"]
