@@ -35,7 +35,7 @@ export class Reader {
     mayBeInfinite = byDefault === Infinity
   ): number {
     if (value === undefined) return byDefault
-    const whole = Number.isInteger(value) || (value === Infinity && mayBeInfinite)
+    const whole = Number.isSafeInteger(value) || (value === Infinity && mayBeInfinite)
     if (whole && value >= least) return value
     this.refuse(option, value, `a whole number of ${least} or more`)
     return byDefault

@@ -39,8 +39,8 @@ export class Tally {
   readonly failures = new Map<string, number>()
   readonly violations: Array<string> = []
   longestWait = 0
-  /** Answers in each `bucket` since the start. */
-  readonly rate: Array<number> = []
+  /** Answers of each pool in each `bucket` since the start. */
+  readonly rates: Readonly<Record<keyof Pools, Array<number>>> = { sessions: [], streams: [], audited: [] }
   lastAnswer: number
   longestStall = 0
   /** By `performance.now()`. */
@@ -51,11 +51,12 @@ export class Tally {
     this.lastAnswer = start
   }
 
-  answered(): void {
+  answered(pool: keyof Pools): void {
     const now = performance.now()
     this.answers++
     const at = Math.floor((now - this.start) / bucket)
-    this.rate[at] = (this.rate[at] ?? 0) + 1
+    const rate = this.rates[pool]
+    rate[at] = (rate[at] ?? 0) + 1
     this.longestStall = Math.max(this.longestStall, now - this.lastAnswer)
     this.lastAnswer = now
   }
@@ -95,7 +96,14 @@ const faultOf = (message: string, answer: Uint8Array): string | undefined => {
     : `a corrupted answer of ${answer.length} bytes to message ${message.split(" ")[1]} of ${message.length}`
 }
 
-type Send = (pools: Pools, message: string) => Effect.Effect<Uint8Array | undefined, unknown>
+/** `lent`: to be called by whoever got what it asked a pool for. */
+type Send = (pools: Pools, message: string, lent: () => void) => Effect.Effect<Uint8Array | undefined, unknown>
+
+interface Way {
+  readonly pool: keyof Pools
+  readonly fibers: number
+  readonly send: Send
+}
 
 const frame = (message: string): Uint8Array => Either.getOrThrow(Framing.encode(encoder.encode(message)))
 
@@ -103,34 +111,53 @@ const exchange = (stream: WebTransport.BidirectionalStream, message: string) =>
   Effect.zipRight(stream.write(frame(message)), Effect.map(Framing.read(stream), Option.getOrUndefined))
 
 /** Ways to have a message answered. */
-export const ways: Readonly<Record<string, { readonly fibers: number; readonly send: Send }>> = {
+export const ways: Readonly<Record<string, Way>> = {
   "a stream on a pooled session": {
+    pool: "sessions",
     fibers: 10,
-    send: ({ sessions }, message) =>
-      sessions.use((session) =>
-        Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) => exchange(stream, message)))
-      )
+    send: ({ sessions }, message, lent) =>
+      sessions.use((session) => {
+        lent()
+        return Effect.scoped(
+          Effect.flatMap(session.createBidirectionalStream(), (stream) => exchange(stream, message))
+        )
+      })
   },
-  "use": { fibers: 12, send: ({ streams }, message) => streams.use((stream) => exchange(stream, message)) },
+  "use": {
+    pool: "streams",
+    fibers: 12,
+    send: ({ streams }, message, lent) =>
+      streams.use((stream) => {
+        lent()
+        return exchange(stream, message)
+      })
+  },
   "get": {
+    pool: "streams",
     fibers: 6,
-    send: ({ streams }, message) =>
-      Effect.scoped(Effect.flatMap(
-        streams.get,
-        (stream) => Effect.zipRight(exchange(stream, newMessage(new PCGRandom())), exchange(stream, message))
-      ))
+    send: ({ streams }, message, lent) =>
+      Effect.scoped(Effect.flatMap(streams.get, (stream) => {
+        lent()
+        // the first answer has to be its own, too
+        return Effect.flatMap(exchange(stream, message), (first) =>
+          first === undefined || faultOf(message, first) !== undefined
+            ? Effect.succeed(first)
+            : exchange(stream, message))
+      }))
   },
-  "request": { fibers: 12, send: ({ streams }, message) => streams.request(encoder.encode(message)) },
+  "request": { pool: "streams", fibers: 12, send: ({ streams }, message) => streams.request(encoder.encode(message)) },
   "request with ids": {
+    pool: "streams",
     fibers: 12,
     send: ({ streams }, message) => streams.request(encoder.encode(message), { correlate: true })
   }
 }
 
 /** Never sent again unless it is certain that it was not sent. */
-export const auditedWay = {
+export const auditedWay: Way = {
+  pool: "audited",
   fibers: 2,
-  send: (({ audited }, message) => audited.request(encoder.encode(message), { correlate: true })) satisfies Send
+  send: ({ audited }, message) => audited.request(encoder.encode(message), { correlate: true })
 }
 
 const nameOf = (error: unknown): string => {
@@ -153,6 +180,8 @@ export interface Load {
   readonly pools: () => Pools
   /** Requests under way, for whoever wants to interrupt some. */
   readonly underWay: Set<Fiber.RuntimeFiber<unknown, unknown>>
+  /** Those that somebody did interrupt. */
+  readonly interrupted: WeakSet<Fiber.RuntimeFiber<unknown, unknown>>
   readonly isOver: () => boolean
 }
 
@@ -160,7 +189,7 @@ export interface Load {
 export const worker = (
   load: Load,
   name: string,
-  { send }: { readonly send: Send },
+  { pool, send }: Way,
   isHarmless: boolean,
   random: PCGRandom
 ): Effect.Effect<void> =>
@@ -170,8 +199,13 @@ export const worker = (
     while (!load.isOver()) {
       const begun = performance.now()
       tally.requests++
+      const lent = () => {
+        const waited = performance.now() - begun
+        const late = slack + load.lag.between(begun, begun + waited)
+        if (waited > acquireTimeout + late) tally.violation(`${name}: was lent something after ${waited.toFixed(0)} ms`)
+      }
       const request = yield* Effect.fork(
-        Effect.timeoutFail(Effect.suspend(() => send(load.pools(), message)), {
+        Effect.timeoutFail(Effect.suspend(() => send(load.pools(), message, lent)), {
           duration: requestTimeout,
           onTimeout: () => "timed out"
         })
@@ -188,10 +222,11 @@ export const worker = (
         const fault = exit.value === undefined ? undefined : faultOf(message, exit.value)
         if (fault !== undefined) tally.violation(`${name}: ${fault}`)
         if (exit.value === undefined) tally.failed("finished instead of answering")
-        else tally.answered()
+        else tally.answered(pool)
         isAgain = exit.value === undefined && isHarmless
       } else if (Exit.isInterrupted(exit)) {
         tally.interrupted++
+        if (!load.interrupted.has(request)) tally.violation(`${name}: was interrupted by nobody`)
       } else {
         const error = exit.cause._tag === "Fail" ? exit.cause.error : undefined
         if (error === "timed out") tally.timedOut++

@@ -24,6 +24,10 @@ const target = Number(process.argv[3])
 
 const pairs = new Set<ReadonlyArray<Socket>>()
 
+let onCut = () => {
+  for (const [client] of pairs) client!.resetAndDestroy()
+}
+
 /** In order, since each chunk waits for the one before it. */
 const passOn = async (from: Socket, to: Socket): Promise<void> => {
   const waits: Array<Promise<void>> = []
@@ -67,6 +71,11 @@ const tcp = async (): Promise<number> => {
 const udp = async (): Promise<number> => {
   const front = await udpSocket(0)
   const backs = new Map<string, ReturnType<typeof createSocket>>()
+  // a network that comes back on another path: what was under way is nobody's
+  onCut = () => {
+    for (const back of backs.values()) back.close()
+    backs.clear()
+  }
   const pass = (send: () => void) => {
     if (network.state !== "open") return
     if (network.delay === 0) send()
@@ -91,7 +100,7 @@ process.stdout.write(`${await (process.argv[2] === "udp" ? udp() : tcp())}\n`)
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     network = JSON.parse(line)
-    if (network.state === "cut") { for (const [client] of pairs) client!.resetAndDestroy() }
+    if (network.state === "cut") onCut()
     for (const resume of changed) resume()
     changed.clear()
   })

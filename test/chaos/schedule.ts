@@ -29,10 +29,10 @@ export interface Fault {
 }
 
 /** For how long nothing is done before the first fault and after the last one, in milliseconds. */
-export const calm = 8_000
+export const calm = 6_000
 
 /** How long it takes at most until the load is what it was, in milliseconds: for what comes after. */
-const gap = (lasts: number): number => lasts === 0 ? 3_500 : 7_500
+const gap = (lasts: number): number => lasts === 0 ? 5_500 : 7_500
 
 const longest: Readonly<Partial<Record<Kind, number>>> = {
   kill: 2_500,

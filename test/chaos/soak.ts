@@ -18,7 +18,7 @@ import { type Findings, fuzz } from "./fuzz.js"
 import { type Lag, watchLag } from "./lag.js"
 import { acquireTimeout, auditedWay, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
 import * as Network from "./network.js"
-import { describe, type Fault, schedule } from "./schedule.js"
+import { calm, describe, type Fault, schedule } from "./schedule.js"
 
 export interface Options {
   readonly minutes: number
@@ -86,13 +86,15 @@ const makePools = (server: TestServer.Service, proxy: Network.Proxy) =>
         acquireTimeout
       })
     const sessions = yield* sessionsTo("/echo", 10)
-    const streams = yield* streamsOn(yield* sessionsTo("/echo?streams", 1))
-    const audited = yield* streamsOn(yield* sessionsTo("/framed?ids=1", 1))
-    return { sessions, streams, audited } satisfies Pools
+    const beneath = yield* sessionsTo("/echo?streams", 1)
+    const beneathAudited = yield* sessionsTo("/framed?ids=1", 1)
+    const streams = yield* streamsOn(beneath)
+    const audited = yield* streamsOn(beneathAudited)
+    return { sessions, streams, audited, beneath, beneathAudited }
   })
 
 interface Open {
-  readonly pools: Pools
+  readonly pools: Pools & Readonly<Record<"beneath" | "beneathAudited", SessionPool.Service>>
   readonly scope: Scope.CloseableScope
 }
 
@@ -112,14 +114,20 @@ interface World {
   readonly proxy: Network.Proxy
   readonly load: Load
   readonly tally: Tally
+  /** How often each audited message came, in the lives of the server that are over. */
+  readonly came: Map<string, number>
   current: Open
 }
 
-/** Of each life of the server: no message may have come twice. */
-const audit = ({ server, tally }: World) =>
+/** At the end of each life of the server: no message may have come twice in all of them. */
+const audit = ({ came, server, tally }: World) =>
   Effect.map(server.command("requests", { path: "/framed?ids=1" }), (counts) => {
     for (const [message, count] of Object.entries(counts)) {
-      if (message.startsWith("m") && count > 1) tally.violation(`message ${message.split(" ")[1]} came ${count} times`)
+      if (!message.startsWith("m")) continue
+      const number = message.split(" ")[1]!
+      const times = (came.get(number) ?? 0) + count
+      came.set(number, times)
+      if (times > 1) tally.violation(`message ${number} came ${times} times`)
     }
   })
 
@@ -129,7 +137,7 @@ const within = (world: World, what: string, millis: number, effect: Effect.Effec
       if (outcome._tag === "None") world.tally.violation(`${what} took more than ${millis} ms`)
     }))
 
-const replacePools = (world: World) =>
+const replacePools = (world: World): Effect.Effect<void, never, WebTransport.WebTransportConstructor> =>
   Effect.gen(function*() {
     const { pools, scope } = world.current
     world.current = yield* open(world.server, world.proxy)
@@ -137,12 +145,25 @@ const replacePools = (world: World) =>
       world,
       "draining",
       8_000,
-      Effect.forEach([pools.streams, pools.audited, pools.sessions], (pool) => pool.drain, {
+      Effect.all([pools.streams.drain, pools.audited.drain, pools.sessions.drain], {
         concurrency: "unbounded",
         discard: true
       })
     )
+    yield* closePools(world, { pools, scope })
+  })
+
+/** Leaves nothing in them, nor in the pools of sessions beneath them. */
+const closePools = (world: World, { pools, scope }: Open): Effect.Effect<void> =>
+  Effect.gen(function*() {
     yield* within(world, "closing", 8_000, Scope.close(scope, Exit.void))
+    const all: ReadonlyArray<SessionPool.Service | StreamPool.Service> = Object.values(pools)
+    for (const pool of all) {
+      const { creating, inUse, leases, size, waiters } = yield* pool.stats
+      if (creating + inUse + leases + size + waiters > 0) {
+        world.tally.violation(`a closed pool has ${JSON.stringify({ creating, inUse, leases, size, waiters })}`)
+      }
+    }
   })
 
 /** Does it and undoes it. */
@@ -177,7 +198,10 @@ const inject = (
     case "stopSending":
       return onStreams("stop")
     case "interrupt":
-      return Effect.forEach([...load.underWay].slice(0, value), Fiber.interruptFork, { discard: true })
+      return Effect.forEach([...load.underWay].slice(0, value), (fiber) => {
+        load.interrupted.add(fiber)
+        return Fiber.interruptFork(fiber)
+      }, { discard: true })
     case "resize": {
       const { sessions, streams } = world.current.pools
       return Effect.all([
@@ -213,17 +237,19 @@ const drive = (world: World, faults: ReadonlyArray<Fault>, start: number, inject
 // Verdicts
 // -----------------------------------------------------------------------------
 
-const answersIn = ({ rate }: Tally, from: number, millis: number): number => {
+const answersIn = (rate: ReadonlyArray<number>, from: number, millis: number): number => {
   let sum = 0
   for (let at = Math.ceil(from / bucket); at < (from + millis) / bucket; at++) sum += rate[at] ?? 0
   return sum
 }
 
 /** Milliseconds from the end of a fault to the end of the first second with half as much as before it. */
-const recovery = (tally: Tally, { began, ended }: Injected): number => {
-  const before = answersIn(tally, began - 2_000, 2_000) / 2
+const recovery = (rate: ReadonlyArray<number>, { began, ended }: Injected): number => {
+  // what comes after a fault that was not got over is not to be measured by what that left
+  const inCalm = answersIn(rate, 2_000, calm - 2_000) / (calm - 2_000) * 1_000
+  const before = Math.max(answersIn(rate, began - 2_000, 2_000) / 2, inCalm / 2)
   for (let from = ended; from < ended + 30_000; from += bucket) {
-    if (answersIn(tally, from, 1_000) >= before / 2) return from + 1_000 - ended
+    if (answersIn(rate, from, 1_000) >= before / 2) return from + 1_000 - ended
   }
   return Infinity
 }
@@ -278,12 +304,16 @@ const reportMemory = (tally: Tally, samples: ReadonlyArray<Sample>): string => {
 }
 
 const reportFaults = (tally: Tally, injected: ReadonlyArray<Injected>, lag: Lag): string => {
+  for (const [pool, rate] of Object.entries(tally.rates)) {
+    if (answersIn(rate, 0, calm) === 0) tally.violation(`${pool}: no answer in the calm before the faults`)
+  }
   const kinds = [...new Set(injected.map(({ fault }) => fault.kind))].toSorted()
   return table(
     ["faults", "times", "median recovery", "longest recovery"],
     kinds.map((kind) => {
       const times = injected.filter(({ fault }) => fault.kind === kind).map((one) => {
-        const time = recovery(tally, one)
+        // of the pool that takes longest
+        const time = Math.max(...Object.values(tally.rates).map((rate) => recovery(rate, one)))
         // a machine that stands still serves nobody
         const from = tally.start + one.ended
         if (time > recoveryLimit + lag.between(from, from + Math.min(time, 2 * recoveryLimit))) {
@@ -368,8 +398,15 @@ const soak = (
       const tally = noisy = new Tally(start)
       const underWay: Load["underWay"] = new Set()
       let isOver = false
-      const load: Load = { tally, lag, underWay, pools: () => world.current.pools, isOver: () => isOver }
-      const world: World = { server, proxy, load, tally, current: first }
+      const load: Load = {
+        tally,
+        lag,
+        underWay,
+        interrupted: new WeakSet(),
+        pools: () => world.current.pools,
+        isOver: () => isOver
+      }
+      const world: World = { server, proxy, load, tally, came: new Map(), current: first }
       const sampler = yield* Effect.fork(
         Effect.forever(Effect.zipRight(Effect.sleep(5_000), Effect.sync(() => samples.push(sample(start)))))
       )
@@ -390,14 +427,7 @@ const soak = (
       yield* within(world, "ending the fibers", 5_000, Fiber.joinAll(workers))
       yield* audit(world)
       samples.push(sample(start))
-      const { pools, scope } = world.current
-      yield* within(world, "closing", 8_000, Scope.close(scope, Exit.void))
-      for (const pool of Object.values(pools) as ReadonlyArray<SessionPool.Service | StreamPool.Service>) {
-        const { creating, inUse, leases, size, waiters } = yield* pool.stats
-        if (creating + inUse + leases + size + waiters > 0) {
-          tally.violation(`a closed pool has ${JSON.stringify({ creating, inUse, leases, size, waiters })}`)
-        }
-      }
+      yield* closePools(world, world.current)
       return tally
     }).pipe(Effect.provide(constructor), Effect.supervised(supervisor), Effect.provide(counting(logs)))
 

@@ -417,7 +417,8 @@ const commands: {
   },
   onStreams: async (input) => {
     const streams = select(input).flatMap((one) => [...one.streams])
-    await Promise.all(streams.map((held) => onStream(held, input)))
+    // one that ends meanwhile is past it
+    await Promise.allSettled(streams.map((held) => onStream(held, input)))
     return { streams: streams.length }
   },
   requests: async ({ path }) => Object.fromEntries(requestsByPath.get(path) ?? []),
