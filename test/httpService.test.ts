@@ -22,11 +22,15 @@ const environment = {
 
 const service = Effect.acquireRelease(
   Effect.sync(() =>
-    spawn(process.execPath, ["--import", "tsx", "examples/http-service.ts"], {
-      cwd: root,
-      env: environment,
-      stdio: ["ignore", "pipe", "pipe"]
-    })
+    spawn(
+      process.execPath,
+      ["--import", "tsx", "--import", "./test/support/http3Setup.ts", "examples/http-service.ts"],
+      {
+        cwd: root,
+        env: environment,
+        stdio: ["ignore", "pipe", "pipe"]
+      }
+    )
   ),
   (child) => Effect.sync(() => child.kill("SIGKILL"))
 )
