@@ -435,7 +435,7 @@ describe("SessionPool", () => {
             ["SESSION_POOL_URL", server.url("/echo?live")],
             ["SESSION_POOL_CERTIFICATE_HASHES", server.hashHex],
             ["SESSION_POOL_MAX_SIZE", "2"],
-            ["SESSION_POOL_ACQUIRE_TIMEOUT", "3 seconds"]
+            ["SESSION_POOL_ACQUIRE_TIMEOUT", "20 seconds"]
           ]),
           { pathDelim: "_" }
         )
