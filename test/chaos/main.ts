@@ -7,7 +7,7 @@ import type { Options } from "./soak.js"
 
 const positive = (text: string): number => {
   const value = Number(text)
-  if (!(value > 0 && value <= 1_440)) throw new InvalidArgumentError("It has to be a number from 0 to 1440.")
+  if (!(value > 0 && value <= 480)) throw new InvalidArgumentError("It has to be a number from 0 to 480.")
   return value
 }
 

@@ -56,6 +56,8 @@ const maxSessions = 3
 const maxStreams = 24
 /** Of a session: what the transport keeps of them is to be no noise in the figures. */
 const mostStreams = 100
+/** More than there are in eight hours. */
+const mostMessages = 1 << 26
 
 // -----------------------------------------------------------------------------
 // The pools
@@ -114,8 +116,8 @@ interface World {
   readonly proxy: Network.Proxy
   readonly load: Load
   readonly tally: Tally
-  /** How often each audited message came, in the lives of the server that are over. */
-  readonly came: Map<string, number>
+  /** How often each message came, by its number, in the lives of the server that are over: outside of the heap. */
+  readonly came: Uint8Array
   current: Open
 }
 
@@ -124,10 +126,9 @@ const audit = ({ came, server, tally }: World) =>
   Effect.map(server.command("requests", { path: "/framed?ids=1" }), (counts) => {
     for (const [message, count] of Object.entries(counts)) {
       if (!message.startsWith("m")) continue
-      const number = message.split(" ")[1]!
-      const times = (came.get(number) ?? 0) + count
-      came.set(number, times)
-      if (times > 1) tally.violation(`message ${number} came ${times} times`)
+      const number = Number(message.split(" ")[1])
+      came[number]! += count
+      if (came[number]! > 1) tally.violation(`message ${number} came ${came[number]} times`)
     }
   })
 
@@ -406,7 +407,7 @@ const soak = (
         pools: () => world.current.pools,
         isOver: () => isOver
       }
-      const world: World = { server, proxy, load, tally, came: new Map(), current: first }
+      const world: World = { server, proxy, load, tally, came: new Uint8Array(mostMessages), current: first }
       const sampler = yield* Effect.fork(
         Effect.forever(Effect.zipRight(Effect.sleep(5_000), Effect.sync(() => samples.push(sample(start)))))
       )
