@@ -7,6 +7,7 @@ import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Protocol from "../support/protocol.js"
+import { noCounts } from "../support/protocol.js"
 import type { Options, Service } from "../support/TestServer.js"
 import type { Signal, Started } from "./commands.js"
 
@@ -27,19 +28,6 @@ export class TestServer extends Context.Tag("effect-pools/test/TestServer")<Test
 
 // A server is as real under the TestClock.
 const pause = Effect.withClock(Effect.sleep("5 millis"), Clock.make())
-
-const noCounts: Protocol.PathStats = {
-  requests: 0,
-  sessionsAccepted: 0,
-  sessionsOpen: 0,
-  streamsAccepted: 0,
-  streamsOpen: 0,
-  streamsFinished: 0,
-  streamsReset: 0,
-  unidirectionalAccepted: 0,
-  datagramsReceived: 0,
-  bytesReceived: 0
-}
 
 const handle = (started: Started): Service => {
   const { cert, hashHex, id, port, silentPort } = started

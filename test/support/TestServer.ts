@@ -38,6 +38,7 @@ import { makeCertificate } from "./certificate.js"
 import { deadPort as findDeadPort } from "./ports.js"
 import * as Processes from "./processes.js"
 import type * as Protocol from "./protocol.js"
+import { noCounts } from "./protocol.js"
 
 export type { Received, Stats } from "./protocol.js"
 
@@ -109,19 +110,6 @@ export const deadPort: Effect.Effect<number> = Effect.promise(findDeadPort)
 const main = fileURLToPath(new URL("./server.ts", import.meta.url))
 const readyWithin = 20_000
 const pollEvery = 5
-
-const noCounts: Protocol.PathStats = {
-  requests: 0,
-  sessionsAccepted: 0,
-  sessionsOpen: 0,
-  streamsAccepted: 0,
-  streamsOpen: 0,
-  streamsFinished: 0,
-  streamsReset: 0,
-  unidirectionalAccepted: 0,
-  datagramsReceived: 0,
-  bytesReceived: 0
-}
 
 let certificate: Promise<Certificate> | undefined
 const sharedCertificate = Effect.promise(() => certificate ??= makeCertificate())

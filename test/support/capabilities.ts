@@ -138,3 +138,8 @@ export const can = (what: What): boolean => table[what][implementation]
 /** `it.scoped` and its like for a test of what an implementation can do; registers nothing for one that cannot. */
 export const where = <F extends (...args: Array<any>) => unknown>(what: What, it: F): F =>
   can(what) ? it : (() => {}) as unknown as F
+
+/** The reasons of errors on a stream whose session its peer has just ended. */
+export const endReasons: ReadonlyArray<string> = can("endsSessionFirst")
+  ? ["SessionClosed"]
+  : ["SessionClosed", "Read", "Write", "StreamOpen"]

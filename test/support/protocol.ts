@@ -41,6 +41,20 @@ export interface PathStats {
   readonly bytesReceived: number
 }
 
+/** Of a path that nobody asked for. */
+export const noCounts: PathStats = {
+  requests: 0,
+  sessionsAccepted: 0,
+  sessionsOpen: 0,
+  streamsAccepted: 0,
+  streamsOpen: 0,
+  streamsFinished: 0,
+  streamsReset: 0,
+  unidirectionalAccepted: 0,
+  datagramsReceived: 0,
+  bytesReceived: 0
+}
+
 export interface Stats extends PathStats {
   readonly paths: Readonly<Record<string, PathStats>>
   /** TCP connections of the WebTransport port; 0 over HTTP/3, and so are the silent port's. */
