@@ -262,17 +262,23 @@ interface Sample {
   readonly resident: number
 }
 
-const sample = (start: number): Sample => {
-  // what the first one finalizes the second one frees
-  for (let i = 0; i < 2; i++) globalThis.gc!()
-  const { arrayBuffers, heapUsed, rss } = process.memoryUsage()
-  return {
-    minute: (performance.now() - start) / 60_000,
-    heap: heapUsed / mebibyte,
-    buffers: arrayBuffers / mebibyte,
-    resident: rss / mebibyte
-  }
-}
+/** What one collection finalizes the next one frees, once the event loop has turned in between. */
+const collect = Effect.replicateEffect(
+  Effect.zipRight(Effect.sync(() => globalThis.gc!()), Effect.sleep(1)),
+  4,
+  { discard: true }
+)
+
+const sample = (start: number): Effect.Effect<Sample> =>
+  Effect.map(collect, () => {
+    const { arrayBuffers, heapUsed, rss } = process.memoryUsage()
+    return {
+      minute: (performance.now() - start) / 60_000,
+      heap: heapUsed / mebibyte,
+      buffers: arrayBuffers / mebibyte,
+      resident: rss / mebibyte
+    }
+  })
 
 /** MB a minute, by least squares. */
 const slope = (samples: ReadonlyArray<Sample>): number => {
@@ -409,7 +415,7 @@ const soak = (
       }
       const world: World = { server, proxy, load, tally, came: new Uint8Array(mostMessages), current: first }
       const sampler = yield* Effect.fork(
-        Effect.forever(Effect.zipRight(Effect.sleep(5_000), Effect.sync(() => samples.push(sample(start)))))
+        Effect.forever(Effect.delay(Effect.map(sample(start), (one) => samples.push(one)), 5_000))
       )
       const random = new PCGRandom(options.seed)
       const workers = yield* Effect.forEach(
@@ -427,7 +433,7 @@ const soak = (
       isOver = true
       yield* within(world, "ending the fibers", 5_000, Fiber.joinAll(workers))
       yield* audit(world)
-      samples.push(sample(start))
+      samples.push(yield* sample(start))
       yield* closePools(world, world.current)
       return tally
     }).pipe(Effect.provide(constructor), Effect.supervised(supervisor), Effect.provide(counting(logs)))
