@@ -1,10 +1,14 @@
 /** What tests of pooled streams have in common. */
 import type { PoolStats } from "effect-pools/PoolStats"
+import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
+import type { WebTransportError } from "effect-pools/WebTransportError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import type * as TestServer from "./TestServer.js"
 
 export const bytes = (text: string) => new TextEncoder().encode(text)
@@ -41,3 +45,38 @@ export const untilStats = (
 
 /** For tests that provoke warnings. */
 export const silent = Logger.minimumLogLevel(LogLevel.None)
+
+/** Lets fibers, and what the platform promises, run until all wait for something. */
+export const quiet: Effect.Effect<void> = Effect.repeatN(
+  Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
+  20
+)
+
+const answer = (stream: TestWebTransport.ServerStream): Effect.Effect<void, WebTransportError> =>
+  Effect.flatMap(
+    stream.read,
+    Option.match({
+      onNone: () => stream.finish,
+      onSome: (message) =>
+        Effect.zipRight(
+          message[0] === bytes("-")[0] ? Effect.void : stream.write(message),
+          Effect.suspend(() => answer(stream))
+        )
+    })
+  )
+
+/** A server in memory that echoes all but what begins with a dash: for the TestClock, and what no real one does. */
+export const inMemory = (behaviour: TestWebTransport.Behaviours = {}) =>
+  TestWebTransport.layer((index) => ({
+    onStream: answer,
+    ...(typeof behaviour === "function" ? behaviour(index) : behaviour)
+  }))
+
+/** A session to one. */
+export const sessionInMemory = (behaviour?: TestWebTransport.Behaviours) =>
+  Effect.flatMap(Layer.build(inMemory(behaviour)), (context) =>
+    Effect.gen(function*() {
+      const session = yield* WebTransport.connect("https://test/")
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      return { session, server: (yield* sessions)[0]! }
+    }).pipe(Effect.provide(context)))
