@@ -123,6 +123,21 @@ export interface Behaviour {
 /**
  * How the server treats sessions: all alike, or each by its number, from 0.
  *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as SessionPool from "effect-pools/SessionPool"
+ * import * as TestWebTransport from "effect-pools/TestWebTransport"
+ *
+ * // the first attempt fails, the second one succeeds
+ * const flaky = TestWebTransport.layer((index) => ({ connect: index === 0 ? "refuse" : "accept" }))
+ *
+ * export const test = Effect.gen(function*() {
+ *   const pool = yield* SessionPool.make({ url: "https://test/", createBackoff: { initial: 0 } })
+ *   return yield* Effect.retry(pool.use((session) => session.isOpen), { times: 1 })
+ * }).pipe(Effect.scoped, Effect.provide(flaky))
+ * ```
+ *
  * @since 0.1.0
  * @category options
  */
