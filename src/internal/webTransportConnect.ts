@@ -128,11 +128,11 @@ const establish = (
       if (options.datagrams !== undefined) setDatagramOptions(core.native, options.datagrams)
       const ready = Effect.timeoutFail(Deferred.await(core.readiness), {
         duration: limit,
-        onTimeout: () =>
-          new WebTransportError({
-            reason: "ConnectTimeout",
-            detail: `${where} did not answer within ${Duration.format(limit)}`
-          })
+        onTimeout: () => {
+          const why = core.explain()
+          const detail = `no session with ${where} within ${Duration.format(limit)}${why ? `: ${why.detail}` : ""}`
+          return new WebTransportError({ reason: "ConnectTimeout", detail, advice: why?.advice, cause: why?.cause })
+        }
       })
       return yield* Effect.matchCauseEffect(restore(ready), {
         onSuccess: () => Effect.succeed(new SessionHandle(core)),
