@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import * as internalStream from "./internal/byteStream.js"
-import { protocolAttributes, urlAttributes } from "./internal/tracing.js"
+import { protocolAttributes, urlAttributes, withSpan } from "./internal/tracing.js"
 import * as internal from "./internal/webTransportConnect.js"
 import * as internalSession from "./internal/webTransportSession.js"
 import { WebTransportError } from "./WebTransportError.js"
@@ -552,21 +552,23 @@ export const isSession = (u: unknown): u is Session => Predicate.hasProperty(u, 
  * @since 0.1.0
  * @category constructors
  */
-export const connect: <E = never, R = never, E2 = never, R2 = never>(
+export const connect = <E = never, R = never, E2 = never, R2 = never>(
   url: string | URL | Effect.Effect<string | URL, E, R>,
-  options?: ConnectOptions<E2, R2>
-) => Effect.Effect<Session, WebTransportError | E | E2, WebTransportConstructor | Scope.Scope | R | R2> = Effect.fn(
-  "WebTransport.connect",
-  { kind: "client" }
-)(function*(url, options) {
-  const service = yield* WebTransportConstructor
-  const target = yield* internal.resolveUrl(url)
-  yield* Effect.annotateCurrentSpan(urlAttributes(target))
-  const native = yield* internal.nativeOptions(options ?? {})
-  const session = yield* internal.open(service, target, native, options ?? {})
-  yield* Effect.annotateCurrentSpan(protocolAttributes(session.reliability))
-  return session
-})
+  options: ConnectOptions<E2, R2> = {}
+): Effect.Effect<Session, WebTransportError | E | E2, WebTransportConstructor | Scope.Scope | R | R2> =>
+  withSpan(
+    Effect.gen(function*() {
+      const service = yield* WebTransportConstructor
+      const target = yield* internal.resolveUrl(url)
+      yield* Effect.annotateCurrentSpan(urlAttributes(target))
+      const native = yield* internal.nativeOptions(options)
+      const session = yield* internal.open(service, target, native, options)
+      yield* Effect.annotateCurrentSpan(protocolAttributes(session.reliability))
+      return session
+    }),
+    "WebTransport.connect",
+    { kind: "client", captureStackTrace: false }
+  )
 
 /**
  * Wraps a native session that exists already, and waits until it is ready. From then on it belongs to the scope.

@@ -4,6 +4,7 @@ import * as Framing from "effect-pools/Framing"
 import { isPoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
+import type * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import { isWebTransportError, type WebTransportError } from "effect-pools/WebTransportError"
 import * as Deferred from "effect/Deferred"
@@ -14,7 +15,6 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { can, endReasons, where } from "./support/capabilities.js"
 import { live, startServer } from "./support/implementation.js"
-import { MemoryPeer } from "./support/memoryPeer.js"
 import type { OnStreams } from "./support/protocol.js"
 import {
   allBack,
@@ -29,6 +29,7 @@ import {
   turn,
   until
 } from "./support/streamPools.js"
+import { sessionInMemory } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 type Borrower = (
@@ -233,65 +234,67 @@ describe("StreamPool: clean or gone", () => {
   describe("a stream whose peer takes nothing is not lent again", () => {
     /** The first write is under way for ever, and the platform takes no second one. */
     const blocked = Effect.gen(function*() {
-      const peer = new MemoryPeer(() => new Promise(() => {}))
-      const session = yield* WebTransport.fromNative(peer)
-      return { peer, pool: yield* StreamPool.make({ session, maxSize: 1 }) }
+      const peers: Array<TestWebTransport.ServerStream> = []
+      const { session } = yield* sessionInMemory({
+        onStream: (peer) => Effect.zipRight(peer.stall, Effect.sync(() => peers.push(peer)))
+      })
+      return { peers, pool: yield* StreamPool.make({ session, maxSize: 1 }) }
     })
 
     const twoWrites = (stream: WebTransport.BidirectionalStream) =>
       Effect.zipRight(stream.write(bytes("one")), stream.write(bytes("two")))
 
-    const nextIsServed = (peer: MemoryPeer, pool: StreamPool.Service) =>
+    const nextIsServed = (peers: ReadonlyArray<TestWebTransport.ServerStream>, pool: StreamPool.Service) =>
       Effect.gen(function*() {
         yield* soon(pool.use(() => Effect.void))
         yield* turn
         // its end comes after what is under way, and that is for ever
-        assert.deepInclude(peer.streams[0], { cancels: 1, resets: 0, finishes: 0 })
-        assert.lengthOf(peer.streams, 2)
+        assert.deepInclude(peers[0], { isCancelled: true, sending: "Open" })
+        assert.lengthOf(peers, 2)
         assert.deepInclude(yield* pool.stats, { inUse: 0, leases: 0 })
       })
 
     it.scopedLive("when its borrower was interrupted while it wrote", () =>
       Effect.gen(function*() {
-        const { peer, pool } = yield* blocked
+        const { peers, pool } = yield* blocked
         yield* interrupted(pool, (stream, waiting) =>
           stream.write(bytes("one")).pipe(Effect.zipRight(waiting), Effect.zipRight(stream.write(bytes("two")))))
-        yield* nextIsServed(peer, pool)
+        yield* nextIsServed(peers, pool)
       }))
 
     it.scopedLive("when a write was given up", () =>
       Effect.gen(function*() {
-        const { peer, pool } = yield* blocked
+        const { peers, pool } = yield* blocked
         yield* pool.use((stream) => Effect.timeoutOption(twoWrites(stream), 1))
-        yield* nextIsServed(peer, pool)
+        yield* nextIsServed(peers, pool)
       }))
 
     it.scopedLive("when a write was left to another fiber", () =>
       Effect.gen(function*() {
-        const { peer, pool } = yield* blocked
+        const { peers, pool } = yield* blocked
         const late = yield* pool.use((stream) =>
           Effect.zipLeft(Effect.forkDaemon(twoWrites(stream)), Effect.repeatN(Effect.yieldNow(), 5))
         )
         // and that one is told
         assert.isTrue(isWebTransportError(failure(yield* soon(Fiber.await(late)))))
-        yield* nextIsServed(peer, pool)
+        yield* nextIsServed(peers, pool)
       }))
   })
 
   describe("a stream whose last write is never taken", () => {
-    const breaks: Record<string, (peer: MemoryPeer) => void> = {
-      "its peer finishes it": (peer) => peer.streams[0]!.finish(),
-      "its peer resets it": (peer) => peer.streams[0]!.reset(),
-      "its session is closed": (peer) => peer.close()
+    const breaks: Record<string, (server: TestWebTransport.ServerSession) => Effect.Effect<void>> = {
+      "its peer finishes it": ({ streams }) => streams[0]!.finish,
+      "its peer resets it": ({ streams }) => streams[0]!.reset,
+      "its session is closed": (server) => server.closeWith({ closeCode: 0, reason: "" })
     }
     for (const [name, breakIt] of Object.entries(breaks)) {
       it.scopedLive(`comes back once when ${name}`, () =>
         Effect.gen(function*() {
-          const peer = new MemoryPeer(() => new Promise(() => {}))
-          const pool = yield* StreamPool.make({ session: yield* WebTransport.fromNative(peer), maxSize: 1 })
+          const { server, session } = yield* sessionInMemory({ onStream: (stream) => stream.stall })
+          const pool = yield* StreamPool.make({ session, maxSize: 1 })
           yield* pool.use((stream) => stream.write(bytes("one")))
           assert.deepInclude(yield* pool.stats, { size: 1, leases: 1 })
-          breakIt(peer)
+          yield* breakIt(server)
           yield* soon(until(pool.stats, ({ closing, size }) => size + closing === 0))
           assert.deepInclude(yield* pool.stats, { inUse: 0, leases: 0 })
         }))

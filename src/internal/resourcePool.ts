@@ -1042,7 +1042,8 @@ const describeBorrower = (
   }
   const annotations = Object.fromEntries(fiber.getFiberRef(FiberRef.currentLogAnnotations))
   return {
-    fiber: FiberId.threadName(fiber.id()),
+    // not `fiber`: a logger says by that which fiber has logged
+    borrower: FiberId.threadName(fiber.id()),
     ...(path.length === 0 ? {} : { spans: path.join(" > ") }),
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     ...(stack === undefined ? {} : { stack })
