@@ -13,7 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
-import { can, endReasons, where } from "./support/capabilities.js"
+import { can, where } from "./support/capabilities.js"
 import { live, startServer } from "./support/implementation.js"
 import { allBack, bytes, failure, poolAt, sessionOptions, soon, text, turn, until } from "./support/streamPools.js"
 import * as TestServer from "./support/TestServer.js"
@@ -187,7 +187,7 @@ describe("StreamPool.request", () => {
         yield* server.command("closeSessions", { path, code: 7 })
         const { cause, reason, sent } = error(yield* soon(Fiber.await(fiber)))
         assert.deepStrictEqual([reason, sent], ["Transport", "maybe"])
-        assert.isTrue(isWebTransportError(cause) && endReasons.includes(cause.reason), String(cause))
+        assert.isTrue(isWebTransportError(cause) && cause.reason === "SessionClosed", String(cause))
       }))
 
     where("noticesDeath", it.scoped)("the server is killed while the answer is awaited", () =>

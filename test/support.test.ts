@@ -2,14 +2,15 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHash, X509Certificate } from "node:crypto"
 import { connect as connectHttp2 } from "node:http2"
-import { connect as connectTcp } from "node:net"
+import { connect as connectTcp, createServer } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { makeCertificate } from "./support/certificate.js"
 import { pattern } from "./support/pattern.js"
+import { listen, udpSocket } from "./support/ports.js"
 import * as Processes from "./support/processes.js"
 import * as RawClient from "./support/rawClient.js"
-import { activeResources, openSockets, runChild } from "./support/resources.js"
+import { activeResources, networkSockets, openSockets, runChild } from "./support/resources.js"
 import * as TestServer from "./support/TestServer.js"
 
 const fixture = (name: string) => fileURLToPath(new URL(`./support/fixtures/${name}.ts`, import.meta.url))
@@ -501,5 +502,13 @@ describe("runChild", () => {
     expect(activeResources()["Timeout"]).toBe(before + 1)
     clearTimeout(timer)
     expect(activeResources()["Timeout"] ?? 0).toBe(before)
+  })
+  it("counts TCP and UDP sockets, unreferenced ones too", async () => {
+    const before = networkSockets()
+    const udp = (await udpSocket(0)).unref()
+    const tcp = (await listen(createServer(), 0)).unref()
+    if (process.platform === "linux") expect(networkSockets()).toEqual({ tcp: before.tcp + 1, udp: before.udp + 1 })
+    await Promise.all([new Promise<void>((done) => udp.close(done)), new Promise((done) => tcp.close(done))])
+    expect(networkSockets()).toEqual(before)
   })
 })

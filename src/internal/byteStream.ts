@@ -453,9 +453,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     // A session that dies errors its streams before it says so itself, in the same task.
     queueMicrotask(() => {
       this.readPending = false
-      this.failRead(() =>
-        this.session.gone ?? new WebTransportError({ reason: "Read", detail: "the stream was reset, or broke", cause })
-      )
+      this.failRead(() => this.session.failure("Read", "the stream was reset, or broke", cause))
     })
   }
 
@@ -605,10 +603,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
 
   private readonly onWriteFailed = (cause: unknown): void => {
     queueMicrotask(() => {
-      this.failWrite(() =>
-        this.session.gone ??
-          new WebTransportError({ reason: "Write", detail: "the peer stopped the stream, or it broke", cause })
-      )
+      this.failWrite(() => this.session.failure("Write", "the peer stopped the stream, or it broke", cause))
     })
   }
 

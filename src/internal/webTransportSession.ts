@@ -183,7 +183,7 @@ const openFailure = (handle: SessionHandle, cause: unknown): WebTransportError =
   if (refusal !== undefined) return refusal
   const name = (cause as { readonly name?: unknown } | undefined)?.name
   if (name !== "QuotaExceededError" && name !== "NetworkError") {
-    return new WebTransportError({ reason: "StreamOpen", cause })
+    return handle.core.failure("StreamOpen", undefined, cause)
   }
   handle.core.refused()
   return new WebTransportError({ reason: "StreamLimit", cause })
@@ -479,6 +479,14 @@ export class SessionCore {
     if (this.streams.size === 0 && this.endings.size === 0) this.retire()
   }
 
+  /** Why something of it failed: since it has ended, where that is known, or the platform says so a moment before. */
+  failure(reason: "StreamOpen" | "Read" | "Write", detail: string | undefined, cause: unknown): WebTransportError {
+    if (this.gone !== undefined) return this.gone
+    return isSessionEnd(cause)
+      ? new WebTransportError({ reason: "SessionClosed", cause })
+      : new WebTransportError({ reason, detail, cause })
+  }
+
   goneOr(cause: unknown): WebTransportError {
     return this.gone ?? new WebTransportError({ reason: "SessionClosed", cause })
   }
@@ -539,7 +547,7 @@ export class SessionCore {
   }
 
   private datagramFailure(cause: unknown): WebTransportError {
-    return this.gone ?? new WebTransportError({ reason: "Write", detail: "the datagram could not be sent", cause })
+    return this.failure("Write", "the datagram could not be sent", cause)
   }
 
   private outgoingDatagrams(): WritableStreamDefaultWriter<Uint8Array> {
@@ -575,6 +583,15 @@ export class SessionCore {
       }
     })
   }
+}
+
+/** Whether a failure of a stream is its session's. Names or words, where the platform has no `source`. */
+const isSessionEnd = (cause: unknown): boolean => {
+  if (!(cause instanceof Error)) return false
+  // Chromium says InvalidStateError to whoever opens a stream
+  return (cause as { readonly source?: unknown }).source === "session" || cause.name === "InvalidStateError" ||
+    // @moq/web-transport 0.1.4
+    /^(session|webtransport|connection) error: /.test(cause.message)
 }
 
 const closeInfoOf = (info: Partial<Api.CloseInfo> | undefined): Api.CloseInfo => ({

@@ -28,38 +28,46 @@ export interface Fault {
   readonly value: number
 }
 
-/** For how long nothing is done before the first fault and after the last one, in milliseconds. */
-export const calm = 6_000
+/** For how long nothing is done before the first fault, in milliseconds. */
+export const calm = 5_000
 
-/** How long it takes at most until the load is what it was, in milliseconds: for what comes after. */
-const gap = (lasts: number): number => lasts === 0 ? 5_500 : 7_500
+/** Of those a session may die; the others leave it as it is. */
+const fatal: ReadonlySet<Kind> = new Set(["kill", "stop", "cut", "stall", "delay", "closeSessions"])
 
-const longest: Readonly<Partial<Record<Kind, number>>> = {
-  kill: 2_500,
-  stop: 4_000,
-  cut: 3_000,
-  stall: 4_000,
-  delay: 3_000,
-  resize: 1_500
+/** How long it is quiet after one, in milliseconds: so long that what comes after it may take. A minute has room for all. */
+const gap = (kind: Kind): number => fatal.has(kind) ? 4_500 : 2_800
+
+/** From and to how many milliseconds; later rounds may have twice as long ones. */
+const lengths: Readonly<Partial<Record<Kind, readonly [shortest: number, longest: number]>>> = {
+  kill: [200, 1_500],
+  stop: [1_000, 2_500],
+  cut: [200, 1_500],
+  stall: [1_000, 2_500],
+  delay: [400, 1_200],
+  resize: [200, 800]
 }
 
 const largest: Readonly<Partial<Record<Kind, number>>> = { closeSessions: 255, delay: 150, interrupt: 32, resize: 4 }
 
-/** Every kind comes once before any comes again. */
+/** In shuffled rounds: every kind comes once before any comes again. */
 export const schedule = (seed: number, duration: number): ReadonlyArray<Fault> => {
   const random = new PCGRandom(seed)
   const faults: Array<Fault> = []
-  let deck: Array<Kind> = []
+  let round: Array<Kind> = []
+  let rounds = 0
   for (let at = calm;;) {
-    if (deck.length === 0) deck = [...kinds]
-    const kind = deck.splice(random.integer(deck.length), 1)[0]!
-    const most = longest[kind]
-    const lasts = most === undefined ? 0 : 200 + random.integer(most - 200)
+    if (round.length === 0) {
+      round = [...kinds]
+      rounds++
+    }
+    const kind = round.splice(random.integer(round.length), 1)[0]!
+    const [shortest, longest] = lengths[kind] ?? [0, 0]
+    const lasts = longest === 0 ? 0 : shortest + random.integer((rounds === 1 ? 1 : 2) * longest - shortest)
     const value = 1 + random.integer(largest[kind] ?? 1)
-    at += random.integer(1_000)
-    if (at + lasts + gap(lasts) > duration) return faults
+    at += random.integer(100)
+    if (at + lasts + gap(kind) > duration) return faults
     faults.push({ kind, at, lasts, value })
-    at += lasts + gap(lasts)
+    at += lasts + gap(kind)
   }
 }
 

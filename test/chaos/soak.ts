@@ -12,7 +12,7 @@ import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import { PCGRandom } from "effect/Utils"
 import { table } from "../../benchmark/harness/format.js"
-import { activeResources } from "../support/resources.js"
+import { networkSockets } from "../support/resources.js"
 import * as TestServer from "../support/TestServer.js"
 import { type Findings, fuzz } from "./fuzz.js"
 import { type Lag, watchLag } from "./lag.js"
@@ -386,6 +386,7 @@ const soak = (
   supervisor: Supervisor.Supervisor<ReadonlyArray<Fiber.RuntimeFiber<any, any>>>
 ) =>
   Effect.gen(function*() {
+    const before = networkSockets()
     const server = yield* TestServer.start({ protocol: options.protocol })
     const proxy = yield* Network.start(protocol.proxy, server.port)
     const faults = schedule(options.seed, duration)
@@ -438,13 +439,14 @@ const soak = (
       return tally
     }).pipe(Effect.provide(constructor), Effect.supervised(supervisor), Effect.provide(counting(logs)))
 
-    const left = () => [
-      ...Object.entries({
+    const left = () => {
+      const sockets = networkSockets()
+      return Object.entries({
         fibers: Effect.runSync(supervisor.value).length,
-        sockets: activeResources()["TCPSocketWrap"] ?? 0
-      })
-        .filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`)
-    ]
+        "TCP sockets": sockets.tcp - before.tcp,
+        "UDP sockets": sockets.udp - before.udp
+      }).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`)
+    }
     const deadline = performance.now() + protocol.graceAfter
     for (;;) {
       const sessions = (yield* server.stats).sessionsOpen

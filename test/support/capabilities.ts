@@ -39,12 +39,12 @@ const table = {
     browser: true,
     why: "the server's own reset ends both directions"
   },
-  /** Streams are told of the end of their session when, or after, that is. */
+  /** Streams that end with their session know with which code and words its peer has closed it. */
   endsSessionFirst: {
     http2: true,
     http3: false,
     browser: false,
-    why: "streams break a moment before `closed` settles, and say nothing of the session"
+    why: "streams break a moment before `closed` settles, and say that it is the session, but not why it ended"
   },
   /** What came in before the session was closed can be read after that. */
   readsAfterClose: {
@@ -95,13 +95,6 @@ const table = {
     browser: true,
     why: "HTTP/2 runs over TCP"
   },
-  /** The server hears of every stream, also of one that is reset a moment after it was opened. */
-  announcesReset: {
-    http2: true,
-    http3: true,
-    browser: false,
-    why: "a stream that is reset before its first packet has gone is never heard of"
-  },
   /** A stream that the client has ended is soon another one that it may open. */
   returnsCredit: {
     http2: true,
@@ -138,8 +131,3 @@ export const can = (what: What): boolean => table[what][implementation]
 /** `it.scoped` and its like for a test of what an implementation can do; registers nothing for one that cannot. */
 export const where = <F extends (...args: Array<any>) => unknown>(what: What, it: F): F =>
   can(what) ? it : (() => {}) as unknown as F
-
-/** The reasons of errors on a stream whose session its peer has just ended. */
-export const endReasons: ReadonlyArray<string> = can("endsSessionFirst")
-  ? ["SessionClosed"]
-  : ["SessionClosed", "Read", "Write", "StreamOpen"]

@@ -7,6 +7,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
 import { inject } from "vitest"
+import { can } from "./capabilities.js"
 import * as TestServer from "./TestServer.js"
 
 const implementation = inject("protocol")
@@ -23,6 +24,14 @@ export const client: Layer.Layer<WebTransportConstructor> = await {
 export const startServer = (
   options: Omit<TestServer.Options, "protocol"> = {}
 ): Effect.Effect<TestServer.Service, never, Scope.Scope> => TestServer.start({ ...options, protocol })
+
+type End = (server: TestServer.Service) => Effect.Effect<unknown>
+
+/** What a server does that ends its sessions, and that their clients notice within a moment. */
+export const endings: ReadonlyArray<readonly [what: string, end: End]> = [
+  ["closes it", (server) => server.command("closeSessions", { code: 7, reason: "bye" })],
+  ...(can("noticesDeath") ? [["is killed", (server) => server.kill] satisfies [string, End]] : [])
+]
 
 /**
  * Such a server, and the client. Bind it to a constant: each call is a server of its own. What pools log of broken ones

@@ -1,5 +1,6 @@
 /** What a process still holds, and whether it ends by itself. */
 import * as Effect from "effect/Effect"
+import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import * as Processes from "./processes.js"
 
 /** How many resources of each kind keep this process's event loop alive, as node names them. */
@@ -13,6 +14,31 @@ export const activeResources = (): Readonly<Record<string, number>> => {
 export const openSockets = (): number => {
   const active = activeResources()
   return active["TCPSocketWrap"] ?? 0
+}
+
+const inodes = /^ *\d+: (?:\S+ +){8}(\d+)/gm
+
+/**
+ * How many TCP and UDP sockets this process has, of native code too, whether or not they keep it alive. Only Linux tells;
+ * elsewhere it is what node knows of.
+ */
+export const networkSockets = (): Readonly<Record<"tcp" | "udp", number>> => {
+  if (process.platform !== "linux") {
+    const active = activeResources()
+    return { tcp: active["TCPSocketWrap"] ?? 0, udp: active["UDPWrap"] ?? 0 }
+  }
+  const own = new Set(readdirSync("/proc/self/fd").map((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
+    } catch {
+      // closed meanwhile, as the one that reads this folder always is
+      return undefined
+    }
+  }))
+  const count = (...tables: ReadonlyArray<string>) =>
+    tables.flatMap((table) => [...readFileSync(`/proc/self/net/${table}`, "utf8").matchAll(inodes)])
+      .filter(([, inode]) => own.has(inode)).length
+  return { tcp: count("tcp", "tcp6"), udp: count("udp", "udp6") }
 }
 
 export interface ChildOptions {
