@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { checkCloseInfo, SessionCore, SessionHandle } from "./webTransportSession.js"
+import { checkCloseInfo, explainCause, SessionCore, SessionHandle } from "./webTransportSession.js"
 
 const defaultConnectTimeout = Duration.seconds(10)
 
@@ -105,7 +105,7 @@ const constructFailure = (cause: unknown): WebTransportError => {
       detail: "the platform has not all that the options ask for",
       cause
     })
-    : new WebTransportError({ reason: "Connect", cause })
+    : new WebTransportError({ reason: "Connect", ...explainCause(cause), cause })
 }
 
 const establish = (

@@ -610,7 +610,7 @@ export const checkCloseInfo = (info: Partial<Api.CloseInfo> | undefined): Effect
 }
 
 /** As far as the platform's words tell, from which the query is left out: tokens travel there. */
-const explainCause = (cause: unknown): Api.Explanation => {
+export const explainCause = (cause: unknown): Api.Explanation => {
   const detail = describeFailure(cause).replaceAll(/\?[^\s"')]*/g, "")
   return /certificate/i.test(detail)
     ? {
