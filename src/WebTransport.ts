@@ -158,10 +158,30 @@ export interface ConstructorService {
    */
   readonly freed?: ((native: NativeWebTransport) => Promise<unknown> | undefined) | undefined
   /**
+   * What is known of why a native session is not ready yet, or cannot become so: for `Connect` and `ConnectTimeout`. Must
+   * not throw. Where absent, or undefined, what `ready` rejects with is all that is known.
+   */
+  readonly explain?: ((native: NativeWebTransport) => Explanation | undefined) | undefined
+  /**
    * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then, small ones
    * into a buffer that they share, which must not be transferred.
    */
   readonly retainsWrites?: boolean | undefined
+}
+
+/**
+ * Why a session has not come about, as far as an implementation knows. It must not hold the query of a URL.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Explanation {
+  /** What happened, in a few words. */
+  readonly detail: string
+  /** What to do about it, where more can be said than of every failure. */
+  readonly advice?: string | undefined
+  /** The platform's own error, where it is another one than `ready` rejects with. */
+  readonly cause?: unknown
 }
 
 /**

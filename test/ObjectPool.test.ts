@@ -874,14 +874,20 @@ describe("ObjectPool", () => {
         )
         yield* refused({ maxSize: Infinity }, "maxSize must be a whole number")
         yield* refused({ minSize: 3, maxSize: 2 }, "minSize must be at most maxSize (2), but was 3")
-        yield* refused({ idleTimeToLive: NaN }, "idleTimeToLive must be a duration of zero or more, but was NaN")
+        yield* refused(
+          { idleTimeToLive: NaN },
+          "idleTimeToLive must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was NaN"
+        )
       }))
 
     it.scoped("a prune of less than nothing is a defect", () =>
       Effect.gen(function*() {
         const pool = yield* ObjectPool.make(boxes())
         const exit = yield* Effect.exit(pool.prune(-1))
-        assert.include(failureOf(exit), "maxIdle must be a duration of zero or more, but was -1")
+        assert.include(
+          failureOf(exit),
+          "maxIdle must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was -1"
+        )
       }))
 
     it.effect("a factory that throws while objects are made ahead is a defect of the maker", () =>

@@ -299,3 +299,12 @@ it.effect("does not confirm the ends of streams, whereby closing takes as long a
     }
     yield* Fiber.join(closing)
   }).pipe(Effect.provide(TestWebTransport.layer({ confirmEnds: false }))))
+
+it.scoped("says so when it is used after its layer was closed", () =>
+  Effect.gen(function*() {
+    const constructor = yield* Effect.provide(WebTransport.WebTransportConstructor, TestWebTransport.layer())
+    const error = yield* Effect.flip(
+      Effect.provideService(connected, WebTransport.WebTransportConstructor, constructor)
+    )
+    expect(error.message).toContain("provide it further out")
+  }))

@@ -6,8 +6,10 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import { createSecureServer, type Http2SecureServer } from "node:http2"
 import type { AddressInfo } from "node:net"
 import { createServer, type Server, type TLSSocket } from "node:tls"
+import { inject } from "vitest"
 import { internals } from "../src/internal/failsComponents.js"
 import { protocolAttributes } from "../src/internal/tracing.js"
 import * as WebTransport from "../src/WebTransport.js"
@@ -35,18 +37,31 @@ const noSockets = (server: TestServer.Service) =>
   ).pipe(Effect.timeoutFail({ duration: "5 seconds", onTimeout: () => new Error("sockets are left") }))
 
 /** One that says nothing by itself. */
-const tlsServer = (onSocket: (socket: TLSSocket) => void) =>
+const tlsServer = (onSocket: (socket: TLSSocket) => void, ALPNProtocols = ["h2"]) =>
   Effect.gen(function*() {
     const { cert, hash, key } = yield* Effect.promise(makeCertificate)
     const server = yield* Effect.acquireRelease(
       Effect.async<Server>((resume) => {
-        const server = createServer({ cert, key, ALPNProtocols: ["h2"] }, onSocket)
+        const server = createServer({ cert, key, ALPNProtocols }, onSocket)
         server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
       }),
       (server) => Effect.sync(() => server.close())
     )
     return { hash, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/` }
   })
+
+/** One that has other things to offer than WebTransport. */
+const http2Server = Effect.gen(function*() {
+  const { cert, hash, key } = yield* Effect.promise(makeCertificate)
+  const server = yield* Effect.acquireRelease(
+    Effect.async<Http2SecureServer>((resume) => {
+      const server = createSecureServer({ cert, key })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  )
+  return { hash, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/` }
+})
 
 /** The types of the frames after a client's preface. */
 const frameTypes = (bytes: Buffer): ReadonlyArray<number> => {
@@ -183,6 +198,50 @@ layer(live(), { excludeTestServices: true })(
           expect(error.message).not.toContain("secret")
         }
         yield* noSockets(server)
+      }))
+
+    it.scoped("says why, as far as the platform knows, and what to do about it", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const wrongHash = { serverCertificateHashes: [{ value: new Uint8Array(32) }] }
+        const address = `127.0.0.1:${server.port}/echo: `
+        const fails = (attempt: ReturnType<typeof connect>, ...parts: ReadonlyArray<string>) =>
+          Effect.map(Effect.exit(attempt), (exit) => {
+            for (const part of parts) expect(failure(exit).message).toContain(part)
+          })
+        switch (inject("protocol")) {
+          case "http2": {
+            const dead = yield* TestServer.deadPort
+            const web = yield* tlsServer((socket) => socket.end("HTTP/1.1 200 OK\r\n\r\n"), ["http/1.1"])
+            const other = yield* http2Server
+            yield* fails(
+              connect(server, `https://127.0.0.1:${dead}/`),
+              `127.0.0.1:${dead}/: nobody listens`,
+              "the port"
+            )
+            yield* fails(connect(server, "https://nowhere.invalid/"), "no address", "check the host name")
+            yield* fails(connect(server, server.url("/nothing?secret")), "/nothing: the server answered 404", "path")
+            yield* fails(connect(server, server.url("/refuse?status=503")), "the server answered 503", "logs")
+            yield* fails(connect(server, server.url("/echo"), wrongHash), address, server.hashHex, "at each start")
+            yield* fails(WebTransport.connect(server.url("/echo")), address, "self-signed", "serverCertificateHashes")
+            yield* fails(connect(server, web.url), "does not speak HTTP/2")
+            const soon = { connectTimeout: 200 }
+            yield* fails(connect(server, server.silentUrl("/echo"), soon), "within 200ms: TLS does not stand yet")
+            yield* fails(connect(server, server.url("/never"), soon), "has not answered for this path")
+            yield* fails(
+              connect(server, other.url, { ...soon, serverCertificateHashes: [{ value: other.hash }] }),
+              "does not offer WebTransport"
+            )
+            break
+          }
+          case "http3":
+            yield* fails(connect(server, server.url("/echo"), wrongHash), address, "invalid peer certificate", "pin")
+            yield* fails(connect(server, "https://nowhere.invalid/"), "invalid DNS name")
+            yield* fails(connect(server, server.url("/nothing?secret")), "/nothing: ", "this path")
+            break
+          case "browser":
+            yield* fails(connect(server, server.url("/echo"), wrongHash), address, "handshake", "certificate")
+        }
       }))
 
     it.scoped("fails within connectTimeout where the peer does not answer, and frees what it held", () =>

@@ -355,7 +355,16 @@ export const layer = <Self>(tag: Context.Tag<Self, Api.Service>, initial: Api.Be
     const run = yield* FiberSet.makeRuntime<never>()
     const sessions: Array<Session> = []
     let behaviour = initial
+    let isClosed = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isClosed = true
+      })
+    )
     const construct = (url: string) => {
+      if (isClosed) {
+        throw nativeError("InvalidStateError", "the layer of this TestWebTransport is closed: provide it further out")
+      }
       const each = typeof behaviour === "function" ? behaviour(sessions.length) : behaviour
       const session = new Session(url, each, run)
       sessions.push(session)

@@ -12,6 +12,7 @@ import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
 import { ByteStream } from "./byteStream.js"
 import { copyOf } from "./copyOf.js"
+import { describeFailure } from "./describeFailure.js"
 
 export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
 
@@ -321,7 +322,14 @@ export class SessionCore {
   }
 
   private connectFailure(cause: unknown): WebTransportError {
-    return new WebTransportError({ reason: "Connect", detail: `no session with ${this.where}`, cause })
+    const why = this.explain() ?? explainCause(cause)
+    const detail = `no session with ${this.where}: ${why.detail}`
+    return new WebTransportError({ reason: "Connect", detail, advice: why.advice, cause: why.cause ?? cause })
+  }
+
+  /** What is known of an attempt to connect beside what the platform says. */
+  explain(): Api.Explanation | undefined {
+    return this.service?.explain?.(this.native)
   }
 
   private onClosed(native: unknown): void {
@@ -599,6 +607,17 @@ export const checkCloseInfo = (info: Partial<Api.CloseInfo> | undefined): Effect
   return typeof reason === "string"
     ? Effect.void
     : Effect.die(new TypeError(`reason must be a string, not ${String(reason)}`))
+}
+
+/** As far as the platform's words tell, from which the query is left out: tokens travel there. */
+export const explainCause = (cause: unknown): Api.Explanation => {
+  const detail = describeFailure(cause).replaceAll(/\?[^\s"')]*/g, "")
+  return /certificate/i.test(detail)
+    ? {
+      detail,
+      advice: "pin the certificate that the server has now with serverCertificateHashes, or have the platform trust it"
+    }
+    : { detail }
 }
 
 const say = (info: Api.CloseInfo) =>
