@@ -115,7 +115,11 @@ export class PoolStats extends Data.Class<{
     return JSON.stringify(this.toJSON())
   }
 
-  /** @since 0.1.0 */
+  /**
+   * What Node shows of it.
+   *
+   * @since 0.1.0
+   */
   [NodeInspectSymbol](): unknown {
     return this.toJSON()
   }
@@ -260,7 +264,11 @@ export class RecyclingPoolStats extends Data.Class<{
     return JSON.stringify(this.toJSON())
   }
 
-  /** @since 0.1.0 */
+  /**
+   * What Node shows of it.
+   *
+   * @since 0.1.0
+   */
   [NodeInspectSymbol](): unknown {
     return this.toJSON()
   }
