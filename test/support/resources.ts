@@ -27,14 +27,16 @@ export const networkSockets = (): Readonly<Record<"tcp" | "udp", number>> => {
     const active = activeResources()
     return { tcp: active["TCPSocketWrap"] ?? 0, udp: active["UDPWrap"] ?? 0 }
   }
-  const own = new Set(readdirSync("/proc/self/fd").map((fd) => {
-    try {
-      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
-    } catch {
-      // closed meanwhile, as the one that reads this folder always is
-      return undefined
-    }
-  }))
+  const own = new Set(
+    readdirSync("/proc/self/fd").map((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
+      } catch {
+        // closed meanwhile, as the one that reads this folder always is
+        return undefined
+      }
+    })
+  )
   const count = (...tables: ReadonlyArray<string>) =>
     tables.flatMap((table) => [...readFileSync(`/proc/self/net/${table}`, "utf8").matchAll(inodes)])
       .filter(([, inode]) => own.has(inode)).length
