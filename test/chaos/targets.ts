@@ -154,7 +154,7 @@ const useUpRecycling = <A extends { readonly clear: Effect.Effect<number> }, E1>
   })
 
 const isZero = (bytes: Uint8Array) => {
-  if (bytes.some((byte) => byte !== 0)) throw new Error("a buffer that was lent is not zeroed")
+  if (Buffer.compare(bytes, Buffer.alloc(bytes.length)) !== 0) throw new Error("a buffer that was lent is not zeroed")
   bytes.fill(1)
 }
 
