@@ -1,41 +1,32 @@
 /** Bad input of every kind: what it meets is a typed error or a defect that names what is wrong, and nothing else. */
-import * as BufferPool from "effect-pools/BufferPool"
-import * as Framing from "effect-pools/Framing"
-import * as ObjectPool from "effect-pools/ObjectPool"
-import * as ResourcePool from "effect-pools/ResourcePool"
-import * as SessionPool from "effect-pools/SessionPool"
-import * as StreamPool from "effect-pools/StreamPool"
-import * as TieredBufferPool from "effect-pools/TieredBufferPool"
-import * as WebTransport from "effect-pools/WebTransport"
+import type * as WebTransport from "effect-pools/WebTransport"
 import * as Cause from "effect/Cause"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
-import * as Layer from "effect/Layer"
+import type * as Fiber from "effect/Fiber"
+import type * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import * as Supervisor from "effect/Supervisor"
 import type * as TestServer from "../support/TestServer.js"
+import { isTagged, type Target, Used, Wrong } from "./judge.js"
+import { targets } from "./targets.js"
 
 export interface Findings {
   readonly what: string
   readonly cases: number
+  /** Those that were taken, and did what they should. */
   readonly accepted: number
+  /** What was done with those: borrows, requests, messages; and how many of these succeeded. */
+  readonly uses: number
+  readonly successes: number
   /** Failures with a tag. */
   readonly refused: number
   /** Defects that name what is wrong. */
   readonly defects: number
   readonly wrong: ReadonlyArray<string>
-}
-
-interface Target<A> {
-  readonly what: string
-  readonly arbitrary: FastCheck.Arbitrary<A>
-  readonly cases: number
-  readonly run: (input: A) => Effect.Effect<unknown, unknown, Scope.Scope | WebTransport.WebTransportConstructor>
-  /** One of these is in a defect's message. */
-  readonly names: (input: A) => ReadonlyArray<string>
 }
 
 const show = (input: unknown): string => {
@@ -46,245 +37,60 @@ const show = (input: unknown): string => {
   }
 }
 
-const isTagged = (error: unknown): boolean =>
-  typeof error === "object" && error !== null && ("_tag" in error || "_op" in error)
+/** Waits until the fibers of a case are gone; how many are not after 5 s. */
+const fibersLeft = (supervisor: Supervisor.Supervisor<ReadonlyArray<Fiber.RuntimeFiber<any, any>>>) =>
+  Effect.gen(function*() {
+    for (const deadline = performance.now() + 5_000;;) {
+      const { length } = yield* supervisor.value
+      if (length === 0 || performance.now() > deadline) return length
+      yield* Effect.sleep(1)
+    }
+  })
 
 const run = <A>(target: Target<A>, seed: number) =>
   Effect.gen(function*() {
     let [accepted, refused, defects] = [0, 0, 0]
-    const wrong: Array<string> = []
+    const used = new Used()
+    const all: Array<string> = []
     const inputs = FastCheck.sample(target.arbitrary, { numRuns: target.cases, seed })
     for (const input of inputs) {
-      const exit = yield* Effect.suspend(() => target.run(input)).pipe(
+      const found = (what: string) => void all.push(`${target.what}, ${show(input)}: ${what}`)
+      const supervisor = yield* Supervisor.track
+      const exit = yield* Effect.suspend(() => target.run(input, used)).pipe(
         Effect.scoped,
-        Effect.timeoutFail({ duration: "10 seconds", onTimeout: () => "no answer within 10 s" }),
+        Effect.supervised(supervisor),
+        Effect.disconnect,
+        Effect.timeoutFail({ duration: "20 seconds", onTimeout: () => "no end within 20 s" }),
         Effect.exit
       )
+      const left = yield* fibersLeft(supervisor)
+      if (left > 0) found(`left ${left} fibers`)
       if (Exit.isSuccess(exit)) {
         accepted++
         continue
       }
+      const isNaming = (message: string) => target.names(input).some((name) => message.includes(name))
       const failure = Cause.failureOption(exit.cause)
       if (Option.isSome(failure)) {
-        if (isTagged(failure.value)) refused++
-        else wrong.push(`${target.what}, ${show(input)}: ${show(failure.value)}`)
+        const isTyped = isTagged(failure.value) && (target.isNamed !== true || isNaming(String(failure.value)))
+        if (isTyped) refused++
+        else found(String(failure.value))
         continue
       }
       const defect = Cause.squash(exit.cause)
-      const message = defect instanceof Error ? defect.message : ""
-      if (target.names(input).some((name) => message.includes(name))) defects++
-      else wrong.push(`${target.what}, ${show(input)}: ${String(defect)}`)
+      if (!(defect instanceof Wrong) && defect instanceof Error && isNaming(defect.message)) defects++
+      else found(String(defect))
     }
-    return { what: target.what, cases: inputs.length, accepted, refused, defects, wrong } satisfies Findings
+    const { successes, uses } = used
+    return { what: target.what, cases: inputs.length, accepted, uses, successes, refused, defects, wrong: all }
   })
-
-/** What people, programs and environments put where a number or a duration belongs. */
-const anything = FastCheck.oneof(
-  FastCheck.integer({ min: -5, max: 200 }),
-  FastCheck.double(),
-  FastCheck.constantFrom<unknown>(
-    NaN,
-    Infinity,
-    -Infinity,
-    -0,
-    0.5,
-    2 ** 53,
-    10n,
-    -1n,
-    null,
-    undefined,
-    true,
-    "",
-    "5 seconds",
-    "soon",
-    "10",
-    [],
-    {},
-    [1, 2],
-    Symbol.iterator,
-    () => 1
-  )
-)
-
-/** Up to three of them: more would never all make sense. */
-const someOf = <A>(
-  keys: ReadonlyArray<string>,
-  value: FastCheck.Arbitrary<A>
-): FastCheck.Arbitrary<Record<string, A>> =>
-  FastCheck.array(FastCheck.tuple(FastCheck.constantFrom(...keys), value), { maxLength: 3 }).map(Object.fromEntries)
-
-const waiting = [
-  "maxSize",
-  "concurrency",
-  "acquireTimeout",
-  "maxWaiters",
-  "validateAfterIdle",
-  "idleTimeToLive",
-  "maxLifetime",
-  "maxUses",
-  "createConcurrency",
-  "createTimeout",
-  "checkTimeout",
-  "closeTimeout",
-  "retireGrace",
-  "shutdownGrace",
-  "exhaustedThreshold",
-  "leakThreshold",
-  "createBackoff",
-  "keepAlive",
-  "order",
-  "overlap"
-]
-const streams = ["maxSize", "maxStreamsPerSession", "maxStreamsOpened", "openTimeout", "quarantine", "suspectAfter"]
-const recycling = ["maxSize", "minSize", "idleTimeToLive"]
-const buffers = ["bufferSize", "maxBuffers", "minBuffers", "idleTimeToLive", "zero"]
-const tiers = ["sizes", "maxBuffersPerTier", "maxBytes", "idleTimeToLive", "zero"]
-
-/** Options that a user's types would have refused. */
-const options = (
-  what: string,
-  keys: ReadonlyArray<string>,
-  make: (options: any) => Effect.Effect<unknown, unknown, Scope.Scope | WebTransport.WebTransportConstructor>
-): Target<Record<string, unknown>> => ({
-  what: `options of ${what}`,
-  // so many would be made at once, and fill the memory: that is what they ask for
-  arbitrary: someOf(keys, anything).filter((options) =>
-    ["minSize", "minBuffers"].every((key) => typeof options[key] !== "number" || !(options[key] > 10_000))
-  ),
-  cases: 300,
-  run: make,
-  names: (options) => Object.keys(options)
-})
-
-const session = (server: TestServer.Service, path: string) =>
-  WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })
-
-/** Nothing that would be looked for in a network. */
-const url = FastCheck.oneof(
-  FastCheck.string(),
-  FastCheck.tuple(
-    FastCheck.constantFrom("http:", "ftp:", "https", "file:", "javascript:", "", "wss:"),
-    FastCheck.webPath(),
-    FastCheck.string()
-  ).map(([scheme, path, rest]) => `${scheme}//127.0.0.1:1${path}${rest}`),
-  FastCheck.tuple(FastCheck.webPath(), FastCheck.webQueryParameters(), FastCheck.constantFrom("", "#", "#part")).map((
-    [path, query, fragment]
-  ) => `https://127.0.0.1:1${path}?${query}${fragment}`),
-  FastCheck.constantFrom<any>(
-    undefined,
-    null,
-    5,
-    {},
-    [],
-    "https://",
-    "https:///",
-    "https://[",
-    "https://user:pw@127.0.0.1:1/"
-  )
-)
-
-const isLocal = (url: unknown): boolean =>
-  typeof url !== "string" || !URL.canParse(url) || new URL(url).hostname === "127.0.0.1"
-
-const variable = FastCheck.oneof(
-  FastCheck.string(),
-  FastCheck.constantFrom(
-    "0",
-    "-1",
-    "5",
-    "1.5",
-    "1e3",
-    "Infinity",
-    "NaN",
-    "5 seconds",
-    "1 fortnight",
-    "true",
-    "lifo",
-    "00ff"
-  )
-)
-
-const config = <A>(
-  what: string,
-  keys: ReadonlyArray<string>,
-  load: Effect.Effect<A, unknown>
-): Target<Record<string, string>> => ({
-  what: `variables of ${what}`,
-  arbitrary: someOf(keys, variable),
-  cases: 300,
-  run: (input) =>
-    Effect.withConfigProvider(
-      load,
-      ConfigProvider.fromMap(new Map([["URL", "https://127.0.0.1:1/"], ...Object.entries(input)]))
-    ),
-  names: () => []
-})
-
-const targets = (server: TestServer.Service): ReadonlyArray<Target<any>> => [
-  options("ResourcePool", waiting, (options) => ResourcePool.make({ ...options, acquire: Effect.succeed({}) })),
-  options("SessionPool", waiting, (options) => SessionPool.make({ ...options, url: "https://127.0.0.1:1/" })),
-  options("StreamPool", [...waiting.filter((key) => key !== "concurrency"), ...streams], (options) =>
-    Effect.flatMap(
-      SessionPool.make({ url: "https://127.0.0.1:1/" }),
-      (sessionPool) => StreamPool.make({ ...options, sessionPool })
-    )),
-  options("ObjectPool", recycling, (options) => ObjectPool.make({ ...options, factory: () => ({}) })),
-  options("BufferPool", buffers, (options) => BufferPool.make({ bufferSize: 64, ...options })),
-  options("TieredBufferPool", tiers, (options) => TieredBufferPool.make(options)),
-  {
-    what: "URLs",
-    arbitrary: url.filter(isLocal),
-    cases: 300,
-    run: (url) => WebTransport.connect(url, { connectTimeout: "200 millis" }),
-    names: () => []
-  },
-  config(
-    "SessionPool",
-    ["URL", "MIN_SIZE", "MAX_SIZE", "CONCURRENCY", "ACQUIRE_TIMEOUT", "CERTIFICATE_HASHES"],
-    Effect.suspend(() => SessionPool.config)
-  ),
-  config(
-    "StreamPool",
-    ["MAX_SIZE", "OPEN_TIMEOUT", "ORDER", "QUARANTINE", "SUSPECT_AFTER", "CLIENT_SPEAKS_FIRST"],
-    Effect.suspend(() => StreamPool.config)
-  ),
-  {
-    what: "frames",
-    arbitrary: FastCheck.array(FastCheck.uint8Array({ maxLength: 40 }), { maxLength: 12 }),
-    cases: 2_000,
-    run: (chunks: ReadonlyArray<Uint8Array>) =>
-      Stream.fromIterable(chunks).pipe(Framing.decode({ maxMessageSize: 64 }), Stream.runDrain),
-    names: () => []
-  },
-  {
-    what: "close codes",
-    arbitrary: FastCheck.record({
-      closeCode: FastCheck.oneof(anything, FastCheck.integer()),
-      reason: FastCheck.oneof(FastCheck.string({ maxLength: 3_000 }), FastCheck.string({ unit: "grapheme" }), anything)
-    }),
-    cases: 60,
-    run: (info) => Effect.flatMap(session(server, "/echo"), (session) => session.close(info)),
-    names: () => ["closeCode", "reason"]
-  },
-  {
-    what: "datagrams",
-    arbitrary: FastCheck.array(
-      FastCheck.oneof(FastCheck.integer({ min: 0, max: 70_000 }).map((size) => new Uint8Array(size)), anything),
-      { minLength: 1, maxLength: 8 }
-    ),
-    cases: 60,
-    run: (datagrams) =>
-      Effect.flatMap(
-        session(server, "/echo"),
-        (session) => Effect.forEach(datagrams, (datagram: any) => session.datagrams.send(datagram))
-      ),
-    names: () => ["datagram"]
-  }
-]
 
 export const fuzz = (
   server: TestServer.Service,
   constructor: Layer.Layer<WebTransport.WebTransportConstructor>,
   seed: number
 ): Effect.Effect<ReadonlyArray<Findings>> =>
-  Effect.provide(Effect.forEach(targets(server), (target) => run(target, seed)), constructor)
+  Effect.forEach(targets(server), (target) => run(target, seed)).pipe(
+    Effect.provide(constructor),
+    Effect.provide(Logger.minimumLogLevel(LogLevel.None))
+  )

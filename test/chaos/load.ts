@@ -15,8 +15,8 @@ import { createHash } from "node:crypto"
 import type { Lag } from "./lag.js"
 
 /** How long a borrower waits, and how long all of a request may take, in milliseconds. */
-export const acquireTimeout = 2_000
-export const requestTimeout = 3_000
+export const acquireTimeout = 1_000
+export const requestTimeout = 2_000
 /** What a timer may be late by without anybody's fault, beside what the event loop was late by. */
 const slack = 300
 const thinkTime = 15
@@ -38,6 +38,8 @@ export class Tally {
   /** Failures by what they say of themselves; borrowers and requests alike. */
   readonly failures = new Map<string, number>()
   readonly violations: Array<string> = []
+  /** Faults after which the load came back late: a busy machine does that, too. */
+  readonly slow: Array<string> = []
   longestWait = 0
   /** Answers of each pool in each `bucket` since the start. */
   readonly rates: Readonly<Record<keyof Pools, Array<number>>> = { sessions: [], streams: [], audited: [] }

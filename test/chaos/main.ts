@@ -19,6 +19,10 @@ const whole = (text: string): number => {
 
 const command = new Command("npm run chaos --")
   .description("Sends requests through pools while servers, networks and borrowers fail; checks every answer.")
+  .addHelpText(
+    "after",
+    "\nExit codes: 1 if anything is wrong, 2 if nothing is but that the load came back late after a fault."
+  )
   .option("--minutes <n>", "for how long", positive, 1)
   .option("--seed <n>", "which faults come when (default: another one each time)", whole)
   .addOption(new Option("--protocol <protocol>", "of WebTransport").choices(["http2", "http3"]).default("http2"))

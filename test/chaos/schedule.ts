@@ -29,20 +29,20 @@ export interface Fault {
 }
 
 /** For how long nothing is done before the first fault, in milliseconds. */
-export const calm = 5_000
+export const calm = 4_500
 
-/** Of those a session may die; the others leave it as it is. */
-const fatal: ReadonlySet<Kind> = new Set(["kill", "stop", "cut", "stall", "delay", "closeSessions"])
+/** After these sessions are dead, or answers missing: it may take as long as it ever may until the load is back. */
+const grave: ReadonlySet<Kind> = new Set(["kill", "stop", "cut", "stall", "delay", "closeSessions", "stopSending"])
 
-/** How long it is quiet after one, in milliseconds: so long that what comes after it may take. A minute has room for all. */
-const gap = (kind: Kind): number => fatal.has(kind) ? 4_500 : 2_800
+/** How long it is quiet after one, in milliseconds. A minute has room for all kinds. */
+const gap = (kind: Kind): number => grave.has(kind) ? 4_500 : 2_600
 
 /** From and to how many milliseconds; later rounds may have twice as long ones. */
 const lengths: Readonly<Partial<Record<Kind, readonly [shortest: number, longest: number]>>> = {
   kill: [200, 1_500],
-  stop: [1_000, 2_500],
+  stop: [1_000, 2_200],
   cut: [200, 1_500],
-  stall: [1_000, 2_500],
+  stall: [1_000, 2_200],
   delay: [400, 1_200],
   resize: [200, 800]
 }

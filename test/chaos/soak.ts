@@ -16,9 +16,10 @@ import { networkSockets } from "../support/resources.js"
 import * as TestServer from "../support/TestServer.js"
 import { type Findings, fuzz } from "./fuzz.js"
 import { type Lag, watchLag } from "./lag.js"
+import { leftIn } from "./leftovers.js"
 import { acquireTimeout, auditedWay, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
 import * as Network from "./network.js"
-import { calm, describe, type Fault, schedule } from "./schedule.js"
+import { calm, describe, type Fault, kinds, schedule } from "./schedule.js"
 
 export interface Options {
   readonly minutes: number
@@ -160,10 +161,8 @@ const closePools = (world: World, { pools, scope }: Open): Effect.Effect<void> =
     yield* within(world, "closing", 8_000, Scope.close(scope, Exit.void))
     const all: ReadonlyArray<SessionPool.Service | StreamPool.Service> = Object.values(pools)
     for (const pool of all) {
-      const { creating, inUse, leases, size, waiters } = yield* pool.stats
-      if (creating + inUse + leases + size + waiters > 0) {
-        world.tally.violation(`a closed pool has ${JSON.stringify({ creating, inUse, leases, size, waiters })}`)
-      }
+      const left = yield* leftIn(pool)
+      if (left !== undefined) world.tally.violation(left)
     }
   })
 
@@ -314,25 +313,26 @@ const reportFaults = (tally: Tally, injected: ReadonlyArray<Injected>, lag: Lag)
   for (const [pool, rate] of Object.entries(tally.rates)) {
     if (answersIn(rate, 0, calm) === 0) tally.violation(`${pool}: no answer in the calm before the faults`)
   }
-  const kinds = [...new Set(injected.map(({ fault }) => fault.kind))].toSorted()
-  return table(
-    ["faults", "times", "median recovery", "longest recovery"],
-    kinds.map((kind) => {
-      const times = injected.filter(({ fault }) => fault.kind === kind).map((one) => {
-        // of the pool that takes longest
-        const time = Math.max(...Object.values(tally.rates).map((rate) => recovery(rate, one)))
-        // a machine that stands still serves nobody
-        const from = tally.start + one.ended
-        if (time > recoveryLimit + lag.between(from, from + Math.min(time, 2 * recoveryLimit))) {
-          tally.violation(
-            `after ${kind}, which ended at ${(one.ended / 1_000).toFixed(2)} s, the load was back after ${millis(time)}`
-          )
-        }
-        return time
-      }).toSorted((a, b) => a - b)
-      return [kind, String(times.length), millis(times[times.length >> 1]!), millis(times.at(-1)!)]
-    })
-  )
+  const rows = kinds.toSorted().flatMap((kind) => {
+    const times = injected.filter(({ fault }) => fault.kind === kind).map((one) => {
+      // of the pool that takes longest
+      const time = Math.max(...Object.values(tally.rates).map((rate) => recovery(rate, one)))
+      // a machine that stands still serves nobody
+      const from = tally.start + one.ended
+      if (time > recoveryLimit + lag.between(from, from + Math.min(time, 2 * recoveryLimit))) {
+        tally.slow.push(
+          `after ${kind}, which ended at ${(one.ended / 1_000).toFixed(2)} s, the load was back after ${millis(time)}`
+        )
+      }
+      return time
+    }).toSorted((a, b) => a - b)
+    return times.length === 0
+      ? []
+      : [[kind, String(times.length), millis(times[times.length >> 1]!), millis(times.at(-1)!)]]
+  })
+  return `${
+    table(["faults", "times", "median recovery", "longest recovery"], rows)
+  }\n\n${injected.length} faults of ${rows.length} of ${kinds.length} kinds.`
 }
 
 const reportLoad = (tally: Tally, lag: number): string =>
@@ -353,10 +353,10 @@ const reportLoad = (tally: Tally, lag: number): string =>
 const reportFuzz = (tally: Tally, findings: ReadonlyArray<Findings>): string => {
   for (const { wrong } of findings) for (const what of wrong) tally.violation(what)
   return table(
-    ["bad input", "cases", "accepted", "typed error", "defect that names it"],
+    ["bad input", "cases", "typed error", "defect that names it", "accepted", "then used", "with success"],
     findings.map((
-      { accepted, cases, defects, refused, what }
-    ) => [what, ...[cases, accepted, refused, defects].map(String)])
+      { accepted, cases, defects, refused, successes, uses, what }
+    ) => [what, ...[cases, refused, defects, accepted, uses, successes].map(String)])
   )
 }
 
@@ -373,12 +373,13 @@ const counting = (counts: Map<string, number>) =>
     })
   )
 
-/** Nothing that a dependency prints or leaves unhandled may reach a user. */
-const watchNoise = (tally: () => Tally | undefined): void => {
-  const noise = (what: string) => (cause: unknown) => tally()?.violation(`${what}: ${String(cause)}`)
-  process.on("unhandledRejection", noise("unhandled rejection"))
-  process.on("uncaughtException", noise("uncaught exception"))
-  process.on("warning", noise("warning"))
+/** Nothing that a dependency warns of or leaves unhandled may reach a user. */
+const watchNoise = (): ReadonlyArray<string> => {
+  const all: Array<string> = []
+  for (const event of ["unhandledRejection", "uncaughtException", "warning"]) {
+    process.on(event, (cause) => all.push(`${event}: ${String(cause)}`))
+  }
+  return all
 }
 
 const soak = (
@@ -398,12 +399,14 @@ const soak = (
     const logs = new Map<string, number>()
     const injected: Array<Injected> = []
     const samples: Array<Sample> = []
+
+    const findings = yield* fuzz(server, constructor, options.seed)
     const lag = watchLag()
 
     const tally = yield* Effect.gen(function*() {
       const first = yield* open(server, proxy)
       const start = performance.now()
-      const tally = noisy = new Tally(start)
+      const tally = new Tally(start)
       const underWay: Load["underWay"] = new Set()
       let isOver = false
       const load: Load = {
@@ -447,41 +450,48 @@ const soak = (
         "UDP sockets": sockets.udp - before.udp
       }).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`)
     }
-    const deadline = performance.now() + protocol.graceAfter
+    const end = performance.now()
+    let gone = 0
     for (;;) {
+      // native handles go with the objects that hold them
+      yield* collect
       const sessions = (yield* server.stats).sessionsOpen
       const all = [...left(), ...(sessions > 0 ? [`${sessions} sessions of the server`] : [])]
+      gone = performance.now() - end
       if (all.length === 0) break
-      if (performance.now() > deadline) {
+      if (gone > protocol.graceAfter) {
         tally.violation(`left ${protocol.graceAfter / 1_000} s after the end: ${all.join(", ")}`)
         break
       }
-      yield* Effect.sleep(100)
+      yield* Effect.sleep(200)
     }
     lag.stop()
-    const findings = yield* fuzz(server, constructor, options.seed)
 
     const sections = [
       reportFaults(tally, injected, lag),
       reportLoad(tally, lag.worst()),
       reportMemory(tally, samples),
+      `Fibers, TCP and UDP sockets, and sessions of the server: gone ${millis(gone)} after the end.`,
       reportFuzz(tally, findings),
       table(["logged by the pools", "times"], [...logs].map(([text, count]) => [text, String(count)]))
     ]
     process.stdout.write(`${sections.join("\n\n")}\n\n`)
-    const { violations } = tally
+    const { slow } = tally
+    const violations = [...noise, ...tally.violations]
+    const list = (what: string, all: ReadonlyArray<string>) =>
+      all.length === 0 ? "" : `${all.length} ${what} (seed ${options.seed}):\n${all.slice(0, 50).join("\n")}\n`
     process.stdout.write(
-      violations.length === 0
-        ? "Nothing wrong.\n"
-        : `${violations.length} wrong (seed ${options.seed}):\n${violations.slice(0, 50).join("\n")}\n`
+      violations.length + slow.length === 0
+        ? `Nothing wrong (seed ${options.seed}).\n`
+        : list("wrong", violations) + list("late", slow)
     )
-    return violations.length === 0
+    return violations.length > 0 ? 1 : slow.length > 0 ? 2 : 0
   }).pipe(Effect.scoped)
 
-let noisy: Tally | undefined
-watchNoise(() => noisy)
+const noise = watchNoise()
 const constructor = await protocol.constructor()
-const isWell = await Effect.runPromise(Effect.flatMap(Supervisor.track, (supervisor) => soak(constructor, supervisor)))
-process.exitCode = isWell ? 0 : 1
+process.exitCode = await Effect.runPromise(
+  Effect.flatMap(Supervisor.track, (supervisor) => soak(constructor, supervisor))
+)
 // what a dependency still holds is not to keep it: that was looked at
 process.exit()

@@ -16,6 +16,8 @@
  * | `partial …` | the request, and the beginning of another message |
  * | `truncated …` | the beginning of a message, then FIN |
  * | `oversized …` | the length of a message of 1 TiB |
+ * | `raw <hex> …` | these bytes as they are, in so many pieces, then FIN |
+ * | `rawReset <hex> …` | the same, then a reset |
  * | `fin …` | FIN |
  * | `reset …` | a reset |
  * | `silence …` | nothing, ever |
@@ -74,7 +76,8 @@ export const framed: Behaviour = async (reader, writer, target) => {
     const id = hasIds ? parseInteger(payload) : undefined
     const request = payload.subarray(id?.size ?? 0).toString()
     count(target, request)
-    const [verb, argument] = request.split(" ")
+    const [verb, ...words] = request.split(" ")
+    const [argument] = words
     const frame = (text: string, withId = id?.value) => {
       const message = Buffer.concat([withId === undefined ? Buffer.alloc(0) : integer(withId), Buffer.from(text)])
       return new Uint8Array(Buffer.concat([integer(message.length), message]))
@@ -116,6 +119,12 @@ export const framed: Behaviour = async (reader, writer, target) => {
       case "oversized":
         await writer.write(Uint8Array.of(0xc0, 0, 1, 0, 0, 0, 0, 0))
         return "goOn"
+      case "raw":
+      case "rawReset":
+        for (const word of words) await writer.write(new Uint8Array(Buffer.from(word, "hex")))
+        if (verb === "raw") await writer.close()
+        else await writer.abort({ code: 42 })
+        return "ended"
       case "fin":
         await writer.close()
         return "ended"

@@ -1,0 +1,12 @@
+import type { PoolStats } from "effect-pools/PoolStats"
+import * as Effect from "effect/Effect"
+
+/** What a pool that is closed still has; undefined if that is nothing. */
+export const leftIn = (pool: { readonly stats: Effect.Effect<PoolStats> }): Effect.Effect<string | undefined> =>
+  Effect.map(
+    pool.stats,
+    ({ creating, inUse, leases, size, waiters }) =>
+      creating + inUse + leases + size + waiters === 0
+        ? undefined
+        : `a closed pool has ${JSON.stringify({ creating, inUse, leases, size, waiters })}`
+  )
