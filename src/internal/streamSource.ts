@@ -184,7 +184,8 @@ export class StreamSource {
   private sessionBackoff = firstBackoff
   private readonly acquirers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private isPumping = false
-  private isClosed = false
+  /** Before it is attached whoever claims a stream waits. */
+  private state: "Detached" | "Attached" | "Closed" = "Detached"
 
   constructor(
     options: SourceOptions,
@@ -193,7 +194,7 @@ export class StreamSource {
   ) {
     this.options = options
     this.sessions = sessions
-    this.only = only === undefined ? undefined : this.add(new Branch(only))
+    this.only = only === undefined ? undefined : new Branch(only)
   }
 
   attach(pool: Internals<WebTransport.BidirectionalStream, Failure>): void {
@@ -206,16 +207,18 @@ export class StreamSource {
         this.tick()
       })
     )
+    this.state = "Attached"
     this.sessions?.demand.add(this.onDemand)
-    if (this.only === undefined) return
+    if (this.only !== undefined) this.add(this.only)
     // it may have ended meanwhile
-    if (this.only.core.gone !== undefined) this.onChange(this.only)
+    if (this.only?.core.gone !== undefined) this.onChange(this.only)
+    else this.pump()
   }
 
   /** After its pool has closed. */
   close(): void {
-    this.isClosed = true
-    this.sleeper.cancel()
+    if (this.state === "Attached") this.sleeper.cancel()
+    this.state = "Closed"
     this.sessions?.demand.delete(this.onDemand)
     for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
     for (const branch of this.branches) this.remove(branch)
@@ -235,7 +238,7 @@ export class StreamSource {
   private readonly attempt: Effect.Effect<PooledStream | undefined, Failure, Scope.Scope> = Effect
     .uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        if (this.isClosed) return Effect.fail(closed())
+        if (this.state === "Closed") return Effect.fail(closed())
         const claim = new Claim()
         this.claims.push(claim)
         this.pump()
@@ -364,7 +367,7 @@ export class StreamSource {
 
   private onLate(branch: Branch, stream: ByteStream | undefined): void {
     this.settled(branch)
-    if (stream !== undefined && !this.isClosed) {
+    if (stream !== undefined && this.state !== "Closed") {
       const pooled = this.adopt(branch, stream)
       this.late.push(pooled)
       this.pump()
@@ -398,7 +401,7 @@ export class StreamSource {
 
   private pump(): void {
     // what it does may call for it: the loop sees to that
-    if (this.isClosed || this.isPumping) return
+    if (this.state !== "Attached" || this.isPumping) return
     this.isPumping = true
     const now = this.pool.now()
     while (this.claims.first !== undefined) {
@@ -510,7 +513,7 @@ export class StreamSource {
 
   private onSession(lease: SyncLease<WebTransport.Session>): void {
     this.acquiring--
-    if (this.isClosed) return lease.giveBack(Exit.void)
+    if (this.state === "Closed") return lease.giveBack(Exit.void)
     const handle = lease.value as SessionHandle
     let branch = this.known.get(handle.core)
     if (branch === undefined) this.known.set(handle.core, branch = new Branch(handle))
@@ -521,7 +524,7 @@ export class StreamSource {
   }
 
   private onNoSession(cause: Cause.Cause<Failure>): void {
-    if (this.isClosed) return
+    if (this.state === "Closed") return
     // those that are there may still serve whoever waits
     if (!this.hasUsable && this.acquiring === 0) return this.fail(cause)
     this.delaySessions()
@@ -687,7 +690,7 @@ export class StreamSource {
   // ---------------------------------------------------------------------------
 
   private tick(): void {
-    if (this.isClosed) return
+    if (this.state === "Closed") return
     const now = this.pool.now()
     while (this.writing.first !== undefined && this.writing.first.deadline <= now) {
       // the end of it is the end of its writes
