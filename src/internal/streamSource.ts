@@ -148,11 +148,17 @@ type Grant =
 
 /** A creation that waits for its turn to open a stream. */
 class Claim implements Linked<Claim> {
+  /** Whether somebody waits for this very one, whoever waits for the pool. */
+  readonly isPersonal: boolean
   grant: Grant | undefined = undefined
   resume: ((effect: Effect.Effect<void>) => void) | undefined = undefined
   previous: Claim | undefined = undefined
   next: Claim | undefined = undefined
   list: LinkedList<any> | undefined = undefined
+
+  constructor(isPersonal: boolean) {
+    this.isPersonal = isPersonal
+  }
 
   readonly granted: Effect.Effect<void> = Effect.async<void>((resume) => {
     if (this.grant !== undefined) resume(Effect.void)
@@ -209,6 +215,8 @@ export class StreamSource {
     )
     this.state = "Attached"
     this.sessions?.demand.add(this.onDemand)
+    // what was claimed for others may be for whoever comes to wait
+    if (this.sessions !== undefined) pool.demand.add(() => this.claims.first === undefined ? undefined : this.pump())
     if (this.only !== undefined) this.add(this.only)
     // it may have ended meanwhile
     if (this.only?.core.gone !== undefined) this.onChange(this.only)
@@ -230,16 +238,21 @@ export class StreamSource {
   // ---------------------------------------------------------------------------
 
   /** A new stream, until the scope closes. Waits while no session grants one. */
-  readonly open: Effect.Effect<PooledStream, Failure, Scope.Scope> = Effect.suspend(() =>
-    Effect.flatMap(this.attempt, (pooled) => pooled === undefined ? this.open : Effect.succeed(pooled))
-  )
+  readonly open: Effect.Effect<PooledStream, Failure, Scope.Scope> = Effect.suspend(() => this.claim(false))
+
+  private claim(isPersonal: boolean): Effect.Effect<PooledStream, Failure, Scope.Scope> {
+    return Effect.flatMap(
+      this.attempt(isPersonal),
+      (pooled) => pooled === undefined ? this.claim(isPersonal) : Effect.succeed(pooled)
+    )
+  }
 
   /** `undefined`: not there, try again. */
-  private readonly attempt: Effect.Effect<PooledStream | undefined, Failure, Scope.Scope> = Effect
-    .uninterruptibleMask((restore) =>
+  private attempt(isPersonal: boolean): Effect.Effect<PooledStream | undefined, Failure, Scope.Scope> {
+    return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
         if (this.state === "Closed") return Effect.fail(closed())
-        const claim = new Claim()
+        const claim = new Claim(isPersonal)
         this.claims.push(claim)
         this.pump()
         return Effect.matchCauseEffect(restore(claim.granted), {
@@ -261,12 +274,13 @@ export class StreamSource {
         })
       })
     )
+  }
 
   /** A new stream in the place of another, which it has no longer than that one would have had it. */
   openInstead(pooled: PooledStream): Effect.Effect<PooledStream, Failure, Scope.Scope> {
     return Effect.suspend(() => {
       this.destroy(pooled)
-      return Effect.map(this.open, (successor) => {
+      return Effect.map(this.claim(true), (successor) => {
         pooled.successor = successor
         if (pooled.isOver) this.destroy(successor)
         return successor
@@ -492,13 +506,20 @@ export class StreamSource {
       expected = Math.max(1, Math.min(expected, branch.capacity))
     }
     if (now < this.sessionAt) return
-    const wanted = Math.max(1, Math.ceil(this.claims.length / expected))
+    const wanted = Math.ceil(this.wantedStreams / expected)
     while (this.acquiring < wanted) {
       this.acquiring++
       const fiber = sessions.fork(this.acquireSession(sessions))
       this.acquirers.add(fiber)
       fiber.addObserver(() => this.acquirers.delete(fiber))
     }
+  }
+
+  /** Those that are claimed for somebody: whoever wanted the others was served meanwhile, or has left. */
+  private get wantedStreams(): number {
+    let personal = 0
+    for (let claim = this.claims.first; claim !== undefined; claim = claim.next) if (claim.isPersonal) personal++
+    return Math.min(this.claims.length, personal + this.pool.wanted)
   }
 
   private acquireSession(sessions: Internals<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
