@@ -4,6 +4,7 @@ import * as Framing from "effect-pools/Framing"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -360,6 +361,41 @@ describe("StreamPool, when its streams are spoilt as they are handed over", () =
       )
       assert.deepInclude(stats, { idle: 1 })
     }))
+})
+
+describe("StreamPool.make, at whatever step", () => {
+  const at = (
+    step: (pool: Fiber.RuntimeFiber<StreamPool.Service>, server: TestWebTransport.ServerSession) => Effect.Effect<void>
+  ) =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      for (const budget of budgets) {
+        for (const pause of [0, 1, 2, 3, 5, 8, 13, 21]) {
+          const session = yield* WebTransport.connect("https://test/")
+          const pool = StreamPool.make({ session, minSize: 1 })
+          const making = yield* Effect.fork(Effect.withMaxOpsBeforeYield(pool, budget))
+          yield* Effect.repeatN(Effect.yieldNow(), pause)
+          yield* step(making, (yield* sessions).at(-1)!)
+        }
+      }
+    }).pipe(Effect.scoped, Effect.provide(TestWebTransport.layer()), Logger.withMinimumLogLevel(LogLevel.None))
+
+  it.live("is interrupted without a defect", () =>
+    at((making) =>
+      Effect.map(Fiber.interrupt(making), (exit) => {
+        assert.isTrue(Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause), String(exit))
+      })
+    ))
+
+  it.live("takes it that its session ends", () =>
+    at((making, server) =>
+      Effect.gen(function*() {
+        yield* server.die
+        const pool = yield* soon(Effect.orDie(Fiber.join(making)))
+        const { cause, reason } = yield* soon(Effect.flip(pool.request(bytes("hello"))))
+        assert.deepInclude({ reason, ...cause }, { reason: "SessionClosed" })
+      }).pipe(Effect.orDie)
+    ))
 })
 
 describe("StreamPool.makeSocket, when the pool closes", () => {

@@ -526,6 +526,27 @@ describe("sessions of streams", () => {
       }).pipe(Effect.provide(inMemory())))
   }
 
+  it.scoped("asks for no other session once nobody waits, and again for whoever comes to wait", () =>
+    Effect.gen(function*() {
+      const { pool, sessionPool } = yield* makeMemory({ maxSize: 1, acquireTimeout: "5 seconds" }, {
+        maxStreamsPerSession: 2
+      })
+      const held = yield* Effect.all([hold(pool), hold(pool)])
+      const borrowers = yield* Effect.all(range(4).map(() => Effect.fork(pool.use((stream) => echo(stream)))))
+      yield* untilStats(sessionPool, ({ waiters }) => waiters > 0)
+      yield* Effect.forEach(held, (lease) => lease.release())
+      assert.deepStrictEqual(yield* Effect.forEach(borrowers, Fiber.join), range(4).map(() => "hello"))
+      yield* TestClock.adjust("10 seconds")
+      const { timeouts } = yield* sessionPool.stats
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(yield* sessionPool.stats, { waiters: 0, timeouts })
+      assert.deepInclude(yield* pool.stats, { idle: 2, waiters: 0 })
+
+      yield* sessionPool.resize({ maxSize: 2 })
+      yield* Effect.all(range(3).map(() => hold(pool)), { concurrency: "unbounded" })
+      assert.strictEqual((yield* sessionPool.stats).size, 2)
+    }).pipe(Effect.provide([inMemory(), silent])))
+
   it.scoped("spreads over the sessions of a session pool that shares them, and has those it uses to itself", () =>
     Effect.gen(function*() {
       const { sessions } = yield* TestWebTransport.TestWebTransport

@@ -82,6 +82,8 @@ export interface Internals<V, E> {
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
+  /** Items that are called for: by borrowers in the queue, or since there are fewer than `minSize`. */
+  readonly wanted: number
   readonly isOpen: boolean
   /** How many items are to go when they come back, since there are more than `maxSize`. */
   readonly excess: number
@@ -331,6 +333,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   get waiting(): number {
     return this.machine.waiters.length
+  }
+
+  get wanted(): number {
+    return this.machine.wanted
   }
 
   get isOpen(): boolean {
