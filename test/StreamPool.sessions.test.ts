@@ -10,6 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
@@ -21,7 +22,7 @@ import { bytes, connect, echo, sessionOptions, silent, soon, text, until, untilS
 import * as TestServer from "./support/TestServer.js"
 
 const Live = live()
-const withNode = Effect.provide(client)
+const withNode = Effect.provide(Layer.merge(client, silent))
 
 const url = "https://127.0.0.1/"
 

@@ -1,5 +1,6 @@
 /** What a process still holds, and whether it ends by itself. */
 import * as Effect from "effect/Effect"
+import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import * as Processes from "./processes.js"
 
 /** How many resources of each kind keep this process's event loop alive, as node names them. */
@@ -13,6 +14,25 @@ export const activeResources = (): Readonly<Record<string, number>> => {
 export const openSockets = (): number => {
   const active = activeResources()
   return active["TCPSocketWrap"] ?? 0
+}
+
+const orNone = <A>(read: () => ReadonlyArray<A>): ReadonlyArray<A> => {
+  try {
+    return read()
+  } catch {
+    return []
+  }
+}
+
+/** The inodes of a process's UDP sockets, those of native code too. Linux alone lists them. */
+export const udpSockets = (pid: number): ReadonlyArray<string> => {
+  const lines = ["udp", "udp6"].flatMap((name) =>
+    orNone(() => readFileSync(`/proc/${pid}/net/${name}`, "utf8").split("\n").slice(1))
+  )
+  const inodes = new Set(lines.map((line) => line.trim().split(/\s+/)[9]))
+  return orNone(() => readdirSync(`/proc/${pid}/fd`)).flatMap((fd) =>
+    orNone(() => [/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? ""])
+  ).filter((inode) => inodes.has(inode))
 }
 
 export interface ChildOptions {
