@@ -12,6 +12,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { concat, fromHex, isSame } from "./support/bytes.js"
 import { live } from "./support/implementation.js"
 import { pattern } from "./support/pattern.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "./support/streams.js"
@@ -19,11 +20,6 @@ import * as TestServer from "./support/TestServer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-
-const concat = (chunks: ReadonlyArray<Uint8Array>) => new Uint8Array(Buffer.concat(chunks))
-
-/** For what is so large that comparing it in detail takes long. */
-const isSame = (one: Uint8Array, other: Uint8Array) => Buffer.compare(one, other) === 0
 
 const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
@@ -143,11 +139,11 @@ describe("encode", () => {
   })
 
   it("takes a view for what it shows, and leaves it alone", () => {
-    const view = Buffer.from("abcdef").subarray(1, 4)
+    const view = bytes("abcdef").subarray(1, 4)
     const encoded = Either.getOrThrow(Framing.encode(view))
     expect(encoded).toEqual(frame(bytes("bcd")))
     encoded.fill(0)
-    expect(view.toString()).toBe("bcd")
+    expect(text(view)).toBe("bcd")
   })
 
   it("refuses a limit and an id that are none", () => {
@@ -187,13 +183,13 @@ describe("correlation ids", () => {
       ["c000000000000025", 37]
     ]
     for (const [hex, id] of cases) {
-      expect(Either.getOrThrow(Framing.splitId(Buffer.from(hex, "hex"))).id).toBe(id)
+      expect(Either.getOrThrow(Framing.splitId(fromHex(hex))).id).toBe(id)
     }
   })
 
   it("are malformed when they are missing, cut off, or above 2^53 - 1", () => {
     for (const hex of ["", "40", "800000", "c0000000000000", "c2197c5eff14e88c", "c020000000000000"]) {
-      const payload = new Uint8Array(Buffer.from(hex, "hex"))
+      const payload = fromHex(hex)
       const error = Either.getOrThrow(Either.flip(Framing.splitId(payload)))
       expect(error).toMatchObject({ reason: "Malformed", operation: "read", size: payload.length })
       expect(error.message).toContain("withId")
@@ -275,7 +271,7 @@ describe("a decoder", () => {
 
   it("gives messages that share nothing with the pieces", () => {
     const decoder = Framing.makeDecoder()
-    const chunk = Buffer.from(concat([frame(bytes("one")), frame(bytes("two"))]))
+    const chunk = concat([frame(bytes("one")), frame(bytes("two"))])
     const messages: Array<Uint8Array> = []
     decoder.push(chunk)
     takeAll(decoder, messages)

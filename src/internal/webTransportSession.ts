@@ -72,7 +72,10 @@ class Inlet<A> {
         this.item = next.value
         this.wake()
       },
-      (cause) => this.end(cause)
+      (cause) => {
+        // A session says itself how it ended, and ends this with it (Chromium breaks it before).
+        if (!isSessionEnd(cause)) this.end(cause)
+      }
     )
   }
 

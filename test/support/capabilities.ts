@@ -9,6 +9,8 @@ interface Capability {
   readonly why: string
 }
 
+const isLinux = inject("platform") === "linux"
+
 // @fails-components/webtransport 1.6.8 at both ends of HTTP/2, @moq/web-transport 0.1.4 at both ends of HTTP/3
 const table = {
   /** A killed server, and a connection that is cut, end their sessions within a moment. */
@@ -74,12 +76,26 @@ const table = {
     browser: false,
     why: "the server's limit of 100 cannot be set, and a client that asks for more waits"
   },
-  /** What the client does on the wire, and what is left of it, can be seen: TCP connections, frames, sockets. */
+  /** The server sees the TCP connections of its clients. */
   showsConnections: {
     http2: true,
     http3: false,
     browser: false,
-    why: "UDP sockets in native code: neither Node nor the server lists them"
+    why: "QUIC runs in native code, over one UDP socket of the server's"
+  },
+  /** The client's sockets can be counted. */
+  showsSockets: {
+    http2: true,
+    http3: isLinux,
+    browser: isLinux,
+    why: "they are native code's, which only Linux lists"
+  },
+  /** An attempt to connect that is given up leaves no socket. */
+  endsAttempts: {
+    http2: true,
+    http3: false,
+    browser: false,
+    why: "clients do not end one before its server has answered: its socket stays until then, or for 30 s and more"
   },
   /** A session has stats, and says how reliable it is. */
   hasStats: {

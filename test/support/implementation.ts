@@ -1,13 +1,14 @@
 /** The implementation of WebTransport that this run is about: suites of the transport run once over each. */
 import type { WebTransportConstructor } from "effect-pools/WebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
 import { inject } from "vitest"
 import { can } from "./capabilities.js"
+import { openSockets } from "./sockets.js"
 import * as TestServer from "./TestServer.js"
 
 const implementation = inject("protocol")
@@ -39,3 +40,13 @@ export const endings: ReadonlyArray<readonly [what: string, end: End]> = [
  */
 export const live = (): Layer.Layer<TestServer.TestServer | WebTransportConstructor> =>
   Layer.mergeAll(TestServer.layer({ protocol }), client, Logger.minimumLogLevel(LogLevel.None))
+
+/** Waits until nothing is left of what the client has opened since, neither here nor at the server. */
+export const socketsClosed = (
+  before: ReadonlyArray<string>,
+  server?: TestServer.Service
+): Effect.Effect<unknown, Error> =>
+  Effect.zipRight(
+    server === undefined ? Effect.void : server.until((stats) => stats.socketsOpen === 0),
+    Effect.repeat(Effect.delay(openSockets, "5 millis"), { until: (now) => now.every((one) => before.includes(one)) })
+  ).pipe(Effect.timeoutFail({ duration: "10 seconds", onTimeout: () => new Error("sockets are left") }))
