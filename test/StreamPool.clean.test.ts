@@ -367,7 +367,7 @@ describe("StreamPool: clean or gone", () => {
           assert.strictEqual((yield* server.command("onStreams", { path, do: whim })).streams, 1)
           const stats = yield* soon(until(pool.stats, ({ size }) => size === 0))
           assert.deepInclude(stats.destroyed, { lost: 1, discarded: 0 })
-          assert.deepInclude((yield* pool.sessions)[0], { streams: 0, lent: 0, opened: 1 })
+          assert.deepInclude((yield* pool.sessions)[0], { streams: 0, inUse: 0, opened: 1 })
           assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "next"))), "next")
           assert.strictEqual((yield* counts).streamsAccepted, 2)
         }))
