@@ -177,8 +177,9 @@ export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportErr
  *
  * **Gotchas**
  *
- * It has bidirectional streams that the client opens; no datagrams, no unidirectional streams, and none that the server
- * opens.
+ * - It has bidirectional streams that the client opens; no datagrams, no unidirectional streams, and none that the server
+ *   opens.
+ * - Its server ends with the layer: provide it around all of a test, not around the making of a pool alone.
  *
  * @example
  * ```ts

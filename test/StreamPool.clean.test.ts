@@ -367,7 +367,7 @@ describe("StreamPool: clean or gone", () => {
           assert.strictEqual((yield* server.command("onStreams", { path, do: whim })).streams, 1)
           const stats = yield* soon(until(pool.stats, ({ size }) => size === 0))
           assert.deepInclude(stats.destroyed, { lost: 1, discarded: 0 })
-          assert.deepInclude((yield* pool.sessions)[0], { streams: 0, lent: 0, opened: 1 })
+          assert.deepInclude((yield* pool.sessions)[0], { streams: 0, inUse: 0, opened: 1 })
           assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "next"))), "next")
           assert.strictEqual((yield* counts).streamsAccepted, 2)
         }))
@@ -810,7 +810,8 @@ describe("StreamPool: clean or gone", () => {
     it.scoped("is lent again once it is, and not before", () =>
       Effect.gen(function*() {
         const { counts, pool } = yield* poolAt("/silent?written")
-        const last = can("queuesLargeWrites") ? large : bytes("last")
+        // not so large that a busy machine takes a second for it
+        const last = can("queuesLargeWrites") ? large.subarray(0, 1 << 18) : bytes("last")
         yield* soon(pool.use((stream) => stream.write(last)))
         if (can("writesLater")) assert.deepInclude(yield* pool.stats, { leases: 1, idle: 0 })
         yield* soon(pool.use((stream) => stream.write(bytes("next"))))

@@ -156,7 +156,7 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
           assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0, creating: 0, closing: 0 }, where)
           acquisitions += stats.acquisitions
           opened += peers.length
-          assert.deepInclude((yield* pool.sessions)[0], { streams: stats.size, lent: 0 }, where)
+          assert.deepInclude((yield* pool.sessions)[0], { streams: stats.size, inUse: 0 }, where)
           assert.lengthOf(peers.filter(isUntouched), stats.size, where)
           assert.lengthOf(peers.filter(isEnded), peers.length - stats.size, where)
           assert.isTrue([...viewCore(session).streams].every((stream) => stream.isClean), where)

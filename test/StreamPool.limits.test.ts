@@ -445,7 +445,7 @@ describe("maxStreamsOpened", () => {
       assert.strictEqual(yield* soon(echo(held.value, "still here")), "still here")
       const { sessionsAccepted, streamsAccepted } = yield* server.statsOf("/echo")
       assert.deepStrictEqual({ sessionsAccepted, streamsAccepted }, { sessionsAccepted: 7, streamsAccepted: 31 })
-      assert.deepInclude((yield* pool.sessions)[0], { streams: 1, lent: 1, opened: 5, isRetired: true })
+      assert.deepInclude((yield* pool.sessions)[0], { streams: 1, inUse: 1, opened: 5, isRetired: true })
       yield* held.release()
       yield* soon(server.until(({ sessionsOpen }) => sessionsOpen <= 1))
     }).pipe(withNode))

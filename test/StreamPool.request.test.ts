@@ -280,7 +280,7 @@ describe("StreamPool.request", () => {
           assert.isAbove(count.maybe, 20, JSON.stringify(count))
           const stats = yield* soon(until(pool.stats, ({ closing, creating }) => closing + creating === 0))
           assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0 })
-          for (const session of yield* pool.sessions) assert.strictEqual(session.lent, 0)
+          for (const session of yield* pool.sessions) assert.strictEqual(session.inUse, 0)
         }).pipe(Effect.withRandom(Random.make("requests"))))
     }
   })

@@ -89,11 +89,11 @@ describe("StreamPool.makeSocket", () => {
           assert.deepInclude(yield* allBack(pool), { size: 1, idle: 1 })
           const run = yield* begin(pool.socket)
           assert.deepInclude(yield* pool.stats, { size: 1, inUse: 1 })
-          assert.deepInclude((yield* pool.sessions)[0], { streams: 1, lent: 1 })
+          assert.deepInclude((yield* pool.sessions)[0], { streams: 1, inUse: 1 })
           assert.strictEqual((session as any).core.streams.size, 1)
           yield* soon(until(counts, ({ streamsAccepted }) => streamsAccepted === 2 * i))
           yield* Fiber.interrupt(run)
-          assert.deepInclude((yield* pool.sessions)[0], { streams: 0, lent: 0 })
+          assert.deepInclude((yield* pool.sessions)[0], { streams: 0, inUse: 0 })
         }
       }))
 
@@ -257,7 +257,7 @@ describe("StreamPool.makeSocket", () => {
               (write) => Effect.zipRight(write(new Socket.CloseEvent(1000, "done")), soon(Fiber.join(run)))
             )
           )
-          assert.deepInclude((yield* pool.sessions)[0], { isSuspect: false, streams: 0, lent: 0 })
+          assert.deepInclude((yield* pool.sessions)[0], { isSuspect: false, streams: 0, inUse: 0 })
           yield* soon(until(server.statsOf(path), ({ streamsFinished }) => streamsFinished === i))
         }
         assert.strictEqual((yield* server.statsOf(path)).streamsReset, 0)

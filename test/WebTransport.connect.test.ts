@@ -172,8 +172,7 @@ layer(live(), { excludeTestServices: true })(
             [wrongHash, address, "invalid peer certificate", "pin"],
             [nowhere, "invalid DNS name"],
             [nothing, "/nothing: ", "this path"]
-          ],
-          browser: [[wrongHash, address, "certificate"]]
+          ]
         }
         for (const [attempt, ...parts] of failures[inject("protocol")]!) {
           const { message } = failure(yield* Effect.exit(attempt))
