@@ -547,6 +547,26 @@ describe("sessions of streams", () => {
       assert.strictEqual((yield* sessionPool.stats).size, 2)
     }).pipe(Effect.provide([inMemory(), silent])))
 
+  it.scoped("gives a session with idle streams back also while it is asked for one that it does not grant", () =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const { pool, sessionPool } = yield* makeMemory({ maxSize: 1 }, {})
+      const held = yield* Effect.all([hold(pool), hold(pool)])
+      const third = yield* Effect.fork(pool.use((stream) => echo(stream)))
+      yield* quiet
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* sessions)[0]!.streamCounts.pending, 1)
+      yield* Fiber.interrupt(third)
+      yield* Effect.forEach(held, (lease) => lease.release())
+      yield* untilStats(pool, ({ idle }) => idle === 2)
+
+      const direct = sessionPool.use((session) =>
+        Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) => echo(stream)))
+      )
+      assert.strictEqual(yield* soon(direct), "hello")
+      assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+    }).pipe(Effect.provide(inMemory({ streamLimit: 2, beyondLimit: "wait" }))))
+
   it.scoped("spreads over the sessions of a session pool that shares them, and has those it uses to itself", () =>
     Effect.gen(function*() {
       const { sessions } = yield* TestWebTransport.TestWebTransport

@@ -383,6 +383,7 @@ export class StreamSource {
     this.settled(branch)
     if (stream !== undefined && this.state !== "Closed") {
       const pooled = this.adopt(branch, stream)
+      if (branch.isGivingWay) return this.destroy(pooled)
       this.late.push(pooled)
       this.pump()
       if (pooled.list !== this.late) return
@@ -604,6 +605,8 @@ export class StreamSource {
       // whoever gets it next is to find the credit of its streams back
       if (this.isEnding(branch)) return
     } else if (branch.isLate) {
+      // the credit of those that end may be on its way
+      if (this.isEnding(branch)) return
       // it grants nothing at all
       branch.opening.abandon()
       this.settled(branch)
@@ -652,7 +655,9 @@ export class StreamSource {
   /** Whether a session of which nothing is lent goes now, since it is wanted back. */
   giveWay(branch: Branch): boolean {
     if (branch.isGivingWay) return true
-    if (branch.lent > 0 || branch.opening !== undefined || this.wantedBack <= 0) return false
+    // one that is late may never come: it keeps nobody from the session
+    const isOpening = branch.opening !== undefined && !branch.isLate
+    if (branch.lent > 0 || isOpening || this.wantedBack <= 0) return false
     // they come first, but there is no waiting for one that is too many
     if (this.pool.waiting > 0 && this.sessions!.excess === 0) return false
     // one that has just come is somebody's, as far as is known yet

@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -255,7 +256,8 @@ export class SessionCore {
   readonly native: Api.NativeWebTransport
   readonly service: Api.ConstructorService | undefined
   readonly retainsWrites: boolean
-  private readonly where: string
+  /** Host and path: the rest of a URL may hold a token. */
+  readonly where: string
   private readonly closeInfo: Partial<Api.CloseInfo> | undefined
 
   state: State = "Connecting"
@@ -635,13 +637,14 @@ const atMost = <A, E>(effect: Effect.Effect<A, E>, limit: "1 second" | "500 mill
 // -----------------------------------------------------------------------------
 
 /** The owner's handle: all of it. */
-export class SessionHandle implements Api.Session {
+export class SessionHandle extends Inspectable.Class implements Api.Session {
   readonly core: SessionCore
   /** Its streams, where it ends before the session does. */
   readonly streams: Set<ByteStream> | undefined = undefined
   private ownDatagrams: DatagramsHandle | undefined = undefined
 
   constructor(core: SessionCore) {
+    super()
     this.core = core
   }
 
@@ -741,12 +744,18 @@ export class SessionHandle implements Api.Session {
   get native(): Api.NativeWebTransport {
     return this.core.native
   }
+
+  toJSON(): object {
+    const { state, streams, where } = this.core
+    return { _id: "Session", with: where, state, streams: streams.size }
+  }
 }
 
-class DatagramsHandle implements Api.Datagrams {
+class DatagramsHandle extends Inspectable.Class implements Api.Datagrams {
   private readonly handle: SessionHandle
 
   constructor(handle: SessionHandle) {
+    super()
     this.handle = handle
   }
 
@@ -767,6 +776,10 @@ class DatagramsHandle implements Api.Datagrams {
 
   get maxSize(): number {
     return this.handle.core.maxDatagramSize
+  }
+
+  toJSON(): object {
+    return { _id: "Datagrams", session: this.handle.toJSON() }
   }
 }
 
