@@ -45,7 +45,7 @@ const http3: TestProjectConfiguration = {
       "test/SessionPool.test.ts",
       "test/StreamPool.test.ts",
       "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
-      "test/WebTransport.{connect,session,streams}.test.ts"
+      "test/WebTransport.{connect,process,session,streams}.test.ts"
     ],
     setupFiles: ["test/support/http3Setup.ts"],
     exclude: [
@@ -84,8 +84,7 @@ const browser: TestProjectConfiguration = {
           "test/Pools.http3.test.ts",
           "test/SessionPool.test.ts",
           "test/Framing.test.ts",
-          // without the suite `sessions`, whose killed servers have crashed the page (Chromium 156)
-          "test/StreamPool{,.clean,.limits,.request,.socket,.twice}.test.ts",
+          "test/StreamPool{,.clean,.limits,.request,.sessions,.socket,.twice}.test.ts",
           "test/WebTransport.{connect,session,streams}.test.ts"
         ]
         : [])
