@@ -93,6 +93,8 @@ const browser: TestProjectConfiguration = {
     provide: { protocol: "browser" },
     // after the others: two cores are too few for both
     sequence: { groupOrder: 1 },
+    // Chromium holds back who connects after failures, by seconds, and some of the suites are about failures
+    retry: 2,
     browser: {
       enabled: true,
       provider: "playwright",
