@@ -28,6 +28,7 @@ import {
   bytes,
   connect,
   echo,
+  fill,
   inMemory,
   quiet,
   sessionInMemory,
@@ -210,6 +211,53 @@ describe("what a session grants", () => {
         )
         assert.deepStrictEqual(outcomes, range(600).map((i) => `spoiled ${i}`))
         assert.strictEqual((yield* pool.stats).failures, 0)
+      }).pipe(withNode))
+
+    it.scopedLive("ends a wait on a session that grants no more by acquireTimeout, with a PoolError", () =>
+      Effect.gen(function*() {
+        const server = yield* startServer()
+        const session = yield* connect(server, "/echo")
+        const pool = yield* StreamPool.make({
+          session,
+          maxSize: 200,
+          maxStreamsPerSession: 200,
+          openTimeout: "200 millis",
+          acquireTimeout: "2 seconds"
+        })
+        const outcomes = yield* soon(
+          Effect.forEach(range(120), () => Effect.either(hold(pool)), { concurrency: "unbounded" })
+        )
+        const errors = outcomes.filter(Either.isLeft).map(({ left }) => [left._tag, left.reason])
+        assert.isAtLeast(errors.length, 20)
+        assert.isAtMost(errors.length, 40)
+        assert.deepStrictEqual(errors, errors.map(() => ["PoolError", "AcquireTimeout"]))
+        assert.deepInclude(yield* pool.stats, { timeouts: errors.length, failures: 0 })
+      }).pipe(withNode))
+
+    it.scopedLive("fails with StreamLimit while the only session has none left for it", () =>
+      Effect.gen(function*() {
+        const server = yield* startServer()
+        const session = yield* connect(server, "/echo")
+        const pool = yield* StreamPool.make({ session, maxSize: 2, openTimeout: "100 millis" })
+        yield* fill(session)
+        const error = yield* soon(Effect.flip(pool.use(toTheEnd)))
+        assert.strictEqual(error.reason, "StreamLimit")
+      }).pipe(withNode))
+
+    it.scopedLive("opens another session where one grants no more, so that nobody notices", () =>
+      Effect.gen(function*() {
+        const server = yield* startServer()
+        const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 2 })
+        const pool = yield* StreamPool.make({
+          sessionPool,
+          maxSize: 150,
+          maxStreamsPerSession: 150,
+          openTimeout: "200 millis"
+        })
+        const leases = yield* soon(Effect.forEach(range(150), () => hold(pool), { concurrency: "unbounded" }))
+        const answers = yield* soon(Effect.forEach(leases, ({ value }, i) => echo(value, `${i}`)))
+        assert.deepStrictEqual(answers, range(150).map(String))
+        assert.strictEqual((yield* server.statsOf("/echo")).sessionsAccepted, 2)
       }).pipe(withNode))
   }
 
@@ -534,7 +582,7 @@ describe("the engine, over streams", () => {
         assert.deepInclude(yield* pool.stats, { idle: 3, acquisitions: 0 })
         yield* Effect.flip(pool.use(spoil("x")))
         yield* untilStats(pool, ({ created, idle }) => idle === 3 && created === 4)
-        assert.strictEqual((yield* counts).streamsAccepted, 4)
+        yield* soon(until(counts, ({ streamsAccepted }) => streamsAccepted === 4))
       }))
 
     it.scoped("ends streams that nobody uses, down to minSize", () =>

@@ -16,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import * as TestClock from "effect/TestClock"
-import { can } from "./support/capabilities.js"
+import { can, where } from "./support/capabilities.js"
 import { client, endings, live, startServer } from "./support/implementation.js"
 import {
   bytes,
@@ -819,7 +819,7 @@ describe("peers that hang", () => {
           maxSize: 2
         })
         const pool = yield* StreamPool.make({ sessionPool, maxSize: 8, maxStreamsPerSession: 4 })
-        yield* soon(Effect.scoped(Effect.all(range(8).map(() => hold(pool)))))
+        yield* soon(Effect.eventually(Effect.scoped(Effect.all(range(8).map(() => hold(pool))))))
         yield* server.stop
         const seen = new Set<string>()
         const borrow: Effect.Effect<void> = Effect.flip(
@@ -841,7 +841,9 @@ describe("peers that hang", () => {
         const answer = Effect.eventually(Effect.timeout(pool.use((stream) => echo(stream)), "500 millis"))
         assert.strictEqual(yield* soon(answer), "hello")
         const answers = yield* soon(
-          Effect.forEach(range(50), (i) => pool.use((stream) => echo(stream, `${i}`)), { concurrency: 8 })
+          Effect.forEach(range(50), (i) => Effect.eventually(pool.use((stream) => echo(stream, `${i}`))), {
+            concurrency: 8
+          })
         )
         assert.deepStrictEqual(answers, range(50).map(String))
         // few sessions, for so many borrowers who waited in vain
@@ -1007,163 +1009,174 @@ const troubles = [
   ...["TimeoutException", "Borrow", "Transport", "NoAnswer", "Framing"]
 ]
 
-describe("borrowers and faults at random", () => {
-  it.scopedLive("leave nothing behind, and nobody gets another one's answer", () =>
-    Effect.gen(function*() {
-      const random = randomOf(seed)
-      const among = <A>(choices: ReadonlyArray<A>): A => choices[Math.floor(random() * choices.length)]!
-      const server = yield* startServer({ initialBidirectionalStreams: 20 })
-      const supervisor = yield* Supervisor.track
-      let answered = 0
-      let ended = 0
-      let isOver = false
+where("survivesFaults", describe)("borrowers and faults at random", () => {
+  where("survivesFaults", it.scopedLive)(
+    "leave nothing behind, and nobody gets another one's answer",
+    () =>
+      Effect.gen(function*() {
+        const random = randomOf(seed)
+        const among = <A>(choices: ReadonlyArray<A>): A => choices[Math.floor(random() * choices.length)]!
+        const server = yield* startServer({ initialBidirectionalStreams: 20 })
+        const supervisor = yield* Supervisor.track
+        let answered = 0
+        let ended = 0
+        let isOver = false
 
-      const test = Effect.gen(function*() {
-        const { connect, url } = sessionOptions(server, "/echo")
-        const sessionPool = yield* SessionPool.make({
-          // the port is the same after a restart
-          url,
-          connect: { ...connect, connectTimeout: "300 millis" },
-          maxSize: 3,
-          retireGrace: "500 millis",
-          createBackoff: { initial: "5 millis", max: "50 millis" }
-        })
-        const pool = yield* StreamPool.make({
-          sessionPool,
-          maxSize: 12,
-          maxStreamsPerSession: 6,
-          maxStreamsOpened: 40,
-          acquireTimeout: "1 second",
-          openTimeout: "200 millis",
-          createBackoff: { initial: "5 millis", max: "50 millis" }
-        })
+        const test = Effect.gen(function*() {
+          const { connect, url } = sessionOptions(server, "/echo")
+          const sessionPool = yield* SessionPool.make({
+            // the port is the same after a restart
+            url,
+            connect: { ...connect, connectTimeout: "300 millis" },
+            maxSize: 3,
+            retireGrace: "500 millis",
+            createBackoff: { initial: "5 millis", max: "50 millis" }
+          })
+          const pool = yield* StreamPool.make({
+            sessionPool,
+            maxSize: 12,
+            maxStreamsPerSession: 6,
+            maxStreamsOpened: 40,
+            acquireTimeout: "1 second",
+            openTimeout: "200 millis",
+            createBackoff: { initial: "5 millis", max: "50 millis" }
+          })
 
-        const check = (answer: string, message: string) => {
-          assert.strictEqual(answer, message)
-          answered++
-        }
-
-        /** Ends in one way or another, within a second or so. */
-        const borrow = (message: string): Effect.Effect<unknown, { readonly _tag: string }> => {
-          switch (among(["echo", "echo", "echo", "request", "spoil", "finish", "interrupt", "impatient", "session"])) {
-            case "request":
-              return Effect.map(pool.request(bytes(message)), (answer) => check(text(answer), message)).pipe(
-                Effect.timeout("300 millis")
-              )
-            case "spoil":
-              return Effect.ignore(
-                pool.use((stream) => Effect.zipRight(stream.write(bytes(message)), Effect.fail("no")))
-              )
-            case "finish":
-              return pool.use((stream) =>
-                Effect.gen(function*() {
-                  yield* stream.write(bytes(message))
-                  yield* stream.closeWrite
-                  check(text(yield* stream.readExactly(message.length)), message)
-                  assert.isTrue(Option.isNone(yield* stream.read))
-                })
-              ).pipe(Effect.timeout("300 millis"))
-            case "interrupt": {
-              const pause = Math.floor(random() * 20)
-              return Effect.flatMap(Effect.fork(pool.use((stream) => echo(stream, message))), (fiber) =>
-                Effect.zipRight(
-                  pause < 10 ? Effect.repeatN(Effect.yieldNow(), pause) : Effect.sleep(pause - 10),
-                  Fiber.interrupt(fiber)
-                ))
-            }
-            case "impatient":
-              return Effect.timeout(pool.use((stream) => echo(stream, message)), Math.floor(random() * 10))
-            case "session":
-              return sessionPool.use(() => Effect.yieldNow()).pipe(Effect.timeout("300 millis"))
-            default:
-              return Effect.map(pool.use((stream) => echo(stream, message)), (answer) => check(answer, message)).pipe(
-                Effect.timeout("300 millis")
-              )
+          const check = (answer: string, message: string) => {
+            assert.strictEqual(answer, message)
+            answered++
           }
-        }
 
-        const work = (worker: number) =>
-          Effect.gen(function*() {
-            for (let i = 0; !isOver; i++) {
-              const outcome = yield* Effect.exit(borrow(`${worker}-${i}`))
-              ended++
-              if (Exit.isSuccess(outcome)) continue
-              const failure = Cause.failureOption(outcome.cause)
-              // a defect, or an assertion
-              if (Option.isNone(failure)) return yield* Effect.failCause(outcome.cause)
-              const error = failure.value as { readonly _tag: string; readonly reason?: string }
-              assert.include(troubles, error.reason ?? error._tag)
-              // who has failed goes away for a moment, or 16 workers do nothing but fail
-              yield* Effect.sleep("1 millis")
+          /** Ends in one way or another, within a second or so. */
+          const borrow = (message: string): Effect.Effect<unknown, { readonly _tag: string }> => {
+            switch (
+              among(["echo", "echo", "echo", "request", "spoil", "finish", "interrupt", "impatient", "session"])
+            ) {
+              case "request":
+                return Effect.map(pool.request(bytes(message)), (answer) => check(text(answer), message)).pipe(
+                  Effect.timeout("300 millis")
+                )
+              case "spoil":
+                return Effect.ignore(
+                  pool.use((stream) => Effect.zipRight(stream.write(bytes(message)), Effect.fail("no")))
+                )
+              case "finish":
+                return pool.use((stream) =>
+                  Effect.gen(function*() {
+                    yield* stream.write(bytes(message))
+                    yield* stream.closeWrite
+                    check(text(yield* stream.readExactly(message.length)), message)
+                    assert.isTrue(Option.isNone(yield* stream.read))
+                  })
+                ).pipe(Effect.timeout("300 millis"))
+              case "interrupt": {
+                const pause = Math.floor(random() * 20)
+                return Effect.flatMap(Effect.fork(pool.use((stream) => echo(stream, message))), (fiber) =>
+                  Effect.zipRight(
+                    pause < 10 ? Effect.repeatN(Effect.yieldNow(), pause) : Effect.sleep(pause - 10),
+                    Fiber.interrupt(fiber)
+                  ))
+              }
+              case "impatient":
+                return Effect.timeout(
+                  pool.use((stream) =>
+                    echo(stream, message)
+                  ),
+                  Math.floor(random() * 10)
+                )
+              case "session":
+                return sessionPool.use(() => Effect.yieldNow()).pipe(Effect.timeout("300 millis"))
+              default:
+                return Effect.map(pool.use((stream) => echo(stream, message)), (answer) => check(answer, message)).pipe(
+                  Effect.timeout("300 millis")
+                )
+            }
+          }
+
+          const work = (worker: number) =>
+            Effect.gen(function*() {
+              for (let i = 0; !isOver; i++) {
+                const outcome = yield* Effect.exit(borrow(`${worker}-${i}`))
+                ended++
+                if (Exit.isSuccess(outcome)) continue
+                const failure = Cause.failureOption(outcome.cause)
+                // a defect, or an assertion
+                if (Option.isNone(failure)) return yield* Effect.failCause(outcome.cause)
+                const error = failure.value as { readonly _tag: string; readonly reason?: string }
+                assert.include(troubles, error.reason ?? error._tag)
+                // who has failed goes away for a moment, or 16 workers do nothing but fail
+                yield* Effect.sleep("1 millis")
+              }
+            })
+
+          const moreOf = (count: () => number, more: number) => {
+            const from = count()
+            return soon(until(Effect.sync(count), (now) => now >= from + more))
+          }
+
+          const fault = Effect.gen(function*() {
+            switch (among(["close", "cut", "kill", "stop"])) {
+              case "close":
+                yield* server.command("closeSessions", { code: 3, reason: "chaos" })
+                break
+              case "cut":
+                yield* server.command("destroySockets")
+                break
+              case "kill":
+                yield* server.kill
+                yield* moreOf(() => ended, among([5, 50]))
+                yield* server.restart
+                break
+              default:
+                yield* server.stop
+                yield* moreOf(() => ended, among([20, 100]))
+                yield* server.resume
             }
           })
 
-        const moreOf = (count: () => number, more: number) => {
-          const from = count()
-          return soon(until(Effect.sync(count), (now) => now >= from + more))
-        }
+          const working = yield* Effect.all(range(workers).map((worker) => Effect.fork(work(worker))))
+          const crashed = Effect.raceAll(working.map(Fiber.join))
+          const faulty = Effect.gen(function*() {
+            for (let i = 0; i < faults; i++) {
+              yield* moreOf(() => answered, among([10, 100]))
+              yield* fault
+            }
+            // and back to work
+            yield* moreOf(() => answered, 100)
+            isOver = true
+          })
+          yield* Effect.raceFirst(faulty, Effect.zipRight(crashed, Effect.dieMessage("a worker ended early")))
+          yield* soon(Effect.forEach(working, Fiber.join, { discard: true }))
 
-        const fault = Effect.gen(function*() {
-          switch (among(["close", "cut", "kill", "stop"])) {
-            case "close":
-              yield* server.command("closeSessions", { code: 3, reason: "chaos" })
-              break
-            case "cut":
-              yield* server.command("destroySockets")
-              break
-            case "kill":
-              yield* server.kill
-              yield* moreOf(() => ended, among([5, 50]))
-              yield* server.restart
-              break
-            default:
-              yield* server.stop
-              yield* moreOf(() => ended, among([20, 100]))
-              yield* server.resume
-          }
+          // every place is free: as many borrowers at once as there are places
+          yield* untilStats(pool, ({ leases, waiters }) => leases === 0 && waiters === 0)
+          const all = Effect.scoped(Effect.all(range(12).map(() => pool.get), { concurrency: "unbounded" }))
+          yield* soon(Effect.eventually(all))
+          assert.isAtMost((yield* pool.stats).size, 12)
+          // no lease is out: all sessions come back with the streams on them
+          yield* soon(until(
+            Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
+            ([streams, sessions]) =>
+              streams.size === 0 && streams.closing === 0 && streams.creating === 0 &&
+              sessions.leases === 0 && sessions.waiters === 0
+          ))
+          assert.deepStrictEqual(yield* pool.sessions, [])
+          assert.isAtMost((yield* sessionPool.stats).size, 3)
         })
 
-        const working = yield* Effect.all(range(workers).map((worker) => Effect.fork(work(worker))))
-        const crashed = Effect.raceAll(working.map(Fiber.join))
-        const faulty = Effect.gen(function*() {
-          for (let i = 0; i < faults; i++) {
-            yield* moreOf(() => answered, among([10, 100]))
-            yield* fault
-          }
-          // and back to work
-          yield* moreOf(() => answered, 100)
-          isOver = true
-        })
-        yield* Effect.raceFirst(faulty, Effect.zipRight(crashed, Effect.dieMessage("a worker ended early")))
-        yield* soon(Effect.forEach(working, Fiber.join, { discard: true }))
-
-        // every place is free: as many borrowers at once as there are places
-        yield* untilStats(pool, ({ leases, waiters }) => leases === 0 && waiters === 0)
-        const all = Effect.scoped(Effect.all(range(12).map(() => pool.get), { concurrency: "unbounded" }))
-        yield* soon(Effect.eventually(all))
-        assert.isAtMost((yield* pool.stats).size, 12)
-        // no lease is out: all sessions come back with the streams on them
-        yield* soon(until(
-          Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
-          ([streams, sessions]) =>
-            streams.size === 0 && streams.closing === 0 && streams.creating === 0 &&
-            sessions.leases === 0 && sessions.waiters === 0
-        ))
-        assert.deepStrictEqual(yield* pool.sessions, [])
-        assert.isAtMost((yield* sessionPool.stats).size, 3)
-      })
-
-      yield* test.pipe(
-        Effect.scoped,
-        Effect.supervised(supervisor),
-        Effect.provide(client),
-        Effect.provide(silent)
-      )
-      // nobody is left
-      yield* soon(until(supervisor.value, (fibers) => fibers.length === 0))
-      yield* soon(server.until(({ sessionsOpen }) => sessionsOpen === 0))
-      assert.strictEqual(yield* server.stderr, "")
-    }).pipe(
-      Effect.tapErrorCause(() => Effect.sync(() => console.error(`CHAOS_SEED=${seed} CHAOS_FAULTS=${faults}`)))
-    ), 120_000)
+        yield* test.pipe(
+          Effect.scoped,
+          Effect.supervised(supervisor),
+          Effect.provide(client),
+          Effect.provide(silent)
+        )
+        // nobody is left
+        yield* soon(until(supervisor.value, (fibers) => fibers.length === 0))
+        yield* soon(server.until(({ sessionsOpen }) => sessionsOpen === 0))
+        assert.strictEqual(yield* server.stderr, "")
+      }).pipe(
+        Effect.tapErrorCause(() => Effect.sync(() => console.error(`CHAOS_SEED=${seed} CHAOS_FAULTS=${faults}`)))
+      ),
+    120_000
+  )
 })

@@ -17,9 +17,9 @@ import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { where } from "./support/capabilities.js"
 import { live, startServer } from "./support/implementation.js"
 import { allBack, bytes, echo, failure, poolAt, sessionOptions, soon, text, until } from "./support/streamPools.js"
+import { fill } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 const Live = live()
@@ -158,20 +158,18 @@ describe("StreamPool.makeSocket", () => {
         assert.strictEqual(yield* soon(converse(pool.socket, ["again"])), "again")
       }))
 
-    where("limitsStreams", it.scoped)(
-      "fails with Open when no session grants it a stream within acquireTimeout",
-      () =>
-        Effect.gen(function*() {
-          const server = yield* startServer({ initialBidirectionalStreams: 2 })
-          const { pool } = yield* Effect.provideService(
-            poolAt("/fin", { maxSize: 2, acquireTimeout: "200 millis", clientSpeaksFirst: false }),
-            TestServer.TestServer,
-            server
-          )
-          const error = yield* soon(Effect.flip(Effect.forever(pool.socket.run(() => {}))))
-          assert.deepInclude(error, { _tag: "SocketError", reason: "Open" })
-        })
-    )
+    it.scoped("fails with Open when no session grants it a stream within acquireTimeout", () =>
+      Effect.gen(function*() {
+        const server = yield* startServer({ initialBidirectionalStreams: 2 })
+        const { pool, session } = yield* Effect.provideService(
+          poolAt("/fin", { maxSize: 2, acquireTimeout: "200 millis", clientSpeaksFirst: false }),
+          TestServer.TestServer,
+          server
+        )
+        yield* fill(session)
+        const error = yield* soon(Effect.flip(pool.socket.run(() => {})))
+        assert.deepInclude(error, { _tag: "SocketError", reason: "Open" })
+      }))
 
     it.scoped("is over a session pool, too", () =>
       Effect.gen(function*() {

@@ -411,3 +411,29 @@ describe("streams", () => {
       expect(failure(yield* Effect.exit(stream.read)).reason).toBe("Read")
     }))
 })
+
+describe("streams that break a moment before their session says that it has ended", () => {
+  const errors: Record<string, unknown> = {
+    "Chromium": Object.assign(new Error("The session is closed."), { source: "session" }),
+    "@moq/web-transport": new Error("session error: webtransport error: closed: code=7 reason=bye")
+  }
+  for (const [platform, error] of Object.entries(errors)) {
+    it.scoped(`say that it is the session's end, as ${platform} does, and those that come in end in order`, () =>
+      Effect.gen(function*() {
+        const { fake, session } = yield* ready
+        const native = new FakeStream()
+        fake.create = () => Promise.resolve(native)
+        const stream = yield* session.createBidirectionalStream()
+        const reading = yield* Effect.fork(stream.read)
+        const incoming = yield* Effect.fork(Effect.scoped(Stream.runCount(session.incomingBidirectionalStreams)))
+        yield* tick
+        native.incoming.error(error)
+        fake.incoming.error(error)
+        expect(failure(yield* Fiber.await(reading)).reason).toBe("SessionClosed")
+        fake.create = () => Promise.reject(error)
+        expect(failure(yield* Effect.exit(session.createBidirectionalStream())).reason).toBe("SessionClosed")
+        fake.close({ closeCode: 7, reason: "bye" })
+        expect(yield* Fiber.join(incoming)).toBe(0)
+      }))
+  }
+})

@@ -14,6 +14,7 @@ import type { WebTransportError } from "../src/WebTransportError.js"
 import { can, where } from "./support/capabilities.js"
 import { endings, live, socketsClosed, startServer } from "./support/implementation.js"
 import { openSockets } from "./support/sockets.js"
+import { fill } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -282,18 +283,21 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       }
     }))
 
-  where("limitsStreams", it.scoped)("fail openings that are still waiting when they end", () =>
-    Effect.gen(function*() {
-      const server = yield* startServer({ initialBidirectionalStreams: 1 })
-      const session = yield* sessionTo(server, "/echo")
-      yield* session.createBidirectionalStream()
-      const view = makeView(session)
-      const waiting = yield* Effect.fork(view.createBidirectionalStream({ waitUntilAvailable: true }))
-      yield* Effect.yieldNow()
-      endView(view, true)
-      expect(failure(yield* within(Fiber.await(waiting))).message).toContain("given back")
-      expect(viewCore(session).openings.size).toBe(0)
-    }))
+  where("waitsForStreams", it.scoped)(
+    "fail openings that are still waiting when they end",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startServer({ initialBidirectionalStreams: 1 })
+        const session = yield* sessionTo(server, "/echo")
+        yield* fill(session)
+        const view = makeView(session)
+        const waiting = yield* Effect.fork(view.createBidirectionalStream({ waitUntilAvailable: true }))
+        yield* Effect.yieldNow()
+        endView(view, true)
+        expect(failure(yield* within(Fiber.await(waiting))).message).toContain("given back")
+        expect(viewCore(session).openings.size).toBe(0)
+      })
+  )
 
   it.scoped("tell when the session behind them is gone", () =>
     Effect.gen(function*() {

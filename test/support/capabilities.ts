@@ -69,12 +69,33 @@ const table = {
     browser: false,
     why: "each write may travel in a packet of its own, and arrive when its stream has been lent again"
   },
-  /** The server grants as many streams as it is told to, and a client that asks for more is refused. */
+  /** The server grants as many streams as it is told to. */
   limitsStreams: {
     http2: true,
     http3: false,
     browser: false,
-    why: "the server's limit of 100 cannot be set, and a client that asks for more waits"
+    why: "the server grants 100 at once, whatever it is told"
+  },
+  /** Who asks for more streams than the server grants is refused. */
+  refusesStreams: {
+    http2: true,
+    http3: false,
+    browser: true,
+    why: "the client waits until there is one"
+  },
+  /** Who says that they wait for a stream is not refused. */
+  waitsForStreams: {
+    http2: true,
+    http3: true,
+    browser: false,
+    why: "the browser refuses them, whatever `waitUntilAvailable` says"
+  },
+  /** It trusts the certificates that NODE_EXTRA_CA_CERTS names. */
+  trustsExtraCertificates: {
+    http2: true,
+    http3: false,
+    browser: false,
+    why: "the client has the system's certificates"
   },
   /** The server sees the TCP connections of its clients. */
   showsConnections: {
@@ -117,6 +138,13 @@ const table = {
     http3: true,
     browser: false,
     why: "the server leaves a stream that was stopped to its garbage collector; Chromium refuses the 99th meanwhile"
+  },
+  /** It lives through servers that are killed, stopped and resumed at random, again and again. */
+  survivesFaults: {
+    http2: true,
+    http3: true,
+    browser: false,
+    why: "now and then Chromium's network service dies of a failed check (SIGTRAP), and the page's connections with it"
   },
   /** The end of a session that its client closes waits for the peer. */
   closesWithPeer: {

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { ByteStream } from "../../src/internal/byteStream.js"
 import type * as TestServer from "./TestServer.js"
 
@@ -21,6 +22,13 @@ export const echo = (stream: WebTransport.BidirectionalStream, message = "hello"
 
 export const connect = (server: TestServer.Service, path: string) =>
   WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })
+
+/** Opens streams until the session grants no more, and holds them. */
+export const fill = (session: WebTransport.Session): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.repeat(
+    Effect.isSuccess(live(Effect.timeout(session.createBidirectionalStream(), "500 millis"))),
+    { while: (granted) => granted }
+  )
 
 export const sessionOptions = (server: TestServer.Service, path: string) => ({
   url: server.url(path),
