@@ -56,7 +56,7 @@ const run = <A>(target: Target<A>, seed: number) =>
     let cases = 0
     for (const input of inputs) {
       // more would say no more, and take its time
-      if (all.length >= 10) break
+      if (all.length >= 3) break
       cases++
       const found = (what: string) => void all.push(`${target.what}, ${show(input)}: ${what}`)
       const supervisor = yield* Supervisor.track
