@@ -61,24 +61,32 @@ const http3: TestProjectConfiguration = {
 const browser: TestProjectConfiguration = {
   extends: true,
   resolve: {
-    alias: [{
-      find: /^\.\/(support\/)?TestServer\.js$/,
-      replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
-    }]
+    alias: [
+      {
+        find: /^\.\/(support\/)?TestServer\.js$/,
+        replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
+      },
+      {
+        find: /^\.\/(support\/)?sockets\.js$/,
+        replacement: fileURLToPath(new URL("./test/browser/sockets.ts", import.meta.url))
+      }
+    ]
   },
   test: {
     name: "browser",
     include: [
       "test/{BufferPool,CollectionPool,ObjectPool,ObjectPool.masked,TieredBufferPool}.test.ts",
-      "test/ResourcePool{,.care,.failure,.interruption}.test.ts",
+      "test/{PoolStats,ResourcePool{,.care,.failure,.interruption,.logs,.spans}}.test.ts",
       "test/StreamPool.interruption.test.ts",
       "test/{poolMachine,recyclingPools.model,fiberFrame}.test.ts",
       ...(problem === undefined
         ? [
           "test/Pools.http3.test.ts",
           "test/SessionPool.test.ts",
+          "test/Framing.test.ts",
           // without the suite `sessions`, whose killed servers have crashed the page (Chromium 156)
-          "test/StreamPool{,.clean,.request,.limits,.socket,.twice}.test.ts"
+          "test/StreamPool{,.clean,.limits,.request,.socket,.twice}.test.ts",
+          "test/WebTransport.{connect,session,streams}.test.ts"
         ]
         : [])
     ],
@@ -86,8 +94,6 @@ const browser: TestProjectConfiguration = {
     provide: { protocol: "browser" },
     // after the others: two cores are too few for both
     sequence: { groupOrder: 1 },
-    // Chromium holds back who connects after failures, by seconds, and some of the suites are about failures
-    retry: 2,
     browser: {
       enabled: true,
       provider: "playwright",
@@ -131,7 +137,8 @@ export default defineConfig({
       http3Problem: problem ?? "",
       browserProblem: browserProblem ?? "",
       promtoolProblem: noPromtool ?? "",
-      denoProblem: denoProblem ?? ""
+      denoProblem: denoProblem ?? "",
+      platform: process.platform
     },
     // Its main is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },

@@ -85,9 +85,7 @@ export class PoolError extends Data.TaggedError("PoolError")<{
     const pool = `Pool "${this.pool}"`
     switch (this.reason) {
       case "AcquireTimeout":
-        return `${pool} had no item within ${Duration.format(this.waited)}: ` + (this.detail === undefined
-          ? `${state}. ${this.advice}`
-          : `${this.detail}; ${state}.`)
+        return `${pool} had no item within ${Duration.format(this.waited)}: ${state}. ${this.detail ?? this.advice}`
       case "QueueFull":
         return `${pool} has its fill of waiters (${this.detail}): ${state}. ` +
           "Send less at once, or raise maxSize or maxWaiters."

@@ -9,6 +9,12 @@
  * the tag `tier`. Waiting pools show all but the last three, and with the option `histograms` also `waitTime`, `createTime`
  * and `useTime`.
  *
+ * **Gotchas**
+ *
+ * A metric is read under all tags that it has: `pool`, and `reason` (`destroyed`, `discarded`, `refused`) or `tier`, and the
+ * labels of the pool's maker. Without one of them it is another metric, whose value is always 0. `Metric.snapshot` has
+ * those of all pools.
+ *
  * @example
  * ```ts
  * import { Effect, Metric } from "effect"
@@ -19,6 +25,9 @@
  *   yield* pool.use(Effect.log)
  *   const { count } = yield* Metric.value(Metric.tagged(PoolMetrics.acquisitions, "pool", "workers"))
  *   yield* Effect.log(`borrowed ${count} times`)
+ *
+ *   const lost = PoolMetrics.destroyed.pipe(Metric.tagged("pool", "workers"), Metric.tagged("reason", "lost"))
+ *   yield* Effect.log(`${(yield* Metric.value(lost)).count} were lost`)
  * }).pipe(Effect.scoped)
  * ```
  *

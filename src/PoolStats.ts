@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import { NodeInspectSymbol } from "effect/Inspectable"
 import * as internal from "./internal/prettyStats.js"
 
 /**
@@ -106,12 +107,21 @@ export class PoolStats extends Data.Class<{
   }
 
   /**
-   * The same as text.
+   * The same as text, in one line.
    *
    * @since 0.1.0
    */
   override toString(): string {
     return JSON.stringify(this.toJSON())
+  }
+
+  /**
+   * What Node shows of it.
+   *
+   * @since 0.1.0
+   */
+  [NodeInspectSymbol](): unknown {
+    return this.toJSON()
   }
 }
 
@@ -141,6 +151,8 @@ export interface Discarded {
  * - `foreign`: gave the pool an object that is not of this pool
  * - `notOut`: released an object that nobody had, or that `use`, `get` or a lease was to give back
  * - `stale`: used or released a lease that had been released
+ *
+ * The first of them in the life of a pool is also a warning in the log, with the stack of the call.
  *
  * @since 0.1.0
  * @category models
@@ -207,6 +219,24 @@ export class RecyclingPoolStats extends Data.Class<{
   }
 
   /**
+   * The same as `size`, under the name that waiting pools have for it.
+   *
+   * @since 0.1.0
+   */
+  get idle(): number {
+    return this.size
+  }
+
+  /**
+   * The same as `reused`, under the name that waiting pools have for it.
+   *
+   * @since 0.1.0
+   */
+  get reuses(): number {
+    return this.reused
+  }
+
+  /**
    * Those among the acquisitions for which an object had to be made.
    *
    * @since 0.1.0
@@ -226,12 +256,21 @@ export class RecyclingPoolStats extends Data.Class<{
   }
 
   /**
-   * The same as text.
+   * The same as text, in one line.
    *
    * @since 0.1.0
    */
   override toString(): string {
     return JSON.stringify(this.toJSON())
+  }
+
+  /**
+   * What Node shows of it.
+   *
+   * @since 0.1.0
+   */
+  [NodeInspectSymbol](): unknown {
+    return this.toJSON()
   }
 }
 
@@ -286,33 +325,46 @@ export class TieredBufferPoolStats extends Data.Class<{
   }
 
   /**
-   * The figures and the ratios, as plain data.
+   * The figures and the ratios, as plain data: of all together, and in short of each tier that was ever used. The rest is
+   * in `tiers`.
    *
    * @since 0.1.0
    */
   toJSON(): unknown {
-    const { all, bytes, maxBytes, misses, oversize, pool, reuseRatio, tiers, totalAcquisitions } = this
+    const { all, bytes, maxBytes, oversize, pool, tiers } = this
     return {
       _id: "TieredBufferPoolStats",
       pool,
       all: all.toJSON(),
-      tiers: tiers.map(({ bufferSize, stats }) => ({ bufferSize, stats: stats.toJSON() })),
+      tiers: tiers.filter(({ stats }) => stats.created > 0).map(({ bufferSize, stats }) => ({
+        bufferSize,
+        size: stats.size,
+        inUse: stats.inUse,
+        acquisitions: stats.acquisitions,
+        reuseRatio: stats.reuseRatio
+      })),
       oversize,
       bytes,
-      maxBytes,
-      misses,
-      reuseRatio,
-      totalAcquisitions
+      maxBytes
     }
   }
 
   /**
-   * The same as text.
+   * The same as text, in one line.
    *
    * @since 0.1.0
    */
   override toString(): string {
     return JSON.stringify(this.toJSON())
+  }
+
+  /**
+   * A table, a line to each tier: see {@link pretty}.
+   *
+   * @since 0.1.0
+   */
+  [NodeInspectSymbol](): unknown {
+    return internal.pretty(this)
   }
 }
 
@@ -331,7 +383,8 @@ export interface TierStats {
 /**
  * Snapshots as a table for logs and terminals, a line to a pool; a `TieredBufferPool` has one more for each tier.
  * Waiting and recycling pools have different figures: given both kinds, there are two tables. `reused` is `reuseRatio`,
- * `discarded` and `refused` count all reasons together. Plain text without colour, whose columns are aligned.
+ * `discarded` and `refused` count all reasons together. Those of a `CollectionPool` are five: give it
+ * `...Object.values(stats)`. Plain text without colour, whose columns are aligned.
  *
  * @example
  * ```ts

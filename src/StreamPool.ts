@@ -31,7 +31,7 @@ export interface SessionInfo {
   /** Streams of the pool on it, idle and lent. */
   readonly streams: number
   /** Those that somebody has. */
-  readonly lent: number
+  readonly inUse: number
   /** Streams that were ever opened on it, by whomever here. */
   readonly opened: number
   /** How many streams it grants; `Infinity` as long as it has refused none. */

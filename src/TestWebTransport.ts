@@ -25,7 +25,11 @@ import type { WebTransportError } from "./WebTransportError.js"
 export interface ServerStream {
   /** The next bytes that the client wrote; none when it finished. Fails with `Read` when it reset the stream. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError>
-  /** Sends bytes, asked for or not. There is no backpressure. */
+  /** Whether the client gave up reading. */
+  readonly isCancelled: boolean
+  /** How the client ended its half, if it did; `"Reset"`, too, when the server stopped it or the session ended. */
+  readonly sending: "Open" | "Finished" | "Reset"
+  /** Sends bytes as one chunk, asked for or not. There is no backpressure. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void>
   /** FIN: nothing more will be sent. */
   readonly finish: Effect.Effect<void>
@@ -33,6 +37,30 @@ export interface ServerStream {
   readonly reset: Effect.Effect<void>
   /** STOP_SENDING: the client's writes fail. */
   readonly stopSending: Effect.Effect<void>
+  /**
+   * From here on no write of the client's is done, as with a server that does not read: they wait once there are
+   * {@link Behaviour.writeRoom} of them, and so does a reset. The first one still arrives.
+   */
+  readonly stall: Effect.Effect<void>
+  /** Ends a `stall`. */
+  readonly resume: Effect.Effect<void>
+}
+
+/**
+ * How the client asked a session for streams.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StreamCounts {
+  readonly requested: number
+  readonly granted: number
+  /** Those that failed, for want of credit or since the session ended. */
+  readonly refused: number
+  /** Those that wait. */
+  readonly pending: number
+  /** The most that waited at once. */
+  readonly mostPending: number
 }
 
 /**
@@ -48,6 +76,8 @@ export interface ServerSession {
   readonly isOpen: boolean
   /** The streams that are open in any direction, the oldest first. */
   readonly streams: ReadonlyArray<ServerStream>
+  /** How the client asked for streams. */
+  readonly streamCounts: StreamCounts
   /** Closes it as a server does: the client learns the code and the reason. Completes when the session knows. */
   readonly closeWith: (info: CloseInfo) => Effect.Effect<void>
   /** Loses the connection: the client learns no code. Completes when the session knows. */
@@ -56,6 +86,10 @@ export interface ServerSession {
   readonly hang: Effect.Effect<void>
   /** Ends a `hang`; what the client wrote meanwhile arrives. */
   readonly resume: Effect.Effect<void>
+  /** From here on it neither grants nor refuses streams. */
+  readonly holdStreams: Effect.Effect<void>
+  /** Ends that: grants what was asked for meanwhile, as far as there is credit. */
+  readonly grantStreams: Effect.Effect<void>
 }
 
 /**
@@ -75,12 +109,39 @@ export interface Behaviour {
   readonly creditBatch?: number | undefined
   /** What becomes of a stream beyond the limit: refused, as over HTTP/2, or kept until there is room. `"refuse"` if absent. */
   readonly beyondLimit?: "refuse" | "wait" | undefined
+  /** Whether the ends of streams are confirmed: without, closing or resetting one never completes. `true` if absent. */
+  readonly confirmEnds?: boolean | undefined
+  /** How many writes to a stream the client may have under way before it waits. 1 if absent. */
+  readonly writeRoom?: number | undefined
   /**
    * What it does with a stream, on a fiber that ends with the layer. The stream is reset when it fails; it stays open
    * when it succeeds. {@link echo} if absent.
    */
   readonly onStream?: ((stream: ServerStream, session: ServerSession) => Effect.Effect<void, unknown>) | undefined
 }
+
+/**
+ * How the server treats sessions: all alike, or each by its number, from 0.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as SessionPool from "effect-pools/SessionPool"
+ * import * as TestWebTransport from "effect-pools/TestWebTransport"
+ *
+ * // the first attempt fails, the second one succeeds
+ * const flaky = TestWebTransport.layer((index) => ({ connect: index === 0 ? "refuse" : "accept" }))
+ *
+ * export const test = Effect.gen(function*() {
+ *   const pool = yield* SessionPool.make({ url: "https://test/", createBackoff: { initial: 0 } })
+ *   return yield* Effect.retry(pool.use((session) => session.isOpen), { times: 1 })
+ * }).pipe(Effect.scoped, Effect.provide(flaky))
+ * ```
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Behaviours = Behaviour | ((index: number) => Behaviour)
 
 /**
  * What a test sees and does.
@@ -92,7 +153,7 @@ export interface Service {
   /** Every session that was asked for so far, the oldest first. */
   readonly sessions: Effect.Effect<ReadonlyArray<ServerSession>>
   /** Treats sessions so that are asked for from here on. Replaces all of the behaviour before. */
-  readonly behave: (behaviour: Behaviour) => Effect.Effect<void>
+  readonly behave: (behaviour: Behaviours) => Effect.Effect<void>
 }
 
 /**
@@ -116,8 +177,9 @@ export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportErr
  *
  * **Gotchas**
  *
- * It has bidirectional streams that the client opens; no datagrams, no unidirectional streams, and none that the server
- * opens.
+ * - It has bidirectional streams that the client opens; no datagrams, no unidirectional streams, and none that the server
+ *   opens.
+ * - Its server ends with the layer: provide it around all of a test, not around the making of a pool alone.
  *
  * @example
  * ```ts
@@ -137,5 +199,5 @@ export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportErr
  * @since 0.1.0
  * @category layers
  */
-export const layer = (behaviour: Behaviour = {}): Layer.Layer<TestWebTransport | WebTransportConstructor> =>
+export const layer = (behaviour: Behaviours = {}): Layer.Layer<TestWebTransport | WebTransportConstructor> =>
   internal.layer(TestWebTransport, behaviour)

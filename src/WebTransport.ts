@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import * as internalStream from "./internal/byteStream.js"
-import { protocolAttributes, urlAttributes } from "./internal/tracing.js"
+import { protocolAttributes, urlAttributes, withSpan } from "./internal/tracing.js"
 import * as internal from "./internal/webTransportConnect.js"
 import * as internalSession from "./internal/webTransportSession.js"
 import { WebTransportError } from "./WebTransportError.js"
@@ -158,10 +158,30 @@ export interface ConstructorService {
    */
   readonly freed?: ((native: NativeWebTransport) => Promise<unknown> | undefined) | undefined
   /**
+   * What is known of why a native session is not ready yet, or cannot become so: for `Connect` and `ConnectTimeout`. Must
+   * not throw. Where absent, or undefined, what `ready` rejects with is all that is known.
+   */
+  readonly explain?: ((native: NativeWebTransport) => Explanation | undefined) | undefined
+  /**
    * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then, small ones
    * into a buffer that they share, which must not be transferred.
    */
   readonly retainsWrites?: boolean | undefined
+}
+
+/**
+ * Why a session has not come about, as far as an implementation knows. It must not hold the query of a URL.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Explanation {
+  /** What happened, in a few words. */
+  readonly detail: string
+  /** What to do about it, where more can be said than of every failure. */
+  readonly advice?: string | undefined
+  /** The platform's own error, where it is another one than `ready` rejects with. */
+  readonly cause?: unknown
 }
 
 /**
@@ -552,21 +572,23 @@ export const isSession = (u: unknown): u is Session => Predicate.hasProperty(u, 
  * @since 0.1.0
  * @category constructors
  */
-export const connect: <E = never, R = never, E2 = never, R2 = never>(
+export const connect = <E = never, R = never, E2 = never, R2 = never>(
   url: string | URL | Effect.Effect<string | URL, E, R>,
-  options?: ConnectOptions<E2, R2>
-) => Effect.Effect<Session, WebTransportError | E | E2, WebTransportConstructor | Scope.Scope | R | R2> = Effect.fn(
-  "WebTransport.connect",
-  { kind: "client" }
-)(function*(url, options) {
-  const service = yield* WebTransportConstructor
-  const target = yield* internal.resolveUrl(url)
-  yield* Effect.annotateCurrentSpan(urlAttributes(target))
-  const native = yield* internal.nativeOptions(options ?? {})
-  const session = yield* internal.open(service, target, native, options ?? {})
-  yield* Effect.annotateCurrentSpan(protocolAttributes(session.reliability))
-  return session
-})
+  options: ConnectOptions<E2, R2> = {}
+): Effect.Effect<Session, WebTransportError | E | E2, WebTransportConstructor | Scope.Scope | R | R2> =>
+  withSpan(
+    Effect.gen(function*() {
+      const service = yield* WebTransportConstructor
+      const target = yield* internal.resolveUrl(url)
+      yield* Effect.annotateCurrentSpan(urlAttributes(target))
+      const native = yield* internal.nativeOptions(options)
+      const session = yield* internal.open(service, target, native, options)
+      yield* Effect.annotateCurrentSpan(protocolAttributes(session.reliability))
+      return session
+    }),
+    "WebTransport.connect",
+    { kind: "client", captureStackTrace: false }
+  )
 
 /**
  * Wraps a native session that exists already, and waits until it is ready. From then on it belongs to the scope.

@@ -27,7 +27,8 @@ export type TypeId = typeof TypeId
  *
  * - `Unsupported`: this platform or this kind of session cannot do it.
  * - `InvalidUrl`: the address is none, or not one for WebTransport.
- * - `Connect`: no session came about: nobody listens, wrong path, wrong certificate, the server refused.
+ * - `Connect`: no session came about: nobody listens, wrong path, wrong certificate, the server refused. `message` says
+ *   which, as far as the platform tells: over HTTP/2 in Node all of these, in browsers next to nothing.
  * - `ConnectTimeout`: no session came about within `connectTimeout`.
  * - `SessionClosed`: the session is gone, whoever ended it.
  * - `StreamLimit`: the session grants no further stream now.
@@ -69,7 +70,8 @@ const advice: Record<Reason, string | undefined> = {
   InvalidUrl: "use an absolute https: URL without a fragment",
   Connect: "check that a WebTransport server listens there, serves this path, and that its certificate is trusted or " +
     "pinned with serverCertificateHashes (ECDSA, valid for 14 days at most)",
-  ConnectTimeout: "check that a WebTransport server answers there, or raise connectTimeout",
+  ConnectTimeout: "check that a WebTransport server answers there (over HTTP/3 a port where nobody listens looks the " +
+    "same), or raise connectTimeout",
   SessionClosed: "connect again; what was not answered may or may not have arrived",
   StreamLimit: "end streams that are no longer needed, open another session, or let the server grant more",
   StreamOpen: "try again on another session",

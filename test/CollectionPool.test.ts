@@ -191,6 +191,21 @@ describe("CollectionPool", () => {
       yield* pool.useArray((array) => Effect.sync(() => assert.strictEqual(array.push(1), 1)))
     }))
 
+  it.scoped("lends lists that nothing can be added to, and drops one that was frozen", () =>
+    Effect.gen(function*() {
+      const pool = yield* CollectionPool.make()
+      yield* pool.useList((list: ArrayList<number>) =>
+        Effect.sync(() => {
+          assert.isFalse(Reflect.set(list, "note", "secret"))
+          assert.isFalse(Reflect.defineProperty(list, Symbol(), { value: "secret" }))
+          assert.isFalse(Reflect.setPrototypeOf(list, null))
+        })
+      )
+      const exit = yield* Effect.exit(pool.useList((list) => Effect.sync(() => Object.freeze(list))))
+      assert.include(failureOf(exit), "TypeError")
+      yield* pool.useList((list: ArrayList<number>) => Effect.sync(() => assert.strictEqual(list.push(1), 1)))
+    }))
+
   it.scoped("ages, prunes and clears all of them", () =>
     Effect.gen(function*() {
       const pool = yield* CollectionPool.make({ ...all, idleTimeToLive: "1 minute" })

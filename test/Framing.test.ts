@@ -12,18 +12,14 @@ import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { concat, fromHex, isSame } from "./support/bytes.js"
 import { live } from "./support/implementation.js"
-import * as MemoryStream from "./support/memoryStream.js"
 import { pattern } from "./support/pattern.js"
+import { arrived, silentSession, type StreamInMemory, streamInMemory } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-
-const concat = (chunks: ReadonlyArray<Uint8Array>) => new Uint8Array(Buffer.concat(chunks))
-
-/** For what is so large that comparing it in detail takes long. */
-const isSame = (one: Uint8Array, other: Uint8Array) => Buffer.compare(one, other) === 0
 
 const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
@@ -143,11 +139,11 @@ describe("encode", () => {
   })
 
   it("takes a view for what it shows, and leaves it alone", () => {
-    const view = Buffer.from("abcdef").subarray(1, 4)
+    const view = bytes("abcdef").subarray(1, 4)
     const encoded = Either.getOrThrow(Framing.encode(view))
     expect(encoded).toEqual(frame(bytes("bcd")))
     encoded.fill(0)
-    expect(view.toString()).toBe("bcd")
+    expect(text(view)).toBe("bcd")
   })
 
   it("refuses a limit and an id that are none", () => {
@@ -187,13 +183,13 @@ describe("correlation ids", () => {
       ["c000000000000025", 37]
     ]
     for (const [hex, id] of cases) {
-      expect(Either.getOrThrow(Framing.splitId(Buffer.from(hex, "hex"))).id).toBe(id)
+      expect(Either.getOrThrow(Framing.splitId(fromHex(hex))).id).toBe(id)
     }
   })
 
   it("are malformed when they are missing, cut off, or above 2^53 - 1", () => {
     for (const hex of ["", "40", "800000", "c0000000000000", "c2197c5eff14e88c", "c020000000000000"]) {
-      const payload = new Uint8Array(Buffer.from(hex, "hex"))
+      const payload = fromHex(hex)
       const error = Either.getOrThrow(Either.flip(Framing.splitId(payload)))
       expect(error).toMatchObject({ reason: "Malformed", operation: "read", size: payload.length })
       expect(error.message).toContain("withId")
@@ -275,7 +271,7 @@ describe("a decoder", () => {
 
   it("gives messages that share nothing with the pieces", () => {
     const decoder = Framing.makeDecoder()
-    const chunk = Buffer.from(concat([frame(bytes("one")), frame(bytes("two"))]))
+    const chunk = concat([frame(bytes("one")), frame(bytes("two"))])
     const messages: Array<Uint8Array> = []
     decoder.push(chunk)
     takeAll(decoder, messages)
@@ -360,15 +356,15 @@ describe("decode", () => {
 })
 
 describe("read", () => {
-  const next = (memory: MemoryStream.MemoryStream, options?: Framing.Options) =>
+  const next = (memory: StreamInMemory, options?: Framing.Options) =>
     Effect.map(Framing.read(memory.stream, options), Option.map(text))
 
   it.scoped("finds the same messages in whatever pieces they come, and the same error", () =>
     Effect.gen(function*() {
-      const session = yield* MemoryStream.session()
+      const { open } = yield* silentSession()
       const property = FastCheck.asyncProperty(arrival, FastCheck.boolean(), ({ max, pieces, stream }, isWaiting) =>
         Effect.gen(function*() {
-          const memory = yield* MemoryStream.open(session)
+          const memory = yield* open
           const messages: Array<Uint8Array> = []
           const reading = yield* Framing.messages(memory.stream, { maxMessageSize: max }).pipe(
             Stream.runForEach((message) =>
@@ -381,9 +377,9 @@ describe("read", () => {
           for (const chunk of cut(stream, pieces)) {
             // empty ones too: platforms must not hand them out, and may all the same
             memory.send(chunk)
-            if (isWaiting) yield* MemoryStream.arrived
+            if (isWaiting) yield* arrived
           }
-          memory.finish()
+          yield* memory.peer.finish
           const exit = yield* Fiber.await(reading)
           const error = Exit.isFailure(exit) ? errorOf(failure(exit)) : undefined
           expect({ messages, error }).toEqual(readAll(stream, max))
@@ -393,16 +389,16 @@ describe("read", () => {
 
   it.scoped("tells the end between two messages from the end within one", () =>
     Effect.gen(function*() {
-      const whole = yield* MemoryStream.make()
+      const whole = yield* streamInMemory()
       whole.send(frame(bytes("one")))
-      whole.finish()
+      yield* whole.peer.finish
       expect(yield* next(whole)).toEqual(Option.some("one"))
       expect(yield* next(whole)).toEqual(Option.none())
       expect(yield* next(whole)).toEqual(Option.none())
       for (const [missing, size, received] of [[1, 3, 2], [3, 3, 0], [4, undefined, 0]] as const) {
-        const memory = yield* MemoryStream.make()
+        const memory = yield* streamInMemory()
         memory.send(frame(bytes("one"), 2).slice(0, 5 - missing))
-        memory.finish()
+        yield* memory.peer.finish
         const error = failure(yield* Effect.exit(next(memory)))
         expect(error).toMatchObject({ reason: "Truncated", operation: "read", size, received })
       }
@@ -410,10 +406,10 @@ describe("read", () => {
 
   it.scoped("takes nothing of what it refuses: it may be asked again, and bytes can be read", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       memory.send(frame(bytes("hello")), frame(bytes("cut off")).slice(0, 4))
-      memory.finish()
-      yield* MemoryStream.arrived
+      yield* memory.peer.finish
+      yield* arrived
       for (let i = 0; i < 2; i++) {
         const error = failure(yield* Effect.exit(next(memory, { maxMessageSize: 4 })))
         expect(error).toMatchObject({ reason: "Oversized", operation: "read", size: 5, limit: 4 })
@@ -429,7 +425,7 @@ describe("read", () => {
 
   it.scoped("reads with a larger limit what a smaller one refused", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       memory.send(frame(bytes("hello")), frame(bytes("you")))
       expect(isFramingError(failure(yield* Effect.exit(next(memory, { maxMessageSize: 4 }))))).toBe(true)
       expect(yield* next(memory, { maxMessageSize: 5 })).toEqual(Option.some("hello"))
@@ -438,12 +434,12 @@ describe("read", () => {
 
   it.scoped("goes on from bytes that were read as such, and the other way round", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       memory.send(concat([bytes("hello"), frame(bytes("one")), bytes("and"), frame(bytes("two"))]))
       expect(text(yield* memory.stream.readExactly(5))).toBe("hello")
       expect(yield* next(memory)).toEqual(Option.some("one"))
       const waiting = yield* Effect.fork(memory.stream.readExactly(100))
-      yield* MemoryStream.arrived
+      yield* arrived
       yield* Fiber.interrupt(waiting)
       expect(text(yield* memory.stream.readExactly(3))).toBe("and")
       memory.send(frame(bytes("three")))
@@ -453,7 +449,7 @@ describe("read", () => {
 
   it.scoped("takes a message only when somebody asks, and only as many as are asked for", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       memory.send(concat(["one", "two", "three"].map((message) => frame(bytes(message)))))
       expect(Chunk.size(yield* Stream.runCollect(Stream.take(Framing.messages(memory.stream), 1)))).toBe(1)
       expect(yield* next(memory)).toEqual(Option.some("two"))
@@ -463,10 +459,10 @@ describe("read", () => {
 
   it.scoped("gives what came before the stream broke, then says so", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       memory.send(concat([frame(bytes("one")), frame(bytes("two")).slice(0, 2)]))
-      yield* MemoryStream.arrived
-      memory.breaks(new Error("reset"))
+      yield* arrived
+      yield* memory.peer.reset
       yield* memory.stream.lost
       expect(yield* next(memory)).toEqual(Option.some("one"))
       const error = failure(yield* Effect.exit(next(memory)))
@@ -475,14 +471,14 @@ describe("read", () => {
 
   it.scoped("wakes whoever waits within a message when the stream breaks or its scope closes", () =>
     Effect.gen(function*() {
-      const session = yield* MemoryStream.session()
+      const { open } = yield* silentSession()
       for (const end of ["breaks", "scope"] as const) {
         const exit = yield* Effect.scoped(Effect.gen(function*() {
-          const memory = yield* MemoryStream.open(session)
+          const memory = yield* open
           const reading = yield* Effect.forkDaemon(next(memory))
           memory.send(frame(bytes("one")).slice(0, 2))
-          yield* MemoryStream.arrived
-          if (end === "breaks") memory.breaks(new Error("reset"))
+          yield* arrived
+          if (end === "breaks") yield* memory.peer.reset
           return reading
         })).pipe(Effect.flatMap(Fiber.await))
         const error = failure(exit)
@@ -492,7 +488,7 @@ describe("read", () => {
 
   it.scoped("refuses two at once as a defect, an interrupted one not counted", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       const first = yield* Effect.fork(next(memory))
       yield* Effect.yieldNow()
       const { read, stream } = memory.stream
@@ -510,7 +506,7 @@ describe("read", () => {
 
   it.scoped("counts one that cannot be interrupted until it has its message", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       let got: unknown
       const reading = Effect.map(next(memory), (message) => {
         got = message
@@ -518,7 +514,7 @@ describe("read", () => {
       const first = yield* Effect.fork(Effect.uninterruptible(reading))
       yield* Effect.yieldNow()
       yield* Fiber.interruptFork(first)
-      yield* MemoryStream.arrived
+      yield* arrived
       expect(memory.internals.isClean).toBe(false)
       expect(String(defect(yield* Effect.exit(next(memory))))).toContain("Two reads")
       memory.send(frame(bytes("one")))
@@ -528,10 +524,10 @@ describe("read", () => {
 
   it.scoped("is no clean stream while a message has come in part", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       const reading = yield* Effect.fork(next(memory))
       memory.send(frame(bytes("one")).slice(0, 2))
-      yield* MemoryStream.arrived
+      yield* arrived
       yield* Fiber.interrupt(reading)
       expect(memory.internals.isClean).toBe(false)
       memory.send(frame(bytes("one")).slice(2))
@@ -541,7 +537,7 @@ describe("read", () => {
 
   it.scoped("loses nothing when it is interrupted at any moment", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       // So that the fiber, which yields after so many steps, does so at every one of the read's own.
       const pad = (steps: number): Effect.Effect<void> =>
         steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
@@ -558,9 +554,9 @@ describe("read", () => {
               const message = pattern(round++, 5)
               const chunks = isWhole ? [frame(message)] : cut(frame(message), [1, 2])
               if (isThere) memory.send(...chunks)
-              if (isThere) yield* MemoryStream.arrived
+              if (isThere) yield* arrived
               const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), Framing.read(memory.stream)))
-              if (!isThere) yield* MemoryStream.arrived
+              if (!isThere) yield* arrived
               if (!isThere) memory.send(...chunks)
               yield* hops(wait)
               const exit = yield* Fiber.interrupt(fiber)
@@ -578,31 +574,31 @@ describe("read", () => {
 
   it.scoped("holds no more of a message than came of it", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       const reading = yield* Effect.fork(Framing.read(memory.stream))
       memory.send(varint(1_048_576, 4), new Uint8Array(10))
-      yield* MemoryStream.arrived
+      yield* arrived
       const { assembly } = memory.internals as unknown as { readonly assembly: { readonly retained: number } }
       expect(assembly.retained).toBe(4096)
       memory.send(new Uint8Array(100_000))
-      yield* MemoryStream.arrived
+      yield* arrived
       expect(assembly.retained).toBe(100_010)
       yield* Fiber.interrupt(reading)
     }))
 
   it.scoped("leaves behind it what belongs to no message yet asked for", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       for (let i = 0; i < 10; i++) memory.send(frame(bytes(`${i}`)))
       expect(yield* next(memory)).toEqual(Option.some("0"))
-      yield* MemoryStream.arrived
+      yield* arrived
       // the second chunk, and no third
       expect(memory.internals.bytesReceived).toBe(4)
     }))
 
   it.effect("refuses what is no stream of a session, and a limit that is none, as a defect", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       expect(String(defect(yield* Effect.exit(next(memory, { maxMessageSize: 0.5 }))))).toContain("maxMessageSize")
       const foreign = { ...memory.stream } as WebTransport.BidirectionalStream
       expect(defect(yield* Effect.exit(Framing.read(foreign)))).toBeInstanceOf(TypeError)
@@ -613,31 +609,37 @@ describe("read", () => {
 describe("write", () => {
   it.scoped("is one native write of length and message together", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make({ retainsWrites: true })
+      const memory = yield* streamInMemory({ retainsWrites: true })
       const message = bytes("hello")
       yield* Framing.write(memory.stream, message)
       yield* Framing.write(memory.stream, new Uint8Array(0))
       yield* Framing.write(memory.stream, message, { id: 300 })
       message.fill(0)
       const payload = Framing.withId(300, bytes("hello"))
-      expect(memory.written).toEqual([frame(bytes("hello")), Uint8Array.of(0), frame(payload)])
+      yield* arrived
+      expect(memory.received).toEqual([frame(bytes("hello")), Uint8Array.of(0), frame(payload)])
     }))
 
   it.scoped("copies nothing a second time where the platform keeps what is written", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make({ retainsWrites: true })
-      const mine = bytes("mine")
-      yield* memory.internals.write(mine)
-      yield* memory.internals.writeOwned(mine)
-      expect(memory.written.map((one) => one === mine)).toEqual([false, true])
+      const memory = yield* streamInMemory({ retainsWrites: true, writeRoom: 4 })
+      yield* memory.peer.stall
+      yield* memory.stream.write(bytes("under way"))
+      const [copied, given] = [bytes("mine"), bytes("mine")]
+      yield* memory.internals.write(copied)
+      yield* memory.internals.writeOwned(given)
+      for (const one of [copied, given]) one.fill(0)
+      yield* memory.peer.resume
+      yield* arrived
+      expect(memory.received.slice(1)).toEqual([bytes("mine"), new Uint8Array(4)])
     }))
 
   it.scoped("sends nothing of what is too large, and harms nothing", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       const error = failure(yield* Effect.exit(Framing.write(memory.stream, bytes("hello"), { maxMessageSize: 4 })))
       expect(error).toBeInstanceOf(FramingError)
-      expect(memory.written).toEqual([])
+      expect(memory.received).toEqual([])
       expect(memory.internals.isClean).toBe(true)
       const defective = yield* Effect.exit(Framing.write(memory.stream, bytes("x"), { id: -1 }))
       expect(String(defect(defective))).toContain("id must be")
@@ -645,13 +647,14 @@ describe("write", () => {
 
   it.scoped("takes the message as it is when the effect runs", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       const message = Uint8Array.of(1)
       const write = Framing.write(memory.stream, message)
       message[0] = 2
       yield* write
       yield* write
-      expect(memory.written).toEqual([Uint8Array.of(1, 2), Uint8Array.of(1, 2)])
+      yield* arrived
+      expect(memory.received).toEqual([Uint8Array.of(1, 2), Uint8Array.of(1, 2)])
     }))
 })
 

@@ -18,6 +18,7 @@ import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { collectGarbage } from "./support/collectGarbage.js"
+import { withLogs } from "./support/logs.js"
 import { failureOf, settle } from "./support/pool.js"
 
 interface Box {
@@ -517,6 +518,35 @@ describe("ObjectPool", () => {
     }))
 
   describe("misuse", () => {
+    it.scoped("warns of the first misuse, and where it was; of no other", () =>
+      withLogs((logs) =>
+        Effect.gen(function*() {
+          const pool = yield* ObjectPool.make({ name: "misused", factory: () => ({}) })
+          const culprit = (object: object) => pool.unsafeRelease(object)
+          const object = pool.unsafeAcquire()
+          assert.isTrue(culprit(object))
+          yield* settle
+          assert.deepStrictEqual(logs, [])
+          assert.isFalse(culprit(object))
+          assert.isFalse(culprit({}))
+          yield* settle
+          const [{ annotations, level, message }, ...others] = logs as [typeof logs[0] & {}]
+          assert.deepStrictEqual(others, [])
+          assert.strictEqual(level, "WARN")
+          assert.include(message, "a second release")
+          const { stack, ...rest } = annotations
+          assert.include(String(stack), "culprit")
+          assert.deepStrictEqual(rest, {
+            package: "effect-pools",
+            module: "ObjectPool",
+            pool: "misused",
+            event: "Misuse",
+            reason: "notOut"
+          })
+          assert.deepInclude((yield* pool.stats).refused, { notOut: 1, foreign: 1 })
+        })
+      ))
+
     it.scoped("refuses what is foreign, and what is not out", () =>
       Effect.gen(function*() {
         const pool = yield* ObjectPool.make<object>({ factory: () => ({}) })
@@ -580,7 +610,7 @@ describe("ObjectPool", () => {
           misses: 0
         })
         yield* pool.useSync(() => 1)
-        assert.deepInclude(yield* pool.stats, { acquisitions: 1, reused: 1, reuseRatio: 1, misses: 0 })
+        assert.deepInclude(yield* pool.stats, { acquisitions: 1, reused: 1, reuses: 1, reuseRatio: 1, misses: 0 })
       }))
 
     it.scoped("drops idle objects at their age, oldest first, down to minSize", () =>
@@ -874,14 +904,20 @@ describe("ObjectPool", () => {
         )
         yield* refused({ maxSize: Infinity }, "maxSize must be a whole number")
         yield* refused({ minSize: 3, maxSize: 2 }, "minSize must be at most maxSize (2), but was 3")
-        yield* refused({ idleTimeToLive: NaN }, "idleTimeToLive must be a duration of zero or more, but was NaN")
+        yield* refused(
+          { idleTimeToLive: NaN },
+          "idleTimeToLive must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was NaN"
+        )
       }))
 
     it.scoped("a prune of less than nothing is a defect", () =>
       Effect.gen(function*() {
         const pool = yield* ObjectPool.make(boxes())
         const exit = yield* Effect.exit(pool.prune(-1))
-        assert.include(failureOf(exit), "maxIdle must be a duration of zero or more, but was -1")
+        assert.include(
+          failureOf(exit),
+          "maxIdle must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was -1"
+        )
       }))
 
     it.effect("a factory that throws while objects are made ahead is a defect of the maker", () =>

@@ -3,14 +3,25 @@ import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import type * as WebTransport from "effect-pools/WebTransport"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import { can } from "./support/capabilities.js"
 import { client } from "./support/implementation.js"
 import { connect, silent, soon, until, untilStats } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
-// The transport itself notices a dead or a stopped server after 30 s: `soon` gives the pools less.
+/**
+ * Ends within what is configured, in milliseconds, and what a busy machine may take. The transport itself notices a dead
+ * or a stopped server after 30 s.
+ */
+const within = (configured: number) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.timed(soon(effect)), ([duration, value]) => {
+    assert.isAtMost(Duration.toMillis(duration), configured + 3000)
+    return value
+  })
 
 const withHttp3 = Effect.provide(client)
 
@@ -24,6 +35,11 @@ const keepAlive = {
   keepAlive: { interval: "50 millis", ping: SessionPool.pingStream() },
   checkTimeout: "500 millis"
 } as const
+/** So long such a pool lends a session whose server is gone. */
+const noticed = 550
+
+const closing = { shutdownGrace: "200 millis", closeTimeout: "500 millis" } as const
+const closed = 700
 
 const echo = (stream: WebTransport.BidirectionalStream) =>
   Effect.gen(function*() {
@@ -40,7 +56,7 @@ describe("over HTTP/3", () => {
           const pool = yield* SessionPool.make({ ...options(server), ...keepAlive, minSize: 1 })
           yield* soon(pool.ready)
           yield* server[fault]
-          yield* untilStats(pool, ({ destroyed }) => destroyed.lost === 1)
+          yield* untilStats(pool, ({ destroyed }) => destroyed.lost === 1).pipe(within(noticed))
           yield* server.restart
           assert.strictEqual(
             yield* soon(
@@ -65,7 +81,9 @@ describe("over HTTP/3", () => {
           })
           yield* soon(pool.use(() => Effect.void))
           yield* server.restart
-          yield* soon(pool.use((session) => Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), echo))))
+          yield* pool.use((session) => Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), echo))).pipe(
+            within(500)
+          )
           assert.deepInclude(yield* pool.stats, { created: 2 })
         }).pipe(withHttp3),
       60_000
@@ -78,7 +96,7 @@ describe("over HTTP/3", () => {
           const server = yield* TestServer.start({ protocol: "http3" })
           yield* server.stop
           const pool = yield* SessionPool.make({ ...options(server), acquireTimeout: "200 millis" })
-          const error = yield* soon(Effect.flip(pool.use(() => Effect.void)))
+          const error = yield* Effect.flip(pool.use(() => Effect.void)).pipe(within(200))
           assert.deepStrictEqual([error._tag, error.reason], ["PoolError", "AcquireTimeout"])
           yield* server.resume
           yield* soon(Effect.eventually(pool.use(() => Effect.void)))
@@ -90,12 +108,12 @@ describe("over HTTP/3", () => {
       it.live(`closes in time (${fault})`, () =>
         Effect.gen(function*() {
           const server = yield* TestServer.start({ protocol: "http3" })
-          yield* soon(Effect.scoped(Effect.gen(function*() {
-            const pool = yield* SessionPool.make({ ...options(server), minSize: 2, shutdownGrace: "200 millis" })
-            yield* soon(pool.ready)
-            yield* server[fault]
-            yield* pool.acquire
-          })))
+          const scope = yield* Scope.make()
+          const pool = yield* Scope.extend(SessionPool.make({ ...options(server), ...closing, minSize: 2 }), scope)
+          yield* soon(pool.ready)
+          yield* server[fault]
+          yield* pool.acquire
+          yield* Scope.close(scope, Exit.void).pipe(within(closed))
         }).pipe(Effect.scoped, withHttp3, Effect.provide(silent)), 60_000)
     }
   })
@@ -138,7 +156,7 @@ describe("over HTTP/3", () => {
             const pool = yield* StreamPool.make({ sessionPool: sessions, maxSize: 4 })
             assert.strictEqual(yield* soon(pool.use(echo)), "hello")
             yield* server[fault]
-            yield* untilStats(sessions, ({ destroyed }) => destroyed.lost === 1)
+            yield* untilStats(sessions, ({ destroyed }) => destroyed.lost === 1).pipe(within(noticed))
             yield* server.restart
             assert.strictEqual(yield* soon(pool.use(echo)), "hello")
           }).pipe(withHttp3, Effect.provide(silent)),
@@ -148,20 +166,17 @@ describe("over HTTP/3", () => {
       it.live(`closes in time, with streams lent, idle and blocked (${fault})`, () =>
         Effect.gen(function*() {
           const server = yield* TestServer.start({ protocol: "http3" })
-          yield* soon(Effect.scoped(Effect.gen(function*() {
-            const sessions = yield* SessionPool.make({ ...options(server), shutdownGrace: "200 millis" })
-            const pool = yield* StreamPool.make({
-              sessionPool: sessions,
-              maxStreamsPerSession: 2,
-              minSize: 4,
-              shutdownGrace: "200 millis"
-            })
+          const scope = yield* Scope.make()
+          yield* Effect.gen(function*() {
+            const sessionPool = yield* SessionPool.make({ ...options(server), ...closing })
+            const pool = yield* StreamPool.make({ sessionPool, ...closing, maxStreamsPerSession: 2, minSize: 4 })
             yield* soon(pool.ready)
             yield* server[fault]
             yield* pool.acquire
             const lease = yield* pool.acquire
             yield* Effect.forkDaemon(Effect.exit(Effect.forever(lease.value.write(new Uint8Array(1 << 20)))))
-          })))
+          }).pipe(Scope.extend(scope))
+          yield* Scope.close(scope, Exit.void).pipe(within(2 * closed))
         }).pipe(Effect.scoped, withHttp3, Effect.provide(silent)), 60_000)
 
       it.scopedLive(
@@ -175,7 +190,7 @@ describe("over HTTP/3", () => {
             yield* soon(request(5))
             yield* server[fault]
             for (const size of [5, 16 << 20]) {
-              const error = yield* soon(Effect.flip(Effect.timeout(request(size), "100 millis")))
+              const error = yield* Effect.flip(Effect.timeout(request(size), "100 millis")).pipe(within(100))
               // whoever hears that nobody listens says so earlier
               const mayBeEarlier = fault === "kill" && can("hearsRefusal") ? ["RequestError"] : []
               assert.include(["TimeoutException", ...mayBeEarlier], error._tag)

@@ -323,7 +323,7 @@ describe("ResourcePool", () => {
             annotations: { request: "r-1" }
           })
           assert.include(String(logs[0]!.annotations["stack"]), "ResourcePool.care.test")
-          assert.include(String(logs[0]!.annotations["fiber"]), String(fiber.id().id))
+          assert.include(String(logs[0]!.annotations["borrower"]), String(fiber.id().id))
           yield* Deferred.succeed(gate, undefined)
           yield* Fiber.join(fiber)
           yield* settle

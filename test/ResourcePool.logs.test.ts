@@ -8,6 +8,7 @@ import * as WebTransportError from "effect-pools/WebTransportError"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -50,12 +51,12 @@ describe("the logs of a pool", () => {
         assert.deepStrictEqual(logs, [
           {
             level: "WARN",
-            message: "making an item failed (nobody listens); from now on one attempt at a time, after a backoff",
+            message: "making an item failed; from now on one attempt at a time, after a backoff: nobody listens",
             annotations: { ...annotated, event: "Backoff", delay: 1_000 }
           },
           {
             level: "INFO",
-            message: "an item could be made again after 3000ms and 2 failed attempt(s)",
+            message: "an item could be made again after 3s and 2 failed attempt(s)",
             annotations: { ...annotated, event: "Recovered", lasted: 3_000, failures: 2 }
           }
         ])
@@ -157,6 +158,56 @@ describe("the events of a pool", () => {
 })
 
 describe("an error of the library", () => {
+  const timedOut = (acquire: Effect.Effect<number, Error>, createTimeout: Duration.DurationInput) =>
+    withLogs((logs) =>
+      Effect.gen(function*() {
+        const pool = yield* ResourcePool.make({
+          name: "slow",
+          acquire,
+          createTimeout,
+          acquireTimeout: "5 seconds",
+          exhaustedThreshold: "4 seconds",
+          createBackoff: { initial: "1 minute", max: "1 minute" }
+        })
+        const borrow = Effect.map(Effect.flip(pool.get), ({ message }) => message)
+        const first = yield* Effect.fork(borrow)
+        yield* settle
+        yield* TestClock.adjust("4 seconds")
+        yield* settle
+        const later = yield* Effect.fork(borrow)
+        yield* settle
+        yield* TestClock.adjust("5 seconds")
+        yield* settle
+        return {
+          errors: [yield* Fiber.join(first), yield* Fiber.join(later)],
+          logs: logs.map(({ message }) => message)
+        }
+      })
+    )
+
+  const state = (creating: number) => `0 of 0 items in use, at most 10, ${creating} being made`
+
+  it.scoped("says how it is with the pool, then why there is no item", () =>
+    Effect.gen(function*() {
+      const failed = yield* timedOut(Effect.fail(new Error("x".repeat(1000))), "30 seconds")
+      assert.strictEqual(failed.errors[0], "x".repeat(1000))
+      assert.strictEqual(
+        failed.errors[1],
+        `Pool "slow" had no item within 5s: ${state(0)}, 0 waiting. ` +
+          `The last attempt to make one failed: ${"x".repeat(500)}…`
+      )
+      const slow = yield* timedOut(Effect.never, "1 second")
+      for (const error of slow.errors) {
+        assert.include(error, "The last attempt to make one failed: it took longer than createTimeout (1s)")
+      }
+      assert.include(slow.logs[0], "after a backoff: it took longer than createTimeout (1s)")
+      const hung = yield* timedOut(Effect.never, "1 hour")
+      for (const text of [...hung.errors, ...hung.logs]) {
+        assert.match(text, /[12] being made/)
+        assert.include(text, "Making one has not come to an end: is the resource there")
+      }
+    }))
+
   it.scoped("shows its message and its members in JSON logs", () =>
     Effect.gen(function*() {
       const lines: Array<any> = []

@@ -3,6 +3,7 @@ import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
+import * as WebTransport from "effect-pools/WebTransport"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -139,6 +140,25 @@ describe("the spans of a pool", () => {
       assert.strictEqual(named("SessionPool.wait")[0]!.parentName, "borrower")
     }).pipe(Effect.withTracer(tracer), Effect.provide(TestWebTransport.layer()))
   })
+})
+
+it.effect("the span of a connect ends wherever it is interrupted", () => {
+  const { named, tracer } = recordingTracer()
+  return Effect.gen(function*() {
+    let interrupted = 0
+    for (let budget = 13; budget < 20; budget++) {
+      for (let yields = 0; yields < 20; yields++) {
+        const connecting = yield* Effect.fork(
+          Effect.scoped(WebTransport.connect("https://test/")).pipe(Effect.withMaxOpsBeforeYield(budget))
+        )
+        yield* Effect.repeatN(Effect.yieldNow(), yields)
+        if (Exit.isInterrupted(yield* Fiber.interrupt(connecting))) interrupted++
+      }
+    }
+    assert.isAbove(interrupted, 50)
+    assert.isAbove(named("WebTransport.connect").length, 50)
+    assert.deepStrictEqual(named("WebTransport.connect").filter(({ exit }) => exit === undefined), [])
+  }).pipe(Effect.withTracer(tracer), Effect.provide(TestWebTransport.layer()))
 })
 
 it("attributes have OpenTelemetry's names and values", () => {

@@ -676,9 +676,15 @@ describe("ResourcePool", () => {
       ["maxSize must be a whole number of 1 or more, but was Symbol(ten)", { maxSize: Symbol("ten") as never }],
       ["concurrency must be a whole number of 1 or more, but was 0", { concurrency: 0 }],
       ["concurrency must be a whole number of 1 or more, but was \"3\"", { concurrency: "3" as never }],
-      ["acquireTimeout must be a duration of zero or more, but was -1", { acquireTimeout: -1 }],
-      ["acquireTimeout must be a duration of zero or more, but was NaN", { acquireTimeout: Number.NaN }],
-      ["idleTimeToLive must be a duration of zero or more, but was \"soon\"", { idleTimeToLive: "soon" as never }],
+      ["acquireTimeout must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was -1", {
+        acquireTimeout: -1
+      }],
+      ["acquireTimeout must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was NaN", {
+        acquireTimeout: Number.NaN
+      }],
+      ["idleTimeToLive must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was \"soon\"", {
+        idleTimeToLive: "soon" as never
+      }],
       ["maxWaiters must be a whole number of 0 or more, but was -2", { maxWaiters: -2 }],
       ["createBackoff.factor must be a number of 1 or more, but was 0.5", { createBackoff: { factor: 0.5 } }],
       ["createBackoff.jitter must be a number from 0 to 1, but was 2", { createBackoff: { jitter: 2 } }],

@@ -2,10 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Framing from "effect-pools/Framing"
 import * as StreamPool from "effect-pools/StreamPool"
+import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
@@ -14,7 +19,6 @@ import * as Stream from "effect/Stream"
 import * as Supervisor from "effect/Supervisor"
 import type { ByteStream } from "../src/internal/byteStream.js"
 import { viewCore } from "../src/internal/webTransportSession.js"
-import { isEnded, isUntouched, MemoryPeer, type OnBytes } from "./support/memoryPeer.js"
 import { settle } from "./support/pool.js"
 import { bytes, echo, soon, text, turn, until } from "./support/streamPools.js"
 
@@ -28,19 +32,55 @@ const later = (microtasks: number, f: () => void): void => {
   else queueMicrotask(() => later(microtasks - 1, f))
 }
 
-/** Answers once the write is done. */
-const echoing: OnBytes = (stream, bytes) => later(6, () => stream.send(new Uint8Array(bytes)))
-
 const paused = Effect.zipRight(turn, settle)
 
-/** A session with a peer, a pool of two streams on it, and a scope to close. */
-const makePool = (onBytes: OnBytes, options: StreamPool.Options = {}) =>
+type Peer = TestWebTransport.ServerStream
+
+const isEnded = ({ isCancelled, sending }: Peer): boolean => isCancelled && sending !== "Open"
+
+const isUntouched = ({ isCancelled, sending }: Peer): boolean => !isCancelled && sending === "Open"
+
+/** Echoes all but dirt and what is large, and leaves the end to the client. */
+const answer = (peer: Peer): Effect.Effect<void, unknown> =>
+  Effect.flatMap(
+    peer.read,
+    Option.match({
+      onNone: () => Effect.void,
+      onSome: (message) => {
+        const isAnswered = !text(message).startsWith("dirt") && message.length <= 1000
+        return Effect.zipRight(isAnswered ? peer.write(message) : Effect.void, Effect.suspend(() => answer(peer)))
+      }
+    })
+  )
+
+/** A session, the peers of its streams, a pool of two streams on it, and a scope to close. */
+const makePool = (
+  options: StreamPool.Options = {},
+  behaviour: Omit<TestWebTransport.Behaviour, "onStream"> = {},
+  spy: (constructor: WebTransport.ConstructorService) => WebTransport.ConstructorService = identity
+) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
-    const peer = new MemoryPeer(onBytes)
-    const session = yield* Scope.extend(WebTransport.fromNative(peer), scope)
+    const peers: Array<Peer> = []
+    const context = yield* Layer.buildWithScope(
+      TestWebTransport.layer({
+        ...behaviour,
+        onStream: (peer) => {
+          peers.push(peer)
+          return answer(peer)
+        }
+      }),
+      scope
+    )
+    const session = yield* WebTransport.connect("https://test/").pipe(
+      Effect.provideService(
+        WebTransport.WebTransportConstructor,
+        spy(Context.get(context, WebTransport.WebTransportConstructor))
+      ),
+      Scope.extend(scope)
+    )
     const pool = yield* Scope.extend(StreamPool.make({ session, maxSize: 2, ...options }), scope)
-    return { scope, peer, session, pool }
+    return { scope, peers, session, pool }
   })
 
 /** Not `zip` or `raceFirst`: interrupted just before they start their fibers, those of effect 3.22 wait for ever. */
@@ -94,11 +134,7 @@ const verbs: Record<string, (pool: StreamPool.Service) => Effect.Effect<unknown,
   "clear, and use": (pool) => Effect.zipRight(pool.clear, pool.use((stream) => echo(stream, "hello")))
 }
 
-const sweep = (
-  verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>,
-  onBytes: OnBytes = echoing,
-  options?: StreamPool.Options
-) =>
+const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>) =>
   Effect.gen(function*() {
     let acquisitions = 0
     let opened = 0
@@ -107,7 +143,7 @@ const sweep = (
         const where = `budget ${budget}, pause ${pause}`
         const supervisor = yield* Supervisor.track
         yield* Effect.gen(function*() {
-          const { peer, pool, scope, session } = yield* makePool(onBytes, options)
+          const { peers, pool, scope, session } = yield* makePool()
           // so many that some wait
           const borrowers = yield* Effect.replicateEffect(
             Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(verb(pool)), budget)),
@@ -119,10 +155,10 @@ const sweep = (
           const stats = yield* pool.stats
           assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0, creating: 0, closing: 0 }, where)
           acquisitions += stats.acquisitions
-          opened += peer.streams.length
-          assert.deepInclude((yield* pool.sessions)[0], { streams: stats.size, lent: 0 }, where)
-          assert.lengthOf(peer.streams.filter(isUntouched), stats.size, where)
-          assert.lengthOf(peer.streams.filter(isEnded), peer.streams.length - stats.size, where)
+          opened += peers.length
+          assert.deepInclude((yield* pool.sessions)[0], { streams: stats.size, inUse: 0 }, where)
+          assert.lengthOf(peers.filter(isUntouched), stats.size, where)
+          assert.lengthOf(peers.filter(isEnded), peers.length - stats.size, where)
           assert.isTrue([...viewCore(session).streams].every((stream) => stream.isClean), where)
           assert.strictEqual(viewCore(session).openings.size, 0, where)
           // every place is free: as many as there are can be borrowed at once
@@ -134,7 +170,7 @@ const sweep = (
           )
           yield* Scope.close(scope, Exit.void)
           yield* paused
-          assert.lengthOf(peer.streams.filter(isEnded), peer.streams.length, where)
+          assert.lengthOf(peers.filter(isEnded), peers.length, where)
         }).pipe(Effect.provide(Supervisor.addSupervisor(supervisor)))
         yield* paused
         const left = (yield* supervisor.value).filter((fiber) => fiber.unsafePoll() === null)
@@ -159,22 +195,44 @@ describe("StreamPool, interrupted anywhere", () => {
   }
 })
 
+/** Looks on in the step in which bytes are handed to the platform. */
+const spyOnWrites = (
+  onWrite: (stream: WebTransport.NativeBidirectionalStream, bytes: Uint8Array) => void
+) =>
+(constructor: WebTransport.ConstructorService): WebTransport.ConstructorService => ({
+  ...constructor,
+  construct: (...args) => {
+    const native = constructor.construct(...args)
+    const create = native.createBidirectionalStream.bind(native)
+    native.createBidirectionalStream = async (...args) => {
+      const stream = await create(...args)
+      const getWriter = stream.writable.getWriter.bind(stream.writable)
+      stream.writable.getWriter = () => {
+        const writer = getWriter()
+        const write = writer.write.bind(writer)
+        writer.write = (bytes) => {
+          if (bytes !== undefined) onWrite(stream, bytes)
+          return write(bytes)
+        }
+        return writer
+      }
+      return stream
+    }
+    return native
+  }
+})
+
 /** A pool with room for one stream, which was used once; and what happens whenever something is written. */
 const usedPool = Effect.gen(function*() {
-  const made = yield* makePool(
-    (stream, bytes) => text(bytes).startsWith("dirt") || bytes.length > 1000 ? undefined : echoing(stream, bytes),
-    { maxSize: 1 }
-  )
   const writes = { on: (_bytes: Uint8Array, _stream: ByteStream) => {} }
-  const { create } = made.peer
-  made.peer.create = async () => {
-    const stream = await create()
-    stream.onWrite = (bytes) => {
-      const internals = [...viewCore(made.session).streams].find(({ native }) => native === stream.native)
+  const made: Effect.Effect.Success<ReturnType<typeof makePool>> = yield* makePool(
+    { maxSize: 1 },
+    {},
+    spyOnWrites((native, bytes) => {
+      const internals = [...viewCore(made.session).streams].find((stream) => stream.native === native)
       if (internals !== undefined) writes.on(bytes, internals)
-    }
-    return stream
-  }
+    })
+  )
   yield* made.pool.use((stream) => echo(stream, "hello"))
   return { ...made, writes }
 })
@@ -194,16 +252,16 @@ describe("StreamPool, pausing anywhere", () => {
           for (let steps = 0; steps < 20; steps++) {
             for (const microtasks of [0, 1, 2, 3, 5, 8]) {
               const where = `${name}, budget ${budget}, ${steps} steps, ${microtasks} microtasks`
-              const { peer, pool, scope, writes } = yield* usedPool
+              const { peers, pool, scope, writes } = yield* usedPool
               writes.on = (_, stream) => {
                 if (stream.inbox !== undefined || stream.keptSize > 0) dirty.push(where)
               }
               const borrower = pool.use((stream) => {
-                later(microtasks, () => peer.streams[0]!.send(bytes("dirt")))
+                later(microtasks, () => Effect.runSync(peers[0]!.write(bytes("dirt"))))
                 return Effect.zipRight(pad(steps), first(stream))
               })
               yield* Effect.withMaxOpsBeforeYield(borrower, budget)
-              if (peer.streams.length > 1) replaced++
+              if (peers.length > 1) replaced++
               yield* Scope.close(scope, Exit.void)
             }
           }
@@ -265,20 +323,20 @@ describe("StreamPool, when its streams are spoilt as they are handed over", () =
   /** Hands the used stream to whoever waits, and lets dirt come in the same moment. */
   const handOver = <A, E>(borrower: (pool: StreamPool.Service) => Effect.Effect<A, E>) =>
     Effect.gen(function*() {
-      const { peer, pool, scope } = yield* usedPool
+      const { peers, pool, scope } = yield* usedPool
       const lease = yield* pool.acquire
       const fiber = yield* Effect.fork(borrower(pool))
       yield* until(pool.stats, ({ waiters }) => waiters === 1)
-      peer.streams[0]!.send(bytes("dirt"))
+      yield* peers[0]!.write(bytes("dirt"))
       yield* lease.release()
       const answer = yield* soon(Fiber.join(fiber))
       yield* paused
-      assert.lengthOf(peer.streams, 2)
+      assert.lengthOf(peers, 2)
       const stats = yield* pool.stats
       assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0 })
-      assert.isTrue(isEnded(peer.streams[0]!))
+      assert.isTrue(isEnded(peers[0]!))
       yield* Scope.close(scope, Exit.void)
-      return { answer, stats, replacement: peer.streams[1]! }
+      return { answer, stats, replacement: peers[1]! }
     })
 
   it.live("gives a request another one, which goes on", () =>
@@ -305,18 +363,52 @@ describe("StreamPool, when its streams are spoilt as they are handed over", () =
     }))
 })
 
+describe("StreamPool.make, at whatever step", () => {
+  const at = (
+    step: (pool: Fiber.RuntimeFiber<StreamPool.Service>, server: TestWebTransport.ServerSession) => Effect.Effect<void>
+  ) =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      for (const budget of budgets) {
+        for (const pause of [0, 1, 2, 3, 5, 8, 13, 21]) {
+          const session = yield* WebTransport.connect("https://test/")
+          const pool = StreamPool.make({ session, minSize: 1 })
+          const making = yield* Effect.fork(Effect.withMaxOpsBeforeYield(pool, budget))
+          yield* Effect.repeatN(Effect.yieldNow(), pause)
+          yield* step(making, (yield* sessions).at(-1)!)
+        }
+      }
+    }).pipe(Effect.scoped, Effect.provide(TestWebTransport.layer()), Logger.withMinimumLogLevel(LogLevel.None))
+
+  it.live("is interrupted without a defect", () =>
+    at((making) =>
+      Effect.map(Fiber.interrupt(making), (exit) => {
+        assert.isTrue(Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause), String(exit))
+      })
+    ))
+
+  it.live("takes it that its session ends", () =>
+    at((making, server) =>
+      Effect.gen(function*() {
+        yield* server.die
+        const pool = yield* soon(Effect.orDie(Fiber.join(making)))
+        const { cause, reason } = yield* soon(Effect.flip(pool.request(bytes("hello"))))
+        assert.deepInclude({ reason, ...cause }, { reason: "SessionClosed" })
+      }).pipe(Effect.orDie)
+    ))
+})
+
 describe("StreamPool.makeSocket, when the pool closes", () => {
   it.live("ends a run that waits for a new stream in the place of a used one", () =>
     Effect.gen(function*() {
-      const { peer, pool, scope } = yield* makePool(echoing, { maxSize: 2, shutdownGrace: 0 })
+      const { pool, scope } = yield* makePool({ shutdownGrace: 0 }, { streamLimit: 2, creditBatch: Infinity })
       // both streams were used, one is lent, and the session grants no more
       yield* Effect.scoped(Effect.flatMap(Effect.all([pool.get, pool.get]), (streams) =>
         Effect.forEach(streams, (stream) =>
           echo(stream, "hello"))))
       const lease = yield* pool.acquire
-      peer.create = () =>
-        Promise.reject(new DOMException("no more", "QuotaExceededError"))
-      const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => {})))
+      const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) =>
+        socket.run(() => {})))
       yield* until(pool.stats, ({ inUse }) => inUse === 2)
       yield* paused
       assert.isNull(run.unsafePoll())

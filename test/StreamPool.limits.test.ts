@@ -3,6 +3,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
+import * as TestWebTransport from "effect-pools/TestWebTransport"
 import type * as WebTransport from "effect-pools/WebTransport"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
@@ -22,13 +23,25 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { can, where } from "./support/capabilities.js"
 import { client, live, startServer } from "./support/implementation.js"
-import * as Memory from "./support/memoryTransport.js"
 import { allBack } from "./support/streamPools.js"
-import { bytes, connect, echo, sessionOptions, silent, soon, text, until, untilStats } from "./support/streams.js"
+import {
+  bytes,
+  connect,
+  echo,
+  inMemory,
+  quiet,
+  sessionInMemory,
+  sessionOptions,
+  silent,
+  soon,
+  text,
+  until,
+  untilStats
+} from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 const Live = live()
-const withNode = Effect.provide(client)
+const withNode = Effect.provide(Layer.merge(client, silent))
 
 const url = "https://127.0.0.1/"
 
@@ -203,27 +216,30 @@ describe("what a session grants", () => {
   it.scoped("probes a full session once after one of its streams has ended, when a pause is over", () =>
     Effect.gen(function*() {
       // credit comes back for two at a time, and never at the first of them
-      const { native, session } = yield* Memory.session({ credit: 4, batch: 2 })
+      const { server, session } = yield* sessionInMemory({ streamLimit: 4, creditBatch: 2 })
       const pool = yield* StreamPool.make({ session, maxSize: 16, acquireTimeout: "1 hour" })
       const leases = yield* Effect.all(range(4).map(() => hold(pool)))
       const waiting = yield* Effect.all(range(3).map(() => Effect.forkScoped(hold(pool))))
-      yield* Memory.quiet
-      assert.deepStrictEqual([native.asked, native.refused], [5, 1])
+      yield* quiet
+      assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.refused], [5, 1])
       assert.deepStrictEqual(yield* capacities(pool), [4])
       yield* TestClock.adjust("1 minute")
-      assert.strictEqual(native.asked, 5)
+      assert.strictEqual(server.streamCounts.requested, 5)
       // the first end: asked once, and in vain
       yield* leases[0]!.release(Exit.fail("spoiled"))
-      yield* Memory.quiet
-      assert.deepStrictEqual([native.asked, native.refused], [6, 2])
+      yield* quiet
+      assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.refused], [6, 2])
       yield* TestClock.adjust("1 minute")
-      yield* Memory.quiet
-      assert.deepStrictEqual([native.asked, native.refused], [6, 2])
+      yield* quiet
+      assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.refused], [6, 2])
       assert.deepStrictEqual(yield* capacities(pool), [3])
       // the second one brings credit for two; the third who waits is refused
       yield* leases[1]!.release(Exit.fail("spoiled"))
-      yield* Memory.quiet
-      assert.deepStrictEqual([native.asked, native.refused, native.granted], [9, 3, 6])
+      yield* quiet
+      assert.deepStrictEqual(
+        [server.streamCounts.requested, server.streamCounts.refused, server.streamCounts.granted],
+        [9, 3, 6]
+      )
       const served = yield* Effect.forEach(waiting, Fiber.poll)
       assert.strictEqual(served.filter(Option.isSome).length, 2)
       assert.deepStrictEqual(yield* capacities(pool), [4])
@@ -231,194 +247,186 @@ describe("what a session grants", () => {
 
   it.scoped("waits longer before each probe in vain, up to a second", () =>
     Effect.gen(function*() {
-      const { native, session } = yield* Memory.session({ credit: 20, batch: Infinity })
+      const { server, session } = yield* sessionInMemory({ streamLimit: 20, creditBatch: Infinity })
       const pool = yield* StreamPool.make({ session, maxSize: 32 })
       const leases = yield* Effect.all(range(20).map(() => hold(pool)))
       yield* Effect.forkScoped(hold(pool))
-      yield* Memory.quiet
-      assert.strictEqual(native.refused, 1)
+      yield* quiet
+      assert.strictEqual(server.streamCounts.refused, 1)
       for (const pause of [10, 20, 40, 80, 160, 320, 640, 1000, 1000]) {
         yield* leases.pop()!.release(Exit.fail("spoiled"))
-        yield* Memory.quiet
-        const before = native.refused
+        yield* quiet
+        const before = server.streamCounts.refused
         yield* TestClock.adjust(pause - 1)
-        yield* Memory.quiet
-        assert.strictEqual(native.refused, before, `${pause} ms`)
+        yield* quiet
+        assert.strictEqual(server.streamCounts.refused, before, `${pause} ms`)
         yield* TestClock.adjust(1)
-        yield* Memory.quiet
-        assert.strictEqual(native.refused, before + 1, `${pause} ms`)
+        yield* quiet
+        assert.strictEqual(server.streamCounts.refused, before + 1, `${pause} ms`)
       }
     }))
 
   it.scoped("probes for a stream that ended while it was being refused another", () =>
     Effect.gen(function*() {
-      const { native, session } = yield* Memory.session({ credit: 2, beyond: "wait" })
+      const { server, session } = yield* sessionInMemory({ streamLimit: 2, beyondLimit: "wait" })
       const pool = yield* StreamPool.make({ session, maxSize: 4, openTimeout: "1 second" })
       const leases = yield* Effect.all(range(2).map(() => hold(pool)))
       yield* Effect.forkScoped(hold(pool))
-      yield* Memory.quiet
-      assert.deepStrictEqual([native.asked, native.outstanding], [3, 1])
+      yield* quiet
+      assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.pending], [3, 1])
       yield* leases[0]!.release(Exit.fail("spoiled"))
-      yield* Memory.quiet
-      assert.deepStrictEqual([native.granted, native.outstanding], [3, 0])
+      yield* quiet
+      assert.deepStrictEqual([server.streamCounts.granted, server.streamCounts.pending], [3, 0])
     }))
 
   it.scoped("never has two streams of one session on their way", () =>
     Effect.gen(function*() {
-      const { native, session } = yield* Memory.session({ credit: 8, batch: 3, beyond: "wait" })
+      const { server, session } = yield* sessionInMemory({ streamLimit: 8, creditBatch: 3, beyondLimit: "wait" })
       const pool = yield* StreamPool.make({ session, maxSize: 64, createConcurrency: 32 })
       const borrow = (i: number): Effect.Effect<Exit.Exit<string, unknown>> =>
         Effect.exit(pool.use((stream) => i % 3 === 0 ? spoil("x")(stream) : echo(stream)))
       const exits = yield* Effect.forEach(range(300), borrow, { concurrency: "unbounded" })
       assert.deepStrictEqual(exits.filter(Exit.isSuccess).length, 200)
-      assert.strictEqual(native.mostOutstanding, 1)
+      assert.strictEqual(server.streamCounts.mostPending, 1)
     }))
 
   it.scoped("nor after whoever wanted one was interrupted; the next one gets it", () =>
     Effect.gen(function*() {
-      const { native, session } = yield* Memory.session()
+      const { server, session } = yield* sessionInMemory()
       const pool = yield* StreamPool.make({ session, maxSize: 4 })
       yield* Effect.scoped(Effect.all(range(3).map(() => hold(pool))))
-      native.isHolding = true
+      yield* server.holdStreams
       // a socket wants a fresh stream, in the place of an idle one
       for (let i = 0; i < 3; i++) {
         const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.void)))
-        yield* Memory.quiet
+        yield* quiet
         yield* Fiber.interrupt(run)
       }
-      assert.deepStrictEqual([native.outstanding, native.open.size], [1, 0])
+      assert.deepStrictEqual([server.streamCounts.pending, server.streams.length], [1, 0])
       const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
-      yield* Memory.quiet
-      native.letGo()
+      yield* quiet
+      yield* server.grantStreams
       assert.strictEqual(yield* Fiber.join(borrower), "hello")
-      assert.deepStrictEqual([native.mostOutstanding, native.granted], [1, 4])
+      assert.deepStrictEqual([server.streamCounts.mostPending, server.streamCounts.granted], [1, 4])
     }))
 
   it.scoped("gives up a session that never answers whoever was interrupted", () =>
     Effect.gen(function*() {
-      const { layer, sessions } = Memory.transport()
-      yield* Effect.gen(function*() {
-        const sessionPool = yield* SessionPool.make({ url, maxSize: 1 })
-        const pool = yield* StreamPool.make({ sessionPool, maxSize: 1, openTimeout: "1 second" })
-        yield* pool.use((stream) => echo(stream))
-        sessions[0]!.isHolding = true
-        const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.void)))
-        yield* Memory.quiet
-        yield* Fiber.interrupt(run)
-        const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
-        yield* Memory.quiet
-        assert.deepStrictEqual([sessions.length, sessions[0]!.asked], [1, 2])
-        yield* TestClock.adjust("1 second")
-        assert.strictEqual(yield* Fiber.join(borrower), "hello")
-        assert.strictEqual(sessions.length, 2)
-      }).pipe(Effect.provide(layer))
-    }))
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const sessionPool = yield* SessionPool.make({ url, maxSize: 1 })
+      const pool = yield* StreamPool.make({ sessionPool, maxSize: 1, openTimeout: "1 second" })
+      yield* pool.use((stream) => echo(stream))
+      yield* (yield* sessions)[0]!.holdStreams
+      const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.void)))
+      yield* quiet
+      yield* Fiber.interrupt(run)
+      const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
+      yield* quiet
+      assert.deepStrictEqual([(yield* sessions).length, (yield* sessions)[0]!.streamCounts.requested], [1, 2])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(borrower), "hello")
+      assert.strictEqual((yield* sessions).length, 2)
+    }).pipe(Effect.provide(inMemory())))
 
   it.scoped("makes an idle one of a stream that comes too late", () =>
     Effect.gen(function*() {
-      const { native, session } = yield* Memory.session()
+      const { server, session } = yield* sessionInMemory()
       const pool = yield* StreamPool.make({ session, maxSize: 4, openTimeout: "1 second" })
-      native.isHolding = true
+      yield* server.holdStreams
       const borrower = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
-      yield* Memory.quiet
+      yield* quiet
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(borrower)).reason, "StreamLimit")
-      native.letGo()
-      yield* Memory.quiet
+      yield* server.grantStreams
+      yield* quiet
       yield* TestClock.adjust("1 second")
-      yield* Memory.quiet
+      yield* quiet
       assert.deepInclude(yield* pool.stats, { idle: 1, size: 1 })
       assert.strictEqual(yield* pool.use((stream) => echo(stream)), "hello")
-      assert.deepStrictEqual([native.asked, native.granted], [1, 1])
+      assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.granted], [1, 1])
     }))
 
   it.scoped("gives a late stream to whoever waits", () =>
     Effect.gen(function*() {
-      const { native, session } = yield* Memory.session()
+      const { server, session } = yield* sessionInMemory()
       const pool = yield* StreamPool.make({ session, maxSize: 4, openTimeout: "1 second" })
       yield* hold(pool)
-      native.isHolding = true
+      yield* server.holdStreams
       const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
-      yield* Memory.quiet
+      yield* quiet
       yield* TestClock.adjust("5 seconds")
       assert.deepStrictEqual(yield* capacities(pool), [1])
-      native.letGo()
+      yield* server.grantStreams
       assert.strictEqual(yield* Fiber.join(borrower), "hello")
-      assert.deepStrictEqual([native.asked, yield* capacities(pool)], [2, [Infinity]])
+      assert.deepStrictEqual([server.streamCounts.requested, yield* capacities(pool)], [2, [Infinity]])
     }))
 
   it.scoped("ends a late stream that there is no room for", () =>
     Effect.gen(function*() {
-      const { layer, sessions } = Memory.transport()
-      yield* Effect.gen(function*() {
-        const sessionPool = yield* SessionPool.make({ url, maxSize: 2 })
-        const pool = yield* StreamPool.make({ sessionPool, maxSize: 2, openTimeout: "1 second" })
-        yield* hold(pool)
-        const [first] = sessions as [Memory.MemorySession]
-        first.isHolding = true
-        const second = yield* Effect.fork(hold(pool))
-        yield* Memory.quiet
-        assert.strictEqual(first.outstanding, 1)
-        yield* TestClock.adjust("1 second")
-        // another session serves it instead
-        yield* Fiber.join(second)
-        assert.strictEqual(sessions.length, 2)
-        first.letGo()
-        yield* Memory.quiet
-        assert.deepStrictEqual([first.granted, first.open.size], [2, 1])
-        assert.deepInclude(yield* pool.stats, { size: 2, idle: 0 })
-      }).pipe(Effect.provide(layer))
-    }))
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const sessionPool = yield* SessionPool.make({ url, maxSize: 2 })
+      const pool = yield* StreamPool.make({ sessionPool, maxSize: 2, openTimeout: "1 second" })
+      yield* hold(pool)
+      const first = (yield* sessions)[0]!
+      yield* first.holdStreams
+      const second = yield* Effect.fork(hold(pool))
+      yield* quiet
+      assert.strictEqual(first.streamCounts.pending, 1)
+      yield* TestClock.adjust("1 second")
+      // another session serves it instead
+      yield* Fiber.join(second)
+      assert.strictEqual((yield* sessions).length, 2)
+      yield* first.grantStreams
+      yield* quiet
+      assert.deepStrictEqual([first.streamCounts.granted, first.streams.length], [2, 1])
+      assert.deepInclude(yield* pool.stats, { size: 2, idle: 0 })
+    }).pipe(Effect.provide(inMemory())))
 
   it.scoped("replaces a session on which an opening never settles, once its streams are gone", () =>
     Effect.gen(function*() {
-      const { layer, sessions } = Memory.transport()
-      yield* Effect.gen(function*() {
-        const sessionPool = yield* SessionPool.make({ url, maxSize: 1 })
-        const pool = yield* StreamPool.make({ sessionPool, maxSize: 2, openTimeout: "1 second" })
-        const lease = yield* hold(pool)
-        const [first] = sessions as [Memory.MemorySession]
-        first.isHolding = true
-        const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
-        yield* Memory.quiet
-        yield* TestClock.adjust("5 seconds")
-        assert.isTrue(Option.isNone(yield* Fiber.poll(borrower)))
-        yield* lease.release(Exit.fail("spoiled"))
-        assert.strictEqual(yield* Fiber.join(borrower), "hello")
-        assert.deepStrictEqual([sessions.length, first.asked], [2, 2])
-        assert.isTrue(first.isClosed)
-      }).pipe(Effect.provide(layer))
-    }))
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const sessionPool = yield* SessionPool.make({ url, maxSize: 1 })
+      const pool = yield* StreamPool.make({ sessionPool, maxSize: 2, openTimeout: "1 second" })
+      const lease = yield* hold(pool)
+      const first = (yield* sessions)[0]!
+      yield* first.holdStreams
+      const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
+      yield* quiet
+      yield* TestClock.adjust("5 seconds")
+      assert.isTrue(Option.isNone(yield* Fiber.poll(borrower)))
+      yield* lease.release(Exit.fail("spoiled"))
+      assert.strictEqual(yield* Fiber.join(borrower), "hello")
+      assert.deepStrictEqual([(yield* sessions).length, first.streamCounts.requested], [2, 2])
+      assert.isFalse(first.isOpen)
+    }).pipe(Effect.provide(inMemory())))
 
   it.scoped("does not open session after session where none grants anything", () =>
     Effect.gen(function*() {
-      const { layer, sessions } = Memory.transport({ credit: 0 })
-      yield* Effect.gen(function*() {
-        const sessionPool = yield* SessionPool.make({ url, maxSize: 4 })
-        const pool = yield* StreamPool.make({ sessionPool, maxSize: 8, acquireTimeout: "10 seconds" })
-        const borrowers = yield* Effect.fork(
-          Effect.forEach(range(50), () => Effect.flip(pool.use((stream) => echo(stream))), { concurrency: "unbounded" })
-        )
-        for (let i = 0; i < 12; i++) {
-          yield* Memory.quiet
-          yield* TestClock.adjust("1 second")
-        }
-        for (const error of yield* Fiber.join(borrowers)) {
-          assert.include(["StreamLimit", "AcquireTimeout"], error.reason)
-        }
-        assert.isAtMost(sessions.length, 20)
-      }).pipe(Effect.provide(layer))
-    }))
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const sessionPool = yield* SessionPool.make({ url, maxSize: 4 })
+      const pool = yield* StreamPool.make({ sessionPool, maxSize: 8, acquireTimeout: "10 seconds" })
+      const borrowers = yield* Effect.fork(
+        Effect.forEach(range(50), () => Effect.flip(pool.use((stream) => echo(stream))), { concurrency: "unbounded" })
+      )
+      for (let i = 0; i < 12; i++) {
+        yield* quiet
+        yield* TestClock.adjust("1 second")
+      }
+      for (const error of yield* Fiber.join(borrowers)) {
+        assert.include(["StreamLimit", "AcquireTimeout"], error.reason)
+      }
+      assert.isAtMost((yield* sessions).length, 20)
+    }).pipe(Effect.provide(inMemory({ streamLimit: 0 }))))
 
   it.scoped("leaves a session that ended alone, though minSize asks for streams", () =>
     Effect.gen(function*() {
-      const { native, session } = yield* Memory.session()
+      const { server, session } = yield* sessionInMemory()
       const pool = yield* StreamPool.make({ session, minSize: 2 })
       yield* pool.ready
-      native.close()
-      yield* Memory.quiet
+      yield* server.closeWith({ closeCode: 0, reason: "" })
+      yield* quiet
       yield* TestClock.adjust("1 minute")
-      yield* Memory.quiet
+      yield* quiet
       assert.isAtMost((yield* pool.stats).failures, 10)
       assert.strictEqual((yield* Effect.flip(pool.use((stream) => echo(stream)))).reason, "SessionClosed")
       assert.strictEqual((yield* Effect.flip(pool.ready)).reason, "SessionClosed")
@@ -437,7 +445,7 @@ describe("maxStreamsOpened", () => {
       assert.strictEqual(yield* soon(echo(held.value, "still here")), "still here")
       const { sessionsAccepted, streamsAccepted } = yield* server.statsOf("/echo")
       assert.deepStrictEqual({ sessionsAccepted, streamsAccepted }, { sessionsAccepted: 7, streamsAccepted: 31 })
-      assert.deepInclude((yield* pool.sessions)[0], { streams: 1, lent: 1, opened: 5, isRetired: true })
+      assert.deepInclude((yield* pool.sessions)[0], { streams: 1, inUse: 1, opened: 5, isRetired: true })
       yield* held.release()
       yield* soon(server.until(({ sessionsOpen }) => sessionsOpen <= 1))
     }).pipe(withNode))
@@ -734,7 +742,7 @@ describe("the engine, over streams", () => {
 describe("options", () => {
   const refused = (options: Partial<StreamPool.MakeOptions>) =>
     Effect.gen(function*() {
-      const { session } = yield* Memory.session()
+      const { session } = yield* sessionInMemory()
       const exit = yield* Effect.exit(
         StreamPool.make({ session, ...options } as StreamPool.MakeOptions)
       )
@@ -875,8 +883,7 @@ describe("config", () => {
     ["SHUTDOWN_GRACE", "x"],
     ["HISTOGRAMS", "x"]
   ]
-  const { layer: MemoryLive } = Memory.transport()
-  const SessionPoolLive = SessionPool.layer({ url }).pipe(Layer.provide(MemoryLive))
+  const SessionPoolLive = SessionPool.layer({ url }).pipe(Layer.provide(inMemory()))
 
   for (const [key, value] of bad) {
     it.effect(`a ConfigError names ${key}: ${value}`, () =>
@@ -908,7 +915,7 @@ describe("config", () => {
         const pool = yield* StreamPool.StreamPool
         assert.strictEqual(yield* pool.use((stream) => echo(stream)), "hello")
         assert.deepInclude(yield* pool.stats, { pool: "mine", max: 7 })
-        yield* Memory.quiet
+        yield* quiet
         assert.strictEqual(released, 1)
       }).pipe(
         Effect.provide(StreamPoolLive),

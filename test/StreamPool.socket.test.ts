@@ -17,7 +17,7 @@ import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { can, endReasons, where } from "./support/capabilities.js"
+import { where } from "./support/capabilities.js"
 import { live, startServer } from "./support/implementation.js"
 import { allBack, bytes, echo, failure, poolAt, sessionOptions, soon, text, until } from "./support/streamPools.js"
 import * as TestServer from "./support/TestServer.js"
@@ -89,11 +89,11 @@ describe("StreamPool.makeSocket", () => {
           assert.deepInclude(yield* allBack(pool), { size: 1, idle: 1 })
           const run = yield* begin(pool.socket)
           assert.deepInclude(yield* pool.stats, { size: 1, inUse: 1 })
-          assert.deepInclude((yield* pool.sessions)[0], { streams: 1, lent: 1 })
+          assert.deepInclude((yield* pool.sessions)[0], { streams: 1, inUse: 1 })
           assert.strictEqual((session as any).core.streams.size, 1)
           yield* soon(until(counts, ({ streamsAccepted }) => streamsAccepted === 2 * i))
           yield* Fiber.interrupt(run)
-          assert.deepInclude((yield* pool.sessions)[0], { streams: 0, lent: 0 })
+          assert.deepInclude((yield* pool.sessions)[0], { streams: 0, inUse: 0 })
         }
       }))
 
@@ -191,6 +191,13 @@ describe("StreamPool.makeSocket", () => {
   })
 
   layer(Live, { excludeTestServices: true })("the end of a run", (it) => {
+    /** A stream that is reset before its first packet has gone may never be heard of. */
+    const heard = (path: string) =>
+      Effect.flatMap(
+        TestServer.TestServer,
+        (server) => soon(until(server.statsOf(path), ({ bytesReceived }) => bytesReceived === 5))
+      )
+
     const endOf = (path: string) =>
       Effect.flatMap(TestServer.TestServer, (server) =>
         soon(until(
@@ -223,13 +230,16 @@ describe("StreamPool.makeSocket", () => {
         assert.strictEqual(yield* endOf(path), "reset")
       }))
 
-    where("announcesReset", it.scoped)("is a reset after its fiber was interrupted", () =>
+    it.scoped("is a reset after its fiber was interrupted", () =>
       Effect.gen(function*() {
         const path = "/silent?socket-interrupted"
         const { pool } = yield* poolAt(path)
         const run = yield* begin(pool.socket)
         yield* Effect.scoped(
-          Effect.flatMap(pool.socket.writer, (write) => Effect.zipRight(write("hello"), Fiber.interrupt(run)))
+          Effect.flatMap(
+            pool.socket.writer,
+            (write) => write("hello").pipe(Effect.zipRight(heard(path)), Effect.zipRight(Fiber.interrupt(run)))
+          )
         )
         assert.strictEqual(yield* endOf(path), "reset")
         assert.deepInclude(yield* pool.stats, { size: 0, leases: 0 })
@@ -247,29 +257,27 @@ describe("StreamPool.makeSocket", () => {
               (write) => Effect.zipRight(write(new Socket.CloseEvent(1000, "done")), soon(Fiber.join(run)))
             )
           )
-          assert.deepInclude((yield* pool.sessions)[0], { isSuspect: false, streams: 0, lent: 0 })
+          assert.deepInclude((yield* pool.sessions)[0], { isSuspect: false, streams: 0, inUse: 0 })
           yield* soon(until(server.statsOf(path), ({ streamsFinished }) => streamsFinished === i))
         }
         assert.strictEqual((yield* server.statsOf(path)).streamsReset, 0)
       }))
 
-    where("announcesReset", it.scoped)(
-      "is a failure and a reset after a writer closed it with an error's code",
-      () =>
-        Effect.gen(function*() {
-          const path = "/silent?socket-close-error"
-          const { pool } = yield* poolAt(path)
-          const run = yield* begin(pool.socket)
-          yield* Effect.scoped(Effect.flatMap(pool.socket.writer, (write) =>
-            write("hello").pipe(
-              Effect.zipRight(write(new Socket.CloseEvent(4001, "no"))),
-              Effect.zipRight(Fiber.await(run))
-            )))
-          const error = socketError(yield* soon(Fiber.await(run)))
-          assert.isTrue(error.reason === "Close" && error.code === 4001 && error.closeReason === "no", String(error))
-          assert.strictEqual(yield* endOf(path), "reset")
-        })
-    )
+    it.scoped("is a failure and a reset after a writer closed it with an error's code", () =>
+      Effect.gen(function*() {
+        const path = "/silent?socket-close-error"
+        const { pool } = yield* poolAt(path)
+        const run = yield* begin(pool.socket)
+        yield* Effect.scoped(Effect.flatMap(pool.socket.writer, (write) =>
+          write("hello").pipe(
+            Effect.zipRight(heard(path)),
+            Effect.zipRight(write(new Socket.CloseEvent(4001, "no"))),
+            Effect.zipRight(Fiber.await(run))
+          )))
+        const error = socketError(yield* soon(Fiber.await(run)))
+        assert.isTrue(error.reason === "Close" && error.code === 4001 && error.closeReason === "no", String(error))
+        assert.strictEqual(yield* endOf(path), "reset")
+      }))
 
     it.scoped("is a half close when the writer's scope ends: the run reads on", () =>
       Effect.gen(function*() {
@@ -336,7 +344,7 @@ describe("StreamPool.makeSocket", () => {
         yield* server.command("closeSessions", { path })
         const error = socketError(yield* soon(Fiber.await(run)))
         assert.strictEqual(error.reason, "Read")
-        assert.match(String((error as Socket.SocketGenericError).cause), new RegExp(endReasons.join("|")))
+        assert.include(String((error as Socket.SocketGenericError).cause), "SessionClosed")
       }))
 
     it.scoped("say Write when the peer stops the stream, and the run goes on", () =>
@@ -373,14 +381,16 @@ describe("StreamPool.makeSocket", () => {
       Effect.gen(function*() {
         const { counts, pool } = yield* poolAt("/echo?socket-writer-between")
         const write = yield* pool.socket.writer
-        yield* Fiber.interrupt(yield* begin(pool.socket))
+        const run = yield* begin(pool.socket)
+        yield* soon(until(counts, ({ streamsOpen }) => streamsOpen === 1))
+        yield* Fiber.interrupt(run)
         const writing = yield* Effect.fork(write("between"))
         yield* Effect.repeatN(Effect.yieldNow(), 10)
         assert.isNull(writing.unsafePoll())
         const received = yield* Deferred.make<string>()
         yield* Effect.fork(pool.socket.run((chunk) => Deferred.succeed(received, text(chunk))))
         assert.strictEqual(yield* soon(Deferred.await(received)), "between")
-        if (can("announcesReset")) assert.strictEqual((yield* counts).streamsAccepted, 2)
+        assert.strictEqual((yield* counts).streamsAccepted, 2)
       }))
 
     it.scoped("that waits can be interrupted, and nothing of it is sent", () =>

@@ -4,7 +4,7 @@ import * as StreamPool from "effect-pools/StreamPool"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
-import { can, where } from "./support/capabilities.js"
+import { can } from "./support/capabilities.js"
 import { live } from "./support/implementation.js"
 import { bytes, connect, poolAt, soon, text, until } from "./support/streamPools.js"
 import * as TestServer from "./support/TestServer.js"
@@ -14,7 +14,8 @@ const Live = live()
 const ask = (pool: StreamPool.Service, request: string, options?: StreamPool.RequestOptions) =>
   Effect.map(pool.request(bytes(request), options), text)
 
-const count = 200
+// the browser's credit for a session does not return, and is 98
+const count = can("returnsCredit") ? 200 : 40
 
 /** Second answers come 0 to 3 ms after the first ones. How many requests got one that was not theirs. */
 const slipped = (path: string, poolOptions: StreamPool.Options, options?: StreamPool.RequestOptions) =>
@@ -32,22 +33,19 @@ const slipped = (path: string, poolOptions: StreamPool.Options, options?: Stream
 
 describe("StreamPool and a peer that answers twice", () => {
   layer(Live, { excludeTestServices: true })("second answers that reach another request", (it) => {
-    where("returnsCredit", it.scoped)(
-      "are none with quarantine, and none with correlation ids",
-      (ctx) =>
-        Effect.gen(function*() {
-          const bare = yield* slipped("/framed?ids=0&bare", {})
-          const quarantined = yield* slipped("/framed?ids=0&quarantined", { quarantine: "1 second", maxSize: 50 })
-          const correlated = yield* slipped("/framed?ids=1&correlated", {}, { correlate: true })
-          const report = `of ${count} second answers reached another request: ${bare.slipped} without anything, ` +
-            `${quarantined.slipped} with quarantine, ${correlated.slipped} with correlation ids ` +
-            `(streams opened: ${bare.streams}, ${quarantined.streams}, ${correlated.streams})`
-          yield* Effect.promise(() => ctx.annotate(report))
-          assert.deepStrictEqual([quarantined.slipped, correlated.slipped], [0, 0], report)
-          // each came in time to cost its stream
-          assert.strictEqual(quarantined.streams, count, report)
-        }).pipe(Effect.timeout("25 seconds"))
-    )
+    it.scoped("are none with quarantine, and none with correlation ids", (ctx) =>
+      Effect.gen(function*() {
+        const bare = yield* slipped("/framed?ids=0&bare", {})
+        const quarantined = yield* slipped("/framed?ids=0&quarantined", { quarantine: "1 second", maxSize: 50 })
+        const correlated = yield* slipped("/framed?ids=1&correlated", {}, { correlate: true })
+        const report = `of ${count} second answers reached another request: ${bare.slipped} without anything, ` +
+          `${quarantined.slipped} with quarantine, ${correlated.slipped} with correlation ids ` +
+          `(streams opened: ${bare.streams}, ${quarantined.streams}, ${correlated.streams})`
+        yield* Effect.promise(() => ctx.annotate(report))
+        assert.deepStrictEqual([quarantined.slipped, correlated.slipped], [0, 0], report)
+        // each came in time to cost its stream
+        assert.strictEqual(quarantined.streams, count, report)
+      }).pipe(Effect.timeout("25 seconds")))
 
     it.scoped("are none of those that came before the next request was written, without anything", () =>
       Effect.gen(function*() {
@@ -137,9 +135,14 @@ describe("StreamPool and a peer that answers twice", () => {
     it.scoped("is spared a stream that is not clean, whose place is free at once", () =>
       Effect.gen(function*() {
         const { counts, pool } = yield* quarantined("/framed?quarantine-unclean")
-        yield* Effect.exit(pool.use(() => Effect.fail("no")))
+        yield* Effect.exit(pool.use((stream) =>
+          stream.write(bytes("\u0004mine")).pipe(
+            Effect.zipRight(stream.readExactly(5)),
+            Effect.zipRight(Effect.fail("no"))
+          )
+        ))
         assert.strictEqual(yield* ask(pool, "two"), "two")
-        if (can("announcesReset")) assert.strictEqual((yield* counts).streamsAccepted, 2)
+        assert.strictEqual((yield* counts).streamsAccepted, 2)
         assert.deepInclude(yield* pool.stats, { created: 2 })
       }))
   })

@@ -216,3 +216,95 @@ it.scoped("serves a pool of streams", () =>
     const [server] = yield* peer.sessions
     expect(server!.streams.length).toBe(1)
   }).pipe(Effect.provide(TestWebTransport.layer())))
+
+const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
+it.scoped("holds streams back, and grants them when told to", () =>
+  Effect.gen(function*() {
+    const peer = yield* TestWebTransport.TestWebTransport
+    const session = yield* connected
+    const [server] = yield* peer.sessions
+    yield* server!.holdStreams
+    const opening = yield* Effect.all(
+      [1, 2, 3].map(() => Effect.fork(Effect.either(session.createBidirectionalStream())))
+    )
+    yield* turn
+    expect(server!.streamCounts).toEqual({ requested: 3, granted: 0, refused: 0, pending: 3, mostPending: 3 })
+    yield* server!.grantStreams
+    yield* turn
+    // as many as there is credit for
+    expect(server!.streamCounts).toEqual({ requested: 3, granted: 2, refused: 0, pending: 1, mostPending: 3 })
+    yield* server!.die
+    const outcomes = yield* Effect.forEach(opening, Fiber.join)
+    expect(outcomes.map(Either.isRight)).toEqual([true, true, false])
+    expect(server!.streamCounts).toMatchObject({ refused: 1, pending: 0 })
+  }).pipe(Effect.provide(TestWebTransport.layer({ streamLimit: 2 }))))
+
+it.scoped("lets writes wait while it takes none", () =>
+  Effect.gen(function*() {
+    const peer = yield* TestWebTransport.TestWebTransport
+    const session = yield* connected
+    const stream = yield* session.createBidirectionalStream()
+    const [server] = yield* peer.sessions
+    const [one] = server!.streams
+    yield* one!.stall
+    const writing = yield* Effect.fork(Effect.forEach(["a", "b", "c"], (message) => stream.write(bytes(message))))
+    yield* turn
+    expect(Option.isNone(yield* Fiber.poll(writing))).toBe(true)
+    yield* one!.resume
+    yield* Fiber.join(writing)
+    expect(text(yield* stream.readExactly(3))).toBe("abc")
+  }).pipe(Effect.provide(TestWebTransport.layer())))
+
+it.scoped("shows how the client ended a stream", () =>
+  Effect.gen(function*() {
+    const ended: Array<TestWebTransport.ServerStream> = []
+    const onStream = (stream: TestWebTransport.ServerStream) => Effect.sync(() => ended.push(stream))
+    yield* Effect.gen(function*() {
+      const session = yield* connected
+      const [one, two] = [yield* session.createBidirectionalStream(), yield* session.createBidirectionalStream()]
+      expect(ended.map(({ isCancelled, sending }) => [isCancelled, sending])).toEqual([[false, "Open"], [
+        false,
+        "Open"
+      ]])
+      yield* one.closeWrite
+      yield* two.reset(7)
+      expect(ended.map(({ isCancelled, sending }) => [isCancelled, sending])).toEqual([[false, "Finished"], [
+        true,
+        "Reset"
+      ]])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(TestWebTransport.layer({ onStream: (stream) => Effect.asVoid(onStream(stream)) }))
+    )
+  }))
+
+it.scoped("treats each session by its number", () =>
+  Effect.gen(function*() {
+    for (const isAccepted of [false, false, true]) {
+      expect(Either.isRight(yield* Effect.either(connected))).toBe(isAccepted)
+    }
+  }).pipe(Effect.provide(TestWebTransport.layer((index) => ({ connect: index < 2 ? "refuse" : "accept" })))))
+
+it.effect("does not confirm the ends of streams, whereby closing takes as long as it may", () =>
+  Effect.gen(function*() {
+    const closing = yield* Effect.fork(
+      Effect.scoped(Effect.flatMap(connected, (session) => session.createBidirectionalStream()))
+    )
+    yield* turn
+    expect(Option.isNone(yield* Fiber.poll(closing))).toBe(true)
+    for (let i = 0; i < 3; i++) {
+      yield* TestClock.adjust("1 second")
+      yield* turn
+    }
+    yield* Fiber.join(closing)
+  }).pipe(Effect.provide(TestWebTransport.layer({ confirmEnds: false }))))
+
+it.scoped("says so when it is used after its layer was closed", () =>
+  Effect.gen(function*() {
+    const constructor = yield* Effect.provide(WebTransport.WebTransportConstructor, TestWebTransport.layer())
+    const error = yield* Effect.flip(
+      Effect.provideService(connected, WebTransport.WebTransportConstructor, constructor)
+    )
+    expect(error.message).toContain("provide it further out")
+  }))

@@ -6,8 +6,8 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { copyOf } from "../src/internal/copyOf.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
-import * as MemoryStream from "./support/memoryStream.js"
 import { pattern } from "./support/pattern.js"
+import { arrived, silentSession, streamInMemory } from "./support/streams.js"
 
 const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
   Option.getOrThrowWith(
@@ -33,7 +33,7 @@ const hops = (count: number) =>
 describe("a read", () => {
   it.scoped("loses nothing when it is interrupted at any moment", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make()
+      const memory = yield* streamInMemory()
       const reads = [
         Effect.map(memory.stream.read, Option.getOrThrow),
         memory.stream.readExactly(5)
@@ -51,7 +51,7 @@ describe("a read", () => {
                   ? [bytes.slice(0, 2), bytes.slice(2)]
                   : [bytes.slice(0, 1), bytes.slice(1, 4), bytes.slice(4)]
                 if (isThere) memory.send(...chunks)
-                if (isThere) yield* MemoryStream.arrived
+                if (isThere) yield* arrived
                 let got: Uint8Array | undefined
                 // In the same step as the read's last: a fiber that has the bytes and is interrupted at its next had them.
                 const reading = Effect.whileLoop({
@@ -62,7 +62,7 @@ describe("a read", () => {
                   }
                 })
                 const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), reading))
-                if (!isThere) yield* MemoryStream.arrived
+                if (!isThere) yield* arrived
                 if (!isThere) memory.send(...chunks)
                 yield* hops(wait)
                 yield* Fiber.interrupt(fiber)
@@ -80,7 +80,7 @@ describe("a read", () => {
 
   it.scoped("can be made beforehand, and run again", () =>
     Effect.gen(function*() {
-      const { send, stream } = yield* MemoryStream.make()
+      const { send, stream } = yield* streamInMemory()
       const three = stream.readExactly(3)
       const five = stream.readExactly(5)
       const { read } = stream
@@ -91,14 +91,14 @@ describe("a read", () => {
       expect(yield* five).toEqual(pattern(11, 5))
       expect(yield* read).toEqual(Option.some(pattern(16, 3)))
       const waiting = yield* Effect.fork(three)
-      yield* MemoryStream.arrived
+      yield* arrived
       send(pattern(19, 2), pattern(21, 1))
       expect(yield* Fiber.join(waiting)).toEqual(pattern(19, 3))
     }))
 
   it.scoped("counts until it has its bytes where it cannot be interrupted", () =>
     Effect.gen(function*() {
-      const { internals, send, stream } = yield* MemoryStream.make()
+      const { internals, send, stream } = yield* streamInMemory()
       for (const read of [stream.readExactly(2), Effect.map(stream.read, Option.getOrThrow)]) {
         let got: Uint8Array | undefined
         const reading = Effect.map(read, (bytes) => {
@@ -107,7 +107,7 @@ describe("a read", () => {
         const first = yield* Effect.fork(Effect.uninterruptible(reading))
         yield* Effect.yieldNow()
         yield* Fiber.interruptFork(first)
-        yield* MemoryStream.arrived
+        yield* arrived
         expect(internals.isClean).toBe(false)
         expect(internals.isOverdue).toBe(false)
         expect(String(defect(yield* Effect.exit(stream.readExactly(2))))).toContain("Two reads")
@@ -120,17 +120,17 @@ describe("a read", () => {
 
   it.scoped("that was interrupted is overdue until bytes come, whoever has asked meanwhile", () =>
     Effect.gen(function*() {
-      const { internals, send, stream } = yield* MemoryStream.make()
+      const { internals, send, stream } = yield* streamInMemory()
       for (const isAsked of [true, false]) {
         for (const read of [stream.read, stream.readExactly(2), internals.readMessage(9)]) {
           const reading = yield* Effect.fork(read as Effect.Effect<unknown, unknown>)
-          yield* MemoryStream.arrived
+          yield* arrived
           expect(internals.isOverdue).toBe(false)
           yield* Fiber.interrupt(reading)
           if (isAsked) expect(internals.isOverdue).toBe(true)
           if (isAsked) expect(internals.isClean).toBe(true)
           send(Uint8Array.of(1, 2))
-          yield* MemoryStream.arrived
+          yield* arrived
           expect(internals.isOverdue).toBe(false)
           expect(internals.isClean).toBe(false)
           expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(1, 2)))
@@ -140,12 +140,12 @@ describe("a read", () => {
 
   it.scoped("takes in nothing for one that was interrupted", () =>
     Effect.gen(function*() {
-      const { internals, send, stream } = yield* MemoryStream.make()
+      const { internals, send, stream } = yield* streamInMemory()
       const reading = yield* Effect.fork(stream.readExactly(9))
-      yield* MemoryStream.arrived
+      yield* arrived
       yield* Fiber.interrupt(reading)
       send(Uint8Array.of(1), Uint8Array.of(2))
-      yield* MemoryStream.arrived
+      yield* arrived
       expect(internals.bytesReceived).toBe(1)
       expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(1)))
       expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(2)))
@@ -155,18 +155,19 @@ describe("a read", () => {
 describe("a write", () => {
   it.scoped("waits for nothing while the platform has room, and is unsettled until that is done with it", () =>
     Effect.gen(function*() {
-      const { internals, stall, stream, written } = yield* MemoryStream.make({ room: 2, retainsWrites: true })
-      const { resume } = stall()
+      const { internals, peer, received, stream } = yield* streamInMemory({ writeRoom: 2, retainsWrites: true })
+      yield* peer.stall
       yield* stream.write(pattern(0, 100))
       yield* stream.write(pattern(1, 100))
       expect(internals.isClean).toBe(false)
       const third = yield* Effect.fork(stream.write(pattern(2, 100)))
-      yield* MemoryStream.arrived
+      yield* arrived
       expect(third.unsafePoll()).toBeNull()
-      expect(written.length).toBe(1)
-      resume()
+      expect(received.length).toBe(1)
+      yield* peer.resume
       yield* Fiber.join(third)
-      expect(written).toEqual([pattern(0, 100), pattern(1, 100), pattern(2, 100)])
+      yield* arrived
+      expect(received).toEqual([pattern(0, 100), pattern(1, 100), pattern(2, 100)])
       expect(internals.isClean).toBe(true)
     }))
 
@@ -174,19 +175,20 @@ describe("a write", () => {
     Effect.gen(function*() {
       for (const retainsWrites of [true, false]) {
         for (const size of [1, 100, 4096, 5000]) {
-          const memory = yield* MemoryStream.make({ room: 4, retainsWrites })
-          const { resume } = memory.stall()
+          const memory = yield* streamInMemory({ writeRoom: 4, retainsWrites })
+          yield* memory.peer.stall
           const bytes = new Uint8Array(size)
           const writing = yield* Effect.fork(Effect.forEach([1, 2, 3, 4, 5, 6], (n) => {
             bytes.fill(n)
             return memory.stream.write(bytes)
           }))
-          yield* MemoryStream.arrived
-          if (!retainsWrites && size > 4096) expect(memory.written.length).toBe(1)
-          resume()
+          yield* arrived
+          if (!retainsWrites && size > 4096) expect(memory.received.length).toBe(1)
+          yield* memory.peer.resume
           yield* Fiber.join(writing)
-          expect(memory.written.map((one) => [one.length, one[0], one.at(-1)])).toEqual(
-            [1, 2, 3, 4, 5, 6].map((n) => !retainsWrites && size > 4096 ? [size, 6, 6] : [size, n, n])
+          yield* arrived
+          expect(memory.received.map((one) => [one.length, one[0], one.at(-1)])).toEqual(
+            [1, 2, 3, 4, 5, 6].map((n) => [size, n, n])
           )
         }
       }
@@ -194,32 +196,32 @@ describe("a write", () => {
 
   it.scoped("fails, as does the next one, when the platform fails to send what it had room for", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make({ room: 2, retainsWrites: true })
-      const { fail } = memory.stall()
+      const memory = yield* streamInMemory({ writeRoom: 2, retainsWrites: true })
+      yield* memory.peer.stall
       yield* memory.stream.write(Uint8Array.of(1))
       yield* memory.internals.writeOwned(Uint8Array.of(2))
       const third = yield* Effect.fork(memory.stream.write(Uint8Array.of(3)))
-      yield* MemoryStream.arrived
+      yield* arrived
       expect(third.unsafePoll()).toBeNull()
-      fail(new Error("no way out"))
+      yield* memory.peer.stopSending
       expect(failure(yield* Fiber.await(third)).reason).toBe("Write")
       yield* memory.stream.lost
       expect(memory.internals.sending).toBe("Failed")
       expect(memory.internals.isClean).toBe(false)
       const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(4))))
       expect(error.reason).toBe("Write")
-      expect(String(error.cause)).toContain("no way out")
+      expect(String(error.cause)).toContain("the peer stopped the stream")
       expect(failure(yield* Effect.exit(memory.stream.closeWrite)).reason).toBe("Write")
     }))
 
   it.scoped("fails when it waits while its session dies, and so does the next one", () =>
     Effect.gen(function*() {
-      const session = yield* MemoryStream.session({ retainsWrites: true })
-      const { internals, stall, stream } = yield* MemoryStream.open(session)
-      stall()
+      const { open, session } = yield* silentSession({ retainsWrites: true })
+      const { internals, peer, stream } = yield* open
+      yield* peer.stall
       yield* stream.write(Uint8Array.of(1))
       const waiting = yield* Effect.fork(stream.write(Uint8Array.of(2)))
-      yield* MemoryStream.arrived
+      yield* arrived
       expect(waiting.unsafePoll()).toBeNull()
       session.native.close()
       expect(failure(yield* Fiber.await(waiting)).reason).toBe("SessionClosed")
@@ -229,7 +231,7 @@ describe("a write", () => {
 
   it.scoped("is sent whole or not at all, and spoils nothing, whenever it is interrupted, while there is room", () =>
     Effect.gen(function*() {
-      const { internals, stream, written } = yield* MemoryStream.make({ retainsWrites: true })
+      const { internals, received, stream } = yield* streamInMemory({ retainsWrites: true })
       let sent = 0
       let round = 0
       for (let steps = 0; steps < 16; steps++) {
@@ -238,10 +240,10 @@ describe("a write", () => {
           const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), stream.write(bytes)))
           for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
           yield* Fiber.interrupt(fiber)
-          yield* MemoryStream.arrived
+          yield* arrived
           expect(internals.isClean).toBe(true)
-          if (written.length === sent) continue
-          expect(written.slice(sent++)).toEqual([bytes])
+          if (received.length === sent) continue
+          expect(received.slice(sent++)).toEqual([bytes])
         }
       }
       expect(sent).toBeGreaterThan(20)
@@ -250,15 +252,15 @@ describe("a write", () => {
 
   it.scoped("spoils the stream when it is interrupted while it waits, and only then", () =>
     Effect.gen(function*() {
-      const memory = yield* MemoryStream.make({ retainsWrites: true })
-      const { resume } = memory.stall()
+      const memory = yield* streamInMemory({ retainsWrites: true })
+      yield* memory.peer.stall
       yield* memory.stream.write(Uint8Array.of(1))
       const waiting = yield* Effect.fork(memory.stream.write(Uint8Array.of(2)))
-      yield* MemoryStream.arrived
+      yield* arrived
       yield* Fiber.interrupt(waiting)
       expect(memory.internals.sending).toBe("Failed")
       yield* memory.stream.lost
-      resume()
+      yield* memory.peer.resume
       const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(3))))
       expect(error.message).toContain("interrupted")
     }))

@@ -39,7 +39,7 @@ export const draw = (charts: ReadonlyArray<Chart>, theme: typeof themes.light): 
       subtext: subtitle,
       top: tops[index],
       left: 0,
-      padding: 0,
+      padding: [4, 0, 0, 0],
       itemGap: 4,
       textStyle: { color: theme.text, fontSize: 15 },
       subtextStyle: { color: theme.faint, fontSize: 12 }
@@ -47,17 +47,22 @@ export const draw = (charts: ReadonlyArray<Chart>, theme: typeof themes.light): 
     grid: measured.map(({ bars }, index) => ({
       top: tops[index]! + head,
       height: bars.length * row,
-      left: 270,
+      left: 300,
       right: 60
     })),
-    xAxis: measured.map(({ bars }, index) => ({
-      type: "value",
-      gridIndex: index,
-      min: Math.min(-0.5, ...bars.map(({ ratio }) => Math.log10(ratio) - 0.3)),
-      max: Math.max(0.5, ...bars.map(({ ratio }) => Math.log10(ratio))),
-      axisLabel: { show: false },
-      splitLine: { show: false }
-    })),
+    xAxis: measured.map(({ bars }, index) => {
+      const least = Math.min(-0.3, ...bars.map(({ ratio }) => Math.log10(ratio)))
+      const most = Math.max(0.5, ...bars.map(({ ratio }) => Math.log10(ratio)))
+      return {
+        type: "value",
+        gridIndex: index,
+        // room for the longest bar's label
+        min: least - 0.2 * (most - least),
+        max: most,
+        axisLabel: { show: false },
+        splitLine: { show: false }
+      }
+    }),
     yAxis: measured.map(({ bars }, index) => ({
       type: "category",
       gridIndex: index,

@@ -156,7 +156,7 @@ const openRaw = async (
   return { sessions, streams }
 }
 
-const raw: Contestant = {
+export const plain: Contestant = {
   peer: peers.raw,
   open: (target, fibers) =>
     Effect.acquireRelease(
@@ -185,7 +185,7 @@ const raw: Contestant = {
     ))
 }
 
-export const contestants: ReadonlyArray<Contestant> = [pooled, held, streamPerRequest, sessionPerRequest, raw]
+export const contestants: ReadonlyArray<Contestant> = [pooled, held, streamPerRequest, sessionPerRequest, plain]
 
 /** Opens a contestant, uses it, and closes it, so that nothing of it is left to the server when the next one comes. */
 export const withContestant = <A>(

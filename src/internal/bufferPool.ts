@@ -216,6 +216,7 @@ interface Decoded {
 }
 
 class BufferPoolImpl extends BufferLender implements Api.Service {
+  protected readonly module = "BufferPool"
   readonly bufferSize: number
   readonly lists
   protected readonly first: FreeList<Bytes>

@@ -9,6 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import type * as FiberStatus from "effect/FiberStatus"
+import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Sink from "effect/Sink"
@@ -119,7 +120,7 @@ export interface Framed {
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError>
 }
 
-export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native"> {
+export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.BidirectionalStream, "native"> {
   readonly session: SessionCore
   readonly native: any
   /** The view that ends it, if any. */
@@ -177,6 +178,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     writable: Api.NativeSendStream | undefined,
     owner?: SessionHandle
   ) {
+    super()
     this.session = session
     this.native = native
     this.owner = owner
@@ -453,9 +455,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     // A session that dies errors its streams before it says so itself, in the same task.
     queueMicrotask(() => {
       this.readPending = false
-      this.failRead(() =>
-        this.session.gone ?? new WebTransportError({ reason: "Read", detail: "the stream was reset, or broke", cause })
-      )
+      this.failRead(() => this.session.failure("Read", "the stream was reset, or broke", cause))
     })
   }
 
@@ -605,10 +605,7 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
 
   private readonly onWriteFailed = (cause: unknown): void => {
     queueMicrotask(() => {
-      this.failWrite(() =>
-        this.session.gone ??
-          new WebTransportError({ reason: "Write", detail: "the peer stopped the stream, or it broke", cause })
-      )
+      this.failWrite(() => this.session.failure("Write", "the peer stopped the stream, or it broke", cause))
     })
   }
 
@@ -700,5 +697,10 @@ export class ByteStream implements Framed, Omit<Api.BidirectionalStream, "native
     this.isLost = true
     this.watcher?.()
     if (this.lostSignal !== undefined) Deferred.unsafeDone(this.lostSignal, Exit.void)
+  }
+
+  /** Nothing of what is on it. */
+  toJSON(): object {
+    return { _id: "Stream", receiving: this.receiving, sending: this.sending, bytesReceived: this.bytesReceived }
   }
 }

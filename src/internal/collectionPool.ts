@@ -30,20 +30,24 @@ const emptyList = (most: number) => (list: ArrayList<any>): void => {
   else list.reset()
 }
 
-/** Whether it is as a new one is: an empty one that was frozen, or given a property that stays, passes every reset. */
+/** Whether it is as a new one is, with so many keys: an empty one that was given a property that stays passes every reset. */
 const isNew = (prototype: object | null, keys: number) => (collection: object): boolean =>
-  Object.isExtensible(collection) && Object.getPrototypeOf(collection) === prototype &&
-  Reflect.ownKeys(collection).length === keys
+  Object.getPrototypeOf(collection) === prototype && Reflect.ownKeys(collection).length === keys
 
 const isNewArray = isNew(Array.prototype, 1)
-const newList = new ArrayList<any>()
+const isNewMap = isNew(Map.prototype, 0)
+const isNewSet = isNew(Set.prototype, 0)
+const isNewRecord = isNew(null, 0)
 
-const isNewOf = {
-  arrays: (array: object) => isNewArray(array) && Reflect.set(array, "length", 0),
-  lists: isNew(ArrayList.prototype, Reflect.ownKeys(newList).length),
-  maps: isNew(Map.prototype, 0),
-  sets: isNew(Set.prototype, 0),
-  records: isNew(null, 0)
+/** Whether it can grow and shrink: an empty one that was frozen does not. */
+const isFlexible = (array: Array<any>): boolean => {
+  try {
+    array.push(undefined)
+    array.pop()
+    return true
+  } catch {
+    return false
+  }
 }
 
 class CollectionPoolImpl implements Api.Service {
@@ -133,21 +137,47 @@ export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, neve
     }
     read.duration("idleTimeToLive", options.idleTimeToLive, 0)
     if (read.problems.length > 0) return yield* Effect.dieMessage(`[${name}] ${failures(read.problems)}`)
-    const pool = <A extends object>(kind: keyof Pools, factory: () => A, reset: (collection: A) => void) =>
+    const pool = <A extends object>(
+      kind: keyof Pools,
+      factory: () => A,
+      reset: (collection: A) => void,
+      validate?: (collection: A) => boolean
+    ) =>
       internal.make({
         name: `${name}.${kind}`,
         factory,
         // what is not kept needs no reset
         reset: sizes[kind] === 0 ? undefined : reset,
-        validate: isNewOf[kind],
+        validate,
         maxSize: sizes[kind],
         idleTimeToLive: options.idleTimeToLive
       })
     return new CollectionPoolImpl(name, {
-      arrays: yield* pool("arrays", (): Array<any> => [], emptyArray(maxArrayLength)),
-      lists: yield* pool("lists", () => new ArrayList<any>(), emptyList(maxArrayLength)),
-      maps: yield* pool("maps", () => new Map<any, any>(), Resettable.map),
-      sets: yield* pool("sets", () => new Set<any>(), Resettable.set),
-      records: yield* pool("records", (): Record<string, any> => Object.create(null), Resettable.record)
+      arrays: yield* pool(
+        "arrays",
+        (): Array<any> => [],
+        emptyArray(maxArrayLength),
+        (array) => isNewArray(array) && isFlexible(array)
+      ),
+      // nothing can be done to it that its reset does not undo
+      lists: yield* pool("lists", () => Object.preventExtensions(new ArrayList<any>()), emptyList(maxArrayLength)),
+      maps: yield* pool(
+        "maps",
+        () => new Map<any, any>(),
+        Resettable.map,
+        (map) => isNewMap(map) && Object.isExtensible(map)
+      ),
+      sets: yield* pool(
+        "sets",
+        () => new Set<any>(),
+        Resettable.set,
+        (set) => isNewSet(set) && Object.isExtensible(set)
+      ),
+      records: yield* pool(
+        "records",
+        (): Record<string, any> => Object.create(null),
+        Resettable.record,
+        (record) => isNewRecord(record) && Object.isExtensible(record)
+      )
     })
   })

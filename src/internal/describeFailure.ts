@@ -1,6 +1,6 @@
 import * as Predicate from "effect/Predicate"
 
-const most = 200
+const most = 500
 
 /** A failure in a few words, for a message: never all of an object, which may be large or hold secrets. Never throws. */
 export const describeFailure = (failure: unknown): string => {

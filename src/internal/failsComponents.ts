@@ -82,7 +82,7 @@ export const construct = (
     quicConnectTimeout: protocol === "http3-or-http2" ? connectTimeout / 2 : ownTimeout(connectTimeout),
     webTransportConnectTimeout: ownTimeout(connectTimeout)
   })
-  hold(native)
+  hold(native, options)
   return native
 }
 
@@ -91,7 +91,7 @@ export const construct = (
 // -----------------------------------------------------------------------------
 
 interface Emitter {
-  once(event: string, listener: () => void): unknown
+  once(event: string, listener: (...args: Array<never>) => void): unknown
 }
 
 /** The HTTP/2 session of `node:http2`, and the object that awaits its news. */
@@ -100,6 +100,7 @@ export interface Internals {
     readonly socket: Emitter | undefined
     /** Until TLS stands. */
     readonly connecting: boolean
+    readonly remoteSettings?: { readonly enableConnectProtocol?: boolean | undefined } | undefined
     removeAllListeners(event: string): unknown
     close(): void
     destroy(): void
@@ -114,9 +115,13 @@ const isObject = (u: unknown): u is Record<string, unknown> => typeof u === "obj
 const has = (u: unknown, ...methods: ReadonlyArray<string>): boolean =>
   isObject(u) && methods.every((method) => typeof u[method] === "function")
 
-const parentOf = (native: unknown): Record<string, unknown> | undefined => {
+const sessionOf = (native: unknown): Record<string, unknown> | undefined => {
   const session = isObject(native) ? native["sessionint"] : undefined
-  const parent = isObject(session) ? session["parentobj"] : undefined
+  return isObject(session) ? session : undefined
+}
+
+const parentOf = (native: unknown): Record<string, unknown> | undefined => {
+  const parent = sessionOf(native)?.["parentobj"]
   return has(parent, "onClientConnected", "onClientWebTransportSupport") ? parent as Record<string, unknown> : undefined
 }
 
@@ -130,27 +135,167 @@ export const internals = (native: unknown): Internals | undefined => {
     : undefined
 }
 
+interface Socket {
+  readonly destroyed: boolean
+  /** Whether its certificate is trusted, or has a hash that was given. */
+  readonly authorized?: boolean | undefined
+  getPeerCertificate?(): Certificate
+  destroy(): void
+}
+
+interface Certificate {
+  /** SHA-256: hexadecimal pairs with colons between them. */
+  readonly fingerprint256: string
+  readonly valid_from: string
+  readonly valid_to: string
+}
+
 interface Held {
-  readonly socket: { readonly destroyed: boolean; destroy(): void }
+  readonly socket: Socket
   readonly freed: Promise<void>
+  /** What is known of a failure; the library (1.6.8) tells no more than "Opening handshake failed." */
+  explanation: Api.Explanation | undefined
 }
 
 const held = new WeakMap<object, Held>()
 
-const hold = (native: Api.NativeWebTransport): void => {
+const hold = (native: Api.NativeWebTransport, options: Api.NativeOptions): void => {
   try {
-    const proxy = internals(native)?.client.socket
-    if (proxy === undefined) return
+    const client = internals(native)?.client
+    const proxy = client?.socket
+    if (client === undefined || proxy === undefined) return
     let socket: unknown
     // The TLS socket itself, from behind a proxy that refuses `destroy`: `once` returns what it was called on.
     const freed = new Promise<void>((resolve) => {
       socket = proxy.once("close", resolve)
     })
-    if (has(socket, "destroy")) held.set(native, { socket: socket as unknown as Held["socket"], freed })
+    if (!has(socket, "destroy")) return
+    const one: Held = { socket: socket as Socket, freed, explanation: undefined }
+    held.set(native, one)
+    client.once("error", (error: Error) => {
+      one.explanation ??= explainError(error)
+    })
+    // after the library's own listener, which has compared the hashes
+    proxy.once("secureConnect", () => {
+      const { serverCertificateHashes: hashes } = options
+      if (hashes === undefined || one.socket.authorized !== false) return
+      one.explanation ??= explainCertificate(one.socket.getPeerCertificate?.(), hashes)
+    })
+    watchStatus(native, one)
   } catch {
-    // Nothing held: `freed` and `abandon` do with less.
+    // Nothing held: `freed`, `explain` and `abandon` do with less.
   }
 }
+
+/** The library is told the status of an answer that is no session, and forgets it. */
+const watchStatus = (native: Api.NativeWebTransport, one: Held): void => {
+  const session = sessionOf(native)
+  const onClose = session?.["onClose"]
+  if (session === undefined || typeof onClose !== "function") return
+  session["onClose"] = (event: { readonly errorcode?: unknown } | undefined) => {
+    const status = event?.errorcode
+    if (typeof status === "number" && status >= 300 && status < 600) one.explanation ??= explainStatus(status)
+    return onClose.call(session, event)
+  }
+}
+
+// -----------------------------------------------------------------------------
+// Explaining
+// -----------------------------------------------------------------------------
+
+const noListener = {
+  detail: "nobody listens there",
+  advice: "start the server, or check the port; a server of HTTP/3 alone (UDP) is not found over HTTP/2 (TCP)"
+}
+
+const noAddress = { detail: "its name has no address", advice: "check the host name, and the network's name server" }
+
+const noHttp2 = { detail: "it does not speak HTTP/2", advice: "check that the port is that of a WebTransport server" }
+
+/** By the code of Node's error. */
+const explanations: Record<string, Api.Explanation> = {
+  ECONNREFUSED: noListener,
+  ENOTFOUND: noAddress,
+  EAI_AGAIN: noAddress,
+  ERR_SSL_WRONG_VERSION_NUMBER: { ...noHttp2, detail: "it does not speak TLS" },
+  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: noHttp2
+}
+
+const isAboutCertificate = /CERT|SIGNATURE|ISSUER|REVOKED/
+
+const explainError = (error: Error & { readonly code?: unknown }): Api.Explanation => {
+  const code = String(error.code)
+  const known = explanations[code]
+  if (known !== undefined) return { ...known, cause: error }
+  if (!isAboutCertificate.test(code)) return { detail: error.message, cause: error }
+  return {
+    detail: `its certificate is not trusted: ${error.message}`,
+    advice: "pin it with serverCertificateHashes, or have Node trust its authority (NODE_EXTRA_CA_CERTS)",
+    cause: error
+  }
+}
+
+const hex = (bytes: ArrayBuffer | ArrayBufferView): string =>
+  Array.from(
+    ArrayBuffer.isView(bytes)
+      ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      : new Uint8Array(bytes),
+    (byte) => byte.toString(16).padStart(2, "0")
+  ).join("")
+
+const explainCertificate = (
+  certificate: Certificate | undefined,
+  hashes: NonNullable<Api.NativeOptions["serverCertificateHashes"]>
+): Api.Explanation | undefined => {
+  if (certificate === undefined) return undefined
+  const hash = certificate.fingerprint256.replaceAll(":", "").toLowerCase()
+  if (!hashes.some(({ value }) => hex(value) === hash)) {
+    return {
+      detail: `its certificate is none of serverCertificateHashes: its SHA-256 is ${hash}`,
+      advice: "pin the certificate that the server has now; many make a new one at each start"
+    }
+  }
+  return {
+    detail: `its certificate is valid from ${certificate.valid_from} to ${certificate.valid_to}`,
+    advice: "a pinned certificate has to be valid now, and for 14 days at most"
+  }
+}
+
+const explainStatus = (status: number): Api.Explanation => ({
+  detail: `the server answered ${status}`,
+  advice: status === 404 || status === 405
+    ? "check the path: it serves no WebTransport under this one"
+    : "the server refused the session: see what it logs"
+})
+
+/** How far an attempt is that has not failed. */
+const explainWaiting = ({ client }: Internals): Api.Explanation => {
+  if (client.connecting) {
+    return { detail: "TLS does not stand yet", advice: "check the address, and what is on the way" }
+  }
+  if (client.remoteSettings?.enableConnectProtocol !== true) {
+    return {
+      detail: "it speaks HTTP/2, but does not offer WebTransport",
+      advice: "check that the port is that of a WebTransport server"
+    }
+  }
+  return { detail: "it speaks WebTransport, but has not answered for this path" }
+}
+
+export const explain = (native: Api.NativeWebTransport): Api.Explanation | undefined => {
+  try {
+    const one = held.get(native)
+    if (one === undefined || one.explanation !== undefined) return one?.explanation
+    const found = internals(native)
+    return found === undefined || one.socket.destroyed ? undefined : explainWaiting(found)
+  } catch {
+    return undefined
+  }
+}
+
+// -----------------------------------------------------------------------------
+// Abandoning
+// -----------------------------------------------------------------------------
 
 /** How long a connection has for its farewell. */
 const farewellWithin = 100

@@ -1,5 +1,6 @@
 /** What a frame looks like, and what is kept of one that is not whole yet. Plain code: every byte passes here. */
 import * as Either from "effect/Either"
+import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Api from "../Framing.js"
 import { FramingError } from "../FramingError.js"
@@ -223,7 +224,7 @@ export class Assembly {
 
 const none = Either.right(Option.none<Uint8Array<ArrayBuffer>>())
 
-export class Decoder implements Api.Decoder {
+export class Decoder extends Inspectable.Class implements Api.Decoder {
   private readonly max: number
   private readonly assembly = new Assembly()
   /** Those that came and were not asked for; they are taken by index, since taking off the front is quadratic. */
@@ -233,6 +234,7 @@ export class Decoder implements Api.Decoder {
   private isEnded = false
 
   constructor(max: number) {
+    super()
     this.max = max
   }
 
@@ -273,5 +275,10 @@ export class Decoder implements Api.Decoder {
 
   get retained(): number {
     return this.waiting + this.assembly.retained
+  }
+
+  /** Nothing of what is in it. */
+  toJSON(): object {
+    return { _id: "Decoder", maxMessageSize: this.max, retained: this.retained }
   }
 }

@@ -230,6 +230,8 @@ export class FreeList<A extends object> {
   failures = 0
   readonly discarded: Record<DiscardReason, number> = { full: 0, unfit: 0, failed: 0, idle: 0, closed: 0 }
   readonly refused: Record<RefusalReason, number> = { foreign: 0, notOut: 0, stale: 0 }
+  /** Called where a borrower was refused something. */
+  onRefused: ((reason: RefusalReason) => void) | undefined = undefined
 
   constructor(options: ListOptions<A>) {
     this.factory = options.factory

@@ -15,6 +15,7 @@ interface Decoded {
 }
 
 class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements Api.Service<A> {
+  protected readonly module = "ObjectPool"
   readonly lists
   private readonly list: FreeList<A>
 

@@ -4,7 +4,7 @@ import * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import type { Problem } from "./poolOptions.js"
+import { aDuration, type Problem } from "./poolOptions.js"
 
 const key = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 
@@ -24,7 +24,7 @@ export const duration = (name: string): Config.Config<Duration.Duration> =>
     const decoded = text.trimStart().startsWith("-") ? Option.none() : Duration.decodeUnknown(text.trim())
     return Either.fromOption(
       decoded,
-      () => ConfigError.InvalidData([], `expected a duration of zero or more, but was ${JSON.stringify(text)}`)
+      () => ConfigError.InvalidData([], `expected ${aDuration}, but was ${JSON.stringify(text)}`)
     )
   })
 

@@ -19,6 +19,9 @@ const show = (value: unknown): string => {
 export const failures = (problems: ReadonlyArray<Problem>): string =>
   problems.map((problem) => problem.message).join("; ")
 
+/** The rule for all that takes time. */
+export const aDuration = `a duration of zero or more, such as "30 seconds" or 500 (ms)`
+
 /** Checks one option after the other, and keeps what is wrong with them. */
 export class Reader {
   readonly problems: Array<Problem> = []
@@ -49,7 +52,7 @@ export class Reader {
     const bad = numbers.some((n) => (typeof n === "number" || typeof n === "bigint") && !(n >= 0)) ||
       (typeof value === "string" && value.trimStart().startsWith("-"))
     if (bad || Option.isNone(decoded)) {
-      this.refuse(option, value, "a duration of zero or more")
+      this.refuse(option, value, aDuration)
       return byDefault
     }
     return Duration.toMillis(decoded.value)
@@ -109,11 +112,17 @@ export const decode = (options: Input): Decoded => {
     read.refuse("validateAfterIdle", options.validateAfterIdle, "left out where there is no validate")
   }
   const pingInterval = read.duration("keepAlive.interval", options.keepAlive?.interval, Infinity)
-  if (pingInterval < 1) read.refuse("keepAlive.interval", options.keepAlive?.interval, "a duration of 1 ms or more")
+  if (pingInterval < 1) {
+    read.refuse("keepAlive.interval", options.keepAlive?.interval, `a duration of 1 ms or more, such as "15 seconds"`)
+  }
   const initial = read.duration("createBackoff.initial", createBackoff?.initial, 10)
   const max = read.duration("createBackoff.max", createBackoff?.max, 5_000)
   if (createBackoff?.initial !== undefined && initial > max) {
-    read.refuse("createBackoff.initial", createBackoff.initial, `at most createBackoff.max (${max}ms)`)
+    read.refuse(
+      "createBackoff.initial",
+      createBackoff.initial,
+      `at most createBackoff.max (${Duration.format(Duration.millis(max))})`
+    )
   }
   return {
     problems: read.problems,

@@ -76,6 +76,14 @@ const begin = <L, B, E, R>(body: (loan: L) => Effect.Effect<B, E, R>, loan: L): 
 /** Whoever holds an item that is lent by `use` or `get`. Nobody else can give it back, so one will do for all. */
 export const byScope = { holder: "use or get" }
 
+const misuse: Record<RefusalReason, string> = {
+  foreign: "something was given back that is not of this pool",
+  notOut:
+    "something was given back that `unsafeAcquire` had not lent: a second release, or one of what `use`, `get` or a " +
+    "lease is to give back",
+  stale: "a lease was used or released that had been released before"
+}
+
 /** `L` is what a borrower has to give back. */
 export abstract class RecyclingPool<L> {
   readonly name: string
@@ -83,12 +91,15 @@ export abstract class RecyclingPool<L> {
   private readonly sleeper: Sleeper
   private readonly hasFrames: boolean
   private readonly labels: ReadonlyArray<MetricLabel.MetricLabel>
+  private readonly runtime: Runtime.Runtime<never>
+  private hasWarned = false
   private hideMetrics: () => void = () => undefined
 
   constructor(name: string, idleTimeToLive: number, { clock, hasFrames, labels, runtime }: Surroundings) {
     this.name = name
     this.hasFrames = hasFrames
     this.labels = labels
+    this.runtime = runtime
     this.ageing = new Ageing({
       clock: () => clock.unsafeCurrentTimeMillis(),
       later: (run) => queueMicrotask(run),
@@ -101,6 +112,9 @@ export abstract class RecyclingPool<L> {
       Effect.sync(() => this.ageing.tick())
     )
   }
+
+  /** Of the library, as the user knows it. */
+  protected abstract readonly module: string
 
   /** Each with the tags that it is known by beside the pool's name. */
   abstract readonly lists: ReadonlyArray<readonly [FreeList<any>, tags: ReadonlyArray<readonly [string, string]>]>
@@ -199,11 +213,31 @@ export abstract class RecyclingPool<L> {
   }
 
   start(): void {
-    for (const [list] of this.lists) list.fill()
+    for (const [list] of this.lists) {
+      list.onRefused = this.warnOnce
+      list.fill()
+    }
     const hide = this.lists.map(([list, tags]) =>
       register(recyclingPool, [["pool", this.name], ...tags], this.labels, () => snapshot(this.name, [list]))
     )
     this.hideMetrics = () => hide.forEach((f) => f())
+  }
+
+  /** The first one tells where to look; the others are in the stats. */
+  private readonly warnOnce = (reason: RefusalReason): void => {
+    if (this.hasWarned) return
+    this.hasWarned = true
+    const { stack } = new Error("refused here")
+    const warning = Effect.logWarning(`${misuse[reason]}. Nothing came of it; from here on such calls are only counted`)
+    const annotations = {
+      package: "effect-pools",
+      module: this.module,
+      pool: this.name,
+      event: "Misuse",
+      reason,
+      stack
+    }
+    Runtime.runFork(this.runtime, Effect.annotateLogs(warning, annotations), { immediate: false })
   }
 
   close(): void {
@@ -247,6 +281,7 @@ class Loan<L> extends FiberFrame {
 /** What a lease of any kind may be asked: who holds it, and the words for one who does no longer. */
 export const refuse = (list: FreeList<any>, reason: RefusalReason): false => {
   list.refused[reason]++
+  list.onRefused?.(reason)
   return false
 }
 

@@ -82,6 +82,8 @@ export interface Internals<V, E> {
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
+  /** Items that are called for: by borrowers in the queue, or since there are fewer than `minSize`. */
+  readonly wanted: number
   readonly isOpen: boolean
   /** How many items are to go when they come back, since there are more than `maxSize`. */
   readonly excess: number
@@ -122,6 +124,8 @@ type LogEvent =
   | "ForcedClose"
   | "FinalizerFailure"
   | "HookFailure"
+
+const show = (millis: number): string => Duration.format(Duration.millis(millis))
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
@@ -329,6 +333,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   get waiting(): number {
     return this.machine.waiters.length
+  }
+
+  get wanted(): number {
+    return this.machine.wanted
   }
 
   get isOpen(): boolean {
@@ -608,7 +616,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (this.watchesLeaks) this.machine.untrack(loan)
     if (loan.reported) {
       const out = this.now() - loan.since
-      this.log(Effect.logInfo(`the item came back after all, after ${out}ms`), "LeakReturned", {
+      this.log(Effect.logInfo(`the item came back after all, after ${show(out)}`), "LeakReturned", {
         out,
         ...loan.borrower
       })
@@ -623,17 +631,21 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         return this.refuse(
           "AcquireTimeout",
           waited,
-          `making an item took longer than createTimeout (${this.machine.options.createTimeout}ms)`
+          `The last attempt to make one failed: ${this.tooSlow}`
         )
       case "AcquireTimeout":
         return this.refuse(
           "AcquireTimeout",
           waited,
-          this.trouble && `the last attempt to make one failed (${describeFailure(Cause.squash(this.trouble.cause))})`
+          this.trouble && `The last attempt to make one failed: ${describeFailure(Cause.squash(this.trouble.cause))}`
         )
       case "PoolClosed":
         return this.refuse("PoolClosed", waited)
     }
+  }
+
+  private get tooSlow(): string {
+    return `it took longer than createTimeout (${show(this.machine.options.createTimeout)})`
   }
 
   private refuse(reason: PoolErrorReason, waited: number, detail?: string): Effect.Effect<never, PoolError> {
@@ -788,16 +800,22 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (reason === "closed") this.forced++
     if (reason !== "retired") return
     const { retireGrace } = this.machine.options
-    this.warn(`closed an item that was replaced and still out after retireGrace (${retireGrace}ms)`, "ForcedClose", {
-      retireGrace
-    })
+    this.warn(
+      `closed an item that was replaced and still out after retireGrace (${show(retireGrace)})`,
+      "ForcedClose",
+      {
+        retireGrace
+      }
+    )
   }
 
   leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
     const { closeTimeout } = this.machine.options
     this.warn(
-      `an item took longer than closeTimeout (${closeTimeout}ms) to close; it was left to itself, and its place is free`,
+      `an item took longer than closeTimeout (${
+        show(closeTimeout)
+      }) to close; it was left to itself, and its place is free`,
       "FinalizerFailure",
       { closeTimeout }
     )
@@ -836,11 +854,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
-    const cause: Cause.Cause<unknown> = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(refusal._tag)
+    const cause: Cause.Cause<unknown> = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(this.tooSlow)
     const { failures } = this.machine.counters
     if (this.trouble === undefined) {
       const why = describeFailure(Cause.squash(cause))
-      this.warn(`making an item failed (${why}); from now on one attempt at a time, after a backoff`, "Backoff", {
+      this.warn(`making an item failed; from now on one attempt at a time, after a backoff: ${why}`, "Backoff", {
         delay: Math.round(delay)
       })
     }
@@ -853,7 +871,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const { before, since } = this.trouble!
     const [lasted, failures] = [this.now() - since, this.machine.counters.failures - before]
     this.log(
-      Effect.logInfo(`an item could be made again after ${lasted}ms and ${failures} failed attempt(s)`),
+      Effect.logInfo(`an item could be made again after ${show(lasted)} and ${failures} failed attempt(s)`),
       "Recovered",
       { lasted, failures }
     )
@@ -862,12 +880,15 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   exhausted(waited: number): void {
-    const { inUse, live, options, waiters } = this.machine
+    const { creating, inUse, live, options, waiters } = this.machine
     this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
+    const why = inUse === 0 && creating > 0
+      ? "Making one has not come to an end: is the resource there, and does it answer?"
+      : "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
+        "that holds one while it waits for another"
     this.warn(
-      `no item for ${waited}ms: ${inUse} of ${live} in use, at most ${options.maxSize}, ${waiters.length} waiting. ` +
-        "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
-        "that holds one while it waits for another",
+      `no item for ${show(waited)}: ${inUse} of ${live} in use, at most ${options.maxSize}, ${creating} being made, ` +
+        `${waiters.length} waiting. ${why}`,
       "Exhausted",
       { waited, inUse, size: live, maxSize: options.maxSize, waiters: waiters.length }
     )
@@ -875,7 +896,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   overdue(loan: Loan): void {
     const out = this.now() - loan.since
-    this.warn(`an item has been out for ${out}ms; is it ever given back?`, "Leak", {
+    this.warn(`an item has been out for ${show(out)}; is it ever given back?`, "Leak", {
       out,
       ...(loan as BorrowerLoan).borrower
     })
@@ -1042,7 +1063,8 @@ const describeBorrower = (
   }
   const annotations = Object.fromEntries(fiber.getFiberRef(FiberRef.currentLogAnnotations))
   return {
-    fiber: FiberId.threadName(fiber.id()),
+    // not `fiber`: a logger says by that which fiber has logged
+    borrower: FiberId.threadName(fiber.id()),
     ...(path.length === 0 ? {} : { spans: path.join(" > ") }),
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     ...(stack === undefined ? {} : { stack })

@@ -47,7 +47,9 @@ const handle = (core: SessionCore): WebTransport.Session => new SessionHandle(co
 const checkUrl = (url: unknown): ReadonlyArray<Problem> => {
   if (Effect.isEffect(url)) return []
   const parsed = parseUrl(url as string | URL)
-  return Either.isLeft(parsed) ? [{ option: "url", message: `url: ${parsed.left.message}` }] : []
+  return Either.isLeft(parsed)
+    ? [{ option: "url", message: `url must be an absolute https: URL without a fragment, but ${parsed.left.detail}` }]
+    : []
 }
 
 const asWebTransportError = (what: string) => (cause: unknown): WebTransportError =>
@@ -70,25 +72,34 @@ export const make = <E, R>(
   const unwanted = { streams: 0, datagrams: 0 }
   const limit = connect?.connectTimeout ?? defaultConnectTimeout
 
-  const open = Effect.gen(function*() {
-    const session = yield* Effect.mapError(
-      WebTransport.connect(url, connect),
-      asWebTransportError("resolving the address")
-    )
-    if (onOpen !== undefined) yield* Effect.mapError(onOpen(session), asWebTransportError("onOpen"))
-    return session
-  }).pipe(
-    Effect.timeoutFail({
-      duration: limit,
-      onTimeout: () =>
-        new WebTransportError({
-          reason: "ConnectTimeout",
-          detail: `connecting${onOpen === undefined ? "" : " and onOpen"} took longer than ${
-            Duration.format(Duration.decode(limit))
-          }`
-        })
+  const open = Effect.suspend(() => {
+    let step = "connecting"
+    const opened = Effect.gen(function*() {
+      const session = yield* Effect.mapError(
+        WebTransport.connect(url, connect),
+        asWebTransportError("resolving the address")
+      )
+      if (onOpen !== undefined) {
+        step = "onOpen"
+        yield* Effect.mapError(onOpen(session), asWebTransportError("onOpen"))
+      }
+      return session
     })
-  )
+    // who connects keeps the limit, and can say more about it
+    if (onOpen === undefined && !Effect.isEffect(url) && !Effect.isEffect(connect?.serverCertificateHashes)) {
+      return opened
+    }
+    return Effect.timeoutFail(opened, {
+      duration: limit,
+      onTimeout: () => {
+        const what = onOpen === undefined ? "connecting" : "connecting and onOpen together"
+        const detail = `${what} took longer than ${
+          Duration.format(Duration.decode(limit))
+        }, and it was ${step} that hung`
+        return new WebTransportError({ reason: "ConnectTimeout", detail })
+      }
+    })
+  })
 
   const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     Cause.isInterruptedOnly(cause)

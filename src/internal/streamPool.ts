@@ -199,7 +199,7 @@ export const make = <E, R>(
 const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => ({
   native: branch.core.native,
   streams: branch.streams.size,
-  lent: branch.lent,
+  inUse: branch.lent,
   opened: branch.core.streamsOpened,
   capacity: branch.capacity,
   isSuspect: branch.isSuspect,

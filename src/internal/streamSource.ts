@@ -148,11 +148,17 @@ type Grant =
 
 /** A creation that waits for its turn to open a stream. */
 class Claim implements Linked<Claim> {
+  /** Whether somebody waits for this very one, whoever waits for the pool. */
+  readonly isPersonal: boolean
   grant: Grant | undefined = undefined
   resume: ((effect: Effect.Effect<void>) => void) | undefined = undefined
   previous: Claim | undefined = undefined
   next: Claim | undefined = undefined
   list: LinkedList<any> | undefined = undefined
+
+  constructor(isPersonal: boolean) {
+    this.isPersonal = isPersonal
+  }
 
   readonly granted: Effect.Effect<void> = Effect.async<void>((resume) => {
     if (this.grant !== undefined) resume(Effect.void)
@@ -184,7 +190,8 @@ export class StreamSource {
   private sessionBackoff = firstBackoff
   private readonly acquirers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private isPumping = false
-  private isClosed = false
+  /** Before it is attached whoever claims a stream waits. */
+  private state: "Detached" | "Attached" | "Closed" = "Detached"
 
   constructor(
     options: SourceOptions,
@@ -193,7 +200,7 @@ export class StreamSource {
   ) {
     this.options = options
     this.sessions = sessions
-    this.only = only === undefined ? undefined : this.add(new Branch(only))
+    this.only = only === undefined ? undefined : new Branch(only)
   }
 
   attach(pool: Internals<WebTransport.BidirectionalStream, Failure>): void {
@@ -206,16 +213,20 @@ export class StreamSource {
         this.tick()
       })
     )
+    this.state = "Attached"
     this.sessions?.demand.add(this.onDemand)
-    if (this.only === undefined) return
+    // what was claimed for others may be for whoever comes to wait
+    if (this.sessions !== undefined) pool.demand.add(() => this.claims.first === undefined ? undefined : this.pump())
+    if (this.only !== undefined) this.add(this.only)
     // it may have ended meanwhile
-    if (this.only.core.gone !== undefined) this.onChange(this.only)
+    if (this.only?.core.gone !== undefined) this.onChange(this.only)
+    else this.pump()
   }
 
   /** After its pool has closed. */
   close(): void {
-    this.isClosed = true
-    this.sleeper.cancel()
+    if (this.state === "Attached") this.sleeper.cancel()
+    this.state = "Closed"
     this.sessions?.demand.delete(this.onDemand)
     for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
     for (const branch of this.branches) this.remove(branch)
@@ -227,16 +238,21 @@ export class StreamSource {
   // ---------------------------------------------------------------------------
 
   /** A new stream, until the scope closes. Waits while no session grants one. */
-  readonly open: Effect.Effect<PooledStream, Failure, Scope.Scope> = Effect.suspend(() =>
-    Effect.flatMap(this.attempt, (pooled) => pooled === undefined ? this.open : Effect.succeed(pooled))
-  )
+  readonly open: Effect.Effect<PooledStream, Failure, Scope.Scope> = Effect.suspend(() => this.claim(false))
+
+  private claim(isPersonal: boolean): Effect.Effect<PooledStream, Failure, Scope.Scope> {
+    return Effect.flatMap(
+      this.attempt(isPersonal),
+      (pooled) => pooled === undefined ? this.claim(isPersonal) : Effect.succeed(pooled)
+    )
+  }
 
   /** `undefined`: not there, try again. */
-  private readonly attempt: Effect.Effect<PooledStream | undefined, Failure, Scope.Scope> = Effect
-    .uninterruptibleMask((restore) =>
+  private attempt(isPersonal: boolean): Effect.Effect<PooledStream | undefined, Failure, Scope.Scope> {
+    return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        if (this.isClosed) return Effect.fail(closed())
-        const claim = new Claim()
+        if (this.state === "Closed") return Effect.fail(closed())
+        const claim = new Claim(isPersonal)
         this.claims.push(claim)
         this.pump()
         return Effect.matchCauseEffect(restore(claim.granted), {
@@ -258,12 +274,13 @@ export class StreamSource {
         })
       })
     )
+  }
 
   /** A new stream in the place of another, which it has no longer than that one would have had it. */
   openInstead(pooled: PooledStream): Effect.Effect<PooledStream, Failure, Scope.Scope> {
     return Effect.suspend(() => {
       this.destroy(pooled)
-      return Effect.map(this.open, (successor) => {
+      return Effect.map(this.claim(true), (successor) => {
         pooled.successor = successor
         if (pooled.isOver) this.destroy(successor)
         return successor
@@ -364,8 +381,9 @@ export class StreamSource {
 
   private onLate(branch: Branch, stream: ByteStream | undefined): void {
     this.settled(branch)
-    if (stream !== undefined && !this.isClosed) {
+    if (stream !== undefined && this.state !== "Closed") {
       const pooled = this.adopt(branch, stream)
+      if (branch.isGivingWay) return this.destroy(pooled)
       this.late.push(pooled)
       this.pump()
       if (pooled.list !== this.late) return
@@ -398,7 +416,7 @@ export class StreamSource {
 
   private pump(): void {
     // what it does may call for it: the loop sees to that
-    if (this.isClosed || this.isPumping) return
+    if (this.state !== "Attached" || this.isPumping) return
     this.isPumping = true
     const now = this.pool.now()
     while (this.claims.first !== undefined) {
@@ -489,13 +507,20 @@ export class StreamSource {
       expected = Math.max(1, Math.min(expected, branch.capacity))
     }
     if (now < this.sessionAt) return
-    const wanted = Math.max(1, Math.ceil(this.claims.length / expected))
+    const wanted = Math.ceil(this.wantedStreams / expected)
     while (this.acquiring < wanted) {
       this.acquiring++
       const fiber = sessions.fork(this.acquireSession(sessions))
       this.acquirers.add(fiber)
       fiber.addObserver(() => this.acquirers.delete(fiber))
     }
+  }
+
+  /** Those that are claimed for somebody: whoever wanted the others was served meanwhile, or has left. */
+  private get wantedStreams(): number {
+    let personal = 0
+    for (let claim = this.claims.first; claim !== undefined; claim = claim.next) if (claim.isPersonal) personal++
+    return Math.min(this.claims.length, personal + this.pool.wanted)
   }
 
   private acquireSession(sessions: Internals<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
@@ -510,7 +535,7 @@ export class StreamSource {
 
   private onSession(lease: SyncLease<WebTransport.Session>): void {
     this.acquiring--
-    if (this.isClosed) return lease.giveBack(Exit.void)
+    if (this.state === "Closed") return lease.giveBack(Exit.void)
     const handle = lease.value as SessionHandle
     let branch = this.known.get(handle.core)
     if (branch === undefined) this.known.set(handle.core, branch = new Branch(handle))
@@ -521,7 +546,7 @@ export class StreamSource {
   }
 
   private onNoSession(cause: Cause.Cause<Failure>): void {
-    if (this.isClosed) return
+    if (this.state === "Closed") return
     // those that are there may still serve whoever waits
     if (!this.hasUsable && this.acquiring === 0) return this.fail(cause)
     this.delaySessions()
@@ -580,6 +605,8 @@ export class StreamSource {
       // whoever gets it next is to find the credit of its streams back
       if (this.isEnding(branch)) return
     } else if (branch.isLate) {
+      // the credit of those that end may be on its way
+      if (this.isEnding(branch)) return
       // it grants nothing at all
       branch.opening.abandon()
       this.settled(branch)
@@ -628,7 +655,9 @@ export class StreamSource {
   /** Whether a session of which nothing is lent goes now, since it is wanted back. */
   giveWay(branch: Branch): boolean {
     if (branch.isGivingWay) return true
-    if (branch.lent > 0 || branch.opening !== undefined || this.wantedBack <= 0) return false
+    // one that is late may never come: it keeps nobody from the session
+    const isOpening = branch.opening !== undefined && !branch.isLate
+    if (branch.lent > 0 || isOpening || this.wantedBack <= 0) return false
     // they come first, but there is no waiting for one that is too many
     if (this.pool.waiting > 0 && this.sessions!.excess === 0) return false
     // one that has just come is somebody's, as far as is known yet
@@ -687,7 +716,7 @@ export class StreamSource {
   // ---------------------------------------------------------------------------
 
   private tick(): void {
-    if (this.isClosed) return
+    if (this.state === "Closed") return
     const now = this.pool.now()
     while (this.writing.first !== undefined && this.writing.first.deadline <= now) {
       // the end of it is the end of its writes

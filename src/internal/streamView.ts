@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as Inspectable from "effect/Inspectable"
 import type * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
@@ -40,7 +41,7 @@ export interface Home {
   pool: Internals<WebTransport.BidirectionalStream, Failure>
 }
 
-export class StreamView implements WebTransport.BidirectionalStream, Framed {
+export class StreamView extends Inspectable.Class implements WebTransport.BidirectionalStream, Framed {
   readonly pooled: PooledStream
   private readonly home: Home
   /** Checks are about this one stream; a borrower gets another one if it breaks before it was of use. */
@@ -58,6 +59,7 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
   isForOneUse = false
 
   constructor(home: Home, pooled: PooledStream, isReplaceable = true) {
+    super()
     this.home = home
     this.pooled = pooled
     this.isReplaceable = isReplaceable
@@ -293,5 +295,10 @@ export class StreamView implements WebTransport.BidirectionalStream, Framed {
 
   get native(): WebTransport.NativeBidirectionalStream {
     return this.replacement === undefined ? this.beneath.native : this.replacement.value.native
+  }
+
+  /** Once it is given back, nothing of what others do with the stream. */
+  toJSON(): object {
+    return this.isGivenBack ? { _id: "Stream", released: true } : this.current.stream.toJSON()
   }
 }

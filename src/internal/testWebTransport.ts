@@ -11,6 +11,11 @@ type Run = (effect: Effect.Effect<void>) => void
 
 const ignore = () => {}
 
+interface Settle<A> {
+  readonly resolve: (value: A) => void
+  readonly reject: (error: Error) => void
+}
+
 const nativeError = (name: string, message: string) => Object.assign(new Error(message), { name })
 
 class Stream implements Api.ServerStream {
@@ -21,16 +26,24 @@ class Stream implements Api.ServerStream {
   private readonly chunks: Array<Uint8Array> = []
   private wake: () => void = ignore
   private isReceiving = true
-  private isSending = true
-  private wasReset = false
+  isCancelled = false
+  sending: Api.ServerStream["sending"] = "Open"
+  /** Of the write that is under way while the server takes none. */
+  private stalled: Settle<void> | undefined
+  private isStalled = false
 
-  constructor(session: Session) {
+  constructor(session: Session, { confirmEnds = true, writeRoom = 1 }: Api.Behaviour) {
     this.session = session
+    const confirmed = () => confirmEnds ? undefined : new Promise<void>(ignore)
     const readable = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.toClient = controller
       },
-      cancel: () => this.end("receiving")
+      cancel: () => {
+        this.isCancelled = true
+        this.endReceiving()
+        return confirmed()
+      }
     })
     const writable = new WritableStream<Uint8Array>({
       start: (controller) => {
@@ -40,49 +53,68 @@ class Stream implements Api.ServerStream {
         // a copy, as of a network: the client may use its buffer again
         this.chunks.push(new Uint8Array(chunk))
         this.notify()
+        if (!this.isStalled) return undefined
+        return new Promise<void>((resolve, reject) => {
+          this.stalled = { resolve, reject }
+        })
       },
-      close: () => this.end("sending"),
+      close: () => {
+        this.endSending("Finished")
+        return confirmed()
+      },
       abort: () => {
-        this.wasReset = true
-        this.end("sending")
+        this.endSending("Reset")
+        return confirmed()
       }
-    })
+    }, { highWaterMark: writeRoom })
     this.native = { readable, writable }
   }
 
-  get isOpen(): boolean {
-    return this.isReceiving || this.isSending
+  private get isOpen(): boolean {
+    return this.isReceiving || this.sending === "Open"
   }
 
   notify(): void {
     if (!this.session.isHung) this.wake()
   }
 
-  /** Directions as the client sees them. */
-  private end(direction: "receiving" | "sending"): void {
+  private endReceiving(): void {
     const wasOpen = this.isOpen
-    if (direction === "receiving") this.isReceiving = false
-    else this.isSending = false
+    this.isReceiving = false
+    if (wasOpen && !this.isOpen) this.session.ended(this)
+  }
+
+  private endSending(how: "Finished" | "Reset"): void {
+    const wasOpen = this.isOpen
+    this.sending = how
     this.notify()
     if (wasOpen && !this.isOpen) this.session.ended(this)
   }
 
+  /** A write that the server has not taken fails, too. */
+  private failSending(error: Error): void {
+    this.stalled?.reject(error)
+    this.fromClient.error(error)
+  }
+
   /** The session is gone, and its streams with it. */
   lose(error: Error): void {
-    this.wasReset ||= this.isSending
     if (this.isReceiving) this.toClient.error(error)
-    if (this.isSending) this.fromClient.error(error)
-    this.isReceiving = this.isSending = false
+    this.isReceiving = false
+    if (this.sending === "Open") {
+      this.sending = "Reset"
+      this.failSending(error)
+    }
     this.wake()
   }
 
   readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> = Effect.async((resume) => {
     const take = () => {
-      if (this.wasReset) {
+      if (this.sending === "Reset") {
         resume(Effect.fail(new WebTransportError({ reason: "Read", detail: "the client reset the stream" })))
       } else if (this.chunks.length > 0) {
         resume(Effect.succeed(Option.some(this.chunks.shift()!)))
-      } else if (!this.isSending) {
+      } else if (this.sending === "Finished") {
         resume(Effect.succeed(Option.none()))
       } else {
         return
@@ -104,24 +136,33 @@ class Stream implements Api.ServerStream {
 
   readonly write = (bytes: Uint8Array): Effect.Effect<void> =>
     this.whileReceiving(() => {
-      if (bytes.length > 0) this.toClient.enqueue(new Uint8Array(bytes))
+      this.toClient.enqueue(new Uint8Array(bytes))
     })
 
   readonly finish = this.whileReceiving(() => {
     this.toClient.close()
-    this.end("receiving")
+    this.endReceiving()
   })
 
   readonly reset = this.whileReceiving(() => {
     this.toClient.error(nativeError("WebTransportError", "the peer reset the stream"))
-    this.end("receiving")
+    this.endReceiving()
   })
 
   readonly stopSending = Effect.sync(() => {
-    if (!this.isSending || this.session.isHung) return
-    this.fromClient.error(nativeError("WebTransportError", "the peer stopped the stream"))
-    this.wasReset = true
-    this.end("sending")
+    if (this.sending !== "Open" || this.session.isHung) return
+    this.failSending(nativeError("WebTransportError", "the peer stopped the stream"))
+    this.endSending("Reset")
+  })
+
+  readonly stall = Effect.sync(() => {
+    this.isStalled = true
+  })
+
+  readonly resume = Effect.sync(() => {
+    this.isStalled = false
+    this.stalled?.resolve()
+    this.stalled = undefined
   })
 }
 
@@ -138,13 +179,15 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
   private readonly run: Run
   private credit: number
   private returned = 0
-  private readonly waiting: Array<() => void> = []
+  private readonly waiting: Array<Settle<void>> = []
+  private areHeld = false
+  private requested = 0
+  private granted = 0
+  private refused = 0
+  private mostPending = 0
   private state: "connecting" | "open" | "closed" = "connecting"
-  private settleReady!: { readonly resolve: () => void; readonly reject: (error: Error) => void }
-  private settleClosed!: {
-    readonly resolve: (info: WebTransport.CloseInfo) => void
-    readonly reject: (error: Error) => void
-  }
+  private settleReady!: Settle<void>
+  private settleClosed!: Settle<WebTransport.CloseInfo>
 
   constructor(url: string, behaviour: Api.Behaviour, run: Run) {
     this.url = url
@@ -181,23 +224,58 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
   async createBidirectionalStream(
     options?: WebTransport.StreamOptions
   ): Promise<WebTransport.NativeBidirectionalStream> {
-    await this.ready
-    this.demandOpen()
-    if (this.credit <= 0) {
-      if (this.behaviour.beyondLimit !== "wait" && options?.waitUntilAvailable !== true) {
-        throw nativeError("QuotaExceededError", "the server grants no more streams")
-      }
-      await new Promise<void>((resolve) => this.waiting.push(resolve))
+    this.requested++
+    this.mostPending = Math.max(this.mostPending, this.streamCounts.pending)
+    try {
+      await this.ready
       this.demandOpen()
-    } else {
-      this.credit--
+      await this.grant(options?.waitUntilAvailable === true)
+      this.demandOpen()
+    } catch (error) {
+      this.refused++
+      throw error
     }
-    const stream = new Stream(this)
+    this.granted++
+    const stream = new Stream(this, this.behaviour)
     this.open.add(stream)
     const { onStream = echo } = this.behaviour
     this.run(Effect.catchAllCause(onStream(stream, this), () => Effect.zipRight(stream.reset, stream.stopSending)))
     return stream.native
   }
+
+  /** Takes one of the streams that the server grants, or waits for it. */
+  private grant(mayWait: boolean): Promise<void> | undefined {
+    const { beyondLimit = "refuse" } = this.behaviour
+    if (!this.areHeld && this.credit > 0) {
+      this.credit--
+      return undefined
+    }
+    if (this.areHeld || mayWait || beyondLimit === "wait") {
+      return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }))
+    }
+    throw nativeError("QuotaExceededError", "the server grants no more streams")
+  }
+
+  private grantWaiting(): void {
+    while (!this.areHeld && this.credit > 0 && this.waiting.length > 0) {
+      this.credit--
+      this.waiting.shift()!.resolve()
+    }
+  }
+
+  get streamCounts(): Api.StreamCounts {
+    const { granted, mostPending, refused, requested } = this
+    return { requested, granted, refused, pending: requested - granted - refused, mostPending }
+  }
+
+  readonly holdStreams = Effect.sync(() => {
+    this.areHeld = true
+  })
+
+  readonly grantStreams = Effect.sync(() => {
+    this.areHeld = false
+    this.grantWaiting()
+  })
 
   createUnidirectionalStream(): Promise<never> {
     return Promise.reject(nativeError("NotSupportedError", "TestWebTransport has bidirectional streams only"))
@@ -223,7 +301,7 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
     settle(error)
     for (const stream of this.open) stream.lose(error)
     this.open.clear()
-    for (const resume of this.waiting.splice(0)) resume()
+    for (const { resolve } of this.waiting.splice(0)) resolve()
   }
 
   private demandOpen(): void {
@@ -235,10 +313,7 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
     if (++this.returned < (this.behaviour.creditBatch ?? 1)) return
     this.credit += this.returned
     this.returned = 0
-    while (this.credit > 0 && this.waiting.length > 0) {
-      this.credit--
-      this.waiting.shift()!()
-    }
+    this.grantWaiting()
   }
 
   /** The client listened to `closed` before: it knows, when this completes. */
@@ -275,13 +350,23 @@ export const echo = (stream: Api.ServerStream): Effect.Effect<void, WebTransport
     })
   )
 
-export const layer = <Self>(tag: Context.Tag<Self, Api.Service>, initial: Api.Behaviour) =>
+export const layer = <Self>(tag: Context.Tag<Self, Api.Service>, initial: Api.Behaviours) =>
   Layer.scopedContext(Effect.gen(function*() {
     const run = yield* FiberSet.makeRuntime<never>()
     const sessions: Array<Session> = []
     let behaviour = initial
+    let isClosed = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isClosed = true
+      })
+    )
     const construct = (url: string) => {
-      const session = new Session(url, behaviour, run)
+      if (isClosed) {
+        throw nativeError("InvalidStateError", "the layer of this TestWebTransport is closed: provide it further out")
+      }
+      const each = typeof behaviour === "function" ? behaviour(sessions.length) : behaviour
+      const session = new Session(url, each, run)
       sessions.push(session)
       return session
     }

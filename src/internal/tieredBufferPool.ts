@@ -72,6 +72,7 @@ const never = (): never => {
 }
 
 class TieredBufferPoolImpl extends BufferLender implements Api.Service {
+  protected readonly module = "TieredBufferPool"
   readonly sizes: ReadonlyArray<number>
   readonly lists
   /** What is larger than every tier; keeps nothing. */

@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { checkCloseInfo, SessionCore, SessionHandle } from "./webTransportSession.js"
+import { checkCloseInfo, explainCause, SessionCore, SessionHandle } from "./webTransportSession.js"
 
 const defaultConnectTimeout = Duration.seconds(10)
 
@@ -105,7 +105,7 @@ const constructFailure = (cause: unknown): WebTransportError => {
       detail: "the platform has not all that the options ask for",
       cause
     })
-    : new WebTransportError({ reason: "Connect", cause })
+    : new WebTransportError({ reason: "Connect", ...explainCause(cause), cause })
 }
 
 const establish = (
@@ -128,11 +128,11 @@ const establish = (
       if (options.datagrams !== undefined) setDatagramOptions(core.native, options.datagrams)
       const ready = Effect.timeoutFail(Deferred.await(core.readiness), {
         duration: limit,
-        onTimeout: () =>
-          new WebTransportError({
-            reason: "ConnectTimeout",
-            detail: `${where} did not answer within ${Duration.format(limit)}`
-          })
+        onTimeout: () => {
+          const why = core.explain()
+          const detail = `no session with ${where} within ${Duration.format(limit)}${why ? `: ${why.detail}` : ""}`
+          return new WebTransportError({ reason: "ConnectTimeout", detail, advice: why?.advice, cause: why?.cause })
+        }
       })
       return yield* Effect.matchCauseEffect(restore(ready), {
         onSuccess: () => Effect.succeed(new SessionHandle(core)),

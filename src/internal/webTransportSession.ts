@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -12,6 +13,7 @@ import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
 import { ByteStream } from "./byteStream.js"
 import { copyOf } from "./copyOf.js"
+import { describeFailure } from "./describeFailure.js"
 
 export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
 
@@ -71,7 +73,10 @@ class Inlet<A> {
         this.item = next.value
         this.wake()
       },
-      (cause) => this.end(cause)
+      (cause) => {
+        // A session says itself how it ended, and ends this with it (Chromium breaks it before).
+        if (!isSessionEnd(cause)) this.end(cause)
+      }
     )
   }
 
@@ -182,7 +187,7 @@ const openFailure = (handle: SessionHandle, cause: unknown): WebTransportError =
   if (refusal !== undefined) return refusal
   const name = (cause as { readonly name?: unknown } | undefined)?.name
   if (name !== "QuotaExceededError" && name !== "NetworkError") {
-    return new WebTransportError({ reason: "StreamOpen", cause })
+    return handle.core.failure("StreamOpen", undefined, cause)
   }
   handle.core.refused()
   return new WebTransportError({ reason: "StreamLimit", cause })
@@ -251,7 +256,8 @@ export class SessionCore {
   readonly native: Api.NativeWebTransport
   readonly service: Api.ConstructorService | undefined
   readonly retainsWrites: boolean
-  private readonly where: string
+  /** Host and path: the rest of a URL may hold a token. */
+  readonly where: string
   private readonly closeInfo: Partial<Api.CloseInfo> | undefined
 
   state: State = "Connecting"
@@ -321,7 +327,14 @@ export class SessionCore {
   }
 
   private connectFailure(cause: unknown): WebTransportError {
-    return new WebTransportError({ reason: "Connect", detail: `no session with ${this.where}`, cause })
+    const why = this.explain() ?? explainCause(cause)
+    const detail = `no session with ${this.where}: ${why.detail}`
+    return new WebTransportError({ reason: "Connect", detail, advice: why.advice, cause: why.cause ?? cause })
+  }
+
+  /** What is known of an attempt to connect beside what the platform says. */
+  explain(): Api.Explanation | undefined {
+    return this.service?.explain?.(this.native)
   }
 
   private onClosed(native: unknown): void {
@@ -471,6 +484,14 @@ export class SessionCore {
     if (this.streams.size === 0 && this.endings.size === 0) this.retire()
   }
 
+  /** Why something of it failed: since it has ended, where that is known, or the platform says so a moment before. */
+  failure(reason: "StreamOpen" | "Read" | "Write", detail: string | undefined, cause: unknown): WebTransportError {
+    if (this.gone !== undefined) return this.gone
+    return isSessionEnd(cause)
+      ? new WebTransportError({ reason: "SessionClosed", cause })
+      : new WebTransportError({ reason, detail, cause })
+  }
+
   goneOr(cause: unknown): WebTransportError {
     return this.gone ?? new WebTransportError({ reason: "SessionClosed", cause })
   }
@@ -531,7 +552,7 @@ export class SessionCore {
   }
 
   private datagramFailure(cause: unknown): WebTransportError {
-    return this.gone ?? new WebTransportError({ reason: "Write", detail: "the datagram could not be sent", cause })
+    return this.failure("Write", "the datagram could not be sent", cause)
   }
 
   private outgoingDatagrams(): WritableStreamDefaultWriter<Uint8Array> {
@@ -569,6 +590,15 @@ export class SessionCore {
   }
 }
 
+/** Whether a failure of a stream is its session's. Names or words, where the platform has no `source`. */
+const isSessionEnd = (cause: unknown): boolean => {
+  if (!(cause instanceof Error)) return false
+  // Chromium says InvalidStateError to whoever opens a stream
+  return (cause as { readonly source?: unknown }).source === "session" || cause.name === "InvalidStateError" ||
+    // @moq/web-transport 0.1.4
+    /^(session|webtransport|connection) error: /.test(cause.message)
+}
+
 const closeInfoOf = (info: Partial<Api.CloseInfo> | undefined): Api.CloseInfo => ({
   closeCode: info?.closeCode ?? 0,
   reason: info?.reason ?? ""
@@ -584,6 +614,17 @@ export const checkCloseInfo = (info: Partial<Api.CloseInfo> | undefined): Effect
     : Effect.die(new TypeError(`reason must be a string, not ${String(reason)}`))
 }
 
+/** As far as the platform's words tell, from which the query is left out: tokens travel there. */
+export const explainCause = (cause: unknown): Api.Explanation => {
+  const detail = describeFailure(cause).replaceAll(/\?[^\s"')]*/g, "")
+  return /certificate/i.test(detail)
+    ? {
+      detail,
+      advice: "pin the certificate that the server has now with serverCertificateHashes, or have the platform trust it"
+    }
+    : { detail }
+}
+
 const say = (info: Api.CloseInfo) =>
   `code ${info.closeCode}${info.reason === "" ? "" : `, ${JSON.stringify(info.reason)}`}`
 
@@ -596,13 +637,14 @@ const atMost = <A, E>(effect: Effect.Effect<A, E>, limit: "1 second" | "500 mill
 // -----------------------------------------------------------------------------
 
 /** The owner's handle: all of it. */
-export class SessionHandle implements Api.Session {
+export class SessionHandle extends Inspectable.Class implements Api.Session {
   readonly core: SessionCore
   /** Its streams, where it ends before the session does. */
   readonly streams: Set<ByteStream> | undefined = undefined
   private ownDatagrams: DatagramsHandle | undefined = undefined
 
   constructor(core: SessionCore) {
+    super()
     this.core = core
   }
 
@@ -702,12 +744,18 @@ export class SessionHandle implements Api.Session {
   get native(): Api.NativeWebTransport {
     return this.core.native
   }
+
+  toJSON(): object {
+    const { state, streams, where } = this.core
+    return { _id: "Session", with: where, state, streams: streams.size }
+  }
 }
 
-class DatagramsHandle implements Api.Datagrams {
+class DatagramsHandle extends Inspectable.Class implements Api.Datagrams {
   private readonly handle: SessionHandle
 
   constructor(handle: SessionHandle) {
+    super()
     this.handle = handle
   }
 
@@ -728,6 +776,10 @@ class DatagramsHandle implements Api.Datagrams {
 
   get maxSize(): number {
     return this.handle.core.maxDatagramSize
+  }
+
+  toJSON(): object {
+    return { _id: "Datagrams", session: this.handle.toJSON() }
   }
 }
 

@@ -21,6 +21,7 @@ declare module "@vitest/browser/context" {
     commandServer<C extends Protocol.Command>(id: number, command: C, input: Protocol.Input<C>): Promise<any>
     serverErrors(id: number): Promise<string>
     endServer(id: number): Promise<void>
+    openSockets(): Promise<ReadonlyArray<string>>
   }
 }
 

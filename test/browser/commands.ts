@@ -2,8 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { readdirSync, readFileSync } from "node:fs"
 import type { BrowserCommand } from "vitest/node"
 import type * as Protocol from "../support/protocol.js"
+import { udpSockets } from "../support/resources.js"
 import * as TestServer from "../support/TestServer.js"
 
 /** What a page knows of a server. */
@@ -48,4 +50,26 @@ const endServer: BrowserCommand<[number]> = (_, id) => Effect.runPromise(Scope.c
 
 const deadPort: BrowserCommand<[]> = () => Effect.runPromise(TestServer.deadPort)
 
-export const commands = { deadPort, startServer, signalServer, commandServer, serverErrors, endServer }
+const parentOf = (pid: number): number => {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
+}
+
+const isOurs = (pid: number): boolean => pid > 1 && (pid === process.pid || isOurs(parentOf(pid)))
+
+/** The process of this run's Chromium that has its sockets. */
+const isNetworkService = (pid: number): boolean => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("network.mojom.NetworkService") && isOurs(pid)
+  } catch {
+    // it has ended
+    return false
+  }
+}
+
+const openSockets: BrowserCommand<[]> = () =>
+  process.platform === "linux"
+    ? readdirSync("/proc").map(Number).filter((pid) => pid > 0 && isNetworkService(pid)).flatMap(udpSockets)
+    : []
+
+export const commands = { deadPort, startServer, signalServer, commandServer, serverErrors, endServer, openSockets }

@@ -10,6 +10,7 @@
  * | `/picky` | echoes each chunk but those that begin with `-`, which it never answers |
  * | `/close?code=0&reason=&afterMs=0` | closes the session once it is established |
  * | `/silent` | accepts streams and reads them, never answers |
+ * | `/deaf` | accepts streams and reads nothing of them |
  * | `/fin` | FINs each stream at once |
  * | `/reset?code=42` | resets each stream after its first bytes |
  * | `/stop?code=42` | asks to stop sending on each stream after its first bytes |

@@ -91,6 +91,9 @@ const picky: Behaviour = async (reader, writer) => {
 
 const silent: Behaviour = drain
 
+/** Holds its peer back, over HTTP/3, by what it does not read. */
+const deaf: Behaviour = () => new Promise(() => {})
+
 const fin: Behaviour = async (reader, writer) => {
   await Promise.all([writer.close(), drain(reader)])
 }
@@ -164,6 +167,7 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
   close: silent,
   picky,
   silent,
+  deaf,
   fin,
   reset,
   stop,

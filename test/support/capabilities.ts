@@ -9,6 +9,8 @@ interface Capability {
   readonly why: string
 }
 
+const isLinux = inject("platform") === "linux"
+
 // @fails-components/webtransport 1.6.8 at both ends of HTTP/2, @moq/web-transport 0.1.4 at both ends of HTTP/3
 const table = {
   /** A killed server, and a connection that is cut, end their sessions within a moment. */
@@ -39,12 +41,12 @@ const table = {
     browser: true,
     why: "the server's own reset ends both directions"
   },
-  /** Streams are told of the end of their session when, or after, that is. */
+  /** Streams that end with their session know with which code and words its peer has closed it. */
   endsSessionFirst: {
     http2: true,
     http3: false,
     browser: false,
-    why: "streams break a moment before `closed` settles, and say nothing of the session"
+    why: "streams break a moment before `closed` settles, and say that it is the session, but not why it ended"
   },
   /** What came in before the session was closed can be read after that. */
   readsAfterClose: {
@@ -74,12 +76,26 @@ const table = {
     browser: false,
     why: "the server's limit of 100 cannot be set, and a client that asks for more waits"
   },
-  /** What the client does on the wire, and what is left of it, can be seen: TCP connections, frames, sockets. */
+  /** The server sees the TCP connections of its clients. */
   showsConnections: {
     http2: true,
     http3: false,
     browser: false,
-    why: "UDP sockets in native code: neither Node nor the server lists them"
+    why: "QUIC runs in native code, over one UDP socket of the server's"
+  },
+  /** The client's sockets can be counted. */
+  showsSockets: {
+    http2: true,
+    http3: isLinux,
+    browser: isLinux,
+    why: "they are native code's, which only Linux lists"
+  },
+  /** An attempt to connect that is given up leaves no socket. */
+  endsAttempts: {
+    http2: true,
+    http3: false,
+    browser: false,
+    why: "clients do not end one before its server has answered: its socket stays until then, or for 30 s and more"
   },
   /** A session has stats, and says how reliable it is. */
   hasStats: {
@@ -94,13 +110,6 @@ const table = {
     http3: true,
     browser: true,
     why: "HTTP/2 runs over TCP"
-  },
-  /** The server hears of every stream, also of one that is reset a moment after it was opened. */
-  announcesReset: {
-    http2: true,
-    http3: true,
-    browser: false,
-    why: "a stream that is reset before its first packet has gone is never heard of"
   },
   /** A stream that the client has ended is soon another one that it may open. */
   returnsCredit: {
@@ -138,8 +147,3 @@ export const can = (what: What): boolean => table[what][implementation]
 /** `it.scoped` and its like for a test of what an implementation can do; registers nothing for one that cannot. */
 export const where = <F extends (...args: Array<any>) => unknown>(what: What, it: F): F =>
   can(what) ? it : (() => {}) as unknown as F
-
-/** The reasons of errors on a stream whose session its peer has just ended. */
-export const endReasons: ReadonlyArray<string> = can("endsSessionFirst")
-  ? ["SessionClosed"]
-  : ["SessionClosed", "Read", "Write", "StreamOpen"]

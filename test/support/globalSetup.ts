@@ -10,6 +10,7 @@ declare module "vitest" {
     promtoolProblem: string
     /** Why there is no Deno; empty if there is one. */
     denoProblem: string
+    platform: NodeJS.Platform
     /** What the suites of a transport run over. */
     protocol: "http2" | "http3" | "browser"
   }

@@ -1,12 +1,14 @@
 /** The implementation of WebTransport that this run is about: suites of the transport run once over each. */
 import type { WebTransportConstructor } from "effect-pools/WebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
 import { inject } from "vitest"
+import { can } from "./capabilities.js"
+import { openSockets } from "./sockets.js"
 import * as TestServer from "./TestServer.js"
 
 const implementation = inject("protocol")
@@ -24,9 +26,27 @@ export const startServer = (
   options: Omit<TestServer.Options, "protocol"> = {}
 ): Effect.Effect<TestServer.Service, never, Scope.Scope> => TestServer.start({ ...options, protocol })
 
+type End = (server: TestServer.Service) => Effect.Effect<unknown>
+
+/** What a server does that ends its sessions, and that their clients notice within a moment. */
+export const endings: ReadonlyArray<readonly [what: string, end: End]> = [
+  ["closes it", (server) => server.command("closeSessions", { code: 7, reason: "bye" })],
+  ...(can("noticesDeath") ? [["is killed", (server) => server.kill] satisfies [string, End]] : [])
+]
+
 /**
  * Such a server, and the client. Bind it to a constant: each call is a server of its own. What pools log of broken ones
  * is not printed.
  */
 export const live = (): Layer.Layer<TestServer.TestServer | WebTransportConstructor> =>
   Layer.mergeAll(TestServer.layer({ protocol }), client, Logger.minimumLogLevel(LogLevel.None))
+
+/** Waits until nothing is left of what the client has opened since, neither here nor at the server. */
+export const socketsClosed = (
+  before: ReadonlyArray<string>,
+  server?: TestServer.Service
+): Effect.Effect<unknown, Error> =>
+  Effect.zipRight(
+    server === undefined ? Effect.void : server.until((stats) => stats.socketsOpen === 0),
+    Effect.repeat(Effect.delay(openSockets, "5 millis"), { until: (now) => now.every((one) => before.includes(one)) })
+  ).pipe(Effect.timeoutFail({ duration: "10 seconds", onTimeout: () => new Error("sockets are left") }))

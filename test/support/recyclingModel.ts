@@ -6,6 +6,8 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 
@@ -33,7 +35,13 @@ export class World {
 
   open<A>(make: Effect.Effect<A, never, Scope.Scope>): A {
     return Effect.runSync(
-      make.pipe(Effect.withClock(this.clock), Effect.withScheduler(this.scheduler), Scope.extend(this.scope))
+      make.pipe(
+        Effect.withClock(this.clock),
+        Effect.withScheduler(this.scheduler),
+        // of misuse
+        Logger.withMinimumLogLevel(LogLevel.None),
+        Scope.extend(this.scope)
+      )
     )
   }
 

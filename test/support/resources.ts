@@ -16,31 +16,37 @@ export const openSockets = (): number => {
   return active["TCPSocketWrap"] ?? 0
 }
 
-const inodes = /^ *\d+: (?:\S+ +){8}(\d+)/gm
+const orNone = <A>(read: () => ReadonlyArray<A>): ReadonlyArray<A> => {
+  try {
+    return read()
+  } catch {
+    return []
+  }
+}
+
+const inodesOf = (pid: number, ...tables: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const lines = tables.flatMap((table) =>
+    orNone(() => readFileSync(`/proc/${pid}/net/${table}`, "utf8").split("\n").slice(1))
+  )
+  const inodes = new Set(lines.map((line) => line.trim().split(/\s+/)[9]))
+  return orNone(() => readdirSync(`/proc/${pid}/fd`)).flatMap((fd) =>
+    orNone(() => [/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? ""])
+  ).filter((inode) => inodes.has(inode))
+}
+
+/** The inodes of a process's UDP sockets, those of native code too. Linux alone lists them. */
+export const udpSockets = (pid: number): ReadonlyArray<string> => inodesOf(pid, "udp", "udp6")
 
 /**
  * How many TCP and UDP sockets this process has, of native code too, whether or not they keep it alive. Only Linux tells;
  * elsewhere it is what node knows of.
  */
 export const networkSockets = (): Readonly<Record<"tcp" | "udp", number>> => {
-  if (process.platform !== "linux") {
-    const active = activeResources()
-    return { tcp: active["TCPSocketWrap"] ?? 0, udp: active["UDPWrap"] ?? 0 }
+  if (process.platform === "linux") {
+    return { tcp: inodesOf(process.pid, "tcp", "tcp6").length, udp: udpSockets(process.pid).length }
   }
-  const own = new Set(
-    readdirSync("/proc/self/fd").map((fd) => {
-      try {
-        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
-      } catch {
-        // closed meanwhile, as the one that reads this folder always is
-        return undefined
-      }
-    })
-  )
-  const count = (...tables: ReadonlyArray<string>) =>
-    tables.flatMap((table) => [...readFileSync(`/proc/self/net/${table}`, "utf8").matchAll(inodes)])
-      .filter(([, inode]) => own.has(inode)).length
-  return { tcp: count("tcp", "tcp6"), udp: count("udp", "udp6") }
+  const active = activeResources()
+  return { tcp: active["TCPSocketWrap"] ?? 0, udp: active["UDPWrap"] ?? 0 }
 }
 
 export interface ChildOptions {

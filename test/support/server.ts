@@ -298,6 +298,9 @@ const http2Ports = async (): Promise<Ports> => {
 /** Requests without an answer: collected, they would be refused. */
 const unanswered = new Set<unknown>()
 
+/** Sessions on their way: their clients may know of them already. */
+const establishing = new Set<Promise<void>>()
+
 const answerRequest = async (request: Request): Promise<void> => {
   unanswered.add(request)
   const { pathname, search } = new URL(await request.url)
@@ -306,8 +309,10 @@ const answerRequest = async (request: Request): Promise<void> => {
   const target = parseTarget(path)
   const status = await admit(target)
   unanswered.delete(request)
-  if (status === 200) serve(await request.ok() as unknown as ServerSession, target)
-  else await request.reject(status)
+  if (status !== 200) return request.reject(status)
+  const established = request.ok().then((session) => serve(session as unknown as ServerSession, target))
+  establishing.add(established)
+  await established.finally(() => establishing.delete(established))
 }
 
 const http3Ports = async (): Promise<Ports> => {
@@ -432,6 +437,7 @@ const commands: {
 
 const answer = async (line: Protocol.CommandLine): Promise<Protocol.AnswerLine> => {
   try {
+    await Promise.allSettled(establishing)
     const run = commands[line.command] as (input: unknown) => Promise<unknown>
     return { id: line.id, output: await run(line.input) }
   } catch (cause) {

@@ -1,10 +1,16 @@
 /** What tests of pooled streams have in common. */
 import type { PoolStats } from "effect-pools/PoolStats"
+import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
+import type { WebTransportError } from "effect-pools/WebTransportError"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import type { ByteStream } from "../../src/internal/byteStream.js"
 import type * as TestServer from "./TestServer.js"
 
 export const bytes = (text: string) => new TextEncoder().encode(text)
@@ -41,3 +47,109 @@ export const untilStats = (
 
 /** For tests that provoke warnings. */
 export const silent = Logger.minimumLogLevel(LogLevel.None)
+
+/** Lets fibers, and what the platform promises, run until all wait for something. */
+export const quiet: Effect.Effect<void> = Effect.repeatN(
+  Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
+  20
+)
+
+const answer = (stream: TestWebTransport.ServerStream): Effect.Effect<void, WebTransportError> =>
+  Effect.flatMap(
+    stream.read,
+    Option.match({
+      onNone: () => stream.finish,
+      onSome: (message) =>
+        Effect.zipRight(
+          message[0] === bytes("-")[0] ? Effect.void : stream.write(message),
+          Effect.suspend(() => answer(stream))
+        )
+    })
+  )
+
+/** A server in memory that echoes all but what begins with a dash: for the TestClock, and what no real one does. */
+export const inMemory = (behaviour: TestWebTransport.Behaviours = {}) =>
+  TestWebTransport.layer((index) => ({
+    onStream: answer,
+    ...(typeof behaviour === "function" ? behaviour(index) : behaviour)
+  }))
+
+/** A session to one. */
+export const sessionInMemory = (behaviour?: TestWebTransport.Behaviours) =>
+  Effect.flatMap(Layer.build(inMemory(behaviour)), (context) =>
+    Effect.gen(function*() {
+      const session = yield* WebTransport.connect("https://test/")
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      return { session, server: (yield* sessions)[0]! }
+    }).pipe(Effect.provide(context)))
+
+export interface StreamInMemory {
+  readonly stream: WebTransport.BidirectionalStream
+  /** The same, to look inside. */
+  readonly internals: ByteStream
+  /** Its other end, which answers nothing. */
+  readonly peer: TestWebTransport.ServerStream
+  /** What has come there, write by write. */
+  readonly received: ReadonlyArray<Uint8Array>
+  /** To the client; each is a chunk that arrives. */
+  readonly send: (...chunks: ReadonlyArray<Uint8Array>) => void
+}
+
+export interface StreamInMemoryOptions extends Omit<TestWebTransport.Behaviour, "onStream"> {
+  /** Whether the platform goes on using what it was given to write. */
+  readonly retainsWrites?: boolean | undefined
+}
+
+/** Until all that was sent has arrived. */
+export const arrived: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
+const keepReading = (peer: TestWebTransport.ServerStream, received: Array<Uint8Array>): Effect.Effect<void, unknown> =>
+  Effect.flatMap(
+    peer.read,
+    Option.match({
+      onNone: () => Effect.void,
+      onSome: (chunk) => {
+        received.push(chunk)
+        return keepReading(peer, received)
+      }
+    })
+  )
+
+/** A session whose streams answer nothing, and what opens one. */
+export const silentSession = ({ retainsWrites, ...behaviour }: StreamInMemoryOptions = {}) =>
+  Effect.gen(function*() {
+    const received = new Map<TestWebTransport.ServerStream, Array<Uint8Array>>()
+    const context = yield* Layer.build(TestWebTransport.layer({
+      ...behaviour,
+      onStream: (peer) => {
+        const chunks: Array<Uint8Array> = []
+        received.set(peer, chunks)
+        return keepReading(peer, chunks)
+      }
+    }))
+    const session = yield* WebTransport.connect("https://test/").pipe(
+      Effect.provideService(WebTransport.WebTransportConstructor, {
+        ...Context.get(context, WebTransport.WebTransportConstructor),
+        retainsWrites
+      })
+    )
+    const [server] = yield* Context.get(context, TestWebTransport.TestWebTransport).sessions
+    const open = Effect.gen(function*() {
+      const stream = yield* session.createBidirectionalStream()
+      const peer = server!.streams.at(-1)!
+      // or it would never end, where a test failed before
+      yield* Effect.addFinalizer(() => peer.resume)
+      return {
+        stream,
+        internals: stream as unknown as ByteStream,
+        peer,
+        received: received.get(peer)!,
+        send: (...chunks) => chunks.forEach((chunk) => Effect.runSync(peer.write(chunk)))
+      } satisfies StreamInMemory as StreamInMemory
+    })
+    return { session, server: server!, open }
+  })
+
+/** A stream of one. */
+export const streamInMemory = (options?: StreamInMemoryOptions) =>
+  Effect.flatMap(silentSession(options), ({ open }) => open)

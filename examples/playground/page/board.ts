@@ -32,7 +32,7 @@ export class Tile {
   /** How many of its streams have ended since it was last asked. Two looks must agree: between them some are on their way. */
   look(info: StreamPool.SessionInfo | undefined): number {
     this.streams = info?.streams ?? 0
-    this.lent = info?.lent ?? 0
+    this.lent = info?.inUse ?? 0
     if (info !== undefined) this.opened = info.opened
     this.state = info?.isRetired === true
       ? "retired"

@@ -1,0 +1,5 @@
+/** `support/sockets.ts` as tests in the browser have it: Node looks at the browser's processes. */
+import { commands } from "@vitest/browser/context"
+import * as Effect from "effect/Effect"
+
+export const openSockets: Effect.Effect<ReadonlyArray<string>> = Effect.promise(() => commands.openSockets())
