@@ -688,6 +688,10 @@ describe("ResourcePool", () => {
       ["maxWaiters must be a whole number of 0 or more, but was -2", { maxWaiters: -2 }],
       ["createBackoff.factor must be a number of 1 or more, but was 0.5", { createBackoff: { factor: 0.5 } }],
       ["createBackoff.jitter must be a number from 0 to 1, but was 2", { createBackoff: { jitter: 2 } }],
+      ["createBackoff must be an object, but was 100", { createBackoff: 100 as never }],
+      ["keepAlive must be an object, but was \"15 seconds\"", { keepAlive: "15 seconds" as never }],
+      ["keepAlive.ping must be a function, but was undefined", { keepAlive: { interval: "15 seconds" } as never }],
+      ["overlap must be true or false, but was \"false\"", { overlap: "false" as never }],
       ["order must be \"lifo\" or \"fifo\", but was \"random\"", { order: "random" as never }]
     ]
     for (const [message, options] of cases) {

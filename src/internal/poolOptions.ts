@@ -58,6 +58,19 @@ export class Reader {
     return Duration.toMillis(decoded.value)
   }
 
+  flag(option: string, value: boolean | undefined, byDefault: boolean): boolean {
+    if (value === undefined || typeof value === "boolean") return value ?? byDefault
+    this.refuse(option, value, "true or false")
+    return byDefault
+  }
+
+  /** Options within an option. */
+  record<A extends object>(option: string, value: A | undefined): A | undefined {
+    if (value === undefined || (typeof value === "object" && value !== null && !Array.isArray(value))) return value
+    this.refuse(option, value, "an object")
+    return undefined
+  }
+
   ratio(option: string, value: number | undefined, least: number, most: number, byDefault: number): number {
     if (value === undefined) return byDefault
     if (typeof value === "number" && value >= least && value <= most && value < Infinity) return value
@@ -98,7 +111,9 @@ export const isConcurrency = (n: number): boolean => Number.isInteger(n) && n >=
 /** Checks every option and fills in the defaults. The result is to be used only when there is no problem. */
 export const decode = (options: Input): Decoded => {
   const read = new Reader()
-  const { concurrency, createBackoff } = options
+  const { concurrency } = options
+  const createBackoff = read.record("createBackoff", options.createBackoff)
+  const keepAlive = read.record("keepAlive", options.keepAlive)
   const minSize = read.count("minSize", options.minSize, 0, 0)
   const maxSize = read.count("maxSize", options.maxSize, 1, 10)
   if (minSize > maxSize) read.refuse("minSize", minSize, `at most maxSize (${show(maxSize)})`)
@@ -111,9 +126,13 @@ export const decode = (options: Input): Decoded => {
   if (options.validateAfterIdle !== undefined && options.validate === undefined) {
     read.refuse("validateAfterIdle", options.validateAfterIdle, "left out where there is no validate")
   }
-  const pingInterval = read.duration("keepAlive.interval", options.keepAlive?.interval, Infinity)
+  if (keepAlive !== undefined && typeof keepAlive.ping !== "function") {
+    read.refuse("keepAlive.ping", keepAlive.ping, "a function")
+  }
+  read.flag("histograms", options.histograms, false)
+  const pingInterval = read.duration("keepAlive.interval", keepAlive?.interval, Infinity)
   if (pingInterval < 1) {
-    read.refuse("keepAlive.interval", options.keepAlive?.interval, `a duration of 1 ms or more, such as "15 seconds"`)
+    read.refuse("keepAlive.interval", keepAlive?.interval, `a duration of 1 ms or more, such as "15 seconds"`)
   }
   const initial = read.duration("createBackoff.initial", createBackoff?.initial, 10)
   const max = read.duration("createBackoff.max", createBackoff?.max, 5_000)
@@ -145,7 +164,7 @@ export const decode = (options: Input): Decoded => {
       idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity),
       maxLifetime: read.duration("maxLifetime", options.maxLifetime, Infinity),
       maxUses: read.count("maxUses", options.maxUses, 1, Infinity),
-      overlap: options.overlap ?? false,
+      overlap: read.flag("overlap", options.overlap, false),
       retireGrace: read.duration("retireGrace", options.retireGrace, 30_000),
       exhaustedThreshold: read.duration("exhaustedThreshold", options.exhaustedThreshold, 10_000),
       leakThreshold: read.duration("leakThreshold", options.leakThreshold, Infinity),

@@ -45,6 +45,7 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
   const read = new Reader()
   const acquireTimeout = options.acquireTimeout ?? defaults.acquireTimeout
   const engine = decode({ ...options, acquireTimeout, maxSize: options.maxSize ?? defaults.maxSize })
+  read.flag("clientSpeaksFirst", options.clientSpeaksFirst, defaults.clientSpeaksFirst)
   const quarantine = read.duration("quarantine", options.quarantine, defaults.quarantine)
   if (quarantine >= engine.machine.checkTimeout) {
     read.refuse("quarantine", options.quarantine, `below checkTimeout (${engine.machine.checkTimeout}ms)`)

@@ -41,7 +41,7 @@ export class Used {
     }
     return wasInterrupted && Exit.isInterrupted(exit) || Option.exists(Cause.failureOption(exit.cause), isTagged)
       ? Effect.void
-      : wrong(`in use: ${Cause.pretty(exit.cause)}`)
+      : wrong(`in use: ${String(Cause.squash(exit.cause))}`)
   }
 
   readonly once = <R>(effect: Effect.Effect<unknown, unknown, R>): Effect.Effect<void, never, R> =>

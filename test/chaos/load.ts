@@ -16,7 +16,7 @@ import type { Lag } from "./lag.js"
 
 /** How long a borrower waits, and how long all of a request may take, in milliseconds. */
 export const acquireTimeout = 1_000
-export const requestTimeout = 2_000
+export const requestTimeout = 1_500
 /** What a timer may be late by without anybody's fault, beside what the event loop was late by. */
 const slack = 300
 const thinkTime = 15

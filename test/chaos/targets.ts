@@ -80,9 +80,17 @@ const waiting = [
   "createBackoff",
   "keepAlive",
   "order",
-  "overlap"
+  "overlap",
+  "histograms"
 ]
-const streams = ["maxStreamsPerSession", "maxStreamsOpened", "openTimeout", "quarantine", "suspectAfter"]
+const streams = [
+  "maxStreamsPerSession",
+  "maxStreamsOpened",
+  "openTimeout",
+  "quarantine",
+  "suspectAfter",
+  "clientSpeaksFirst"
+]
 const recycling = ["maxSize", "minSize", "idleTimeToLive"]
 const buffers = ["bufferSize", "maxBuffers", "minBuffers", "idleTimeToLive", "zero"]
 const tiers = ["sizes", "maxBuffersPerTier", "maxBytes", "idleTimeToLive", "zero"]
