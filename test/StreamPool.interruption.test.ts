@@ -398,6 +398,19 @@ describe("StreamPool.make, at whatever step", () => {
     ))
 })
 
+describe("StreamPool, when it closes", () => {
+  it.live("ends a read that waits for the first write", () =>
+    Effect.gen(function*() {
+      const { pool, scope } = yield* makePool({ shutdownGrace: 0 })
+      const borrower = yield* Effect.fork(Effect.flip(pool.use((stream) => stream.read)))
+      yield* until(pool.stats, ({ inUse }) => inUse === 1)
+      yield* paused
+      yield* soon(Scope.close(scope, Exit.void))
+      assert.deepInclude(yield* soon(Fiber.join(borrower)), { reason: "StreamOpen" })
+      assert.strictEqual((yield* pool.stats).leases, 0)
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+})
+
 describe("StreamPool.makeSocket, when the pool closes", () => {
   it.live("ends a run that waits for a new stream in the place of a used one", () =>
     Effect.gen(function*() {

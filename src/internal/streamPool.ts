@@ -79,7 +79,7 @@ const lendingOf = (home: Home): Lending<PooledStream, WebTransport.Bidirectional
     /** What a fresh stream of a server that speaks first brings is for its first borrower. */
     const isGreeting = () => !home.clientSpeaksFirst && pooled.uses === 0 && !stream.isLost
     stream.watcher = () => {
-      if (pooled.holder !== undefined) (pooled.holder as StreamView).onChange()
+      if (pooled.holder !== undefined) pooled.holder.onChange()
       else if (!isGreeting()) control.lost()
     }
     // what happened before it was watched

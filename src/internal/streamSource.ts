@@ -38,12 +38,17 @@ const mostUnconfirmed = 8
 
 const closed = () => new WebTransportError({ reason: "StreamOpen", detail: "the pool of streams is closed" })
 
+/** Whoever has a stream is told of what happens to it. */
+interface Holder {
+  onChange(): void
+}
+
 /** A stream of the pool. */
 export class PooledStream implements Linked<PooledStream> {
   readonly stream: ByteStream
   readonly branch: Branch
   /** Whoever has it now, a check among them. */
-  holder: object | undefined = undefined
+  holder: Holder | undefined = undefined
   /** How often somebody has had it, a check among them. */
   uses = 0
   /** Whether it is to be reset rather than finished. */
@@ -700,6 +705,7 @@ export class StreamSource {
       this.pump()
     }
     stream.end(!pooled.isSpoiled, 0, "its pool has ended the stream")
+    pooled.holder?.onChange()
     if (branch.core.gone !== undefined) this.endings.remove(pooled)
     this.pump()
   }

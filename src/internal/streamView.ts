@@ -158,7 +158,8 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     if (!this.isUnfit) return Effect.zipRight(this.beginning, Effect.suspend(() => read(this)))
     const { gone } = this.beneath.session
     // what a stream brings that nobody had before is no leftover: the next one would bring it as well
-    const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined
+    const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
+      this.home.pool.isOpen
     if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, Effect.suspend(() => read(this)))
     return Effect.fail(gone ?? spokeFirst())
   }
