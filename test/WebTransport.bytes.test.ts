@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import { runInNewContext } from "node:vm"
+import * as Framing from "../src/Framing.js"
 import { copyOf } from "../src/internal/copyOf.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
 import { pattern } from "./support/pattern.js"
@@ -263,6 +265,21 @@ describe("a write", () => {
       yield* memory.peer.resume
       const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(3))))
       expect(error.message).toContain("interrupted")
+    }))
+
+  it.scoped("refuses what is no bytes, names its type alone, and goes on", () =>
+    Effect.gen(function*() {
+      const memory = yield* streamInMemory()
+      for (const [what, type] of [["secret", "string"], [new Uint16Array(2), "Uint16Array"], [{}, "Object"]] as const) {
+        const error = defect(yield* Effect.exit(memory.stream.write(what as never)))
+        expect(String(error)).toBe(`TypeError: what is written must be a Uint8Array, but was of type ${type}`)
+        expect(() => Framing.encode(what as never)).toThrow(`a message must be a Uint8Array, but was of type ${type}`)
+      }
+      const ofAnotherRealm: Uint8Array = runInNewContext("Uint8Array.of(1, 2)")
+      yield* memory.stream.write(ofAnotherRealm)
+      yield* memory.stream.write(Buffer.of(3))
+      yield* arrived
+      expect(memory.received.map((bytes) => [...bytes])).toEqual([[1, 2], [3]])
     }))
 })
 

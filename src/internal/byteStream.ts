@@ -17,6 +17,7 @@ import * as Stream from "effect/Stream"
 import type { FramingError } from "../FramingError.js"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
+import { isBytes, notBytes } from "./bytesOnly.js"
 import { copyOf } from "./copyOf.js"
 import { Assembly } from "./frame.js"
 import type { SessionCore, SessionHandle } from "./webTransportSession.js"
@@ -502,6 +503,7 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
    * says so. The platform may not have looked at them yet, so nobody else may be able to change them.
    */
   send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
+    if (!isBytes(bytes)) return Effect.die(notBytes("what is written", bytes))
     if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
     if (bytes.byteLength === 0) return Effect.void
     const owned = isOwned ? bytes : this.ownedCopy(bytes)

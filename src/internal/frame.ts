@@ -4,6 +4,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Api from "../Framing.js"
 import { FramingError } from "../FramingError.js"
+import { isBytes, notBytes } from "./bytesOnly.js"
 
 // -----------------------------------------------------------------------------
 // Options
@@ -76,6 +77,7 @@ export const encode = (
   message: Uint8Array,
   options: Api.EncodeOptions | undefined
 ): Either.Either<Uint8Array<ArrayBuffer>, FramingError> => {
+  if (!isBytes(message)) throw notBytes("a message", message)
   const max = maxMessageSize(options)
   const id = options?.id
   if (id !== undefined) checkId(id)

@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
+import { isBytes, notBytes } from "./bytesOnly.js"
 import { ByteStream } from "./byteStream.js"
 import { copyOf } from "./copyOf.js"
 import { describeFailure } from "./describeFailure.js"
@@ -525,8 +526,8 @@ export class SessionCore {
   sendDatagram(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
     return Effect.async<void, WebTransportError>((resume) => {
       if (this.gone !== undefined) return resume(Effect.fail(this.gone))
-      if (!(bytes instanceof Uint8Array)) {
-        return resume(Effect.die(new TypeError(`a datagram must be a Uint8Array, but was ${String(bytes)}`)))
+      if (!isBytes(bytes)) {
+        return resume(Effect.die(notBytes("a datagram", bytes)))
       }
       const limit = this.maxDatagramSize
       const size = bytes.byteLength
