@@ -7,6 +7,7 @@ import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransportError from "effect-pools/WebTransportError"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
+import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -62,6 +63,35 @@ describe("the logs of a pool", () => {
         ])
       })
     ))
+
+  it.effect("say what failed, whatever it is, and no values of what might hold a secret", () =>
+    Effect.gen(function*() {
+      class Unreachable extends Data.TaggedError("Unreachable")<{ readonly token: string }> {}
+      class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
+      const failures: ReadonlyArray<readonly [unknown, string]> = [
+        [new Unreachable({ token: "secret" }), "Unreachable (with token)"],
+        [new Refused({ message: "no more than ten" }), "no more than ten"],
+        [new Error(""), "Error"],
+        [{ _tag: "Full", message: "try later" }, "Full: try later"],
+        [{ _tag: "Full" }, "Full"],
+        [{ message: "try later", token: "secret" }, "try later"],
+        [{ code: 42 }, "an object (with code)"],
+        ["down", "down"],
+        [42, "number"],
+        [undefined, "undefined"]
+      ]
+      for (const [failure, words] of failures) {
+        const message = yield* withLogs((logs) =>
+          Effect.scoped(Effect.gen(function*() {
+            const pool = yield* ResourcePool.make({ name: "logged", acquire: Effect.fail(failure) })
+            yield* Effect.exit(pool.get)
+            yield* settle
+            return logs[0]!.message
+          }))
+        )
+        assert.strictEqual(message.split("after a backoff: ")[1], words)
+      }
+    }))
 
   it.scoped("name the figures of a pool that is exhausted", () =>
     withLogs((logs) =>
@@ -193,7 +223,7 @@ describe("an error of the library", () => {
       assert.strictEqual(failed.errors[0], "x".repeat(1000))
       assert.strictEqual(
         failed.errors[1],
-        `Pool "slow" had no item within 5s: ${state(0)}, 0 waiting. ` +
+        `Pool "slow" had no item within 5s: ${state(0)}, 0 more waiting. ` +
           `The last attempt to make one failed: ${"x".repeat(500)}…`
       )
       const slow = yield* timedOut(Effect.never, "1 second")
