@@ -192,6 +192,20 @@ layer(live(), { excludeTestServices: true })(
         if (can("endsAttempts")) yield* socketsClosed(before, server)
       }))
 
+    it.scoped("takes the algorithm of a hash in any case, and names one that WebTransport does not know", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const by = (algorithm: string) =>
+          Effect.exit(connect(server, server.url("/echo"), {
+            serverCertificateHashes: [{ algorithm, value: server.hash }]
+          }))
+        expect(Exit.isSuccess(yield* by("SHA-256"))).toBe(true)
+        for (const algorithm of ["sha256", "sha-512"]) {
+          const { message, reason } = failure(yield* by(algorithm))
+          expect([reason, message]).toEqual(["Connect", expect.stringContaining(JSON.stringify(algorithm))])
+        }
+      }))
+
     it.scoped("waits for a slow answer within connectTimeout", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer

@@ -58,11 +58,16 @@ export const nativeOptions = <E, R>(
           )
         }
         native.serverCertificateHashes = hashes.map(({ algorithm = "sha-256", value }) => ({
-          algorithm,
+          algorithm: algorithm.toLowerCase(),
           value: copyBytes(value)
         }))
         for (const { algorithm, value } of native.serverCertificateHashes) {
-          if (algorithm === "sha-256" && value.byteLength !== 32) {
+          if (algorithm !== "sha-256") {
+            const detail = `a certificate hash has the algorithm ${JSON.stringify(algorithm)}`
+            const advice = `give one of "sha-256": WebTransport knows no other`
+            return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
+          }
+          if (value.byteLength !== 32) {
             const detail = `a certificate hash has ${value.byteLength} bytes, where sha-256 has 32`
             const advice = "give the bytes of the hash, not its hexadecimal text"
             return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
