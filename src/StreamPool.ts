@@ -26,7 +26,10 @@ import type { WebTransportError } from "./WebTransportError.js"
  * @category models
  */
 export interface SessionInfo {
-  /** The platform's session, which tells one from another: the `native` of the `Session` that `onOpen` got. */
+  /**
+   * The platform's session, which tells one from another: the `native` of the `Session` that `onOpen` got. Not enumerable,
+   * so that the rest can be logged and turned into JSON.
+   */
   readonly native: WebTransport.NativeWebTransport
   /** Streams of the pool on it, idle and lent. */
   readonly streams: number

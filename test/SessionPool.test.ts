@@ -653,6 +653,7 @@ describe("SessionPool", () => {
       ["SESSION_POOL_CERTIFICATE_HASHES", { ...url, SESSION_POOL_CERTIFICATE_HASHES: "abc" }],
       ["SESSION_POOL_ACQUIRE_TIMEOUT", { ...url, SESSION_POOL_ACQUIRE_TIMEOUT: "soon" }],
       ["SESSION_POOL_CONNECT_TIMEOUT", { ...url, SESSION_POOL_CONNECT_TIMEOUT: "-3 seconds" }],
+      ["SESSION_POOL_MAX_USES", { ...url, SESSION_POOL_MAX_USES: "many" }],
       ["SESSION_POOL_ORDER", { ...url, SESSION_POOL_ORDER: "random" }]
     ]
     for (const [key, entries] of cases) {
@@ -661,6 +662,22 @@ describe("SessionPool", () => {
           assert.include((yield* configError(entries)).replaceAll(/[."\][, ]+/g, "_"), key)
         }))
     }
+
+    it.live("takes infinity where there may be no limit", () =>
+      Effect.gen(function*() {
+        const options = yield* Effect.withConfigProvider(
+          SessionPool.config,
+          ConfigProvider.fromMap(
+            new Map([
+              ["URL", "https://127.0.0.1:1/"],
+              ["IDLE_TIME_TO_LIVE", "infinity"],
+              ["MAX_USES", "Infinity"],
+              ["MAX_WAITERS", "7"]
+            ])
+          )
+        )
+        assert.deepInclude(options, { idleTimeToLive: Duration.infinity, maxUses: Infinity, maxWaiters: 7 })
+      }))
 
     it.live("has a default for everything but the address", () =>
       Effect.gen(function*() {

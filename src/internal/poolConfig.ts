@@ -18,9 +18,24 @@ export const checkedBy =
         : Either.left(ConfigError.InvalidData([key(problem.option)], problem.message))
     })
 
+const isInfinity = (text: string): boolean => text.trim().toLowerCase() === "infinity"
+
+/** How many, where there may be no limit. */
+export const countOrInfinity = (name: string): Config.Config<number> =>
+  Config.mapOrFail(Config.string(name), (text) => {
+    if (isInfinity(text)) return Either.right(Infinity)
+    const count = text.trim() === "" ? NaN : Number(text)
+    return Number.isSafeInteger(count)
+      ? Either.right(count)
+      : Either.left(
+        ConfigError.InvalidData([], `expected a whole number or "infinity", but was ${JSON.stringify(text)}`)
+      )
+  })
+
 /** A duration of zero or more: Effect's own makes zero of a negative one. */
 export const duration = (name: string): Config.Config<Duration.Duration> =>
   Config.mapOrFail(Config.string(name), (text) => {
+    if (isInfinity(text)) return Either.right(Duration.infinity)
     const decoded = text.trimStart().startsWith("-") ? Option.none() : Duration.decodeUnknown(text.trim())
     return Either.fromOption(
       decoded,

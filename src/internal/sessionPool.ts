@@ -17,7 +17,7 @@ import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
 import { describeFailure } from "./describeFailure.js"
 import { encode } from "./frame.js"
 import * as Framing from "./framing.js"
-import { checkedBy, described, duration } from "./poolConfig.js"
+import { checkedBy, countOrInfinity, described, duration } from "./poolConfig.js"
 import { checkDuration, decode, type Problem } from "./poolOptions.js"
 import { type Lending, makeWith } from "./resourcePool.js"
 import { withoutParentSpan } from "./tracing.js"
@@ -298,7 +298,7 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     "How long a borrower waits",
     Duration.decode(defaults.acquireTimeout)
   ),
-  maxWaiters: described(Config.integer("MAX_WAITERS"), "How many borrowers may wait", Infinity),
+  maxWaiters: described(countOrInfinity("MAX_WAITERS"), "How many borrowers may wait", Infinity),
   connectTimeout: described(
     duration("CONNECT_TIMEOUT"),
     "How long connecting may take",
@@ -316,7 +316,7 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     Duration.infinity
   ),
   maxLifetime: described(duration("MAX_LIFETIME"), "When a session is replaced", Duration.infinity),
-  maxUses: described(Config.integer("MAX_USES"), "After how many borrows a session is replaced", Infinity),
+  maxUses: described(countOrInfinity("MAX_USES"), "After how many borrows a session is replaced", Infinity),
   overlap: described(
     Config.boolean("OVERLAP"),
     "Whether a replaced session that is still lent gives up its place",

@@ -14,7 +14,7 @@ import type * as ResourcePool from "../ResourcePool.js"
 import type * as StreamPool from "../StreamPool.js"
 import type * as WebTransport from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { checkedBy, described, duration } from "./poolConfig.js"
+import { checkedBy, countOrInfinity, described, duration } from "./poolConfig.js"
 import { decode, type Problem, Reader } from "./poolOptions.js"
 import { internalsOf, type Lending, makeWith, type SyncLease } from "./resourcePool.js"
 import { makeSocket } from "./streamSocket.js"
@@ -197,15 +197,20 @@ export const make = <E, R>(
   })
 }
 
-const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => ({
-  native: branch.core.native,
-  streams: branch.streams.size,
-  inUse: branch.lent,
-  opened: branch.core.streamsOpened,
-  capacity: branch.capacity,
-  isSuspect: branch.isSuspect,
-  isRetired: source.isLeaving(branch)
-})
+const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => {
+  const figures = {
+    streams: branch.streams.size,
+    inUse: branch.lent,
+    opened: branch.core.streamsOpened,
+    capacity: branch.capacity,
+    isSuspect: branch.isSuspect,
+    isRetired: source.isLeaving(branch)
+  }
+  // not shown with the figures: it is large, and its URL may hold a token
+  return Object.defineProperty(figures as typeof figures & StreamPool.SessionInfo, "native", {
+    value: branch.core.native
+  })
+}
 
 /** A stream that nobody has had and nobody will have after, under the limits of the pool. */
 const fresh = (home: Home, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
@@ -344,12 +349,12 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
   minSize: described(Config.integer("MIN_SIZE"), "Streams to keep open", 0),
   maxSize: described(Config.integer("MAX_SIZE"), "The most streams at once", defaults.maxSize),
   maxStreamsPerSession: described(
-    Config.integer("MAX_STREAMS_PER_SESSION"),
+    countOrInfinity("MAX_STREAMS_PER_SESSION"),
     "The most streams of one session at once",
     defaults.maxStreamsPerSession
   ),
   maxStreamsOpened: described(
-    Config.integer("MAX_STREAMS_OPENED"),
+    countOrInfinity("MAX_STREAMS_OPENED"),
     "After how many streams a session is replaced",
     defaults.maxStreamsOpened
   ),
@@ -363,7 +368,7 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     "How long a borrower waits",
     Duration.decode(defaults.acquireTimeout)
   ),
-  maxWaiters: described(Config.integer("MAX_WAITERS"), "How many borrowers may wait", Infinity),
+  maxWaiters: described(countOrInfinity("MAX_WAITERS"), "How many borrowers may wait", Infinity),
   openTimeout: described(
     duration("OPEN_TIMEOUT"),
     "After how long without a stream a session counts as full",
@@ -380,13 +385,13 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     Duration.zero
   ),
   suspectAfter: described(
-    Config.integer("SUSPECT_AFTER"),
+    countOrInfinity("SUSPECT_AFTER"),
     "After how many answers that never came a session is replaced",
     defaults.suspectAfter
   ),
   idleTimeToLive: described(duration("IDLE_TIME_TO_LIVE"), "When an unused stream is ended", Duration.infinity),
   maxLifetime: described(duration("MAX_LIFETIME"), "When a stream is replaced", Duration.infinity),
-  maxUses: described(Config.integer("MAX_USES"), "After how many borrows a stream is replaced", Infinity),
+  maxUses: described(countOrInfinity("MAX_USES"), "After how many borrows a stream is replaced", Infinity),
   shutdownGrace: described(
     duration("SHUTDOWN_GRACE"),
     "How long borrowers have when the pool closes",
