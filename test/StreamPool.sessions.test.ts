@@ -18,6 +18,7 @@ import * as Supervisor from "effect/Supervisor"
 import * as TestClock from "effect/TestClock"
 import { can, where } from "./support/capabilities.js"
 import { client, endings, live, startServer } from "./support/implementation.js"
+import { withLogs } from "./support/logs.js"
 import {
   bytes,
   connect,
@@ -114,6 +115,7 @@ describe("sessions of streams", () => {
         const sessions = yield* pool.sessions
         assert.sameMembers(sessions.map(({ native }) => native), opened)
         assert.lengthOf(new Set(opened), 3)
+        assert.deepInclude(JSON.parse(JSON.stringify(sessions))[0], { streams: 1, inUse: 1, isRetired: false })
       }))
 
     it.scoped("has the sessions that it holds pinged, and loses one whose ping fails", () =>
@@ -766,12 +768,20 @@ describe("one session", () => {
 
 describe("peers that hang", () => {
   layer(Live, { excludeTestServices: true })("on some streams", (it) => {
-    it.scoped("a session is replaced after two answers in a row that never came", () =>
-      Effect.gen(function*() {
-        const { path, pool, server } = yield* make("suspect", { maxSize: 1 }, { maxSize: 1 }, "/silent")
-        for (let i = 0; i < 6; i++) yield* soon(pool.use(waitInVain))
-        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 3)
-      }))
+    it.scoped("a session is replaced after two answers in a row that never came, and a warning says so", () =>
+      withLogs((logs) =>
+        Effect.gen(function*() {
+          const { path, pool, server } = yield* make("suspect", { maxSize: 1 }, { maxSize: 1 }, "/silent")
+          for (let i = 0; i < 6; i++) yield* soon(pool.use(waitInVain))
+          assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 3)
+          const suspect = yield* soon(until(
+            Effect.sync(() => logs.filter(({ annotations }) => annotations["event"] === "Suspect")),
+            ({ length }) => length === 3
+          ))
+          assert.deepInclude(suspect[0], { level: "WARN" })
+          assert.deepInclude(suspect[0]!.annotations, { module: "StreamPool", unanswered: 2 })
+        })
+      ))
 
     it.scoped("a session is kept while some bytes come on it between answers that never come", () =>
       Effect.gen(function*() {

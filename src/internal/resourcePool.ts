@@ -91,6 +91,8 @@ export interface Internals<V, E> {
   prepare(): boolean
   /** No item can be made any more: whoever waits fails with it, now and later. */
   breakDown(cause: Cause.Cause<E>): void
+  /** Tells an operator. */
+  warn(message: string, event: LogEvent, details: Record<string, unknown>): void
   /** Runs on a fiber of the pool's own. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
   now(): number
@@ -124,6 +126,7 @@ type LogEvent =
   | "ForcedClose"
   | "FinalizerFailure"
   | "HookFailure"
+  | "Suspect"
 
 const show = (millis: number): string => Duration.format(Duration.millis(millis))
 
@@ -962,7 +965,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (handle !== undefined) handle.cause = cause
   }
 
-  private warn(message: string, event: LogEvent, details: Record<string, unknown>): void {
+  warn(message: string, event: LogEvent, details: Record<string, unknown>): void {
     this.log(Effect.logWarning(message), event, details)
   }
 

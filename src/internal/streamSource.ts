@@ -679,7 +679,10 @@ export class StreamSource {
 
   /** A stream of it was given up while bytes were awaited. */
   suspect(branch: Branch): void {
-    if (branch.mark() >= this.options.suspectAfter && this.only === undefined) branch.core.retire()
+    const unanswered = branch.mark()
+    if (unanswered < this.options.suspectAfter || this.only !== undefined || branch.core.isRetired) return
+    this.pool.warn(`${unanswered} answers of a session in a row never came; it is replaced`, "Suspect", { unanswered })
+    branch.core.retire()
   }
 
   // ---------------------------------------------------------------------------
