@@ -12,6 +12,7 @@ import * as StreamPool from "../src/StreamPool.js"
 import * as TestWebTransport from "../src/TestWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
+import { withLogs } from "./support/logs.js"
 import * as TestServer from "./support/TestServer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -299,6 +300,25 @@ it.effect("does not confirm the ends of streams, whereby closing takes as long a
     }
     yield* Fiber.join(closing)
   }).pipe(Effect.provide(TestWebTransport.layer({ confirmEnds: false }))))
+
+it.scoped("logs what its handler died of, which else only the client would see, as a reset", () =>
+  withLogs((logs) =>
+    Effect.gen(function*() {
+      const handlers = [() => Effect.dieMessage("a bug"), () => {
+        throw new Error("a bug")
+      }]
+      for (const onStream of handlers) {
+        yield* Effect.gen(function*() {
+          const session = yield* WebTransport.connect("https://test/")
+          const stream = yield* session.createBidirectionalStream()
+          expect((yield* Effect.flip(stream.read)).reason).toBe("Read")
+        }).pipe(Effect.scoped, Effect.provide(TestWebTransport.layer({ onStream })))
+      }
+      expect(logs.map(({ level, message }) => [level, message])).toEqual(
+        handlers.map(() => ["ERROR", "onStream of TestWebTransport died"])
+      )
+    })
+  ))
 
 it.scoped("says so when it is used after its layer was closed", () =>
   Effect.gen(function*() {

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -239,7 +240,12 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
     const stream = new Stream(this, this.behaviour)
     this.open.add(stream)
     const { onStream = echo } = this.behaviour
-    this.run(Effect.catchAllCause(onStream(stream, this), () => Effect.zipRight(stream.reset, stream.stopSending)))
+    this.run(Effect.catchAllCause(Effect.suspend(() => onStream(stream, this)), (cause) =>
+      // a test that fails because of it is to say so
+      (Cause.isDie(cause) ? Effect.logError("onStream of TestWebTransport died", cause) : Effect.void).pipe(
+        Effect.zipRight(stream.reset),
+        Effect.zipRight(stream.stopSending)
+      )))
     return stream.native
   }
 
