@@ -13,7 +13,7 @@ import * as internal from "./internal/prettyStats.js"
  *
  * - `lost`: died by themselves
  * - `invalidated`: the user said so
- * - `retired`: too old, too used, draining
+ * - `retired`: too old, too used, draining; a stream or a session whose answers never came
  * - `discarded`: came back unfit
  * - `idle`: unused for too long, pruned or cleared
  * - `excess`: over `maxSize` after a `resize`
@@ -381,8 +381,8 @@ export interface TierStats {
 }
 
 /**
- * Snapshots as a table for logs and terminals, a line to a pool; a `TieredBufferPool` has one more for each tier.
- * Waiting and recycling pools have different figures: given both kinds, there are two tables. `reused` is `reuseRatio`,
+ * Snapshots as a table for logs and terminals, a line to a pool; a `TieredBufferPool` has one more for each tier,
+ * and one for what was larger. Waiting and recycling pools have different figures: given both kinds, there are two tables. `reused` is `reuseRatio`,
  * `discarded` and `refused` count all reasons together. Those of a `CollectionPool` are five: give it
  * `...Object.values(stats)`. Plain text without colour, whose columns are aligned.
  *

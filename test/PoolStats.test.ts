@@ -40,6 +40,8 @@ describe("PoolStats.pretty", () => {
           "  65536 B     0       0   64     0             0    0.0%          0        0         0"
         ].join("\n")
       )
+      yield* buffers.use(70_000, () => Effect.void)
+      assert.match(PoolStats.pretty(yield* buffers.stats).split("\n").at(-1)!, /^ {2}larger +1$/)
     }))
 
   it.scoped("keeps the two kinds apart, and has nothing to say of none", () =>
