@@ -691,6 +691,8 @@ describe("ResourcePool", () => {
       ["createBackoff must be an object, but was 100", { createBackoff: 100 as never }],
       ["keepAlive must be an object, but was \"15 seconds\"", { keepAlive: "15 seconds" as never }],
       ["keepAlive.ping must be a function, but was undefined", { keepAlive: { interval: "15 seconds" } as never }],
+      ["acquire must be an Effect, but was of type function", { acquire: (() => Effect.succeed(1)) as never }],
+      ["acquire must be an Effect, but was of type Promise", { acquire: Promise.resolve(1) as never }],
       ["overlap must be true or false, but was \"false\"", { overlap: "false" as never }],
       ["order must be \"lifo\" or \"fifo\", but was \"random\"", { order: "random" as never }]
     ]

@@ -17,9 +17,9 @@ import * as Stream from "effect/Stream"
 import type { FramingError } from "../FramingError.js"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { isBytes, notBytes } from "./bytesOnly.js"
 import { copyOf } from "./copyOf.js"
 import { Assembly } from "./frame.js"
+import { isBytes, notBytes } from "./kinds.js"
 import type { SessionCore, SessionHandle } from "./webTransportSession.js"
 
 export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransport/Stream") as Api.StreamTypeId

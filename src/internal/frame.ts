@@ -4,7 +4,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Api from "../Framing.js"
 import { FramingError } from "../FramingError.js"
-import { isBytes, notBytes } from "./bytesOnly.js"
+import { isBytes, notBytes } from "./kinds.js"
 
 // -----------------------------------------------------------------------------
 // Options

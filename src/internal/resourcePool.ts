@@ -27,6 +27,7 @@ import { PoolStats } from "../PoolStats.js"
 import type * as ResourcePool from "../ResourcePool.js"
 import { describeFailure } from "./describeFailure.js"
 import { areSupported, FiberFrame, isDone, push, SuccessFrame } from "./fiberFrame.js"
+import { kindOf } from "./kinds.js"
 import {
   type Check,
   type Commands,
@@ -1125,8 +1126,15 @@ export const makeWith = <A, E, R, V>(
 ): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)
-    if (decoded.problems.length > 0) {
-      return yield* Effect.dieMessage(`[${options.name ?? "ResourcePool"}] ${failures(decoded.problems)}`)
+    const problems = [...decoded.problems]
+    if (!Effect.isEffect(options.acquire)) {
+      problems.push({
+        option: "acquire",
+        message: `acquire must be an Effect, but was of type ${kindOf(options.acquire)}`
+      })
+    }
+    if (problems.length > 0) {
+      return yield* Effect.dieMessage(`[${options.name ?? "ResourcePool"}] ${failures(problems)}`)
     }
     const clock = yield* Effect.clock
     const maker = yield* Effect.runtime<never>()

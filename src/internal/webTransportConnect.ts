@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
+import { kindOf } from "./kinds.js"
 import { checkCloseInfo, explainCause, SessionCore, SessionHandle } from "./webTransportSession.js"
 
 const defaultConnectTimeout = Duration.seconds(10)
@@ -25,7 +26,9 @@ export const parseUrl = (source: string | URL): Either.Either<URL, WebTransportE
   try {
     url = new URL(source)
   } catch {
-    return invalidUrl("it is not an absolute URL")
+    return invalidUrl(
+      typeof source === "string" ? "it is not an absolute URL" : `it is of type ${kindOf(source)} instead of a URL`
+    )
   }
   if (url.protocol !== "https:") return invalidUrl(`its scheme is ${JSON.stringify(url.protocol)} instead of "https:"`)
   if (url.hash !== "") return invalidUrl("it has a fragment")

@@ -11,10 +11,10 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Api from "../WebTransport.js"
 import { WebTransportError } from "../WebTransportError.js"
-import { isBytes, notBytes } from "./bytesOnly.js"
 import { ByteStream } from "./byteStream.js"
 import { copyOf } from "./copyOf.js"
 import { describeFailure } from "./describeFailure.js"
+import { isBytes, notBytes } from "./kinds.js"
 
 export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
 

@@ -1,4 +1,6 @@
-const kindOf = (u: unknown): string => typeof u === "object" && u !== null ? u.constructor?.name ?? "object" : typeof u
+/** The name of its class or type, and nothing of what is in it. */
+export const kindOf = (u: unknown): string =>
+  typeof u === "object" && u !== null ? u.constructor?.name ?? "object" : typeof u
 
 /** Whether it is a `Uint8Array`, of another realm, too (a `Buffer`, where tests run in a context of their own). */
 export const isBytes = (u: unknown): u is Uint8Array =>
