@@ -172,6 +172,11 @@ layer(live(), { excludeTestServices: true })(
             [wrongHash, address, "invalid peer certificate", "pin"],
             [nowhere, "invalid DNS name"],
             [nothing, "/nothing: ", "this path"]
+          ],
+          // which tells a page next to nothing
+          browser: [
+            [wrongHash, address, "certificate"],
+            [nothing, "/nothing: ", "serves this path"]
           ]
         }
         for (const [attempt, ...parts] of failures[inject("protocol")]!) {

@@ -132,7 +132,7 @@ layer(live(), { excludeTestServices: true })(
         expect(error.message).toContain(`${size} bytes where a datagram holds ${limit}`)
         const wrong = yield* Effect.exit(datagrams.send(null as never))
         expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(
-          "must be a Uint8Array, but was null"
+          "must be a Uint8Array, but was of type null"
         )
         yield* datagrams.send(new Uint8Array(limit))
         expect((yield* within(datagrams.receive)).length).toBe(limit)
