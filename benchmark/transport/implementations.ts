@@ -26,5 +26,6 @@ export const http3: Implementation = {
   server: file("http3Server.ts"),
   // the main of its package is TypeScript
   runtime: { execPath: http3Node(), execArgv: ["--import", import.meta.resolve("tsx")], problem: http3Problem },
-  client: async () => WebTransport.layerConstructor((await import("../../test/support/moq.js")).Session)
+  // not by way of a module that exports it again: a bundle of esbuild does not wait for that
+  client: async () => WebTransport.layerConstructor((await import("../../examples/support/moq.js")).Session)
 }
