@@ -6,11 +6,11 @@
  *
  * | | new | from the pool |
  * |---|---|---|
- * | array | 2.6, 5.9, 4.6 | 6.5, 5.1, 5.0 |
- * | list | as an array | 6.3, **2.8**, **2.3** |
- * | map | 21, 22, 68 | 26, 22, 88 |
- * | set | 19, 15, 56 | 22, 16, 76 |
- * | record | 21, 27, 65 | 70, 85, 274 |
+ * | array | 2.4, 5.4, 4.2 | 15, 5.7, 4.5 |
+ * | list | as an array | 5.8, **2.7**, **2.1** |
+ * | map | 20, 21, 64 | 29, 21, 74 |
+ * | set | 17, 14, 50 | 26, 15, 62 |
+ * | record | 18, 26, 59 | 72, 81, 252 |
  *
  * So a list of a hundred entries or more takes half the time of a new array. An array breaks even there, and saves the
  * garbage; a short one is faster anew. Maps, sets and records are a loss: V8 drops the memory of a map that is cleared,
