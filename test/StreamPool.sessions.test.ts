@@ -766,6 +766,16 @@ describe("one session", () => {
     }).pipe(withNode))
 })
 
+it.scoped("a session is asked for where there is no limit to its streams", () =>
+  Effect.gen(function*() {
+    const { pool } = yield* makeMemory({}, { maxStreamsPerSession: Infinity })
+    const answers = yield* Effect.all(range(5).map((i) => pool.use((stream) => echo(stream, `${i}`))), {
+      concurrency: "unbounded"
+    })
+    assert.deepStrictEqual(answers, ["0", "1", "2", "3", "4"])
+    assert.lengthOf(yield* pool.sessions, 1)
+  }).pipe(soon, Effect.provide(inMemory())))
+
 describe("peers that hang", () => {
   layer(Live, { excludeTestServices: true })("on some streams", (it) => {
     it.scoped("a session is replaced after two answers in a row that never came, and a warning says so", () =>

@@ -512,7 +512,9 @@ export class StreamSource {
       expected = Math.max(1, Math.min(expected, branch.capacity))
     }
     if (now < this.sessionAt) return
-    const wanted = Math.ceil(this.wantedStreams / expected)
+    const streams = this.wantedStreams
+    // of any number at all, where no limit is known
+    const wanted = streams === 0 ? 0 : Math.max(1, Math.ceil(streams / expected))
     while (this.acquiring < wanted) {
       this.acquiring++
       const fiber = sessions.fork(this.acquireSession(sessions))
