@@ -596,9 +596,10 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
     const finished = this.sending === "Finished"
       ? "this direction of the stream was finished already"
       : "the stream broke"
-    return this.writeFailure ??
-      (this.endedBecause === undefined ? this.session.gone : undefined) ??
-      new WebTransportError({ reason: "Write", detail: this.endedBecause ?? finished, cause })
+    if (this.writeFailure !== undefined) return this.writeFailure
+    return this.endedBecause === undefined
+      ? this.session.failure("Write", finished, cause)
+      : new WebTransportError({ reason: "Write", detail: this.endedBecause, cause })
   }
 
   private readonly onWriterClosed = (): void => {
