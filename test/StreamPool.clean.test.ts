@@ -172,7 +172,8 @@ const unfit: Record<string, {
   },
   "whole messages were left": {
     path: "/framed",
-    borrower: (stream) => Effect.zipRight(message(stream, "many 3 messages"), bringsMore(stream)),
+    // no third one: the server would still be at it, and not hear how the stream ends
+    borrower: (stream) => Effect.zipRight(message(stream, "many 2 messages"), bringsMore(stream)),
     ends: "streamsFinished"
   },
   "its writing side was closed": {

@@ -434,28 +434,31 @@ describe("sessions of streams", () => {
         yield* untilStats(pool, ({ leases }) => leases === 0)
       }))
 
-    it.scoped("meets sessions that all end soon with answers or typed errors, and comes to rest", () =>
-      Effect.gen(function*() {
-        const { pool, sessionPool } = yield* make("flapping&afterMs=5", { maxSize: 3 }, {
-          maxSize: 8,
-          maxStreamsPerSession: 2
-        }, "/close")
-        const outcomes = yield* soon(Effect.forEach(
-          range(100),
-          () => Effect.flip(Effect.timeout(pool.use((stream) => echo(stream)), "50 millis")),
-          { concurrency: 8 }
-        ))
-        for (const error of outcomes) {
-          assert.include(
-            ["Connect", "TimeoutException", "SessionClosed"],
-            "reason" in error ? error.reason : error._tag
-          )
-        }
-        yield* soon(until(
-          Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
-          ([streams, sessions]) => streams.leases === 0 && streams.size === 0 && sessions.leases === 0
-        ))
-      }))
+    where("survivesFaults", it.scoped)(
+      "meets sessions that all end soon with answers or typed errors, and comes to rest",
+      () =>
+        Effect.gen(function*() {
+          const { pool, sessionPool } = yield* make("flapping&afterMs=5", { maxSize: 3 }, {
+            maxSize: 8,
+            maxStreamsPerSession: 2
+          }, "/close")
+          const outcomes = yield* soon(Effect.forEach(
+            range(100),
+            () => Effect.flip(Effect.timeout(pool.use((stream) => echo(stream)), "50 millis")),
+            { concurrency: 8 }
+          ))
+          for (const error of outcomes) {
+            assert.include(
+              ["Connect", "TimeoutException", "SessionClosed"],
+              "reason" in error ? error.reason : error._tag
+            )
+          }
+          yield* soon(until(
+            Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
+            ([streams, sessions]) => streams.leases === 0 && streams.size === 0 && sessions.leases === 0
+          ))
+        })
+    )
   })
 
   it.scoped("opens a stream on the least loaded session, and on a suspect one last", () =>

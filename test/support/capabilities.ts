@@ -139,12 +139,12 @@ const table = {
     browser: false,
     why: "the server leaves a stream that was stopped to its garbage collector; Chromium refuses the 99th meanwhile"
   },
-  /** It lives through servers that are killed, stopped and resumed at random, again and again. */
+  /** It lives through sessions that end while streams on them are ending, again and again. */
   survivesFaults: {
     http2: true,
     http3: true,
     browser: false,
-    why: "now and then Chromium's network service dies of a failed check (SIGTRAP), and the page's connections with it"
+    why: "a stream whose writing side is ended and whose reading side is not when its session is: the page may crash"
   },
   /** The end of a session that its client closes waits for the peer. */
   closesWithPeer: {
