@@ -144,7 +144,7 @@ const table = {
     http2: true,
     http3: true,
     browser: false,
-    why: "a stream whose writing side is ended and whose reading side is not when its session is: the page may crash"
+    why: "a session that is closed while streams on it are ending may crash the page: a null pointer in the renderer"
   },
   /** The end of a session that its client closes waits for the peer. */
   closesWithPeer: {
