@@ -19,7 +19,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { live, startServer } from "./support/implementation.js"
 import { allBack, bytes, echo, failure, poolAt, sessionOptions, soon, text, until } from "./support/streamPools.js"
-import { fill } from "./support/streams.js"
+import { fill, sessionInMemory } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 const Live = live()
@@ -124,6 +124,18 @@ describe("StreamPool.makeSocket", () => {
         let handled = 0
         yield* soon(pool.socket.run((chunk) => Effect.delay(Effect.sync(() => handled += chunk.byteLength), 1)))
         assert.strictEqual(handled, 100_000)
+      }))
+
+    it.scoped("handles it when it came before anybody could look at the stream", () =>
+      Effect.gen(function*() {
+        const { session } = yield* sessionInMemory({
+          onStream: (peer) => Effect.zipRight(peer.write(bytes("greeting")), peer.finish)
+        })
+        const pool = yield* StreamPool.make({ session, maxSize: 1 })
+        const socket = yield* pool.makeSocket
+        let handled = ""
+        yield* soon(socket.run((chunk) => void (handled += text(chunk))))
+        assert.strictEqual(handled, "greeting")
       }))
 
     it.scoped("takes what a peer that speaks first sends, whatever clientSpeaksFirst says", () =>

@@ -50,6 +50,7 @@ export type Fate = "keep" | "discard" | "retire" | "later"
 
 /** What a pool does to an item when told so by the item itself, in the same step. */
 export interface Control {
+  readonly isIdle: () => boolean
   readonly lost: () => void
   readonly retire: () => void
 }
@@ -752,6 +753,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     }
     item.handle = { scope, watchers: this.watch(item, exit.value, scope), cause: undefined } satisfies Handle
     this.lending.watch?.(exit.value, {
+      isIdle: () => item.state === "Idle",
       lost: () => this.machine.lost(item, this.now()),
       retire: () => this.machine.retire(item, this.now())
     })

@@ -78,12 +78,15 @@ const lendingOf = (home: Home): Lending<PooledStream, WebTransport.Bidirectional
     const { stream } = pooled
     /** What a fresh stream of a server that speaks first brings is for its first borrower. */
     const isGreeting = () => !home.clientSpeaksFirst && pooled.uses === 0 && !stream.isLost
-    stream.watcher = () => {
+    /** Whoever it was made for has a look when it gets there. */
+    const isOnItsWay = () => pooled.uses === 0 && !control.isIdle()
+    const changed = () => {
       if (pooled.holder !== undefined) pooled.holder.onChange()
-      else if (!isGreeting()) control.lost()
+      else if (!isGreeting() && !isOnItsWay()) control.lost()
     }
+    stream.watcher = changed
     // what happened before it was watched
-    if (!stream.isClean && !isGreeting()) queueMicrotask(control.lost)
+    if (!stream.isClean && !isGreeting()) queueMicrotask(changed)
     // on a session that is merely retired, perhaps by its coming, it is good for one use
     else if (home.source.isOver) queueMicrotask(control.retire)
     // whoever wanted it may have been served meanwhile, and others wait for the session

@@ -66,6 +66,8 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     pooled.holder = this
     pooled.uses++
     pooled.branch.lent++
+    // while it was on its way here nobody could tell whose it is
+    if (pooled.uses === 1 && !pooled.stream.isClean) queueMicrotask(() => this.onChange())
   }
 
   get [StreamTypeId](): WebTransport.StreamTypeId {
