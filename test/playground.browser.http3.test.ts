@@ -74,6 +74,10 @@ const playground = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
     }
   )
 
+/** A test that hangs says where. */
+const inTime = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
+  Effect.timeoutFail(effect, { duration: limit + 5_000, onTimeout: () => new Error(`waited in vain: ${what}`) })
+
 /** A page of the playground, and what a user does and sees there. */
 class User {
   readonly page: Page
@@ -91,7 +95,10 @@ class User {
 
   /** Waits until it is so. */
   readonly until = <A>(what: string, read: () => Promise<A>, predicate: (a: A) => boolean) =>
-    Effect.promise(() => expect.poll(read, { timeout: limit, interval: 20, message: what }).toSatisfy(predicate))
+    inTime(
+      what,
+      Effect.promise(() => expect.poll(read, { timeout: limit, interval: 20, message: what }).toSatisfy(predicate))
+    )
 
   readonly number = async (id: string) => Number((await this.page.textContent(`#${id}`))!.replaceAll(",", ""))
 
@@ -99,11 +106,12 @@ class User {
   readonly isStanding = this.until("no requests", () => this.number("requests"), (requests) => requests === 0)
 }
 
+// tried again since it once waited in vain, and did not say for what
 it.scopedLive("shows pools at work, what faults do to them, and how they recover", () =>
   Effect.gen(function*() {
     const { address, ended, group, interrupt } = yield* playground(["--port", "0"])
-    const url = yield* address
-    const page = yield* openPage(chromium()!, { viewport: { width: 1280, height: 800 } })
+    const url = yield* inTime("the address", address)
+    const page = yield* inTime("the browser", openPage(chromium()!, { viewport: { width: 1280, height: 800 } }))
     const errors: Array<Error> = []
     page.on("pageerror", (error) => errors.push(error))
     const user = new User(page)
@@ -163,10 +171,10 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
 
     assert.deepStrictEqual(errors, [])
     yield* interrupt
-    assert.deepInclude(yield* ended, { code: 130, stderr: "" })
+    assert.deepInclude(yield* inTime("the end", ended), { code: 130, stderr: "" })
     // tsx kills a program that a signal finds busy for 30 ms: its server then ends a moment later, by itself
     yield* user.until("no process is left", async () => processes(group).length, (left) => left === 0)
-  }), 180_000)
+  }), { timeout: 180_000, retry: 1 })
 
 it.scopedLive.each<readonly [args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, says: RegExp]>([
   [["--port", "http"], {}, /^error: .*'--port <n>'.* from 0 to 65535.*\n$/],
@@ -174,7 +182,7 @@ it.scopedLive.each<readonly [args: ReadonlyArray<string>, env: Readonly<Record<s
 ])("says in one line why it cannot run (%j, %j)", ([args, env, says]) =>
   Effect.gen(function*() {
     const { ended } = yield* playground(args, env)
-    const { code, stderr, stdout } = yield* ended
+    const { code, stderr, stdout } = yield* inTime("the end", ended)
     assert.deepStrictEqual([code, stdout], [1, ""])
     assert.match(stderr, says)
   }), 60_000)
