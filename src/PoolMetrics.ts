@@ -165,6 +165,14 @@ export const timeouts: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys
 export const rejections: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.rejections)
 
 /**
+ * Borrowers that were interrupted while they waited: by a time limit of their own, or by hand.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const abandoned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.abandoned)
+
+/**
  * Items whose finalizers failed, died or took longer than `closeTimeout`.
  *
  * @since 0.1.0

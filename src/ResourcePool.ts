@@ -5,10 +5,12 @@
  */
 /// <reference lib="esnext.disposable" preserve="true" />
 import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Inspectable } from "effect/Inspectable"
+import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Pool from "effect/Pool"
 import type * as Scope from "effect/Scope"
@@ -42,24 +44,35 @@ export type TypeId = typeof TypeId
  * **Rules**
  *
  * - *Fair.* Borrowers are served first come, first served; a newcomer never overtakes one who waits.
- * - *Whichever comes first.* A waiter takes a returned item or a new one, whichever is there first.
- * - *The pool creates.* Creation, checks, hooks and finalizers run on fibers of the pool, each with a time limit.
+ * - *Whichever comes first.* A waiter takes a returned item, one that passed its check, or a new one, whichever is there
+ *   first. A check that has not ended after 250 ms (or half of `checkTimeout`, if that is less) keeps nobody waiting: an
+ *   item is made beside it, or, where there is no room, another one is checked. So a `validate` that takes longer than
+ *   250 ms grows the pool.
+ * - *The pool creates.* Creation, checks, hooks and finalizers run on fibers of the pool, each with a time limit; a hook
+ *   whose effect is done already (an `Exit`, as `Effect.succeed` is) runs in place.
  *   Interrupting the borrower who caused a creation returns at once, and the item goes to the next one.
  * - *Never more than `maxSize`*, items that are being made, checked, lent and closed included. An item that is lost
  *   stops counting at once, one that is invalidated or retired when it comes back (with `overlap` a retired one at
  *   once, too).
  * - *No more creations than waiters need*, a new item counted at the concurrency of the newest one, and at most
  *   `createConcurrency` at a time.
- * - *Failure is not an item.* A failed creation fails the borrower who has waited longest, and with it the others if
- *   nothing is left that could serve them. Until one succeeds there is one attempt at a time, after a backoff.
+ * - *Failure is not an item.* While an item is live that can serve those who wait, or another one is being made, a failed
+ *   creation fails nobody. Else borrowers wait until creations have gone on failing for `rideOut`; from then on each
+ *   failed attempt fails everybody who waits, with its `Cause`. A pool that has never made an item fails at once. Until a
+ *   creation succeeds there is one attempt at a time, after a backoff.
  * - *One deadline.* `acquireTimeout` covers waiting, creating and checking together.
  * - *Dead items are not lent.* An item whose `lost` completes leaves the pool at that moment, idle or lent; one that
- *   needs a check is lent when it has passed.
+ *   needs a check is lent when it has passed, from one borrower to the next one in the queue, too. Once a check failed,
+ *   the other items that need one are checked before anybody waits for them.
  * - *Interruption anywhere leaks nothing.*
  * - *Closing ends*, after `shutdownGrace` and `closeTimeout` at latest. Items close side by side; a finalizer that
  *   fails or hangs keeps no other from closing.
- * - *Items age*, those that are idle for longest first, down to `minSize`, which is refilled after every loss.
- * - *Nothing is kept* of an item that is closed, and nothing polls: a fiber sleeps until something is due.
+ * - *Items age*, those that are idle for longest first, down to `minSize`, or to `minIdle` beside those in use. Both are
+ *   refilled after every loss, after the waiters.
+ * - *Two clocks.* Time limits go by the monotonic clock, ages by the wall clock: a wall clock that leaps, or a machine
+ *   that was suspended, fails no waiter and closes nothing under its borrower.
+ * - *Nothing is kept* of an item that is closed, and nothing polls: a fiber sleeps until something is due, and there is
+ *   none while nothing is.
  *
  * **Gotchas**
  *
@@ -73,6 +86,10 @@ export type TypeId = typeof TypeId
  * - Of requests that are batched within a borrow (`Effect.request`), Effect 3 forgets what is to be undone when the batch
  *   is interrupted before it begins: the item is not given back, as with `Effect.acquireUseRelease`. And requests that
  *   wait for a batch, in more fibers than there are items, wait for one another.
+ * - Interruption leaks nothing of the pool's, but a borrower that is interrupted may leave something *in the item*: an
+ *   answer under way, a query that runs on. Discard such an item: `onRelease` with
+ *   `Exit.isInterrupted(exit) ? "discard" : "keep"`.
+ * - A ping that nobody needs is interrupted when a borrower comes.
  * - Under `TestClock` a timeout, a grace or a backoff passes only when the clock is adjusted.
  *
  * @since 0.1.0
@@ -112,15 +129,26 @@ export interface ResourcePool<in out A, out E = never> extends Pool.Pool<A, E | 
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
   /** Closes every idle item, and makes `minSize` of them anew; how many were closed. */
   readonly clear: Effect.Effect<number>
+  /**
+   * Retires every item that exists now, as after a rotation of credentials or the failover of a database. Returns how
+   * many. None of them is lent again: a lent item closes when it comes back (with `overlap` its place is free at once), an
+   * idle one when its replacement is made or nobody needs one, `createConcurrency` at a time. Items that are being made
+   * are closed unlent; borrowers keep their place in the queue.
+   *
+   * @since 0.2.0
+   */
+  readonly renew: Effect.Effect<number>
   /** Changes the size of the pool. Idle items beyond it go first, then each returned one until the pool fits. */
   readonly resize: (size: {
     readonly minSize?: number | undefined
     readonly maxSize?: number | undefined
+    readonly minIdle?: number | undefined
   }) => Effect.Effect<void>
   /** Completes when `minSize` items are live. Fails with the first attempt that fails. */
   readonly ready: Effect.Effect<void, E | PoolError>
   /**
-   * New borrows fail with `PoolClosed`, those already waiting are served. Ends when nobody waits and nothing is out.
+   * New borrows fail with `PoolClosed`, those already waiting are served. Ends when nobody waits and nothing is out;
+   * a warning after `exhaustedThreshold` tells what is still out. A borrower that drains its own pool waits for itself.
    */
   readonly drain: Effect.Effect<void>
   /**
@@ -200,6 +228,12 @@ export interface Options<A, E, R> {
   readonly acquire: Effect.Effect<A, E, R>
   /** How many items to keep live. They are made when the pool is, and again after every loss. Default: 0. */
   readonly minSize?: number | undefined
+  /**
+   * How many items that are lent to nobody to keep ready beside the others, up to `maxSize`. Default: 0.
+   *
+   * @since 0.2.0
+   */
+  readonly minIdle?: number | undefined
   /** The most items to have at once, being made and being closed included; 1 or more. Default: 10. */
   readonly maxSize?: number | undefined
   /** How many borrowers share an item; a function is asked once, when the item is made. Default: 1. */
@@ -211,6 +245,19 @@ export interface Options<A, E, R> {
   readonly order?: "lifo" | "fifo" | undefined
   /** How long a borrower waits, for a free item and for the making of one together. Default: for ever. */
   readonly acquireTimeout?: Duration.DurationInput | undefined
+  /**
+   * For how long creations have to have gone on failing, from the beginning of the first attempt that failed, before
+   * borrowers fail with them; until then they wait, within their `acquireTimeout`. So a restart of the resource fails
+   * nobody, and a long outage does not fill the queue. The count begins anew after a success, or when nobody has wanted
+   * an item for `createBackoff.max`. A function is asked with each cause: return `0` for a failure that no patience cures.
+   * Default: 2 s.
+   *
+   * @since 0.2.0
+   */
+  readonly rideOut?:
+    | Duration.DurationInput
+    | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => Duration.DurationInput)
+    | undefined
   /** How many borrowers may wait beyond those for whom there is room to make an item. Default: no limit. */
   readonly maxWaiters?: number | undefined
   /**
@@ -229,13 +276,17 @@ export interface Options<A, E, R> {
   readonly validate?:
     | ((item: Types.NoInfer<A>, info: ItemInfo) => Effect.Effect<boolean, unknown, R>)
     | undefined
-  /** See `validate`. Zero checks at every borrow. Default: 1 s. */
+  /**
+   * See `validate`. `0` checks before every borrow: one check that began after they asked serves all who share the item.
+   * Default: 1 s.
+   */
   readonly validateAfterIdle?: Duration.DurationInput | undefined
   /**
    * Pings the items that have not proved good for `interval`, so that a dead one is found before a borrower does and a
    * quiet one is not cut off on the way. One that borrowers only fail on has not proved good. Exclusive items are pinged
-   * while idle and not lent meanwhile, shared ones also while lent. A failure, or more than `checkTimeout`, means that the
-   * item is lost.
+   * while idle, at most half of the idle ones at a time, shared ones also while lent. A ping gives way to a borrower who
+   * finds nothing else, unless the item needs a check or has not answered for 250 ms. A failure, or more than
+   * `checkTimeout`, means that the item is lost.
    */
   readonly keepAlive?: {
     readonly interval: Duration.DurationInput
@@ -306,6 +357,13 @@ export interface Options<A, E, R> {
    * borrower had one. Costs about a microsecond a borrow, since each is timed. Default: `false`, and then nothing is.
    */
   readonly histograms?: boolean | undefined
+  /**
+   * Whether the pool shows its figures in Effect's metric registry, which keeps what it once saw of each name (about 25 KB):
+   * `false` for pools that come and go under names of their own. Default: `true`.
+   *
+   * @since 0.2.0
+   */
+  readonly metrics?: boolean | undefined
 }
 
 /**
@@ -371,6 +429,53 @@ export type PoolEvent =
 export const make: <A, E, R>(
   options: Options<A, E, R>
 ) => Effect.Effect<ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> = internal.make
+
+/**
+ * A tag of your own, and the layer that goes with it.
+ *
+ * @since 0.2.0
+ * @category tags
+ */
+export interface TagClass<Self, Id extends string, A, E> extends Context.TagClass<Self, Id, ResourcePool<A, E>> {
+  /** The pool as a layer, under the tag's name unless it is given another. Bind it to a constant: each call is a pool. */
+  readonly layer: <R>(options: Options<A, E, R>) => Layer.Layer<Self, never, Exclude<R, Scope.Scope>>
+}
+
+/**
+ * Declares a tag for a pool.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ResourcePool } from "effect-pools"
+ *
+ * interface Connection {
+ *   readonly query: (sql: string) => Effect.Effect<number>
+ * }
+ *
+ * class Db extends ResourcePool.Tag("app/Db")<Db, Connection>() {}
+ *
+ * const DbLive = Db.layer({
+ *   acquire: Effect.succeed({ query: (sql: string) => Effect.succeed(sql.length) }),
+ *   maxSize: 10
+ * })
+ *
+ * export const program = Effect.gen(function*() {
+ *   const db = yield* Db
+ *   return yield* db.use((connection) => connection.query("select 1"))
+ * }).pipe(Effect.provide(DbLive))
+ * ```
+ *
+ * @since 0.2.0
+ * @category tags
+ */
+export const Tag = <const Id extends string>(id: Id) => <Self, A, E = never>(): TagClass<Self, Id, A, E> => {
+  const tag = Context.Tag(id)<Self, ResourcePool<A, E>>()
+  return Object.assign(tag, {
+    layer: <R>(options: Options<A, E, R>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
+      Layer.scoped(tag, make({ ...options, name: options.name ?? id }))
+  })
+}
 
 /**
  * Whether a value is a `ResourcePool`.

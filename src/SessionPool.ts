@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -12,6 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { FramingError } from "./FramingError.js"
 import * as internal from "./internal/sessionPool.js"
+import type { PoolError } from "./PoolError.js"
 import type * as ResourcePool from "./ResourcePool.js"
 import type * as WebTransport from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
@@ -68,6 +70,7 @@ export interface ConfigOptions extends
     | "name"
     | "minSize"
     | "maxSize"
+    | "minIdle"
     | "order"
     | "acquireTimeout"
     | "maxWaiters"
@@ -80,17 +83,33 @@ export interface ConfigOptions extends
     | "closeTimeout"
     | "shutdownGrace"
     | "histograms"
+    | "metrics"
   >
 {
   /** Where to connect; https only. */
   readonly url: string | URL
   /** How many borrowers share a session. Default: 1. */
   readonly concurrency?: number | undefined
+  /**
+   * For how long connects have to have gone on failing before borrowers fail with them: see `ResourcePool.Options`.
+   * Default: 2 s.
+   *
+   * @since 0.2.0
+   */
+  readonly rideOut?: Duration.DurationInput | undefined
   /** How long connecting and `onOpen` may take together. Default: 10 s. */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /** SHA-256 hashes of certificates that are trusted besides those that the platform trusts. */
   readonly certificateHashes?: ReadonlyArray<Uint8Array> | undefined
 }
+
+/**
+ * How long borrowers wait for the end of such a failure: `0` for one that no patience cures.
+ *
+ * @since 0.2.0
+ * @category options
+ */
+export type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => Duration.DurationInput
 
 /**
  * What an application does with the sessions of a pool, and what belongs to that; no variable of an environment carries
@@ -112,6 +131,12 @@ export interface Hooks<E = never, R = never> extends
     | "leakThreshold"
   >
 {
+  /**
+   * In place of a duration, `rideOut` may depend on what the connect failed with.
+   *
+   * @since 0.2.0
+   */
+  readonly rideOut?: RideOut | undefined
   /**
    * Runs on each new session before it is lent for the first time: a hello, a login, a resume. It has the session to
    * itself, what comes in included, and counts against the connect timeout. Its failure closes the session and is a
@@ -158,8 +183,17 @@ export interface Hooks<E = never, R = never> extends
  * @category options
  */
 export interface Options<E = never, R = never>
-  extends Omit<ResourcePool.Options<WebTransport.Session, E, R>, "acquire" | "lost" | "retire">, Hooks<E, R>
+  extends
+    Omit<ResourcePool.Options<WebTransport.Session, E, R>, "acquire" | "lost" | "retire" | "rideOut">,
+    Omit<Hooks<E, R>, "rideOut">
 {
+  /**
+   * For how long connects have to have gone on failing before borrowers fail with them, or a function of what one failed
+   * with: see `ResourcePool.Options`. Default: 2 s.
+   *
+   * @since 0.2.0
+   */
+  readonly rideOut?: Duration.DurationInput | RideOut | undefined
   /** Where to connect, https only; an Effect is run on every connect, for addresses with a token that expires. */
   readonly url: string | URL | Effect.Effect<string | URL, E, R>
   /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */

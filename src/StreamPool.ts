@@ -132,6 +132,7 @@ export interface CommonOptions extends
     | "name"
     | "minSize"
     | "maxSize"
+    | "minIdle"
     | "order"
     | "acquireTimeout"
     | "maxWaiters"
@@ -145,6 +146,7 @@ export interface CommonOptions extends
     | "exhaustedThreshold"
     | "leakThreshold"
     | "histograms"
+    | "metrics"
   >
 {
   /** The most streams on one session at once; `Infinity` for as many as it grants. Default: 100. */

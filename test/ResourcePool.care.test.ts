@@ -191,30 +191,75 @@ describe("ResourcePool", () => {
         }))
     }
 
-    it.scoped("does not lend an exclusive item while it is pinged, nor ping one that is lent", () =>
+    const makePinged = (options: { readonly maxSize?: number; readonly maxWaiters?: number }) =>
       Effect.gen(function*() {
-        let pings = 0
+        const pings = { begun: 0, interrupted: 0 }
         const gate = yield* Deferred.make<void>()
         const pool = yield* ResourcePool.make({
           acquire: makeSource().acquire,
           maxSize: 1,
+          ...options,
           keepAlive: {
             interval: "10 seconds",
-            ping: () => Effect.zipRight(Effect.sync(() => pings++), Deferred.await(gate))
+            ping: () =>
+              Effect.zipRight(Effect.sync(() => pings.begun++), Deferred.await(gate)).pipe(
+                Effect.onInterrupt(() => Effect.sync(() => pings.interrupted++))
+              )
           }
         })
+        return { pings, gate, pool }
+      })
+
+    it.scoped("does not ping an exclusive item that is lent", () =>
+      Effect.gen(function*() {
+        const { pings, pool } = yield* makePinged({})
         const lease = yield* pool.acquire
         yield* TestClock.adjust("1 minute")
-        assert.strictEqual(pings, 0)
+        assert.strictEqual(pings.begun, 0)
         yield* lease.release()
         yield* TestClock.adjust("10 seconds")
-        assert.strictEqual(pings, 1)
+        assert.strictEqual(pings.begun, 1)
+      }))
+
+    it.scoped("a ping gives way to a borrower, however few may wait", () =>
+      Effect.gen(function*() {
+        const { pings, pool } = yield* makePinged({ maxWaiters: 0 })
+        yield* borrow(pool)
+        yield* TestClock.adjust("10 seconds")
+        assert.deepStrictEqual(pings, { begun: 1, interrupted: 0 })
+        assert.strictEqual(yield* borrow(pool), 1)
+        yield* settle
+        assert.deepStrictEqual(pings, { begun: 1, interrupted: 1 })
+      }))
+
+    it.scoped("a ping without an answer for 250 ms does not: a borrower waits for its end", () =>
+      Effect.gen(function*() {
+        const { gate, pings, pool } = yield* makePinged({})
+        yield* borrow(pool)
+        yield* TestClock.adjust("10 seconds")
+        yield* TestClock.adjust("250 millis")
         assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
         const fiber = yield* Effect.fork(borrow(pool))
         yield* settle
         assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
         yield* Deferred.succeed(gate, undefined)
         assert.strictEqual(yield* Fiber.join(fiber), 1)
+        assert.strictEqual(pings.interrupted, 0)
+      }))
+
+    it.scoped("pings half of the idle items at a time, so that the others can be lent", () =>
+      Effect.gen(function*() {
+        const { gate, pings, pool } = yield* makePinged({ maxSize: 8 })
+        yield* Effect.all(Effect.replicate(pool.use(() => Effect.sleep(1)), 8), { concurrency: 8, discard: true }).pipe(
+          Effect.fork,
+          Effect.zipRight(TestClock.adjust(1))
+        )
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(pings.begun, 4)
+        yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        yield* TestClock.adjust(1)
+        assert.strictEqual(pings.begun, 8)
       }))
 
     it.scoped("pings a shared item also while it is lent, and lends it on", () =>
@@ -397,10 +442,9 @@ describe("ResourcePool", () => {
         down = true
         yield* Effect.scoped(Effect.flatMap(pool.get, pool.invalidate))
         yield* settle
-        yield* Effect.exit(borrow(pool))
-        down = false
         const next = yield* Effect.fork(borrow(pool))
         yield* settle
+        down = false
         yield* TestClock.adjust("1 second")
         yield* Fiber.join(next)
         yield* pool.close

@@ -146,6 +146,6 @@ describe("ResourcePool, interrupted anywhere", () => {
             assert.strictEqual(open, 0, `budget ${budget}, pause ${pause}`)
           }
         }
-      }), 60_000)
+      }))
   }
 })

@@ -346,7 +346,7 @@ describe("ResourcePool", () => {
         yield* settle
         yield* TestClock.adjust("2 seconds")
         const error = yield* Fiber.join(fiber)
-        assert.strictEqual((error as PoolError.PoolError).reason, "AcquireTimeout")
+        assert.strictEqual((error as PoolError.PoolError).reason, "CreateTimeout")
         assert.include((error as PoolError.PoolError).message, "createTimeout")
         assert.deepInclude(yield* pool.stats, { creating: 0, failures: 1 })
       }))

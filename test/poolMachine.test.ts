@@ -5,15 +5,15 @@ import { type Linked, LinkedList } from "../src/internal/linkedList.js"
 import { LoadIndex } from "../src/internal/loadIndex.js"
 import {
   type Check,
-  type Commands,
   type Item,
   Loan,
-  type MachineOptions,
-  PoolMachine,
   type Reason,
   type Refusal,
+  Release,
+  type Time,
   Waiter
-} from "../src/internal/poolMachine.js"
+} from "../src/internal/poolItem.js"
+import { type Commands, type MachineOptions, PoolMachine, type Verdict } from "../src/internal/poolMachine.js"
 import { type ModelCheck, type ModelItem, type ModelWaiter, PoolModel } from "./support/poolModel.js"
 
 /**
@@ -50,21 +50,32 @@ const alike = (actual: unknown, expected: unknown, what: string): void => {
  * at once, while it is woken, what it does. The smaller size is never above the larger one.
  */
 type Step =
-  | { readonly op: "borrow"; readonly eager: "no" | "releases" | "borrows"; readonly isForWhole: boolean }
-  | { readonly op: "tryBorrow" | "clear" | "drain" | "close" | "breakDown" | "tick" | "wantReady" | "prepare" }
-  | { readonly op: "release"; readonly at: number; readonly discarded: boolean; readonly succeeded: boolean }
+  | {
+    readonly op: "borrow"
+    readonly eager: "no" | "releases" | "borrows"
+    readonly isForWhole: boolean
+    /** What a check says that is over at once. */
+    readonly check: "passes" | "fails" | "lasts" | "none"
+  }
+  | {
+    readonly op: "tryBorrow" | "clear" | "renew" | "drain" | "close" | "breakDown" | "tick" | "wantReady" | "prepare"
+  }
+  | { readonly op: "release"; readonly at: number; readonly verdict: Verdict; readonly decides: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
   | { readonly op: "checked"; readonly at: number; readonly passed: boolean }
   | {
-    readonly op: "abandon" | "unmade" | "ended" | "lost" | "retire" | "invalidate" | "track" | "untrack"
+    readonly op: "abandon" | "unmade" | "ended" | "lost" | "retire" | "proven" | "invalidate" | "track" | "untrack"
     readonly at: number
   }
+  | { readonly op: "decided"; readonly at: number; readonly verdict: Verdict }
+  /** The wall clock is put forward, or the machine was suspended. */
+  | { readonly op: "leap"; readonly ms: number }
   | { readonly op: "prune"; readonly maxIdle: number }
-  | { readonly op: "resize"; readonly minSize: number; readonly maxSize: number }
+  | { readonly op: "resize"; readonly minSize: number; readonly maxSize: number; readonly minIdle: number }
   | { readonly op: "advance"; readonly ms: number; readonly how: "exact" | "jump" | "late" }
 
 interface Scenario {
-  readonly settings: ReadonlyArray<Partial<MachineOptions>>
+  readonly settings: ReadonlyArray<Partial<MachineOptions<string>>>
   readonly steps: ReadonlyArray<Step>
   /** Calm: everything under way ends well. Abrupt: nothing does. */
   readonly ending: "calm" | "abrupt"
@@ -72,13 +83,15 @@ interface Scenario {
   readonly instantly: boolean
 }
 
-const defaults: MachineOptions = {
+const defaults: MachineOptions<string> = {
   minSize: 0,
   maxSize: 2,
+  minIdle: 0,
   order: "lifo",
   expectedConcurrency: 1,
   acquireTimeout: Infinity,
   maxWaiters: Infinity,
+  rideOut: () => 0,
   createConcurrency: 2,
   createTimeout: Infinity,
   checkTimeout: Infinity,
@@ -106,36 +119,50 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
       FastCheck.record({
         op: among("borrow"),
         eager: among("no", "no", "no", "no", "releases", "borrows"),
-        isForWhole: among(false, false, false, false, false, true)
+        isForWhole: among(false, false, false, false, false, true),
+        check: among("none", "none", "passes", "fails", "lasts")
       })
     ],
     [2, FastCheck.record({ op: among("tryBorrow", "clear", "tick", "wantReady", "prepare") })],
+    [1, FastCheck.record({ op: among("renew") })],
+    [1, FastCheck.record({ op: among("leap"), ms: among(5, 30, 100) })],
     [
       12,
       FastCheck.record({
         op: among("release"),
         at,
-        discarded: among(false, false, false, false, true),
-        succeeded: among(true, true, false)
+        verdict: among("proven", "proven", "proven", "kept", "discarded"),
+        decides: among(false, false, false, true)
       })
     ],
+    [3, FastCheck.record({ op: among("decided"), at, verdict: among("proven", "kept", "discarded") })],
     [9, FastCheck.record({ op: among("made"), at, concurrency: among(1, 1, 2, 3, 4), twin: FastCheck.boolean() })],
     [2, FastCheck.record({ op: among("unmade"), at })],
     [5, FastCheck.record({ op: among("checked"), at, passed: among(true, true, true, false) })],
     [6, FastCheck.record({ op: among("ended"), at })],
     [3, FastCheck.record({ op: among("abandon"), at })],
-    [3, FastCheck.record({ op: among("lost", "retire", "invalidate"), at })],
+    [4, FastCheck.record({ op: among("lost", "retire", "proven", "invalidate"), at })],
     [2, FastCheck.record({ op: among("track", "untrack"), at })],
     [1, FastCheck.record({ op: among("prune"), maxIdle: among(0, 10, 60) })],
-    [1, FastCheck.record({ op: among("resize"), minSize: among(0, 1, 2, 3), maxSize: among(1, 2, 3, 4, 5) })],
+    [
+      1,
+      FastCheck.record({
+        op: among("resize"),
+        minSize: among(0, 1, 2, 3),
+        maxSize: among(1, 2, 3, 4, 5),
+        minIdle: among(0, 0, 1, 2)
+      })
+    ],
     [8, FastCheck.record({ op: among("advance"), ms: among(1, 3, 10, 30, 100), how: among("exact", "jump", "late") })]
   ] as const).map(([weight, arbitrary]) => ({ weight: weight * 4, arbitrary: arbitrary as FastCheck.Arbitrary<Step> })),
   { weight: 1, arbitrary: FastCheck.record({ op: among("drain", "drain", "close", "close", "breakDown") }) }
 )
 
 /** What is not set is as in `defaults`. */
-const setting: FastCheck.Arbitrary<Partial<MachineOptions>> = FastCheck.oneof(
+const setting: FastCheck.Arbitrary<Partial<MachineOptions<string>>> = FastCheck.oneof(
   FastCheck.record({ minSize: among(0, 1, 2, 3) }),
+  FastCheck.record({ minIdle: among(1, 2, 3) }),
+  FastCheck.record({ rideOut: among(() => 20, () => 60, () => Infinity) }),
   FastCheck.record({ maxSize: among(1, 2, 3, 4, 5) }),
   FastCheck.record({ order: among("lifo", "fifo") }),
   FastCheck.record({ acquireTimeout: among(100, 30, 0) }),
@@ -175,15 +202,10 @@ const scenario: FastCheck.Arbitrary<Scenario> = FastCheck.record({
   instantly: among(false, false, true)
 })
 
-/** What makes sense: as `make` would let it pass, and such that what the model does not foretell cannot happen. */
-const optionsOf = (settings: Scenario["settings"]): MachineOptions => {
-  const all: MachineOptions = Object.assign({}, defaults, ...settings)
-  return {
-    ...all,
-    minSize: Math.min(all.minSize, all.maxSize),
-    // which of many silent items are pinged first is nobody's business; a test below looks at the limit
-    createConcurrency: all.pingInterval === Infinity ? all.createConcurrency : 16
-  }
+/** What makes sense, as `make` would let it pass. */
+const optionsOf = (settings: Scenario["settings"]): MachineOptions<string> => {
+  const all: MachineOptions<string> = Object.assign({}, defaults, ...settings)
+  return { ...all, minSize: Math.min(all.minSize, all.maxSize), minIdle: Math.min(all.minIdle, all.maxSize) }
 }
 
 // --- the machine and the model, side by side
@@ -195,7 +217,7 @@ class TestWaiter extends Waiter<number, string> {
 
   constructor(id: number, eager: "no" | "releases" | "borrows", isForWhole: boolean) {
     super()
-    this.model = { id, isForWhole, since: 0, outcome: "queued" }
+    this.model = { id, isForWhole, asked: 0, since: 0, outcome: "queued" }
     this.isForWhole = isForWhole
     this.eager = eager
   }
@@ -215,16 +237,46 @@ interface Pair {
   readonly model: ModelItem
 }
 
+class TestRelease extends Release<number> {
+  readonly id: number
+  readonly lease: Lease
+  readonly settles: Verdict
+
+  constructor(id: number, lease: Lease, settles: Verdict) {
+    super(lease.item)
+    this.id = id
+    this.lease = lease
+    this.settles = settles
+  }
+}
+
 /** A check that was called off before it had begun. */
-const ended: ModelCheck = { awaited: false, blocks: false, deadline: 0 }
+const ended: ModelCheck = {
+  awaited: false,
+  blocks: false,
+  hook: "ping",
+  asked: 0,
+  startedAt: { monotonic: 0, wall: 0 },
+  turn: 0,
+  isSlow: false,
+  deadline: 0
+}
 
 interface Lease extends Pair {
   /** Of a borrower that had to wait: it may still be interrupted before it knows. */
   readonly waiter: TestWaiter | undefined
 }
 
-const describeRefusal = (refusal: Refusal<string>): string =>
-  refusal._tag === "CreateFailed" ? `CreateFailed ${refusal.failure}` : refusal._tag
+const describeRefusal = (refusal: Refusal<string>): string => {
+  switch (refusal._tag) {
+    case "CreateFailed":
+      return `CreateFailed ${refusal.failure}`
+    case "AcquireTimeout":
+      return `AcquireTimeout ${refusal.awaited}`
+    default:
+      return refusal._tag
+  }
+}
 
 /** What happened in all the runs, so that a generator that has gone dry is noticed. */
 const seen = new Set<string>()
@@ -234,8 +286,11 @@ class Run implements Commands<number, string> {
   private readonly machine: PoolMachine<number, string>
   private readonly model: PoolModel
   private readonly instantly: boolean
-  private now = 0
+  private now: Time = { monotonic: 0, wall: 1_000 }
   private armed = Infinity
+  private rests = false
+  /** What the pool does not know yet. */
+  private leapt = 0
   private log: Array<string> = []
   private numbers = 0
 
@@ -245,6 +300,7 @@ class Run implements Commands<number, string> {
   private finalizers: Array<Pair> = []
   private leases: Array<Lease> = []
   private loans: Array<TestLoan> = []
+  private releases: Array<TestRelease> = []
 
   // what the rules are judged by, from what was seen alone
   private readonly pairs = new Map<Item<number>, Pair>()
@@ -283,7 +339,7 @@ class Run implements Commands<number, string> {
     this.creations.push(pair)
     this.attempts++
     if (this.machine.failing && !this.unasked) {
-      atMost(this.earliestAttempt, this.now, "an attempt before the backoff has passed")
+      atMost(this.earliestAttempt, this.now.monotonic, "an attempt before the backoff has passed")
     }
     this.say(`create ${id}`)
   }
@@ -295,7 +351,18 @@ class Run implements Commands<number, string> {
   check(check: Check<number>): void {
     const pair = this.pairs.get(check.item)!
     this.checks.push({ ...pair, check, modelCheck: pair.model.check ?? ended })
-    this.say(`check ${this.idOf(check.item)} ${check.why}`)
+    this.say(`check ${this.idOf(check.item)} ${check.hook}`)
+  }
+
+  checkTimedOut(check: Check<number>): void {
+    this.say(`checkTimedOut ${this.idOf(check.item)}`)
+  }
+
+  releaseTimedOut(release: Release<number>): void {
+    ensure(release instanceof TestRelease, "a release of its own")
+    this.say(`releaseTimedOut ${release.id}`)
+    this.releases = this.releases.filter((other) => other !== release)
+    this.nest(() => this.release(release.lease, "discarded"))
   }
 
   cancelCheck(check: Check<number>): void {
@@ -331,9 +398,9 @@ class Run implements Commands<number, string> {
       this.say(`wake ${waiter.model.id} with ${this.idOf(waiter.item)}`)
       ensure(waiter.refusal === undefined, "a waiter served and refused")
       const lease = this.lent(waiter.item, waiter)
-      if (waiter.eager === "releases") this.nest(() => this.release(lease, false))
+      if (waiter.eager === "releases") this.nest(() => this.release(lease, "proven"))
     }
-    if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.isForWhole))
+    if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.isForWhole, "none"))
   }
 
   wakeAt(at: number): void {
@@ -341,12 +408,24 @@ class Run implements Commands<number, string> {
     this.armed = at
   }
 
+  rest(): void {
+    this.rests = true
+  }
+
+  paused(delay: number): void {
+    this.say(`paused ${delay}`)
+  }
+
+  drainsSlowly(waited: number): void {
+    this.say(`drainsSlowly ${waited}`)
+  }
+
   reached(refusal: Refusal<string> | undefined): void {
     this.say(`reached: ${refusal === undefined ? "minSize" : describeRefusal(refusal)}`)
   }
 
   backoff(refusal: Refusal<string>, delay: number): void {
-    this.earliestAttempt = this.now + delay
+    this.earliestAttempt = this.now.monotonic + delay
     this.say(`backoff ${delay} ${describeRefusal(refusal)}`)
   }
 
@@ -396,31 +475,55 @@ class Run implements Commands<number, string> {
     action()
   }
 
+  private leap(ms: number): void {
+    this.now = { monotonic: this.now.monotonic, wall: this.now.wall + ms }
+    this.leapt += ms
+  }
+
   take(step: Step): void {
-    this.catchUp()
+    this.stir()
     if (this.perform(step) === false) return
     this.executed++
     seen.add(step.op)
     this.compare()
   }
 
+  /** No two items prove good at the very same time: which of them is pinged first is nobody's business. */
+  private stir(): void {
+    this.leap(1 / 1024)
+    this.catchUp()
+  }
+
   /** After a backoff the next attempt comes with the tick, or with whatever else happens before. Let it be the tick. */
   private catchUp(): void {
-    if (this.model.retries && this.now >= this.model.nextAttempt) this.tick(this.now)
+    if (this.model.retries && this.now.monotonic >= this.model.nextAttempt) this.tick(this.now)
   }
 
   private perform(step: Step): false | void {
     const { machine, model, now } = this
     switch (step.op) {
       case "borrow":
-        return this.borrow(step.eager, step.isForWhole)
+        return this.borrow(step.eager, step.isForWhole, step.check)
       case "tryBorrow": {
         this.lentAtOnce(model.tryCheckout(now), machine.tryCheckout(now))
         return
       }
       case "release": {
         const lease = this.pick(this.leases, step.at)
-        return lease !== undefined && this.release(lease, step.discarded, step.succeeded)
+        if (lease === undefined) return false
+        return step.decides ? this.decide(lease, step.verdict) : this.release(lease, step.verdict)
+      }
+      case "decided": {
+        const release = this.pick(this.releases, step.at)
+        return release !== undefined && this.decided(release)
+      }
+      case "leap":
+        return this.leap(step.ms)
+      case "renew": {
+        for (const { item } of this.alive) this.barred.add(item)
+        for (const { item } of this.creations) this.barred.add(item)
+        this.both(() => model.renew(now), () => machine.renew(now))
+        return
       }
       case "abandon": {
         const waiter = this.pick(this.waiters.slice(-8), step.at)
@@ -435,13 +538,15 @@ class Run implements Commands<number, string> {
         if (pair === undefined) return false
         const failure = `failure ${++this.numbers}`
         const chance = (this.numbers % 4) / 4
-        const oldest = pair.item.state === "Creating" ? this.queue[0] : undefined
+        const isMade = ({ item }: Pair) => item !== pair.item && item.state === "Creating" && !item.isOutdated
+        const couldServe = machine.open > 0 || this.creations.some(isMade)
+        const oldest = pair.item.state === "Creating" && couldServe ? this.queue[0] : undefined
         this.creations = this.creations.filter((other) => other !== pair)
         this.both(
           () => model.createFailed(pair.model, `CreateFailed ${failure}`, now, chance),
           () => machine.createFailed(pair.item, failure, now, chance)
         )
-        ensure(oldest === undefined || oldest.refusal !== undefined, "a failure does not fail the oldest waiter")
+        ensure(oldest?.refusal === undefined, "a failure fails a borrower who can still be served")
         if (this.instantly) return this.end(pair)
         this.finalizers.push(pair)
         return
@@ -453,6 +558,11 @@ class Run implements Commands<number, string> {
       case "ended": {
         const pair = this.pick(this.finalizers, step.at)
         return pair !== undefined && this.end(pair)
+      }
+      case "proven": {
+        const pair = this.pick(this.alive, step.at)
+        return pair !== undefined &&
+          this.both(() => model.proven(pair.model, now), () => machine.proven(pair.item, now))
       }
       case "lost":
       case "retire": {
@@ -488,8 +598,8 @@ class Run implements Commands<number, string> {
         this.mostOccupied = Math.max(step.maxSize, machine.occupied)
         this.mostOverlapping = Math.max(step.maxSize, this.mostOverlapping)
         return this.both(
-          () => model.resize(minSize, step.maxSize, now),
-          () => machine.resize(minSize, step.maxSize, now)
+          () => model.resize(minSize, step.maxSize, Math.min(step.minIdle, step.maxSize), now),
+          () => machine.resize(minSize, step.maxSize, Math.min(step.minIdle, step.maxSize), now)
         )
       }
       case "drain":
@@ -504,14 +614,14 @@ class Run implements Commands<number, string> {
         if (this.loans.length === 8) return false
         const loan = new TestLoan(++this.numbers)
         this.loans.push(loan)
-        return this.both(() => model.track({ id: loan.id, since: now }), () => machine.track(loan, now))
+        return this.both(() => model.track({ id: loan.id, since: now.monotonic }), () => machine.track(loan, now))
       }
       case "untrack": {
         const loan = this.pick(this.loans, step.at)
         return loan !== undefined && this.untrack(loan)
       }
       case "advance":
-        return this.advance(now + step.ms, step.how)
+        return this.advance(now.monotonic + step.ms, step.how)
     }
   }
 
@@ -523,15 +633,40 @@ class Run implements Commands<number, string> {
     return [...this.pairs.values()].filter(({ item }) => item.state !== "Creating" && item.state !== "Gone")
   }
 
-  private borrow(eager: TestWaiter["eager"], isForWhole: boolean): void {
+  private borrow(
+    eager: TestWaiter["eager"],
+    isForWhole: boolean,
+    outcome: Extract<Step, { readonly op: "borrow" }>["check"]
+  ): void {
     const { machine, model, now } = this
     if (this.lentAtOnce(model.checkout(now, isForWhole), machine.checkout(now, isForWhole))) return
+    if (outcome !== "none" && this.nested === 0 && this.borrowChecked(isForWhole, outcome)) return
     const waiter = new TestWaiter(this.waiters.length + 1, eager, isForWhole)
     this.waiters.push(waiter)
     this.queue.push(waiter)
     const verdict = this.both(() => model.enqueue(waiter.model, now), () => machine.enqueue(waiter, now))
     seen.add(verdict)
     if (verdict !== "Queued") this.queue = this.queue.filter((other) => other !== waiter)
+  }
+
+  /** A check that is over before the borrower has to queue. Whether an item was lent. */
+  private borrowChecked(isForWhole: boolean, outcome: "passes" | "fails" | "lasts"): boolean {
+    const { machine, model, now } = this
+    const foretold = model.claim(now, isForWhole)
+    const check = machine.claim(now, isForWhole)
+    same(check && this.idOf(check.item), foretold?.id, "what is claimed")
+    if (check === undefined || foretold === undefined) return false
+    seen.add(`claim ${outcome}`)
+    const checked = { ...this.pairs.get(check.item)!, check, modelCheck: foretold.check! }
+    if (outcome === "passes") {
+      model.admit(foretold, now, isForWhole)
+      same(machine.admit(check, now, isForWhole), check.item, "what is lent that was checked")
+      this.lent(check.item, undefined)
+      return true
+    }
+    this.checks.push(checked)
+    if (outcome === "fails") this.checked(checked, false)
+    return false
   }
 
   private lentAtOnce(foretold: ModelItem | undefined, item: Item<number> | undefined): boolean {
@@ -547,7 +682,7 @@ class Run implements Commands<number, string> {
     atMost(item.borrowers, item.concurrency, "an item lent to too many")
     if (nested === 0) {
       const check = this.checks.find((other) => other.check === item.check)
-      const blocks = check !== undefined && (item.capacity === 1 || check.check.why === "borrow")
+      const blocks = check !== undefined && (item.capacity === 1 || check.check.hook === "validate")
       ensure(!blocks, "an item lent while it is checked")
     }
     const lease = { ...this.pairs.get(item)!, waiter }
@@ -555,14 +690,30 @@ class Run implements Commands<number, string> {
     return lease
   }
 
-  private release(lease: Lease, discarded: boolean, succeeded = true): void {
+  private release(lease: Lease, verdict: Verdict): void {
     const { machine, model, now } = this
     this.leases = this.leases.filter((other) => other !== lease)
-    if (discarded) this.barred.add(lease.item)
+    if (verdict === "discarded") this.barred.add(lease.item)
     return this.both(
-      () => model.release(lease.model, now, discarded, succeeded),
-      () => machine.release(lease.item, now, discarded, succeeded)
+      () => model.release(lease.model, now, verdict),
+      () => machine.release(lease.item, now, verdict)
     )
+  }
+
+  /** Something takes its time to say what becomes of the item. */
+  private decide(lease: Lease, verdict: Verdict): void {
+    const { machine, model, now } = this
+    const release = new TestRelease(++this.numbers, lease, verdict)
+    this.releases.push(release)
+    this.leases = this.leases.filter((other) => other !== lease)
+    return this.both(() => model.startRelease(release.id, now), () => machine.startRelease(release, now))
+  }
+
+  private decided(release: TestRelease): void {
+    const { machine, model } = this
+    this.releases = this.releases.filter((other) => other !== release)
+    this.both(() => model.endRelease(release.id), () => machine.endRelease(release))
+    this.release(release.lease, release.settles)
   }
 
   /** Whether it is in the queue, has been served or refused, or abandoned before; but not once it knows its item. */
@@ -579,13 +730,15 @@ class Run implements Commands<number, string> {
     const { machine, model, now } = this
     this.creations = this.creations.filter((other) => other !== pair)
     const late = pair.item.state !== "Creating"
-    if (!late) this.concurrency = concurrency
+    const isOutdated = !late && pair.item.isOutdated
+    if (!late && !isOutdated) this.concurrency = concurrency
     const chance = (++this.numbers * 0.618_033_988_7) % 1
     this.both(
       () => model.created(pair.model, value, concurrency, now, chance),
       () => machine.created(pair.item, value, concurrency, now, chance)
     )
-    if (late) this.end(pair)
+    if (late || (isOutdated && this.instantly)) this.end(pair)
+    else if (isOutdated) this.finalizers.push(pair)
   }
 
   private checked(check: (typeof this.checks)[number], passed: boolean): void {
@@ -606,7 +759,7 @@ class Run implements Commands<number, string> {
 
   private untrack(loan: TestLoan): void {
     this.loans = this.loans.filter((other) => other !== loan)
-    return this.both(() => this.model.untrack(loan.id), () => this.machine.untrack(loan))
+    return this.both(() => this.model.untrack(loan.id), () => this.machine.untrack(loan, this.now))
   }
 
   private close(): void {
@@ -615,28 +768,37 @@ class Run implements Commands<number, string> {
     return this.both(() => model.close(now), () => machine.close(now))
   }
 
-  private tick(now: number): void {
+  private tick(now: Time): void {
     const { machine, model } = this
     const { acquireTimeout } = machine.options
     this.now = now
+    this.leapt = 0
     this.armed = Infinity
     const chance = (++this.numbers % 4) / 4
     this.both(() => model.tick(now, chance), () => machine.tick(now, chance))
     for (let waiter = machine.waiters.first; waiter !== undefined; waiter = waiter.next) {
-      ensure(waiter.since + acquireTimeout > now || waiter.since === now, "a waiter outlives its deadline")
+      ensure(
+        waiter.since + acquireTimeout > now.monotonic || waiter.since === now.monotonic,
+        "a waiter outlives its deadline"
+      )
     }
     this.compare()
+  }
+
+  private at(monotonic: number): Time {
+    const to = Math.max(this.now.monotonic, monotonic)
+    return { monotonic: to, wall: this.now.wall + to - this.now.monotonic }
   }
 
   private advance(to: number, how: "exact" | "jump" | "late"): void {
     if (how === "exact") {
       for (let ticks = 0; this.armed <= to; ticks++) {
         ensure(ticks < 1_000, "ticks without end")
-        this.tick(Math.max(this.now, Math.ceil(this.armed)))
+        this.tick(this.at(Math.ceil(this.armed)))
       }
     }
-    this.now = Math.max(this.now, to)
-    if (how === "jump" && this.armed <= to) this.tick(to)
+    this.now = this.at(to)
+    if (how === "jump" && this.armed <= to) this.tick(this.now)
   }
 
   // --- after each step
@@ -651,7 +813,14 @@ class Run implements Commands<number, string> {
     alike(log.filter(isWake), foretold.filter(isWake), "who is woken, in this order")
     alike(log.toSorted(), foretold.toSorted(), "what is asked for")
     alike(this.snapshot(), model.snapshot(), "what can be seen")
-    atMost(this.armed, model.nextDue(), "nothing wakes it when something is due")
+    if (this.rests) {
+      this.rests = false
+      if (this.machine.disarm(this.now)) this.armed = Infinity
+    }
+    const due = model.nextDue(this.now)
+    // in whole microseconds: the sum of two clocks is no round number
+    atMost(Math.floor(this.armed * 1e3), Math.ceil((due + this.leapt) * 1e3), "nothing wakes it when something is due")
+    ensure(due !== Infinity || !model.isAtRest || this.armed === Infinity, "a timer of a pool at rest")
     this.judge()
     this.attempts = 0
     this.unasked = false
@@ -694,7 +863,7 @@ class Run implements Commands<number, string> {
   /** The rules, judged by what can be seen of the machine. */
   private judge(): void {
     const { machine } = this
-    const { createConcurrency, maxSize, minSize } = machine.options
+    const { createConcurrency, maxSize, minIdle, minSize, validateAfterIdle } = machine.options
     const items = [...machine.items]
     const open = items.filter(({ state }) => state === "Idle" || state === "InUse" || state === "Checking")
     const leaving = items.filter(({ state }) => state === "Leaving")
@@ -703,10 +872,11 @@ class Run implements Commands<number, string> {
     same(machine.live, open.length + leaving.length, "live")
     same(machine.open, open.length, "open")
     same(machine.inUse, [...open, ...leaving].filter(isLent).length, "inUse")
-    same(machine.leases, this.leases.length, "leases")
+    const out = [...this.leases, ...this.releases.map(({ lease }) => lease)]
+    same(machine.leases, out.length, "leases")
     same(machine.occupied, items.filter(({ counted }) => counted).length, "occupied")
     for (const item of items) {
-      same(item.borrowers, this.leases.filter((lease) => lease.item === item).length, "borrowers")
+      same(item.borrowers, out.filter((lease) => lease.item === item).length, "borrowers")
     }
     // never more than maxSize; after a resize never more than before, until it fits
     atMost(machine.occupied, this.mostOccupied, "more than maxSize")
@@ -719,20 +889,26 @@ class Run implements Commands<number, string> {
     alike(waiters.map(({ model }) => model.id), this.queue.map(({ model }) => model.id), "the order of arrival")
     const sharing = waiters.filter(({ isForWhole }) => !isForWhole).length
     const needed = waiters.length - sharing + Math.ceil(sharing / this.concurrency)
-    const checking = open.filter((item) => this.pairs.get(item)!.model.check?.awaited === true).length
+    const checks = open.flatMap((item) => this.pairs.get(item)!.model.check ?? [])
+    const checking = checks.filter(({ awaited }) => awaited).length
     const mayBeShared = waiters[0]?.isForWhole !== true
     const free = open.filter((item) =>
       item.state !== "Checking" && (mayBeShared ? item.borrowers < item.concurrency : item.borrowers === 0)
     )
     if (waiters.length > 0 && free.length > 0) {
       atMost(needed, checking, "a waiter beside an item that is free")
+      const proven = free.find(({ provenAt }) => this.now.wall - provenAt < validateAfterIdle)
+      ensure(proven === undefined, "a waiter beside an item that is free and needs no check")
     }
     if (this.attempts > 0) {
       atMost(machine.creating, createConcurrency, "more than createConcurrency attempts at a time")
       if (machine.failing && !this.unasked) same(machine.creating, 1, "two attempts at a time while they fail")
-      const lacking = machine.state === "Open" ? minSize - open.length : 0
+      const prompt = checks.filter(({ awaited, isSlow }) => awaited && !isSlow).length
+      const ready = minIdle > 0 ? Math.min(maxSize, open.filter(isLent).length + needed + minIdle) : 0
+      const lacking = machine.state === "Open" ? Math.max(minSize, ready) - open.length : 0
+      const outdated = items.filter((item) => item.state === "Creating" && item.isOutdated).length
       if (this.nested === 0 && !this.unasked) {
-        atMost(machine.creating, Math.max(needed - checking, lacking), "more attempts than needed")
+        atMost(machine.creating - outdated, Math.max(needed - prompt, lacking), "more attempts than needed")
       }
     }
     const closes = machine.state === "Closing" || machine.state === "Closed"
@@ -753,12 +929,13 @@ class Run implements Commands<number, string> {
     this.catchUp()
     this.close()
     this.compare()
-    const latest = this.now + machine.options.shutdownGrace + machine.options.closeTimeout
+    const latest = this.now.monotonic + machine.options.shutdownGrace + machine.options.closeTimeout
     while (this.machine.state !== "Closed") {
       ensure(this.armed !== Infinity, "a pool does not close")
-      this.advance(Math.max(this.now, Math.ceil(this.armed)), "exact")
+      this.advance(Math.max(this.now.monotonic, Math.ceil(this.armed)), "exact")
     }
-    if (wasOpen) atMost(this.now, latest, "a pool closes too late")
+    // whole milliseconds
+    if (wasOpen) atMost(this.now.monotonic, Math.ceil(latest), "a pool closes too late")
     // what was left behind comes to its end, too late
     while (this.endAllWell());
     for (const loan of this.loans) this.untrack(loan)
@@ -778,11 +955,11 @@ class Run implements Commands<number, string> {
 
   /** Everything under way comes to a good end; only if nothing is, time passes. Whether there was anything to do. */
   private endAllWell(): boolean {
-    const { checks, creations, finalizers, leases } = this
-    const count = checks.length + creations.length + finalizers.length + leases.length
+    const { checks, creations, finalizers, leases, releases } = this
+    const count = checks.length + creations.length + finalizers.length + leases.length + releases.length
     const each = <X>(under: ReadonlyArray<X>, end: (one: X) => void) => {
       for (const one of under) {
-        this.catchUp()
+        this.stir()
         end(one)
         this.compare()
       }
@@ -790,10 +967,11 @@ class Run implements Commands<number, string> {
     each(finalizers, (pair) => this.end(pair))
     each(checks, (check) => this.checked(check, true))
     each(creations, (pair) => this.made(pair, 1, ++this.numbers))
-    each(leases, (lease) => this.leases.includes(lease) && this.release(lease, false))
+    each(leases, (lease) => this.leases.includes(lease) && this.release(lease, "proven"))
+    each(releases, (release) => this.releases.includes(release) && this.decided(release))
     if (count === 0 && this.machine.waiters.length > 0) {
       ensure(this.armed !== Infinity, "a waiter is stuck")
-      this.advance(Math.max(this.now, Math.ceil(this.armed)), "exact")
+      this.advance(Math.max(this.now.monotonic, Math.ceil(this.armed)), "exact")
     }
     return count > 0
   }
@@ -835,8 +1013,11 @@ const everythingThatHappens = [
     "track",
     "untrack"
   ],
-  ...["Queued", "Full", "Closed", "wake n with n", "wake n: AcquireTimeout", "wake n: CreateFailed failure n"],
-  ...["wake n: CreateTimeout", "wake n: PoolClosed", "create n", "cancel n", "check n borrow", "check n ping"],
+  ...["renew", "proven", "leap", "decided", "claim passes", "claim fails", "claim lasts"],
+  ...["Queued", "Full", "Closed", "wake n with n", "wake n: CreateFailed failure n", "wake n: AcquireTimeout queue"],
+  ...["wake n: AcquireTimeout creation", "wake n: AcquireTimeout check", "checkTimedOut n", "releaseTimedOut n"],
+  ...["paused n", "drainsSlowly n"],
+  ...["wake n: CreateTimeout", "wake n: PoolClosed", "create n", "cancel n", "check n validate", "check n ping"],
   ...["cancelCheck n", "destroy n lost", "destroy n invalidated", "destroy n retired", "destroy n discarded"],
   ...[
     "destroy n idle",
@@ -853,7 +1034,7 @@ const everythingThatHappens = [
 describe("PoolMachine", () => {
   it(
     "does what a naive model does and keeps the rules, in 100,000 generated steps and more",
-    { timeout: 25 * Number(runs) },
+    { timeout: 80 * Number(runs) },
     async () => {
       let executed = 0
       await FastCheck.assert(
@@ -870,14 +1051,13 @@ describe("PoolMachine", () => {
     }
   )
 
-  it("pings every silent item in its turn, at most createConcurrency at a time, however a ping ends", () => {
+  it("pings every silent item in its turn, at most createConcurrency and half of the idle ones at a time", () => {
     const property = FastCheck.property(
       FastCheck.integer({ min: 1, max: 4 }),
       FastCheck.array(FastCheck.record({ at, how: among("passes", "fails", "dies", "is invalidated") })),
       (createConcurrency, ends) => {
         const creations: Array<Item<number>> = []
         const pings = new Set<Check<number>>()
-        let pinged = 0
         let armed = Infinity
         const ignore = () => {}
         const machine = new PoolMachine<number, string>({
@@ -888,11 +1068,13 @@ describe("PoolMachine", () => {
         }, {
           create: (item) => creations.push(item),
           cancel: ignore,
-          check: (check) => {
-            pinged++
-            pings.add(check)
-          },
+          check: (check) => pings.add(check),
           cancelCheck: (check) => pings.delete(check),
+          checkTimedOut: ignore,
+          releaseTimedOut: ignore,
+          rest: ignore,
+          paused: ignore,
+          drainsSlowly: ignore,
           destroy: ignore,
           leaving: ignore,
           leaveBehind: ignore,
@@ -906,22 +1088,24 @@ describe("PoolMachine", () => {
           drained: ignore,
           closed: ignore
         })
-        machine.resize(8, 8, 0)
-        for (const item of creations) machine.created(item, creations.indexOf(item), 1, 0, 0.5)
-        machine.resize(0, 8, 0)
-        let left = 8
-        machine.tick(50, 0.5)
+        const now = (ms: number): Time => ({ monotonic: ms, wall: ms })
+        machine.resize(8, 8, 0, now(0))
+        for (const item of creations) machine.created(item, creations.indexOf(item), 1, now(0), 0.5)
+        machine.resize(0, 8, 0, now(0))
+        machine.tick(now(50), 0.5)
+        const silent = new Set(creations)
+        const live = new Set(creations)
         for (const { at, how } of ends) {
-          assert.strictEqual(pings.size, Math.min(createConcurrency, left))
+          assert.strictEqual(pings.size, Math.min(createConcurrency, silent.size, Math.max(1, live.size >> 1)))
           const ping = [...pings][at % pings.size]
           if (ping === undefined) break
-          left--
+          silent.delete(ping.item)
+          if (how !== "passes") live.delete(ping.item)
           pings.delete(ping)
-          if (how === "passes" || how === "fails") machine.checked(ping, how === "passes", 60)
-          if (how === "dies") machine.lost(ping.item, 60)
-          if (how === "is invalidated") machine.invalidate(ping.item.value, 60)
-          if (armed <= 60) machine.tick(60, 0.5)
-          assert.strictEqual(pinged, 8 - left + pings.size)
+          if (how === "passes" || how === "fails") machine.checked(ping, how === "passes", now(60))
+          if (how === "dies") machine.lost(ping.item, now(60))
+          if (how === "is invalidated") machine.invalidate(ping.item.value, now(60))
+          if (armed <= 60) machine.tick(now(60), 0.5)
         }
       }
     )
@@ -941,6 +1125,7 @@ const makeNodes = (count: number): Array<Node> =>
     id,
     key: 0,
     heapIndex: -1,
+    heapTurn: 0,
     previous: undefined,
     next: undefined,
     list: undefined

@@ -26,6 +26,7 @@ export const destroyed = total("destroyed", "Items closed, by reason")
 export const failures = total("failures", "Creations that failed")
 export const timeouts = total("timeouts", "Borrowers that met acquireTimeout")
 export const rejections = total("rejections", "Borrowers that met maxWaiters")
+export const abandoned = total("abandoned", "Borrowers that were interrupted while they waited")
 export const finalizerFailures = total("finalizer_failures", "Items that did not close as they should")
 export const returned = total("returned", "Times that an object of a recycling pool came back")
 export const discarded = total("discarded", "Objects that a recycling pool let go of, by reason")
@@ -73,6 +74,7 @@ const counters: Figures<PoolStats>["counters"] = [
   [failures, (stats) => stats.failures],
   [timeouts, (stats) => stats.timeouts],
   [rejections, (stats) => stats.rejections],
+  [abandoned, (stats) => stats.abandoned],
   [finalizerFailures, (stats) => stats.finalizerFailures]
 ]
 

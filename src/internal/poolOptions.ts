@@ -102,7 +102,9 @@ type Input = {
 
 export interface Decoded {
   readonly problems: ReadonlyArray<Problem>
-  readonly machine: MachineOptions
+  readonly machine: Omit<MachineOptions, "rideOut">
+  /** Milliseconds, where it is no function. */
+  readonly rideOut: number
   readonly concurrency: (item: any) => number
 }
 
@@ -116,7 +118,9 @@ export const decode = (options: Input): Decoded => {
   const keepAlive = read.record("keepAlive", options.keepAlive)
   const minSize = read.count("minSize", options.minSize, 0, 0)
   const maxSize = read.count("maxSize", options.maxSize, 1, 10)
+  const minIdle = read.count("minIdle", options.minIdle, 0, 0)
   if (minSize > maxSize) read.refuse("minSize", minSize, `at most maxSize (${show(maxSize)})`)
+  if (minIdle > maxSize) read.refuse("minIdle", minIdle, `at most maxSize (${show(maxSize)})`)
   if (concurrency !== undefined && typeof concurrency !== "function" && !isConcurrency(concurrency)) {
     read.refuse("concurrency", concurrency, "a whole number of 1 or more")
   }
@@ -130,6 +134,11 @@ export const decode = (options: Input): Decoded => {
     read.refuse("keepAlive.ping", keepAlive.ping, "a function")
   }
   read.flag("histograms", options.histograms, false)
+  read.flag("metrics", options.metrics, true)
+  const { rideOut } = options
+  if (options.histograms === true && options.metrics === false) {
+    read.refuse("histograms", true, "left out where metrics is false")
+  }
   const pingInterval = read.duration("keepAlive.interval", keepAlive?.interval, Infinity)
   if (pingInterval < 1) {
     read.refuse("keepAlive.interval", keepAlive?.interval, `a duration of 1 ms or more, such as "15 seconds"`)
@@ -145,10 +154,12 @@ export const decode = (options: Input): Decoded => {
   }
   return {
     problems: read.problems,
+    rideOut: typeof rideOut === "function" ? 0 : read.duration("rideOut", rideOut, 2_000),
     concurrency: typeof concurrency === "function" ? concurrency : () => concurrency ?? 1,
     machine: {
       minSize,
       maxSize,
+      minIdle,
       order: options.order ?? "lifo",
       expectedConcurrency: typeof concurrency === "number" ? concurrency : 1,
       acquireTimeout: read.duration("acquireTimeout", options.acquireTimeout, Infinity),

@@ -28,18 +28,21 @@ import type * as ResourcePool from "../ResourcePool.js"
 import { describeFailure } from "./describeFailure.js"
 import { areSupported, FiberFrame, isDone, push, SuccessFrame } from "./fiberFrame.js"
 import { kindOf } from "./kinds.js"
+import { PoolClock } from "./poolClock.js"
 import {
+  type Awaited,
   type Check,
-  type Commands,
   type Item,
   Loan,
-  PoolMachine,
   type Reason,
   type Refusal,
+  Release,
+  type Time,
   Waiter
-} from "./poolMachine.js"
+} from "./poolItem.js"
+import { type Commands, PoolMachine, type Verdict } from "./poolMachine.js"
 import { register, type Times, timesOf, waitingPool } from "./poolMetrics.js"
-import { decode, failures, isConcurrency } from "./poolOptions.js"
+import { decode, failures, isConcurrency, Reader } from "./poolOptions.js"
 import { Sleeper } from "./sleeper.js"
 import { isTraced, withSpan } from "./tracing.js"
 
@@ -53,6 +56,8 @@ export interface Control {
   readonly isIdle: () => boolean
   readonly lost: () => void
   readonly retire: () => void
+  /** It has been heard of, as by a ping. */
+  readonly proven: () => void
 }
 
 /**
@@ -71,6 +76,8 @@ export interface Lending<A, V> {
   readonly watch?: (item: A, control: Control) => void
   /** The pool retires an item that is lent. */
   readonly leaving?: (item: A) => void
+  /** What the last failure was of the pool that this one is built on, while that goes on failing. */
+  readonly trouble?: () => Cause.Cause<unknown> | undefined
 }
 
 /** What a pool that is built on another one knows of that. */
@@ -84,11 +91,15 @@ export interface Internals<V, E> {
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
-  /** Items that are called for: by borrowers in the queue, or since there are fewer than `minSize`. */
+  /** Items that are called for by borrowers in the queue. */
+  readonly needed: number
+  /** The same, and those that are missing from `minSize` and `minIdle`. */
   readonly wanted: number
   readonly isOpen: boolean
   /** How many items are to go when they come back, since there are more than `maxSize`. */
   readonly excess: number
+  /** What the last attempt to make an item failed with, while they go on failing. */
+  readonly lastFailure: Cause.Cause<unknown> | undefined
   /** Makes an item that nobody asked for, though the last one failed. False: there is no room. */
   prepare(): boolean
   /** No item can be made any more: whoever waits fails with it, now and later. */
@@ -97,6 +108,7 @@ export interface Internals<V, E> {
   warn(message: string, event: LogEvent, details: Record<string, unknown>): void
   /** Runs on a fiber of the pool's own. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
+  /** Milliseconds of the monotonic clock. */
   now(): number
   readonly clock: Clock.Clock
 }
@@ -128,9 +140,21 @@ type LogEvent =
   | "ForcedClose"
   | "FinalizerFailure"
   | "HookFailure"
+  | "EarlyDeath"
+  | "Draining"
   | "Suspect"
 
-const show = (millis: number): string => Duration.format(Duration.millis(millis))
+const show = (millis: number): string =>
+  millis > 0 && millis < 1
+    ? "less than 1ms"
+    : millis === 0
+    ? "0ms"
+    : Duration.format(Duration.millis(Math.round(millis)))
+
+const attempts = (count: number): string => count === 1 ? "1 failed attempt" : `${count} failed attempts`
+
+/** A tick that comes so late, in milliseconds, was held up, and so were the answers that it is about to miss. */
+const late = 100
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
@@ -163,8 +187,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private readonly listeners = new Set<StreamEmit.EmitOpsPush<never, ResourcePool.PoolEvent>>()
   /** Why there is no item, while creations fail; since when, and how many had failed before. */
   private trouble: { readonly cause: Cause.Cause<unknown>; readonly since: number; readonly before: number } | undefined
-  private latest = -Infinity
-  private setBack = 0
+  private readonly time: PoolClock
+  /** When the machine wants its next tick. */
+  private dueAt = Infinity
+  /** Whether a check has met its time limit and none has passed since. */
+  private checksTimeOut = false
   /** Whether it matters that a borrower succeeded: one frame more. */
   private readonly needsOutcome: boolean
   private readonly watchesLeaks: boolean
@@ -176,6 +203,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private readonly usesFrames: boolean
   /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
   private readonly timesBorrowing: boolean
+  /** Whether it matters at each borrow how old items are: two clocks to read. */
+  private readonly agesItems: boolean
+  /** Whether an item may have to be checked before it is lent. */
+  private readonly validates: boolean
+  /** Milliseconds, where it is not asked for. */
+  private readonly rideOut: number
   /** Whether anybody looks at the spans of the pool's own fibers. */
   private readonly isTraced: boolean
 
@@ -199,13 +232,21 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.clock = clock
     this.runtime = runtime
     this.isTraced = isTraced(tracer)
-    this.machine = new PoolMachine(decoded.machine, this)
+    this.time = new PoolClock(clock)
+    this.rideOut = decoded.rideOut
+    this.machine = new PoolMachine({ ...decoded.machine, rideOut: (refusal) => this.patience(refusal) }, this)
+    const tick = Effect.map(Random.next, (chance) => this.machine.tick(this.readTime(), chance))
     this.sleeper = new Sleeper(
       clock,
       (effect) => this.fork(effect),
-      Effect.map(Random.next, (chance) => this.machine.tick(this.now(), chance))
+      // one turn of I/O: what is about to time out may have been answered
+      Effect.suspend(() => this.now() - this.dueAt > late ? Effect.zipRight(clock.sleep(Duration.zero), tick) : tick)
     )
-    this.timesBorrowing = decoded.machine.validateAfterIdle !== Infinity || decoded.machine.maxUses !== Infinity
+    const { idleTimeToLive, maxLifetime, maxUses, minIdle, pingInterval, validateAfterIdle } = decoded.machine
+    this.validates = validateAfterIdle !== Infinity
+    this.agesItems = this.validates || pingInterval !== Infinity || idleTimeToLive !== Infinity ||
+      options.onRelease !== undefined
+    this.timesBorrowing = this.agesItems || maxLifetime !== Infinity || maxUses !== Infinity || minIdle > 0
     this.needsOutcome = lending !== bare || decoded.machine.validateAfterIdle !== Infinity ||
       decoded.machine.pingInterval !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
@@ -214,12 +255,20 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.usesFrames = hasFrames && !this.watchesLeases && options.onRelease === undefined
   }
 
-  /** Never goes back, also where the clock of the machine is set back: deadlines would move into the future. */
   now(): number {
-    const time = this.clock.unsafeCurrentTimeMillis() + this.setBack
-    if (time >= this.latest) return this.latest = time
-    this.setBack += this.latest - time
-    return this.latest
+    return this.time.readMonotonic().monotonic
+  }
+
+  readTime(): Time {
+    return this.time.read()
+  }
+
+  private timeOfBorrow(): Time {
+    return this.timesBorrowing ? this.time.read() : this.time
+  }
+
+  private timeOfReturn(): Time {
+    return this.agesItems ? this.time.read() : this.time.readMonotonic()
   }
 
   // --- what borrowers call
@@ -239,7 +288,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (this.watchesLeases) return this.use(body)
     // borrowed and given back within one step of the fiber: nothing can come in between
     return Effect.suspend(() => {
-      const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
+      const item = this.machine.checkout(this.timeOfBorrow())
       return item === undefined ? this.use(body) : this.run(identity, item, body, undefined)
     })
   }
@@ -250,7 +299,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
     if (this.machine.state !== "Open") return this.refuse("PoolClosed", 0)
-    const item = this.machine.tryCheckout(this.now())
+    const item = this.machine.tryCheckout(this.readTime())
     if (item === undefined) return Effect.succeedNone
     this.times?.wait(0)
     return Effect.asSome(this.keep(item))
@@ -268,45 +317,49 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   )
 
   readonly invalidate = (view: V): Effect.Effect<void> =>
-    Effect.sync(() => this.machine.invalidate(this.lending.core(view) as A, this.now()))
+    Effect.sync(() => this.machine.invalidate(this.lending.core(view) as A, this.readTime()))
 
   readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
       const { machine, problems } = decode(maxIdle === undefined ? this.options : { idleTimeToLive: maxIdle })
       if (problems.length > 0) return Effect.dieMessage(failures(problems).replace("idleTimeToLive", "maxIdle"))
-      return Effect.sync(() => this.machine.prune(machine.idleTimeToLive, this.now()))
+      return Effect.sync(() => this.machine.prune(machine.idleTimeToLive, this.readTime()))
     })
 
-  readonly clear: Effect.Effect<number> = Effect.sync(() => this.machine.clear(this.now()))
+  readonly clear: Effect.Effect<number> = Effect.sync(() => this.machine.clear(this.readTime()))
+
+  readonly renew: Effect.Effect<number> = Effect.sync(() => this.machine.renew(this.readTime()))
 
   readonly resize = (size: {
     readonly minSize?: number | undefined
     readonly maxSize?: number | undefined
+    readonly minIdle?: number | undefined
   }): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const { maxSize = this.machine.options.maxSize, minSize = this.machine.options.minSize } = size
-      const { problems } = decode({ minSize, maxSize })
+      const { options } = this.machine
+      const { maxSize = options.maxSize, minIdle = options.minIdle, minSize = options.minSize } = size
+      const { problems } = decode({ minSize, maxSize, minIdle })
       if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
       return Effect.sync(() => {
-        this.machine.resize(minSize, maxSize, this.now())
+        this.machine.resize(minSize, maxSize, minIdle, this.readTime())
         this.announceDemand()
       })
     })
 
   readonly ready: Effect.Effect<void, E | PoolError> = Effect.suspend(() => {
     const deferred = this.readyDeferred ??= Deferred.unsafeMake<void, E | PoolError>(FiberId.none)
-    this.machine.wantReady(this.now())
+    this.machine.wantReady(this.readTime())
     return Deferred.await(deferred)
   })
 
   readonly drain: Effect.Effect<void> = Effect.suspend(() => {
-    this.machine.drain(this.now())
+    this.machine.drain(this.readTime())
     this.announceDemand()
     return Deferred.await(this.drainedDeferred)
   })
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    this.machine.close(this.now())
+    this.machine.close(this.readTime())
     this.announceDemand()
     return Deferred.await(this.closedDeferred)
   })
@@ -340,6 +393,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return this.machine.waiters.length
   }
 
+  get needed(): number {
+    return this.machine.needed
+  }
+
   get wanted(): number {
     return this.machine.wanted
   }
@@ -352,12 +409,16 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return this.machine.excess
   }
 
+  get lastFailure(): Cause.Cause<unknown> | undefined {
+    return this.trouble?.cause ?? this.lending.trouble?.()
+  }
+
   prepare(): boolean {
-    return this.machine.prepare(this.now())
+    return this.machine.prepare(this.readTime())
   }
 
   breakDown(cause: Cause.Cause<E>): void {
-    this.machine.breakDown(cause, this.now())
+    this.machine.breakDown(cause, this.readTime())
   }
 
   private announceDemand(): void {
@@ -366,11 +427,33 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- the way of an item to its borrower and back: within one step of the fiber, or an uninterruptible region
 
+  private checkout(isForWhole: boolean): Item<A> | undefined {
+    const item = this.machine.checkout(this.timeOfBorrow(), isForWhole)
+    return item === undefined && this.validates ? this.checkoutChecked(isForWhole) : item
+  }
+
+  /** An item whose check is over at once; where it is not, the borrower queues for its end. */
+  private checkoutChecked(isForWhole: boolean): Item<A> | undefined {
+    for (;;) {
+      const check = this.machine.claim(this.time, isForWhole)
+      if (check === undefined) return undefined
+      const effect = this.askCheck(check)
+      if (!isDone(effect)) {
+        this.runCheck(check, effect)
+        return undefined
+      }
+      if (this.verdictOf(check, effect)) return this.machine.admit(check, this.readTime(), isForWhole)
+      this.machine.checked(check, false, this.readTime())
+      const other = this.machine.checkout(this.time, isForWhole)
+      if (other !== undefined) return other
+    }
+  }
+
   private useFramed<B, E2, R>(
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
     f: (item: V) => Effect.Effect<B, E2, R>
   ): Effect.Effect<B, E | E2 | PoolError, R> {
-    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0)
+    const item = this.checkout(false)
     if (item === undefined) return this.queueFramed(fiber, f)
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
@@ -407,7 +490,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   /** The borrower's fiber has left the borrow. */
   passed({ isSuccess, item, view, waiter }: Borrow<A, E, V>): void {
-    if (item === undefined) this.machine.abandon(waiter!, this.now())
+    if (item === undefined) this.machine.abandon(waiter!, this.readTime())
     else this.finish(item, view as V, isSuccess)
   }
 
@@ -423,9 +506,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     exit: Exit.Exit<unknown, unknown> | undefined
   ): void {
     if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, isSuccess, exit))
-    if (fate === "retire") this.machine.retire(item, this.now())
+    if (fate === "retire") this.machine.retire(item, this.readTime())
     if (exit === undefined || fate === "discard") {
-      this.machine.release(item, this.now(), fate === "discard", isSuccess)
+      const verdict: Verdict = fate === "discard" ? "discarded" : isSuccess ? "proven" : "kept"
+      this.machine.release(item, this.timeOfReturn(), verdict)
     } else this.askOnRelease(item, exit, this.options.onRelease!)
   }
 
@@ -440,7 +524,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     then: (item: Item<A>) => Effect.Effect<X, E2, R>,
     isForWhole = false
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.machine.checkout(this.timesBorrowing ? this.now() : 0, isForWhole)
+    const item = this.checkout(isForWhole)
     if (item === undefined) return this.queue(restore, then, isForWhole)
     this.times?.wait(0)
     return then(item)
@@ -459,7 +543,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       if (refusal !== undefined) return refusal
       return Effect.matchCauseEffect(restore(this.wait(waiter, fiber)), {
         onFailure: (cause) => {
-          this.machine.abandon(waiter, this.now())
+          this.machine.abandon(waiter, this.readTime())
           return Effect.failCause(cause)
         },
         onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> => {
@@ -493,7 +577,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     fiber: Fiber.RuntimeFiber<unknown, unknown>
   ): Effect.Effect<never, PoolError> | undefined {
     waiter.note = fiber
-    switch (this.machine.enqueue(waiter, this.now())) {
+    switch (this.machine.enqueue(waiter, this.readTime())) {
       case "Queued":
         this.announceDemand()
         return undefined
@@ -558,30 +642,42 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     onRelease: NonNullable<ResourcePool.Options<A, E, Scope.Scope>["onRelease"]>
   ): void {
     if (Exit.isSuccess(exit)) this.machine.served(item)
-    const program = Effect.suspend(() => onRelease(item.value, exit, this.infoOf(item))).pipe(
-      Effect.scoped,
-      Effect.disconnect,
-      Effect.timeout(Duration.millis(this.machine.options.checkTimeout)),
-      Effect.interruptible,
-      Effect.exit,
-      Effect.map((decision) => {
-        this.explain("onRelease", item, decision)
-        const isKept = Exit.isSuccess(decision) && decision.value === "keep"
-        this.machine.release(item, this.now(), !isKept, Exit.isSuccess(exit))
+    const effect = attempt(() => onRelease(item.value, exit, this.infoOf(item)))
+    if (isDone(effect)) return this.decide(item, exit, effect)
+    const release = new Release(item)
+    this.machine.startRelease(release, this.readTime())
+    const hook = this.fork(
+      Effect.map(Effect.exit(Effect.interruptible(Effect.scoped(effect))), (decision) => {
+        if (!this.machine.endRelease(release)) return
+        this.hooks.delete(hook)
+        this.decide(item, exit, decision)
       })
     )
-    const hook = this.fork(program)
+    release.handle = hook
     this.hooks.add(hook)
-    hook.addObserver(() => this.hooks.delete(hook))
+  }
+
+  private decide(
+    item: Item<A>,
+    exit: Exit.Exit<unknown, unknown>,
+    decision: Exit.Exit<"keep" | "discard", unknown>
+  ): void {
+    this.explain("onRelease", item, decision)
+    const isKept = Exit.isSuccess(decision) && decision.value === "keep"
+    this.machine.release(item, this.readTime(), !isKept ? "discarded" : Exit.isSuccess(exit) ? "proven" : "kept")
+  }
+
+  releaseTimedOut(release: Release<A>): void {
+    const hook = release.handle as Fiber.RuntimeFiber<unknown, unknown>
+    this.hooks.delete(hook)
+    hook.unsafeInterruptAsFork(FiberId.none)
+    this.warnOfSlowHook("onRelease")
+    this.machine.release(release.item, this.readTime(), "discarded")
   }
 
   private infoOf(item: Item<A>): ResourcePool.ItemInfo {
-    const now = this.now()
-    return {
-      age: Duration.millis(now - item.createdAt),
-      idle: Duration.millis(now - item.provenAt),
-      uses: item.uses
-    }
+    const { wall } = this.time
+    return new ItemInfo(wall - item.createdAt, wall - item.provenAt, item.uses)
   }
 
   // --- leases that do not come back
@@ -602,7 +698,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (!this.watchesLeases) return lend(undefined)
     return Effect.withFiberRuntime((fiber) => {
       const loan = new BorrowerLoan(this.watchesLeaks ? describeBorrower(fiber, stack) : {}, this.startTime())
-      if (this.watchesLeaks) this.machine.track(loan, this.now())
+      if (this.watchesLeaks) this.machine.track(loan, this.readTime())
       return lend(loan)
     })
   }
@@ -618,9 +714,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private settleLoan(loan: BorrowerLoan): void {
     this.times?.use(this.secondsSince(loan.lentAt))
-    if (this.watchesLeaks) this.machine.untrack(loan)
+    if (this.watchesLeaks) this.machine.untrack(loan, this.readTime())
     if (loan.reported) {
-      const out = this.now() - loan.since
+      const out = Math.round(this.now() - loan.since)
       this.log(Effect.logInfo(`the item came back after all, after ${show(out)}`), "LeakReturned", {
         out,
         ...loan.borrower
@@ -633,41 +729,86 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       case "CreateFailed":
         return Effect.failCause(refusal.failure)
       case "CreateTimeout":
-        return this.refuse(
-          "AcquireTimeout",
-          waited,
-          `The last attempt to make one failed: ${this.tooSlow}`
-        )
+        return this.refuse("CreateTimeout", waited, this.tooSlow)
       case "AcquireTimeout":
-        return this.refuse(
-          "AcquireTimeout",
-          waited,
-          this.trouble && `The last attempt to make one failed: ${describeFailure(Cause.squash(this.trouble.cause))}`
-        )
+        return this.refuse("AcquireTimeout", waited, this.spentOn(refusal.awaited), this.lastFailure)
       case "PoolClosed":
         return this.refuse("PoolClosed", waited)
     }
   }
 
-  private get tooSlow(): string {
-    return `it took longer than createTimeout (${show(this.machine.options.createTimeout)})`
+  /** What the time went into, where the figures of the pool do not tell. */
+  private spentOn(awaited: Awaited): string | undefined {
+    const cause = this.lastFailure
+    if (cause !== undefined) return `The last attempt to make one failed: ${describeFailure(Cause.squash(cause))}`
+    if (awaited === "check") {
+      return `Items were being checked (checkTimeout is ${
+        show(this.machine.options.checkTimeout)
+      }): does the resource ` +
+        `answer ${this.hooksThatCheck}? Keep checkTimeout well below acquireTimeout.`
+    }
+    return awaited === "creation" ? createsForLong : undefined
   }
 
-  private refuse(reason: PoolErrorReason, waited: number, detail?: string): Effect.Effect<never, PoolError> {
-    const { creating, inUse, live, options, waiters } = this.machine
-    return Effect.fail(
-      new PoolError({
-        reason,
-        pool: this.name,
-        waited: Duration.millis(waited),
-        size: live,
-        maxSize: options.maxSize,
-        inUse,
-        creating,
-        waiters: waiters.length,
-        detail
-      })
+  private get hooksThatCheck(): string {
+    return [this.options.validate && "validate", this.options.keepAlive && "keepAlive.ping"].filter(Boolean).join(
+      " and "
     )
+  }
+
+  private get tooSlow(): string {
+    return `making one took longer than createTimeout (${show(this.machine.options.createTimeout)})`
+  }
+
+  private causeOf(refusal: Refusal<Cause.Cause<E>>): Cause.Cause<unknown> {
+    return refusal._tag === "CreateFailed"
+      ? refusal.failure
+      : Cause.fail(this.errorOf("CreateTimeout", 0, this.tooSlow))
+  }
+
+  /** How long borrowers wait for the end of such a failure, in milliseconds. */
+  private patience(refusal: Refusal<Cause.Cause<E>>): number {
+    const { rideOut } = this.options
+    if (typeof rideOut !== "function") return this.rideOut
+    const read = new Reader()
+    const cause = this.causeOf(refusal) as Cause.Cause<E | PoolError>
+    const answer = attempt(() => Exit.succeed(rideOut(cause))) as Exit.Exit<Duration.DurationInput>
+    const millis = Exit.isSuccess(answer) ? read.duration("rideOut", answer.value, 0) : 0
+    const wrong = Exit.isFailure(answer) ? answer.cause : read.problems[0] && Cause.die(read.problems[0].message)
+    if (wrong !== undefined) {
+      this.log(Effect.logWarning("rideOut failed, which counts as 0", wrong), "HookFailure", { hook: "rideOut" })
+    }
+    return millis
+  }
+
+  private refuse(
+    reason: PoolErrorReason,
+    waited: number,
+    detail?: string,
+    cause?: Cause.Cause<unknown>
+  ): Effect.Effect<never, PoolError> {
+    return Effect.fail(this.errorOf(reason, waited, detail, cause))
+  }
+
+  private errorOf(
+    reason: PoolErrorReason,
+    waited: number,
+    detail?: string,
+    cause?: Cause.Cause<unknown>
+  ): PoolError {
+    const { creating, inUse, live, options, waiters } = this.machine
+    return new PoolError({
+      reason,
+      pool: this.name,
+      waited: Duration.millis(Math.round(waited)),
+      size: live,
+      maxSize: options.maxSize,
+      inUse,
+      creating,
+      waiters: waiters.length,
+      detail,
+      ...(cause === undefined ? {} : { cause: Cause.squash(cause) })
+    })
   }
 
   snapshot(): PoolStats {
@@ -689,6 +830,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       reuses: counters.reuses,
       timeouts: counters.timeouts,
       rejections: counters.rejections,
+      abandoned: counters.abandoned,
       failures: counters.failures,
       finalizerFailures: this.finalizerFailures,
       peak: counters.peak
@@ -714,7 +856,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       const chance = yield* Random.next
       if (this.admit(item, scope, exit, chance)) return this.times?.create(this.secondsSince(start))
       yield* this.closeScope(scope, exit)
-      this.machine.gone(item, this.now())
+      this.machine.gone(item, this.readTime())
     })
     const fiber = this.fork(program)
     // a scheduler that runs at once is done with it
@@ -740,24 +882,29 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): boolean {
     this.fibers.delete(item)
     if (item.state !== "Creating") return false
+    if (item.isOutdated) {
+      this.machine.endOutdated(item, this.readTime())
+      return false
+    }
     if (Exit.isFailure(exit)) {
-      this.machine.createFailed(item, exit.cause, this.now(), chance)
+      this.machine.createFailed(item, exit.cause, this.readTime(), chance)
       return false
     }
     let concurrency: number
     try {
       concurrency = this.askConcurrency(exit.value)
     } catch (defect) {
-      this.machine.createFailed(item, Cause.die(defect), this.now(), chance)
+      this.machine.createFailed(item, Cause.die(defect), this.readTime(), chance)
       return false
     }
     item.handle = { scope, watchers: this.watch(item, exit.value, scope), cause: undefined } satisfies Handle
     this.lending.watch?.(exit.value, {
       isIdle: () => item.state === "Idle",
-      lost: () => this.machine.lost(item, this.now()),
-      retire: () => this.machine.retire(item, this.now())
+      lost: () => this.machine.lost(item, this.readTime()),
+      retire: () => this.machine.retire(item, this.readTime()),
+      proven: () => this.machine.proven(item, this.readTime())
     })
-    this.machine.created(item, exit.value, concurrency, this.now(), chance)
+    this.machine.created(item, exit.value, concurrency, this.readTime(), chance)
     this.emit({ _tag: "Created" })
     return true
   }
@@ -767,20 +914,50 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   check(check: Check<A>): void {
-    const { item } = check
-    const ask = check.why === "ping"
-      ? Effect.as(Effect.suspend(() => this.options.keepAlive!.ping(item.value)), true)
-      : Effect.suspend(() => this.options.validate!(item.value, this.infoOf(item)))
+    const effect = this.askCheck(check)
+    if (isDone(effect)) this.machine.checked(check, this.verdictOf(check, effect), this.readTime())
+    else this.runCheck(check, effect)
+  }
+
+  private askCheck({ hook, item }: Check<A>): Effect.Effect<unknown, unknown, Scope.Scope> {
+    const { keepAlive, validate } = this.options
+    return attempt(() => hook === "ping" ? keepAlive!.ping(item.value) : validate!(item.value, this.infoOf(item)))
+  }
+
+  private runCheck(check: Check<A>, effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
     check.handle = this.fork(
-      Effect.map(Effect.exit(Effect.interruptible(Effect.scoped(ask))), (exit) => {
-        this.explain(check.why === "ping" ? "keepAlive.ping" : "validate", item, exit)
-        this.machine.checked(check, Exit.isSuccess(exit) && exit.value, this.now())
-      })
+      Effect.map(
+        Effect.exit(Effect.interruptible(Effect.scoped(effect))),
+        (exit) => this.machine.checked(check, this.verdictOf(check, exit), this.readTime())
+      )
     )
   }
 
+  private verdictOf(check: Check<A>, exit: Exit.Exit<unknown, unknown>): boolean {
+    this.explain(hookOf(check), check.item, exit)
+    const passed = Exit.isSuccess(exit) && (check.hook === "ping" || exit.value === true)
+    if (passed) this.checksTimeOut = false
+    return passed
+  }
+
   cancelCheck(check: Check<A>): void {
-    ;(check.handle as Fiber.RuntimeFiber<unknown, unknown>).unsafeInterruptAsFork(FiberId.none)
+    ;(check.handle as Fiber.RuntimeFiber<unknown, unknown> | undefined)?.unsafeInterruptAsFork(FiberId.none)
+  }
+
+  checkTimedOut(check: Check<A>): void {
+    const hook = hookOf(check)
+    this.blame(check.item, Cause.fail(new Cause.TimeoutException(`${hook} took longer than checkTimeout`)))
+    // a dead peer has many items
+    if (!this.checksTimeOut) this.warnOfSlowHook(hook)
+    this.checksTimeOut = true
+  }
+
+  private warnOfSlowHook(hook: string): void {
+    const { checkTimeout } = this.machine.options
+    this.warn(`${hook} took longer than checkTimeout (${show(checkTimeout)}), and the item goes`, "HookFailure", {
+      hook,
+      checkTimeout
+    })
   }
 
   destroy(item: Item<A>, reason: Reason): void {
@@ -793,7 +970,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const traced = this.isTraced
       ? withSpan(closing, `${this.module}.close`, { ...this.spanOptions({ reason }), root: true })
       : closing
-    this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.now()))))
+    this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.readTime()))))
   }
 
   leaving(item: Item<A>): void {
@@ -832,7 +1009,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   wakeAt(at: number): void {
+    this.dueAt = at
     this.sleeper.sleep(at - this.now())
+  }
+
+  rest(): void {
+    this.fork(Effect.sync(() => {
+      if (this.machine.disarm(this.readTime())) this.sleeper.cancel()
+    }))
   }
 
   reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
@@ -860,7 +1044,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
-    const cause: Cause.Cause<unknown> = refusal._tag === "CreateFailed" ? refusal.failure : Cause.fail(this.tooSlow)
+    const cause = this.causeOf(refusal)
     const { failures } = this.machine.counters
     if (this.trouble === undefined) {
       const why = describeFailure(Cause.squash(cause))
@@ -875,9 +1059,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   recovered(): void {
     const { before, since } = this.trouble!
-    const [lasted, failures] = [this.now() - since, this.machine.counters.failures - before]
+    const [lasted, failures] = [Math.round(this.now() - since), this.machine.counters.failures - before]
     this.log(
-      Effect.logInfo(`an item could be made again after ${show(lasted)} and ${failures} failed attempt(s)`),
+      Effect.logInfo(`an item could be made again after ${show(lasted)} and ${attempts(failures)}`),
       "Recovered",
       { lasted, failures }
     )
@@ -885,23 +1069,46 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Recovered" })
   }
 
+  paused(delay: number): void {
+    this.warn(
+      `an item died young, before it was of use; the next one is made after a pause of ${show(delay)}. ` +
+        "Does the resource take it and end it again, or does the option lost complete too early?",
+      "EarlyDeath",
+      { delay: Math.round(delay) }
+    )
+  }
+
+  drainsSlowly(waited: number): void {
+    const { leases, waiters } = this.machine
+    const borrowers = Array.from(this.machine.out(), (loan) => (loan as BorrowerLoan).borrower)
+    this.warn(
+      `drain has waited for ${show(waited)}: ${leases} borrow(s) still out, ${waiters.length} waiting` +
+        (borrowers.length === 0 ? "; leakThreshold would tell whose" : ""),
+      "Draining",
+      { waited: Math.round(waited), leases, waiters: waiters.length, ...(borrowers.length === 0 ? {} : { borrowers }) }
+    )
+  }
+
   exhausted(waited: number): void {
     const { creating, inUse, live, options, waiters } = this.machine
     this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
-    const why = inUse === 0 && creating > 0
-      ? "Making one has not come to an end: is the resource there, and does it answer?"
+    const cause = this.lastFailure
+    const why = cause !== undefined
+      ? `The last attempt to make one failed: ${describeFailure(Cause.squash(cause))}`
+      : inUse === 0 && creating > 0
+      ? createsForLong
       : "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
         "that holds one while it waits for another"
     this.warn(
       `no item for ${show(waited)}: ${inUse} of ${live} in use, at most ${options.maxSize}, ${creating} being made, ` +
         `${waiters.length} waiting. ${why}`,
       "Exhausted",
-      { waited, inUse, size: live, maxSize: options.maxSize, waiters: waiters.length }
+      { waited: Math.round(waited), inUse, size: live, maxSize: options.maxSize, waiters: waiters.length }
     )
   }
 
   overdue(loan: Loan): void {
-    const out = this.now() - loan.since
+    const out = Math.round(this.now() - loan.since)
     this.warn(`an item has been out for ${show(out)}; is it ever given back?`, "Leak", {
       out,
       ...(loan as BorrowerLoan).borrower
@@ -921,22 +1128,25 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private watch(item: Item<A>, value: A, scope: Scope.Scope): Handle["watchers"] {
     const watchers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
     const start = (
-      watch: ((value: A) => Effect.Effect<unknown, unknown, Scope.Scope>) | undefined,
-      then: (item: Item<A>, now: number) => void
+      hook: "lost" | "retire",
+      then: (item: Item<A>, now: Time) => void
     ) => {
+      const watch = this.options[hook]
       if (watch === undefined) return
       const effect = Effect.suspend(() => watch(value)).pipe(
         Effect.provideService(Scope.Scope, scope),
         Effect.interruptible,
         Effect.exit,
-        Effect.tap((exit) => Exit.isFailure(exit) ? this.blame(item, exit.cause) : undefined),
+        Effect.tap((exit) => {
+          if (Exit.isFailure(exit)) this.explain(hook, item, exit)
+        }),
         // the machine ignores what comes after the item's end
-        Effect.ensuring(Effect.sync(() => then(item, this.now())))
+        Effect.ensuring(Effect.sync(() => then(item, this.readTime())))
       )
       watchers.push(this.fork(effect))
     }
-    start(this.options.lost, (item, now) => this.machine.lost(item, now))
-    start(this.options.retire, (item, now) => this.machine.retire(item, now))
+    start("lost", (item, now) => this.machine.lost(item, now))
+    start("retire", (item, now) => this.machine.retire(item, now))
     return watchers
   }
 
@@ -954,7 +1164,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private explain(hook: string, item: Item<A>, exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) return
     this.blame(item, exit.cause)
-    const message = `${hook} failed, and the item goes`
+    const message = `${hook} ${Cause.isDie(exit.cause) ? "died" : "failed"}, and the item goes`
     this.log(
       Cause.isDie(exit.cause) ? Effect.logWarning(message, exit.cause) : Effect.logDebug(message, exit.cause),
       "HookFailure",
@@ -1001,6 +1211,34 @@ const begin = <A, B, E2, R>(f: (item: A) => Effect.Effect<B, E2, R>, item: A): E
     return f(item)
   } catch (defect) {
     return Exit.die(defect)
+  }
+}
+
+/** The same for a hook of the pool's maker. */
+const attempt = <B, E2, R>(hook: () => Effect.Effect<B, E2, R>): Effect.Effect<B, E2, R> => begin(hook, undefined)
+
+const hookOf = ({ hook }: Check<any>): "validate" | "keepAlive.ping" => hook === "ping" ? "keepAlive.ping" : hook
+
+const createsForLong = "Making one has not come to an end: is the resource there, and does it answer?"
+
+/** Hooks are asked often, and seldom look at it. */
+class ItemInfo implements ResourcePool.ItemInfo {
+  readonly uses: number
+  private readonly ageMillis: number
+  private readonly idleMillis: number
+
+  constructor(age: number, idle: number, uses: number) {
+    this.ageMillis = age
+    this.idleMillis = idle
+    this.uses = uses
+  }
+
+  get age(): Duration.Duration {
+    return Duration.millis(this.ageMillis)
+  }
+
+  get idle(): Duration.Duration {
+    return Duration.millis(this.idleMillis)
   }
 }
 
@@ -1163,8 +1401,8 @@ export const makeWith = <A, E, R, V>(
           tracer,
           options.histograms === true ? timesOf(tags, labels) : undefined
         )
-        pool.hideMetrics = register(waitingPool, tags, labels, () => pool.snapshot())
-        pool.machine.start(pool.now())
+        if (options.metrics !== false) pool.hideMetrics = register(waitingPool, tags, labels, () => pool.snapshot())
+        pool.machine.start(pool.readTime())
         return pool as unknown as ResourcePool.ResourcePool<V, E>
       }),
       (pool) => pool.close

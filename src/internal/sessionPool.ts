@@ -288,6 +288,7 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
   minSize: described(Config.integer("MIN_SIZE"), "Sessions to keep open", 0),
   maxSize: described(Config.integer("MAX_SIZE"), "The most sessions at once", 10),
   concurrency: described(Config.integer("CONCURRENCY"), "Borrowers per session", 1),
+  minIdle: described(Config.integer("MIN_IDLE"), "Sessions to keep open that nobody has", 0),
   order: described(
     Config.literal("lifo", "fifo")("ORDER"),
     "Which session is lent: the one used last, or first",
@@ -299,6 +300,11 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     Duration.decode(defaults.acquireTimeout)
   ),
   maxWaiters: described(countOrInfinity("MAX_WAITERS"), "How many borrowers may wait", Infinity),
+  rideOut: described(
+    duration("RIDE_OUT"),
+    "For how long connects go on failing before borrowers do",
+    Duration.seconds(2)
+  ),
   connectTimeout: described(
     duration("CONNECT_TIMEOUT"),
     "How long connecting may take",
@@ -337,5 +343,6 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
     "How long borrowers have when the pool closes",
     Duration.seconds(5)
   ),
-  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false)
+  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false),
+  metrics: described(Config.boolean("METRICS"), "Whether the pool shows metrics", true)
 }))

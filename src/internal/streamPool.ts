@@ -145,9 +145,12 @@ export const make = <E, R>(
         acquire: source.open as Effect.Effect<PooledStream, Failure, R>,
         minSize: options.minSize,
         maxSize: options.maxSize ?? defaults.maxSize,
+        minIdle: options.minIdle,
         order: options.order,
         acquireTimeout: options.acquireTimeout ?? defaults.acquireTimeout,
         maxWaiters: options.maxWaiters,
+        // its session pool has that; and without one nothing comes back
+        rideOut: 0,
         checkTimeout: options.checkTimeout,
         validateAfterIdle: options.validateAfterIdle,
         idleTimeToLive: options.idleTimeToLive,
@@ -163,6 +166,7 @@ export const make = <E, R>(
         exhaustedThreshold: options.exhaustedThreshold,
         leakThreshold: options.leakThreshold,
         histograms: options.histograms,
+        metrics: options.metrics,
         validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
         keepAlive: keepAlive && {
           interval: keepAlive.interval,
@@ -181,7 +185,7 @@ export const make = <E, R>(
               return pooled.stream.isClean ? "keep" : "discard"
             })
       },
-      lendingOf(home),
+      { ...lendingOf(home), trouble: () => sessions?.lastFailure },
       "StreamPool"
     )
     home.pool = internalsOf(pool)!
@@ -351,6 +355,7 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
   name: described(Config.string("NAME"), "The pool's name in logs, errors and stats", defaults.name),
   minSize: described(Config.integer("MIN_SIZE"), "Streams to keep open", 0),
   maxSize: described(Config.integer("MAX_SIZE"), "The most streams at once", defaults.maxSize),
+  minIdle: described(Config.integer("MIN_IDLE"), "Streams to keep open that nobody has", 0),
   maxStreamsPerSession: described(
     countOrInfinity("MAX_STREAMS_PER_SESSION"),
     "The most streams of one session at once",
@@ -400,5 +405,6 @@ export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.al
     "How long borrowers have when the pool closes",
     Duration.seconds(5)
   ),
-  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false)
+  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false),
+  metrics: described(Config.boolean("METRICS"), "Whether the pool shows metrics", true)
 }))

@@ -523,11 +523,16 @@ export class StreamSource {
     }
   }
 
-  /** Those that are claimed for somebody: whoever wanted the others was served meanwhile, or has left. */
+  /**
+   * Those that are claimed for somebody: whoever wanted the others was served meanwhile, or has left. Streams that are only
+   * to be kept ready take no session from borrowers who wait for one.
+   */
   private get wantedStreams(): number {
+    const { sessions } = this
+    const areWaitedFor = sessions !== undefined && sessions.waiting > this.acquiring
     let personal = 0
     for (let claim = this.claims.first; claim !== undefined; claim = claim.next) if (claim.isPersonal) personal++
-    return Math.min(this.claims.length, personal + this.pool.wanted)
+    return Math.min(this.claims.length, personal + (areWaitedFor ? this.pool.needed : this.pool.wanted))
   }
 
   private acquireSession(sessions: Internals<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
