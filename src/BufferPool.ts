@@ -6,10 +6,10 @@
  * 165,000, 21,000 and 2,000, and a hundredth of a second of garbage collection for every hundred of them (Node 20, every
  * page touched; `npm run bench -- memory`). Below 1 KiB little is gained over `Buffer.allocUnsafe`.
  *
- * **What is zeroed.** A buffer is zeroed when it comes back, so that no borrower reads what another has written; as far
- * as it may have been written to, which the pool knows: up to the largest view that a lease gave out, all of it once
- * `lease.buffer` was read, nothing where neither was. From some 4 KiB on zeroing costs more than all else: ask for views
- * of what you need, or set `zero` to `"never"` where borrowers may see each other's bytes.
+ * **What is zeroed.** The pool zeroes a buffer when it comes back, so that the next borrower does not read what was
+ * written before. It zeroes as much as may have been written to: up to the largest view that a lease gave out, all of it
+ * once `lease.buffer` was read, nothing where neither was. From some 4 KiB on zeroing costs more than all else: ask for
+ * views of what you need, or set `zero` to `"never"` where borrowers may see each other's bytes.
  *
  * **Which memory.** Every buffer is a `Uint8Array` over an `ArrayBuffer` of its own, which is neither resizable nor
  * shared. One whose memory was transferred away (a BYOB read, `postMessage`) is dropped when it comes back;
@@ -17,7 +17,31 @@
  *
  * **Gotchas**
  *
- * The pool sees what it hands out, not what is made of it: bytes written through `view.buffer`, beyond the view, stay.
+ * - The pool sees what it hands out, not what is made of it: bytes written through `view.buffer`, beyond the view, stay.
+ * - Zeroing does not help against I/O that goes on after its interruption. Interrupting a fiber does not end a promise of
+ *   `node:fs`, nor a write that a transport has begun: such a read writes into a buffer that another borrower has by then,
+ *   such a write sends what that borrower writes. So let the borrower wait for the end of the I/O
+ *   (`Effect.uninterruptible`), or call the lease's `discard` when it is interrupted. A BYOB read needs neither: it has
+ *   taken the memory with it.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { BufferPool } from "effect-pools"
+ * import type { FileHandle } from "node:fs/promises"
+ *
+ * // the borrower waits for the end of the read, also when it is interrupted
+ * export const waiting = (pool: BufferPool.Service, file: FileHandle) =>
+ *   pool.use((bytes) => Effect.uninterruptible(Effect.tryPromise(() => file.read(bytes))))
+ *
+ * // the borrower is gone at once, and the pool has one buffer less
+ * export const discarding = (pool: BufferPool.Service, file: FileHandle) =>
+ *   pool.use((bytes, lease) =>
+ *     Effect.tryPromise(() => file.read(bytes)).pipe(
+ *       Effect.onInterrupt(() => Effect.sync(() => lease.discard()))
+ *     )
+ *   )
+ * ```
  *
  * @since 0.1.0
  */
@@ -48,7 +72,7 @@ export interface Service extends Inspectable {
   readonly bufferSize: number
   /**
    * Borrows a buffer for one effect: the whole of it, or a view of the first `length` bytes. It goes back when the effect
-   * succeeds, fails or is interrupted.
+   * succeeds, fails or is interrupted, unless the effect has called `lease.discard`.
    */
   readonly use: <B, E, R>(
     f: (bytes: Uint8Array<ArrayBuffer>, lease: Lease) => Effect.Effect<B, E, R>,
@@ -59,7 +83,7 @@ export interface Service extends Inspectable {
     f: (bytes: Uint8Array<ArrayBuffer>, lease: Lease) => B,
     options?: BorrowOptions | undefined
   ) => Effect.Effect<B>
-  /** Borrows a whole buffer until the scope closes. */
+  /** Borrows a whole buffer until the scope closes. To be able to discard it, take `use` or `lease`. */
   readonly get: Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
   /** Borrows a buffer for a caller without effects: `using lease = pool.lease()`. */
   lease(options?: BorrowOptions | undefined): Lease
@@ -97,8 +121,8 @@ export interface BorrowOptions {
 }
 
 /**
- * A borrowed buffer and the duty to give it back. Its views and its buffer are not to be used after that; asking the
- * lease for them throws then.
+ * A borrowed buffer and the duty to give it back, or to discard it. After that, do not use its views and its buffer: asking
+ * the lease for them throws.
  *
  * @since 0.1.0
  * @category models
@@ -137,9 +161,17 @@ export interface Lease extends Inspectable, Disposable {
    * ```
    */
   replace(view: ArrayBufferView): Uint8Array<ArrayBuffer>
-  /** Gives the buffer back. `false`, and nothing happens, where that was done before. */
+  /** Gives the buffer back. Returns `false`, and does nothing, if the lease has been released or discarded before. */
   release(): boolean
-  /** Gives the buffer back, unless that was done before. */
+  /**
+   * Ends the lease and takes the buffer from the pool for good: the pool never lends it again, and counts it as
+   * `discarded.invalidated`. For a buffer into which something may still write, such as a read that goes on after its
+   * interruption. Returns `false`, and does nothing, if the lease has been released or discarded before.
+   *
+   * @since 0.2.0
+   */
+  discard(): boolean
+  /** Gives the buffer back, unless the lease has been released or discarded before. */
   [Symbol.dispose](): void
 }
 

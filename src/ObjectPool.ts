@@ -29,6 +29,7 @@ import type { Resettable } from "./Resettable.js"
  * - *Never waits, never fails for want of an object.* Where none is idle, `factory` makes one.
  * - *Last in, first out*, so that the surplus grows old.
  * - *Reset on return.* Nothing of a borrower is kept. An object that comes back to a full pool is reset too, then dropped.
+ *   An object whose `reset` returns `false` is dropped and counted; its borrower notices nothing.
  * - *Validated on lending.* One that `validate` refuses is dropped, and the next one tried.
  * - *What `factory`, `reset` and `validate` throw* is a defect of the borrower who was there (but for one within `use` who
  *   was interrupted, and ends by that alone); the object is dropped, and counted. They may use the pool themselves, and
@@ -51,7 +52,10 @@ import type { Resettable } from "./Resettable.js"
 export interface Service<in out A extends object> extends Inspectable {
   /** The name given to it, for metrics, messages and stats. */
   readonly name: string
-  /** Borrows an object for one effect. It goes back when the effect succeeds, fails or is interrupted. */
+  /**
+   * Borrows an object for one effect. It goes back when the effect succeeds, fails or is interrupted. To keep an object that
+   * something still uses from the next borrower, let `reset` return `false` for it, or take `lease`, which can be discarded.
+   */
   readonly use: <B, E, R>(f: (object: A) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
   /** Borrows an object for one function. What it throws is a defect. */
   readonly useSync: <B>(f: (object: A) => B) => Effect.Effect<B>
@@ -84,17 +88,25 @@ export interface Service<in out A extends object> extends Inspectable {
 }
 
 /**
- * A borrowed object and the duty to give it back.
+ * A borrowed object and the duty to give it back, or to discard it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Lease<out A> extends Inspectable, Disposable {
-  /** The object. Throws once it has been released. */
+  /** The object. Throws once the lease has been released or discarded. */
   readonly value: A
-  /** Gives the object back. `false`, and nothing happens, where that was done before. */
+  /** Gives the object back. Returns `false`, and does nothing, if the lease has been released or discarded before. */
   release(): boolean
-  /** Gives the object back, unless that was done before. */
+  /**
+   * Ends the lease and takes the object from the pool for good: the pool does not reset it, never lends it again, and
+   * counts it as `discarded.invalidated`. For an object that something may still use, such as I/O that goes on after its
+   * interruption. Returns `false`, and does nothing, if the lease has been released or discarded before.
+   *
+   * @since 0.2.0
+   */
+  discard(): boolean
+  /** Gives the object back, unless the lease has been released or discarded before. */
   [Symbol.dispose](): void
 }
 
@@ -111,8 +123,14 @@ export interface Options<in out A extends object> {
   readonly name?: string | undefined
   /** Makes an object, a new one for each call. */
   readonly factory: () => A
-  /** Makes an object as good as new when it comes back: see `Resettable` for ready-made ones. Default: nothing. */
-  readonly reset?: ((object: A) => void) | undefined
+  /**
+   * Makes an object as good as new when it comes back: see `Resettable` for ready-made ones. Since 0.2.0, returning `false`
+   * discards the object, which counts as `discarded.unfit`: for one that has grown too large. Default: nothing.
+   *
+   * **Gotchas** An arrow function returns the value of its expression: `(flag) => flag.on = false` and `(box) =>
+   * box.items.delete(1)` may return `false`. Put the expression in braces.
+   */
+  readonly reset?: ((object: A) => void | boolean) | undefined
   /** Whether an idle object may be lent again. Objects that were just made are not asked about. Default: all may. */
   readonly validate?: ((object: A) => boolean) | undefined
   /** How many idle objects to make at once, and to leave when objects age or are pruned. Default: 0. */

@@ -13,8 +13,11 @@ import * as Predicate from "effect/Predicate"
  * @category models
  */
 export interface Resettable {
-  /** Forgets whatever happened since the object was made. */
-  reset(): void
+  /**
+   * Forgets what has happened since the object was made. Returns `false` where the object must not be lent again: one
+   * that has grown too large. Any other result is ignored (since 0.2.0).
+   */
+  reset(): unknown
 }
 
 /**
@@ -27,14 +30,12 @@ export const isResettable = (u: unknown): u is Resettable =>
   Predicate.hasProperty(u, "reset") && Predicate.isFunction(u.reset)
 
 /**
- * Calls the object's own `reset`.
+ * Calls the object's own `reset`. Returns `false` if that does (since 0.2.0), otherwise `true`.
  *
  * @since 0.1.0
  * @category resets
  */
-export const reset = (object: Resettable): void => {
-  object.reset()
-}
+export const reset = (object: Resettable): boolean => object.reset() !== false
 
 /**
  * Empties an array. Taken off one by one, as this does it, the entries leave their places behind: engines then keep the
@@ -119,19 +120,21 @@ export const fields = <const F extends object>(values: F): (object: { -readonly 
 
 /**
  * Runs one reset after the other; all of them, also when one throws. What the first of those throws is thrown in the
- * end.
+ * end. Returns `false` if one of them does (since 0.2.0), otherwise `true`.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const all = <A>(...resets: ReadonlyArray<(object: A) => void>): (object: A) => void => (object) => {
+export const all = <A>(...resets: ReadonlyArray<(object: A) => void | boolean>): (object: A) => boolean => (object) => {
   const errors: Array<unknown> = []
+  let isFit = true
   for (const reset of resets) {
     try {
-      reset(object)
+      if (reset(object) === false) isFit = false
     } catch (error) {
       errors.push(error)
     }
   }
   if (errors.length > 0) throw errors[0]
+  return isFit
 }

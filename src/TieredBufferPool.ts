@@ -5,6 +5,25 @@
  * Zeroing and memory are as in `BufferPool`: what may have been written to is zeroed on return, which is up to the length
  * asked for where `use`, `get` or `lease.view()` gave it.
  *
+ * **Gotchas**
+ *
+ * As in `BufferPool`, I/O that goes on after its interruption uses a buffer that another borrower has by then. Wait for its
+ * end, or discard the lease:
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { TieredBufferPool } from "effect-pools"
+ * import type { FileHandle } from "node:fs/promises"
+ *
+ * export const read = (pool: TieredBufferPool.Service, file: FileHandle, length: number) =>
+ *   pool.use(length, (bytes, lease) =>
+ *     Effect.tryPromise(() => file.read(bytes)).pipe(
+ *       Effect.onInterrupt(() => Effect.sync(() => lease.discard()))
+ *     )
+ *   )
+ * ```
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -39,7 +58,7 @@ export interface Service extends Inspectable {
   readonly sizes: ReadonlyArray<number>
   /**
    * Borrows a buffer for one effect, which gets a view of the asked length; the whole buffer is at `lease.buffer`. It goes
-   * back when the effect succeeds, fails or is interrupted.
+   * back when the effect succeeds, fails or is interrupted, unless the effect has called `lease.discard`.
    */
   readonly use: <B, E, R>(
     length: number,
@@ -50,7 +69,9 @@ export interface Service extends Inspectable {
     length: number,
     f: (bytes: Uint8Array<ArrayBuffer>, lease: BufferPool.Lease) => B
   ) => Effect.Effect<B>
-  /** Borrows a buffer until the scope closes: a view of the asked length. */
+  /**
+   * Borrows a buffer until the scope closes: a view of the asked length. To be able to discard it, take `use` or `lease`.
+   */
   readonly get: (length: number) => Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
   /** Borrows a buffer for a caller without effects: `using lease = pool.lease(length)`. */
   lease(length: number): BufferPool.Lease
