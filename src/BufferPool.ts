@@ -1,6 +1,6 @@
 /**
- * A pool of byte buffers of one size. Nobody ever waits for one: an empty pool makes a new one, a full one drops what
- * comes back.
+ * A pool of byte buffers of one size. A borrower never waits: an empty pool makes a new buffer, a full one drops the buffer
+ * that comes back.
  *
  * **When it pays.** A new `Uint8Array` of 4 KiB takes 740 ns, one from the pool 61, or 18 where nothing is zeroed; of 1 MiB
  * 165,000, 21,000 and 2,000, and a hundredth of a second of garbage collection for every hundred of them (Node 20, every
@@ -56,11 +56,11 @@ import * as internal from "./internal/bufferPool.js"
 import type { RecyclingPoolStats } from "./PoolStats.js"
 
 /**
- * The pool. Three faces of it: effects (`use`, `useSync`, `get`), plain code that cannot forget (`lease`), and hot loops
- * (`unsafeAcquire`, `unsafeRelease`).
+ * The pool, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`), and unsafe calls
+ * for hot loops (`unsafeAcquire`, `unsafeRelease`).
  *
- * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a pool that is closed
- * still lends, and keeps nothing.
+ * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a closed pool still lends,
+ * and keeps nothing.
  *
  * @since 0.1.0
  * @category models
@@ -87,25 +87,25 @@ export interface Service extends Inspectable {
   readonly get: Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
   /** Borrows a buffer for a caller without effects: `using lease = pool.lease()`. */
   lease(options?: BorrowOptions | undefined): Lease
-  /** Borrows a whole buffer for a caller who calls `unsafeRelease` in whatever case. */
+  /** Borrows a whole buffer. The caller must call `unsafeRelease` on every path. */
   unsafeAcquire(): Uint8Array<ArrayBuffer>
   /**
-   * Gives back what `unsafeAcquire` lent, itself and no view of it. `false`, and nothing happens, where it is not of this
-   * pool or not out. Only the first `written` bytes are zeroed, all by default.
+   * Gives back what `unsafeAcquire` lent: the buffer itself, no view of it. Returns `false`, and does nothing, if it is not
+   * of this pool or not out. Only the first `written` bytes are zeroed, all by default.
    */
   unsafeRelease(bytes: Uint8Array, written?: number | undefined): boolean
   /**
-   * Drops the buffers that nobody has used for that long, down to `minBuffers`; how many. Without an argument,
-   * `idleTimeToLive` counts; `0` means all.
+   * Drops the buffers that have been idle for that long, down to `minBuffers`. Returns how many. Defaults to
+   * `idleTimeToLive`; `0` drops all.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
-  /** Drops every idle buffer, and makes `minBuffers` of them anew; how many were dropped. */
+  /** Drops every idle buffer, and makes `minBuffers` new ones. Returns how many were dropped. */
   readonly clear: Effect.Effect<number>
   /** How many buffers are idle. */
   readonly size: Effect.Effect<number>
   /** The figures of the pool at this moment. O(1). */
   readonly stats: Effect.Effect<RecyclingPoolStats>
-  /** The same for plain code. */
+  /** The same figures, for plain code. */
   unsafeStats(): RecyclingPoolStats
 }
 
@@ -135,10 +135,10 @@ export interface Lease extends Inspectable, Disposable {
   /** The first bytes of the buffer, `this.length` by default. The lease zeroes up to the largest view on release. */
   view(length?: number | undefined): Uint8Array<ArrayBuffer>
   /**
-   * Takes the memory under this view as the buffer from here on, and returns the whole of it: for what comes back from a
+   * Makes the memory under this view the buffer of the lease, and returns all of it. For the memory that comes back from a
    * BYOB read, which has transferred the buffer's own memory away. All of it is zeroed on release.
    *
-   * Throws where it is shared, resizable, of another size, or of a pool already.
+   * Throws if the memory is shared, resizable, of another size, or of a pool already.
    *
    * @example
    * ```ts
@@ -196,18 +196,18 @@ export interface Options {
   readonly name?: string | undefined
   /** Bytes of each buffer, from 1 to 4,294,967,295. */
   readonly bufferSize: number
-  /** How many idle buffers to make at once, and to leave when buffers age or are pruned. Default: 0. */
+  /** How many idle buffers to make when the pool is made, and to leave when buffers age or are pruned. Default: 0. */
   readonly minBuffers?: number | undefined
   /** The most idle buffers to keep. How many are lent has no limit. Default: 64. */
   readonly maxBuffers?: number | undefined
   /** Whether buffers are zeroed. Default: `"onRelease"`. */
   readonly zero?: Zero | undefined
-  /** Buffers unused for that long are dropped, down to `minBuffers`. Default: never. */
+  /** Buffers that are idle for that long are dropped, down to `minBuffers`. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 
 /**
- * The buffers of an application that needs but one size. For another size declare a tag of your own with {@link Tag}, or
+ * The buffers of an application that needs only one size. For another size declare a tag of your own with {@link Tag}, or
  * see `TieredBufferPool`.
  *
  * @since 0.1.0

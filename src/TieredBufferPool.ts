@@ -1,6 +1,6 @@
 /**
- * Byte buffers of several sizes: a request gets one of the smallest that fits. What is larger than all of them gets a
- * buffer of its own, made to measure, counted and never kept.
+ * Byte buffers of several sizes: a request gets a buffer of the smallest size that fits. A request above the largest size
+ * gets a buffer of exactly its length, which the pool counts and never keeps.
  *
  * Zeroing and memory are as in `BufferPool`: what may have been written to is zeroed on return, which is up to the length
  * asked for where `use`, `get` or `lease.view()` gave it.
@@ -37,16 +37,16 @@ import * as internal from "./internal/tieredBufferPool.js"
 import type { TieredBufferPoolStats } from "./PoolStats.js"
 
 /**
- * The pool. Three faces of it: effects (`use`, `useSync`, `get`), plain code that cannot forget (`lease`), and hot loops
- * (`unsafeAcquire`, `unsafeRelease`). A length is a whole number of bytes from 0; anything else is a defect.
+ * The pool, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`), and unsafe calls
+ * for hot loops (`unsafeAcquire`, `unsafeRelease`). A length is a whole number of bytes from 0; anything else is a defect.
  *
- * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a pool that is closed
- * still lends, and keeps nothing.
+ * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a closed pool still lends,
+ * and keeps nothing.
  *
  * **Gotchas**
  *
- * `maxBytes` is first come, first served: buffers of a size that nobody wants any more keep their share until they age.
- * Where sizes come and go, set `idleTimeToLive`.
+ * `maxBytes` is first come, first served: idle buffers of a size that is no longer asked for keep their share until they
+ * age. Where sizes come and go, set `idleTimeToLive`.
  *
  * @since 0.1.0
  * @category models
@@ -75,25 +75,24 @@ export interface Service extends Inspectable {
   readonly get: (length: number) => Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
   /** Borrows a buffer for a caller without effects: `using lease = pool.lease(length)`. */
   lease(length: number): BufferPool.Lease
-  /** Borrows a whole buffer of `length` bytes or more for a caller who calls `unsafeRelease` in whatever case. */
+  /** Borrows a whole buffer of `length` bytes or more. The caller must call `unsafeRelease` on every path. */
   unsafeAcquire(length: number): Uint8Array<ArrayBuffer>
   /**
-   * Gives back what `unsafeAcquire` lent, itself and no view of it. `false`, and nothing happens, where it is not of this
-   * pool or not out. Only the first `written` bytes are zeroed, all by default.
+   * Gives back what `unsafeAcquire` lent: the buffer itself, no view of it. Returns `false`, and does nothing, if it is not
+   * of this pool or not out. Only the first `written` bytes are zeroed, all by default.
    */
   unsafeRelease(bytes: Uint8Array, written?: number | undefined): boolean
   /**
-   * Drops the buffers that nobody has used for that long; how many. Without an argument, `idleTimeToLive` counts; `0`
-   * means all.
+   * Drops the buffers that have been idle for that long. Returns how many. Defaults to `idleTimeToLive`; `0` drops all.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
-  /** Drops every idle buffer; how many. */
+  /** Drops every idle buffer. Returns how many. */
   readonly clear: Effect.Effect<number>
   /** How many buffers are idle, in all tiers. */
   readonly size: Effect.Effect<number>
   /** The figures of each tier, and of all, at this moment. */
   readonly stats: Effect.Effect<TieredBufferPoolStats>
-  /** The same for plain code. */
+  /** The same figures, for plain code. */
   unsafeStats(): TieredBufferPoolStats
 }
 
@@ -122,7 +121,7 @@ export interface Options {
   readonly maxBytes?: number | undefined
   /** Whether buffers are zeroed. Default: `"onRelease"`. */
   readonly zero?: BufferPool.Zero | undefined
-  /** Buffers unused for that long are dropped. Default: never. */
+  /** Buffers that are idle for that long are dropped. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 
