@@ -171,8 +171,7 @@ export interface CommonOptions extends
   readonly quarantine?: Duration.DurationInput | undefined
   /**
    * A session of a `SessionPool` is replaced when so many streams in a row were given up while somebody waited for
-   * bytes, and no byte came on the session in between: over HTTP/2 nothing else tells of a hung peer. `Infinity` replaces
-   * none: for quiet subscriptions, on which no byte may come for long. Default: 2.
+   * bytes, and no byte came on the session in between: over HTTP/2 nothing else tells of a hung peer. Default: 2.
    */
   readonly suspectAfter?: number | undefined
   /** Streams with a higher one are sent first, where the platform can. */
