@@ -29,14 +29,17 @@ const send = Effect.fnUntraced(function*(name: string, stream: WebTransport.Bidi
   )
   let left = (yield* Effect.promise(() => file.stat())).size
   while (left > 0) {
-    left -= yield* buffers.use(Math.min(left, partSize), (bytes) =>
+    left -= yield* buffers.use(Math.min(left, partSize), (bytes, lease) =>
       Effect.gen(function*() {
         const { bytesRead } = yield* Effect.promise(() => file.read(bytes))
         if (bytesRead === 0) return yield* Effect.dieMessage(`${name} became shorter`)
         // when this is done the buffer may be used again
         yield* stream.write(bytes.subarray(0, bytesRead))
         return bytesRead
-      }))
+      }).pipe(
+        // a read or write that is interrupted may go on, in this buffer
+        Effect.onInterrupt(() => Effect.sync(() => lease.discard()))
+      ))
   }
 }, Effect.scoped)
 

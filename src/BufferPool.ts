@@ -1,15 +1,15 @@
 /**
- * A pool of byte buffers of one size. Nobody ever waits for one: an empty pool makes a new one, a full one drops what
- * comes back.
+ * A pool of byte buffers of one size. A borrower never waits: an empty pool makes a new buffer, a full one drops the buffer
+ * that comes back.
  *
  * **When it pays.** A new `Uint8Array` of 4 KiB takes 740 ns, one from the pool 61, or 18 where nothing is zeroed; of 1 MiB
  * 165,000, 21,000 and 2,000, and a hundredth of a second of garbage collection for every hundred of them (Node 20, every
  * page touched; `npm run bench -- memory`). Below 1 KiB little is gained over `Buffer.allocUnsafe`.
  *
- * **What is zeroed.** A buffer is zeroed when it comes back, so that no borrower reads what another has written; as far
- * as it may have been written to, which the pool knows: up to the largest view that a lease gave out, all of it once
- * `lease.buffer` was read, nothing where neither was. From some 4 KiB on zeroing costs more than all else: ask for views
- * of what you need, or set `zero` to `"never"` where borrowers may see each other's bytes.
+ * **What is zeroed.** The pool zeroes a buffer when it comes back, so that the next borrower does not read what was
+ * written before. It zeroes as much as may have been written to: up to the largest view that a lease gave out, all of it
+ * once `lease.buffer` was read, nothing where neither was. From some 4 KiB on zeroing costs more than all else: ask for
+ * views of what you need, or set `zero` to `"never"` where borrowers may see each other's bytes.
  *
  * **Which memory.** Every buffer is a `Uint8Array` over an `ArrayBuffer` of its own, which is neither resizable nor
  * shared. One whose memory was transferred away (a BYOB read, `postMessage`) is dropped when it comes back;
@@ -17,7 +17,31 @@
  *
  * **Gotchas**
  *
- * The pool sees what it hands out, not what is made of it: bytes written through `view.buffer`, beyond the view, stay.
+ * - The pool sees what it hands out, not what is made of it: bytes written through `view.buffer`, beyond the view, stay.
+ * - Zeroing does not help against I/O that goes on after its interruption. Interrupting a fiber does not end a promise of
+ *   `node:fs`, nor a write that a transport has begun: such a read writes into a buffer that another borrower has by then,
+ *   such a write sends what that borrower writes. So let the borrower wait for the end of the I/O
+ *   (`Effect.uninterruptible`), or call the lease's `discard` when it is interrupted. A BYOB read needs neither: it has
+ *   taken the memory with it.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { BufferPool } from "effect-pools"
+ * import type { FileHandle } from "node:fs/promises"
+ *
+ * // the borrower waits for the end of the read, also when it is interrupted
+ * export const waiting = (pool: BufferPool.Service, file: FileHandle) =>
+ *   pool.use((bytes) => Effect.uninterruptible(Effect.tryPromise(() => file.read(bytes))))
+ *
+ * // the borrower is gone at once, and the pool has one buffer less
+ * export const discarding = (pool: BufferPool.Service, file: FileHandle) =>
+ *   pool.use((bytes, lease) =>
+ *     Effect.tryPromise(() => file.read(bytes)).pipe(
+ *       Effect.onInterrupt(() => Effect.sync(() => lease.discard()))
+ *     )
+ *   )
+ * ```
  *
  * @since 0.1.0
  */
@@ -32,11 +56,11 @@ import * as internal from "./internal/bufferPool.js"
 import type { RecyclingPoolStats } from "./PoolStats.js"
 
 /**
- * The pool. Three faces of it: effects (`use`, `useSync`, `get`), plain code that cannot forget (`lease`), and hot loops
- * (`unsafeAcquire`, `unsafeRelease`).
+ * The pool, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`), and unsafe calls
+ * for hot loops (`unsafeAcquire`, `unsafeRelease`).
  *
- * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a pool that is closed
- * still lends, and keeps nothing.
+ * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a closed pool still lends,
+ * and keeps nothing.
  *
  * @since 0.1.0
  * @category models
@@ -48,7 +72,7 @@ export interface Service extends Inspectable {
   readonly bufferSize: number
   /**
    * Borrows a buffer for one effect: the whole of it, or a view of the first `length` bytes. It goes back when the effect
-   * succeeds, fails or is interrupted.
+   * succeeds, fails or is interrupted, unless the effect has called `lease.discard`.
    */
   readonly use: <B, E, R>(
     f: (bytes: Uint8Array<ArrayBuffer>, lease: Lease) => Effect.Effect<B, E, R>,
@@ -59,29 +83,29 @@ export interface Service extends Inspectable {
     f: (bytes: Uint8Array<ArrayBuffer>, lease: Lease) => B,
     options?: BorrowOptions | undefined
   ) => Effect.Effect<B>
-  /** Borrows a whole buffer until the scope closes. */
+  /** Borrows a whole buffer until the scope closes. To be able to discard it, take `use` or `lease`. */
   readonly get: Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
   /** Borrows a buffer for a caller without effects: `using lease = pool.lease()`. */
   lease(options?: BorrowOptions | undefined): Lease
-  /** Borrows a whole buffer for a caller who calls `unsafeRelease` in whatever case. */
+  /** Borrows a whole buffer. The caller must call `unsafeRelease` on every path. */
   unsafeAcquire(): Uint8Array<ArrayBuffer>
   /**
-   * Gives back what `unsafeAcquire` lent, itself and no view of it. `false`, and nothing happens, where it is not of this
-   * pool or not out. Only the first `written` bytes are zeroed, all by default.
+   * Gives back what `unsafeAcquire` lent: the buffer itself, no view of it. Returns `false`, and does nothing, if it is not
+   * of this pool or not out. Only the first `written` bytes are zeroed, all by default.
    */
   unsafeRelease(bytes: Uint8Array, written?: number | undefined): boolean
   /**
-   * Drops the buffers that nobody has used for that long, down to `minBuffers`; how many. Without an argument,
-   * `idleTimeToLive` counts; `0` means all.
+   * Drops the buffers that have been idle for that long, down to `minBuffers`. Returns how many. Defaults to
+   * `idleTimeToLive`; `0` drops all.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
-  /** Drops every idle buffer, and makes `minBuffers` of them anew; how many were dropped. */
+  /** Drops every idle buffer, and makes `minBuffers` new ones. Returns how many were dropped. */
   readonly clear: Effect.Effect<number>
   /** How many buffers are idle. */
   readonly size: Effect.Effect<number>
   /** The figures of the pool at this moment. O(1). */
   readonly stats: Effect.Effect<RecyclingPoolStats>
-  /** The same for plain code. */
+  /** The same figures, for plain code. */
   unsafeStats(): RecyclingPoolStats
 }
 
@@ -97,8 +121,8 @@ export interface BorrowOptions {
 }
 
 /**
- * A borrowed buffer and the duty to give it back. Its views and its buffer are not to be used after that; asking the
- * lease for them throws then.
+ * A borrowed buffer and the duty to give it back, or to discard it. After that, do not use its views and its buffer: asking
+ * the lease for them throws.
  *
  * @since 0.1.0
  * @category models
@@ -111,10 +135,10 @@ export interface Lease extends Inspectable, Disposable {
   /** The first bytes of the buffer, `this.length` by default. The lease zeroes up to the largest view on release. */
   view(length?: number | undefined): Uint8Array<ArrayBuffer>
   /**
-   * Takes the memory under this view as the buffer from here on, and returns the whole of it: for what comes back from a
+   * Makes the memory under this view the buffer of the lease, and returns all of it. For the memory that comes back from a
    * BYOB read, which has transferred the buffer's own memory away. All of it is zeroed on release.
    *
-   * Throws where it is shared, resizable, of another size, or of a pool already.
+   * Throws if the memory is shared, resizable, of another size, or of a pool already.
    *
    * @example
    * ```ts
@@ -137,9 +161,17 @@ export interface Lease extends Inspectable, Disposable {
    * ```
    */
   replace(view: ArrayBufferView): Uint8Array<ArrayBuffer>
-  /** Gives the buffer back. `false`, and nothing happens, where that was done before. */
+  /** Gives the buffer back. Returns `false`, and does nothing, if the lease has been released or discarded before. */
   release(): boolean
-  /** Gives the buffer back, unless that was done before. */
+  /**
+   * Ends the lease and takes the buffer from the pool for good: the pool never lends it again, and counts it as
+   * `discarded.invalidated`. For a buffer into which something may still write, such as a read that goes on after its
+   * interruption. Returns `false`, and does nothing, if the lease has been released or discarded before.
+   *
+   * @since 0.2.0
+   */
+  discard(): boolean
+  /** Gives the buffer back, unless the lease has been released or discarded before. */
   [Symbol.dispose](): void
 }
 
@@ -164,18 +196,18 @@ export interface Options {
   readonly name?: string | undefined
   /** Bytes of each buffer, from 1 to 4,294,967,295. */
   readonly bufferSize: number
-  /** How many idle buffers to make at once, and to leave when buffers age or are pruned. Default: 0. */
+  /** How many idle buffers to make when the pool is made, and to leave when buffers age or are pruned. Default: 0. */
   readonly minBuffers?: number | undefined
   /** The most idle buffers to keep. How many are lent has no limit. Default: 64. */
   readonly maxBuffers?: number | undefined
   /** Whether buffers are zeroed. Default: `"onRelease"`. */
   readonly zero?: Zero | undefined
-  /** Buffers unused for that long are dropped, down to `minBuffers`. Default: never. */
+  /** Buffers that are idle for that long are dropped, down to `minBuffers`. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 
 /**
- * The buffers of an application that needs but one size. For another size declare a tag of your own with {@link Tag}, or
+ * The buffers of an application that needs only one size. For another size declare a tag of your own with {@link Tag}, or
  * see `TieredBufferPool`.
  *
  * @since 0.1.0

@@ -63,11 +63,10 @@ export interface Service extends Inspectable {
   /** The pool of records. */
   readonly records: ObjectPool.Service<Record<string, any>>
   /**
-   * Drops the collections that nobody has used for that long; how many. Without an argument, `idleTimeToLive` counts; `0`
-   * means all.
+   * Drops the collections that have been idle for that long. Returns how many. Defaults to `idleTimeToLive`; `0` drops all.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
-  /** Drops every idle collection; how many. */
+  /** Drops every idle collection. Returns how many. */
   readonly clear: Effect.Effect<number>
   /** How many collections are idle, of all kinds. */
   readonly size: Effect.Effect<number>

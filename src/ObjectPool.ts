@@ -1,6 +1,6 @@
 /**
- * A pool of many, cheap things that only cost garbage: parsers, encoders, scratch objects, messages. Nobody ever waits
- * for one: an empty pool makes a new one, a full one drops what comes back.
+ * A pool of many, cheap things that only cost garbage: parsers, encoders, scratch objects, messages. A borrower never
+ * waits: an empty pool makes a new object, a full one drops the object that comes back.
  *
  * **When it pays.** Borrowing and returning costs 9 ns, against 5 ns for making a plain object of one field (Node 20; `npm
  * run bench -- memory`). So it pays for objects that hold something: one with a typed array of 4 KiB, a `Map` and an array
@@ -21,29 +21,30 @@ import type { RecyclingPoolStats } from "./PoolStats.js"
 import type { Resettable } from "./Resettable.js"
 
 /**
- * A pool of objects. Three faces of one pool: effects (`use`, `useSync`, `get`), plain code that cannot forget
- * (`lease`), and hot loops (`unsafeAcquire`, `unsafeRelease`).
+ * A pool of objects, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`), and
+ * unsafe calls for hot loops (`unsafeAcquire`, `unsafeRelease`).
  *
  * **Rules**
  *
- * - *Never waits, never fails for want of an object.* Where none is idle, `factory` makes one.
+ * - *Never waits, never fails for want of an object.* If no object is idle, `factory` makes one.
  * - *Last in, first out*, so that the surplus grows old.
- * - *Reset on return.* Nothing of a borrower is kept. An object that comes back to a full pool is reset too, then dropped.
- * - *Validated on lending.* One that `validate` refuses is dropped, and the next one tried.
- * - *What `factory`, `reset` and `validate` throw* is a defect of the borrower who was there (but for one within `use` who
- *   was interrupted, and ends by that alone); the object is dropped, and counted. They may use the pool themselves, and
- *   have to be done when they return: an object is lent again before the promise of an `async` reset settles.
+ * - *Reset on return.* An object keeps nothing of its borrower. An object that comes back to a full pool is reset too, then
+ *   dropped. If `reset` returns `false`, the pool drops and counts the object; its borrower notices nothing.
+ * - *Validated on lending.* If `validate` refuses an object, the pool drops it and tries the next one.
+ * - *If `factory`, `reset` or `validate` throws*, the borrower dies of that defect. The pool counts it and drops the object.
+ *   A borrower of `use` that was interrupted ends by its interruption alone. The three may use the pool themselves. They
+ *   must be done when they return: the pool would lend an object again before the promise of an `async` reset settles.
  * - *Misuse is refused and counted*: the release of a foreign object, or of one that is not out; see
  *   `PoolStats.Refused`.
- * - *A pool that is closed* still lends; it keeps nothing.
+ * - *A closed pool* still lends, and keeps nothing.
  *
  * **Gotchas**
  *
- * - An object carries a private field that says which pool it is of, and can be of one pool only. A proxy or a copy of it
- *   is another object.
+ * - An object carries a private field that names its pool, and belongs to one pool only. A proxy or a copy of it is another
+ *   object.
  * - `using lease = pool.lease()` is for plain and async functions. Around a `yield*` the lease would be lost on failure
  *   and interruption, where Effect abandons the generator: use `use` or `get` there.
- * - Nobody can tell that an object is used after its release. A lease can: its `value` throws then.
+ * - The pool cannot tell that an object is used after its release. A lease can: its `value` throws then.
  *
  * @since 0.1.0
  * @category models
@@ -51,7 +52,10 @@ import type { Resettable } from "./Resettable.js"
 export interface Service<in out A extends object> extends Inspectable {
   /** The name given to it, for metrics, messages and stats. */
   readonly name: string
-  /** Borrows an object for one effect. It goes back when the effect succeeds, fails or is interrupted. */
+  /**
+   * Borrows an object for one effect. It goes back when the effect succeeds, fails or is interrupted. To keep an object that
+   * something still uses from the next borrower, let `reset` return `false` for it, or take `lease`, which can be discarded.
+   */
   readonly use: <B, E, R>(f: (object: A) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
   /** Borrows an object for one function. What it throws is a defect. */
   readonly useSync: <B>(f: (object: A) => B) => Effect.Effect<B>
@@ -59,42 +63,49 @@ export interface Service<in out A extends object> extends Inspectable {
   readonly get: Effect.Effect<A, never, Scope.Scope>
   /** Borrows an object for a caller without effects: `using lease = pool.lease()`. */
   lease(): Lease<A>
-  /** Borrows an object for a caller who calls `unsafeRelease` in whatever case. */
+  /** Borrows an object. The caller must call `unsafeRelease` on every path. */
   unsafeAcquire(): A
   /**
-   * Gives back what `unsafeAcquire` lent. `false`, and nothing happens, where the object is not of this pool or not out.
+   * Gives back what `unsafeAcquire` lent. Returns `false`, and does nothing, if the object is not of this pool or not out.
    *
-   * **Gotchas** A second release is not noticed once somebody else has got the object from `unsafeAcquire`. A lease
-   * notices.
+   * **Gotchas** A second release is not noticed once another borrower has the object from `unsafeAcquire`. A lease notices.
    */
   unsafeRelease(object: A): boolean
   /**
-   * Drops the objects that nobody has used for that long, down to `minSize`; how many. Without an argument,
-   * `idleTimeToLive` counts; `0` means all.
+   * Drops the objects that have been idle for that long, down to `minSize`. Returns how many. Defaults to `idleTimeToLive`;
+   * `0` drops all.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
-  /** Drops every idle object, and makes `minSize` of them anew; how many were dropped. */
+  /** Drops every idle object, and makes `minSize` new ones. Returns how many were dropped. */
   readonly clear: Effect.Effect<number>
   /** How many objects are idle. */
   readonly size: Effect.Effect<number>
   /** The figures of the pool at this moment. O(1). */
   readonly stats: Effect.Effect<RecyclingPoolStats>
-  /** The same for plain code. */
+  /** The same figures, for plain code. */
   unsafeStats(): RecyclingPoolStats
 }
 
 /**
- * A borrowed object and the duty to give it back.
+ * A borrowed object and the duty to give it back, or to discard it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Lease<out A> extends Inspectable, Disposable {
-  /** The object. Throws once it has been released. */
+  /** The object. Throws once the lease has been released or discarded. */
   readonly value: A
-  /** Gives the object back. `false`, and nothing happens, where that was done before. */
+  /** Gives the object back. Returns `false`, and does nothing, if the lease has been released or discarded before. */
   release(): boolean
-  /** Gives the object back, unless that was done before. */
+  /**
+   * Ends the lease and takes the object from the pool for good: the pool does not reset it, never lends it again, and
+   * counts it as `discarded.invalidated`. For an object that something may still use, such as I/O that goes on after its
+   * interruption. Returns `false`, and does nothing, if the lease has been released or discarded before.
+   *
+   * @since 0.2.0
+   */
+  discard(): boolean
+  /** Gives the object back, unless the lease has been released or discarded before. */
   [Symbol.dispose](): void
 }
 
@@ -111,15 +122,21 @@ export interface Options<in out A extends object> {
   readonly name?: string | undefined
   /** Makes an object, a new one for each call. */
   readonly factory: () => A
-  /** Makes an object as good as new when it comes back: see `Resettable` for ready-made ones. Default: nothing. */
-  readonly reset?: ((object: A) => void) | undefined
+  /**
+   * Makes an object as good as new when it comes back: see `Resettable` for ready-made ones. Since 0.2.0, returning `false`
+   * discards the object, which counts as `discarded.unfit`: for one that has grown too large. Default: nothing.
+   *
+   * **Gotchas** An arrow function returns the value of its expression: `(flag) => flag.on = false` and `(box) =>
+   * box.items.delete(1)` may return `false`. Put the expression in braces.
+   */
+  readonly reset?: ((object: A) => void | boolean) | undefined
   /** Whether an idle object may be lent again. Objects that were just made are not asked about. Default: all may. */
   readonly validate?: ((object: A) => boolean) | undefined
-  /** How many idle objects to make at once, and to leave when objects age or are pruned. Default: 0. */
+  /** How many idle objects to make when the pool is made, and to leave when objects age or are pruned. Default: 0. */
   readonly minSize?: number | undefined
   /** The most idle objects to keep. How many are lent has no limit. Default: 64. */
   readonly maxSize?: number | undefined
-  /** Objects unused for that long are dropped, down to `minSize`. Default: never. */
+  /** Objects that are idle for that long are dropped, down to `minSize`. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 
@@ -132,8 +149,8 @@ export interface Options<in out A extends object> {
 export interface ResettableOptions<in out A extends Resettable> extends Omit<Options<A>, "factory" | "reset"> {}
 
 /**
- * The pool of an application that needs but one. It does not say what is in it: where that matters, and for a second
- * pool, declare a tag of your own with {@link Tag}.
+ * The pool of an application that needs only one. Its type does not say what the objects are: where that matters, and for a
+ * second pool, declare a tag of your own with {@link Tag}.
  *
  * @since 0.1.0
  * @category tags

@@ -1,20 +1,23 @@
 /**
- * Objects that can be made as good as new, and ready-made resets for those that are no such objects themselves. A pool
- * calls a reset when an object comes back, so that nothing of one borrower is kept for, or seen by, the next.
+ * Objects that can reset themselves, and ready-made resets for arrays, maps and other objects that cannot. A pool calls a
+ * reset when an object comes back, so that it keeps nothing of its borrower and the next one sees nothing.
  *
  * @since 0.1.0
  */
 import * as Predicate from "effect/Predicate"
 
 /**
- * What can make itself as good as new: see `ObjectPool.makeResettable`.
+ * An object that can reset itself: see `ObjectPool.makeResettable`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Resettable {
-  /** Forgets whatever happened since the object was made. */
-  reset(): void
+  /**
+   * Makes the object as it was at first. Since 0.2.0, returning `false` tells the pool to discard the object, such as one
+   * that has grown too large. Any other result is ignored.
+   */
+  reset(): unknown
 }
 
 /**
@@ -27,18 +30,16 @@ export const isResettable = (u: unknown): u is Resettable =>
   Predicate.hasProperty(u, "reset") && Predicate.isFunction(u.reset)
 
 /**
- * Calls the object's own `reset`.
+ * Calls the object's own `reset`. Returns `false` if that does (since 0.2.0), otherwise `true`.
  *
  * @since 0.1.0
  * @category resets
  */
-export const reset = (object: Resettable): void => {
-  object.reset()
-}
+export const reset = (object: Resettable): boolean => object.reset() !== false
 
 /**
- * Empties an array. Taken off one by one, as this does it, the entries leave their places behind: engines then keep the
- * array's memory, which they drop where `length` is set to 0.
+ * Empties an array by taking its entries off one by one, so that the engine keeps the array's memory. Setting `length` to 0
+ * drops it.
  *
  * @since 0.1.0
  * @category resets
@@ -88,8 +89,8 @@ export const zero = (bytes: { fill(value: 0): unknown }): void => {
 }
 
 /**
- * Sets fields to what they were at first. For objects of a fixed shape: all of them have these fields from the start, so
- * that engines keep them small and fast.
+ * Sets fields to their first values. For objects of a fixed shape, which have these fields from the start: engines keep
+ * them small and fast.
  *
  * **Gotchas**
  *
@@ -118,20 +119,22 @@ export const fields = <const F extends object>(values: F): (object: { -readonly 
 }
 
 /**
- * Runs one reset after the other; all of them, also when one throws. What the first of those throws is thrown in the
- * end.
+ * Runs one reset after the other; all of them, also when one throws. Then throws the first error. Returns `false` if one of
+ * the resets does (since 0.2.0), otherwise `true`.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const all = <A>(...resets: ReadonlyArray<(object: A) => void>): (object: A) => void => (object) => {
+export const all = <A>(...resets: ReadonlyArray<(object: A) => void | boolean>): (object: A) => boolean => (object) => {
   const errors: Array<unknown> = []
+  let isFit = true
   for (const reset of resets) {
     try {
-      reset(object)
+      if (reset(object) === false) isFit = false
     } catch (error) {
       errors.push(error)
     }
   }
   if (errors.length > 0) throw errors[0]
+  return isFit
 }

@@ -1,9 +1,28 @@
 /**
- * Byte buffers of several sizes: a request gets one of the smallest that fits. What is larger than all of them gets a
- * buffer of its own, made to measure, counted and never kept.
+ * Byte buffers of several sizes: a request gets a buffer of the smallest size that fits. A request above the largest size
+ * gets a buffer of exactly its length, which the pool counts and never keeps.
  *
  * Zeroing and memory are as in `BufferPool`: what may have been written to is zeroed on return, which is up to the length
  * asked for where `use`, `get` or `lease.view()` gave it.
+ *
+ * **Gotchas**
+ *
+ * As in `BufferPool`, I/O that goes on after its interruption uses a buffer that another borrower has by then. Wait for its
+ * end, or discard the lease:
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { TieredBufferPool } from "effect-pools"
+ * import type { FileHandle } from "node:fs/promises"
+ *
+ * export const read = (pool: TieredBufferPool.Service, file: FileHandle, length: number) =>
+ *   pool.use(length, (bytes, lease) =>
+ *     Effect.tryPromise(() => file.read(bytes)).pipe(
+ *       Effect.onInterrupt(() => Effect.sync(() => lease.discard()))
+ *     )
+ *   )
+ * ```
  *
  * @since 0.1.0
  */
@@ -18,16 +37,16 @@ import * as internal from "./internal/tieredBufferPool.js"
 import type { TieredBufferPoolStats } from "./PoolStats.js"
 
 /**
- * The pool. Three faces of it: effects (`use`, `useSync`, `get`), plain code that cannot forget (`lease`), and hot loops
- * (`unsafeAcquire`, `unsafeRelease`). A length is a whole number of bytes from 0; anything else is a defect.
+ * The pool, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`), and unsafe calls
+ * for hot loops (`unsafeAcquire`, `unsafeRelease`). A length is a whole number of bytes from 0; anything else is a defect.
  *
- * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a pool that is closed
- * still lends, and keeps nothing.
+ * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a closed pool still lends,
+ * and keeps nothing.
  *
  * **Gotchas**
  *
- * `maxBytes` is first come, first served: buffers of a size that nobody wants any more keep their share until they age.
- * Where sizes come and go, set `idleTimeToLive`.
+ * `maxBytes` is first come, first served: idle buffers of a size that is no longer asked for keep their share until they
+ * age. Where sizes come and go, set `idleTimeToLive`.
  *
  * @since 0.1.0
  * @category models
@@ -39,7 +58,7 @@ export interface Service extends Inspectable {
   readonly sizes: ReadonlyArray<number>
   /**
    * Borrows a buffer for one effect, which gets a view of the asked length; the whole buffer is at `lease.buffer`. It goes
-   * back when the effect succeeds, fails or is interrupted.
+   * back when the effect succeeds, fails or is interrupted, unless the effect has called `lease.discard`.
    */
   readonly use: <B, E, R>(
     length: number,
@@ -50,29 +69,30 @@ export interface Service extends Inspectable {
     length: number,
     f: (bytes: Uint8Array<ArrayBuffer>, lease: BufferPool.Lease) => B
   ) => Effect.Effect<B>
-  /** Borrows a buffer until the scope closes: a view of the asked length. */
+  /**
+   * Borrows a buffer until the scope closes: a view of the asked length. To be able to discard it, take `use` or `lease`.
+   */
   readonly get: (length: number) => Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
   /** Borrows a buffer for a caller without effects: `using lease = pool.lease(length)`. */
   lease(length: number): BufferPool.Lease
-  /** Borrows a whole buffer of `length` bytes or more for a caller who calls `unsafeRelease` in whatever case. */
+  /** Borrows a whole buffer of `length` bytes or more. The caller must call `unsafeRelease` on every path. */
   unsafeAcquire(length: number): Uint8Array<ArrayBuffer>
   /**
-   * Gives back what `unsafeAcquire` lent, itself and no view of it. `false`, and nothing happens, where it is not of this
-   * pool or not out. Only the first `written` bytes are zeroed, all by default.
+   * Gives back what `unsafeAcquire` lent: the buffer itself, no view of it. Returns `false`, and does nothing, if it is not
+   * of this pool or not out. Only the first `written` bytes are zeroed, all by default.
    */
   unsafeRelease(bytes: Uint8Array, written?: number | undefined): boolean
   /**
-   * Drops the buffers that nobody has used for that long; how many. Without an argument, `idleTimeToLive` counts; `0`
-   * means all.
+   * Drops the buffers that have been idle for that long. Returns how many. Defaults to `idleTimeToLive`; `0` drops all.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
-  /** Drops every idle buffer; how many. */
+  /** Drops every idle buffer. Returns how many. */
   readonly clear: Effect.Effect<number>
   /** How many buffers are idle, in all tiers. */
   readonly size: Effect.Effect<number>
   /** The figures of each tier, and of all, at this moment. */
   readonly stats: Effect.Effect<TieredBufferPoolStats>
-  /** The same for plain code. */
+  /** The same figures, for plain code. */
   unsafeStats(): TieredBufferPoolStats
 }
 
@@ -101,7 +121,7 @@ export interface Options {
   readonly maxBytes?: number | undefined
   /** Whether buffers are zeroed. Default: `"onRelease"`. */
   readonly zero?: BufferPool.Zero | undefined
-  /** Buffers unused for that long are dropped. Default: never. */
+  /** Buffers that are idle for that long are dropped. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as BufferPool from "effect-pools/BufferPool"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { failureOf } from "./support/pool.js"
@@ -275,6 +277,62 @@ describe("BufferPool", () => {
         released: true
       })
     }))
+
+  describe("a lease that is discarded", () => {
+    it.scoped("takes its buffer from the pool for good, so that a late write reaches no other borrower", () =>
+      Effect.gen(function*() {
+        const pool = yield* make()
+        const begun = yield* Deferred.make<void>()
+        let late: Uint8Array = new Uint8Array()
+        const borrower = yield* Effect.fork(pool.use((bytes, lease) =>
+          Effect.async<never>(() => {
+            // of which nothing can take back the memory
+            late = bytes
+            Deferred.unsafeDone(begun, Exit.void)
+          }).pipe(Effect.onInterrupt(() => Effect.sync(() => lease.discard())))
+        ))
+        yield* Deferred.await(begun)
+        yield* Fiber.interrupt(borrower)
+        late.fill(7)
+        const next = pool.lease()
+        assert.notStrictEqual(next.view().buffer, late.buffer)
+        assert.isTrue(isZero(next.view()))
+        const stats = yield* pool.stats
+        assert.deepStrictEqual(stats.discarded, { full: 0, unfit: 0, failed: 0, invalidated: 1, idle: 0, closed: 0 })
+        assert.deepInclude(stats, { created: 2, inUse: 1, returned: 1 })
+        assert.strictEqual(stats.refused.stale, 0)
+      }))
+
+    it.scoped("ends once, and its views are no longer lent", () =>
+      Effect.gen(function*() {
+        const pool = yield* make()
+        const lease = pool.lease()
+        const { buffer } = lease
+        assert.isTrue(lease.discard())
+        assert.isFalse(lease.discard())
+        assert.isFalse(lease.release())
+        lease[Symbol.dispose]()
+        assert.throws(() => lease.view(), "has been released or discarded")
+        assert.throws(() => lease.replace(new Uint8Array(64)), "has been released or discarded")
+        assert.isFalse(pool.unsafeRelease(buffer))
+        assert.isTrue(yield* pool.useSync((_, lease) => lease.discard()))
+        const released = pool.lease()
+        released.release()
+        assert.isFalse(released.discard())
+        const stats = yield* pool.stats
+        assert.deepInclude(stats.refused, { stale: 5, notOut: 1 })
+        assert.deepInclude(stats, { created: 3, inUse: 0, size: 1 })
+      }))
+
+    it.scoped("discards a buffer whose memory was transferred away", () =>
+      Effect.gen(function*() {
+        const pool = yield* make()
+        const lease = pool.lease()
+        transfer(lease.buffer)
+        assert.isTrue(lease.discard())
+        assert.deepInclude((yield* pool.stats).discarded, { invalidated: 1, unfit: 0 })
+      }))
+  })
 
   it.scoped("keeps minBuffers warm, drops the surplus at its age, and nothing beyond maxBuffers", () =>
     Effect.gen(function*() {

@@ -30,6 +30,9 @@ expect<Effect.Effect<number>>(pool.useSync((point) => point.x))
 expect<Effect.Effect<Point, never, Scope.Scope>>(pool.get)
 expect<Point>(pool.lease().value)
 expect<Disposable>(pool.lease())
+expect<boolean>(pool.lease().discard())
+expect<boolean>(buffers.lease().discard())
+expect<boolean>(tiers.lease(1).discard())
 expect<Disposable>(buffers.lease())
 expect<Uint8Array<ArrayBuffer>>(tiers.unsafeAcquire(100))
 
@@ -44,6 +47,17 @@ expect<Effect.Effect<ObjectPool.Service<Point>, never, Scope.Scope>>(
 expect<Effect.Effect<ObjectPool.Service<ArrayList<string>>, never, Scope.Scope>>(
   ObjectPool.makeResettable((): ArrayList<string> => undefined as never)
 )
+// a reset says nothing, or whether the object can be lent again
+expect(ObjectPool.make({ factory: () => ({ x: 0, y: 0 }), reset: (point) => point.x < 100 }))
+expect(ObjectPool.make({ factory: () => [1], reset: (list) => list.length > 100 ? false : undefined }))
+expect(ObjectPool.makeResettable(() => ({ reset: () => false })))
+// those of a builder return the builder
+class Builder {
+  reset(): this {
+    return this
+  }
+}
+expect(ObjectPool.makeResettable(() => new Builder()))
 
 // a tag of one's own
 class Points extends ObjectPool.Tag("test/Points")<Points, Point>() {}
@@ -67,6 +81,10 @@ expect<Effect.Effect<void, never, CollectionPool.CollectionPool>>(
 
 // @ts-expect-error a number is no object
 expect(ObjectPool.make({ factory: () => 1 }))
+// @ts-expect-error nobody waits for a reset
+expect(ObjectPool.make({ factory: () => ({ x: 0, y: 0 }), reset: async () => {} }))
+// @ts-expect-error nor runs one that is an effect
+expect(ObjectPool.make({ factory: () => ({ x: 0, y: 0 }), reset: () => Effect.void }))
 // @ts-expect-error the factory is required
 expect(ObjectPool.make({ maxSize: 1 }))
 // @ts-expect-error an object of this pool has an x and a y

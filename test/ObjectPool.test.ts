@@ -215,6 +215,61 @@ describe("ObjectPool", () => {
         assert.strictEqual((yield* pool.stats).pool, "counters")
       }))
 
+    it.scoped("discards an object whose reset returns false, and the borrower notices nothing", () =>
+      Effect.gen(function*() {
+        const pool = yield* ObjectPool.make({
+          ...boxes(),
+          minSize: 1,
+          reset: (box) => {
+            const { length } = box.content
+            box.content = ""
+            return length < 3
+          }
+        })
+        const write = (content: string) => (box: Box) => {
+          box.content = content
+          return box.id
+        }
+        assert.strictEqual(yield* pool.useSync(write("ab")), 1)
+        assert.strictEqual(yield* pool.useSync(write("abc")), 1)
+        const later = (box: Box) => Effect.zipRight(Effect.yieldNow(), Effect.sync(() => write("abc")(box)))
+        assert.strictEqual(yield* pool.use(later), 2)
+        assert.strictEqual(yield* pool.use((box) => Effect.succeed(write("abc")(box))), 3)
+        const failed = yield* Effect.exit(pool.use((box) => Effect.fail(write("abc")(box))))
+        assert.deepStrictEqual(failed, Exit.fail(4))
+        assert.strictEqual(yield* Effect.scoped(Effect.map(pool.get, write("abc"))), 5)
+        const lease = pool.lease()
+        assert.strictEqual(write("abc")(lease.value), 6)
+        assert.isTrue(lease.release())
+        const box = pool.unsafeAcquire()
+        assert.strictEqual(write("abc")(box), 7)
+        assert.isTrue(pool.unsafeRelease(box))
+        assert.isFalse(pool.unsafeRelease(box))
+        const stats = yield* pool.stats
+        assert.deepStrictEqual(stats.discarded, { full: 0, unfit: 7, failed: 0, invalidated: 0, idle: 0, closed: 0 })
+        assert.deepInclude(stats, { created: 7, returned: 8, inUse: 0, size: 0 })
+        assert.isTrue(conserved(stats))
+      }))
+
+    it.scoped("discards an object whose own reset returns false, and no other answer", () =>
+      Effect.gen(function*() {
+        for (const answer of [undefined, null, 0, "", NaN, true, {}, false]) {
+          const pool = yield* ObjectPool.makeResettable(() => ({ reset: () => answer }))
+          yield* pool.useSync(() => undefined)
+          assert.strictEqual(yield* pool.size, answer === false ? 0 : 1, typeof answer)
+        }
+      }))
+
+    it.scoped("discards for its reset also where a full or closed pool would drop the object", () =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const pool = yield* Scope.extend(ObjectPool.make({ ...boxes(), maxSize: 0, reset: () => false }), scope)
+        yield* pool.useSync(() => undefined)
+        yield* Scope.close(scope, Exit.void)
+        yield* pool.useSync(() => undefined)
+        assert.deepInclude((yield* pool.stats).discarded, { unfit: 2, full: 0, closed: 0 })
+      }))
+
     it.scoped("leaves nothing behind when interrupted anywhere", () =>
       Effect.gen(function*() {
         const pool = yield* ObjectPool.make(boxes())
@@ -244,6 +299,65 @@ describe("ObjectPool", () => {
         const stats = yield* pool.stats
         assert.isAtMost(stats.created, 3)
         assert.isTrue(conserved(stats))
+      }))
+  })
+
+  describe("a lease that is discarded", () => {
+    it.scoped("takes its object from the pool for good, without a reset", () =>
+      Effect.gen(function*() {
+        let resets = 0
+        const pool = yield* ObjectPool.make({ ...boxes(), reset: () => void resets++ })
+        const lease = pool.lease()
+        const { value } = lease
+        assert.isTrue(lease.discard())
+        assert.isFalse(pool.unsafeRelease(value))
+        assert.strictEqual(pool.unsafeAcquire().id, 2)
+        const stats = yield* pool.stats
+        assert.strictEqual(resets, 0)
+        assert.deepStrictEqual(stats.discarded, { full: 0, unfit: 0, failed: 0, invalidated: 1, idle: 0, closed: 0 })
+        assert.deepInclude(stats, { created: 2, inUse: 1, size: 0, returned: 1 })
+        assert.isTrue(conserved(stats))
+      }))
+
+    it.scoped("ends once: by discard, release or dispose, whichever comes first", () =>
+      Effect.gen(function*() {
+        const pool = yield* ObjectPool.make(boxes())
+        const discarded = pool.lease()
+        assert.isTrue(discarded.discard())
+        assert.isFalse(discarded.discard())
+        assert.isFalse(discarded.release())
+        assert.throws(() => discarded.value, "[ObjectPool] this lease has been released or discarded")
+        discarded[Symbol.dispose]()
+        assert.include(String(discarded), `"released": true`)
+        const released = pool.lease()
+        assert.isTrue(released.release())
+        const next = pool.lease()
+        assert.isFalse(released.discard())
+        // the next borrower still has it
+        assert.strictEqual(next.value.id, 2)
+        next[Symbol.dispose]()
+        assert.isFalse(next.discard())
+        const stats = yield* pool.stats
+        assert.deepStrictEqual(stats.refused, { foreign: 0, notOut: 0, stale: 5 })
+        assert.deepInclude(stats, { created: 2, inUse: 0, size: 1 })
+        assert.strictEqual(stats.discarded.invalidated, 1)
+      }))
+
+    it.scoped("is over for `using`, and in a pool that closed", () =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const pool = yield* Scope.extend(ObjectPool.make(boxes()), scope)
+        const discard = () => {
+          using lease = pool.lease()
+          return lease.discard()
+        }
+        assert.isTrue(discard())
+        const late = pool.lease()
+        yield* Scope.close(scope, Exit.void)
+        assert.isTrue(late.discard())
+        const stats = yield* pool.stats
+        assert.deepInclude(stats.discarded, { invalidated: 2, closed: 0 })
+        assert.deepInclude(stats, { inUse: 0, size: 0 })
       }))
   })
 
@@ -804,7 +918,7 @@ describe("ObjectPool", () => {
           acquisitions: 2,
           reused: 1,
           returned: 2,
-          discarded: { full: 0, unfit: 0, failed: 0, idle: 0, closed: 0 },
+          discarded: { full: 0, unfit: 0, failed: 0, invalidated: 0, idle: 0, closed: 0 },
           refused: { foreign: 0, notOut: 0, stale: 0 },
           failures: 0,
           peak: 1,
@@ -974,10 +1088,24 @@ describe("Resettable", () => {
     assert.strictEqual(counter.count, 0)
   })
 
+  it("runs all of several resets, and says false when one of them does", () => {
+    const ran: Array<number> = []
+    const reset = (number: number, answer: boolean | void) => () => {
+      ran.push(number)
+      return answer
+    }
+    assert.isFalse(Resettable.all<object>(reset(1, undefined), reset(2, false), reset(3, true))({}))
+    assert.deepStrictEqual(ran, [1, 2, 3])
+    assert.isTrue(Resettable.all<object>(reset(1, undefined), reset(2, true))({}))
+    assert.isTrue(Resettable.all()({}))
+    assert.isFalse(Resettable.reset({ reset: () => false }))
+    assert.isTrue(Resettable.reset({ reset: () => undefined }))
+  })
+
   it("runs all of several resets, also when one throws", () => {
     const ran: Array<number> = []
     const reset = Resettable.all<object>(
-      () => ran.push(1),
+      () => void ran.push(1),
       () => {
         throw "first"
       },

@@ -128,6 +128,22 @@ describe("TieredBufferPool", () => {
       assert.deepInclude((yield* pool.stats).all, { inUse: 0, size: 1, returned: 3 })
     }))
 
+  it.scoped("takes the buffer of a discarded lease out of its figures, of whatever size it was", () =>
+    Effect.gen(function*() {
+      const pool = yield* make()
+      for (const length of [10, 100]) {
+        const lease = pool.lease(length)
+        assert.isTrue(lease.discard())
+        assert.isFalse(lease.release())
+        assert.isTrue(yield* pool.useSync(length, (_, lease) => lease.discard()))
+      }
+      const { all, bytes, oversize, tiers } = yield* pool.stats
+      assert.deepInclude(all, { created: 4, inUse: 0, size: 0, returned: 4, peak: 1 })
+      assert.deepInclude(all.discarded, { invalidated: 4, full: 0 })
+      assert.strictEqual(tiers[1]!.stats.discarded.invalidated, 2)
+      assert.deepStrictEqual([bytes, oversize, all.refused.stale], [0, 2, 2])
+    }))
+
   it.scoped("drops idle buffers of every tier at their age", () =>
     Effect.gen(function*() {
       const pool = yield* make({ idleTimeToLive: "1 minute" })

@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import * as Scope from "effect/Scope"
-import { NaiveList, World } from "./support/recyclingModel.js"
+import { type Fate, NaiveList, World } from "./support/recyclingModel.js"
 
 const { FC_RUNS: runs = "1500", FC_SEED: seed } = process.env
 const replay = seed === undefined ? {} : { seed: Number(seed) }
@@ -45,7 +45,7 @@ const sameFigures = (stats: RecyclingPoolStats, list: NaiveList): void => {
   for (const reason of refusals) same(stats.refused[reason], list.refused[reason], `refused: ${reason}`)
 }
 
-const reasons = ["full", "unfit", "failed", "idle", "closed"] as const
+const reasons = ["full", "unfit", "failed", "invalidated", "idle", "closed"] as const
 const refusals = ["foreign", "notOut", "stale"] as const
 
 // --- what is generated
@@ -61,6 +61,8 @@ interface Borrow {
   readonly how: How
   /** Of those that end at once. */
   readonly ending: "succeeds" | "fails" | "dies"
+  /** Whether the lease of such a one, where it has one, is discarded before that. */
+  readonly discards: boolean
   /** Which tier, which collection; for buffers the length of the view, and what is written. */
   readonly at: number
   readonly length: number
@@ -69,20 +71,23 @@ interface Borrow {
 
 type Step =
   | Borrow
-  | { readonly op: "release"; readonly at: number }
+  | { readonly op: "release" | "discard"; readonly at: number }
   | {
     readonly op: "releaseAgain" | "releaseForeign" | "releaseLent" | "useStale" | "spoil" | "clear" | "close"
     readonly at: number
   }
   | { readonly op: "prune"; readonly maxIdle: number }
   | { readonly op: "advance"; readonly millis: number }
-  /** The next call of a user's function throws. */
-  | { readonly op: "break"; readonly what: "factory" | "reset" | "validate" }
+  /** The next call of a user's function throws, or returns `false`. */
+  | { readonly op: "break"; readonly what: Broken }
+
+type Broken = "factory" | "reset" | "validate" | "reset says no"
 
 const borrow: FastCheck.Arbitrary<Step> = FastCheck.record({
   op: among("borrow"),
   how: among("useSync", "use", "get", "lease", "unsafe", "unsafe", "lease"),
   ending: among("succeeds", "succeeds", "fails", "dies"),
+  discards: among(false, false, false, true),
   at,
   length: FastCheck.nat({ max: 8 }),
   written: FastCheck.integer({ min: -1, max: 9 })
@@ -91,6 +96,7 @@ const borrow: FastCheck.Arbitrary<Step> = FastCheck.record({
 const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
   { weight: 200, arbitrary: borrow },
   { weight: 125, arbitrary: FastCheck.record({ op: among("release"), at }) },
+  { weight: 25, arbitrary: FastCheck.record({ op: among("discard"), at }) },
   {
     weight: 50,
     arbitrary: FastCheck.record({ op: among("releaseAgain", "releaseForeign", "releaseLent", "useStale", "spoil"), at })
@@ -98,7 +104,13 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
   { weight: 10, arbitrary: FastCheck.record({ op: among("clear"), at }) },
   { weight: 15, arbitrary: FastCheck.record({ op: among("prune"), maxIdle: among(0, 1, 3, 10) }) },
   { weight: 50, arbitrary: FastCheck.record({ op: among("advance"), millis: among(1, 2, 5) }) },
-  { weight: 20, arbitrary: FastCheck.record({ op: among("break"), what: among("factory", "reset", "validate") }) },
+  {
+    weight: 25,
+    arbitrary: FastCheck.record({
+      op: among("break"),
+      what: among("factory", "reset", "validate", "reset says no")
+    })
+  },
   { weight: 1, arbitrary: FastCheck.record({ op: among("close"), at }) }
 )
 
@@ -124,8 +136,8 @@ const scenario: FastCheck.Arbitrary<Scenario> = FastCheck.record({
 
 /** The ways to borrow, whatever the pool. */
 interface Face<V extends object> {
-  readonly use: <E>(f: (value: V) => Effect.Effect<void, E>) => Effect.Effect<void, E>
-  readonly useSync: (f: (value: V) => void) => Effect.Effect<void>
+  readonly use: <E>(f: (value: V, discard?: () => boolean) => Effect.Effect<void, E>) => Effect.Effect<void, E>
+  readonly useSync: (f: (value: V, discard?: () => boolean) => void) => Effect.Effect<void>
   readonly get: Effect.Effect<V, never, Scope.Scope>
   readonly lease: () => FaceLease<V>
   readonly unsafeAcquire: () => V
@@ -135,6 +147,7 @@ interface Face<V extends object> {
 interface FaceLease<V> {
   readonly value: () => V
   readonly release: () => boolean
+  readonly discard: () => boolean
 }
 
 /** A borrowed thing that somebody will give back, in the way in which it was borrowed. */
@@ -160,8 +173,10 @@ abstract class Run<V extends object> {
   private made = 0
   /** Whether users supply functions. */
   protected readonly asksUsers: boolean = false
-  /** What the next call of one is to throw. */
-  protected broken: "factory" | "reset" | "validate" | undefined
+  /** What the next call of one is to throw, or to say. */
+  protected broken: Broken | undefined
+  /** Whether the borrower of `use` and `useSync` has a lease. */
+  protected readonly lendsLeases: boolean = false
 
   constructor(lists: ReadonlyArray<NaiveList>) {
     this.lists = lists
@@ -181,7 +196,7 @@ abstract class Run<V extends object> {
   protected abstract spoil(held: Held<V>): false | void
   protected abstract isFit(list: NaiveList, id: number): boolean
   /** What becomes of it when it comes back. */
-  protected abstract fate(list: NaiveList, id: number): "good" | "unfit" | "failed"
+  protected abstract fate(list: NaiveList, id: number): Fate
   /** What it is known by, whoever has it. */
   protected abstract identity(value: V): object
   /** What a borrower does with it, and finds in it. */
@@ -239,6 +254,10 @@ abstract class Run<V extends object> {
         const held = this.pick(this.held, step.at)
         return held !== undefined && this.release(held)
       }
+      case "discard": {
+        const held = this.pick(this.held.filter(({ lease }) => lease !== undefined), step.at)
+        return held !== undefined && this.discard(held)
+      }
       case "releaseAgain": {
         const ended = this.pick(this.ended, step.at)
         if (ended === undefined || this.held.some(({ value }) => value === ended.value)) return false
@@ -256,8 +275,9 @@ abstract class Run<V extends object> {
       case "useStale": {
         const ended = this.pick(this.ended.filter(({ lease }) => lease !== undefined), step.at)
         if (ended === undefined) return false
-        ended.list.refused.stale += 2
+        ended.list.refused.stale += 3
         same(ended.lease!.release(), false, "a second release of a lease")
+        same(ended.lease!.discard(), false, "a discard of a lease that has ended")
         try {
           ended.lease!.value()
         } catch {
@@ -336,33 +356,50 @@ abstract class Run<V extends object> {
   }
 
   private useOnce(
-    { ending, how }: Borrow,
+    { discards, ending, how }: Borrow,
     face: Face<V>,
     list: NaiveList,
     id: number | string,
     meet: (value: V) => void
   ): void {
-    let fate: "good" | "unfit" | "failed" = "good"
+    let fate: Fate = "good"
+    const discarding = discards && this.lendsLeases
+    const body = (value: V, discard: (() => boolean) | undefined) => {
+      meet(value)
+      if (discarding) same(discard!(), true, "a discard")
+    }
     const effect: Effect.Effect<void, string> = how === "use"
-      ? face.use((value) => {
-        meet(value)
+      ? face.use((value, discard) => {
+        body(value, discard)
         return outcome(ending)
       })
-      : face.useSync((value) => {
-        meet(value)
+      : face.useSync((value, discard) => {
+        body(value, discard)
         if (ending !== "succeeds") throw "no"
       })
-    if (typeof id === "number") list.release(id, this.world.now, fate = this.fate(list, id))
+    if (typeof id === "number") {
+      fate = discarding ? "invalidated" : this.fate(list, id)
+      list.release(id, this.world.now, fate)
+    }
     const succeeds = typeof id === "number" && ending === "succeeds" && fate !== "failed"
     const exit = Effect.runSyncExit(effect)
     if (Exit.isSuccess(exit) !== succeeds) assert.fail(`${String(exit)}, but it ${succeeds ? "succeeds" : "fails"}`)
   }
 
-  private release(held: Held<V>): void {
-    const fate = this.fate(held.list, held.id)
+  private discard(held: Held<V>): void {
+    this.end(held, "invalidated")
+    same(held.lease!.discard(), true, "a discard")
+  }
+
+  private end(held: Held<V>, fate: Fate): void {
     this.held = this.held.filter((other) => other !== held)
     this.ended.push(held)
     held.list.release(held.id, this.world.now, fate)
+  }
+
+  private release(held: Held<V>): void {
+    const fate = this.fate(held.list, held.id)
+    this.end(held, fate)
     let answer: boolean | void = undefined
     try {
       answer = held.end()
@@ -409,7 +446,7 @@ const objectFace = <V extends object>(pool: ObjectPool.Service<V>, use: Face<V>[
   get: pool.get,
   lease: () => {
     const lease = pool.lease()
-    return { value: () => lease.value, release: () => lease.release() }
+    return { value: () => lease.value, release: () => lease.release(), discard: () => lease.discard() }
   },
   unsafeAcquire: () => pool.unsafeAcquire(),
   unsafeRelease: (value) => pool.unsafeRelease(value)
@@ -441,6 +478,9 @@ class ObjectRun extends Run<Thing> {
       reset: (thing) => {
         this.call("reset")
         thing.content = 0
+        if (this.broken !== "reset says no") return
+        this.broken = undefined
+        return false
       },
       validate: ({ id }) => {
         this.call("validate")
@@ -492,8 +532,8 @@ class ObjectRun extends Run<Thing> {
     return !this.unfit.has(id)
   }
 
-  protected fate() {
-    return this.broken === "reset" ? "failed" : "good"
+  protected fate(): Fate {
+    return this.broken === "reset" ? "failed" : this.broken === "reset says no" ? "unfit" : "good"
   }
 
   protected identity(value: Thing) {
@@ -521,6 +561,7 @@ const transferAway = (bytes: Bytes): void => {
 
 /** What a borrower may have written to is full of ones; whoever gets it next looks at all of it. */
 abstract class BytesRun extends Run<Bytes> {
+  protected override readonly lendsLeases = true
   private readonly zero: boolean
   private readonly gone = new Set<number>()
 
@@ -539,7 +580,7 @@ abstract class BytesRun extends Run<Bytes> {
     return !this.gone.has(id)
   }
 
-  protected fate(list: NaiveList, id: number) {
+  protected fate(list: NaiveList, id: number): Fate {
     return this.gone.has(id) && list.options.weight > 0 ? "unfit" : "good"
   }
 
@@ -596,12 +637,16 @@ class BufferRun extends BytesRun {
   protected face({ length, written }: Borrow): Face<Bytes> {
     const { pool } = this
     return {
-      use: (f) => pool.use((view) => f(this.note(view)), { length }),
-      useSync: (f) => pool.useSync((view) => f(this.note(view)), { length }),
+      use: (f) => pool.use((view, lease) => f(this.note(view), () => lease.discard()), { length }),
+      useSync: (f) => pool.useSync((view, lease) => f(this.note(view), () => lease.discard()), { length }),
       get: Effect.map(pool.get, (view) => this.note(view)),
       lease: () => {
         const lease = pool.lease({ length })
-        return { value: () => this.note(lease.view()), release: () => lease.release() }
+        return {
+          value: () => this.note(lease.view()),
+          release: () => lease.release(),
+          discard: () => lease.discard()
+        }
       },
       unsafeAcquire: () => {
         const bytes = pool.unsafeAcquire()
@@ -703,12 +748,16 @@ class TieredRun extends BytesRun {
     const { pool } = this
     const length = this.lengthOf(step)
     return {
-      use: (f) => pool.use(length, (view) => f(this.note(view))),
-      useSync: (f) => pool.useSync(length, (view) => f(this.note(view))),
+      use: (f) => pool.use(length, (view, lease) => f(this.note(view), () => lease.discard())),
+      useSync: (f) => pool.useSync(length, (view, lease) => f(this.note(view), () => lease.discard())),
       get: Effect.map(pool.get(length), (view) => this.note(view)),
       lease: () => {
         const lease = pool.lease(length)
-        return { value: () => this.note(lease.view()), release: () => lease.release() }
+        return {
+          value: () => this.note(lease.view()),
+          release: () => lease.release(),
+          discard: () => lease.discard()
+        }
       },
       unsafeAcquire: () => pool.unsafeAcquire(length),
       unsafeRelease: (bytes) => pool.unsafeRelease(bytes)
@@ -798,7 +847,7 @@ class CollectionRun extends Run<Collection> {
     return true
   }
 
-  protected fate(_: NaiveList, id: number) {
+  protected fate(_: NaiveList, id: number): Fate {
     return this.frozen.has(id) ? "failed" : "good"
   }
 
@@ -834,7 +883,7 @@ let seen = new Set<string>()
 
 const everything = [
   ...["use", "useSync", "get", "lease", "unsafe", "release", "releaseAgain", "releaseForeign", "releaseLent"],
-  ...["useStale", "spoil", "clear", "close", "prune", "advance"]
+  ...["discard", "useStale", "spoil", "clear", "close", "prune", "advance"]
 ]
 
 describe("recycling pools, each beside a naive model of it", () => {

@@ -143,6 +143,12 @@ export class BufferLease implements Api.Lease {
     return true
   }
 
+  discard(): boolean {
+    if (this.slot.holder !== this) return refuse(this.slot.list, "stale")
+    this.pool.invalidate(this.slot)
+    return true
+  }
+
   [Symbol.dispose](): void {
     if (this.slot.holder === this) this.pool.give(this.slot, this.dirty)
   }
@@ -166,6 +172,10 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
   abstract take(length: number, holder: object): Slot<Bytes>
 
   abstract give(slot: Slot<Bytes>, dirty: number): void
+
+  invalidate(slot: Slot<Bytes>): void {
+    slot.list.invalidate(slot)
+  }
 
   /** Counts what is refused and of no list. */
   protected abstract readonly first: FreeList<Bytes>

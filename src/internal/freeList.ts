@@ -178,13 +178,14 @@ export interface Budget {
   readonly max: number
 }
 
-export type DiscardReason = "full" | "unfit" | "failed" | "idle" | "closed"
+export type DiscardReason = "full" | "unfit" | "failed" | "invalidated" | "idle" | "closed"
 
 export type RefusalReason = "foreign" | "notOut" | "stale"
 
 export interface ListOptions<A extends object> {
   readonly factory: () => A
-  readonly reset?: ((value: A) => void) | undefined
+  /** `false`: it cannot be lent again. */
+  readonly reset?: ((value: A) => void | boolean) | undefined
   readonly validate?: ((value: A) => boolean) | undefined
   /** What belongs to an item and must not get into a pool beside it. */
   readonly part?: ((value: A) => object) | undefined
@@ -207,7 +208,7 @@ export class FreeList<A extends object> {
   /** The one that came back last on top; so the one that is idle for longest is at the bottom. */
   private readonly idle: Array<Slot<A>> = []
   private readonly factory: () => A
-  private readonly reset: ((value: A) => void) | undefined
+  private readonly reset: ((value: A) => void | boolean) | undefined
   private readonly validate: ((value: A) => boolean) | undefined
   private readonly part: ((value: A) => object) | undefined
   readonly weight: number
@@ -228,7 +229,14 @@ export class FreeList<A extends object> {
   peak = 0
   /** The factory threw, or returned what is no good. */
   failures = 0
-  readonly discarded: Record<DiscardReason, number> = { full: 0, unfit: 0, failed: 0, idle: 0, closed: 0 }
+  readonly discarded: Record<DiscardReason, number> = {
+    full: 0,
+    unfit: 0,
+    failed: 0,
+    invalidated: 0,
+    idle: 0,
+    closed: 0
+  }
   readonly refused: Record<RefusalReason, number> = { foreign: 0, notOut: 0, stale: 0 }
   /** Called where a borrower was refused something. */
   onRefused: ((reason: RefusalReason) => void) | undefined = undefined
@@ -279,10 +287,16 @@ export class FreeList<A extends object> {
   /** From whoever holds it, which the caller has made sure of. */
   give(slot: Slot<A>): void {
     this.takeBack(slot)
-    if (this.reset !== undefined) this.clean(slot, this.reset)
+    if (this.reset !== undefined && !this.clean(slot, this.reset)) return
     // not before: what reset does may have filled the list
     if (this.hasRoom) this.keep(slot)
     else this.drop(slot)
+  }
+
+  /** Of the holder, who does not want it lent again; which the caller has made sure of. */
+  invalidate(slot: Slot<A>): void {
+    this.takeBack(slot)
+    this.discard(slot, "invalidated")
   }
 
   // --- the parts of giving back, for those who have something else to do in between
@@ -341,13 +355,16 @@ export class FreeList<A extends object> {
     return isFit
   }
 
-  private clean(slot: Slot<A>, reset: (value: A) => void): void {
+  private clean(slot: Slot<A>, reset: (value: A) => void | boolean): boolean {
+    let isClean = true
     try {
-      reset(slot.value)
+      isClean = reset(slot.value) !== false
     } catch (error) {
       this.discard(slot, "failed")
       throw error
     }
+    if (!isClean) this.discard(slot, "unfit")
+    return isClean
   }
 
   private make(): A {

@@ -3,7 +3,7 @@ import * as Inspectable from "effect/Inspectable"
 import type * as Scope from "effect/Scope"
 import type * as Api from "../ObjectPool.js"
 import type { RecyclingPoolStats } from "../PoolStats.js"
-import type { Resettable } from "../Resettable.js"
+import * as Resettable from "../Resettable.js"
 import { FreeList, type Slot, slotOf } from "./freeList.js"
 import { Reader, readSizes } from "./poolOptions.js"
 import { byScope, makePool, RecyclingPool, refuse, snapshot, stale, type Surroundings } from "./recyclingPool.js"
@@ -112,6 +112,12 @@ class LeaseImpl<A extends object> implements Api.Lease<A> {
     return true
   }
 
+  discard(): boolean {
+    if (this.slot.holder !== this) return refuse(this.list, "stale")
+    this.list.invalidate(this.slot)
+    return true
+  }
+
   [Symbol.dispose](): void {
     if (this.slot.holder === this) this.list.give(this.slot)
   }
@@ -146,7 +152,7 @@ export const make = <A extends object>(
     return makePool(name, read, (surroundings) => new ObjectPoolImpl(name, options, decoded, surroundings))
   })
 
-export const makeResettable = <A extends Resettable>(
+export const makeResettable = <A extends Resettable.Resettable>(
   factory: () => A,
   options: Api.ResettableOptions<A> | undefined
-): Effect.Effect<Api.Service<A>, never, Scope.Scope> => make({ ...options, factory, reset: (object) => object.reset() })
+): Effect.Effect<Api.Service<A>, never, Scope.Scope> => make({ ...options, factory, reset: Resettable.reset })

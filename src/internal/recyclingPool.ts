@@ -51,6 +51,7 @@ export const snapshot = (
       full: sum((list) => list.discarded.full),
       unfit: sum((list) => list.discarded.unfit),
       failed: sum((list) => list.discarded.failed),
+      invalidated: sum((list) => list.discarded.invalidated),
       idle: sum((list) => list.discarded.idle),
       closed: sum((list) => list.discarded.closed)
     },
@@ -81,7 +82,7 @@ const misuse: Record<RefusalReason, string> = {
   notOut:
     "something was given back that `unsafeAcquire` had not lent: a second release, or one of what `use`, `get` or a " +
     "lease is to give back",
-  stale: "a lease was used or released that had been released before"
+  stale: "a lease was used, released or discarded that had been released or discarded before"
 }
 
 /** `L` is what a borrower has to give back. */
@@ -287,7 +288,7 @@ export const refuse = (list: FreeList<any>, reason: RefusalReason): false => {
 
 export const stale = (list: FreeList<any>, pool: string): Error => {
   refuse(list, "stale")
-  return new Error(`[${pool}] this lease has been released; what it lent may be somebody else's by now`)
+  return new Error(`[${pool}] this lease has been released or discarded; what it lent may be somebody else's by now`)
 }
 
 /** Options that make no sense are a defect. */

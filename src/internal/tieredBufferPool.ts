@@ -124,6 +124,11 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     }
   }
 
+  override invalidate(slot: Slot<Bytes>): void {
+    this.out--
+    super.invalidate(slot)
+  }
+
   protected has(list: FreeList<Bytes>): boolean {
     return list === this.first || this.tiers.includes(list)
   }

@@ -86,7 +86,10 @@ export interface NaiveOptions {
   readonly weight: number
 }
 
-type Reason = "full" | "unfit" | "failed" | "idle" | "closed"
+/** What becomes of an item that comes back. */
+export type Fate = "good" | "unfit" | "failed" | "invalidated"
+
+type Reason = Exclude<Fate, "good"> | "full" | "idle" | "closed"
 
 export class NaiveList {
   readonly options: NaiveOptions
@@ -104,7 +107,14 @@ export class NaiveList {
   peak = 0
   /** Of the whole family; kept by its first. */
   mostOfAll = 0
-  readonly discarded: Record<Reason, number> = { full: 0, unfit: 0, failed: 0, idle: 0, closed: 0 }
+  readonly discarded: Record<Reason, number> = {
+    full: 0,
+    unfit: 0,
+    failed: 0,
+    invalidated: 0,
+    idle: 0,
+    closed: 0
+  }
   readonly refused = { foreign: 0, notOut: 0, stale: 0 }
 
   constructor(options: NaiveOptions) {
@@ -158,7 +168,7 @@ export class NaiveList {
   }
 
   /** Whether it is kept. */
-  release(id: number, now: number, fate: "good" | "unfit" | "failed"): boolean {
+  release(id: number, now: number, fate: Fate): boolean {
     this.lent.delete(id)
     if (fate !== "good") this.discarded[fate]++
     else if (this.idle.length >= this.maxSize || this.bytes + this.options.weight > this.maxBytes) {
