@@ -1,9 +1,13 @@
 /** Pools of connections to a real PostgreSQL: it crashes, is restarted, is full, stands still; and what is left in one. */
 import { assert, describe, it } from "@effect/vitest"
+import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
@@ -18,19 +22,221 @@ const until = (condition: () => boolean) => Effect.repeat(Effect.sleep("2 millis
 
 type Options = Omit<ResourcePool.Options<Postgres.Connection, Error, never>, "acquire">
 
-/** A pool of connections. */
+/** A pool of connections, and how many attempts to make one there were, and what those failed with that did. */
 const makePool = (config: Postgres.Postgres["config"], options: Options = {}) =>
   Effect.gen(function*() {
+    const attempts = { count: 0, failures: [] as Array<unknown> }
+    const acquire = Effect.suspend(() => {
+      attempts.count++
+      return Postgres.connect(config)
+    }).pipe(Effect.tapError((error) => Effect.sync(() => attempts.failures.push(error))))
     const pool = yield* ResourcePool.make({
       lost: ({ gone }) => Effect.promise(() => gone),
       validate: ({ query }) => Effect.as(query("select 1"), true),
       ...options,
-      acquire: Postgres.connect(config)
+      acquire
     })
-    return { pool }
+    return { attempts, pool }
   })
 
 type Pool = ResourcePool.ResourcePool<Postgres.Connection, Error>
+
+interface Refused {
+  readonly borrower: number
+  readonly at: number
+  readonly error: unknown
+}
+
+/** So many borrowers, each with one query after the other, until the scope closes; and how they fare. */
+const startLoad = (pool: Pool, size: number) =>
+  Effect.gen(function*() {
+    const load = {
+      /** How often each was served. */
+      served: Array.from({ length: size }, () => 0),
+      /** Who got no connection, when, and why. */
+      refused: [] as Array<Refused>,
+      end: Effect.void
+    }
+    let ended = false
+    const borrow = (borrower: number) =>
+      Effect.suspend(() => {
+        let hadOne = false
+        const query = pool.use(({ query }) => {
+          hadOne = true
+          return query("select pg_sleep(0.002)")
+        })
+        return Effect.matchCause(query, {
+          onSuccess: () => void load.served[borrower]!++,
+          onFailure: (cause) => {
+            if (!hadOne) load.refused.push({ borrower, at: performance.now(), error: Cause.squash(cause) })
+          }
+        })
+      })
+    const borrowers = yield* Effect.forEach(load.served, (_, borrower) =>
+      Effect.forkScoped(Effect.repeat(borrow(borrower), { until: () => ended })))
+    load.end = Effect.suspend(() => {
+      ended = true
+      return Effect.asVoid(Fiber.join(Fiber.all(borrowers)))
+    })
+    // as many connections as there may be, and nothing else under way
+    yield* Effect.repeat(Effect.delay(pool.stats, "2 millis"), {
+      until: ({ creating, max, size }) =>
+        size === max && creating === 0
+    })
+    return load
+  })
+
+const silent = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
+
+describe("a pool of connections to PostgreSQL", () => {
+  /**
+   * What nobody may meet: a refusal within `rideOut`, 2 s by default, less what two clocks may differ by. Where a machine
+   * is so slow that borrowers wait for their turn until their own deadline, that says nothing.
+   */
+  const early = (load: { readonly refused: ReadonlyArray<Refused> }, began: number) =>
+    load.refused.filter(({ at, error }) => at < began + 1_990 && !PoolError.isPoolError(error))
+      .map(({ at, error }) => `after ${at - began} ms: ${String(error)}`)
+
+  /** With the defaults, and an `acquireTimeout` of 5 s. */
+  const survives = (fault: (server: Postgres.Postgres) => Effect.Effect<void, Error>) =>
+    Effect.gen(function*() {
+      const server = yield* Postgres.make()
+      const { pool } = yield* makePool(server.config, { acquireTimeout: "5 seconds" })
+      const load = yield* startLoad(pool, 50)
+      const began = performance.now()
+      yield* fault(server)
+      yield* Effect.repeat(Effect.delay(pool.stats, "2 millis"), {
+        until: ({ destroyed, max }) => destroyed.lost >= max
+      })
+      const before = [...load.served]
+      yield* until(() => load.served.every((count, borrower) => count > before[borrower]! + 2))
+      yield* load.end
+      // on a machine so slow that the server is away for longer they may be refused, but not before
+      assert.deepStrictEqual(early(load, began), [])
+    }).pipe(silent)
+
+  it.scopedLive(
+    "a crash of the server fails nobody but those who had a connection",
+    () => survives((server) => server.crash),
+    60_000
+  )
+
+  it.scopedLive(
+    "a restart of the server that takes a second fails nobody but those who had a connection",
+    () => survives(({ start, stop }) => stop.pipe(Effect.zipRight(Effect.delay(start, "1 second")))),
+    60_000
+  )
+
+  it.scopedLive(
+    "in a long outage borrowers fail with what the attempts fail with, from 2 s on",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* Postgres.make()
+        const { attempts, pool } = yield* makePool(server.config, { acquireTimeout: "1 minute" })
+        const load = yield* startLoad(pool, 50)
+        const began = performance.now()
+        yield* server.stop
+        const errors = (borrower: number) =>
+          load.refused.filter((refused) => refused.borrower === borrower).map(({ error }) => error)
+        yield* until(() => load.served.every((_, borrower) => errors(borrower).length >= 2))
+        yield* server.start
+        const before = [...load.served]
+        yield* until(() => load.served.every((count, borrower) => count > before[borrower]!))
+        yield* load.end
+        assert.deepStrictEqual(early(load, began), [])
+        // each with an attempt's own error, and none of them twice with the same
+        assert.deepStrictEqual(load.refused.filter(({ error }) => !attempts.failures.includes(error)), [])
+        load.served.forEach((_, borrower) =>
+          assert.strictEqual(new Set(errors(borrower)).size, errors(borrower).length)
+        )
+      }).pipe(silent),
+    60_000
+  )
+
+  it.scopedLive("a wrong password fails the first attempt's borrower", () =>
+    Effect.gen(function*() {
+      const { config } = yield* Postgres.make()
+      const { attempts, pool } = yield* makePool({ ...config, password: "wrong" })
+      const error = yield* Effect.flip(pool.use(() => Effect.void))
+      assert.propertyVal(error, "code", "28P01")
+      assert.strictEqual(attempts.count, 1)
+    }).pipe(silent))
+
+  it.scopedLive("a server that is full refuses nobody: the connections that it granted serve them all", () =>
+    Effect.gen(function*() {
+      const maxConnections = 12
+      const { config } = yield* Postgres.make({ maxConnections })
+      const { attempts, pool } = yield* makePool(config, { maxSize: 30 })
+      const began = performance.now()
+      const exits = yield* Effect.forEach(
+        Array.from({ length: 100 }),
+        () =>
+          Effect.exit(
+            pool.use(({ query }) =>
+              Effect.zipRight(until(() => attempts.failures.length > 0), query("select pg_sleep(0.05)"))
+            )
+          ),
+        { concurrency: "unbounded" }
+      )
+      const elapsed = performance.now() - began
+      assert.deepStrictEqual(exits.filter(Exit.isFailure).map(String), [])
+      assert.strictEqual((yield* pool.stats).size, maxConnections)
+      for (const failure of attempts.failures) assert.propertyVal(failure, "code", "53300")
+      // those that were under way when the first one failed; then one at a time, after 10 ms, 20 ms, 40 ms …, ±10 %
+      assert.isAtMost(attempts.failures.length, 8 + Math.log2(elapsed / 8 + 1))
+    }).pipe(silent))
+
+  describe("of a server that stands still", () => {
+    const options = { maxSize: 4, validateAfterIdle: 0 }
+    const fill = (pool: Pool) =>
+      Effect.forEach(Array.from({ length: options.maxSize }), () => pool.get, { discard: true }).pipe(
+        Effect.scoped,
+        Effect.retry({ while: PoolError.isPoolError })
+      )
+
+    for (const checkTimeout of ["50 millis", "1 minute"] as const) {
+      it.scopedLive(`a borrower is served when the server goes on, with a checkTimeout of ${checkTimeout}`, () =>
+        Effect.gen(function*() {
+          const server = yield* Postgres.make()
+          let checks = 0
+          const { pool } = yield* makePool(server.config, {
+            ...options,
+            checkTimeout,
+            validate: ({ query }) => {
+              checks++
+              return Effect.as(query("select 1"), true)
+            }
+          })
+          yield* fill(pool)
+          const resume = yield* server.suspend
+          const before = checks
+          const borrower = yield* Effect.fork(pool.use(({ query }) => query("select 'served' as answer")))
+          yield* checkTimeout === "1 minute"
+            ? until(() => checks > before)
+            : Effect.repeat(Effect.delay(pool.stats, "2 millis"), { until: ({ size }) => size < options.maxSize })
+          yield* resume
+          assert.deepStrictEqual(yield* Fiber.join(borrower), [{ answer: "served" }])
+        }).pipe(silent))
+    }
+
+    it.scopedLive("a borrower fails by its deadline, with an error that names the check", () =>
+      Effect.gen(function*() {
+        const server = yield* Postgres.make()
+        const { pool } = yield* makePool(server.config, {
+          ...options,
+          checkTimeout: "1 minute",
+          acquireTimeout: "1 second"
+        })
+        yield* fill(pool)
+        const resume = yield* server.suspend
+        const error = yield* Effect.flip(pool.use(({ query }) => query("select 1")))
+        assert.isTrue(PoolError.isPoolError(error))
+        assert.match(error.message, /check/)
+        yield* resume
+        yield* Effect.retry(pool.use(({ query }) => query("select 1")), { while: PoolError.isPoolError })
+      }).pipe(silent))
+  })
+})
 
 describe("what a borrower that is interrupted leaves in its item", () => {
   /** As long as it is locked, whoever asks for it waits. */
