@@ -5,6 +5,7 @@ import { configDefaults, defineConfig, type TestProjectConfiguration } from "vit
 import { chromium } from "./examples/support/chromium.js"
 import { commands } from "./test/browser/commands.js"
 import { http3Node, http3Problem } from "./test/support/http3.js"
+import { postgresProblem } from "./test/support/postgresPrograms.js"
 import { promtoolProblem } from "./test/support/promtool.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
@@ -14,6 +15,7 @@ const executablePath = chromium()
 const browserProblem = executablePath === undefined ? "no Chromium on the path; CHROMIUM may name one" : undefined
 const denoProblem = existsSync(new URL("./node_modules/.bin/deno", import.meta.url)) ? undefined : "it is not installed"
 const noPromtool = promtoolProblem()
+const noPostgres = postgresProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
@@ -25,7 +27,8 @@ const http2: TestProjectConfiguration = {
     exclude: [
       ...configDefaults.exclude,
       "test/**/*.http3.test.ts",
-      ...(noPromtool === undefined ? [] : ["test/**/*.promtool.test.ts"])
+      ...(noPromtool === undefined ? [] : ["test/**/*.promtool.test.ts"]),
+      ...(noPostgres === undefined ? [] : ["test/postgres.test.ts"])
     ],
     setupFiles: ["test/support/http3Setup.ts"],
     // once, of all
@@ -138,6 +141,7 @@ export default defineConfig({
       http3Problem: problem ?? "",
       browserProblem: browserProblem ?? "",
       promtoolProblem: noPromtool ?? "",
+      postgresProblem: noPostgres ?? "",
       denoProblem: denoProblem ?? "",
       platform: process.platform
     },

@@ -99,8 +99,7 @@ describe("ResourcePool, interrupted anywhere", () => {
     for (const [name, verb] of Object.entries(verbs)) {
       it.effect(
         `${name}, concurrency ${concurrency}`,
-        () => Effect.map(sweep(concurrency, verb), (runs) => assert.strictEqual(runs, budgets.length * pauses.length)),
-        60_000
+        () => Effect.map(sweep(concurrency, verb), (runs) => assert.strictEqual(runs, budgets.length * pauses.length))
       )
     }
 
@@ -115,8 +114,7 @@ describe("ResourcePool, interrupted anywhere", () => {
               assert.isTrue(spans.some((span) => span.name === "ResourcePool.wait"))
               assert.deepStrictEqual(spans.filter((span) => span.exit === undefined), [])
             })
-          },
-          60_000
+          }
         )
       }
     }

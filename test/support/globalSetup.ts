@@ -8,6 +8,8 @@ declare module "vitest" {
     browserProblem: string
     /** Why there is no promtool; empty if there is one. */
     promtoolProblem: string
+    /** Why there is no PostgreSQL; empty if there is one. */
+    postgresProblem: string
     /** Why there is no Deno; empty if there is one. */
     denoProblem: string
     platform: NodeJS.Platform
@@ -18,11 +20,12 @@ declare module "vitest" {
 
 /** Says in a line what this machine cannot run; what a variable such as `HTTP3_REQUIRED=true` names must run. */
 export default ({ config }: TestProject): void => {
-  const { browserProblem, denoProblem, http3Problem, promtoolProblem } = config.provide
+  const { browserProblem, denoProblem, http3Problem, postgresProblem, promtoolProblem } = config.provide
   const parts = [
     ["HTTP3_REQUIRED", "HTTP/3: this machine cannot load @moq/web-transport", http3Problem],
     ["BROWSER_REQUIRED", "the browser", browserProblem],
     ["PROMTOOL_REQUIRED", "promtool", promtoolProblem],
+    ["POSTGRES_REQUIRED", "PostgreSQL", postgresProblem],
     ["DENO_REQUIRED", "Deno", denoProblem]
   ] as const
   const missing = parts.filter(([, , problem]) => problem !== undefined && problem !== "")

@@ -1,0 +1,167 @@
+/** A real PostgreSQL of a test's own, which can be killed, stopped and restarted; and connections to it. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type ChildProcess, execFile, spawn } from "node:child_process"
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { promisify } from "node:util"
+import { Client, type ClientConfig } from "pg"
+import { account, program } from "./postgresPrograms.js"
+
+/** A connection, for a pool to lend. */
+export interface Connection {
+  /** Of its backend. */
+  readonly pid: number
+  /** When it has died by itself, or was ended. */
+  readonly gone: Promise<void>
+  /** The rows. An interruption leaves the query to run on. */
+  readonly query: (sql: string, values?: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<any>, Error>
+}
+
+/** Connects, until the scope closes. */
+export const connect = (config: ClientConfig): Effect.Effect<Connection, Error, Scope.Scope> =>
+  Effect.gen(function*() {
+    const client = new Client(config)
+    const gone = new Promise<void>((resolve) => client.on("error", () => resolve()).on("end", () => resolve()))
+    // before it connects, which may never end
+    yield* Effect.addFinalizer(() => Effect.promise(() => client.end()))
+    const attempt = <A>(f: () => Promise<A>) => Effect.tryPromise({ try: f, catch: (cause) => cause as Error })
+    yield* attempt(() => client.connect())
+    const query: Connection["query"] = (sql, values) =>
+      Effect.map(attempt(() => client.query(sql, [...values ?? []])), ({ rows }) => rows)
+    const [{ pid }] = yield* query("select pg_backend_pid() as pid")
+    return { pid, gone, query }
+  })
+
+export interface Postgres {
+  /** For connections as its superuser, whose password it asks for. There is no TCP, only a socket in its folder. */
+  readonly config: ClientConfig & { readonly host: string; readonly password: string }
+  /** Of the process that runs now: another one after `start`. */
+  readonly pid: Effect.Effect<number>
+  /** One statement, on a connection of its own. */
+  readonly query: Connection["query"]
+  /** `kill -9` of one backend: the server ends all the others, recovers, and takes connections again. */
+  readonly crash: Effect.Effect<void, Error>
+  /** Ends the server and all connections at once, as a failure of the machine does. */
+  readonly stop: Effect.Effect<void>
+  /** After `stop`; ends when the server takes connections. */
+  readonly start: Effect.Effect<void>
+  /** SIGSTOP of the server and of every backend that has logged in; SIGCONT by the returned effect, or the scope. */
+  readonly suspend: Effect.Effect<Effect.Effect<void>, Error, Scope.Scope>
+}
+
+const signal = (pid: number, name: NodeJS.Signals) => {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // it has ended
+  }
+}
+
+/**
+ * Starts a server in a folder of its own, until the scope closes. It does not survive this process, however this one
+ * ends: a shell waits for our end of a pipe to close, and then ends the server and removes the folder.
+ */
+export const make = ({ maxConnections = 20 } = {}): Effect.Effect<Postgres, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "postgres-"))),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+    )
+    const data = join(folder, "data")
+    const config = { host: folder, port: 5432, user: "postgres", password: "secret", database: "postgres", ssl: false }
+    if (account.uid !== undefined) chownSync(folder, account.uid, account.gid!)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const guard = spawn("/bin/sh", [
+          "-c",
+          // A server that is told to end at once kills what does not, within 5 s.
+          `trap "" INT TERM HUP; read _; pid=$(head -n 1 "$1/data/postmaster.pid")
+          kill -CONT $pid; kill -QUIT $pid
+          i=0; while [ $i -lt 100 ] && kill -0 $pid; do sleep 0.1; i=$((i + 1)); done
+          rm -rf "$1"`,
+          "guard",
+          folder
+        ], { stdio: ["pipe", "ignore", "ignore"] })
+        guard.stdin.on("error", () => {})
+        guard.unref()
+        return guard
+      }),
+      (guard) => Effect.sync(() => guard.kill("SIGKILL"))
+    )
+    writeFileSync(join(folder, "password"), config.password)
+    yield* Effect.promise(() =>
+      promisify(execFile)(
+        program("initdb"),
+        [`--pgdata=${data}`, `--username=${config.user}`, "--auth=scram-sha-256", `--pwfile=${folder}/password`]
+          .concat("--no-locale", "--encoding=UTF8", "--no-sync"),
+        { ...account, cwd: folder }
+      )
+    )
+
+    const settings = {
+      listen_addresses: "",
+      unix_socket_directories: folder,
+      max_connections: maxConnections,
+      superuser_reserved_connections: 0,
+      shared_buffers: "16MB",
+      dynamic_shared_memory_type: "mmap",
+      max_wal_senders: 0,
+      autovacuum: "off",
+      fsync: "off"
+    }
+    let postmaster: ChildProcess | undefined
+    const start = Effect.async<void>((resume) => {
+      const started = spawn(
+        program("postgres"),
+        ["-D", data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+        { ...account, cwd: folder, stdio: ["ignore", "ignore", "pipe"] }
+      )
+      postmaster = started
+      const log: Array<string> = []
+      createInterface({ input: started.stderr }).on("line", (line) => {
+        log.push(line)
+        if (line.includes("ready to accept connections")) resume(Effect.void)
+      })
+      started.once("exit", () => resume(Effect.dieMessage(`PostgreSQL ended:\n${log.join("\n")}`)))
+    })
+    const stop = Effect.async<void>((resume) => {
+      if (postmaster === undefined || postmaster.exitCode !== null || postmaster.signalCode !== null) {
+        return resume(Effect.void)
+      }
+      postmaster.once("exit", () => resume(Effect.void))
+      postmaster.kill("SIGQUIT")
+    })
+    yield* Effect.acquireRelease(start, () => stop)
+
+    const pid = Effect.sync(() => postmaster!.pid!)
+    const admin = connect(config)
+    return {
+      config,
+      pid,
+      query: (sql, values) => Effect.scoped(Effect.flatMap(admin, ({ query }) => query(sql, values))),
+      crash: Effect.scoped(Effect.gen(function*() {
+        const { gone, pid } = yield* admin
+        process.kill(pid, "SIGKILL")
+        yield* Effect.promise(() => gone)
+      })),
+      stop,
+      start,
+      suspend: Effect.gen(function*() {
+        const { query } = yield* admin
+        const stopped = [yield* pid]
+        const resume = Effect.sync(() => stopped.forEach((pid) => signal(pid, "SIGCONT")))
+        yield* Effect.addFinalizer(() => resume)
+        // the server first: it starts no backend from here on
+        stopped.forEach((pid) => signal(pid, "SIGSTOP"))
+        const others = yield* query("select pid from pg_stat_activity where pid <> pg_backend_pid()")
+        for (const { pid } of others) {
+          stopped.push(pid)
+          signal(pid, "SIGSTOP")
+        }
+        return resume
+      })
+    }
+  })
