@@ -20,15 +20,13 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { can, where } from "./support/capabilities.js"
 import { client, live, startServer } from "./support/implementation.js"
+import { soon } from "./support/soon.js"
 import { fill } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 import { recordingTracer } from "./support/tracer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-
-/** The real time limit of whatever a test waits for. */
-const soon = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
 const echo = (session: WebTransport.Session, message = "hello") =>
   Effect.gen(function*() {
@@ -546,8 +544,7 @@ describe("SessionPool", () => {
           )
           yield* untilStats(pool, ({ destroyed }) => destroyed.retired === 4)
           assert.strictEqual((yield* stats(pool)).created, 4)
-        }).pipe(Effect.provide(QuietClient)),
-      30_000
+        }).pipe(Effect.provide(QuietClient))
     )
 
     it.scopedLive("reconnects after it was killed and restarted", () =>
@@ -571,7 +568,7 @@ describe("SessionPool", () => {
         yield* server.restart
         yield* untilStats(pool, (stats) => stats.idle === 2)
         assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
-      }).pipe(Effect.provide(QuietClient)), 30_000)
+      }).pipe(Effect.provide(QuietClient)))
 
     it.scopedLive(
       "loses a session whose server hangs by pinging it, and connects anew when it is back",
@@ -592,8 +589,7 @@ describe("SessionPool", () => {
           yield* server.resume
           yield* untilStats(pool, (stats) => stats.idle === 1)
           assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
-        }).pipe(Effect.provide(QuietClient)),
-      30_000
+        }).pipe(Effect.provide(QuietClient))
     )
 
     it.live("closes in time while the server is stopped", () =>
@@ -605,7 +601,7 @@ describe("SessionPool", () => {
           yield* server.stop
           yield* pool.acquire
         }))).pipe(Effect.provide(silent))
-      }).pipe(Effect.scoped, Effect.provide(QuietClient)), 30_000)
+      }).pipe(Effect.scoped, Effect.provide(QuietClient)))
   })
 
   describe("options", () => {

@@ -871,8 +871,7 @@ describe("peers that hang", () => {
         assert.deepStrictEqual(answers, range(50).map(String))
         // few sessions, for so many borrowers who waited in vain
         assert.isAtMost((yield* sessionPool.stats).failures, 50)
-      }).pipe(withNode),
-    40_000
+      }).pipe(withNode)
   )
 
   it.scopedLive("the ends of streams are confirmed at once, also by nobody", () =>
@@ -940,8 +939,7 @@ describe("a server that is killed", () => {
           assert.strictEqual(yield* soon(Effect.eventually(pool.use((stream) => echo(stream)))), "hello")
         }
         yield* untilStats(pool, ({ leases, waiters }) => leases === 0 && waiters === 0)
-      }).pipe(withNode),
-    40_000
+      }).pipe(withNode)
   )
 })
 
@@ -1002,7 +1000,7 @@ describe("interruption", () => {
           yield* quiet
           assert.strictEqual((yield* supervisor.value).length, 0, where)
         }
-      }), 60_000)
+      }))
   }
 })
 
@@ -1199,7 +1197,6 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
         assert.strictEqual(yield* server.stderr, "")
       }).pipe(
         Effect.tapErrorCause(() => Effect.sync(() => console.error(`CHAOS_SEED=${seed} CHAOS_FAULTS=${faults}`)))
-      ),
-    120_000
+      )
   )
 })

@@ -181,5 +181,5 @@ layer(TestServer.layer())((it) => {
         [["--url", server.url("/echo"), ...otherHash], ...noSession],
         [["--url", server.url("/twice"), ...hash], "an answer differs", "--url"]
       ])
-    }), 60_000)
+    }))
 })

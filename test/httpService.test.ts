@@ -95,6 +95,5 @@ it.scoped.each([
       assert.strictEqual(yield* nextLine, `${answered} requests accepted`)
       assert.isUndefined(yield* nextLine)
       assert.strictEqual(yield* Effect.promise(() => errors), "")
-    }),
-  120_000
+    })
 )

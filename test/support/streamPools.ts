@@ -5,13 +5,13 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import { soon } from "./soon.js"
 import * as TestServer from "./TestServer.js"
 
 export const bytes = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text))
 export const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
-/** The real time limit of whatever a test waits for. */
-export const soon = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
+export { soon } from "./soon.js"
 
 /** Lets the event loop turn. */
 export const turn: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))

@@ -3,7 +3,6 @@ import type { PoolStats } from "effect-pools/PoolStats"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,6 +11,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { ByteStream } from "../../src/internal/byteStream.js"
+import { live, soon } from "./soon.js"
 import type * as TestServer from "./TestServer.js"
 
 export const bytes = (text: string) => new TextEncoder().encode(text)
@@ -35,11 +35,7 @@ export const sessionOptions = (server: TestServer.Service, path: string) => ({
   connect: { serverCertificateHashes: [{ value: server.hash }] }
 })
 
-/** The time of the machine, whatever the clock of the test. */
-const live = Effect.withClock(Clock.make())
-
-/** The real time limit of whatever a test waits for. */
-export const soon = <A, E, R>(effect: Effect.Effect<A, E, R>) => live(Effect.timeout(effect, "15 seconds"))
+export { soon } from "./soon.js"
 
 /** Waits until it is so. */
 export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A) => boolean): Effect.Effect<A, E, R> =>
