@@ -43,12 +43,15 @@ export const sessionOptions = (server: TestServer.Service, path: string) => ({
   connect: { serverCertificateHashes: [{ value: server.hash }] }
 })
 
-/** A pool with room for one stream, unless the options say otherwise, over one session. */
+/**
+ * A pool with room for one stream, unless the options say otherwise, over one session, which may take its time to grant
+ * one.
+ */
 export const poolAt = <E = never, R = never>(path: string, options: StreamPool.Options<E, R> = {}) =>
   Effect.gen(function*() {
     const server = yield* TestServer.TestServer
     const session = yield* connect(server, path)
-    const pool = yield* StreamPool.make({ session, maxSize: 1, ...options })
+    const pool = yield* StreamPool.make({ session, maxSize: 1, openTimeout: "20 seconds", ...options })
     const socket = yield* pool.makeSocket
     return { server, session, pool: Object.assign(pool, { socket }), counts: server.statsOf(path) }
   })

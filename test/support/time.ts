@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import * as TestContext from "effect/TestContext"
 import { live, soon } from "./soon.js"
 import { quiet } from "./streams.js"
 
@@ -40,10 +41,13 @@ export const flow = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     (fiber) => Fiber.interrupt(fiber)
   ).pipe(soon)
 
-/** The test with a scope of its own, at whose end time passes by itself: what is closed may need some. */
+/**
+ * A test with a scope of its own, at whose end time passes by itself: what is closed may need some. It has a TestClock
+ * whatever runs it: what `layer` of @effect/vitest 0.30 was told holds for every `it` that is collected later.
+ */
 export const onTestClock = <A, E, R>(test: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
   Effect.acquireUseRelease(
     Scope.make(),
     (scope) => Scope.extend(test, scope),
-    (scope, exit) => flow(Scope.close(scope, exit)).pipe(Effect.orDie)
-  )
+    (scope, exit) => Effect.orDie(flow(Scope.close(scope, exit)))
+  ).pipe(Effect.provide(TestContext.TestContext))
