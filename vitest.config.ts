@@ -147,6 +147,8 @@ export default defineConfig({
     },
     // Its main is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },
-    testTimeout: 30_000
+    // for what hangs; the busiest machine keeps it
+    testTimeout: 120_000,
+    hookTimeout: 120_000
   }
 })

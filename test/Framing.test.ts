@@ -15,13 +15,12 @@ import * as Stream from "effect/Stream"
 import { concat, fromHex, isSame } from "./support/bytes.js"
 import { live } from "./support/implementation.js"
 import { pattern } from "./support/pattern.js"
+import { soon } from "./support/soon.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-
-const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
 const failure = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Option.getOrThrowWith(
@@ -676,10 +675,10 @@ layer(live(), { excludeTestServices: true })(
         for (const size of [0, 1, 63, 64, 100, 16_383, 16_384, 100_000, 1_048_576]) {
           const message = pattern(size, size)
           const writing = yield* Effect.fork(Framing.write(stream, message))
-          expect(isSame(Option.getOrThrow(yield* within(Framing.read(stream))), message)).toBe(true)
+          expect(isSame(Option.getOrThrow(yield* soon(Framing.read(stream))), message)).toBe(true)
           yield* Fiber.join(writing)
           yield* Framing.write(stream, message, { id: size, maxMessageSize: 2_000_000 })
-          const answer = Option.getOrThrow(yield* within(Framing.read(stream, { maxMessageSize: 2_000_000 })))
+          const answer = Option.getOrThrow(yield* soon(Framing.read(stream, { maxMessageSize: 2_000_000 })))
           const { id, message: rest } = Either.getOrThrow(Framing.splitId(answer))
           expect(id).toBe(size)
           expect(isSame(rest, message)).toBe(true)
@@ -697,7 +696,7 @@ layer(live(), { excludeTestServices: true })(
             Effect.forEach(expected, (message) => Framing.write(stream, bytes(message)), { discard: true }),
             stream.closeWrite
           ))
-          const messages = yield* within(Stream.runCollect(read(stream as never)))
+          const messages = yield* soon(Stream.runCollect(read(stream as never)))
           expect(Chunk.toReadonlyArray(messages).map(text)).toEqual(expected)
         }
       }))
@@ -707,19 +706,19 @@ layer(live(), { excludeTestServices: true })(
         const stream = yield* open("/echo")
         yield* stream.write(frame(bytes("hello")).slice(0, 3))
         yield* stream.closeWrite
-        expect(failure(yield* Effect.exit(within(Framing.read(stream))))).toMatchObject({
+        expect(failure(yield* Effect.exit(soon(Framing.read(stream))))).toMatchObject({
           reason: "Truncated",
           size: 5,
           received: 2
         })
-        expect(yield* within(Framing.read(yield* open("/fin")))).toEqual(Option.none())
+        expect(yield* soon(Framing.read(yield* open("/fin")))).toEqual(Option.none())
       }))
 
     it.scoped("a peer that sends no frames is found out", () =>
       Effect.gen(function*() {
         const stream = yield* open("/unsolicited?text=%C3%BF")
         yield* stream.write(bytes("HTTP/1.1 400 Bad Request"))
-        const error = failure(yield* Effect.exit(within(Framing.read(stream))))
+        const error = failure(yield* Effect.exit(soon(Framing.read(stream))))
         expect(error).toMatchObject({ reason: "Oversized", limit: 1_048_576 })
       }))
   }

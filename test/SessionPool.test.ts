@@ -1,5 +1,4 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import type { PoolStats } from "effect-pools/PoolStats"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
@@ -20,15 +19,14 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { can, where } from "./support/capabilities.js"
 import { client, live, startServer } from "./support/implementation.js"
-import { fill } from "./support/streams.js"
+import { soon } from "./support/soon.js"
+import { fill, until, untilStats } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
+import { flow, onTestClock, pass, within } from "./support/time.js"
 import { recordingTracer } from "./support/tracer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-
-/** The real time limit of whatever a test waits for. */
-const soon = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
 
 const echo = (session: WebTransport.Session, message = "hello") =>
   Effect.gen(function*() {
@@ -60,16 +58,6 @@ const impatient = (server: TestServer.Service, path: string) => {
 const refused = can("hearsRefusal") ? "Connect" : "ConnectTimeout"
 
 const stats = (pool: SessionPool.Service) => pool.stats
-
-/** Waits until it is so. */
-const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A) => boolean): Effect.Effect<A, E, R> =>
-  Effect.flatMap(
-    effect,
-    (a) => predicate(a) ? Effect.succeed(a) : Effect.zipRight(Effect.sleep("2 millis"), until(effect, predicate))
-  )
-
-const untilStats = (pool: SessionPool.Service, predicate: (stats: PoolStats) => boolean) =>
-  soon(until(pool.stats, predicate))
 
 /** For tests that provoke warnings. */
 const silent = Logger.minimumLogLevel(LogLevel.None)
@@ -546,11 +534,10 @@ describe("SessionPool", () => {
           )
           yield* untilStats(pool, ({ destroyed }) => destroyed.retired === 4)
           assert.strictEqual((yield* stats(pool)).created, 4)
-        }).pipe(Effect.provide(QuietClient)),
-      30_000
+        }).pipe(Effect.provide(QuietClient))
     )
 
-    it.scopedLive("reconnects after it was killed and restarted", () =>
+    it.effect("reconnects after it was killed and restarted", () =>
       Effect.gen(function*() {
         const server = yield* startServer()
         const pool = yield* SessionPool.make({
@@ -565,15 +552,15 @@ describe("SessionPool", () => {
         })
         yield* soon(pool.ready)
         yield* server.kill
-        yield* untilStats(pool, (stats) => stats.size === 0)
-        const error = yield* soon(Effect.flip(pool.use((session) => echo(session))))
+        yield* flow(untilStats(pool, (stats) => stats.size === 0))
+        const error = yield* flow(Effect.flip(pool.use((session) => echo(session))))
         assert.strictEqual(error.reason, refused)
         yield* server.restart
-        yield* untilStats(pool, (stats) => stats.idle === 2)
+        yield* flow(untilStats(pool, (stats) => stats.idle === 2))
         assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
-      }).pipe(Effect.provide(QuietClient)), 30_000)
+      }).pipe(Effect.provide(QuietClient), onTestClock))
 
-    it.scopedLive(
+    it.effect(
       "loses a session whose server hangs by pinging it, and connects anew when it is back",
       () =>
         Effect.gen(function*() {
@@ -585,27 +572,34 @@ describe("SessionPool", () => {
             checkTimeout: "500 millis"
           })
           yield* soon(pool.ready)
-          yield* server.until((stats) => stats.streamsAccepted >= 3 && stats.streamsOpen === 0)
+          for (const pings of [1, 2, 3]) {
+            yield* pass(20)
+            yield* soon(server.until((stats) => stats.streamsAccepted >= pings && stats.streamsOpen === 0))
+          }
           assert.deepInclude(yield* stats(pool), { created: 1, size: 1 })
           yield* server.stop
-          yield* untilStats(pool, (stats) => stats.destroyed.lost === 1)
+          yield* untilStats(pool, (stats) => stats.destroyed.lost === 1).pipe(within(520))
           yield* server.resume
-          yield* untilStats(pool, (stats) => stats.idle === 1)
+          yield* flow(untilStats(pool, (stats) => stats.idle === 1))
           assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
-        }).pipe(Effect.provide(QuietClient)),
-      30_000
+        }).pipe(Effect.provide(QuietClient), onTestClock)
     )
 
-    it.live("closes in time while the server is stopped", () =>
+    it.effect("closes in time while the server is stopped", () =>
       Effect.gen(function*() {
         const server = yield* startServer()
-        yield* soon(Effect.scoped(Effect.gen(function*() {
-          const pool = yield* SessionPool.make({ ...options(server, "/echo"), minSize: 2, shutdownGrace: "200 millis" })
-          yield* soon(pool.ready)
-          yield* server.stop
-          yield* pool.acquire
-        }))).pipe(Effect.provide(silent))
-      }).pipe(Effect.scoped, Effect.provide(QuietClient)), 30_000)
+        const scope = yield* Scope.make()
+        const pool = yield* SessionPool.make({
+          ...options(server, "/echo"),
+          minSize: 2,
+          shutdownGrace: "200 millis",
+          closeTimeout: "500 millis"
+        }).pipe(Scope.extend(scope))
+        yield* soon(pool.ready)
+        yield* server.stop
+        yield* soon(pool.acquire)
+        yield* Scope.close(scope, Exit.void).pipe(within(700))
+      }).pipe(Effect.provide(QuietClient), onTestClock))
   })
 
   describe("options", () => {

@@ -31,6 +31,7 @@ import {
 } from "./support/streamPools.js"
 import { sessionInMemory } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
+import { onTestClock, within } from "./support/time.js"
 
 type Borrower = (
   stream: WebTransport.BidirectionalStream,
@@ -629,13 +630,13 @@ describe("StreamPool: clean or gone", () => {
         yield* spoilt(path, "send", pool, (stream) =>
           Effect.gen(function*() {
             const other = yield* pool.acquire
-            const error = failure(yield* Effect.exit(stream.write(bytes("x"))))
+            const error = failure(yield* Effect.exit(stream.write(bytes("x"))).pipe(within(50)))
             assert.isTrue(isWebTransportError(error) && error.reason === "StreamOpen", String(error))
             assert.isTrue(isPoolError(error.cause) && error.cause.reason === "AcquireTimeout", String(error))
             yield* other.release()
           }))
         assert.deepInclude(yield* allBack(pool), { size: 1, idle: 1, leases: 0, waiters: 0 })
-      }))
+      }).pipe(onTestClock))
   })
 
   layer(Live, { excludeTestServices: true })("a borrower that reads first", (it) => {
@@ -827,9 +828,12 @@ describe("StreamPool: clean or gone", () => {
         const { pool } = yield* Effect.provideService(poolAt("/silent"), TestServer.TestServer, server)
         yield* soon(pool.use((stream) => stream.write(bytes("hello"))))
         yield* server.stop
-        yield* soon(pool.use(can("queuesLargeWrites") ? writeMuch : writeUntilBlocked))
-        yield* soon(until(pool.stats, ({ destroyed }) => destroyed.lost + destroyed.discarded === 1))
-        assert.deepInclude(yield* pool.stats, { leases: 0, inUse: 0 })
+        // again, if the platform was only slow
+        const write = pool.use(can("queuesLargeWrites") ? writeMuch : writeUntilBlocked)
+        const { destroyed } = yield* soon(Effect.repeat(Effect.zipRight(write, allBack(pool)), {
+          until: ({ size }) => size === 0
+        }))
+        assert.strictEqual(destroyed.lost + destroyed.discarded, 1)
       }))
   })
 })

@@ -191,7 +191,7 @@ describe("StreamPool, interrupted anywhere", () => {
         // it was not always interrupted before it had a stream
         assert.isAbove(opened, budgets.length)
         assert.isAbove(acquisitions, budgets.length)
-      }), 60_000)
+      }))
   }
 })
 
@@ -270,7 +270,7 @@ describe("StreamPool, pausing anywhere", () => {
       assert.deepStrictEqual(dirty, [])
       // some came in time
       assert.isAbove(replaced, 100)
-    }), 60_000)
+    }))
 
   it.live("never lets what a fiber of the last borrower does touch the next exchange", () =>
     Effect.gen(function*() {
@@ -316,7 +316,7 @@ describe("StreamPool, pausing anywhere", () => {
       assert.deepStrictEqual(touched, [])
       // some were late
       assert.isAbove(refused, 100)
-    }), 60_000)
+    }))
 })
 
 describe("StreamPool, when its streams are spoilt as they are handed over", () => {

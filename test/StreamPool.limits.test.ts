@@ -40,6 +40,7 @@ import {
   untilStats
 } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
+import { flow, onTestClock, within } from "./support/time.js"
 
 const Live = live()
 const withNode = Effect.provide(Layer.merge(client, silent))
@@ -131,16 +132,16 @@ describe("what a session grants", () => {
         const server = yield* startServer({ initialBidirectionalStreams: 4 })
         const session = yield* connect(server, "/echo")
         const pool = yield* StreamPool.make({ session, maxSize: 32, acquireTimeout: "200 millis" })
-        yield* Effect.all(range(4).map(() => hold(pool)))
-        const errors = yield* soon(
-          Effect.forEach(range(20), () => Effect.flip(pool.use((stream) => echo(stream))), { concurrency: "unbounded" })
-        )
+        yield* soon(Effect.all(range(4).map(() => hold(pool))))
+        const errors = yield* Effect.forEach(range(20), () => Effect.flip(pool.use((stream) => echo(stream))), {
+          concurrency: "unbounded"
+        }).pipe(within(200))
         assert.deepStrictEqual(
           errors.map((error) => [error._tag, error.reason]),
           range(20).map(() => ["PoolError", "AcquireTimeout"])
         )
         assert.deepInclude(yield* pool.stats, { timeouts: 20, failures: 0 })
-      }).pipe(withNode)
+      }).pipe(withNode, onTestClock)
   )
 
   where("limitsStreams", it.scopedLive)(
@@ -151,11 +152,11 @@ describe("what a session grants", () => {
         const session = yield* connect(server, "/echo")
         const pool = yield* StreamPool.make({ session, maxSize: 2, openTimeout: "100 millis" })
         for (let i = 0; i < 4; i++) assert.strictEqual(yield* soon(pool.use(toTheEnd)), "hello")
-        const errors = yield* soon(Effect.forEach(range(10), () => Effect.flip(pool.use(toTheEnd)), {
+        const errors = yield* flow(Effect.forEach(range(10), () => Effect.flip(pool.use(toTheEnd)), {
           concurrency: "unbounded"
         }))
         for (const error of errors) assert.strictEqual(error.reason, "StreamLimit")
-      }).pipe(withNode)
+      }).pipe(withNode, onTestClock)
   )
 
   where("limitsStreams", it.scopedLive)(
@@ -188,13 +189,15 @@ describe("what a session grants", () => {
         // each is held until the session grants no more
         const full = until(capacities(pool), ([capacity]) => capacity! < Infinity)
         const held = (message: string) => pool.use((stream) => Effect.zipLeft(echo(stream, message), full))
-        const answers = yield* soon(Effect.forEach(range(300), (i) => held(`${i}`), { concurrency: "unbounded" }))
-        assert.deepStrictEqual(answers, range(300).map(String))
+        const serving = yield* Effect.fork(
+          Effect.forEach(range(300), (i) => held(`${i}`), { concurrency: "unbounded" })
+        )
+        yield* untilStats(pool, ({ created }) => created >= 80)
+        assert.deepStrictEqual(yield* flow(Fiber.join(serving)), range(300).map(String))
         const { created, failures, timeouts } = yield* pool.stats
         assert.isAtMost(created, 110)
-        assert.isAtLeast(created, 80)
         assert.deepStrictEqual([failures, timeouts], [0, 0])
-      }).pipe(withNode))
+      }).pipe(withNode, onTestClock))
 
     it.scopedLive("serves borrowers who all spoil their streams, with credit that returns in batches of its own", () =>
       Effect.gen(function*() {
@@ -204,7 +207,7 @@ describe("what a session grants", () => {
           session,
           maxSize: 200,
           maxStreamsPerSession: 200,
-          openTimeout: "200 millis"
+          openTimeout: "20 seconds"
         })
         const outcomes = yield* soon(
           Effect.forEach(range(600), (i) => Effect.flip(pool.use(spoil(`${i}`))), { concurrency: "unbounded" })
@@ -224,15 +227,17 @@ describe("what a session grants", () => {
           openTimeout: "200 millis",
           acquireTimeout: "2 seconds"
         })
-        const outcomes = yield* soon(
+        const holding = yield* Effect.fork(
           Effect.forEach(range(120), () => Effect.either(hold(pool)), { concurrency: "unbounded" })
         )
+        yield* untilStats(pool, ({ leases }) => leases >= 80)
+        const outcomes = yield* flow(Fiber.join(holding))
         const errors = outcomes.filter(Either.isLeft).map(({ left }) => [left._tag, left.reason])
         assert.isAtLeast(errors.length, 20)
         assert.isAtMost(errors.length, 40)
         assert.deepStrictEqual(errors, errors.map(() => ["PoolError", "AcquireTimeout"]))
         assert.deepInclude(yield* pool.stats, { timeouts: errors.length, failures: 0 })
-      }).pipe(withNode))
+      }).pipe(withNode, onTestClock))
 
     it.scopedLive("fails with StreamLimit while the only session has none left for it", () =>
       Effect.gen(function*() {
@@ -240,9 +245,9 @@ describe("what a session grants", () => {
         const session = yield* connect(server, "/echo")
         const pool = yield* StreamPool.make({ session, maxSize: 2, openTimeout: "100 millis" })
         yield* fill(session)
-        const error = yield* soon(Effect.flip(pool.use(toTheEnd)))
+        const error = yield* Effect.flip(pool.use(toTheEnd)).pipe(within(100))
         assert.strictEqual(error.reason, "StreamLimit")
-      }).pipe(withNode))
+      }).pipe(withNode, onTestClock))
 
     it.scopedLive("opens another session where one grants no more, so that nobody notices", () =>
       Effect.gen(function*() {
@@ -254,11 +259,14 @@ describe("what a session grants", () => {
           maxStreamsPerSession: 150,
           openTimeout: "200 millis"
         })
-        const leases = yield* soon(Effect.forEach(range(150), () => hold(pool), { concurrency: "unbounded" }))
+        const holding = yield* Effect.fork(Effect.forEach(range(150), () => hold(pool), { concurrency: "unbounded" }))
+        // the second one grants the others, too
+        yield* untilStats(pool, ({ leases }) => leases >= 80)
+        const leases = yield* flow(Fiber.join(holding))
         const answers = yield* soon(Effect.forEach(leases, ({ value }, i) => echo(value, `${i}`)))
         assert.deepStrictEqual(answers, range(150).map(String))
         assert.strictEqual((yield* server.statsOf("/echo")).sessionsAccepted, 2)
-      }).pipe(withNode))
+      }).pipe(withNode, onTestClock))
   }
 
   it.scoped("probes a full session once after one of its streams has ended, when a pause is over", () =>

@@ -21,6 +21,7 @@ import { live, startServer } from "./support/implementation.js"
 import { allBack, bytes, echo, failure, poolAt, sessionOptions, soon, text, until } from "./support/streamPools.js"
 import { fill, sessionInMemory } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
+import { onTestClock, within } from "./support/time.js"
 
 const Live = live()
 
@@ -179,9 +180,9 @@ describe("StreamPool.makeSocket", () => {
           server
         )
         yield* fill(session)
-        const error = yield* soon(Effect.flip(pool.socket.run(() => {})))
+        const error = yield* Effect.flip(pool.socket.run(() => {})).pipe(within(200))
         assert.deepInclude(error, { _tag: "SocketError", reason: "Open" })
-      }))
+      }).pipe(onTestClock))
 
     it.scoped("is over a session pool, too", () =>
       Effect.gen(function*() {
@@ -328,13 +329,13 @@ describe("StreamPool.makeSocket", () => {
     it.scoped("say Open when there is none in time", () =>
       Effect.gen(function*() {
         const { pool } = yield* poolAt("/echo?socket-none-in-time", { acquireTimeout: 20 })
-        const lease = yield* pool.acquire
-        const error = socketError(yield* soon(Effect.exit(pool.socket.run(() => {}))))
+        const lease = yield* soon(pool.acquire)
+        const error = socketError(yield* Effect.exit(pool.socket.run(() => {})).pipe(within(20)))
         assert.strictEqual(error.reason, "Open")
         const { cause } = error as Socket.SocketGenericError
         assert.isTrue(isPoolError(cause) && cause.reason === "AcquireTimeout", String(cause))
         yield* lease.release()
-      }))
+      }).pipe(onTestClock))
 
     it.scoped("say Read when the peer resets the stream", () =>
       Effect.gen(function*() {

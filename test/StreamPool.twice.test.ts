@@ -36,7 +36,13 @@ describe("StreamPool and a peer that answers twice", () => {
     it.scoped("are none with quarantine, and none with correlation ids", (ctx) =>
       Effect.gen(function*() {
         const bare = yield* slipped("/framed?ids=0&bare", {})
-        const quarantined = yield* slipped("/framed?ids=0&quarantined", { quarantine: "1 second", maxSize: 50 })
+        const quarantined = yield* slipped("/framed?ids=0&quarantined", {
+          // as long as the busiest machine takes: a second answer ends it
+          quarantine: "50 seconds",
+          checkTimeout: "1 minute",
+          acquireTimeout: "2 minutes",
+          maxSize: 50
+        })
         const correlated = yield* slipped("/framed?ids=1&correlated", {}, { correlate: true })
         const report = `of ${count} second answers reached another request: ${bare.slipped} without anything, ` +
           `${quarantined.slipped} with quarantine, ${correlated.slipped} with correlation ids ` +
@@ -45,7 +51,7 @@ describe("StreamPool and a peer that answers twice", () => {
         assert.deepStrictEqual([quarantined.slipped, correlated.slipped], [0, 0], report)
         // each came in time to cost its stream
         assert.strictEqual(quarantined.streams, count, report)
-      }).pipe(Effect.timeout("25 seconds")))
+      }))
 
     it.scoped("are none of those that came before the next request was written, without anything", () =>
       Effect.gen(function*() {

@@ -13,6 +13,7 @@ import * as TestWebTransport from "../src/TestWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
 import { withLogs } from "./support/logs.js"
+import { soon } from "./support/soon.js"
 import * as TestServer from "./support/TestServer.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -73,7 +74,6 @@ describe.each([["a real server", real], ["the one in memory", inMemory]] as cons
   (_name, server) => {
     layer(server, { excludeTestServices: true })((it) => {
       const open = (path: string) => Effect.flatMap(connect(path), (session) => session.createBidirectionalStream())
-      const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "20 seconds")
 
       it.scoped("echoes, and passes on the FIN", () =>
         Effect.gen(function*() {
@@ -81,7 +81,7 @@ describe.each([["a real server", real], ["the one in memory", inMemory]] as cons
           yield* stream.write(bytes("hello"))
           expect(text(yield* stream.readExactly(5))).toBe("hello")
           yield* stream.closeWrite
-          expect(yield* within(stream.read)).toEqual(Option.none())
+          expect(yield* soon(stream.read)).toEqual(Option.none())
         }))
 
       it.scoped("copies what is written", () =>
@@ -95,13 +95,13 @@ describe.each([["a real server", real], ["the one in memory", inMemory]] as cons
 
       it.scoped("refuses a session", () =>
         Effect.gen(function*() {
-          const refused = yield* within(Effect.flip(connect("/refuse?status=405")))
+          const refused = yield* soon(Effect.flip(connect("/refuse?status=405")))
           expect(refused.reason).toBe("Connect")
         }))
 
       it.scoped("never answers", () =>
         Effect.gen(function*() {
-          const error = yield* within(Effect.flip(connect("/never", { connectTimeout: "100 millis" })))
+          const error = yield* soon(Effect.flip(connect("/never", { connectTimeout: "100 millis" })))
           expect(error.reason).toBe("ConnectTimeout")
         }))
 
@@ -109,37 +109,37 @@ describe.each([["a real server", real], ["the one in memory", inMemory]] as cons
         Effect.gen(function*() {
           const session = yield* connect("/close?code=7&reason=bye&afterMs=50")
           const stream = yield* session.createBidirectionalStream()
-          expect(yield* within(session.closed)).toEqual({ closeCode: 7, reason: "bye" })
-          yield* within(stream.lost)
+          expect(yield* soon(session.closed)).toEqual({ closeCode: 7, reason: "bye" })
+          yield* soon(stream.lost)
           expect((yield* Effect.flip(session.createBidirectionalStream())).reason).toBe("SessionClosed")
         }))
 
       it.scoped("finishes a stream", () =>
         Effect.gen(function*() {
           const stream = yield* open("/fin")
-          expect(yield* within(stream.read)).toEqual(Option.none())
-          yield* within(stream.lost)
+          expect(yield* soon(stream.read)).toEqual(Option.none())
+          yield* soon(stream.lost)
         }))
 
       it.scoped("resets a stream", () =>
         Effect.gen(function*() {
           const stream = yield* open("/reset?code=42")
           yield* stream.write(bytes("hello"))
-          expect((yield* within(Effect.flip(stream.read))).reason).toBe("Read")
+          expect((yield* soon(Effect.flip(stream.read))).reason).toBe("Read")
         }))
 
       it.scoped("stops what is sent", () =>
         Effect.gen(function*() {
           const stream = yield* open("/stop?code=42")
           yield* stream.write(bytes("hello"))
-          yield* within(stream.lost)
+          yield* soon(stream.lost)
           expect((yield* Effect.flip(stream.write(bytes("more")))).reason).toBe("Write")
         }))
 
       it.scoped("sends what nobody asked for", () =>
         Effect.gen(function*() {
           const stream = yield* open("/unsolicited?when=accept&text=unsolicited")
-          expect(text(yield* within(stream.readExactly(11)))).toBe("unsolicited")
+          expect(text(yield* soon(stream.readExactly(11)))).toBe("unsolicited")
         }))
     })
   }

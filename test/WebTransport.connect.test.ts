@@ -9,10 +9,12 @@ import { inject } from "vitest"
 import { protocolAttributes } from "../src/internal/tracing.js"
 import * as WebTransport from "../src/WebTransport.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
-import { can } from "./support/capabilities.js"
+import { can, where } from "./support/capabilities.js"
 import { live, socketsClosed, startServer } from "./support/implementation.js"
 import { openSockets } from "./support/sockets.js"
+import { soon } from "./support/soon.js"
 import * as TestServer from "./support/TestServer.js"
+import { onTestClock, within } from "./support/time.js"
 import { recordingTracer } from "./support/tracer.js"
 
 const hashes = (server: TestServer.Service) => [{ algorithm: "sha-256", value: server.hash }]
@@ -154,7 +156,6 @@ layer(live(), { excludeTestServices: true })(
         })
         const address = `127.0.0.1:${server.port}/echo: `
         const dead = `127.0.0.1:${yield* TestServer.deadPort}/`
-        const soon = { connectTimeout: 200 }
         const nowhere = connect(server, "https://nowhere.invalid/")
         const nothing = connect(server, server.url("/nothing?secret"))
         const failures: Record<string, ReadonlyArray<readonly [typeof nothing, ...ReadonlyArray<string>]>> = {
@@ -165,8 +166,10 @@ layer(live(), { excludeTestServices: true })(
             [connect(server, server.url("/refuse?status=503")), "the server answered 503", "logs"],
             [wrongHash, address, server.hashHex, "at each start"],
             [WebTransport.connect(server.url("/echo")), address, "self-signed", "serverCertificateHashes"],
-            [connect(server, server.silentUrl("/echo"), soon), "within 200ms: TLS does not stand yet"],
-            [connect(server, server.url("/never"), soon), "has not answered for this path"]
+            [
+              connect(server, server.silentUrl("/echo"), { connectTimeout: 200 }),
+              "within 200ms: TLS does not stand yet"
+            ]
           ],
           http3: [
             [wrongHash, address, "invalid peer certificate", "pin"],
@@ -185,6 +188,19 @@ layer(live(), { excludeTestServices: true })(
           expect(message).not.toContain("secret")
         }
       }))
+
+    where("showsConnections", it.effect)(
+      "says that it is this path that the server has not answered for",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* TestServer.TestServer
+          const path = "/never?why"
+          const attempt = yield* Effect.fork(Effect.exit(connect(server, server.url(path), { connectTimeout: 200 })))
+          yield* soon(server.until(({ paths }) => paths[path]?.requests === 1))
+          const exit = yield* Fiber.join(attempt).pipe(within(200))
+          expect(failure(exit).message).toContain("has not answered for this path")
+        }).pipe(onTestClock)
+    )
 
     it.scoped("fails within connectTimeout where the peer does not answer, and frees what it held", () =>
       Effect.gen(function*() {
@@ -214,7 +230,7 @@ layer(live(), { excludeTestServices: true })(
     it.scoped("waits for a slow answer within connectTimeout", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
-        const session = yield* connect(server, server.url("/slow?ms=200"), { connectTimeout: "10 seconds" })
+        const session = yield* connect(server, server.url("/slow?ms=200"), { connectTimeout: "1 minute" })
         expect(yield* session.isOpen).toBe(true)
       }))
 
@@ -256,7 +272,7 @@ layer(live(), { excludeTestServices: true })(
           expect(failure(yield* Fiber.await(fiber)).reason).toBe("Connect")
         }
         if (can("endsAttempts")) yield* socketsClosed(before, server)
-      }).pipe(Effect.timeout("10 seconds")))
+      }).pipe(soon))
 
     it.scoped("names host and path in its span, never the query", () =>
       Effect.gen(function*() {
@@ -286,12 +302,12 @@ layer(live(), { excludeTestServices: true })(
           for (let yields = 0; yields < 60; yields++) {
             const fiber = yield* Effect.fork(attempt)
             for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
-            yield* Fiber.interrupt(fiber).pipe(Effect.timeout("5 seconds"))
+            yield* soon(Fiber.interrupt(fiber))
           }
           for (let millis = 0; millis < 40; millis += 1) {
             const fiber = yield* Effect.fork(attempt)
             yield* Effect.sleep(millis)
-            yield* Fiber.interrupt(fiber).pipe(Effect.timeout("5 seconds"))
+            yield* soon(Fiber.interrupt(fiber))
           }
           if (can("endsAttempts")) yield* socketsClosed(before, server)
         }))
@@ -304,10 +320,11 @@ layer(live(), { excludeTestServices: true })(
         const service = yield* WebTransport.WebTransportConstructor
         const options = { serverCertificateHashes: [{ algorithm: "sha-256", value: server.hash }] }
         yield* Effect.scoped(Effect.gen(function*() {
-          const session = yield* WebTransport.fromNative(service.construct(server.url("/echo"), options, 5000))
+          const native = service.construct(server.url("/echo"), options, 60_000)
+          const session = yield* WebTransport.fromNative(native, { connectTimeout: "1 minute" })
           expect(yield* session.isOpen).toBe(true)
         }))
-        const never = service.construct(server.url("/never"), options, 5000)
+        const never = service.construct(server.url("/never"), options, 60_000)
         const exit = yield* Effect.exit(WebTransport.fromNative(never, { connectTimeout: "100 millis" }))
         expect(failure(exit).reason).toBe("ConnectTimeout")
         if (can("endsAttempts")) yield* socketsClosed(before, server)

@@ -17,7 +17,7 @@ const client = fileURLToPath(new URL("./fixtures/webTransportClient.ts", import.
 const run = (server: TestServer.Service, what: string, path = "/echo", hash = server.hashHex, env = {}) =>
   Effect.map(
     runChild(client, [what, server.url(path), server.silentUrl("/"), hash, String(server.pid), inject("protocol")], {
-      lingerDeadline: 4000,
+      lingerDeadline: 25_000,
       env
     }),
     (result) => {

@@ -14,6 +14,7 @@ import type { WebTransportError } from "../src/WebTransportError.js"
 import { can, where } from "./support/capabilities.js"
 import { endings, live, socketsClosed, startServer } from "./support/implementation.js"
 import { openSockets } from "./support/sockets.js"
+import { soon } from "./support/soon.js"
 import { fill } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
 
@@ -32,27 +33,28 @@ const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError
     () => new Error(`no failure: ${String(exit)}`)
   )
 
-const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
-
 layer(live(), { excludeTestServices: true })(
   "sessions",
   (it) => {
     it.scoped("say with which code and words the peer closed them", () =>
       Effect.gen(function*() {
-        const session = yield* connect("/close?code=7&reason=bye&afterMs=50")
+        const server = yield* TestServer.TestServer
+        const path = "/silent?closed-there"
+        const session = yield* sessionTo(server, path)
         const waiting = yield* Effect.fork(session.acceptBidirectionalStream)
         const opened = yield* session.createBidirectionalStream()
-        expect(yield* within(session.closed)).toEqual({ closeCode: 7, reason: "bye" })
+        yield* server.command("closeSessions", { path, code: 7, reason: "bye" })
+        expect(yield* soon(session.closed)).toEqual({ closeCode: 7, reason: "bye" })
         expect(yield* session.isOpen).toBe(false)
-        yield* within(opened.lost)
-        expect(failure(yield* within(Fiber.await(waiting))).reason).toBe("SessionClosed")
+        yield* soon(opened.lost)
+        expect(failure(yield* soon(Fiber.await(waiting))).reason).toBe("SessionClosed")
         const error = failure(yield* Effect.exit(session.createUnidirectionalStream()))
         expect(error.reason).toBe("SessionClosed")
         expect(error.message).toContain(`code 7, "bye"`)
         expect(failure(yield* Effect.exit(session.datagrams.send(bytes("x")))).reason).toBe("SessionClosed")
         expect(failure(yield* Effect.exit(session.datagrams.receive)).reason).toBe("SessionClosed")
         expect(failure(yield* Effect.exit(session.stats)).reason).toBe("SessionClosed")
-        yield* within(session.close())
+        yield* soon(session.close())
       }))
 
     it.scoped("can be waited for without keeping those who gave up", () =>
@@ -70,8 +72,8 @@ layer(live(), { excludeTestServices: true })(
         const scope = yield* Scope.make()
         const session = yield* Scope.extend(sessionTo(server, "/echo"), scope)
         yield* server.kill
-        if (!can("noticesDeath")) yield* within(Scope.close(scope, Exit.void))
-        yield* within(Effect.exit(session.closed))
+        if (!can("noticesDeath")) yield* soon(Scope.close(scope, Exit.void))
+        yield* soon(Effect.exit(session.closed))
         expect(yield* session.isOpen).toBe(false)
       }))
 
@@ -80,11 +82,11 @@ layer(live(), { excludeTestServices: true })(
         const server = yield* TestServer.TestServer
         const path = "/echo?closed-here"
         const session = yield* sessionTo(server, path, { closeInfo: { closeCode: 1, reason: "scope" } })
-        yield* within(
+        yield* soon(
           Effect.all([session.close({ closeCode: 3, reason: "mine" }), session.close()], { concurrency: 2 })
         )
         expect(yield* session.closed).toEqual({ closeCode: 3, reason: "mine" })
-        yield* within(server.until((stats) => stats.paths[path]?.sessionsOpen === 0))
+        yield* soon(server.until((stats) => stats.paths[path]?.sessionsOpen === 0))
         for (const info of [{ closeCode: -1 }, { reason: -1n as never }]) {
           const wrong = yield* Effect.exit(session.close(info))
           expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(Object.keys(info)[0])
@@ -101,7 +103,7 @@ layer(live(), { excludeTestServices: true })(
           yield* server.stop
           yield* stream.write(bytes("x"))
           return session.closed
-        }).pipe(Effect.scoped, Effect.timeout("5 seconds"))
+        }).pipe(Effect.scoped, soon)
         expect(yield* closed).toEqual({ closeCode: 5, reason: "over" })
         yield* socketsClosed(before)
       }))
@@ -112,13 +114,13 @@ layer(live(), { excludeTestServices: true })(
         const received = yield* Effect.fork(Stream.runCollect(Stream.take(datagrams.stream, 2)))
         yield* datagrams.send(bytes("one"))
         yield* datagrams.send(bytes("two"))
-        expect(Chunk.toReadonlyArray(yield* within(Fiber.join(received))).map(text)).toEqual(["one", "two"])
+        expect(Chunk.toReadonlyArray(yield* soon(Fiber.join(received))).map(text)).toEqual(["one", "two"])
         // An interrupted wait loses none.
         const waiting = yield* Effect.fork(datagrams.receive)
         yield* Effect.yieldNow()
         yield* Fiber.interrupt(waiting)
         yield* datagrams.send(bytes("three"))
-        expect(text(yield* within(datagrams.receive))).toBe("three")
+        expect(text(yield* soon(datagrams.receive))).toBe("three")
       }))
 
     it.scoped("refuse a datagram that is too large, and say what would fit", () =>
@@ -135,7 +137,7 @@ layer(live(), { excludeTestServices: true })(
           "must be a Uint8Array, but was of type null"
         )
         yield* datagrams.send(new Uint8Array(limit))
-        expect((yield* within(datagrams.receive)).length).toBe(limit)
+        expect((yield* soon(datagrams.receive)).length).toBe(limit)
       }))
 
     it.scoped("accept streams of the peer, each by one of those who wait, and lose none to an interruption", () =>
@@ -151,12 +153,12 @@ layer(live(), { excludeTestServices: true })(
         yield* Effect.yieldNow()
         yield* Fiber.interrupt(gaveUp)
         yield* server.command("openBidirectional", { path, count: 4, size: 5 })
-        yield* within(Fiber.join(waiting))
+        yield* soon(Fiber.join(waiting))
         // The first one of a session loses its data (fails-components 1.6.8): not looked at.
-        const third = yield* within(session.acceptBidirectionalStream)
-        expect((yield* within(third.readExactly(5))).length).toBe(5)
-        const fourth = yield* within(session.acceptBidirectionalStream)
-        yield* within(fourth.write(bytes("answer")))
+        const third = yield* soon(session.acceptBidirectionalStream)
+        expect((yield* soon(third.readExactly(5))).length).toBe(5)
+        const fourth = yield* soon(session.acceptBidirectionalStream)
+        yield* soon(fourth.write(bytes("answer")))
       }))
 
     it.scoped("give what comes in as Streams, which end with the session", () =>
@@ -178,12 +180,12 @@ layer(live(), { excludeTestServices: true })(
         yield* server.command("openBidirectional", { path, count: 3 })
         yield* server.command("openUnidirectional", { path, count: 3, size: 7, fin: true })
         yield* server.command("sendDatagrams", { path, count: 2 })
-        if (!can("readsAfterClose")) yield* within(Effect.repeat(Effect.sleep(1), { until: () => came === 8 }))
+        if (!can("readsAfterClose")) yield* soon(Effect.repeat(Effect.sleep(1), { until: () => came === 8 }))
         yield* server.command("closeSessions", { path })
-        expect(yield* within(Fiber.join(count))).toBe(3)
+        expect(yield* soon(Fiber.join(count))).toBe(3)
         // Not the first one's, see above; a uni stream's id is never 0.
-        expect(yield* within(Fiber.join(texts))).toBe(21)
-        expect(yield* within(Fiber.join(datagrams))).toBe(2)
+        expect(yield* soon(Fiber.join(texts))).toBe(21)
+        expect(yield* soon(Fiber.join(datagrams))).toBe(2)
       }))
 
     where("hasStats", it.scoped)("give the stats that the platform has", () =>
@@ -210,7 +212,7 @@ layer(live(), { excludeTestServices: true })(
                 yield* session.datagrams.send(bytes("x"))
                 yield* Effect.exit(sessionTo(server, "/nothing"))
                 yield* end(server)
-                yield* within(stream.lost)
+                yield* soon(stream.lost)
                 yield* Effect.exit(sessionTo(server, "/echo"))
               })),
             () => Effect.sync(() => methods.forEach((method, i) => console[method] = originals[i]!))
@@ -242,7 +244,7 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       endView(view, true)
       expect(yield* view.isOpen).toBe(false)
       expect(view.streams.size).toBe(0)
-      yield* within(Effect.all([stream.lost, uni.lost]))
+      yield* soon(Effect.all([stream.lost, uni.lost]))
       expect(failure(yield* Fiber.await(reading)).message).toContain("given back")
       expect(failure(yield* Effect.exit(stream.write(bytes("x")))).message).toContain("given back")
       for (
@@ -259,10 +261,10 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       yield* view.close()
       for (const left of [others, own]) {
         yield* left.write(bytes("y"))
-        expect(text(yield* within(left.readExactly(1)))).toBe("y")
+        expect(text(yield* soon(left.readExactly(1)))).toBe("y")
       }
       expect(yield* session.isOpen).toBe(true)
-      yield* within(server.until((stats) => stats.paths[path]?.streamsOpen === 2))
+      yield* soon(server.until((stats) => stats.paths[path]?.streamsOpen === 2))
     }))
 
   it.scoped("leave what comes in to the pool", () =>
@@ -290,12 +292,13 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
         const server = yield* startServer({ initialBidirectionalStreams: 1 })
         const session = yield* sessionTo(server, "/echo")
         yield* fill(session)
+        const others = viewCore(session).openings.size
         const view = makeView(session)
         const waiting = yield* Effect.fork(view.createBidirectionalStream({ waitUntilAvailable: true }))
         yield* Effect.yieldNow()
         endView(view, true)
-        expect(failure(yield* within(Fiber.await(waiting))).message).toContain("given back")
-        expect(viewCore(session).openings.size).toBe(0)
+        expect(failure(yield* soon(Fiber.await(waiting))).message).toContain("given back")
+        expect(viewCore(session).openings.size).toBe(others)
       })
   )
 
@@ -305,7 +308,7 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       const view = makeView(session)
       const done = yield* Deferred.make<WebTransport.CloseInfo, WebTransportError>()
       yield* Effect.fork(Deferred.complete(done, view.closed))
-      expect((yield* within(Deferred.await(done))).closeCode).toBe(9)
+      expect((yield* soon(Deferred.await(done))).closeCode).toBe(9)
       expect(failure(yield* Effect.exit(view.createBidirectionalStream())).reason).toBe("SessionClosed")
     }))
 })

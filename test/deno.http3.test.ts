@@ -55,7 +55,7 @@ it.scopedLive("what browsers load runs in Deno, too, over its own WebTransport",
         server.url("/echo"),
         JSON.stringify([...server.hash])
       ],
-      { cwd: root, timeout: 60_000 }
+      { cwd: root, timeout: 100_000 }
     )
     running.child.stdin!.end(bundle!.contents)
     const { stderr, stdout } = yield* Effect.promise(() => running)
@@ -63,4 +63,4 @@ it.scopedLive("what browsers load runs in Deno, too, over its own WebTransport",
     const { created, ...others } = JSON.parse(stdout)
     expect(others).toEqual({ isSame: true, total: 200 })
     expect(created).toBeLessThanOrEqual(8)
-  }), 90_000)
+  }))

@@ -185,7 +185,7 @@ it.scopedLive.each<readonly [args: ReadonlyArray<string>, env: Readonly<Record<s
     const { code, stderr, stdout } = yield* inTime("the end", ended)
     assert.deepStrictEqual([code, stdout], [1, ""])
     assert.match(stderr, says)
-  }), 60_000)
+  }))
 
 it.scopedLive("says in one line that its port is taken", () =>
   Effect.gen(function*() {
@@ -200,4 +200,4 @@ it.scopedLive("says in one line that its port is taken", () =>
       stdout: "",
       stderr: `error: port ${port} is taken; give another one with --port, or 0 for any\n`
     })
-  }), 60_000)
+  }))

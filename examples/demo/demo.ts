@@ -3,7 +3,7 @@ import { Cause, ConfigProvider, Effect, Encoding, Exit, Layer, Logger, LogLevel 
 import { SessionPoolLive, StreamPool, WebTransportError } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { startEchoServer } from "./echoServer.js"
-import { pooledSessions, pooledStreams, sessionPerRequest, timeLimit } from "./load.js"
+import { pooledSessions, pooledStreams, sessionPerRequest } from "./load.js"
 import type { Options } from "./main.js"
 import { printTable, withProgress } from "./output.js"
 
@@ -32,7 +32,7 @@ const endpoint = (options: Options) =>
 
 const demo = (options: Options) =>
   Effect.gen(function*() {
-    const { concurrency, requests } = options
+    const { concurrency, requests, timeLimit } = options
     const { hash, url } = yield* endpoint(options)
 
     const SessionsLive = SessionPoolLive.pipe(Layer.provide(environment(options, url, hash)))
@@ -42,16 +42,19 @@ const demo = (options: Options) =>
 
     const more = requests * 5
     const streams = yield* withProgress("pooled streams", more, (onProgress) =>
-      pooledStreams({ requests: more, concurrency, onProgress })).pipe(Effect.provide(StreamsLive))
+      pooledStreams({ requests: more, concurrency, timeLimit, onProgress })).pipe(Effect.provide(StreamsLive))
 
     const pooled = yield* withProgress("stream per request", requests, (onProgress) =>
-      pooledSessions({ requests, concurrency, onProgress })).pipe(Effect.provide(SessionsLive))
+      pooledSessions({ requests, concurrency, timeLimit, onProgress })).pipe(Effect.provide(SessionsLive))
 
     const fewer = Math.ceil(requests / 10)
     const value = hash === undefined ? undefined : yield* Encoding.decodeHex(hash)
     const serverCertificateHashes = value === undefined ? [] : [{ value }]
     const single = yield* withProgress("session per request", fewer, (onProgress) =>
-      sessionPerRequest({ requests: fewer, concurrency, onProgress }, url, { connectTimeout, serverCertificateHashes }))
+      sessionPerRequest({ requests: fewer, concurrency, timeLimit, onProgress }, url, {
+        connectTimeout,
+        serverCertificateHashes
+      }))
 
     printTable({
       "pooled streams": streams,
@@ -60,7 +63,7 @@ const demo = (options: Options) =>
     })
     if (streams.requests < more || pooled.requests < requests || single.requests < fewer) {
       yield* Effect.sync(() =>
-        console.log(`A row ends after ${timeLimit}, with as many requests as were answered.`)
+        console.log(`A row ends after ${timeLimit} seconds, with as many requests as were answered.`)
       )
     }
   }).pipe(Effect.scoped, Effect.provide(NodeWebTransport.layer))

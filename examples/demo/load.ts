@@ -6,6 +6,8 @@ export interface Load {
   readonly requests: number
   /** How many fibers send them. */
   readonly concurrency: number
+  /** In seconds. */
+  readonly timeLimit: number
   /** Called after each request with how many are done. */
   readonly onProgress: (done: number) => void
 }
@@ -22,8 +24,6 @@ export interface Row {
 }
 
 export class EchoError extends Data.TaggedError("EchoError")<{ readonly message: string }> {}
-
-export const timeLimit = "10 seconds"
 
 /** 100 bytes, like no other request's. */
 const messageOf = (id: number) => Buffer.from(`request ${id} `.padEnd(100, "."))
@@ -111,10 +111,12 @@ const measure = <E, R>(load: Load, send: (id: number) => Effect.Effect<void, E, 
     yield* Effect.replicateEffect(fiber, Math.min(load.concurrency, load.requests), {
       concurrency: "unbounded",
       discard: true
-    }).pipe(Effect.timeoutOption(timeLimit))
+    }).pipe(Effect.timeoutOption(`${load.timeLimit} seconds`))
 
     if (latencies.length === 0) {
-      return yield* new EchoError({ message: `no answer within ${timeLimit}; give the --url of an echo server` })
+      return yield* new EchoError({
+        message: `no answer within ${load.timeLimit} seconds; give the --url of an echo server`
+      })
     }
     latencies.sort((a, b) => a - b)
     const quantile = (q: number) => latencies[Math.ceil(q * latencies.length) - 1]!

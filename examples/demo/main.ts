@@ -9,6 +9,8 @@ export interface Options {
   readonly requests: number
   readonly concurrency: number
   readonly maxSessions: number
+  /** Seconds that each way of sending may take. */
+  readonly timeLimit: number
 }
 
 const url = (text: string): string => {
@@ -50,6 +52,7 @@ const command = new Command("npm start --")
   )
   .option("--concurrency <n>", "fibers that send them", count, 32)
   .option("--max-sessions <n>", "the most sessions that the pool may open", count, 4)
+  .option("--time-limit <seconds>", "after which each of the three ways ends, with what it has got", count, 10)
   .helpOption("--help", "show this")
   .configureOutput({
     outputError: (text, write) => write(`${text.trim().replaceAll(/\s+/g, " ")} (npm start -- --help tells more)\n`)

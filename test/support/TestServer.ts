@@ -109,7 +109,7 @@ export const deadPort: Effect.Effect<number> = Effect.promise(findDeadPort)
 // -----------------------------------------------------------------------------
 
 const main = fileURLToPath(new URL("./server.ts", import.meta.url))
-const readyWithin = 20_000
+const readyWithin = 100_000
 const pollEvery = 5
 
 let certificate: Promise<Certificate> | undefined

@@ -49,4 +49,4 @@ export const socketsClosed = (
   Effect.zipRight(
     server === undefined ? Effect.void : server.until((stats) => stats.socketsOpen === 0),
     Effect.repeat(Effect.delay(openSockets, "5 millis"), { until: (now) => now.every((one) => before.includes(one)) })
-  ).pipe(Effect.timeoutFail({ duration: "10 seconds", onTimeout: () => new Error("sockets are left") }))
+  ).pipe(Effect.timeoutFail({ duration: "25 seconds", onTimeout: () => new Error("sockets are left") }))

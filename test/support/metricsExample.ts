@@ -25,7 +25,7 @@ export const start = (env: Readonly<Record<string, string>> = {}) =>
     })
     const lines = createInterface({ input: running.child.stdout })
     const [line] = yield* Effect.promise(() => once(lines, "line") as Promise<[string]>).pipe(
-      Effect.timeoutFail({ duration: "30 seconds", onTimeout: () => new Error(`it did not start: ${stderr}`) })
+      Effect.timeoutFail({ duration: "100 seconds", onTimeout: () => new Error(`it did not start: ${stderr}`) })
     )
     const url = line.replace(/^metrics: /, "")
     return {

@@ -50,7 +50,7 @@ export const networkSockets = (): Readonly<Record<"tcp" | "udp", number>> => {
 }
 
 export interface ChildOptions {
-  /** Milliseconds after which it is killed. 15,000. */
+  /** Milliseconds after which it is killed. 100,000. */
   readonly deadline?: number | undefined
   /** Milliseconds after its line `done` after which it is killed: a shorter deadline for a test that expects it. */
   readonly lingerDeadline?: number | undefined
@@ -98,7 +98,7 @@ const observe = async (running: Processes.Running, options: ChildOptions): Promi
       timedOut = true
       void running.kill()
     }, milliseconds)
-  const timers = [killIn(options.deadline ?? 15_000)]
+  const timers = [killIn(options.deadline ?? 100_000)]
   child.stdin.end()
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text

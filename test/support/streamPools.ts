@@ -5,13 +5,13 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import { soon } from "./soon.js"
 import * as TestServer from "./TestServer.js"
 
 export const bytes = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(new TextEncoder().encode(text))
 export const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
-/** The real time limit of whatever a test waits for. */
-export const soon = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.timeout(effect, "10 seconds")
+export { soon } from "./soon.js"
 
 /** Lets the event loop turn. */
 export const turn: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -43,12 +43,15 @@ export const sessionOptions = (server: TestServer.Service, path: string) => ({
   connect: { serverCertificateHashes: [{ value: server.hash }] }
 })
 
-/** A pool with room for one stream, unless the options say otherwise, over one session. */
+/**
+ * A pool with room for one stream, unless the options say otherwise, over one session, which may take its time to grant
+ * one.
+ */
 export const poolAt = <E = never, R = never>(path: string, options: StreamPool.Options<E, R> = {}) =>
   Effect.gen(function*() {
     const server = yield* TestServer.TestServer
     const session = yield* connect(server, path)
-    const pool = yield* StreamPool.make({ session, maxSize: 1, ...options })
+    const pool = yield* StreamPool.make({ session, maxSize: 1, openTimeout: "20 seconds", ...options })
     const socket = yield* pool.makeSocket
     return { server, session, pool: Object.assign(pool, { socket }), counts: server.statsOf(path) }
   })
