@@ -330,7 +330,8 @@ export class SessionCore {
   private connectFailure(cause: unknown): WebTransportError {
     const why = this.explain() ?? explainCause(cause)
     const detail = `no session with ${this.where}: ${why.detail}`
-    return new WebTransportError({ reason: "Connect", detail, advice: why.advice, cause: why.cause ?? cause })
+    const { advice, status } = why
+    return new WebTransportError({ reason: "Connect", detail, advice, status, cause: why.cause ?? cause })
   }
 
   /** What is known of an attempt to connect beside what the platform says. */
@@ -629,6 +630,17 @@ export const explainCause = (cause: unknown): Api.Explanation => {
 const say = (info: Api.CloseInfo) =>
   `code ${info.closeCode}${info.reason === "" ? "" : `, ${JSON.stringify(info.reason)}`}`
 
+/** RFC 9110, section 5.3: fields of one name are one list. */
+const fieldsOf = (pairs: Iterable<readonly [string, string]>): Readonly<Record<string, string>> => {
+  const fields = new Map<string, string>()
+  for (const [name, value] of pairs) {
+    const key = name.toLowerCase()
+    const before = fields.get(key)
+    fields.set(key, before === undefined ? value : `${before}, ${value}`)
+  }
+  return Object.fromEntries(fields)
+}
+
 /** In an uninterruptible region, what is waited for has to be interruptible by the time limit all the same. */
 const atMost = <A, E>(effect: Effect.Effect<A, E>, limit: "1 second" | "500 millis"): Effect.Effect<unknown, E> =>
   Effect.timeoutOption(Effect.interruptible(effect), limit)
@@ -740,6 +752,11 @@ export class SessionHandle extends Inspectable.Class implements Api.Session {
   get protocol(): string | undefined {
     const protocol = this.native.protocol
     return protocol === "" ? undefined : protocol
+  }
+
+  get responseHeaders(): Readonly<Record<string, string>> | undefined {
+    const { responseHeaders } = this.native
+    return responseHeaders === undefined ? undefined : fieldsOf(responseHeaders)
   }
 
   get native(): Api.NativeWebTransport {
