@@ -331,6 +331,21 @@ export type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly 
  * `allowPooling` and `headers` are passed through to the platform's `WebTransport`, and nothing else; no effect is promised
  * where the platform has none.
  *
+ * @example
+ * ```ts
+ * import * as Config from "effect/Config"
+ * import * as Effect from "effect/Effect"
+ * import * as Redacted from "effect/Redacted"
+ * import * as WebTransport from "effect-pools/WebTransport"
+ *
+ * // read anew on every connect, and never logged
+ * const headers = Effect.map(Config.redacted("TOKEN"), (token) => ({
+ *   authorization: `Bearer ${Redacted.value(token)}`
+ * }))
+ *
+ * export const session = WebTransport.connect("https://example.com/echo", { headers })
+ * ```
+ *
  * @since 0.1.0
  * @category options
  */
