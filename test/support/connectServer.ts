@@ -79,14 +79,20 @@ export const frames = {
   ok: frame(1, 4, 1, [0x88])
 }
 
-/** One that answers the first CONNECT with these frames, and says nothing else. */
+/** One that answers the first CONNECT with these frames, each once the client has taken the one before. */
 export const framesServer = (answer: ReadonlyArray<Buffer>): Effect.Effect<ConnectServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const { cert, hash, key } = yield* Effect.promise(makeCertificate)
     const enableConnectProtocol = [0, 8, 0, 0, 0, 1]
+    const ping = frame(6, 0, 0, [0, 0, 0, 0, 0, 0, 0, 0])
     const onSocket = (socket: TLSSocket) => {
       let received = Buffer.alloc(0)
       let at = 24 // the client's preface
+      const unsaid = [...answer]
+      const say = () => {
+        const next = unsaid.shift()
+        if (next !== undefined) socket.write(Buffer.concat([next, ping]))
+      }
       socket.on("error", () => {})
       socket.write(frame(4, 0, 0, enableConnectProtocol))
       socket.on("data", (chunk) => {
@@ -95,7 +101,7 @@ export const framesServer = (answer: ReadonlyArray<Buffer>): Effect.Effect<Conne
           const type = received.readUInt8(at + 3)
           const isAck = (received.readUInt8(at + 4) & 1) === 1
           if (type === 4 && !isAck) socket.write(frame(4, 1, 0))
-          if (type === 1) socket.write(Buffer.concat(answer))
+          if (type === 1 || (type === 6 && isAck)) say()
           at += 9 + received.readUIntBE(at, 3)
         }
       })
