@@ -62,7 +62,7 @@ const live = (title: string, body: () => Effect.Effect<unknown, unknown, WebTran
 
 live("a session whose CONNECT ends by FIN is closed, with code 0 and no words", () =>
   Effect.gen(function*() {
-    const { server, tell } = yield* toldTo((stream) => void stream.end())
+    const { server, streams, tell } = yield* toldTo((stream) => void stream.end())
     const session = yield* connect(yield* server)
     const stream = yield* session.createBidirectionalStream()
     expect(yield* echo(stream, "one")).toBe("one")
@@ -72,6 +72,16 @@ live("a session whose CONNECT ends by FIN is closed, with code 0 and no words", 
     expect(yield* session.isOpen).toBe(false)
     expect(failure(yield* Fiber.join(reading)).reason).toBe("SessionClosed")
     expect(failure(yield* Effect.exit(session.createBidirectionalStream())).reason).toBe("SessionClosed")
+    // it is ended here as well, while its scope is open
+    yield* until(Effect.sync(() => streams[0]!.closed), Boolean)
+  }).pipe(Effect.scoped))
+
+live("a session whose CONNECT is reset is closed, with the code of the reset", () =>
+  Effect.gen(function*() {
+    for (const code of [2, 8]) {
+      const session = yield* connect(yield* framesServer([frames.ok, frames.reset(code)]))
+      expect((yield* session.closed).closeCode).toBe(code)
+    }
   }).pipe(Effect.scoped))
 
 live("a pool counts such a session as lost, and lends another one", () =>

@@ -214,9 +214,12 @@ type Fields = Readonly<Record<string, number | string | ReadonlyArray<string> | 
 
 /** The stream of the CONNECT. */
 interface ConnectStream extends Emitter {
-  readonly rstCode?: number | undefined
   close(code: number): void
   end(): void
+}
+
+interface Closable extends Record<string, unknown> {
+  onClose(event: { readonly errorcode: number; readonly error: string }): void
 }
 
 /** The last stream in a GOAWAY that only announces another one (RFC 9113, section 6.8). */
@@ -245,7 +248,7 @@ const fieldsOf = (fields: Fields): ReadonlyArray<readonly [string, string]> =>
  */
 const watch = (native: Api.NativeWebTransport, headers: ReadonlyArray<readonly [string, string]>): boolean => {
   const client = internals(native)?.client
-  const session = sessionOf(native)
+  const session = sessionOf(native) as Closable | undefined
   if (client === undefined || session === undefined || !has(client, "request", "on") || !has(session, "onClose")) {
     return false
   }
@@ -254,6 +257,7 @@ const watch = (native: Api.NativeWebTransport, headers: ReadonlyArray<readonly [
   let isLeaving = false
 
   const drain = keepOpenWhileDraining(session)
+  // The library makes its request by itself (1.6.8), with headers of its own alone, and keeps the stream of it.
   const request = client.request!.bind(client)
   client.request = (fields, ...others) => {
     const sent = request(addFields(fields, headers), ...others)
@@ -269,18 +273,17 @@ const watch = (native: Api.NativeWebTransport, headers: ReadonlyArray<readonly [
       isAnswered = true
       if (isLeaving) drain()
     })
-    // Its handler does nothing (1.6.8): a session that ends without a capsule would live on for ever.
+    // The library's own handler does nothing (1.6.8): a session that ends without a capsule would live on for ever.
     connect.once("end", () => {
-      // a reset says more: `close` follows
-      if ((connect.rstCode ?? noError) !== noError || session["state"] === "closed" || session["state"] === "failed") {
-        return
-      }
-      note(native, endedEarly) // as a session that is closed with code 0 and no words (draft-ietf-webtrans-http3, section 6)
-      ;(session as unknown as { onClose(event: object): void }).onClose({ errorcode: 0, error: "" })
+      if (session["state"] === "closed" || session["state"] === "failed") return
+      note(native, endedEarly)
+      // The same as to be closed with code 0 and no words (draft-ietf-webtrans-http3, section 6).
+      session.onClose({ errorcode: 0, error: "" })
       connect.end()
     })
   }
 
+  // The library does not listen to it (1.6.8).
   client.on!("goaway", (code: number, lastStream: number) => {
     isLeaving = true
     if (isAnswered) return code === noError ? drain() : undefined

@@ -75,6 +75,8 @@ const uint32 = (value: number) => [value >>> 24, (value >>> 16) & 0xff, (value >
 /** Frames of a server (RFC 9113). Node's own never names a last stream that it has not taken. */
 export const frames = {
   goaway: (lastStream: number, code: number) => frame(7, 0, 0, [...uint32(lastStream), ...uint32(code)]),
+  /** RST_STREAM of the first stream. */
+  reset: (code: number) => frame(3, 0, 1, uint32(code)),
   /** `:status: 200` for the first stream, by its index in HPACK's table. */
   ok: frame(1, 4, 1, [0x88])
 }
