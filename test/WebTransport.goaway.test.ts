@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { ServerHttp2Stream } from "node:http2"
 import { inspect } from "node:util"
-import { construct } from "../src/internal/failsComponents.js"
+import { construct, load } from "../src/internal/failsComponents.js"
 import {
   closeCapsule,
   type ConnectServer,
@@ -244,6 +244,24 @@ live("headers that a request for a session cannot have fail the connect by name"
       expect([reason, message]).toEqual(["Connect", expect.stringContaining(words)])
       expect(message).toContain(JSON.stringify(name.toLowerCase()))
     }
+  }).pipe(Effect.scoped))
+
+live("a session that falls back from HTTP/3 to HTTP/2 is watched, too", () =>
+  Effect.gen(function*() {
+    const { server, tell } = yield* toldTo((stream) => void stream.end())
+    const { hash, url } = yield* server
+    const { module } = yield* Effect.promise(load)
+    // the library's own option, in the place of the native package; what it fails with when its time limit is over
+    const createUnreliableClient = (parent: { readonly quicconnectedProm: { reject(cause: unknown): void } }) => ({
+      closeClient: () => {},
+      createTransport: () => queueMicrotask(() => parent.quicconnectedProm.reject(new Error("no HTTP/3")))
+    })
+    const options: WebTransport.NativeOptions = { serverCertificateHashes: [{ algorithm: "sha-256", value: hash }] }
+    Object.assign(options, { createUnreliableClient })
+    const session = yield* WebTransport.fromNative(construct(module, "http3-or-http2", url, options, 60_000))
+    expect(session.responseHeaders).toBeDefined()
+    yield* tell
+    expect(yield* session.closed).toEqual({ closeCode: 0, reason: "" })
   }).pipe(Effect.scoped))
 
 live("a client of another shape refuses headers, and goes without the rest", () =>

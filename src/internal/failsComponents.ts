@@ -86,7 +86,9 @@ export const construct = (
     webTransportConnectTimeout: ownTimeout(connectTimeout)
   })
   hold(native, options)
-  if (!watch(native, headers ?? []) && headers !== undefined) {
+  const isWatched = watch(native, headers ?? [])
+  if (!isWatched) watchFallback(native, options)
+  if (!isWatched && headers !== undefined) {
     // Without its headers a request may be another one's: it is not sent at all.
     abandon(native)
     throw new WebTransportError({
@@ -293,6 +295,18 @@ const watch = (native: Api.NativeWebTransport, headers: ReadonlyArray<readonly [
     if (code === noError && lastStream !== notice) stream?.close(cancel)
   })
   return true
+}
+
+/** Where HTTP/2 is tried after HTTP/3 its client is made only then (1.6.8). */
+const watchFallback = (native: Api.NativeWebTransport, options: Api.NativeOptions): void => {
+  const parent = parentOf(native)
+  const fallBack = parent?.["transportIntSwitchToReliable"]
+  if (parent === undefined || typeof fallBack !== "function") return
+  parent["transportIntSwitchToReliable"] = () => {
+    fallBack()
+    hold(native, options)
+    watch(native, [])
+  }
 }
 
 /**
