@@ -12,6 +12,13 @@ import * as FailsComponents from "./internal/failsComponents.js"
 import { type ConstructorService, WebTransportConstructor } from "./WebTransport.js"
 import { WebTransportError } from "./WebTransportError.js"
 
+const noHeaders = () =>
+  new WebTransportError({
+    reason: "Unsupported",
+    detail: "the native package for HTTP/3 takes no headers",
+    advice: "use NodeWebTransport.layer or NodeWebTransport.layerHttp2, and leave out requireUnreliable"
+  })
+
 const http3IsMissing = (detail: string) =>
   new WebTransportError({
     reason: "Unsupported",
@@ -25,7 +32,9 @@ const service = (loaded: FailsComponents.Loaded, protocol: FailsComponents.Proto
     if (protocol === "http2" && options.requireUnreliable === true) {
       throw http3IsMissing("requireUnreliable asks for HTTP/3, and this is HTTP/2")
     }
-    return FailsComponents.construct(loaded.module, protocol, url, options, connectTimeout)
+    const hasHeaders = options.headers !== undefined
+    if (hasHeaders && (protocol === "http3" || options.requireUnreliable === true)) throw noHeaders()
+    return FailsComponents.construct(loaded.module, hasHeaders ? "http2" : protocol, url, options, connectTimeout)
   },
   abandon: FailsComponents.abandon,
   freed: FailsComponents.freed,
@@ -38,7 +47,7 @@ const load = Effect.promise(FailsComponents.load)
 
 /**
  * Sessions over HTTP/3 where its native package is installed, which fall back to HTTP/2 after half of
- * `connectTimeout`; over HTTP/2 otherwise.
+ * `connectTimeout`; over HTTP/2 otherwise, and where `headers` are given, which the native package does not take.
  *
  * @example
  * ```ts
@@ -73,7 +82,8 @@ export const layerHttp2: Layer.Layer<WebTransportConstructor> = Layer.effect(
 )
 
 /**
- * Sessions over HTTP/3 and nothing else. Fails with `Unsupported` where the native package is missing.
+ * Sessions over HTTP/3 and nothing else. Fails with `Unsupported` where the native package is missing; so does a connect
+ * with `headers`.
  *
  * @since 0.1.0
  * @category layers

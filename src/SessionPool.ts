@@ -169,14 +169,15 @@ export interface Hooks<E = never, R = never> extends
  *
  * A session is *lost*, and its place free, as soon as it is closed by anybody in any way. A server that hangs closes
  * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer
- * drains it or refuses a stream although none is open, and when it is too old or too used.
+ * drains it (DRAIN, or GOAWAY in Node over HTTP/2: borrowers keep theirs, the next ones get another session) or refuses a
+ * stream although none is open, and when it is too old or too used.
  *
  * **Gotchas**
  *
  * Over HTTP/2 a server may grant a session only so many streams in its whole life (100 by default with
  * `@fails-components/webtransport`); the borrower who meets the limit gets `StreamLimit`. Set `maxUses` below it.
  *
- * Failures of `url`, `connect.serverCertificateHashes` and `onOpen` reach the borrower as a `WebTransportError` with
+ * Failures of `url`, `connect.serverCertificateHashes`, `connect.headers` and `onOpen` reach the borrower as a `WebTransportError` with
  * reason `Connect` and the failure as its `cause`, or as themselves where they are a `WebTransportError`.
  *
  * @since 0.1.0

@@ -78,6 +78,19 @@ export interface ServerSession {
   readonly streams: ReadonlyArray<ServerStream>
   /** How the client asked for streams. */
   readonly streamCounts: StreamCounts
+  /**
+   * The headers of the request for it, by their names in lower case.
+   *
+   * @since 0.2.0
+   */
+  readonly headers: Readonly<Record<string, string>>
+  /**
+   * Asks for no more streams, as a server does that is about to go: the client's `draining` completes, what is open goes on,
+   * and more streams are still granted. Nothing while it hangs. Completes when the session knows.
+   *
+   * @since 0.2.0
+   */
+  readonly drain: Effect.Effect<void>
   /** Closes it as a server does: the client learns the code and the reason. Completes when the session knows. */
   readonly closeWith: (info: CloseInfo) => Effect.Effect<void>
   /** Loses the connection: the client learns no code. Completes when the session knows. */
@@ -101,6 +114,18 @@ export interface ServerSession {
 export interface Behaviour {
   /** Whether it accepts the session, refuses it, or never answers. `"accept"` if absent. */
   readonly connect?: "accept" | "refuse" | "ignore" | undefined
+  /**
+   * The HTTP status that it refuses the session with: `status` of the client's error. None if absent.
+   *
+   * @since 0.2.0
+   */
+  readonly status?: number | undefined
+  /**
+   * Headers of its answer. None if absent.
+   *
+   * @since 0.2.0
+   */
+  readonly responseHeaders?: Readonly<Record<string, string>> | undefined
   /** After how long it answers. At once if absent. */
   readonly connectDelay?: Duration.DurationInput | undefined
   /** How many streams the client may have open. No limit if absent. */

@@ -68,6 +68,7 @@ export interface NativeWebTransport {
   readonly draining?: Promise<unknown> | undefined
   readonly reliability?: string | undefined
   readonly protocol?: string | undefined
+  readonly responseHeaders?: Iterable<readonly [string, string]> | undefined
   readonly datagrams: NativeDatagrams
   readonly incomingBidirectionalStreams: ReadableStream<any>
   readonly incomingUnidirectionalStreams: ReadableStream<any>
@@ -129,6 +130,7 @@ export interface NativeOptions {
   congestionControl?: CongestionControl
   requireUnreliable?: boolean
   allowPooling?: boolean
+  headers?: Array<[string, string]>
 }
 
 // -----------------------------------------------------------------------------
@@ -170,7 +172,8 @@ export interface ConstructorService {
 }
 
 /**
- * Why a session has not come about, as far as an implementation knows. It must not hold the query of a URL.
+ * Why a session has not come about, as far as an implementation knows. It must not hold the query of a URL, nor the value of
+ * a header.
  *
  * @since 0.1.0
  * @category models
@@ -180,6 +183,12 @@ export interface Explanation {
   readonly detail: string
   /** What to do about it, where more can be said than of every failure. */
   readonly advice?: string | undefined
+  /**
+   * The HTTP status that the server answered, where it is known.
+   *
+   * @since 0.2.0
+   */
+  readonly status?: number | undefined
   /** The platform's own error, where it is another one than `ready` rejects with. */
   readonly cause?: unknown
 }
@@ -309,8 +318,33 @@ export interface SessionOptions {
 }
 
 /**
- * Options of {@link connect}. All but `closeInfo` and `connectTimeout` are passed through as they are; no effect is
- * promised where the platform has none.
+ * Header fields by their names, or as pairs of a name and a value, in which a name may come more than once: what a `Headers`
+ * of the platform or of `@effect/platform` is.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly [string, string]>
+
+/**
+ * Options of {@link connect}. `serverCertificateHashes`, `protocols`, `congestionControl`, `requireUnreliable`,
+ * `allowPooling` and `headers` are passed through to the platform's `WebTransport`, and nothing else; no effect is promised
+ * where the platform has none.
+ *
+ * @example
+ * ```ts
+ * import * as Config from "effect/Config"
+ * import * as Effect from "effect/Effect"
+ * import * as Redacted from "effect/Redacted"
+ * import * as WebTransport from "effect-pools/WebTransport"
+ *
+ * // read anew on every connect, and never logged
+ * const headers = Effect.map(Config.redacted("TOKEN"), (token) => ({
+ *   authorization: `Bearer ${Redacted.value(token)}`
+ * }))
+ *
+ * export const session = WebTransport.connect("https://example.com/echo", { headers })
+ * ```
  *
  * @since 0.1.0
  * @category options
@@ -331,6 +365,16 @@ export interface ConnectOptions<E = never, R = never> extends SessionOptions {
   readonly requireUnreliable?: boolean | undefined
   /** Whether the session may share a connection with others. */
   readonly allowPooling?: boolean | undefined
+  /**
+   * Headers of the request that asks for the session (W3C WebTransport, `WebTransportOptions.headers`); an Effect is run on
+   * every connect, for tokens that expire. They are secrets: no error, log or span ever holds one.
+   *
+   * `NodeWebTransport` sends them over HTTP/2. Platforms that do not know them ignore them without a word: the server then
+   * gets none.
+   *
+   * @since 0.2.0
+   */
+  readonly headers?: HeaderFields | Effect.Effect<HeaderFields, E, R> | undefined
 }
 
 /**
@@ -516,7 +560,10 @@ export interface Session {
    * A killed peer may look like one that closed: read nothing from the code unless your server sets it.
    */
   readonly closed: Effect.Effect<CloseInfo, WebTransportError>
-  /** Completes when the peer asks for no more streams; never where the platform does not say. */
+  /**
+   * Completes when the peer asks for no more streams, by DRAIN or GOAWAY; those that are open go on. Never where the platform
+   * does not say.
+   */
   readonly draining: Effect.Effect<void>
   readonly isOpen: Effect.Effect<boolean>
   /** None where the platform has none. */
@@ -527,6 +574,13 @@ export interface Session {
   readonly reliability: string | undefined
   /** The application protocol that was chosen, if any. */
   readonly protocol: string | undefined
+  /**
+   * Headers of the answer that granted the session, their names in lower case, repeated ones joined by `", "`. Absent where
+   * the platform does not say: `NodeWebTransport` does over HTTP/2. Secrets, as the request's are.
+   *
+   * @since 0.2.0
+   */
+  readonly responseHeaders: Readonly<Record<string, string>> | undefined
   readonly native: NativeWebTransport
 }
 
@@ -541,7 +595,7 @@ export const isSession = (u: unknown): u is Session => Predicate.hasProperty(u, 
 /**
  * Connects to a WebTransport server. The session lives as long as the scope.
  *
- * The URL (https, no fragment) and the certificate hashes may be Effects, run on every connect: for tokens that
+ * The URL (https, no fragment), the certificate hashes and the headers may be Effects, run on every connect: for tokens that
  * expire. The time limit, `connectTimeout`, counts from after them.
  *
  * Fails with `InvalidUrl`, `Connect` or `ConnectTimeout`. Interruption returns at once, and whatever was begun is
@@ -549,7 +603,7 @@ export const isSession = (u: unknown): u is Session => Predicate.hasProperty(u, 
  * and awaits that for half a second.
  *
  * It is a span, `WebTransport.connect`, with OpenTelemetry's attributes for the server's address and port, the path,
- * and the protocol; never the query.
+ * and the protocol; never the query or a header.
  *
  * **Gotchas**
  *

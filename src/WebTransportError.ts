@@ -86,7 +86,7 @@ const advice: Record<Reason, string | undefined> = {
  *
  * **Gotchas**
  *
- * No message ever holds the query of a URL, since tokens travel there.
+ * No message ever holds the query of a URL or the value of a header, since tokens travel there.
  *
  * @example
  * ```ts
@@ -114,6 +114,13 @@ export class WebTransportError extends Data.TaggedError("WebTransportError")<{
   readonly advice?: string | undefined
   /** What the platform said. */
   readonly cause?: unknown
+  /**
+   * The HTTP status with which the server refused the session, where the platform tells it: `NodeWebTransport` over HTTP/2.
+   * Of `Connect` alone.
+   *
+   * @since 0.2.0
+   */
+  readonly status?: number | undefined
   /** Bytes in the datagram that was too large. */
   readonly size?: number | undefined
   /** Bytes that one datagram may hold. */

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as NodeWebTransport from "../src/NodeWebTransport.js"
+import * as SessionPool from "../src/SessionPool.js"
 import * as StreamPool from "../src/StreamPool.js"
 import * as TestWebTransport from "../src/TestWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
@@ -21,7 +22,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 const behaviours: Record<string, TestWebTransport.Behaviour> = {
   "/echo": {},
-  "/refuse?status=405": { connect: "refuse" },
+  "/refuse?status=405": { connect: "refuse", status: 405 },
   "/never": { connect: "ignore" },
   "/close?code=7&reason=bye&afterMs=50": {
     onStream: (_stream, session) => Effect.delay(session.closeWith({ closeCode: 7, reason: "bye" }), "50 millis")
@@ -96,7 +97,7 @@ describe.each([["a real server", real], ["the one in memory", inMemory]] as cons
       it.scoped("refuses a session", () =>
         Effect.gen(function*() {
           const refused = yield* soon(Effect.flip(connect("/refuse?status=405")))
-          expect(refused.reason).toBe("Connect")
+          expect(refused).toMatchObject({ reason: "Connect", status: 405 })
         }))
 
       it.scoped("never answers", () =>
@@ -279,6 +280,46 @@ it.scoped("shows how the client ended a stream", () =>
       Effect.provide(TestWebTransport.layer({ onStream: (stream) => Effect.asVoid(onStream(stream)) }))
     )
   }))
+
+const sessions = Effect.flatMap(TestWebTransport.TestWebTransport, ({ sessions }) => sessions)
+
+const isEchoed = (stream: WebTransport.BidirectionalStream) =>
+  Effect.map(Effect.zipRight(stream.write(bytes("hello")), stream.readExactly(5)), (got) => text(got) === "hello")
+
+it.scoped("drains a session: the client knows, its streams go on, and a pool opens another one", () =>
+  Effect.gen(function*() {
+    const sessionPool = yield* SessionPool.make({ url: "https://test/" })
+    const pool = yield* StreamPool.make({ sessionPool, maxSize: 4 })
+    yield* pool.use((kept) =>
+      Effect.gen(function*() {
+        expect(yield* isEchoed(kept)).toBe(true)
+        const [first] = yield* sessions
+        yield* first!.drain
+        expect(first!.isOpen).toBe(true)
+        expect(yield* isEchoed(kept)).toBe(true)
+        expect(yield* pool.use(isEchoed)).toBe(true)
+        expect((yield* sessions).length).toBe(2)
+        expect(first!.isOpen).toBe(true)
+      })
+    )
+    expect(yield* pool.use(isEchoed)).toBe(true)
+    expect((yield* sessions).length).toBe(2)
+    yield* turn
+    expect((yield* sessions).map(({ isOpen }) => isOpen)).toEqual([false, true])
+  }).pipe(Effect.provide(TestWebTransport.layer())))
+
+it.scoped("has headers in both directions, and refuses with a status", () =>
+  Effect.gen(function*() {
+    const { behave } = yield* TestWebTransport.TestWebTransport
+    const connecting = WebTransport.connect("https://test/", { headers: { Authorization: "Bearer 1" } })
+    const session = yield* connecting
+    expect(session.responseHeaders).toEqual({ "x-shard": "3" })
+    expect((yield* sessions)[0]!.headers).toEqual({ authorization: "Bearer 1" })
+    yield* behave({ connect: "refuse", status: 401 })
+    expect(yield* Effect.flip(connecting)).toMatchObject({ reason: "Connect", status: 401 })
+    yield* behave({ connect: "refuse" })
+    expect((yield* Effect.flip(connecting)).status).toBe(undefined)
+  }).pipe(Effect.provide(TestWebTransport.layer({ responseHeaders: { "X-Shard": "3" } }))))
 
 it.scoped("treats each session by its number", () =>
   Effect.gen(function*() {

@@ -49,6 +49,18 @@ layer(live(), { excludeTestServices: true })(
         )
       }))
 
+    it.scoped("has headers of the answer and the status of a refusal, and connects where there are none", () =>
+      Effect.gen(function*() {
+        const server = yield* TestServer.TestServer
+        const headers = { authorization: "Bearer secret" }
+        const session = yield* connect(server, server.url("/echo"), { headers })
+        expect(yield* session.isOpen).toBe(true)
+        expect(session.responseHeaders !== undefined).toBe(can("exchangesHeaders"))
+        const refused = failure(yield* Effect.exit(connect(server, server.url("/refuse?status=403"), { headers })))
+        expect(refused.reason).toBe("Connect")
+        expect(refused.status).toBe(can("exchangesHeaders") ? 403 : undefined)
+      }))
+
     it.scoped("has sockets that close with its scope", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
@@ -163,7 +175,7 @@ layer(live(), { excludeTestServices: true })(
             [connect(server, `https://${dead}`), `${dead}: nobody listens`, "the port"],
             [nowhere, "no address", "check the host name"],
             [nothing, "/nothing: the server answered 404", "path"],
-            [connect(server, server.url("/refuse?status=503")), "the server answered 503", "logs"],
+            [connect(server, server.url("/refuse?status=503")), "the server answered 503", "try again later"],
             [wrongHash, address, server.hashHex, "at each start"],
             [WebTransport.connect(server.url("/echo")), address, "self-signed", "serverCertificateHashes"],
             [

@@ -111,6 +111,21 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
       expect(frameTypes(yield* Fiber.join(said)).at(-1)).toBe(goaway)
     }).pipe(soon))
 
+  // Bun finishes the handshake of a destroyed socket, and the library throws where nobody catches it
+  it.scoped("an attempt that is given up before TLS stands hears nothing of it any more", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.TestServer
+      const service = yield* WebTransport.WebTransportConstructor
+      const native = service.construct(server.silentUrl("/"), {}, 5000)
+      native.ready.catch(() => {})
+      native.closed.catch(() => {})
+      // what is behind a proxy that shows no `destroyed`
+      const socket = internals(native)!.client.socket!.once("close", () => {}) as TLSSocket
+      expect(socket.listenerCount("secureConnect")).toBeGreaterThan(0)
+      service.abandon!(native)
+      expect([socket.destroyed, socket.listenerCount("secureConnect")]).toEqual([true, 0])
+    }))
+
   it.scoped("connect stays pinned to a client whose insides have the known shape", () =>
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer
@@ -126,6 +141,10 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
       expect(found.client.constructor.name).toBe("ClientHttp2Session")
       expect(transportInt.clientInt).toBe(found.client)
       expect(found.client.connecting).toBe(true)
+      // What tells of the session as a whole.
+      const { drainingResolve, onClose, onGoAwayReceived } = (native as any).sessionint
+      for (const one of [drainingResolve, onClose, onGoAwayReceived]) expect(one).toBeTypeOf("function")
+      expect(Object.hasOwn(found.client, "request")).toBe(true)
       // The two waits that `abandon` ends.
       expect(quicconnectedProm.reject).toBeTypeOf("function")
       expect(webtransportProm.resolve).toBeTypeOf("function")

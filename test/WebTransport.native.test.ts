@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import { vi } from "vitest"
 import { viewCore } from "../src/internal/webTransportSession.js"
 import * as NodeWebTransport from "../src/NodeWebTransport.js"
 import * as WebTransport from "../src/WebTransport.js"
@@ -209,6 +210,46 @@ describe("connecting", () => {
       expect(fake.closes.length).toBeGreaterThan(0)
     }).pipe(withFakes))
 
+  /** Whether an attempt was closed when it was given up, and when it became ready after all. */
+  const closesOf = Effect.gen(function*() {
+    const fiber = yield* Effect.fork(Effect.scoped(WebTransport.connect(url)))
+    yield* tick
+    const fake = fakes.at(-1)!
+    yield* Fiber.interrupt(fiber)
+    const atOnce = fake.closes.length
+    fake.whenReady.resolve()
+    yield* tick
+    return { atOnce: atOnce > 0, later: fake.closes.length > atOnce }
+  })
+
+  it.scoped("closes what becomes ready after it was given up, since nobody else would", () =>
+    Effect.gen(function*() {
+      expect(yield* closesOf).toEqual({ atOnce: true, later: true })
+    }).pipe(withFakes))
+
+  it.scoped("does not close before it is ready in Firefox, where that leaves it out of reach", () =>
+    Effect.gen(function*() {
+      const userAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"
+      yield* Effect.acquireRelease(
+        Effect.sync(() => vi.stubGlobal("navigator", { userAgent })),
+        () => Effect.sync(() => vi.unstubAllGlobals())
+      )
+      expect(yield* closesOf).toEqual({ atOnce: false, later: true })
+    }).pipe(withFakes))
+
+  it.scoped("fails with what ready says, also where closed has settled a moment before", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.scoped(WebTransport.connect(url)))
+      yield* tick
+      const fake = fakes.at(-1)!
+      fake.whenClosed.resolve(undefined)
+      yield* Effect.promise(() => fake.closed)
+      fake.whenReady.reject(new Error("invalid peer certificate: UnknownIssuer"))
+      const { message } = failure(yield* Fiber.await(fiber))
+      expect(message).toContain("UnknownIssuer")
+      expect(message).toContain("pin")
+    }).pipe(withFakes))
+
   it.scoped("gives up after 10 seconds of the Effect Clock, or what connectTimeout says", () =>
     Effect.gen(function*() {
       for (const [options, millis] of [[{}, 10_000], [{ connectTimeout: "3 seconds" }, 3000]] as const) {
@@ -268,6 +309,16 @@ describe("sessions", () => {
       expect(failure(yield* Fiber.await(incoming)).reason).toBe("SessionClosed")
     }).pipe(Effect.scoped))
 
+  it.scoped("have the application's code, also where the platform tells HTTP/3's", () =>
+    Effect.gen(function*() {
+      const first = 0x52e4_a40f_a8db
+      for (const [closeCode, code] of [[7, 7], [first, 0], [first + 7, 7], [first + 29, 29], [first + 31, 30]]) {
+        const { fake, session } = yield* ready
+        fake.whenClosed.resolve({ closeCode, reason: "" })
+        expect((yield* session.closed).closeCode).toBe(code)
+      }
+    }))
+
   it.scoped("fail what waits for a platform that says nothing more", () =>
     Effect.gen(function*() {
       const { fake, session } = yield* ready
@@ -321,11 +372,21 @@ describe("streams", () => {
     Effect.gen(function*() {
       const { fake, session } = yield* ready
       expect(failure(yield* Effect.exit(session.createUnidirectionalStream())).reason).toBe("StreamOpen")
-      for (const name of ["QuotaExceededError", "NetworkError"]) {
+      const errors = [
+        [new DOMException("full", "QuotaExceededError"), "StreamLimit"],
+        [new DOMException("full", "NetworkError"), "StreamLimit"],
+        [
+          new RangeError("Connection has reached the maximum number of concurrent outgoing bidirectional streams"),
+          "StreamLimit"
+        ],
+        [new RangeError("Invalid array length"), "StreamOpen"],
+        [undefined, "StreamOpen"]
+      ] as const
+      for (const [error, reason] of errors) {
         fake.create = () => {
-          throw new DOMException("full", name)
+          throw error
         }
-        expect(failure(yield* Effect.exit(session.createBidirectionalStream())).reason).toBe("StreamLimit")
+        expect(failure(yield* Effect.exit(session.createBidirectionalStream())).reason).toBe(reason)
       }
     }))
 

@@ -1,8 +1,10 @@
 /**
- * Everything that reaches into `@fails-components/webtransport` (1.6.8, pinned exactly): loading it without a word, and
- * freeing what its `close()` leaves. Each access is checked; where the shape is another one, plain `close()` has to do.
+ * Everything that reaches into `@fails-components/webtransport` (1.6.8, pinned exactly): loading it without a word,
+ * telling its sessions what the HTTP/2 client under them knows, and freeing what its `close()` leaves. Each access is
+ * checked; where the shape is another one, the session goes without.
  */
 import type * as Api from "../WebTransport.js"
+import { WebTransportError } from "../WebTransportError.js"
 
 interface Module {
   readonly WebTransport: new(url: string, options: Record<string, unknown>) => Api.NativeWebTransport
@@ -74,8 +76,9 @@ export const construct = (
   options: Api.NativeOptions,
   connectTimeout: number
 ): Api.NativeWebTransport => {
+  const { headers, ...others } = options
   const native = new module.WebTransport(url, {
-    ...options,
+    ...others,
     forceReliable: protocol === "http2",
     ...(protocol === "http3" ? { requireUnreliable: true } : undefined),
     // HTTP/2 is tried when this is over.
@@ -83,6 +86,17 @@ export const construct = (
     webTransportConnectTimeout: ownTimeout(connectTimeout)
   })
   hold(native, options)
+  const isWatched = watch(native, headers ?? [])
+  if (!isWatched) watchFallback(native, options)
+  if (!isWatched && headers !== undefined) {
+    // Without its headers a request may be another one's: it is not sent at all.
+    abandon(native)
+    throw new WebTransportError({
+      reason: "Unsupported",
+      detail: "this version of @fails-components/webtransport takes no headers",
+      advice: "install 1.6.8"
+    })
+  }
   return native
 }
 
@@ -91,6 +105,7 @@ export const construct = (
 // -----------------------------------------------------------------------------
 
 interface Emitter {
+  on?(event: string, listener: (...args: Array<never>) => void): unknown
   once(event: string, listener: (...args: Array<never>) => void): unknown
 }
 
@@ -101,6 +116,7 @@ export interface Internals {
     /** Until TLS stands. */
     readonly connecting: boolean
     readonly remoteSettings?: { readonly enableConnectProtocol?: boolean | undefined } | undefined
+    request?(headers: Fields, ...others: ReadonlyArray<unknown>): ConnectStream
     removeAllListeners(event: string): unknown
     close(): void
     destroy(): void
@@ -139,7 +155,9 @@ interface Socket {
   readonly destroyed: boolean
   /** Whether its certificate is trusted, or has a hash that was given. */
   readonly authorized?: boolean | undefined
+  readonly secureConnecting?: boolean | undefined
   getPeerCertificate?(): Certificate
+  removeAllListeners?(event: string): unknown
   destroy(): void
 }
 
@@ -153,11 +171,17 @@ interface Certificate {
 interface Held {
   readonly socket: Socket
   readonly freed: Promise<void>
-  /** What is known of a failure; the library (1.6.8) tells no more than "Opening handshake failed." */
-  explanation: Api.Explanation | undefined
 }
 
 const held = new WeakMap<object, Held>()
+
+/** What is known of failures; the library (1.6.8) tells no more than "Opening handshake failed." */
+const explained = new WeakMap<object, Api.Explanation>()
+
+/** The first reason is the one that counts. */
+const note = (native: Api.NativeWebTransport, explanation: Api.Explanation | undefined): void => {
+  if (explanation !== undefined && !explained.has(native)) explained.set(native, explanation)
+}
 
 const hold = (native: Api.NativeWebTransport, options: Api.NativeOptions): void => {
   try {
@@ -170,33 +194,131 @@ const hold = (native: Api.NativeWebTransport, options: Api.NativeOptions): void 
       socket = proxy.once("close", resolve)
     })
     if (!has(socket, "destroy")) return
-    const one: Held = { socket: socket as Socket, freed, explanation: undefined }
+    const one: Held = { socket: socket as Socket, freed }
     held.set(native, one)
-    client.once("error", (error: Error) => {
-      one.explanation ??= explainError(error)
-    })
+    client.once("error", (error: Error) => note(native, explainError(error)))
     // after the library's own listener, which has compared the hashes
     proxy.once("secureConnect", () => {
       const { serverCertificateHashes: hashes } = options
       if (hashes === undefined || one.socket.authorized !== false) return
-      one.explanation ??= explainCertificate(one.socket.getPeerCertificate?.(), hashes)
+      note(native, explainCertificate(one.socket.getPeerCertificate?.(), hashes))
     })
-    watchStatus(native, one)
   } catch {
     // Nothing held: `freed`, `explain` and `abandon` do with less.
   }
 }
 
-/** The library is told the status of an answer that is no session, and forgets it. */
-const watchStatus = (native: Api.NativeWebTransport, one: Held): void => {
-  const session = sessionOf(native)
-  const onClose = session?.["onClose"]
-  if (session === undefined || typeof onClose !== "function") return
-  session["onClose"] = (event: { readonly errorcode?: unknown } | undefined) => {
-    const status = event?.errorcode
-    if (typeof status === "number" && status >= 300 && status < 600) one.explanation ??= explainStatus(status)
-    return onClose.call(session, event)
+// -----------------------------------------------------------------------------
+// Watching
+// -----------------------------------------------------------------------------
+
+type Fields = Readonly<Record<string, number | string | ReadonlyArray<string> | undefined>>
+
+/** The stream of the CONNECT. */
+interface ConnectStream extends Emitter {
+  close(code: number): void
+  end(): void
+}
+
+interface Closable extends Record<string, unknown> {
+  onClose(event: { readonly errorcode: number; readonly error: string }): void
+}
+
+/** The last stream in a GOAWAY that only announces another one (RFC 9113, section 6.8). */
+const notice = 0x7fff_ffff
+const noError = 0
+const cancel = 8
+
+const addFields = (fields: Fields, headers: ReadonlyArray<readonly [string, string]>): Fields => {
+  const all: Record<string, Fields[string]> = { ...fields }
+  const given: Record<string, Array<string>> = {}
+  for (const [name, value] of headers) (given[name] ??= []).push(value)
+  for (const [name, values] of Object.entries(given)) all[name] = values.length === 1 ? values[0] : values
+  return all
+}
+
+const fieldsOf = (fields: Fields): ReadonlyArray<readonly [string, string]> =>
+  Object.entries(fields).flatMap(([name, value]) =>
+    name.startsWith(":") || value === undefined
+      ? []
+      : [value].flat().map((one) => [name, String(one)] as const)
+  )
+
+/**
+ * Sends the headers with the CONNECT, and passes on to the session what the library (1.6.8) leaves to its HTTP/2 client:
+ * the headers and the status of the answer, GOAWAY, and the end of the CONNECT's stream. Whether the headers will be sent.
+ */
+const watch = (native: Api.NativeWebTransport, headers: ReadonlyArray<readonly [string, string]>): boolean => {
+  const client = internals(native)?.client
+  const session = sessionOf(native) as Closable | undefined
+  if (client === undefined || session === undefined || !has(client, "request", "on") || !has(session, "onClose")) {
+    return false
   }
+  let stream: ConnectStream | undefined
+  let isAnswered = false
+  let isLeaving = false
+
+  const drain = keepOpenWhileDraining(session)
+  // The library makes its request by itself (1.6.8), with headers of its own alone, and keeps the stream of it.
+  const request = client.request!.bind(client)
+  client.request = (fields, ...others) => {
+    const sent = request(addFields(fields, headers), ...others)
+    if (has(sent, "once", "close", "end")) watchConnect(stream = sent)
+    return sent
+  }
+
+  const watchConnect = (connect: ConnectStream): void => {
+    connect.once("response", (fields: Fields) => {
+      const status = fields[":status"]
+      if (!("responseHeaders" in native)) Object.assign(native, { responseHeaders: fieldsOf(fields) })
+      if (status !== 200) return typeof status === "number" ? note(native, explainStatus(status)) : undefined
+      isAnswered = true
+      if (isLeaving) drain()
+    })
+    // The library's own handler does nothing (1.6.8): a session that ends without a capsule would live on for ever.
+    connect.once("end", () => {
+      if (session["state"] === "closed" || session["state"] === "failed") return
+      note(native, endedEarly)
+      // The same as to be closed with code 0 and no words (draft-ietf-webtrans-http3, section 6).
+      session.onClose({ errorcode: 0, error: "" })
+      connect.end()
+    })
+  }
+
+  // The library does not listen to it (1.6.8).
+  client.on!("goaway", (code: number, lastStream: number) => {
+    isLeaving = true
+    if (isAnswered) return code === noError ? drain() : undefined
+    note(native, goesAway)
+    // With an error node ends all streams by itself, and without one those that it rejects. What it only has not answered
+    // yet would at best become a session that nobody should use.
+    if (code === noError && lastStream !== notice) stream?.close(cancel)
+  })
+  return true
+}
+
+/** Where HTTP/2 is tried after HTTP/3 its client is made only then (1.6.8). */
+const watchFallback = (native: Api.NativeWebTransport, options: Api.NativeOptions): void => {
+  const parent = parentOf(native)
+  const fallBack = parent?.["transportIntSwitchToReliable"]
+  if (parent === undefined || typeof fallBack !== "function") return
+  parent["transportIntSwitchToReliable"] = () => {
+    fallBack()
+    hold(native, options)
+    watch(native, [])
+  }
+}
+
+/**
+ * Tells that a session drains. The library (1.6.8) then takes it for one that was never open: its end would reject
+ * `closed`, and leave its streams pending.
+ */
+const keepOpenWhileDraining = (session: Record<string, unknown>): () => void => {
+  const resolve = session["drainingResolve"]
+  if (typeof resolve !== "function") return () => {}
+  const drain = () => void resolve(undefined)
+  session["onGoAwayReceived"] = drain
+  return drain
 }
 
 // -----------------------------------------------------------------------------
@@ -261,12 +383,37 @@ const explainCertificate = (
   }
 }
 
+const adviceOf = (status: number): string => {
+  switch (status) {
+    case 401:
+    case 403:
+      return "check what the server knows the client by: its headers, or the query of the URL"
+    case 404:
+    case 405:
+      return "check the path: it serves no WebTransport under this one"
+    case 429:
+    case 503:
+      return "it has too much to do, or restarts: try again later"
+    default:
+      return "the server refused the session: see what it logs"
+  }
+}
+
 const explainStatus = (status: number): Api.Explanation => ({
   detail: `the server answered ${status}`,
-  advice: status === 404 || status === 405
-    ? "check the path: it serves no WebTransport under this one"
-    : "the server refused the session: see what it logs"
+  advice: adviceOf(status),
+  status
 })
+
+const goesAway: Api.Explanation = {
+  detail: "the server goes away (GOAWAY)",
+  advice: "connect again: another one may take its place"
+}
+
+const endedEarly: Api.Explanation = {
+  detail: "the server ended the session before it was ready",
+  advice: "see what it logs"
+}
 
 /** How far an attempt is that has not failed. */
 const explainWaiting = ({ client }: Internals): Api.Explanation => {
@@ -284,10 +431,11 @@ const explainWaiting = ({ client }: Internals): Api.Explanation => {
 
 export const explain = (native: Api.NativeWebTransport): Api.Explanation | undefined => {
   try {
-    const one = held.get(native)
-    if (one === undefined || one.explanation !== undefined) return one?.explanation
+    const known = explained.get(native)
+    if (known !== undefined) return known
     const found = internals(native)
-    return found === undefined || one.socket.destroyed ? undefined : explainWaiting(found)
+    const one = held.get(native)
+    return found === undefined || one === undefined || one.socket.destroyed ? undefined : explainWaiting(found)
   } catch {
     return undefined
   }
@@ -305,9 +453,13 @@ const farewellWithin = 100
  * first write then fails stops reading, never notices that the client is gone, and keeps its socket for ever.
  */
 const leave = (client: Internals["client"], one: Held | undefined): void => {
-  // The session alone would first let the handshake finish (node 20), and before TCP is connected wait for that.
-  if (client.connecting) one?.socket.destroy()
-  // Its pings (fails-components 1.6.8) look whether it is closed, and would throw on one that is only destroyed.
+  // The session alone would first let the handshake finish (node 20), and before TCP is connected wait for that. Bun (1.4)
+  // says that it is connected before TLS is.
+  if (client.connecting || one?.socket.secureConnecting === true) {
+    // Bun finishes the handshake of a destroyed socket, too: the library's listener (1.6.8) would throw where nobody catches.
+    one?.socket.removeAllListeners?.("secureConnect")
+    one?.socket.destroy()
+  } // Its pings (fails-components 1.6.8) look whether it is closed, and would throw on one that is only destroyed.
   else client.close()
   client.destroy()
   if (one === undefined || one.socket.destroyed) return

@@ -86,9 +86,8 @@ export const make = <E, R>(
       return session
     })
     // who connects keeps the limit, and can say more about it
-    if (onOpen === undefined && !Effect.isEffect(url) && !Effect.isEffect(connect?.serverCertificateHashes)) {
-      return opened
-    }
+    const isEffectful = [url, connect?.serverCertificateHashes, connect?.headers].some(Effect.isEffect)
+    if (onOpen === undefined && !isEffectful) return opened
     return Effect.timeoutFail(opened, {
       duration: limit,
       onTimeout: () => {

@@ -337,6 +337,32 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
     return this.told
   })
 
+  private settleDraining!: () => void
+  readonly draining = new Promise<void>((resolve) => {
+    this.settleDraining = resolve
+  })
+
+  readonly drain = Effect.suspend(() => {
+    if (this.state !== "open" || this.isHung) return Effect.void
+    this.settleDraining()
+    return Effect.promise(() => this.draining)
+  })
+
+  /** What the client sent with its request. */
+  headers: Readonly<Record<string, string>> = {}
+
+  get responseHeaders(): ReadonlyArray<readonly [string, string]> {
+    return Object.entries(this.behaviour.responseHeaders ?? {})
+  }
+
+  /** Why it was refused, as far as the server says. */
+  get explanation(): WebTransport.Explanation | undefined {
+    const { connect, status } = this.behaviour
+    return connect === "refuse" && status !== undefined && this.state === "closed"
+      ? { detail: `the server answered ${status}`, status }
+      : undefined
+  }
+
   readonly hang = Effect.sync(() => {
     this.isHung = true
   })
@@ -367,16 +393,19 @@ export const layer = <Self>(tag: Context.Tag<Self, Api.Service>, initial: Api.Be
         isClosed = true
       })
     )
-    const construct = (url: string) => {
+    const construct = (url: string, options: WebTransport.NativeOptions) => {
       if (isClosed) {
         throw nativeError("InvalidStateError", "the layer of this TestWebTransport is closed: provide it further out")
       }
       const each = typeof behaviour === "function" ? behaviour(sessions.length) : behaviour
       const session = new Session(url, each, run)
+      session.headers = Object.fromEntries(options.headers ?? [])
       sessions.push(session)
       return session
     }
-    return Context.make(WebTransport.WebTransportConstructor, { construct }).pipe(
+    const explain = (native: WebTransport.NativeWebTransport) =>
+      native instanceof Session ? native.explanation : undefined
+    return Context.make(WebTransport.WebTransportConstructor, { construct, explain }).pipe(
       Context.add(tag, {
         sessions: Effect.sync(() => sessions.slice()),
         behave: (next) =>

@@ -45,7 +45,46 @@ const copyBytes = (value: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer
     ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice() as Uint8Array<ArrayBuffer>
     : new Uint8Array(value).slice()
 
+const pairsOf = (headers: Api.HeaderFields): Array<[string, string]> =>
+  (Symbol.iterator in headers ? Array.from(headers) : Object.entries(headers)).map(([name, value]) => [
+    String(name).toLowerCase(),
+    value
+  ])
+
+/** RFC 9110, sections 5.1 and 5.5; those that HTTP/2 and 3 have no use for (RFC 9113, section 8.2.2). */
+const isName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
+const isValue = /^[\t\x20-\x7e\x80-\xff]*$/
+const isForbidden = /^(connection|host|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/
+
+/** By its name alone: values are secrets. */
+const headerProblem = (name: string, value: unknown): string | undefined => {
+  const header = `the header ${JSON.stringify(name)}`
+  if (!isName.test(name)) return `${header} has a name that HTTP does not allow`
+  if (isForbidden.test(name)) return `${header} is not one that a request for a session may have`
+  if (typeof value !== "string") return `${header} has a value of type ${kindOf(value)} instead of a string`
+  return isValue.test(value) ? undefined : `${header} has a character in its value that HTTP does not allow`
+}
+
+const nativeHeaders = (headers: Api.HeaderFields): Either.Either<Array<[string, string]>, WebTransportError> => {
+  const pairs = pairsOf(headers)
+  const problem = pairs.map(([name, value]) => headerProblem(name, value)).find((one) => one !== undefined)
+  return problem === undefined
+    ? Either.right(pairs)
+    : Either.left(new WebTransportError({ reason: "Connect", detail: problem, advice: "correct connect.headers" }))
+}
+
 export const nativeOptions = <E, R>(
+  options: Api.ConnectOptions<E, R>
+): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> => {
+  const { headers } = options
+  return headers === undefined ? withoutHeaders(options) : Effect.zipWith(
+    Effect.flatMap(resolve<Api.HeaderFields, E, R>(headers), nativeHeaders),
+    withoutHeaders(options),
+    (headers, native) => headers.length === 0 ? native : { ...native, headers }
+  )
+}
+
+const withoutHeaders = <E, R>(
   options: Api.ConnectOptions<E, R>
 ): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> =>
   Effect.flatMap(

@@ -186,12 +186,27 @@ const nativeStreamOptions = (options: Api.StreamOptions | undefined) => {
 const openFailure = (handle: SessionHandle, cause: unknown): WebTransportError => {
   const refusal = handle.refusal
   if (refusal !== undefined) return refusal
-  const name = (cause as { readonly name?: unknown } | undefined)?.name
-  if (name !== "QuotaExceededError" && name !== "NetworkError") {
-    return handle.core.failure("StreamOpen", undefined, cause)
-  }
+  if (!isStreamLimit(cause)) return handle.core.failure("StreamOpen", undefined, cause)
   handle.core.refused()
   return new WebTransportError({ reason: "StreamLimit", cause })
+}
+
+/**
+ * What platforms throw at somebody who asks for more streams than the session has; those that are not listed wait until
+ * there is one (Firefox 153, @moq/web-transport 0.1.4). Messages count where a name is too common.
+ */
+const streamLimits: ReadonlyArray<readonly [name: string, message?: RegExp]> = [
+  // the standard's, and fails-components 1.6.8
+  ["QuotaExceededError"],
+  // Chromium 156
+  ["NetworkError"],
+  // Deno 2.9: "Connection has reached the maximum number of concurrent outgoing bidirectional streams"
+  ["RangeError", /maximum number of concurrent/]
+]
+
+const isStreamLimit = (cause: unknown): boolean => {
+  const { message, name } = (cause ?? {}) as { readonly name?: unknown; readonly message?: unknown }
+  return streamLimits.some(([one, words]) => one === name && (words === undefined || words.test(String(message))))
 }
 
 const endWith = (scope: Scope.Scope, stream: ByteStream): Effect.Effect<ByteStream> =>
@@ -262,6 +277,8 @@ export class SessionCore {
   private readonly closeInfo: Partial<Api.CloseInfo> | undefined
 
   state: State = "Connecting"
+  /** Whether the platform has called it ready, also after it was given up. */
+  private wasReady = false
   /** Set as soon as nothing can be opened any more. */
   gone: WebTransportError | undefined = undefined
   /** Bytes received on all its streams: whoever awaits some can see whether the peer lives. */
@@ -306,7 +323,10 @@ export class SessionCore {
     this.closeInfo = closeInfo
     // Each of them rejects on its own, perhaps without the others.
     native.ready.then(() => this.onReady(), (cause) => this.onConnectFailed(cause))
-    native.closed.then((info) => this.onClosed(info), (cause) => this.onBroken(cause))
+    native.closed.then(
+      (info) => this.unlessReadySays(() => this.onClosed(info)),
+      (cause) => this.unlessReadySays(() => this.onBroken(cause))
+    )
     // A peer that ends the connection before its settings is noticed by nothing else (fails-components 1.6.8).
     service?.freed?.(native)?.then(() => this.onConnectFailed(new Error("the connection ended")), () => {})
     native.draining?.then(() => {
@@ -318,9 +338,16 @@ export class SessionCore {
   // -- its life
 
   private onReady(): void {
+    this.wasReady = true
     if (this.state !== "Connecting") return
     this.state = "Open"
     Deferred.unsafeDone(this.readiness, Exit.void)
+  }
+
+  /** `ready` says why; some platforms settle `closed` a moment before, which does not (Deno 2.9). */
+  private unlessReadySays(onEnd: () => void): void {
+    if (this.state === "Connecting") setTimeout(onEnd, 0)
+    else onEnd()
   }
 
   private onConnectFailed(cause: unknown): void {
@@ -330,7 +357,8 @@ export class SessionCore {
   private connectFailure(cause: unknown): WebTransportError {
     const why = this.explain() ?? explainCause(cause)
     const detail = `no session with ${this.where}: ${why.detail}`
-    return new WebTransportError({ reason: "Connect", detail, advice: why.advice, cause: why.cause ?? cause })
+    const { advice, status } = why
+    return new WebTransportError({ reason: "Connect", detail, advice, status, cause: why.cause ?? cause })
   }
 
   /** What is known of an attempt to connect beside what the platform says. */
@@ -339,7 +367,7 @@ export class SessionCore {
   }
 
   private onClosed(native: unknown): void {
-    const info = closeInfoOf(native as Partial<Api.CloseInfo> | undefined)
+    const info = applicationInfo(closeInfoOf(native as Partial<Api.CloseInfo> | undefined))
     this.settle(
       this.state === "Connecting"
         ? new WebTransportError({
@@ -400,6 +428,15 @@ export class SessionCore {
 
   private free(): void {
     if (this.service?.abandon !== undefined) return this.service.abandon(this.native)
+    if (!this.wasReady) {
+      // It may come about all the same, and would live on without anybody (Deno 2.9, where `close()` throws until then).
+      this.native.ready.then(() => this.closeNative(), () => {})
+      if (keepsClosedAttempts()) return
+    }
+    this.closeNative()
+  }
+
+  private closeNative(): void {
     try {
       this.native.close()
     } catch {
@@ -591,11 +628,19 @@ export class SessionCore {
   }
 }
 
+/**
+ * Whether an attempt that was closed before it was ready is beyond reach, and becomes a session with nobody all the same
+ * (Firefox 153): it is closed when it is ready, and not before. By its name, since nothing else tells.
+ */
+const keepsClosedAttempts = (): boolean => /\bFirefox\//.test(globalThis.navigator?.userAgent ?? "")
+
 /** Whether a failure of a stream is its session's. Names or words, where the platform has no `source`. */
 const isSessionEnd = (cause: unknown): boolean => {
   if (!(cause instanceof Error)) return false
   // Chromium says InvalidStateError to whoever opens a stream
   return (cause as { readonly source?: unknown }).source === "session" || cause.name === "InvalidStateError" ||
+    // Deno 2.9 to whoever reads
+    cause.name === "NotConnected" ||
     // @moq/web-transport 0.1.4
     /^(session|webtransport|connection) error: /.test(cause.message)
 }
@@ -604,6 +649,15 @@ const closeInfoOf = (info: Partial<Api.CloseInfo> | undefined): Api.CloseInfo =>
   closeCode: info?.closeCode ?? 0,
   reason: info?.reason ?? ""
 })
+
+/** The first of HTTP/3's codes that stand for those of applications (draft-ietf-webtrans-http3, "Resetting Data Streams"). */
+const firstCode = 0x52e4_a40f_a8db
+
+/** As the application gave it: Deno (2.9) tells HTTP/3's own, of which every 31st is reserved. */
+const applicationInfo = (info: Api.CloseInfo): Api.CloseInfo => {
+  const index = info.closeCode - firstCode
+  return index < 0 ? info : { ...info, closeCode: index - Math.floor(index / 31) }
+}
 
 export const checkCloseInfo = (info: Partial<Api.CloseInfo> | undefined): Effect.Effect<void> => {
   const { closeCode, reason } = closeInfoOf(info)
@@ -628,6 +682,17 @@ export const explainCause = (cause: unknown): Api.Explanation => {
 
 const say = (info: Api.CloseInfo) =>
   `code ${info.closeCode}${info.reason === "" ? "" : `, ${JSON.stringify(info.reason)}`}`
+
+/** RFC 9110, section 5.3: fields of one name are one list. */
+const fieldsOf = (pairs: Iterable<readonly [string, string]>): Readonly<Record<string, string>> => {
+  const fields = new Map<string, string>()
+  for (const [name, value] of pairs) {
+    const key = name.toLowerCase()
+    const before = fields.get(key)
+    fields.set(key, before === undefined ? value : `${before}, ${value}`)
+  }
+  return Object.fromEntries(fields)
+}
 
 /** In an uninterruptible region, what is waited for has to be interruptible by the time limit all the same. */
 const atMost = <A, E>(effect: Effect.Effect<A, E>, limit: "1 second" | "500 millis"): Effect.Effect<unknown, E> =>
@@ -740,6 +805,11 @@ export class SessionHandle extends Inspectable.Class implements Api.Session {
   get protocol(): string | undefined {
     const protocol = this.native.protocol
     return protocol === "" ? undefined : protocol
+  }
+
+  get responseHeaders(): Readonly<Record<string, string>> | undefined {
+    const { responseHeaders } = this.native
+    return responseHeaders === undefined ? undefined : fieldsOf(responseHeaders)
   }
 
   get native(): Api.NativeWebTransport {

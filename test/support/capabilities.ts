@@ -118,6 +118,13 @@ const table = {
     browser: false,
     why: "clients do not end one before its server has answered: its socket stays until then, or for 30 s and more"
   },
+  /** The headers of a CONNECT are sent, those of its answer known, and the status of a refusal. */
+  exchangesHeaders: {
+    http2: true,
+    http3: false,
+    browser: false,
+    why: "the client ignores `headers`, has no `responseHeaders`, and says of a refusal no more than that it is one"
+  },
   /** A session has stats, and says how reliable it is. */
   hasStats: {
     http2: true,

@@ -1,0 +1,121 @@
+/** Servers over HTTP/2 that answer a CONNECT as they are told to, which no embedded server of WebTransport does. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import {
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream
+} from "node:http2"
+import type { AddressInfo } from "node:net"
+import { createServer, type Server, type TLSSocket } from "node:tls"
+import { makeCertificate } from "./certificate.js"
+
+export interface ConnectServer {
+  readonly url: string
+  readonly hash: Uint8Array<ArrayBuffer>
+}
+
+const listening = (server: Server, hash: Uint8Array<ArrayBuffer>): Effect.Effect<ConnectServer, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.async<Server>((resume) => {
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close())
+    ),
+    (server) => ({ hash, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/` })
+  )
+
+/**
+ * Node's own server, with the stream of each CONNECT. What is piped back on it is an echo of all streams: their capsules are
+ * the same in both directions.
+ */
+export const connectServer = (
+  onConnect: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, index: number) => void,
+  onSession: (session: ServerHttp2Session) => void = () => {}
+): Effect.Effect<ConnectServer, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { cert, hash, key } = yield* Effect.promise(makeCertificate)
+    // `enableConnectProtocol` is missing in node's types
+    const settings: object = { enableConnectProtocol: true }
+    const server = createSecureServer({ cert, key, settings })
+    const sessions = new Set<ServerHttp2Session>()
+    let index = 0
+    server.on("session", (session) => {
+      sessions.add(session)
+      session.on("error", () => {})
+      session.on("close", () => sessions.delete(session))
+      onSession(session)
+    })
+    server.on("stream", (stream, headers) => {
+      stream.on("error", () => {})
+      onConnect(stream, headers, index++)
+    })
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const session of sessions) session.destroy()
+      })
+    )
+    return yield* listening(server as unknown as Server, hash)
+  })
+
+const frame = (type: number, flags: number, stream: number, payload: ReadonlyArray<number> = []): Buffer => {
+  const bytes = Buffer.alloc(9 + payload.length)
+  bytes.writeUIntBE(payload.length, 0, 3)
+  bytes.writeUInt8(type, 3)
+  bytes.writeUInt8(flags, 4)
+  bytes.writeUInt32BE(stream, 5)
+  bytes.set(payload, 9)
+  return bytes
+}
+
+const uint32 = (value: number) => [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff]
+
+/** Frames of a server (RFC 9113). Node's own never names a last stream that it has not taken. */
+export const frames = {
+  goaway: (lastStream: number, code: number) => frame(7, 0, 0, [...uint32(lastStream), ...uint32(code)]),
+  /** RST_STREAM of the first stream. */
+  reset: (code: number) => frame(3, 0, 1, uint32(code)),
+  /** `:status: 200` for the first stream, by its index in HPACK's table. */
+  ok: frame(1, 4, 1, [0x88])
+}
+
+/** One that answers the first CONNECT with these frames, each once the client has taken the one before. */
+export const framesServer = (answer: ReadonlyArray<Buffer>): Effect.Effect<ConnectServer, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { cert, hash, key } = yield* Effect.promise(makeCertificate)
+    const enableConnectProtocol = [0, 8, 0, 0, 0, 1]
+    const ping = frame(6, 0, 0, [0, 0, 0, 0, 0, 0, 0, 0])
+    const onSocket = (socket: TLSSocket) => {
+      let received = Buffer.alloc(0)
+      let at = 24 // the client's preface
+      const unsaid = [...answer]
+      const say = () => {
+        const next = unsaid.shift()
+        if (next !== undefined) socket.write(Buffer.concat([next, ping]))
+      }
+      socket.on("error", () => {})
+      socket.write(frame(4, 0, 0, enableConnectProtocol))
+      socket.on("data", (chunk) => {
+        received = Buffer.concat([received, chunk])
+        while (received.length >= at + 9 && received.length >= at + 9 + received.readUIntBE(at, 3)) {
+          const type = received.readUInt8(at + 3)
+          const isAck = (received.readUInt8(at + 4) & 1) === 1
+          if (type === 4 && !isAck) socket.write(frame(4, 1, 0))
+          if (type === 1 || (type === 6 && isAck)) say()
+          at += 9 + received.readUIntBE(at, 3)
+        }
+      })
+    }
+    return yield* listening(createServer({ cert, key, ALPNProtocols: ["h2"] }, onSocket), hash)
+  })
+
+/** A capsule without a payload that asks for no more streams (draft-ietf-webtrans-http2, section 6: WT_DRAIN_SESSION). */
+export const drainCapsule = Buffer.from([0x80, 0, 0x78, 0xae, 0])
+
+/** A capsule that closes the session. */
+export const closeCapsule = (code: number, reason: string) => {
+  const words = Buffer.from(reason)
+  return Buffer.from([0x68, 0x43, 4 + words.length, ...uint32(code), ...words])
+}
