@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { FramingError } from "./FramingError.js"
+import * as ping from "./internal/sessionPing.js"
 import * as internal from "./internal/sessionPool.js"
 import type * as ResourcePool from "./ResourcePool.js"
 import type * as WebTransport from "./WebTransport.js"
@@ -88,6 +89,14 @@ export interface ConfigOptions extends
   readonly concurrency?: number | undefined
   /** How long connecting and `onOpen` may take together. Default: 10 s. */
   readonly connectTimeout?: Duration.DurationInput | undefined
+  /**
+   * A session is retired once so many streams were opened on it from here, those of pings among them: the borrowers that
+   * have it keep it for `retireGrace` at most. Default: 1,000 over Node's HTTP/2 client, which keeps 7.8 kB of each stream
+   * until the session closes; no limit elsewhere. A `StreamPool` has a limit of its own, 500, and the smaller one counts.
+   *
+   * @since 0.2.0
+   */
+  readonly maxStreamsOpened?: number | undefined
   /** SHA-256 hashes of certificates that are trusted besides those that the platform trusts. */
   readonly certificateHashes?: ReadonlyArray<Uint8Array> | undefined
 }
@@ -160,6 +169,8 @@ export interface Hooks<E = never, R = never> extends
 export interface Options<E = never, R = never>
   extends Omit<ResourcePool.Options<WebTransport.Session, E, R>, "acquire" | "lost" | "retire">, Hooks<E, R>
 {
+  /** As in {@link ConfigOptions}. */
+  readonly maxStreamsOpened?: number | undefined
   /** Where to connect, https only; an Effect is run on every connect, for addresses with a token that expires. */
   readonly url: string | URL | Effect.Effect<string | URL, E, R>
   /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */
@@ -242,7 +253,7 @@ export interface PingStreamOptions {
  */
 export const pingStream: (
   options?: PingStreamOptions
-) => (session: WebTransport.Session) => Effect.Effect<void, WebTransportError | FramingError> = internal.pingStream
+) => (session: WebTransport.Session) => Effect.Effect<void, WebTransportError | FramingError> = ping.pingStream
 
 /**
  * The pool as a layer.
@@ -277,6 +288,7 @@ export const layer = <E = never, R = never>(
  * | `IDLE_TIME_TO_LIVE` | infinity | when an unused session is closed |
  * | `MAX_LIFETIME` | infinity | when a session is replaced |
  * | `MAX_USES` | no limit | after how many borrows a session is replaced |
+ * | `MAX_STREAMS_OPENED` | 1,000 over Node's HTTP/2 client, no limit elsewhere | after how many streams a session is replaced |
  * | `OVERLAP` | true | whether a replaced session that is still lent gives up its place |
  * | `RETIRE_GRACE` | 30 seconds | how long a borrower may keep a replaced session |
  * | `CLOSE_TIMEOUT` | 5 seconds | how long a closing session may hold its place |
