@@ -90,9 +90,10 @@ export interface ConfigOptions extends
   /** How long connecting and `onOpen` may take together. Default: 10 s. */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
-   * A session is retired once so many streams were opened on it from here, those of pings among them: the borrowers that
-   * have it keep it for `retireGrace` at most. Default: 1,000 over Node's HTTP/2 client, which keeps 7.8 kB of each stream
-   * until the session closes; no limit elsewhere. A `StreamPool` has a limit of its own, 500, and the smaller one counts.
+   * A session is retired once so many streams were opened on it, by either side and by pings; `Infinity` for no limit.
+   * Borrowers that have the session keep it for `retireGrace` at most. Default: 1,000 over HTTP/2 with `NodeWebTransport`,
+   * whose client keeps 7.8 kB of each stream until the session closes (`@fails-components/webtransport` 1.6.8); no limit
+   * elsewhere. A `StreamPool` has a limit of its own, 500; the smaller one counts.
    *
    * @since 0.2.0
    */
@@ -155,10 +156,15 @@ export interface Hooks<E = never, R = never> extends
  * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer
  * drains it or refuses a stream although none is open, and when it is too old or too used.
  *
+ * **`keepAlive`.** Bytes and datagrams that come on a session prove it good as the answer to a ping does: a session on
+ * which anything came since the last ping was due is not pinged, and a ping passes as soon as anything comes beside its
+ * answer (it is interrupted then). A session that falls silent is so found within two intervals and `checkTimeout`. An
+ * application that has to be asked how it is needs `validate` instead.
+ *
  * **Gotchas**
  *
  * Over HTTP/2 a server may grant a session only so many streams in its whole life (100 by default with
- * `@fails-components/webtransport`); the borrower who meets the limit gets `StreamLimit`. Set `maxUses` below it.
+ * `@fails-components/webtransport`); the borrower who meets the limit gets `StreamLimit`. Set `maxStreamsOpened` below it.
  *
  * Failures of `url`, `connect.serverCertificateHashes` and `onOpen` reach the borrower as a `WebTransportError` with
  * reason `Connect` and the failure as its `cause`, or as themselves where they are a `WebTransportError`.
@@ -233,9 +239,12 @@ export interface PingStreamOptions {
  *
  * **Gotchas**
  *
- * It needs a stream. Refused one while others of the session are open, it passes: the session is busy, and says neither
- * that it lives nor that it is dead. Where a platform waits instead of refusing, `checkTimeout` ends the wait and counts
- * as death: leave room below the server's limit.
+ * - It needs a stream. Refused one, or granted none for a second, while others of the session are open, it passes: the
+ *   session is busy, and says neither that it lives nor that it is dead. Leave room for one below the server's limit: a
+ *   borrower who is refused a stream while the ping has one waits for its end, and asks again for 1.3 seconds after that.
+ * - Let the server finish the stream once the client has: it is read to its end then, and its credit comes back. One that
+ *   stays open is cancelled after 5 seconds, and some servers give back the credit for that much later. Over HTTP/2 it is
+ *   cancelled at once.
  *
  * @example
  * ```ts

@@ -806,6 +806,53 @@ describe("peers that hang", () => {
         assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
       }))
 
+    it.scoped("answers that never came at the same time are one, also where they end one after the other", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("suspect-together", { maxSize: 1 }, { maxSize: 6 }, "/silent")
+        const together = Effect.gen(function*() {
+          const leases = yield* soon(Effect.all(range(6).map(() => hold(pool))))
+          for (const lease of leases) {
+            yield* soon(waitInVain(lease.value))
+            yield* lease.release(spoiled)
+          }
+        }).pipe(Effect.scoped)
+        yield* together
+        assert.deepInclude((yield* pool.sessions)[0], { isSuspect: true, isRetired: false })
+        yield* together
+        yield* untilStats(sessionPool, ({ destroyed }) => destroyed.retired === 1)
+        assert.strictEqual((yield* sessionPool.stats).created, 1)
+      }))
+
+    it.scoped("a session is kept on which anything came since the request began, whatever it answers", () =>
+      Effect.gen(function*() {
+        const { path, pool, server } = yield* make("suspect-heard", { maxSize: 1 }, { maxSize: 2 }, "/picky")
+        const other = yield* hold(pool)
+        for (let i = 0; i < 6; i++) {
+          const lease = yield* hold(pool)
+          yield* soon(echo(other.value, "x"))
+          yield* soon(waitInVain(lease.value))
+          yield* lease.release(spoiled)
+          assert.strictEqual((yield* pool.sessions)[0]?.isSuspect, false)
+        }
+        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
+      }))
+
+    it.scoped("a session is kept whose subscriptions are cancelled, each after it got something", () =>
+      Effect.gen(function*() {
+        const { path, pool, server } = yield* make("suspect-subscriptions", { maxSize: 1 }, { maxSize: 6 })
+        for (let i = 0; i < 6; i++) {
+          yield* pool.use((stream) =>
+            Effect.gen(function*() {
+              yield* soon(echo(stream, "x"))
+              const reading = yield* Effect.fork(stream.read)
+              yield* Effect.yieldNow()
+              yield* Fiber.interrupt(reading)
+            })
+          )
+        }
+        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
+      }))
+
     it.scoped("suspectAfter says how many", () =>
       Effect.gen(function*() {
         const { path, pool, server } = yield* make("suspect-after", { maxSize: 1 }, { suspectAfter: 4 }, "/silent")
