@@ -133,7 +133,9 @@ describe("sessions of streams", () => {
         yield* soon(until(Effect.sync(() => pings), (pings) => pings > 2))
         isAlive = false
         yield* untilStats(sessionPool, ({ destroyed }) => destroyed.lost === 1)
-        assert.strictEqual((yield* soon(Effect.flip(held.value.read))).reason, "SessionClosed")
+        const error = yield* soon(Effect.flip(held.value.read))
+        assert.strictEqual(error.reason, "SessionClosed")
+        assert.include(error.message, "its pool, SessionPool, closed it: keepAlive.ping failed (dead)")
       }))
 
     it.scoped("gives back a session without streams, which then ages", () =>
