@@ -211,11 +211,11 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     return core
   })
 
-  let pool: Internals<WebTransport.Session, WebTransportError> | undefined
+  let internals: Internals<WebTransport.Session, WebTransportError> | undefined
 
   /** For whoever has it still. */
   const why = (core: SessionCore): string => {
-    if (pool?.isOpen === false) return "the pool is closing, and shutdownGrace is over"
+    if (internals?.isOpen === false) return "the pool is closing, and shutdownGrace is over"
     if (core.isRetired) return "it was to be replaced, and retireGrace is over"
     return pingsOf(core).failure ?? "it was not to be lent again"
   }
@@ -235,7 +235,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     if (problems.length > 0) {
       return yield* Effect.dieMessage(`[${name}] ${problems.map((problem) => problem.message).join("; ")}`)
     }
-    const made = yield* makeWith(
+    const pool = yield* makeWith(
       {
         ...engine,
         name,
@@ -260,8 +260,8 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
       lending,
       "SessionPool"
     )
-    pool = internalsOf(made)
-    return Object.assign(made, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
+    internals = internalsOf(pool)
+    return Object.assign(pool, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
   })
 }
 
