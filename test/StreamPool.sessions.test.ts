@@ -702,6 +702,48 @@ describe("sessions of streams", () => {
       assert.strictEqual((yield* sessions)[1]!.streams.length, 0)
       yield* occupied.release()
     }).pipe(Effect.provide(inMemory())))
+
+  /** Lets time go on in steps of 10 ms, and everybody act at each. */
+  const pass = (millis: number) => Effect.repeatN(Effect.zipRight(TestClock.adjust(10), quiet), millis / 10 - 1)
+
+  /** Each asks again and again, and begins a little after the one before. */
+  const callers = (pool: StreamPool.Service, limits: ReadonlyArray<number>) =>
+    Effect.forEach(limits, (limit, i) =>
+      Effect.forkScoped(Effect.delay(
+        Effect.forever(Effect.exit(Effect.timeout(pool.use((stream) => echo(stream)), limit))),
+        i * 30
+      )))
+
+  const answering = (within: number) => {
+    const onStream = (stream: TestWebTransport.ServerStream): Effect.Effect<void, unknown> =>
+      Effect.flatMap(stream.read, (message) =>
+        Option.isNone(message)
+          ? stream.finish
+          : Effect.zipRight(Effect.delay(stream.write(message.value), within), onStream(stream)))
+    return Effect.provide(inMemory({ onStream }))
+  }
+
+  it.scoped("a server slower than some of its callers wait keeps its session", () =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const { pool } = yield* makeMemory({ maxSize: 1 }, { maxSize: 9 })
+      yield* callers(pool, range(9).map((i) => i % 3 === 0 ? 300 : 10_000))
+      yield* pass(1_500)
+      assert.lengthOf(yield* sessions, 1)
+    }).pipe(answering(400)))
+
+  it.scoped("a server that hangs under many callers loses its session once one waited in vain after another", () =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const { pool } = yield* makeMemory({ maxSize: 1 }, { maxSize: 9 })
+      yield* callers(pool, range(9).map(() => 300))
+      yield* pass(500)
+      yield* (yield* sessions)[0]!.hang
+      yield* pass(300)
+      assert.lengthOf(yield* sessions, 1)
+      yield* pass(400)
+      assert.lengthOf(yield* sessions, 2)
+    }).pipe(answering(100), Effect.provide(silent)))
 })
 
 describe("one session", () => {
