@@ -883,18 +883,18 @@ describe("peers that hang", () => {
 
     it.scoped("a session is kept whose subscriptions are cancelled, each after it got something", () =>
       Effect.gen(function*() {
-        const { path, pool, server } = yield* make("suspect-subscriptions", { maxSize: 1 }, { maxSize: 6 })
-        for (let i = 0; i < 6; i++) {
-          yield* pool.use((stream) =>
-            Effect.gen(function*() {
-              yield* soon(echo(stream, "x"))
-              const reading = yield* Effect.fork(stream.read)
-              yield* Effect.yieldNow()
-              yield* Fiber.interrupt(reading)
-            })
-          )
+        const { pool, sessionPool } = yield* make("suspect-subscriptions", { maxSize: 1 }, { maxSize: 6 })
+        const leases = yield* soon(Effect.all(range(6).map(() => hold(pool))))
+        for (const { value } of leases) yield* soon(echo(value, "x"))
+        for (const lease of leases) {
+          const reading = yield* Effect.fork(lease.value.read)
+          yield* Effect.yieldNow()
+          yield* Fiber.interrupt(reading)
+          yield* lease.release(spoiled)
         }
-        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
+        assert.deepInclude((yield* sessionPool.stats).destroyed, { retired: 0 })
+        assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+        assert.strictEqual((yield* sessionPool.stats).created, 1)
       }))
 
     it.scoped("suspectAfter says how many", () =>
