@@ -16,7 +16,7 @@ import type { ByteStream } from "./byteStream.js"
 import { type Linked, LinkedList } from "./linkedList.js"
 import type { Control, Fate, Internals, SyncLease } from "./resourcePool.js"
 import { Sleeper } from "./sleeper.js"
-import { Opening, type SessionCore, type SessionHandle } from "./webTransportSession.js"
+import { type News, Opening, type SessionCore, type SessionHandle } from "./webTransportSession.js"
 
 /** Milliseconds. */
 export interface SourceOptions {
@@ -155,7 +155,7 @@ export class Branch {
     this.vain = 0
   }
 
-  /** One of its streams has ended: another one may be granted sooner than it would be asked for. */
+  /** A stream of it has ended: another one may be granted sooner than it would be asked for. */
   freed(now: number): void {
     this.freedAt = now
     if (this.isFull) this.probeAt = Math.min(this.probeAt, Math.max(now, this.refusedAt + firstBackoff))
@@ -603,13 +603,20 @@ export class StreamSource {
 
   private add(branch: Branch): Branch {
     this.branches.add(branch)
-    const observer = () => this.onChange(branch)
+    const observer = (news: News) => news === "Leaving" ? this.onChange(branch) : this.onFreed(branch)
     branch.core.observers.add(observer)
     this.observers.set(branch, observer)
     return branch
   }
 
-  private readonly observers = new Map<Branch, () => void>()
+  private readonly observers = new Map<Branch, (news: News) => void>()
+
+  /** Of whoever's: a ping's, or one of the session's owner. */
+  private onFreed(branch: Branch): void {
+    if (!branch.isFull) return
+    branch.freed(this.pool.now())
+    if (this.claims.first !== undefined) this.pump()
+  }
 
   /** It is retired, closes, or is closed. */
   private onChange(branch: Branch): void {

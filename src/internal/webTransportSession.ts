@@ -262,6 +262,9 @@ const streamOf = <A, B, R>(
 // The core
 // -----------------------------------------------------------------------------
 
+/** What happens to a session that others want to know. */
+export type News = "Leaving" | "Freed"
+
 export type State = "Connecting" | "Open" | "Closing" | "Closed"
 
 export class SessionCore {
@@ -288,8 +291,8 @@ export class SessionCore {
   /** Completes when nobody should begin anything new on it: drained, spent, or retired by its pool. */
   readonly retirement = Deferred.unsafeMake<void>(FiberId.none)
   isRetired = false
-  /** Told, in the same step, that it is retired or gone. */
-  readonly observers = new Set<() => void>()
+  /** Told, in the same step, that it is retired or gone, or that one of its streams has ended. */
+  readonly observers = new Set<(news: News) => void>()
   /** Streams that were opened here, in its whole life. */
   streamsOpened = 0
   private streamsAccepted = 0
@@ -417,7 +420,7 @@ export class SessionCore {
   }
 
   private tellObservers(): void {
-    for (const observer of [...this.observers]) observer()
+    for (const observer of [...this.observers]) observer("Leaving")
   }
 
   /** Frees it at once, whatever its state; whoever waits for it fails with `error`. */
@@ -502,6 +505,7 @@ export class SessionCore {
   ended(stream: ByteStream): void {
     this.endings.delete(stream)
     stream.onEnded?.()
+    for (const observer of this.observers) observer("Freed")
     if (this.endings.size === 0) this.allEndingsSettled()
   }
 
