@@ -157,7 +157,7 @@ export interface CommonOptions extends
   readonly maxStreamsOpened?: number | undefined
   /**
    * After how long without a stream, or a refusal, a session counts as full. That is no error: borrowers wait. While one
-   * does, the session is asked again, for one stream at a time: when a stream of the pool has ended, and after pauses
+   * does, the session is asked again, for one stream at a time: when one of its streams has ended, and after pauses
    * that grow from 10 ms to a second. Default: 1 s.
    */
   readonly openTimeout?: Duration.DurationInput | undefined
