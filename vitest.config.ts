@@ -45,7 +45,7 @@ const http3: TestProjectConfiguration = {
     include: [
       "test/**/*.http3.test.ts",
       "test/Framing.test.ts",
-      "test/SessionPool.test.ts",
+      "test/SessionPool{,.ping}.test.ts",
       "test/StreamPool.test.ts",
       "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
       "test/WebTransport.{connect,process,session,streams}.test.ts"
@@ -85,7 +85,7 @@ const browser: TestProjectConfiguration = {
       ...(problem === undefined
         ? [
           "test/Pools.http3.test.ts",
-          "test/SessionPool.test.ts",
+          "test/SessionPool{,.ping}.test.ts",
           "test/Framing.test.ts",
           "test/StreamPool{,.clean,.limits,.request,.sessions,.socket,.twice}.test.ts",
           "test/WebTransport.{connect,session,streams}.test.ts"

@@ -40,7 +40,9 @@ const service = (loaded: FailsComponents.Loaded, protocol: FailsComponents.Proto
   freed: FailsComponents.freed,
   explain: FailsComponents.explain,
   // What is written goes on to the socket as it is (1.6.8): a buffer used again would change what is sent.
-  retainsWrites: true
+  retainsWrites: true,
+  // Over HTTP/2 each stream keeps some 8 kB until its session closes (1.6.8).
+  retainsStreams: (native) => native.reliability === "reliable-only"
 })
 
 const load = Effect.promise(FailsComponents.load)

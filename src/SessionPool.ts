@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { FramingError } from "./FramingError.js"
+import * as ping from "./internal/sessionPing.js"
 import * as internal from "./internal/sessionPool.js"
 import type { PoolError } from "./PoolError.js"
 import type * as ResourcePool from "./ResourcePool.js"
@@ -99,6 +100,15 @@ export interface ConfigOptions extends
   readonly rideOut?: Duration.DurationInput | undefined
   /** How long connecting and `onOpen` may take together. Default: 10 s. */
   readonly connectTimeout?: Duration.DurationInput | undefined
+  /**
+   * A session is retired once so many streams were opened on it, by either side and by pings; `Infinity` for no limit.
+   * Borrowers that have the session keep it for `retireGrace` at most. Default: 1,000 over HTTP/2 with `NodeWebTransport`,
+   * whose client keeps 7.8 kB of each stream until the session closes (`@fails-components/webtransport` 1.6.8); no limit
+   * elsewhere. A `StreamPool` has a limit of its own, 500; the smaller one counts.
+   *
+   * @since 0.2.0
+   */
+  readonly maxStreamsOpened?: number | undefined
   /** SHA-256 hashes of certificates that are trusted besides those that the platform trusts. */
   readonly certificateHashes?: ReadonlyArray<Uint8Array> | undefined
 }
@@ -172,10 +182,15 @@ export interface Hooks<E = never, R = never> extends
  * drains it (DRAIN, or GOAWAY in Node over HTTP/2: borrowers keep theirs, the next ones get another session) or refuses a
  * stream although none is open, and when it is too old or too used.
  *
+ * **`keepAlive`.** Bytes and datagrams that come on a session prove it good as the answer to a ping does: a session on
+ * which anything came since the last ping was due is not pinged, and a ping passes as soon as anything comes beside its
+ * answer (it is interrupted then). A session that falls silent is so found within two intervals and `checkTimeout`. An
+ * application that has to be asked how it is needs `validate` instead.
+ *
  * **Gotchas**
  *
  * Over HTTP/2 a server may grant a session only so many streams in its whole life (100 by default with
- * `@fails-components/webtransport`); the borrower who meets the limit gets `StreamLimit`. Set `maxUses` below it.
+ * `@fails-components/webtransport`); the borrower who meets the limit gets `StreamLimit`. Set `maxStreamsOpened` below it.
  *
  * Failures of `url`, `connect.serverCertificateHashes`, `connect.headers` and `onOpen` reach the borrower as a `WebTransportError` with
  * reason `Connect` and the failure as its `cause`, or as themselves where they are a `WebTransportError`.
@@ -195,6 +210,8 @@ export interface Options<E = never, R = never>
    * @since 0.2.0
    */
   readonly rideOut?: Duration.DurationInput | RideOut | undefined
+  /** As in {@link ConfigOptions}. */
+  readonly maxStreamsOpened?: number | undefined
   /** Where to connect, https only; an Effect is run on every connect, for addresses with a token that expires. */
   readonly url: string | URL | Effect.Effect<string | URL, E, R>
   /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */
@@ -257,9 +274,12 @@ export interface PingStreamOptions {
  *
  * **Gotchas**
  *
- * It needs a stream. Refused one while others of the session are open, it passes: the session is busy, and says neither
- * that it lives nor that it is dead. Where a platform waits instead of refusing, `checkTimeout` ends the wait and counts
- * as death: leave room below the server's limit.
+ * - It needs a stream. Refused one, or granted none for a second, while others of the session are open, it passes: the
+ *   session is busy, and says neither that it lives nor that it is dead. Leave room for one below the server's limit: a
+ *   borrower who is refused a stream while the ping has one waits for its end, and asks again for 1.3 seconds after that.
+ * - Let the server finish the stream once the client has: it is read to its end then, and its credit comes back. One that
+ *   stays open is cancelled after 5 seconds, and some servers give back the credit for that much later. Over HTTP/2 it is
+ *   cancelled at once.
  *
  * @example
  * ```ts
@@ -277,7 +297,7 @@ export interface PingStreamOptions {
  */
 export const pingStream: (
   options?: PingStreamOptions
-) => (session: WebTransport.Session) => Effect.Effect<void, WebTransportError | FramingError> = internal.pingStream
+) => (session: WebTransport.Session) => Effect.Effect<void, WebTransportError | FramingError> = ping.pingStream
 
 /**
  * The pool as a layer.
@@ -312,6 +332,7 @@ export const layer = <E = never, R = never>(
  * | `IDLE_TIME_TO_LIVE` | infinity | when an unused session is closed |
  * | `MAX_LIFETIME` | infinity | when a session is replaced |
  * | `MAX_USES` | no limit | after how many borrows a session is replaced |
+ * | `MAX_STREAMS_OPENED` | 1,000 over Node's HTTP/2 client, no limit elsewhere | after how many streams a session is replaced |
  * | `OVERLAP` | true | whether a replaced session that is still lent gives up its place |
  * | `RETIRE_GRACE` | 30 seconds | how long a borrower may keep a replaced session |
  * | `CLOSE_TIMEOUT` | 5 seconds | how long a closing session may hold its place |

@@ -153,12 +153,14 @@ export interface CommonOptions extends
   readonly maxStreamsPerSession?: number | undefined
   /**
    * After so many streams a session of a `SessionPool` is replaced: it keeps some memory for each, and some servers
-   * grant only so many. What is lent stays as it is. Default: 500.
+   * grant only so many. What is lent stays as it is. The `SessionPool` has a limit of its own; the smaller one counts.
+   * Default: 500.
    */
   readonly maxStreamsOpened?: number | undefined
   /**
-   * After how long without a stream, or a refusal, a session counts as full. That is no error: borrowers wait. It is
-   * asked again once one of its streams has ended, after 10 ms at first, and a second at most. Default: 1 s.
+   * After how long without a stream, or a refusal, a session counts as full. That is no error: borrowers wait. While one
+   * does, the session is asked again, for one stream at a time: when one of its streams has ended, and after pauses
+   * that grow from 10 ms to a second. Default: 1 s.
    */
   readonly openTimeout?: Duration.DurationInput | undefined
   /**
@@ -172,8 +174,15 @@ export interface CommonOptions extends
    */
   readonly quarantine?: Duration.DurationInput | undefined
   /**
-   * A session of a `SessionPool` is replaced when so many streams in a row were given up while somebody waited for
-   * bytes, and no byte came on the session in between: over HTTP/2 nothing else tells of a hung peer. Default: 2.
+   * A session of a `SessionPool` is replaced when so many streams, one after the other, were given up while a borrower
+   * waited for bytes: over HTTP/2 nothing else tells of a hung peer. Streams that were lent at the same time count once.
+   * One counts not at all when anything came on the session, on whatever stream, since it was lent. `Infinity` switches
+   * this off. Default: 2.
+   *
+   * **Gotchas**
+   *
+   * A subscription that is cancelled before its first message, on a session where nothing else happens, looks like an
+   * answer that never came. For quiet subscriptions and long polls use `Infinity`, and `keepAlive` on the `SessionPool`.
    */
   readonly suspectAfter?: number | undefined
   /** Streams with a higher one are sent first, where the platform can. */

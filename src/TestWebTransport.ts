@@ -17,24 +17,33 @@ import type { CloseInfo, WebTransportConstructor } from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
 
 /**
- * The server's side of one bidirectional stream. What is sent to a client that ended its half is dropped.
+ * The server's side of a stream that it sends on. What is sent to a client that ended its half is dropped.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
-export interface ServerStream {
-  /** The next bytes that the client wrote; none when it finished. Fails with `Read` when it reset the stream. */
-  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError>
+export interface ServerSendStream {
   /** Whether the client gave up reading. */
   readonly isCancelled: boolean
-  /** How the client ended its half, if it did; `"Reset"`, too, when the server stopped it or the session ended. */
-  readonly sending: "Open" | "Finished" | "Reset"
   /** Sends bytes as one chunk, asked for or not. There is no backpressure. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void>
   /** FIN: nothing more will be sent. */
   readonly finish: Effect.Effect<void>
   /** Gives up sending: the client's reads fail. */
   readonly reset: Effect.Effect<void>
+}
+
+/**
+ * The server's side of a stream that the client sends on.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface ServerReceiveStream {
+  /** The next bytes that the client wrote; none when it finished. Fails with `Read` when it reset the stream. */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError>
+  /** How the client ended its half, if it did; `"Reset"`, too, when the server stopped it or the session ended. */
+  readonly sending: "Open" | "Finished" | "Reset"
   /** STOP_SENDING: the client's writes fail. */
   readonly stopSending: Effect.Effect<void>
   /**
@@ -45,6 +54,14 @@ export interface ServerStream {
   /** Ends a `stall`. */
   readonly resume: Effect.Effect<void>
 }
+
+/**
+ * The server's side of one bidirectional stream.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ServerStream extends ServerSendStream, ServerReceiveStream {}
 
 /**
  * How the client asked a session for streams.
@@ -74,7 +91,7 @@ export interface ServerSession {
   readonly url: string
   /** Whether it was accepted and is not closed. */
   readonly isOpen: boolean
-  /** The streams that are open in any direction, the oldest first. */
+  /** The bidirectional streams that are open in any direction, whoever opened them, the oldest first. */
   readonly streams: ReadonlyArray<ServerStream>
   /** How the client asked for streams. */
   readonly streamCounts: StreamCounts
@@ -91,6 +108,31 @@ export interface ServerSession {
    * @since 0.2.0
    */
   readonly drain: Effect.Effect<void>
+  /**
+   * Opens a stream to the client, as `onIncoming` of a `SessionPool` and `acceptBidirectionalStream` get it. Fails with
+   * `SessionClosed`. While the server hangs the client hears nothing of it.
+   *
+   * @since 0.2.0
+   */
+  readonly openBidirectional: Effect.Effect<ServerStream, WebTransportError>
+  /**
+   * The same for a stream on which only the server sends.
+   *
+   * @since 0.2.0
+   */
+  readonly openUnidirectional: Effect.Effect<ServerSendStream, WebTransportError>
+  /**
+   * Sends a datagram; lost while the server hangs, and when the session is not open.
+   *
+   * @since 0.2.0
+   */
+  readonly sendDatagram: (bytes: Uint8Array) => Effect.Effect<void>
+  /**
+   * The next datagram that the client sent. Fails with `SessionClosed` when the session is closed and all were received.
+   *
+   * @since 0.2.0
+   */
+  readonly receiveDatagram: Effect.Effect<Uint8Array, WebTransportError>
   /** Closes it as a server does: the client learns the code and the reason. Completes when the session knows. */
   readonly closeWith: (info: CloseInfo) => Effect.Effect<void>
   /** Loses the connection: the client learns no code. Completes when the session knows. */
@@ -128,7 +170,7 @@ export interface Behaviour {
   readonly responseHeaders?: Readonly<Record<string, string>> | undefined
   /** After how long it answers. At once if absent. */
   readonly connectDelay?: Duration.DurationInput | undefined
-  /** How many streams the client may have open. No limit if absent. */
+  /** How many streams of each kind (in both directions, or only its own) the client may have open. No limit if absent. */
   readonly streamLimit?: number | undefined
   /** After how many ended streams as many are granted again. 1 if absent; `Infinity`: never. */
   readonly creditBatch?: number | undefined
@@ -139,10 +181,24 @@ export interface Behaviour {
   /** How many writes to a stream the client may have under way before it waits. 1 if absent. */
   readonly writeRoom?: number | undefined
   /**
-   * What it does with a stream, on a fiber that ends with the layer. The stream is reset when it fails; it stays open
+   * What it does with a stream that the client opened, on a fiber that ends with the layer. The stream is reset when it fails; it stays open
    * when it succeeds. {@link echo} if absent.
    */
   readonly onStream?: ((stream: ServerStream, session: ServerSession) => Effect.Effect<void, unknown>) | undefined
+  /**
+   * The same for a stream on which only the client sends. Reads it to its end if absent.
+   *
+   * @since 0.2.0
+   */
+  readonly onUnidirectional?:
+    | ((stream: ServerReceiveStream, session: ServerSession) => Effect.Effect<void, unknown>)
+    | undefined
+  /**
+   * The most bytes of a datagram that the client may send. No limit if absent.
+   *
+   * @since 0.2.0
+   */
+  readonly maxDatagramSize?: number | undefined
 }
 
 /**
@@ -202,9 +258,30 @@ export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportErr
  *
  * **Gotchas**
  *
- * - It has bidirectional streams that the client opens; no datagrams, no unidirectional streams, and none that the server
- *   opens.
  * - Its server ends with the layer: provide it around all of a test, not around the making of a pool alone.
+ * - Nothing is lost or reordered but by command, datagrams included.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Queue from "effect/Queue"
+ * import * as SessionPool from "effect-pools/SessionPool"
+ * import * as TestWebTransport from "effect-pools/TestWebTransport"
+ *
+ * // what `onDatagram` does with what the server sends
+ * export const test = Effect.gen(function*() {
+ *   const received = yield* Queue.unbounded<Uint8Array>()
+ *   const pool = yield* SessionPool.make({
+ *     url: "https://test/",
+ *     minSize: 1,
+ *     onDatagram: (datagram) => Queue.offer(received, datagram)
+ *   })
+ *   yield* pool.ready
+ *   const [server] = yield* (yield* TestWebTransport.TestWebTransport).sessions
+ *   yield* server!.sendDatagram(Uint8Array.of(1))
+ *   return yield* Queue.take(received)
+ * }).pipe(Effect.scoped, Effect.provide(TestWebTransport.layer()))
+ * ```
  *
  * @example
  * ```ts

@@ -169,6 +169,13 @@ export interface ConstructorService {
    * into a buffer that they share, which must not be transferred.
    */
   readonly retainsWrites?: boolean | undefined
+  /**
+   * Whether a session keeps something of each stream, ended or not, until it closes: a `SessionPool` replaces such a
+   * session after 1,000 streams, unless it is told otherwise. Must not throw.
+   *
+   * @since 0.2.0
+   */
+  readonly retainsStreams?: ((native: NativeWebTransport) => boolean) | undefined
 }
 
 /**

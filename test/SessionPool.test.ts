@@ -648,6 +648,8 @@ describe("SessionPool", () => {
       ["SESSION_POOL_ACQUIRE_TIMEOUT", { ...url, SESSION_POOL_ACQUIRE_TIMEOUT: "soon" }],
       ["SESSION_POOL_CONNECT_TIMEOUT", { ...url, SESSION_POOL_CONNECT_TIMEOUT: "-3 seconds" }],
       ["SESSION_POOL_MAX_USES", { ...url, SESSION_POOL_MAX_USES: "many" }],
+      ["SESSION_POOL_MAX_STREAMS_OPENED", { ...url, SESSION_POOL_MAX_STREAMS_OPENED: "many" }],
+      ["SESSION_POOL_MAX_STREAMS_OPENED", { ...url, SESSION_POOL_MAX_STREAMS_OPENED: "0" }],
       ["SESSION_POOL_ORDER", { ...url, SESSION_POOL_ORDER: "random" }]
     ]
     for (const [key, entries] of cases) {
@@ -666,11 +668,17 @@ describe("SessionPool", () => {
               ["URL", "https://127.0.0.1:1/"],
               ["IDLE_TIME_TO_LIVE", "infinity"],
               ["MAX_USES", "Infinity"],
+              ["MAX_STREAMS_OPENED", "infinity"],
               ["MAX_WAITERS", "7"]
             ])
           )
         )
-        assert.deepInclude(options, { idleTimeToLive: Duration.infinity, maxUses: Infinity, maxWaiters: 7 })
+        assert.deepInclude(options, {
+          idleTimeToLive: Duration.infinity,
+          maxUses: Infinity,
+          maxStreamsOpened: Infinity,
+          maxWaiters: 7
+        })
       }))
 
     it.live("has a default for everything but the address", () =>
@@ -680,6 +688,8 @@ describe("SessionPool", () => {
           ConfigProvider.fromMap(new Map([["URL", "https://127.0.0.1:1/"]]))
         )
         assert.deepInclude(options, { minSize: 0, maxSize: 10, concurrency: 1, maxWaiters: Infinity, overlap: true })
+        // each transport has a default of its own
+        assert.isUndefined(options.maxStreamsOpened)
         assert.strictEqual(Duration.toSeconds(options.acquireTimeout!), 30)
       }))
   })

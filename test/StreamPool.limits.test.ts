@@ -269,49 +269,18 @@ describe("what a session grants", () => {
       }).pipe(withNode, onTestClock))
   }
 
-  it.scoped("probes a full session once after one of its streams has ended, when a pause is over", () =>
+  it.scoped("asks a full session again after a pause, which grows to a second, while somebody waits", () =>
     Effect.gen(function*() {
-      // credit comes back for two at a time, and never at the first of them
-      const { server, session } = yield* sessionInMemory({ streamLimit: 4, creditBatch: 2 })
+      const { server, session } = yield* sessionInMemory({ streamLimit: 2 })
       const pool = yield* StreamPool.make({ session, maxSize: 16, acquireTimeout: "1 hour" })
-      const leases = yield* Effect.all(range(4).map(() => hold(pool)))
-      const waiting = yield* Effect.all(range(3).map(() => Effect.forkScoped(hold(pool))))
-      yield* quiet
-      assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.refused], [5, 1])
-      assert.deepStrictEqual(yield* capacities(pool), [4])
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual(server.streamCounts.requested, 5)
-      // the first end: asked once, and in vain
-      yield* leases[0]!.release(Exit.fail("spoiled"))
-      yield* quiet
-      assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.refused], [6, 2])
-      yield* TestClock.adjust("1 minute")
-      yield* quiet
-      assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.refused], [6, 2])
-      assert.deepStrictEqual(yield* capacities(pool), [3])
-      // the second one brings credit for two; the third who waits is refused
-      yield* leases[1]!.release(Exit.fail("spoiled"))
-      yield* quiet
-      assert.deepStrictEqual(
-        [server.streamCounts.requested, server.streamCounts.refused, server.streamCounts.granted],
-        [9, 3, 6]
-      )
-      const served = yield* Effect.forEach(waiting, Fiber.poll)
-      assert.strictEqual(served.filter(Option.isSome).length, 2)
-      assert.deepStrictEqual(yield* capacities(pool), [4])
-    }))
-
-  it.scoped("waits longer before each probe in vain, up to a second", () =>
-    Effect.gen(function*() {
-      const { server, session } = yield* sessionInMemory({ streamLimit: 20, creditBatch: Infinity })
-      const pool = yield* StreamPool.make({ session, maxSize: 32 })
-      const leases = yield* Effect.all(range(20).map(() => hold(pool)))
-      yield* Effect.forkScoped(hold(pool))
+      // of the owner's, or the ping's: the pool does not know when it ends
+      const other = yield* session.createBidirectionalStream()
+      yield* hold(pool)
+      const waiting = yield* Effect.all(range(2).map(() => Effect.forkScoped(hold(pool))))
       yield* quiet
       assert.strictEqual(server.streamCounts.refused, 1)
+      assert.deepStrictEqual(yield* capacities(pool), [1])
       for (const pause of [10, 20, 40, 80, 160, 320, 640, 1000, 1000]) {
-        yield* leases.pop()!.release(Exit.fail("spoiled"))
-        yield* quiet
         const before = server.streamCounts.refused
         yield* TestClock.adjust(pause - 1)
         yield* quiet
@@ -320,7 +289,65 @@ describe("what a session grants", () => {
         yield* quiet
         assert.strictEqual(server.streamCounts.refused, before + 1, `${pause} ms`)
       }
+      // when another one's stream has ended, it is asked within 10 ms
+      yield* other.reset(0)
+      yield* TestClock.adjust(10)
+      yield* quiet
+      assert.strictEqual(server.streamCounts.granted, 3)
+      // granted one it is asked for another, and then after a short pause again
+      const before = server.streamCounts.refused
+      yield* TestClock.adjust(10)
+      yield* quiet
+      assert.strictEqual(server.streamCounts.refused, before + 1)
+      // it is not asked for nobody
+      yield* Effect.forEach(waiting, Fiber.interrupt)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(server.streamCounts.refused, before + 1)
+      assert.strictEqual(server.streamCounts.mostPending, 1)
     }))
+
+  it.scoped("asks at once when one of its streams has ended, and 10 ms later at most if it was just asked", () =>
+    Effect.gen(function*() {
+      const { server, session } = yield* sessionInMemory({ streamLimit: 4, creditBatch: 2 })
+      const pool = yield* StreamPool.make({ session, maxSize: 16, acquireTimeout: "1 hour" })
+      const leases = yield* Effect.all(range(4).map(() => hold(pool)))
+      const waiting = yield* Effect.all(range(3).map(() => Effect.forkScoped(hold(pool))))
+      yield* quiet
+      yield* TestClock.adjust("10 seconds")
+      yield* TestClock.adjust(500)
+      yield* quiet
+      const before = server.streamCounts.refused
+      // credit comes back for two at a time: asked in vain
+      yield* leases[0]!.release(Exit.fail("spoiled"))
+      yield* quiet
+      assert.strictEqual(server.streamCounts.refused, before + 1)
+      assert.deepStrictEqual(yield* capacities(pool), [3])
+      yield* leases[1]!.release(Exit.fail("spoiled"))
+      yield* quiet
+      assert.deepStrictEqual([server.streamCounts.granted, server.streamCounts.refused], [4, before + 1])
+      yield* TestClock.adjust(10)
+      yield* quiet
+      assert.deepStrictEqual([server.streamCounts.granted, server.streamCounts.refused], [6, before + 2])
+      assert.strictEqual((yield* Effect.forEach(waiting, Fiber.poll)).filter(Option.isSome).length, 2)
+      assert.deepStrictEqual(yield* capacities(pool), [4])
+    }))
+
+  where("returnsCredit", it.scopedLive)(
+    "serves whoever waits once streams have ended that are not the pool's",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* startServer({ initialBidirectionalStreams: 4 })
+        const session = yield* connect(server, "/echo")
+        const pool = yield* StreamPool.make({ session, maxSize: 200, maxStreamsPerSession: 200, openTimeout: 200 })
+        yield* hold(pool)
+        const others = yield* Scope.make()
+        yield* Scope.extend(fill(session), others)
+        const waiting = yield* Effect.fork(pool.use((stream) => echo(stream)))
+        yield* soon(until(capacities(pool), ([capacity]) => capacity === 1))
+        yield* Scope.close(others, Exit.void)
+        assert.strictEqual(yield* soon(Fiber.join(waiting)), "hello")
+      }).pipe(withNode)
+  )
 
   it.scoped("probes for a stream that ended while it was being refused another", () =>
     Effect.gen(function*() {

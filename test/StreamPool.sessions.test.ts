@@ -33,7 +33,7 @@ import {
   untilStats
 } from "./support/streams.js"
 import * as TestServer from "./support/TestServer.js"
-import { flow, onTestClock, pass, within } from "./support/time.js"
+import { flow, onTestClock, within } from "./support/time.js"
 
 const Live = live()
 const withNode = Effect.provide(Layer.merge(client, silent))
@@ -134,7 +134,9 @@ describe("sessions of streams", () => {
         yield* soon(until(Effect.sync(() => pings), (pings) => pings > 2))
         isAlive = false
         yield* untilStats(sessionPool, ({ destroyed }) => destroyed.lost === 1)
-        assert.strictEqual((yield* soon(Effect.flip(held.value.read))).reason, "SessionClosed")
+        const error = yield* soon(Effect.flip(held.value.read))
+        assert.strictEqual(error.reason, "SessionClosed")
+        assert.include(error.message, "its pool, SessionPool, closed it: keepAlive.ping failed (dead)")
       }))
 
     it.scoped("gives back a session without streams, which then ages", () =>
@@ -702,6 +704,48 @@ describe("sessions of streams", () => {
       assert.strictEqual((yield* sessions)[1]!.streams.length, 0)
       yield* occupied.release()
     }).pipe(Effect.provide(inMemory())))
+
+  /** Lets time go on in steps of 10 ms, and everybody act at each. */
+  const pass = (millis: number) => Effect.repeatN(Effect.zipRight(TestClock.adjust(10), quiet), millis / 10 - 1)
+
+  /** Each asks again and again, and begins a little after the one before. */
+  const callers = (pool: StreamPool.Service, limits: ReadonlyArray<number>) =>
+    Effect.forEach(limits, (limit, i) =>
+      Effect.forkScoped(Effect.delay(
+        Effect.forever(Effect.exit(Effect.timeout(pool.use((stream) => echo(stream)), limit))),
+        i * 30
+      )))
+
+  const answering = (within: number) => {
+    const onStream = (stream: TestWebTransport.ServerStream): Effect.Effect<void, unknown> =>
+      Effect.flatMap(stream.read, (message) =>
+        Option.isNone(message)
+          ? stream.finish
+          : Effect.zipRight(Effect.delay(stream.write(message.value), within), onStream(stream)))
+    return Effect.provide(inMemory({ onStream }))
+  }
+
+  it.scoped("a server slower than some of its callers wait keeps its session", () =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const { pool } = yield* makeMemory({ maxSize: 1 }, { maxSize: 9 })
+      yield* callers(pool, range(9).map((i) => i % 3 === 0 ? 300 : 10_000))
+      yield* pass(1_500)
+      assert.lengthOf(yield* sessions, 1)
+    }).pipe(answering(400)))
+
+  it.scoped("a server that hangs under many callers loses its session once one waited in vain after another", () =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const { pool } = yield* makeMemory({ maxSize: 1 }, { maxSize: 9 })
+      yield* callers(pool, range(9).map(() => 300))
+      yield* pass(500)
+      yield* (yield* sessions)[0]!.hang
+      yield* pass(300)
+      assert.lengthOf(yield* sessions, 1)
+      yield* pass(400)
+      assert.lengthOf(yield* sessions, 2)
+    }).pipe(answering(100), Effect.provide(silent)))
 })
 
 describe("one session", () => {
@@ -806,6 +850,53 @@ describe("peers that hang", () => {
           assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "x"))), "x")
         }
         assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
+      }))
+
+    it.scoped("answers that never came at the same time are one, also where they end one after the other", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("suspect-together", { maxSize: 1 }, { maxSize: 6 }, "/silent")
+        const together = Effect.gen(function*() {
+          const leases = yield* soon(Effect.all(range(6).map(() => hold(pool))))
+          for (const lease of leases) {
+            yield* soon(waitInVain(lease.value))
+            yield* lease.release(spoiled)
+          }
+        }).pipe(Effect.scoped)
+        yield* together
+        assert.deepInclude((yield* pool.sessions)[0], { isSuspect: true, isRetired: false })
+        yield* together
+        yield* untilStats(sessionPool, ({ destroyed }) => destroyed.retired === 1)
+        assert.strictEqual((yield* sessionPool.stats).created, 1)
+      }))
+
+    it.scoped("a session is kept on which anything came since the request began, whatever it answers", () =>
+      Effect.gen(function*() {
+        const { path, pool, server } = yield* make("suspect-heard", { maxSize: 1 }, { maxSize: 2 }, "/picky")
+        const other = yield* hold(pool)
+        for (let i = 0; i < 6; i++) {
+          const lease = yield* hold(pool)
+          yield* soon(echo(other.value, "x"))
+          yield* soon(waitInVain(lease.value))
+          yield* lease.release(spoiled)
+          assert.strictEqual((yield* pool.sessions)[0]?.isSuspect, false)
+        }
+        assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
+      }))
+
+    it.scoped("a session is kept whose subscriptions are cancelled, each after it got something", () =>
+      Effect.gen(function*() {
+        const { pool, sessionPool } = yield* make("suspect-subscriptions", { maxSize: 1 }, { maxSize: 6 })
+        const leases = yield* soon(Effect.all(range(6).map(() => hold(pool))))
+        for (const { value } of leases) yield* soon(echo(value, "x"))
+        for (const lease of leases) {
+          const reading = yield* Effect.fork(lease.value.read)
+          yield* Effect.yieldNow()
+          yield* Fiber.interrupt(reading)
+          yield* lease.release(spoiled)
+        }
+        assert.deepInclude((yield* sessionPool.stats).destroyed, { retired: 0 })
+        assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
+        assert.strictEqual((yield* sessionPool.stats).created, 1)
       }))
 
     it.scoped("suspectAfter says how many", () =>

@@ -5,6 +5,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as NodeWebTransport from "../src/NodeWebTransport.js"
@@ -360,6 +361,146 @@ it.scoped("logs what its handler died of, which else only the client would see, 
       )
     })
   ))
+
+describe("what the server sends by itself", () => {
+  const server = Effect.gen(function*() {
+    const session = yield* connected
+    const [peer] = yield* (yield* TestWebTransport.TestWebTransport).sessions
+    return { session, peer: peer! }
+  })
+
+  it.scoped("opens streams in both directions", () =>
+    Effect.gen(function*() {
+      const { peer, session } = yield* server
+      const there = yield* peer.openBidirectional
+      const here = yield* session.acceptBidirectionalStream
+      yield* there.write(bytes("hello"))
+      expect(text(yield* here.readExactly(5))).toBe("hello")
+      yield* here.write(bytes("world"))
+      expect(text(Option.getOrThrow(yield* there.read))).toBe("world")
+      expect(peer.streams.length).toBe(1)
+      yield* here.closeWrite
+      expect(yield* there.read).toEqual(Option.none())
+      yield* there.finish
+      expect(yield* here.read).toEqual(Option.none())
+      expect(peer.streams.length).toBe(0)
+      // they are none that the client asked for
+      expect(peer.streamCounts.requested).toBe(0)
+    }).pipe(Effect.provide(TestWebTransport.layer({ streamLimit: 0 }))))
+
+  it.scoped("opens streams that only it sends on", () =>
+    Effect.gen(function*() {
+      const { peer, session } = yield* server
+      const there = [yield* peer.openUnidirectional, yield* peer.openUnidirectional, yield* peer.openUnidirectional]
+      const here = yield* Effect.replicateEffect(session.acceptUnidirectionalStream, 3)
+      yield* there[0]!.write(bytes("hello"))
+      yield* there[0]!.finish
+      expect(text(yield* here[0]!.readExactly(5))).toBe("hello")
+      expect(yield* here[0]!.read).toEqual(Option.none())
+      yield* there[1]!.reset
+      expect((yield* Effect.flip(here[1]!.read)).reason).toBe("Read")
+      yield* here[2]!.reset(0)
+      expect(there.map(({ isCancelled }) => isCancelled)).toEqual([false, false, true])
+    }).pipe(Effect.provide(TestWebTransport.layer())))
+
+  it.scoped("sends datagrams, and receives them in their order", () =>
+    Effect.gen(function*() {
+      const { peer, session } = yield* server
+      const receiving = yield* Effect.fork(session.datagrams.receive)
+      yield* peer.sendDatagram(bytes("one"))
+      expect(text(yield* Fiber.join(receiving))).toBe("one")
+      const waiting = yield* Effect.fork(peer.receiveDatagram)
+      yield* session.datagrams.send(bytes("two"))
+      yield* session.datagrams.send(bytes("three"))
+      expect(text(yield* Fiber.join(waiting))).toBe("two")
+      expect(session.datagrams.maxSize).toBe(5)
+      expect((yield* Effect.flip(session.datagrams.send(bytes("too large")))).reason).toBe("DatagramTooLarge")
+      yield* peer.die
+      expect(text(yield* peer.receiveDatagram)).toBe("three")
+      expect((yield* Effect.flip(peer.receiveDatagram)).reason).toBe("SessionClosed")
+      expect((yield* Effect.flip(peer.openUnidirectional)).reason).toBe("SessionClosed")
+      yield* peer.sendDatagram(bytes("four"))
+    }).pipe(Effect.provide(TestWebTransport.layer({ maxDatagramSize: 5 }))))
+
+  it.scoped("hangs: its streams come when it goes on, its datagrams are lost", () =>
+    Effect.gen(function*() {
+      const { peer, session } = yield* server
+      yield* peer.hang
+      const there = yield* peer.openUnidirectional
+      yield* peer.sendDatagram(bytes("lost"))
+      yield* session.datagrams.send(bytes("lost, too"))
+      const accepting = yield* Effect.fork(session.acceptUnidirectionalStream)
+      yield* turn
+      expect(Option.isNone(yield* Fiber.poll(accepting))).toBe(true)
+      yield* peer.resume
+      yield* there.write(bytes("hello"))
+      expect(text(yield* (yield* Fiber.join(accepting)).readExactly(5))).toBe("hello")
+      yield* session.datagrams.send(bytes("heard"))
+      expect(text(yield* peer.receiveDatagram)).toBe("heard")
+    }).pipe(Effect.provide(TestWebTransport.layer())))
+
+  it.scoped("reaches onIncoming and onDatagram of a pool, which counts what nobody wants", () =>
+    Effect.gen(function*() {
+      const received = yield* Queue.unbounded<string>()
+      const handled = yield* SessionPool.make({
+        url: "https://test/",
+        minSize: 1,
+        onIncoming: (stream) => Effect.flatMap(stream.readExactly(3), (chunk) => Queue.offer(received, text(chunk))),
+        onDatagram: (datagram) => Queue.offer(received, text(datagram))
+      })
+      yield* handled.ready
+      const unwanted = yield* SessionPool.make({ url: "https://test/", minSize: 1 })
+      yield* unwanted.ready
+      const sessions = yield* (yield* TestWebTransport.TestWebTransport).sessions
+      const streams: Array<TestWebTransport.ServerStream> = []
+      for (const peer of sessions) {
+        yield* Effect.flatMap(peer.openUnidirectional, (stream) => stream.write(bytes("uni")))
+        streams.push(yield* peer.openBidirectional)
+        yield* streams.at(-1)!.write(bytes("bid"))
+        yield* peer.sendDatagram(bytes("dat"))
+      }
+      expect(Array.from(yield* Queue.takeN(received, 3)).sort()).toEqual(["bid", "dat", "uni"])
+      yield* Effect.repeatN(turn, 20)
+      expect(yield* unwanted.unwanted).toEqual({ streams: 2, datagrams: 1 })
+      // finished by the handler's success; refused
+      expect(streams.map(({ sending }) => sending)).toEqual(["Finished", "Reset"])
+    }).pipe(Effect.provide(TestWebTransport.layer())))
+})
+
+it.scoped("reads streams that only the client sends on, by a handler of their own and within a limit of their own", () =>
+  Effect.gen(function*() {
+    const session = yield* connected
+    const [peer] = yield* (yield* TestWebTransport.TestWebTransport).sessions
+    yield* session.createBidirectionalStream()
+    const stream = yield* session.createUnidirectionalStream()
+    expect((yield* Effect.flip(session.createUnidirectionalStream())).reason).toBe("StreamLimit")
+    yield* stream.write(bytes("stop"))
+    yield* stream.lost
+    expect((yield* Effect.flip(stream.write(bytes("more")))).reason).toBe("Write")
+    // its credit is back
+    const second = yield* session.createUnidirectionalStream()
+    yield* second.write(bytes("go on"))
+    yield* second.closeWrite
+    expect(peer!.streams.length).toBe(1)
+    expect(peer!.streamCounts).toMatchObject({ requested: 4, granted: 3, refused: 1 })
+  }).pipe(Effect.provide(TestWebTransport.layer({
+    streamLimit: 1,
+    onUnidirectional: (stream) =>
+      Effect.flatMap(
+        stream.read,
+        (chunk) => text(Option.getOrThrow(chunk)) === "stop" ? stream.stopSending : Effect.void
+      )
+  }))))
+
+it.scoped("reads such streams to their end where no handler is given", () =>
+  Effect.gen(function*() {
+    const session = yield* connected
+    for (let i = 0; i < 3; i++) {
+      const stream = yield* session.createUnidirectionalStream()
+      yield* stream.write(bytes("hello"))
+      yield* stream.closeWrite
+    }
+  }).pipe(Effect.provide(TestWebTransport.layer({ streamLimit: 1 }))))
 
 it.scoped("says so when it is used after its layer was closed", () =>
   Effect.gen(function*() {

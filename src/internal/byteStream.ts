@@ -445,7 +445,7 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
       if (this.waiter?.wasInterrupted === true) this.waiter = undefined
       this.inbox = next.value
       this.bytesReceived += next.value.byteLength
-      this.session.bytesReceived += next.value.byteLength
+      this.session.received(next.value.byteLength, this.owner)
       this.watcher?.()
     }
     this.wake()

@@ -7,27 +7,24 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
-import type { FramingError } from "../FramingError.js"
 import type * as SessionPool from "../SessionPool.js"
 import * as WebTransport from "../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../WebTransportError.js"
 import { describeFailure } from "./describeFailure.js"
-import { encode } from "./frame.js"
-import * as Framing from "./framing.js"
 import { checkedBy, countOrInfinity, described, duration } from "./poolConfig.js"
-import { checkDuration, decode, type Problem } from "./poolOptions.js"
-import { type Lending, makeWith } from "./resourcePool.js"
+import { checkDuration, decode, type Problem, Reader } from "./poolOptions.js"
+import { type Internals, internalsOf, type Lending, makeWith } from "./resourcePool.js"
+import { pingsOf } from "./sessionPing.js"
 import { withoutParentSpan } from "./tracing.js"
 import { parseUrl } from "./webTransportConnect.js"
-import { endView, type SessionCore, SessionHandle, SessionView, viewCore } from "./webTransportSession.js"
+import { endView, PingHandle, type SessionCore, SessionHandle, SessionView, viewCore } from "./webTransportSession.js"
 
 /** Datagrams that wait for `onDatagram`, for each session. */
 const datagramBuffer = 64
 
-const defaults = { name: "SessionPool", acquireTimeout: "30 seconds", overlap: true } as const
+const defaults = { name: "SessionPool", acquireTimeout: "30 seconds", overlap: true, maxStreamsOpened: 1_000 } as const
 
 const defaultConnectTimeout = "10 seconds"
 
@@ -52,6 +49,12 @@ const checkUrl = (url: unknown): ReadonlyArray<Problem> => {
     : []
 }
 
+const checkMaxStreamsOpened = (count: number | undefined): ReadonlyArray<Problem> => {
+  const read = new Reader()
+  read.count("maxStreamsOpened", count, 1, Infinity)
+  return read.problems
+}
+
 const asWebTransportError = (what: string) => (cause: unknown): WebTransportError =>
   isWebTransportError(cause) ? cause : new WebTransportError({
     reason: "Connect",
@@ -60,15 +63,31 @@ const asWebTransportError = (what: string) => (cause: unknown): WebTransportErro
     cause
   })
 
-export const make = <E, R>(
+type Make = <E, R>(
   options: SessionPool.Options<E, R>
-): Effect.Effect<
+) => Effect.Effect<
   SessionPool.Service,
   never,
   WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
-> => {
-  const { concurrency, connect, keepAlive, onDatagram, onIncoming, onOpen, onRelease, url, validate, ...engine } =
-    options
+>
+
+/** Each time it is run it makes a pool of its own. */
+export const make: Make = (options) => Effect.suspend(() => makeOne(options))
+
+const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
+  const {
+    concurrency,
+    connect,
+    keepAlive,
+    maxStreamsOpened,
+    onDatagram,
+    onIncoming,
+    onOpen,
+    onRelease,
+    url,
+    validate,
+    ...engine
+  } = options
   const unwanted = { streams: 0, datagrams: 0 }
   const limit = connect?.connectTimeout ?? defaultConnectTimeout
 
@@ -143,8 +162,12 @@ export const make = <E, R>(
   const datagrams = (
     session: WebTransport.Session
   ): Effect.Effect<never, WebTransportError, R | Scope.Scope> => {
+    const receive = Effect.tap(
+      session.datagrams.receive,
+      (datagram) => Effect.sync(() => viewCore(session).received(datagram.byteLength))
+    )
     if (onDatagram === undefined) {
-      return Effect.forever(Effect.tap(session.datagrams.receive, () => Effect.sync(() => unwanted.datagrams++)))
+      return Effect.forever(Effect.tap(receive, () => Effect.sync(() => unwanted.datagrams++)))
     }
     return Effect.gen(function*() {
       const queue = yield* Queue.sliding<Uint8Array>(datagramBuffer)
@@ -156,7 +179,7 @@ export const make = <E, R>(
         Effect.forkScoped
       )
       return yield* Effect.forever(
-        Effect.flatMap(session.datagrams.receive, (datagram) => {
+        Effect.flatMap(receive, (datagram) => {
           if (queue.unsafeSize().pipe((size) => size._tag === "Some" && size.value >= datagramBuffer)) {
             unwanted.datagrams++
           }
@@ -168,6 +191,13 @@ export const make = <E, R>(
 
   const acquire = Effect.gen(function*() {
     const session = yield* open
+    const core = viewCore(session)
+    const limit = maxStreamsOpened ?? (core.retainsStreams ? defaults.maxStreamsOpened : Infinity)
+    // it may have opened some already, in onOpen
+    core.limitStreams(limit)
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => core.closedBecause = `its pool, ${name}, closed it: ${why(core)}`)
+    )
     const incoming = [
       streams(session, session.acceptBidirectionalStream),
       streams(session, session.acceptUnidirectionalStream),
@@ -177,8 +207,17 @@ export const make = <E, R>(
     yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(withoutParentSpan(Effect.exit(loop))), {
       discard: true
     })
-    return viewCore(session)
+    return core
   })
+
+  let internals: Internals<WebTransport.Session, WebTransportError> | undefined
+
+  /** For whoever has it still. */
+  const why = (core: SessionCore): string => {
+    if (internals?.isOpen === false) return "the pool is closing, and shutdownGrace is over"
+    if (core.isRetired) return "it was to be replaced, and retireGrace is over"
+    return pingsOf(core).failure ?? "it was not to be lent again"
+  }
 
   return Effect.gen(function*() {
     const problems = [
@@ -189,7 +228,8 @@ export const make = <E, R>(
         concurrency: typeof concurrency === "number" ? concurrency : undefined,
         keepAlive,
         validate
-      }).problems
+      }).problems,
+      ...checkMaxStreamsOpened(maxStreamsOpened)
     ]
     if (problems.length > 0) {
       return yield* Effect.dieMessage(`[${name}] ${problems.map((problem) => problem.message).join("; ")}`)
@@ -207,7 +247,10 @@ export const make = <E, R>(
           ? (core) => concurrency(handle(core))
           : concurrency,
         validate: validate && ((core, info) => validate(handle(core), info)),
-        keepAlive: keepAlive && { interval: keepAlive.interval, ping: (core) => keepAlive.ping(handle(core)) },
+        keepAlive: keepAlive && {
+          interval: keepAlive.interval,
+          ping: (core) => pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))
+        },
         onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info)),
         // it fails whichever way the session ended, so that the pool knows why
         lost: (core) => Effect.zipRight(Effect.exit(Deferred.await(core.closure)), Effect.suspend(() => core.gone!)),
@@ -216,36 +259,9 @@ export const make = <E, R>(
       lending,
       "SessionPool"
     )
+    internals = internalsOf(pool)
     return Object.assign(pool, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
   })
-}
-
-// --- Ping
-
-const noAnswer = () =>
-  new WebTransportError({
-    reason: "Read",
-    detail: "the peer finished the stream without an answer to the ping",
-    advice: "let the server answer framed messages, or give keepAlive a ping of its own"
-  })
-
-export const pingStream = (options?: SessionPool.PingStreamOptions) => {
-  const message = options?.message ?? new TextEncoder().encode("ping")
-  Either.getOrThrowWith(encode(message, undefined), (error) => error)
-  return (session: WebTransport.Session): Effect.Effect<void, WebTransportError | FramingError> =>
-    session.createBidirectionalStream().pipe(
-      Effect.tap((stream) => Framing.write(stream, message)),
-      Effect.flatMap((stream) => Framing.read(stream)),
-      Effect.filterOrFail(Option.isSome, noAnswer),
-      Effect.asVoid,
-      // ends it: in this order the credit for it comes back
-      Effect.scoped,
-      Effect.catchIf(
-        // with no other stream open, it is the peer that grants no more
-        (error) => error.reason === "StreamLimit" && viewCore(session).streams.size > 0,
-        () => Effect.void
-      )
-    )
 }
 
 // --- Config
@@ -253,7 +269,8 @@ export const pingStream = (options?: SessionPool.PingStreamOptions) => {
 export const checked = checkedBy((options: SessionPool.ConfigOptions) => [
   ...checkUrl(options.url),
   ...checkDuration("connectTimeout", options.connectTimeout),
-  ...decode(options).problems
+  ...decode(options).problems,
+  ...checkMaxStreamsOpened(options.maxStreamsOpened)
 ])
 
 export const fromConfig = <E, R>(
@@ -322,6 +339,11 @@ export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.a
   ),
   maxLifetime: described(duration("MAX_LIFETIME"), "When a session is replaced", Duration.infinity),
   maxUses: described(countOrInfinity("MAX_USES"), "After how many borrows a session is replaced", Infinity),
+  maxStreamsOpened: described(
+    Config.map(countOrInfinity("MAX_STREAMS_OPENED"), (count): number | undefined => count),
+    "After how many streams a session is replaced",
+    undefined
+  ),
   overlap: described(
     Config.boolean("OVERLAP"),
     "Whether a replaced session that is still lent gives up its place",

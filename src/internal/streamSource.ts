@@ -16,7 +16,7 @@ import type { ByteStream } from "./byteStream.js"
 import { type Linked, LinkedList } from "./linkedList.js"
 import type { Control, Fate, Internals, SyncLease } from "./resourcePool.js"
 import { Sleeper } from "./sleeper.js"
-import { Opening, type SessionCore, type SessionHandle } from "./webTransportSession.js"
+import { type News, Opening, type SessionCore, type SessionHandle } from "./webTransportSession.js"
 
 /** Milliseconds. */
 export interface SourceOptions {
@@ -35,6 +35,9 @@ const lastBackoff = 1_000
 const endingTimeout = 1_000
 /** So many ends that were not confirmed, and the session is given up. */
 const mostUnconfirmed = 8
+
+/** So many refusals after a ping, in a bit more than a second, and it was not the ping that had the stream. */
+const mostVain = 7
 
 const closed = () => new WebTransportError({ reason: "StreamOpen", detail: "the pool of streams is closed" })
 
@@ -89,14 +92,17 @@ export class Branch {
   isLate = false
   /** How many streams it grants, once it has refused one. */
   capacity = Infinity
-  /** When it may be asked again: not before that, and not before a stream was destroyed. */
+  /** When it may be asked again. */
   probeAt = Infinity
-  hasFreed = false
+  private refusedAt = -Infinity
   freedAt = -Infinity
   private backoff = firstBackoff
   unconfirmed = 0
+  /** Refusals since the last grant, where a ping may have had the stream. */
+  vain = 0
   private marks = 0
   private receivedAtMark = -1
+  private markedAt = -1
 
   constructor(handle: SessionHandle) {
     this.handle = handle
@@ -120,9 +126,15 @@ export class Branch {
     return this.marks > 0 && this.receivedAtMark === this.core.bytesReceived
   }
 
-  /** How often that happened in a row. */
-  mark(): number {
-    this.marks = this.isSuspect ? this.marks + 1 : 1
+  /**
+   * Somebody who had a stream since `began` gave up waiting for bytes, at `now`; how often that happened, one after the
+   * other. Those that overlap are one: they met the same silence.
+   */
+  mark(began: number, now: number): number {
+    if (!this.isSuspect) this.marks = 0
+    else if (began < this.markedAt) return this.marks
+    this.marks++
+    this.markedAt = now
     this.receivedAtMark = this.core.bytesReceived
     return this.marks
   }
@@ -130,6 +142,7 @@ export class Branch {
   /** It grants no more than it has now. */
   full(now: number): void {
     this.capacity = this.streams.size
+    this.refusedAt = now
     this.probeAt = now + this.backoff
     this.backoff = Math.min(lastBackoff, this.backoff * 2)
   }
@@ -139,10 +152,21 @@ export class Branch {
     this.capacity = Infinity
     this.probeAt = Infinity
     this.backoff = firstBackoff
+    this.vain = 0
+  }
+
+  /** A stream of it has ended: another one may be granted sooner than it would be asked for. */
+  freed(now: number): void {
+    this.freedAt = now
+    if (this.isFull) this.probeAt = Math.min(this.probeAt, Math.max(now, this.refusedAt + firstBackoff))
+  }
+
+  get isFull(): boolean {
+    return this.capacity !== Infinity
   }
 
   hasRoom(most: number, now: number): boolean {
-    return this.streams.size < most && (this.capacity === Infinity || (this.hasFreed && now >= this.probeAt))
+    return this.streams.size < most && (!this.isFull || now >= this.probeAt)
   }
 }
 
@@ -355,14 +379,21 @@ export class StreamSource {
     branch.full(now)
     if (branch.streams.size > 0) return true
     // it has none, and grants none; but the credit for one that ended may be on its way
-    branch.hasFreed = true
-    if (this.isEnding(branch)) return true
+    if (this.isEnding(branch) || this.mayBePinged(branch)) return true
     if (this.only !== undefined) return now < branch.freedAt + this.options.openTimeout
     branch.core.retire()
     if (branch.core.streamsOpened > 0) return true
     // it never granted any, and its successor may be no better
     this.delaySessions()
     return this.hasUsable
+  }
+
+  /** Whether a ping may have had the one that it would grant; until it was asked often enough in vain. */
+  private mayBePinged(branch: Branch): boolean {
+    const { core } = branch
+    if (!core.isPingLatest) return false
+    if (core.pings.size === 0 && ++branch.vain > mostVain) core.isPingLatest = false
+    return core.isPingLatest
   }
 
   private adopt(branch: Branch, stream: ByteStream): PooledStream {
@@ -453,7 +484,6 @@ export class StreamSource {
     }
     const branch = this.choose(now)
     if (branch === undefined) return undefined
-    branch.hasFreed = false
     branch.isGivingWay = false
     branch.opened++
     const opening = branch.opening = new Opening(branch.handle, "Bidirectional", this.options.streamOptions)
@@ -466,6 +496,8 @@ export class StreamSource {
     for (const branch of this.branches) {
       if (branch.opening !== undefined || !this.isUsable(branch)) continue
       if (!branch.hasRoom(this.options.maxStreamsPerSession, now)) continue
+      // a full one is asked for who waits only
+      if (branch.isFull && this.wantedStreams === 0) continue
       const better = best === undefined || (best.isSuspect && !branch.isSuspect) ||
         (best.isSuspect === branch.isSuspect && branch.streams.size < best.streams.size)
       if (better) best = branch
@@ -576,13 +608,20 @@ export class StreamSource {
 
   private add(branch: Branch): Branch {
     this.branches.add(branch)
-    const observer = () => this.onChange(branch)
+    const observer = (news: News) => news === "Leaving" ? this.onChange(branch) : this.onFreed(branch)
     branch.core.observers.add(observer)
     this.observers.set(branch, observer)
     return branch
   }
 
-  private readonly observers = new Map<Branch, () => void>()
+  private readonly observers = new Map<Branch, (news: News) => void>()
+
+  /** Of whoever's: a ping's, or one of the session's owner. */
+  private onFreed(branch: Branch): void {
+    if (!branch.isFull) return
+    branch.freed(this.pool.now())
+    if (this.claims.first !== undefined) this.pump()
+  }
 
   /** It is retired, closes, or is closed. */
   private onChange(branch: Branch): void {
@@ -619,6 +658,11 @@ export class StreamSource {
     } else if (branch.isLate) {
       // the credit of those that end may be on its way
       if (this.isEnding(branch)) return
+      // a ping has one, which may be the one
+      if (branch.core.pings.size > 0 && branch.lateAt === Infinity) {
+        branch.lateAt = this.pool.now() + this.options.openTimeout
+      }
+      if (branch.lateAt < Infinity) return
       // it grants nothing at all
       branch.opening.abandon()
       this.settled(branch)
@@ -684,9 +728,16 @@ export class StreamSource {
     for (const pooled of [...branch.streams]) pooled.control?.retire()
   }
 
-  /** A stream of it was given up while bytes were awaited. */
-  suspect(branch: Branch): void {
-    const unanswered = branch.mark()
+  /** Orders what happens to streams, also within a millisecond. */
+  private moments = 0
+
+  get moment(): number {
+    return ++this.moments
+  }
+
+  /** A stream of it, lent at the moment `began`, was given up while bytes were awaited and none had come on the session. */
+  suspect(branch: Branch, began: number): void {
+    const unanswered = branch.mark(began, this.moment)
     if (unanswered < this.options.suspectAfter || this.only !== undefined || branch.core.isRetired) return
     this.pool.warn(`${unanswered} answers of a session in a row never came; it is replaced`, "Suspect", { unanswered })
     branch.core.retire()
@@ -705,8 +756,7 @@ export class StreamSource {
     // its end is the end of its writes, and tells of it
     this.writing.remove(pooled)
     branch.streams.delete(pooled)
-    branch.hasFreed = true
-    branch.freedAt = this.pool.now()
+    branch.freed(this.pool.now())
     stream.watcher = undefined
     pooled.deadline = branch.freedAt + endingTimeout
     this.endings.push(pooled)
@@ -757,9 +807,8 @@ export class StreamSource {
     for (const branch of this.branches) at = Math.min(at, branch.lateAt)
     if (this.claims.first !== undefined) {
       if (this.sessionAt > now) at = Math.min(at, this.sessionAt)
-      for (const branch of this.branches) {
-        if (branch.hasFreed && branch.probeAt > now) at = Math.min(at, branch.probeAt)
-      }
+      const isProbed = this.wantedStreams > 0
+      for (const branch of this.branches) if (isProbed && branch.probeAt > now) at = Math.min(at, branch.probeAt)
     }
     // one that is early rings in vain, and arms it anew
     if (at >= this.armedAt) return

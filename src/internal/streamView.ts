@@ -52,6 +52,9 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   private hasBegun = false
   private hasWritten = false
   private isGivenBack = false
+  /** When it was lent, and what had come on the session by then. */
+  private readonly began: number
+  private readonly receivedBefore: number
   private isOwn = false
   /** Reads that wait for the first write. */
   private early: Array<() => void> | undefined = undefined
@@ -66,6 +69,8 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     pooled.holder = this
     pooled.uses++
     pooled.branch.lent++
+    this.began = home.source.moment
+    this.receivedBefore = pooled.branch.core.bytesReceived
     // while it was on its way here nobody could tell whose it is
     if (pooled.uses === 1 && !pooled.stream.isClean) queueMicrotask(() => this.onChange())
   }
@@ -210,7 +215,8 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     branch.lent--
     // one that owns it reads until it has enough, and what ends that is its own business
     const isOverdue = stream.isOverdue && !(this.isOwn && isSuccess)
-    if (isOverdue) this.home.source.suspect(branch)
+    // a peer that sent anything meanwhile, to whomever, does not hang
+    if (isOverdue && branch.core.bytesReceived === this.receivedBefore) this.home.source.suspect(branch, this.began)
     pooled.isSpoiled = isOverdue || !isSuccess
     if (pooled.isSpoiled || this.isForOneUse) return "discard"
     return stream.isClean ? "keep" : stream.isQuiet ? "later" : "discard"

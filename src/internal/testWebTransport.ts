@@ -19,22 +19,71 @@ interface Settle<A> {
 
 const nativeError = (name: string, message: string) => Object.assign(new Error(message), { name })
 
+/** The directions that a stream has, as its client sees them. */
+type Kind = "Bidirectional" | "Outgoing" | "Incoming"
+
+/** How many streams of a kind the client may open. */
+class Credit {
+  private available: number
+  private returned = 0
+  private readonly batch: number
+  private readonly waiting: Array<Settle<void>> = []
+
+  constructor({ creditBatch = 1, streamLimit = Infinity }: Api.Behaviour) {
+    this.available = streamLimit
+    this.batch = creditBatch
+  }
+
+  take(): boolean {
+    if (this.available === 0) return false
+    this.available--
+    return true
+  }
+
+  wait(): Promise<void> {
+    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }))
+  }
+
+  giveBack(): void {
+    if (++this.returned < this.batch) return
+    this.available += this.returned
+    this.returned = 0
+  }
+
+  grantWaiting(): void {
+    while (this.waiting.length > 0 && this.take()) this.waiting.shift()!.resolve()
+  }
+
+  /** They look for themselves. */
+  end(): void {
+    for (const { resolve } of this.waiting.splice(0)) resolve()
+  }
+}
+
 class Stream implements Api.ServerStream {
   readonly native: WebTransport.NativeBidirectionalStream
+  readonly kind: Kind
+  /** What is given back when it has ended, if the client opened it. */
+  readonly credit: Credit | undefined
   private readonly session: Session
   private toClient!: ReadableStreamDefaultController<Uint8Array>
   private fromClient!: WritableStreamDefaultController
   private readonly chunks: Array<Uint8Array> = []
   private wake: () => void = ignore
-  private isReceiving = true
+  private isReceiving: boolean
   isCancelled = false
-  sending: Api.ServerStream["sending"] = "Open"
+  sending: Api.ServerStream["sending"]
   /** Of the write that is under way while the server takes none. */
   private stalled: Settle<void> | undefined
   private isStalled = false
 
-  constructor(session: Session, { confirmEnds = true, writeRoom = 1 }: Api.Behaviour) {
+  constructor(session: Session, kind: Kind, credit: Credit | undefined) {
+    const { confirmEnds = true, writeRoom = 1 } = session.behaviour
     this.session = session
+    this.kind = kind
+    this.credit = credit
+    this.isReceiving = kind !== "Outgoing"
+    this.sending = kind === "Incoming" ? "Finished" : "Open"
     const confirmed = () => confirmEnds ? undefined : new Promise<void>(ignore)
     const readable = new ReadableStream<Uint8Array>({
       start: (controller) => {
@@ -167,20 +216,41 @@ class Stream implements Api.ServerStream {
   })
 }
 
+/** A readable that the server puts into. */
+class Outlet<A> {
+  private controller!: ReadableStreamDefaultController<A>
+
+  readonly readable = new ReadableStream<A>({
+    start: (controller) => {
+      this.controller = controller
+    }
+  })
+
+  push(value: A): void {
+    this.controller.enqueue(value)
+  }
+}
+
 class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
   readonly url: string
   readonly ready: Promise<void>
   readonly closed: Promise<WebTransport.CloseInfo>
-  readonly datagrams = { readable: new ReadableStream<never>() }
-  readonly incomingBidirectionalStreams = new ReadableStream<never>()
-  readonly incomingUnidirectionalStreams = new ReadableStream<never>()
+  readonly datagrams: WebTransport.NativeDatagrams
+  readonly incomingBidirectionalStreams: ReadableStream<WebTransport.NativeBidirectionalStream>
+  readonly incomingUnidirectionalStreams: ReadableStream<WebTransport.NativeReceiveStream>
   readonly open = new Set<Stream>()
   isHung = false
-  private readonly behaviour: Api.Behaviour
+  readonly behaviour: Api.Behaviour
   private readonly run: Run
-  private credit: number
-  private returned = 0
-  private readonly waiting: Array<Settle<void>> = []
+  private readonly bidirectional: Credit
+  private readonly unidirectional: Credit
+  private readonly incoming = new Outlet<WebTransport.NativeBidirectionalStream>()
+  private readonly incomingHalves = new Outlet<WebTransport.NativeReceiveStream>()
+  private readonly incomingDatagrams = new Outlet<Uint8Array>()
+  /** Streams that were opened while the session hung. */
+  private unannounced: Array<() => void> = []
+  private readonly received: Array<Uint8Array> = []
+  private receivers: Array<() => void> = []
   private areHeld = false
   private requested = 0
   private granted = 0
@@ -194,7 +264,15 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
     this.url = url
     this.behaviour = behaviour
     this.run = run
-    this.credit = behaviour.streamLimit ?? Infinity
+    this.bidirectional = new Credit(behaviour)
+    this.unidirectional = new Credit(behaviour)
+    this.incomingBidirectionalStreams = this.incoming.readable
+    this.incomingUnidirectionalStreams = this.incomingHalves.readable
+    this.datagrams = {
+      readable: this.incomingDatagrams.readable,
+      writable: new WritableStream<Uint8Array>({ write: (datagram) => this.onDatagram(datagram) }),
+      maxDatagramSize: behaviour.maxDatagramSize
+    }
     this.ready = new Promise((resolve, reject) => {
       this.settleReady = { resolve, reject }
     })
@@ -219,55 +297,118 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
   }
 
   get streams(): ReadonlyArray<Stream> {
-    return Array.from(this.open)
+    return Array.from(this.open).filter(({ kind }) => kind === "Bidirectional")
   }
 
   async createBidirectionalStream(
     options?: WebTransport.StreamOptions
   ): Promise<WebTransport.NativeBidirectionalStream> {
+    const stream = await this.create("Bidirectional", this.bidirectional, options)
+    const { onStream = echo } = this.behaviour
+    this.serve(stream, "onStream", () => onStream(stream, this))
+    return stream.native
+  }
+
+  async createUnidirectionalStream(options?: WebTransport.StreamOptions): Promise<WebTransport.NativeSendStream> {
+    const stream = await this.create("Outgoing", this.unidirectional, options)
+    const { onUnidirectional = readAll } = this.behaviour
+    this.serve(stream, "onUnidirectional", () => onUnidirectional(stream, this))
+    return stream.native.writable
+  }
+
+  private async create(kind: Kind, credit: Credit, options: WebTransport.StreamOptions | undefined): Promise<Stream> {
     this.requested++
     this.mostPending = Math.max(this.mostPending, this.streamCounts.pending)
     try {
       await this.ready
       this.demandOpen()
-      await this.grant(options?.waitUntilAvailable === true)
+      await this.grant(credit, options?.waitUntilAvailable === true)
       this.demandOpen()
     } catch (error) {
       this.refused++
       throw error
     }
     this.granted++
-    const stream = new Stream(this, this.behaviour)
+    return this.add(kind, credit)
+  }
+
+  private add(kind: Kind, credit: Credit | undefined): Stream {
+    const stream = new Stream(this, kind, credit)
     this.open.add(stream)
-    const { onStream = echo } = this.behaviour
-    this.run(Effect.catchAllCause(Effect.suspend(() => onStream(stream, this)), (cause) =>
+    return stream
+  }
+
+  private serve(stream: Stream, what: string, handler: () => Effect.Effect<void, unknown>): void {
+    this.run(Effect.catchAllCause(Effect.suspend(handler), (cause) =>
       // a test that fails because of it is to say so
-      (Cause.isDie(cause) ? Effect.logError("onStream of TestWebTransport died", cause) : Effect.void).pipe(
+      (Cause.isDie(cause) ? Effect.logError(`${what} of TestWebTransport died`, cause) : Effect.void).pipe(
         Effect.zipRight(stream.reset),
         Effect.zipRight(stream.stopSending)
       )))
-    return stream.native
   }
 
   /** Takes one of the streams that the server grants, or waits for it. */
-  private grant(mayWait: boolean): Promise<void> | undefined {
+  private grant(credit: Credit, mayWait: boolean): Promise<void> | undefined {
     const { beyondLimit = "refuse" } = this.behaviour
-    if (!this.areHeld && this.credit > 0) {
-      this.credit--
-      return undefined
-    }
-    if (this.areHeld || mayWait || beyondLimit === "wait") {
-      return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }))
-    }
+    if (!this.areHeld && credit.take()) return undefined
+    if (this.areHeld || mayWait || beyondLimit === "wait") return credit.wait()
     throw nativeError("QuotaExceededError", "the server grants no more streams")
   }
 
   private grantWaiting(): void {
-    while (!this.areHeld && this.credit > 0 && this.waiting.length > 0) {
-      this.credit--
-      this.waiting.shift()!.resolve()
-    }
+    if (this.areHeld) return
+    this.bidirectional.grantWaiting()
+    this.unidirectional.grantWaiting()
   }
+
+  /** What the server opens reaches the client when the session hears it again. */
+  private announce<A>(
+    kind: Kind,
+    outlet: Outlet<A>,
+    native: (stream: Stream) => A
+  ): Effect.Effect<Stream, WebTransportError> {
+    return Effect.suspend(() => {
+      if (this.state !== "open") return Effect.fail(new WebTransportError({ reason: "SessionClosed" }))
+      const stream = this.add(kind, undefined)
+      const announce = () => outlet.push(native(stream))
+      if (this.isHung) this.unannounced.push(announce)
+      else announce()
+      return Effect.succeed(stream)
+    })
+  }
+
+  readonly openBidirectional = this.announce("Bidirectional", this.incoming, ({ native }) => native)
+
+  readonly openUnidirectional = this.announce("Incoming", this.incomingHalves, ({ native }) => native.readable)
+
+  readonly sendDatagram = (bytes: Uint8Array): Effect.Effect<void> =>
+    Effect.sync(() => {
+      if (this.state === "open" && !this.isHung) this.incomingDatagrams.push(new Uint8Array(bytes))
+    })
+
+  private onDatagram(bytes: Uint8Array): void {
+    if (this.state !== "open" || this.isHung) return
+    this.received.push(new Uint8Array(bytes))
+    this.wakeReceivers()
+  }
+
+  private wakeReceivers(): void {
+    for (const wake of this.receivers.splice(0)) wake()
+  }
+
+  readonly receiveDatagram: Effect.Effect<Uint8Array, WebTransportError> = Effect.suspend(() => {
+    const datagram = this.received.shift()
+    if (datagram !== undefined) return Effect.succeed(datagram)
+    if (this.state === "closed") return Effect.fail(new WebTransportError({ reason: "SessionClosed" }))
+    const arrival = Effect.async<void>((resume) => {
+      const wake = () => resume(Effect.void)
+      this.receivers.push(wake)
+      return Effect.sync(() => {
+        this.receivers = this.receivers.filter((other) => other !== wake)
+      })
+    })
+    return Effect.zipRight(arrival, this.receiveDatagram)
+  })
 
   get streamCounts(): Api.StreamCounts {
     const { granted, mostPending, refused, requested } = this
@@ -282,10 +423,6 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
     this.areHeld = false
     this.grantWaiting()
   })
-
-  createUnidirectionalStream(): Promise<never> {
-    return Promise.reject(nativeError("NotSupportedError", "TestWebTransport has bidirectional streams only"))
-  }
 
   close(info: Partial<WebTransport.CloseInfo> = {}): void {
     if (this.state === "connecting") return this.fail("the session was closed before it was ready")
@@ -307,7 +444,9 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
     settle(error)
     for (const stream of this.open) stream.lose(error)
     this.open.clear()
-    for (const { resolve } of this.waiting.splice(0)) resolve()
+    this.bidirectional.end()
+    this.unidirectional.end()
+    this.wakeReceivers()
   }
 
   private demandOpen(): void {
@@ -316,9 +455,7 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
 
   ended(stream: Stream): void {
     this.open.delete(stream)
-    if (++this.returned < (this.behaviour.creditBatch ?? 1)) return
-    this.credit += this.returned
-    this.returned = 0
+    stream.credit?.giveBack()
     this.grantWaiting()
   }
 
@@ -369,9 +506,13 @@ class Session implements WebTransport.NativeWebTransport, Api.ServerSession {
 
   readonly resume = Effect.sync(() => {
     this.isHung = false
+    for (const announce of this.unannounced.splice(0)) announce()
     for (const stream of this.open) stream.notify()
   })
 }
+
+const readAll = (stream: Api.ServerReceiveStream): Effect.Effect<void, WebTransportError> =>
+  Effect.asVoid(Effect.repeat(stream.read, { while: Option.isSome }))
 
 export const echo = (stream: Api.ServerStream): Effect.Effect<void, WebTransportError> =>
   Effect.flatMap(

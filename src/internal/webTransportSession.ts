@@ -1,6 +1,7 @@
 /**
  * Sessions: the core that holds the native one, and the handles to it, one for its owner and one per lease of a pool.
  */
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -20,6 +21,11 @@ export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTran
 
 const endingsWithin = "1 second"
 const closeWithin = "500 millis"
+
+/** Milliseconds between attempts to open a stream that a ping has, and for some 1.3 s after that. */
+const firstPause = 10
+const pingedPause = 80
+const lastPause = 640
 
 type Resume<A> = (effect: Effect.Effect<A, WebTransportError>) => void
 
@@ -158,7 +164,7 @@ export class Opening {
     } catch (cause) {
       return this.onFailure(cause)
     }
-    core.streamsOpened++
+    core.opened(this.handle)
     if (this.isAbandoned) return stream.end(false)
     this.stream = stream
     this.settle(Effect.succeed(stream))
@@ -222,16 +228,21 @@ const openStream = (
 ): Effect.Effect<ByteStream, WebTransportError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.scope, (scope) => {
-      const refusal = handle.refusal
-      if (refusal !== undefined) return Effect.fail(refusal)
-      const opening = new Opening(handle, kind, options)
-      return Effect.matchCauseEffect(restore(opening.settled), {
-        onFailure: (cause) => {
-          opening.abandon()
-          return Effect.failCause(cause)
-        },
-        onSuccess: (stream) => endWith(scope, stream)
-      })
+      const attempt = (pause: number): Effect.Effect<ByteStream, WebTransportError> => {
+        const refusal = handle.refusal
+        if (refusal !== undefined) return Effect.fail(refusal)
+        const opening = new Opening(handle, kind, options)
+        return Effect.matchCauseEffect(restore(opening.settled), {
+          onFailure: (cause) => {
+            opening.abandon()
+            const next = handle.nextPause(cause, pause)
+            if (next === undefined) return Effect.failCause(cause)
+            return Effect.zipRight(restore(Effect.sleep(pause)), Effect.suspend(() => attempt(next)))
+          },
+          onSuccess: (stream) => endWith(scope, stream)
+        })
+      }
+      return attempt(firstPause)
     })
   )
 
@@ -266,6 +277,9 @@ const streamOf = <A, B, R>(
 // The core
 // -----------------------------------------------------------------------------
 
+/** What happens to a session that others want to know. */
+export type News = "Leaving" | "Freed"
+
 export type State = "Connecting" | "Open" | "Closing" | "Closed"
 
 export class SessionCore {
@@ -281,8 +295,12 @@ export class SessionCore {
   private wasReady = false
   /** Set as soon as nothing can be opened any more. */
   gone: WebTransportError | undefined = undefined
-  /** Bytes received on all its streams: whoever awaits some can see whether the peer lives. */
+  /** Bytes received on all its streams, and in datagrams of a pool: whoever awaits some can see whether the peer lives. */
   bytesReceived = 0
+  /** Those of them that answer no ping. */
+  bytesHeard = 0
+  /** Told of these as they come, while somebody wants to know. */
+  whenHeard: (() => void) | undefined = undefined
   readonly readiness = Deferred.unsafeMake<void, WebTransportError>(FiberId.none)
   readonly closure = Deferred.unsafeMake<Api.CloseInfo, WebTransportError>(FiberId.none)
   readonly drained = Deferred.unsafeMake<void>(FiberId.none)
@@ -290,10 +308,18 @@ export class SessionCore {
   /** Completes when nobody should begin anything new on it: drained, spent, or retired by its pool. */
   readonly retirement = Deferred.unsafeMake<void>(FiberId.none)
   isRetired = false
-  /** Told, in the same step, that it is retired or gone. */
-  readonly observers = new Set<() => void>()
+  /** Told, in the same step, that it is retired or gone, or that one of its streams has ended. */
+  readonly observers = new Set<(news: News) => void>()
   /** Streams that were opened here, in its whole life. */
   streamsOpened = 0
+  private streamsAccepted = 0
+  private maxStreams = Infinity
+  /** Streams of its pool's pings that were not ended. */
+  readonly pings = new Set<ByteStream>()
+  /** Whether the latest stream that was granted was a ping's: then that may be the one which is missing. */
+  isPingLatest = false
+  /** Who closes it, and why, where that is its pool. */
+  closedBecause: string | undefined = undefined
 
   /** Those that were not ended. */
   readonly streams = new Set<ByteStream>()
@@ -394,7 +420,12 @@ export class SessionCore {
     const end = this.ownInfo ?? how
     const gone = this.gone = end instanceof WebTransportError
       ? end
-      : new WebTransportError({ reason: "SessionClosed", detail: `the session was closed (${say(end)})` })
+      : new WebTransportError({
+        reason: "SessionClosed",
+        detail: this.ownInfo === undefined
+          ? `the session was ended by its peer, or by the network (${say(end)})`
+          : this.closedBecause ?? `the session was closed here (${say(end)})`
+      })
     if (wasConnecting) Deferred.unsafeDone(this.readiness, Exit.fail(gone))
     Deferred.unsafeDone(this.closure, end instanceof WebTransportError ? Exit.fail(end) : Exit.succeed(end))
     for (const opening of [...this.openings]) opening.fail(gone)
@@ -417,7 +448,7 @@ export class SessionCore {
   }
 
   private tellObservers(): void {
-    for (const observer of [...this.observers]) observer()
+    for (const observer of [...this.observers]) observer("Leaving")
   }
 
   /** Frees it at once, whatever its state; whoever waits for it fails with `error`. */
@@ -466,7 +497,10 @@ export class SessionCore {
   private closeOpen(info: Api.CloseInfo): Effect.Effect<void> {
     const closed = this.closed = Deferred.unsafeMake<void>(FiberId.none)
     this.state = "Closing"
-    this.gone = new WebTransportError({ reason: "SessionClosed", detail: "the session was closed here" })
+    this.gone = new WebTransportError({
+      reason: "SessionClosed",
+      detail: this.closedBecause ?? "the session was closed here"
+    })
     this.tellObservers()
     const closing = Effect.suspend(() => {
       // The peer may have ended it while endings were awaited: its word counts then.
@@ -508,6 +542,7 @@ export class SessionCore {
   ended(stream: ByteStream): void {
     this.endings.delete(stream)
     stream.onEnded?.()
+    for (const observer of this.observers) observer("Freed")
     if (this.endings.size === 0) this.allEndingsSettled()
   }
 
@@ -517,9 +552,44 @@ export class SessionCore {
     this.endingsSettled = undefined
   }
 
+  opened(by: SessionHandle): void {
+    this.isPingLatest = by instanceof PingHandle
+    this.streamsOpened++
+    this.limitStreams(this.maxStreams)
+  }
+
+  accepted(stream: ByteStream): ByteStream {
+    this.streamsAccepted++
+    this.limitStreams(this.maxStreams)
+    return stream
+  }
+
+  /** After so many, opened by either side, it is retired. */
+  limitStreams(most: number): void {
+    this.maxStreams = most
+    if (this.streamsOpened + this.streamsAccepted >= most) this.retire()
+  }
+
+  /** Whether it keeps some memory of each stream until it closes. */
+  get retainsStreams(): boolean {
+    return this.service?.retainsStreams?.(this.native) === true
+  }
+
   refused(): void {
     // a session that grants none although none is open is spent; the credit of one that is ending may be on its way
-    if (this.streams.size === 0 && this.endings.size === 0) this.retire()
+    if (!this.hasOpen && !this.isPingLatest) this.retire()
+  }
+
+  /** Streams are open, or their ends are not confirmed. */
+  get hasOpen(): boolean {
+    return this.streams.size > 0 || this.endings.size > 0
+  }
+
+  received(bytes: number, by?: SessionHandle): void {
+    this.bytesReceived += bytes
+    if (by instanceof PingHandle) return
+    this.bytesHeard += bytes
+    this.whenHeard?.()
   }
 
   /** Why something of it failed: since it has ended, where that is known, or the platform says so a moment before. */
@@ -723,6 +793,16 @@ export class SessionHandle extends Inspectable.Class implements Api.Session {
     return this.core.gone
   }
 
+  /** Refused a stream that a ping of the session's pool may have had, it asks again: a ping is to cost nobody one. */
+  nextPause(cause: Cause.Cause<WebTransportError>, pause: number): number | undefined {
+    const { core } = this
+    if (!core.isPingLatest || !Cause.isFailType(cause) || cause.error.reason !== "StreamLimit") return undefined
+    if (core.pings.size > 0) return Math.min(pause * 2, pingedPause)
+    if (pause <= lastPause) return pause * 2
+    core.isPingLatest = false
+    return undefined
+  }
+
   createBidirectionalStream(
     options?: Api.StreamOptions
   ): Effect.Effect<Api.BidirectionalStream, WebTransportError, Scope.Scope> {
@@ -740,7 +820,7 @@ export class SessionHandle extends Inspectable.Class implements Api.Session {
       acceptStream(
         this.core,
         this.core.bidirectional,
-        (native) => new ByteStream(this.core, native, native.readable, native.writable)
+        (native) => this.core.accepted(new ByteStream(this.core, native, native.readable, native.writable))
       )
     )
   }
@@ -750,7 +830,7 @@ export class SessionHandle extends Inspectable.Class implements Api.Session {
       acceptStream(
         this.core,
         this.core.unidirectional,
-        (native) => new ByteStream(this.core, native, native, undefined)
+        (native) => this.core.accepted(new ByteStream(this.core, native, native, undefined))
       )
     )
   }
@@ -819,6 +899,15 @@ export class SessionHandle extends Inspectable.Class implements Api.Session {
   toJSON(): object {
     const { state, streams, where } = this.core
     return { _id: "Session", with: where, state, streams: streams.size }
+  }
+}
+
+/** What a ping of its pool has. */
+export class PingHandle extends SessionHandle {
+  override readonly streams = this.core.pings
+
+  override nextPause(): undefined {
+    return undefined
   }
 }
 

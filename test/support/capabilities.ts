@@ -146,6 +146,13 @@ const table = {
     browser: false,
     why: "the server leaves a stream that was stopped to its garbage collector; Chromium refuses the 99th meanwhile"
   },
+  /** Something of each stream is kept until its session closes. */
+  retainsStreams: {
+    http2: true,
+    http3: false,
+    browser: false,
+    why: "the client frees a stream that has ended"
+  },
   /** It lives through sessions that end while streams on them are ending, again and again. */
   survivesFaults: {
     http2: true,
