@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Deferred from "effect/Deferred"
@@ -7,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
@@ -42,6 +44,49 @@ const lending: Lending<SessionCore, WebTransport.Session> = {
   leaving: (core) => core.retire()
 }
 
+/**
+ * Sessions that have left the pool, and on which something is on its way that was written in success: they stay open until
+ * it is sent, for `retireGrace` at most, and until the pool has closed. A replaced session that is still lent has the same.
+ */
+class Leavers {
+  private readonly leaving = new Map<SessionCore, Fiber.RuntimeFiber<void>>()
+  private readonly grace: Duration.DurationInput
+
+  constructor(grace: Duration.DurationInput) {
+    this.grace = grace
+  }
+
+  /** What closes it; a fiber does that which nobody waits for. */
+  leave(core: SessionCore, close: Effect.Effect<void>): Effect.Effect<void> {
+    core.isLeaving = true
+    return core.untilDelivered.pipe(
+      Effect.timeoutOption(this.grace),
+      Effect.interruptible,
+      Effect.exit,
+      Effect.zipRight(Effect.sync(() => core.cutShort())),
+      Effect.zipRight(close),
+      Effect.ensuring(Effect.sync(() => this.leaving.delete(core))),
+      Effect.forkDaemon,
+      Effect.map((fiber) => {
+        this.leaving.set(core, fiber)
+      })
+    )
+  }
+
+  /** No session stays for longer than that. */
+  end(within: Duration.DurationInput): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.leaving.size === 0) return Effect.void
+      const gone = Effect.asVoid(Fiber.awaitAll([...this.leaving.values()]))
+      const cut = Effect.suspend(() => {
+        for (const core of this.leaving.keys()) core.cutShort()
+        return gone
+      })
+      return Effect.zipRight(Effect.timeoutOption(Effect.interruptible(gone), within), cut)
+    })
+  }
+}
+
 const handle = (core: SessionCore): WebTransport.Session => new SessionHandle(core)
 
 const checkUrl = (url: unknown): ReadonlyArray<Problem> => {
@@ -71,12 +116,15 @@ export const make = <E, R>(
     options
   const unwanted = { streams: 0, datagrams: 0 }
   const limit = connect?.connectTimeout ?? defaultConnectTimeout
+  const overlap = engine.overlap ?? defaults.overlap
+  const settings = { closeTimeout: engine.closeTimeout, ...connect }
+  const { machine } = decode(engine)
 
   const open = Effect.suspend(() => {
     let step = "connecting"
     const opened = Effect.gen(function*() {
       const session = yield* Effect.mapError(
-        WebTransport.connect(url, connect),
+        WebTransport.connect(url, settings),
         asWebTransportError("resolving the address")
       )
       if (onOpen !== undefined) {
@@ -167,8 +215,29 @@ export const make = <E, R>(
     })
   }
 
+  const leavers = new Leavers(machine.retireGrace)
+
+  /** Closes it with the item; later, if it has something to deliver and its time is not over. */
+  const opened = Effect.flatMap(
+    Effect.acquireRelease(
+      Effect.map(Scope.make(), (scope) => ({ scope, core: undefined as SessionCore | undefined })),
+      ({ core, scope }, exit) => {
+        const close = Scope.close(scope, exit)
+        if (core === undefined || !core.hasToDeliver) return close
+        // under its borrowers
+        if (core.views > 0) core.cutShort()
+        return core.views > 0 || !overlap ? close : leavers.leave(core, close)
+      }
+    ),
+    (own) =>
+      Effect.map(Scope.extend(open, own.scope), (session) => {
+        own.core = viewCore(session)
+        return session
+      })
+  )
+
   const acquire = Effect.gen(function*() {
-    const session = yield* open
+    const session = yield* opened
     const incoming = [
       streams(session, session.acceptBidirectionalStream),
       streams(session, session.acceptUnidirectionalStream),
@@ -185,6 +254,7 @@ export const make = <E, R>(
     const problems = [
       ...checkUrl(url),
       ...checkDuration("connect.connectTimeout", limit),
+      ...checkDuration("connect.closeTimeout", connect?.closeTimeout ?? "5 seconds"),
       ...decode({
         ...engine,
         concurrency: typeof concurrency === "number" ? concurrency : undefined,
@@ -202,7 +272,7 @@ export const make = <E, R>(
         acquireTimeout: engine.acquireTimeout ?? defaults.acquireTimeout,
         // the connect timeout is the one that counts; this is for hooks that ignore it
         createTimeout: engine.createTimeout ?? Duration.sum(limit, "5 seconds"),
-        overlap: engine.overlap ?? defaults.overlap,
+        overlap,
         acquire,
         concurrency: typeof concurrency === "function"
           ? (core) => concurrency(handle(core))
@@ -217,7 +287,18 @@ export const make = <E, R>(
       lending,
       "SessionPool"
     )
-    return Object.assign(pool, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
+    const { close } = pool
+    return Object.assign(pool, {
+      unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })),
+      close: Effect.flatMap(Clock.currentTimeMillis, (began) =>
+        Effect.zipRight(
+          close,
+          Effect.flatMap(
+            Clock.currentTimeMillis,
+            (now) => leavers.end(Math.max(0, began + machine.shutdownGrace - now))
+          )
+        ))
+    })
   })
 }
 

@@ -31,7 +31,7 @@ export type Failure = WebTransportError | PoolError
 
 const firstBackoff = 10
 const lastBackoff = 1_000
-/** How long the platform has to confirm the end of a stream, or to take what was written on it. */
+/** How long the platform has to take what was written on a stream that is to be lent again, or to confirm an end. */
 const endingTimeout = 1_000
 /** So many ends that were not confirmed, and the session is given up. */
 const mostUnconfirmed = 8
@@ -707,12 +707,17 @@ export class StreamSource {
     this.endings.push(pooled)
     stream.onEnded = () => {
       this.endings.remove(pooled)
+      if (stream.wasSilent) this.unconfirmed(branch)
       this.pump()
     }
     stream.end(!pooled.isSpoiled, 0, "its pool has ended the stream")
     pooled.holder?.onChange()
     if (branch.core.gone !== undefined) this.endings.remove(pooled)
     this.pump()
+  }
+
+  private unconfirmed(branch: Branch): void {
+    if (++branch.unconfirmed >= mostUnconfirmed && this.only === undefined) branch.core.retire()
   }
 
   private isEnding(branch: Branch): boolean {
@@ -730,13 +735,16 @@ export class StreamSource {
     if (this.state === "Closed") return
     const now = this.pool.now()
     while (this.writing.first !== undefined && this.writing.first.deadline <= now) {
-      // the end of it is the end of its writes
-      this.writing.first.stream.end(false, 0, "what was written on it was not sent in time")
+      // it is not lent again: its end sends what is left, for which it needs no place
+      this.writing.first.stream.allWritten()
     }
     while (this.endings.first !== undefined && this.endings.first.deadline <= now) {
-      const { branch } = this.endings.first
-      this.endings.remove(this.endings.first)
-      if (++branch.unconfirmed >= mostUnconfirmed && this.only === undefined) branch.core.retire()
+      const ending = this.endings.first
+      this.endings.remove(ending)
+      if (ending.stream.isSending) {
+        ending.deadline = now + endingTimeout
+        this.endings.push(ending)
+      } else this.unconfirmed(ending.branch)
     }
     for (const branch of this.branches) {
       if (branch.lateAt > now) continue
