@@ -375,6 +375,7 @@ describe("StreamPool.makeSocket", () => {
         assert.strictEqual(socketError(exit).reason, "Write")
         assert.strictEqual(socketError(yield* soon(Fiber.await(run))).reason, "Write")
         const again = yield* begin(pool.socket)
+        yield* soon(Effect.scoped(Effect.flatMap(pool.socket.writer, (write) => write("again"))))
         yield* soon(until(server.statsOf(path), ({ streamsAccepted }) => streamsAccepted === 2))
         yield* Fiber.interrupt(again)
       }))
