@@ -802,6 +802,11 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
     return this.isDelivering && this.unsettledWrites > 0
   }
 
+  /** Whether the platform is not done with a write, though the stream may have been reset since. */
+  get isWriting(): boolean {
+    return this.unsettledWrites > 0
+  }
+
   /** To be called from time to time: how often that was since the platform took something. */
   look(): number {
     if (this.leftAtLook === this.unsettledWrites) return ++this.looks

@@ -60,6 +60,8 @@ export class PooledStream implements Linked<PooledStream> {
   successor: PooledStream | undefined = undefined
   control: Control | undefined = undefined
   deadline = 0
+  /** How much its session had taken when its end was last looked at. */
+  takenAt = 0
   previous: PooledStream | undefined = undefined
   next: PooledStream | undefined = undefined
   list: LinkedList<any> | undefined = undefined
@@ -704,6 +706,7 @@ export class StreamSource {
     branch.freedAt = this.pool.now()
     stream.watcher = undefined
     pooled.deadline = branch.freedAt + endingTimeout
+    pooled.takenAt = branch.core.taken
     this.endings.push(pooled)
     stream.onEnded = () => {
       this.endings.remove(pooled)
@@ -740,9 +743,12 @@ export class StreamSource {
     }
     while (this.endings.first !== undefined && this.endings.first.deadline <= now) {
       const ending = this.endings.first
+      const { taken } = ending.branch.core
       this.endings.remove(ending)
-      if (ending.stream.isSending) {
+      // a reset comes after the write that is under way, which on a slow session is nobody's fault
+      if (ending.stream.isSending || (ending.stream.isWriting && ending.takenAt !== taken)) {
         ending.deadline = now + endingTimeout
+        ending.takenAt = taken
         this.endings.push(ending)
       } else this.unconfirmed(ending.branch)
     }
