@@ -47,7 +47,7 @@ const http3: TestProjectConfiguration = {
       "test/Framing.test.ts",
       "test/SessionPool{,.ping}.test.ts",
       "test/StreamPool.test.ts",
-      "test/StreamPool.{clean,limits,request,sessions,socket,twice}.test.ts",
+      "test/StreamPool.{clean,delivery,limits,request,sessions,socket,twice}.test.ts",
       "test/WebTransport.{connect,process,session,streams}.test.ts"
     ],
     setupFiles: ["test/support/http3Setup.ts"],
@@ -87,7 +87,7 @@ const browser: TestProjectConfiguration = {
           "test/Pools.http3.test.ts",
           "test/SessionPool{,.ping}.test.ts",
           "test/Framing.test.ts",
-          "test/StreamPool{,.clean,.limits,.request,.sessions,.socket,.twice}.test.ts",
+          "test/StreamPool{,.clean,.delivery,.limits,.request,.sessions,.socket,.twice}.test.ts",
           "test/WebTransport.{connect,session,streams}.test.ts"
         ]
         : [])

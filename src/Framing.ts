@@ -107,7 +107,7 @@ export const read: (
  *
  * **Gotchas**
  *
- * As with `stream.write`: done means queued, not delivered, and an interrupted write spoils the stream.
+ * As with `stream.write`: done means accepted, not delivered; an interrupted write has handed over nothing of the message.
  *
  * @since 0.1.0
  * @category streams

@@ -38,6 +38,7 @@ const service = (loaded: FailsComponents.Loaded, protocol: FailsComponents.Proto
   },
   abandon: FailsComponents.abandon,
   freed: FailsComponents.freed,
+  received: FailsComponents.received,
   explain: FailsComponents.explain,
   // What is written goes on to the socket as it is (1.6.8): a buffer used again would change what is sent.
   retainsWrites: true,

@@ -39,6 +39,10 @@ export interface Unwanted {
  * scope they were opened, so that the next borrower inherits none; FIN where the borrower succeeded, a reset otherwise.
  * Afterwards the view opens no more.
  *
+ * What a borrower wrote in success is delivered: a session that has left the pool (too old, too used, too long idle) stays
+ * open until the transport has taken it, for `retireGrace` at most, or the `shutdownGrace` of a pool that closes. It takes
+ * no place of `maxSize` meanwhile, unless `overlap` is `false`. What the transport takes none of for `closeTimeout` is reset.
+ *
  * What comes in belongs to the pool: accepting streams or receiving datagrams through a borrowed session fails with
  * `Unsupported`. See `onIncoming` and `onDatagram`.
  *

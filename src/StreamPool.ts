@@ -69,6 +69,10 @@ export interface RequestOptions {
  * and the session are open. Anything else ends it at once, in both directions, and frees its place: reset after a
  * failure or an interruption, FIN otherwise. An idle stream on which anything comes is never lent.
  *
+ * What a borrower wrote in success is delivered, then the FIN, as long as the transport takes it. A stream of which it has
+ * not taken all within a second is not lent again, and takes no place of `maxSize` any longer. It is reset only if the
+ * transport takes nothing for the session's `closeTimeout`, or the time of the session is over: see `SessionPool`.
+ *
  * **Gotchas**
  *
  * - An answer that nobody waited for looks like none: a borrower that writes a question and leaves before a byte of the
@@ -105,6 +109,10 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
    * one for each user. Each run has a stream that nobody had before, under the limits of the pool; afterwards it is
    * ended, by FIN after success, otherwise by a reset. Opening, reading and writing fail with a `SocketError`, and so does
    * a second run beside the first. What came before the peer's FIN is handled to its end.
+   *
+   * Those who share it cannot harm each other by giving up: an interrupted write has handed over all of its bytes or none.
+   * As soon as nothing can be written any more (a write failed, or bytes that were accepted are not sent), the run fails with
+   * `Write`, so that its owner may begin another one.
    */
   readonly makeSocket: Effect.Effect<Socket.Socket>
   /** What it knows of each session. */

@@ -160,6 +160,13 @@ export interface ConstructorService {
    */
   readonly freed?: ((native: NativeWebTransport) => Promise<unknown> | undefined) | undefined
   /**
+   * How many bytes have come on the connection under a session: a slow peer that says something is waited for longer when
+   * the session closes. Where absent, or undefined, nothing is known of that.
+   *
+   * @since 0.2.0
+   */
+  readonly received?: ((native: NativeWebTransport) => number | undefined) | undefined
+  /**
    * What is known of why a native session is not ready yet, or cannot become so: for `Connect` and `ConnectTimeout`. Must
    * not throw. Where absent, or undefined, what `ready` rejects with is all that is known.
    */
@@ -321,6 +328,11 @@ export interface SessionOptions {
   readonly closeInfo?: Partial<CloseInfo> | undefined
   /** How long the session may take to become ready. 10 seconds if absent. */
   readonly connectTimeout?: Duration.DurationInput | undefined
+  /**
+   * How long the transport may take none of the bytes that were written on a stream that ended in success: then the stream
+   * is reset, and closing the session waits for it no longer. 5 seconds if absent.
+   */
+  readonly closeTimeout?: Duration.DurationInput | undefined
   readonly datagrams?: DatagramOptions | undefined
 }
 
@@ -414,7 +426,7 @@ export interface StreamBase {
   readonly [StreamTypeId]: StreamTypeId
   /**
    * Completes when the stream can no longer be used in full: the peer finished, reset or stopped it, the session is
-   * gone, a write was interrupted, or the stream was ended here.
+   * gone, or the stream was ended here.
    */
   readonly lost: Effect.Effect<void>
   /**
@@ -458,14 +470,25 @@ export interface ReceiveStream extends StreamBase {
  */
 export interface SendStream extends StreamBase {
   /**
-   * Hands bytes to the transport, and waits while it has enough. Done means queued, not delivered: what cannot be
-   * sent after all shows in `lost`, and in the next write. Fails with `Write` or `SessionClosed`.
+   * Hands bytes to the transport, all of them or none; waits first while it has enough. Done means accepted, not
+   * delivered: what cannot be sent after all shows in `lost`, in `flushed`, and in the next write. Interrupting it while
+   * it waits hands nothing over, and the stream is as good as before. Fails with `Write` or `SessionClosed`.
+   */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, WebTransportError>
+  /**
+   * Completes when the transport has taken everything that was written so far. Fails with `Write` or `SessionClosed` when
+   * the stream broke before that. Interrupting it changes nothing.
    *
    * **Gotchas**
    *
-   * Nobody knows how much of an interrupted write was sent: the stream is spoiled, and every later write fails.
+   * The peer may not have it yet. In Node over HTTP/2 the bytes are in the buffers of the connection; with
+   * `@moq/web-transport` (0.1.4) up to some 10 MB are in those of QUIC, and closing the session drops them; in Chromium
+   * `closeWrite` tells more: it completes when the peer's transport has acknowledged all of the stream. Only an answer of the
+   * peer's application says that it has read them.
+   *
+   * @since 0.2.0
    */
-  readonly write: (bytes: Uint8Array) => Effect.Effect<void, WebTransportError>
+  readonly flushed: Effect.Effect<void, WebTransportError>
   /** Writes every chunk; does not finish the stream. */
   readonly sink: Sink.Sink<void, Uint8Array, never, WebTransportError>
   /** Finishes the sending direction (FIN), after all that was written; the peer's answer can still be read. */
@@ -575,7 +598,11 @@ export interface Session {
   readonly isOpen: Effect.Effect<boolean>
   /** None where the platform has none. */
   readonly stats: Effect.Effect<Option.Option<SessionStats>, WebTransportError>
-  /** Ends the session before its scope does; done when it is gone, after 1.5 seconds at most. */
+  /**
+   * Ends the session before its scope does; done when it is gone. First what was written on streams that ended in success is
+   * delivered, as long as the transport takes it: see {@link SessionOptions.closeTimeout}. After that it takes 1.5 seconds
+   * at most, but for a slow peer over HTTP/2 in Node, which is waited for as long as it says something.
+   */
   readonly close: (info?: Partial<CloseInfo>) => Effect.Effect<void>
   /** `"reliable-only"` or `"supports-unreliable"`; absent where the platform does not say. */
   readonly reliability: string | undefined
@@ -606,8 +633,9 @@ export const isSession = (u: unknown): u is Session => Predicate.hasProperty(u, 
  * expire. The time limit, `connectTimeout`, counts from after them.
  *
  * Fails with `InvalidUrl`, `Connect` or `ConnectTimeout`. Interruption returns at once, and whatever was begun is
- * freed. Closing the scope awaits streams that are ending for a second at most, closes the session with `closeInfo`,
- * and awaits that for half a second.
+ * freed. Closing the scope awaits streams that are ending: those that ended in success as long as the transport takes
+ * what was written on them, the others for a second at most. Then it closes the session with `closeInfo`, and awaits that for
+ * half a second, or in Node over HTTP/2 as long as a slow peer says something.
  *
  * It is a span, `WebTransport.connect`, with OpenTelemetry's attributes for the server's address and port, the path,
  * and the protocol; never the query or a header.

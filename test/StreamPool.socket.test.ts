@@ -6,6 +6,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { isPoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
+import type * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,6 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -358,19 +360,27 @@ describe("StreamPool.makeSocket", () => {
         assert.include(String((error as Socket.SocketGenericError).cause), "SessionClosed")
       }))
 
-    it.scoped("say Write when the peer stops the stream, and the run goes on", () =>
+    it.scoped("say Write when the peer stops the stream, in the run, too: nobody could write any more", () =>
       Effect.gen(function*() {
         const path = "/silent?socket-stop"
         const { pool, server } = yield* poolAt(path)
         const run = yield* begin(pool.socket)
         yield* soon(server.until(({ paths }) => paths[path]?.streamsOpen === 1))
         yield* server.command("onStreams", { path, do: "stop" })
-        const exit = yield* soon(Effect.exit(Effect.scoped(
-          Effect.flatMap(pool.socket.writer, (write) =>
-            Effect.forever(Effect.zipRight(write("x"), Effect.sleep("2 millis"))))
-        )))
-        assert.strictEqual(socketError(exit).reason, "Write")
-        assert.isNull(run.unsafePoll())
+        // until the run has ended: then it waits for the next one
+        const writing = yield* Effect.fork(Effect.scoped(
+          Effect.flatMap(
+            pool.socket.writer,
+            (write) => Effect.forever(Effect.zipRight(write("x"), Effect.sleep("2 millis")))
+          )
+        ))
+        assert.strictEqual(socketError(yield* soon(Fiber.await(run))).reason, "Write")
+        const exit = yield* Fiber.interrupt(writing)
+        if (!Exit.isInterrupted(exit)) assert.strictEqual(socketError(exit).reason, "Write")
+        const again = yield* begin(pool.socket)
+        yield* soon(Effect.scoped(Effect.flatMap(pool.socket.writer, (write) => write("again"))))
+        yield* soon(until(server.statsOf(path), ({ streamsAccepted }) => streamsAccepted === 2))
+        yield* Fiber.interrupt(again)
       }))
   })
 
@@ -415,6 +425,53 @@ describe("StreamPool.makeSocket", () => {
         yield* Effect.fork(pool.socket.run((chunk) => Deferred.succeed(received, text(chunk))))
         yield* write("later")
         assert.strictEqual(yield* soon(Deferred.await(received)), "later")
+      }))
+
+    /** Over a server that takes nothing of the streams of its first session unless it is told to. */
+    const stalled = (writeRoom = 1) =>
+      Effect.gen(function*() {
+        const peers: Array<TestWebTransport.ServerStream> = []
+        const { session } = yield* sessionInMemory({
+          writeRoom,
+          onStream: (peer) => Effect.zipRight(peer.stall, Effect.sync(() => peers.push(peer)))
+        })
+        const pool = yield* StreamPool.make({ session, maxSize: 2 })
+        return { peers, socket: yield* pool.makeSocket }
+      })
+
+    it.scoped("that was interrupted while the peer took nothing hands nothing over, and breaks the socket for nobody", () =>
+      Effect.gen(function*() {
+        const { peers, socket } = yield* stalled()
+        const run = yield* begin(socket)
+        const write = yield* socket.writer
+        yield* write("under way ")
+        const waiting = yield* Effect.forEach(["one ", "two ", "three "], (text) => Effect.fork(write(text)))
+        yield* Effect.repeatN(Effect.yieldNow(), 10)
+        yield* Fiber.interrupt(waiting[0]!)
+        yield* Fiber.interrupt(waiting[2]!)
+        assert.isNull(waiting[1]!.unsafePoll())
+        yield* peers[0]!.resume
+        yield* soon(Fiber.join(waiting[1]!))
+        yield* soon(write("four"))
+        assert.isNull(run.unsafePoll())
+        let received = ""
+        while (!received.endsWith("four")) received += text(Option.getOrThrow(yield* soon(peers[0]!.read)))
+        assert.strictEqual(received, "under way two four")
+      }))
+
+    it.scoped("whose bytes were accepted, and are not sent after all, ends the run: there is another one to be had", () =>
+      Effect.gen(function*() {
+        const { peers, socket } = yield* stalled(3)
+        const run = yield* begin(socket)
+        const write = yield* socket.writer
+        yield* Effect.forEach(["one", "two"], write)
+        yield* peers[0]!.stopSending
+        assert.strictEqual(socketError(yield* soon(Fiber.await(run))).reason, "Write")
+        const again = yield* begin(socket)
+        yield* soon(write("three"))
+        assert.strictEqual(text(Option.getOrThrow(yield* soon(peers[1]!.read))), "three")
+        assert.isNull(again.unsafePoll())
+        yield* peers[1]!.resume
       }))
 
     it.scoped("closes its scope at once also where the peer takes nothing", () =>

@@ -336,7 +336,7 @@ it.effect("does not confirm the ends of streams, whereby closing takes as long a
     )
     yield* turn
     expect(Option.isNone(yield* Fiber.poll(closing))).toBe(true)
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 10; i++) {
       yield* TestClock.adjust("1 second")
       yield* turn
     }

@@ -9,7 +9,7 @@ import * as Framing from "../src/Framing.js"
 import { copyOf } from "../src/internal/copyOf.js"
 import type { WebTransportError } from "../src/WebTransportError.js"
 import { pattern } from "./support/pattern.js"
-import { arrived, silentSession, streamInMemory } from "./support/streams.js"
+import { arrived, silentSession, type StreamInMemory, streamInMemory } from "./support/streams.js"
 
 const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
   Option.getOrThrowWith(
@@ -252,20 +252,129 @@ describe("a write", () => {
       expect(sent).toBeLessThan(round - 20)
     }).pipe(Effect.withMaxOpsBeforeYield(13)))
 
-  it.scoped("spoils the stream when it is interrupted while it waits, and only then", () =>
+  for (const retainsWrites of [false, true]) {
+    it.scoped(`hands nothing over when it is interrupted while it waits (retained: ${retainsWrites})`, () =>
+      Effect.gen(function*() {
+        const { internals, peer, received, stream } = yield* streamInMemory({ retainsWrites })
+        yield* peer.stall
+        yield* stream.write(Uint8Array.of(1))
+        const bytes = new Uint8Array(10_000).fill(2)
+        const fibers = yield* Effect.forEach([1, 2, 3], () => Effect.fork(stream.write(bytes)))
+        yield* arrived
+        yield* Fiber.interrupt(fibers[1]!)
+        expect(internals.sending).toBe("Open")
+        yield* peer.resume
+        yield* Effect.forEach([fibers[0]!, fibers[2]!], Fiber.join)
+        // it is the caller's again
+        bytes.fill(4)
+        yield* stream.write(Uint8Array.of(3))
+        yield* arrived
+        expect(received.map((chunk) => [chunk.length, chunk[0], chunk.at(-1)])).toEqual([
+          [1, 1, 1],
+          [10_000, 2, 2],
+          [10_000, 2, 2],
+          [1, 3, 3]
+        ])
+      }))
+  }
+
+  it.scoped("that waits comes before the FIN, and before what is written after it", () =>
     Effect.gen(function*() {
-      const memory = yield* streamInMemory({ retainsWrites: true })
-      yield* memory.peer.stall
-      yield* memory.stream.write(Uint8Array.of(1))
-      const waiting = yield* Effect.fork(memory.stream.write(Uint8Array.of(2)))
+      const { peer, received, stream } = yield* streamInMemory()
+      yield* peer.stall
+      yield* stream.write(Uint8Array.of(1))
+      const waiting = yield* Effect.forEach([2, 3, 4], (i) => Effect.fork(stream.write(Uint8Array.of(i))))
       yield* arrived
-      yield* Fiber.interrupt(waiting)
-      expect(memory.internals.sending).toBe("Failed")
-      yield* memory.stream.lost
-      yield* memory.peer.resume
-      const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(3))))
-      expect(error.message).toContain("interrupted")
+      const finishing = yield* Effect.fork(stream.closeWrite)
+      yield* Effect.forEach(waiting, Fiber.join)
+      yield* peer.resume
+      yield* Fiber.join(finishing)
+      expect(received.map(([first]) => first)).toEqual([1, 2, 3, 4])
+      expect(peer.sending).toBe("Finished")
     }))
+
+  it.scoped("of much goes in pieces, all of them or none", () =>
+    Effect.gen(function*() {
+      const { peer, received, stream } = yield* streamInMemory({ retainsWrites: true })
+      yield* peer.stall
+      yield* stream.write(pattern(0, 1_000_000))
+      yield* peer.resume
+      yield* stream.flushed
+      expect(received.length).toBeGreaterThan(10)
+      expect(Buffer.concat(received).equals(pattern(0, 1_000_000))).toBe(true)
+    }))
+
+  it.scoped("that waits fails with the stream", () =>
+    Effect.gen(function*() {
+      for (const end of ["stop", "reset"] as const) {
+        const { peer, stream } = yield* streamInMemory()
+        yield* peer.stall
+        yield* stream.write(Uint8Array.of(1))
+        const waiting = yield* Effect.forEach([2, 3], (i) => Effect.fork(stream.write(Uint8Array.of(i))))
+        yield* arrived
+        yield* end === "stop" ? peer.stopSending : stream.reset(0)
+        for (const fiber of waiting) expect(failure(yield* Fiber.await(fiber)).reason).toBe("Write")
+      }
+    }))
+
+  describe("is flushed", () => {
+    it.scoped("once the platform has taken it, also when the stream was ended meanwhile", () =>
+      Effect.gen(function*() {
+        for (const end of [false, true]) {
+          const { internals, peer, stream } = yield* streamInMemory()
+          yield* stream.flushed
+          yield* peer.stall
+          yield* stream.write(Uint8Array.of(1))
+          const flushed = yield* Effect.forEach([1, 2], () => Effect.fork(stream.flushed))
+          const givenUp = yield* Effect.fork(stream.flushed)
+          yield* arrived
+          yield* Fiber.interrupt(givenUp)
+          expect(Option.isNone(yield* Fiber.poll(flushed[0]!))).toBe(true)
+          if (end) internals.end(true)
+          yield* peer.resume
+          yield* Effect.forEach(flushed, Fiber.join)
+          if (end) yield* stream.flushed
+          else yield* Effect.zipRight(stream.closeWrite, stream.flushed)
+        }
+      }))
+
+    it.scoped("never when it is not sent: it fails then, and later", () =>
+      Effect.gen(function*() {
+        const breaks = {
+          stop: ({ peer }: StreamInMemory) => peer.stopSending,
+          reset: ({ stream }: StreamInMemory) => stream.reset(0),
+          end: ({ internals }: StreamInMemory) => Effect.sync(() => internals.end(false))
+        }
+        for (const [name, breakIt] of Object.entries(breaks)) {
+          const memory = yield* streamInMemory()
+          yield* memory.peer.stall
+          yield* memory.stream.write(Uint8Array.of(1))
+          const flushed = yield* Effect.fork(memory.stream.flushed)
+          yield* arrived
+          yield* breakIt(memory)
+          const reasons = [yield* Fiber.await(flushed), yield* Effect.exit(memory.stream.flushed)].map((exit) =>
+            failure(exit).reason
+          )
+          expect([name, ...reasons]).toEqual([name, "Write", "Write"])
+        }
+      }))
+
+    it.scoped("never when its session ends before", () =>
+      Effect.gen(function*() {
+        const { open, server } = yield* silentSession()
+        const flushed = yield* Effect.forEach([false, true], (isEnded) =>
+          Effect.gen(function*() {
+            const { internals, peer, stream } = yield* open
+            yield* peer.stall
+            yield* stream.write(Uint8Array.of(1))
+            if (isEnded) internals.end(true)
+            return yield* Effect.fork(stream.flushed)
+          }))
+        yield* arrived
+        yield* server.die
+        for (const fiber of flushed) expect(failure(yield* Fiber.await(fiber)).reason).toBe("SessionClosed")
+      }))
+  })
 
   it.scoped("refuses what is no bytes, names its type alone, and goes on", () =>
     Effect.gen(function*() {

@@ -87,10 +87,18 @@ layer(live(), { excludeTestServices: true })(
         )
         expect(yield* session.closed).toEqual({ closeCode: 3, reason: "mine" })
         yield* soon(server.until((stats) => stats.paths[path]?.sessionsOpen === 0))
-        for (const info of [{ closeCode: -1 }, { reason: -1n as never }]) {
-          const wrong = yield* Effect.exit(session.close(info))
-          expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(Object.keys(info)[0])
+        const wrong = [
+          [{ closeCode: -1 }, "closeCode must be"],
+          [{ reason: -1n as never }, "reason must be"],
+          [{ reason: "é".repeat(600) }, "reason must have 1024 bytes of UTF-8 at most, not 1200"]
+        ] as const
+        for (const [info, message] of wrong) {
+          const exit = yield* Effect.exit(session.close(info))
+          expect(Exit.isFailure(exit) && String(Cause.squash(exit.cause))).toContain(message)
+          const connecting = yield* Effect.exit(sessionTo(server, path, { closeInfo: info }))
+          expect(Exit.isFailure(connecting) && String(Cause.squash(connecting.cause))).toContain(message)
         }
+        yield* soon(session.close({ reason: "é".repeat(512) }))
       }))
 
     it.scoped("close with their scope although the peer hangs, and leave no socket", () =>

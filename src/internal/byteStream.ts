@@ -20,6 +20,7 @@ import { WebTransportError } from "../WebTransportError.js"
 import { copyOf } from "./copyOf.js"
 import { Assembly } from "./frame.js"
 import { isBytes, notBytes } from "./kinds.js"
+import { type Linked, LinkedList } from "./linkedList.js"
 import type { SessionCore, SessionHandle } from "./webTransportSession.js"
 
 export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransport/Stream") as Api.StreamTypeId
@@ -81,8 +82,28 @@ class Waiter extends Pending {
 const twoReads = () =>
   new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
 
-/** Up to here bytes are copied rather than waited for, also where the platform is done with them when it says so. */
-const fewBytes = 4096
+/** A write that waits for room, in a queue. */
+class Writer implements Linked<Writer> {
+  readonly bytes: Uint8Array
+  readonly isOwned: boolean
+  readonly resume: Resume
+  previous: Writer | undefined = undefined
+  next: Writer | undefined = undefined
+  list: LinkedList<any> | undefined = undefined
+
+  constructor(bytes: Uint8Array, isOwned: boolean, resume: Resume) {
+    this.bytes = bytes
+    this.isOwned = isOwned
+    this.resume = resume
+  }
+}
+
+/**
+ * In so many bytes at a time the platform says how far it is: one that takes none for long is silent. The last piece of a
+ * write may be half as large again.
+ */
+const pieceSize = 64 * 1024
+const largestPiece = 1.5 * pieceSize
 
 const noBytes = Effect.succeed(Option.none<Uint8Array>())
 
@@ -147,8 +168,15 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   sending: Direction
   /** How many the platform is not done with, a FIN too. */
   private unsettledWrites = 0
-  /** Those that a fiber waits for. */
-  private readonly writes = new Set<Pending>()
+  /** Those that wait for room. Nothing of them was handed over. */
+  private readonly writers = new LinkedList<Writer>()
+  private isAwaitingRoom = false
+  /** Whoever waits for the FIN. */
+  private finishing: Pending | undefined = undefined
+  /** Why bytes that were accepted are not sent. */
+  private cutBy: WebTransportError | undefined = undefined
+  private cutListeners: Set<(error: Effect.Effect<WebTransportError>) => void> | undefined = undefined
+  private flushers: Set<Resume> | undefined = undefined
   writeFailure: WebTransportError | undefined = undefined
 
   /** Set once it was ended here. */
@@ -158,8 +186,15 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   watcher: (() => void) | undefined = undefined
   /** Called once the platform is done with every write, or the stream is ended. */
   whenWritten: (() => void) | undefined = undefined
-  /** Called once its ending has settled. */
+  /** Called once its ending has settled, or is waited for no longer. */
   onEnded: (() => void) | undefined = undefined
+  /** Whether it was ended in success: what was accepted is sent, and the FIN after it. */
+  private isDelivering = false
+  /** Whether the platform took nothing for so long that it was reset after all. */
+  wasSilent = false
+  /** For whoever looks from time to time: how much was left at the last look, and how often that was so. */
+  private leftAtLook = 0
+  private looks = 0
   private isReadAbandoned = false
   private lostSignal: Deferred.Deferred<void> | undefined = undefined
 
@@ -496,60 +531,134 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   }
 
   /**
-   * Hands the bytes over now; what it returns waits for more.
+   * Hands the bytes over now where there is room; else what it returns waits for it.
    *
-   * Where the platform has room the bytes are queued as soon as they are handed over. No fiber waits for more then, and
-   * none is interrupted in between; should they fail to be sent after all, the stream is spoiled, and the next write
-   * says so. The platform may not have looked at them yet, so nobody else may be able to change them.
+   * All of them or none: an interrupted wait has handed nothing over, and a write that is done cannot be interrupted. The
+   * platform may not have looked at them yet, so nobody else may be able to change them.
    */
   send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
     if (!isBytes(bytes)) return Effect.die(notBytes("what is written", bytes))
     if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
     if (bytes.byteLength === 0) return Effect.void
-    const owned = isOwned ? bytes : this.ownedCopy(bytes)
-    const writer = this.writer!
-    if (owned === undefined || !(writer.desiredSize! > 0)) return this.sendAndWait(owned ?? bytes)
-    this.unsettledWrites++
-    writer.write(owned).then(this.onWritten, this.onWriteRejected)
+    if (this.writers.first !== undefined || !(this.writer!.desiredSize! > 0)) return this.waitForRoom(bytes, isOwned)
+    this.handOver(bytes, isOwned)
     return Effect.void
   }
 
-  private ownedCopy(bytes: Uint8Array): Uint8Array | undefined {
-    if (this.session.retainsWrites) return copyOf(bytes)
-    return bytes.byteLength <= fewBytes ? new Uint8Array(bytes) : undefined
+  private handOver(bytes: Uint8Array, isOwned: boolean): void {
+    const owned = isOwned ? bytes : this.session.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
+    let at = 0
+    // all at once: what is queued is sent whole
+    while (owned.byteLength - at > largestPiece) {
+      this.queue(owned.subarray(at, at += pieceSize))
+    }
+    this.queue(at === 0 ? owned : owned.subarray(at))
   }
 
-  private sendAndWait(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    const pending = this.track(this.writer!.write(bytes))
+  private queue(piece: Uint8Array): void {
+    this.unsettledWrites++
+    this.writer!.write(piece).then(this.onWritten, this.onWriteRejected)
+  }
+
+  /** In turn. */
+  private waitForRoom(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
     return Effect.async<void, WebTransportError>((resume) => {
-      pending.await(resume)
-      return Effect.sync(() => {
-        if (pending.isDone) return
-        pending.forget()
-        this.failWrite(() =>
-          new WebTransportError({
-            reason: "Write",
-            detail: "an earlier write was interrupted, and nobody knows how much of it was sent"
-          })
-        )
-      })
+      if (this.sending !== "Open") return resume(Effect.fail(this.writeRefusal()))
+      const writer = new Writer(bytes, isOwned, resume)
+      this.writers.push(writer)
+      this.awaitRoom()
+      return Effect.sync(() => this.writers.remove(writer))
     })
   }
 
+  private awaitRoom(): void {
+    if (this.isAwaitingRoom || this.writers.first === undefined || this.sending !== "Open") return
+    this.isAwaitingRoom = true
+    // it breaks only with the stream, which says so itself
+    this.writer!.ready.then(this.onRoom, () => {})
+  }
+
+  private readonly onRoom = (): void => {
+    this.isAwaitingRoom = false
+    while (this.sending === "Open" && this.writer!.desiredSize! > 0 && this.letFirstWrite()) {
+      // it has written
+    }
+    this.awaitRoom()
+  }
+
+  private letFirstWrite(): boolean {
+    const writer = this.writers.first
+    if (writer === undefined) return false
+    this.writers.remove(writer)
+    this.handOver(writer.bytes, writer.isOwned)
+    writer.resume(Effect.void)
+    return true
+  }
+
+  private failWriters(): void {
+    for (let writer = this.writers.first; writer !== undefined; writer = this.writers.first) {
+      this.writers.remove(writer)
+      writer.resume(Effect.fail(this.writeRefusal()))
+    }
+  }
+
   private readonly onWritten = (): void => {
-    if (--this.unsettledWrites === 0 && this.whenWritten !== undefined) this.allWritten()
+    this.session.taken++
+    if (--this.unsettledWrites > 0) return
+    if (this.whenWritten !== undefined) this.allWritten()
+    if (this.flushers !== undefined) this.allFlushed(Effect.void)
   }
 
   private readonly onWriteRejected = (cause: unknown): void => {
     this.onWriteFailed(cause)
+    queueMicrotask(() => this.onCut(cause))
     // after that
     queueMicrotask(this.onWritten)
   }
 
-  private allWritten(): void {
+  /** Or there is no waiting for it any longer. */
+  allWritten(): void {
     const { whenWritten } = this
     this.whenWritten = undefined
     whenWritten?.()
+  }
+
+  /** Bytes that were accepted, or the FIN, are not sent. */
+  private onCut(cause: unknown): void {
+    if (this.cutBy !== undefined) return
+    const detail = this.endedBecause ?? "the stream broke before all was sent"
+    const error = this.cutBy = this.writeFailure ?? this.session.failure("Write", detail, cause)
+    this.allFlushed(Effect.fail(error))
+    const listeners = this.cutListeners
+    this.cutListeners = undefined
+    listeners?.forEach((resume) => resume(Effect.succeed(error)))
+  }
+
+  private allFlushed(outcome: Effect.Effect<void, WebTransportError>): void {
+    const { flushers } = this
+    this.flushers = undefined
+    flushers?.forEach((resume) => resume(outcome))
+  }
+
+  get flushed(): Effect.Effect<void, WebTransportError> {
+    return Effect.async<void, WebTransportError>((resume) => {
+      if (this.cutBy !== undefined) return resume(Effect.fail(this.cutBy))
+      if (this.sending === "Failed" && !this.isDelivering) return resume(Effect.fail(this.writeRefusal()))
+      if (this.unsettledWrites === 0) return resume(Effect.void)
+      const flushers = this.flushers ??= new Set()
+      flushers.add(resume)
+      return Effect.sync(() => flushers.delete(resume))
+    })
+  }
+
+  /** Completes, with the reason, when bytes that were accepted are not sent: nothing after them makes sense. */
+  get whenCut(): Effect.Effect<WebTransportError> {
+    return Effect.async<WebTransportError>((resume) => {
+      if (this.cutBy !== undefined) return resume(Effect.succeed(this.cutBy))
+      const listeners = this.cutListeners ??= new Set()
+      listeners.add(resume)
+      return Effect.sync(() => listeners.delete(resume))
+    })
   }
 
   get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
@@ -564,32 +673,28 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   finish(): Effect.Effect<void, WebTransportError> {
     if (this.sending === "Finished") return Effect.void
     if (this.sending !== "Open") return Effect.fail(this.writeRefusal())
+    // what waits for room comes before it
+    while (this.letFirstWrite()) {
+      // it has written
+    }
     this.sending = "Finished"
-    const pending = this.track(this.writer!.close())
+    const pending = this.finishing = new Pending()
+    this.unsettledWrites++
+    this.writer!.close().then(
+      () => {
+        this.onWritten()
+        pending.done(Effect.void)
+      },
+      (cause) => {
+        this.onWriteRejected(cause)
+        queueMicrotask(() => pending.done(Effect.fail(this.writeRefusal(cause))))
+      }
+    )
     return Effect.async<void, WebTransportError>((resume) => {
       pending.await(resume)
       // It cannot be taken back, and does no harm.
       return Effect.sync(() => pending.forget())
     })
-  }
-
-  private track(promise: Promise<void>): Pending {
-    const pending = new Pending()
-    this.writes.add(pending)
-    this.unsettledWrites++
-    promise.then(
-      () => {
-        this.writes.delete(pending)
-        this.onWritten()
-        pending.done(Effect.void)
-      },
-      (cause) => {
-        this.writes.delete(pending)
-        this.onWriteRejected(cause)
-        queueMicrotask(() => pending.done(Effect.fail(this.writeRefusal(cause))))
-      }
-    )
-    return pending
   }
 
   private writeRefusal(cause?: unknown): WebTransportError {
@@ -615,7 +720,9 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   private failWrite(error: () => WebTransportError): void {
     if (this.sending !== "Open") return
     this.sending = "Failed"
-    this.writeFailure = error()
+    const failure = this.writeFailure = error()
+    this.failWriters()
+    this.allFlushed(Effect.fail(failure))
     this.signalLost()
   }
 
@@ -654,6 +761,8 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
     this.owner?.streams?.delete(this)
     if (this.receiving === "Open") this.receiving = "Failed"
     if (this.sending === "Open") this.sending = "Failed"
+    this.isDelivering = writer !== undefined && success && !spoiled
+    this.failWriters()
     this.signalLost()
     this.wake()
 
@@ -669,30 +778,66 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
         settle()
       }
     }
-    session.endings.add(this)
+    session.ending(this, this.isDelivering)
+    this.leftAtLook = this.unsettledWrites
     const reason = success && !spoiled ? undefined : reasonOf(code)
     if (this.reader !== undefined) settles(() => this.reader!.cancel(reason))
     if (writer !== undefined) {
       if (reason !== undefined) settles(() => writer.abort(reason))
-      else if (finished) settles(() => writer.closed)
-      else settles(() => writer.close())
+      else {
+        const closed = finished ? writer.closed : writer.close()
+        const delivered = () => session.delivered(this)
+        closed.then(delivered, delivered)
+        settles(() => closed)
+      }
     }
     settle()
-    this.releaseWrites()
+    this.releaseFinish()
     this.allWritten()
+    if (reason !== undefined) this.allFlushed(Effect.fail(this.writeRefusal()))
+  }
+
+  /** Of one that was ended in success: whether the platform has not taken all of its bytes. */
+  get isSending(): boolean {
+    return this.isDelivering && this.unsettledWrites > 0
+  }
+
+  /** Whether the platform is not done with a write, though the stream may have been reset since. */
+  get isWriting(): boolean {
+    return this.unsettledWrites > 0
+  }
+
+  /** To be called from time to time: how often that was since the platform took something. */
+  look(): number {
+    if (this.leftAtLook === this.unsettledWrites) return ++this.looks
+    this.leftAtLook = this.unsettledWrites
+    return this.looks = 0
+  }
+
+  /** Waits no longer for the platform; what it has not taken of the bytes is not sent. */
+  giveUp(why: string): void {
+    if (this.isSending) {
+      this.isDelivering = false
+      this.wasSilent = true
+      this.endedBecause = why
+      this.writer!.abort(reasonOf(0)).then(undefined, () => {})
+      this.allFlushed(Effect.fail(this.writeRefusal()))
+    }
+    this.session.ended(this)
   }
 
   /** The session is gone: whoever waits is told, also where the platform says nothing. */
   sessionLost(error: WebTransportError): void {
     this.failRead(() => error)
     this.failWrite(() => error)
+    this.allFlushed(Effect.fail(error))
     this.signalLost()
-    this.releaseWrites()
+    this.releaseFinish()
   }
 
-  /** A write that was under way when a session died settles never (fails-components 1.6.8). */
-  private releaseWrites(): void {
-    for (const pending of this.writes) pending.done(Effect.fail(this.writeRefusal()))
+  /** What was under way when a session died settles never (fails-components 1.6.8). */
+  private releaseFinish(): void {
+    this.finishing?.done(Effect.fail(this.writeRefusal()))
   }
 
   private signalLost(): void {

@@ -153,6 +153,7 @@ export const internals = (native: unknown): Internals | undefined => {
 
 interface Socket {
   readonly destroyed: boolean
+  readonly bytesRead?: number | undefined
   /** Whether its certificate is trusted, or has a hash that was given. */
   readonly authorized?: boolean | undefined
   readonly secureConnecting?: boolean | undefined
@@ -471,6 +472,9 @@ const leave = (client: Internals["client"], one: Held | undefined): void => {
 
 /** Settles when the connection under a session that was closed is gone, too: `closed` does not wait for a hung peer. */
 export const freed = (native: Api.NativeWebTransport): Promise<void> | undefined => held.get(native)?.freed
+
+/** How many bytes have come on the connection under a session. */
+export const received = (native: Api.NativeWebTransport): number | undefined => held.get(native)?.socket.bytesRead
 
 /**
  * Frees a session in any state: connecting (where `close()` is ignored), waiting for an answer, refused, established,

@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Deferred from "effect/Deferred"
@@ -7,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import type * as SessionPool from "../SessionPool.js"
@@ -37,6 +39,49 @@ const lending: Lending<SessionCore, WebTransport.Session> = {
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
   leaving: (core) => core.retire()
+}
+
+/**
+ * Sessions that have left the pool, and on which something is on its way that was written in success: they stay open until
+ * it is sent, for `retireGrace` at most, and until the pool has closed. A replaced session that is still lent has the same.
+ */
+class Leavers {
+  private readonly leaving = new Map<SessionCore, Fiber.RuntimeFiber<void>>()
+  private readonly grace: Duration.DurationInput
+
+  constructor(grace: Duration.DurationInput) {
+    this.grace = grace
+  }
+
+  /** What closes it; a fiber does that which nobody waits for. */
+  leave(core: SessionCore, close: Effect.Effect<void>): Effect.Effect<void> {
+    core.isLeaving = true
+    return core.untilDelivered.pipe(
+      Effect.timeoutOption(this.grace),
+      Effect.interruptible,
+      Effect.exit,
+      Effect.zipRight(Effect.sync(() => core.cutShort())),
+      Effect.zipRight(close),
+      Effect.ensuring(Effect.sync(() => this.leaving.delete(core))),
+      Effect.forkDaemon,
+      Effect.map((fiber) => {
+        this.leaving.set(core, fiber)
+      })
+    )
+  }
+
+  /** No session stays for longer than that. */
+  end(within: Duration.DurationInput): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.leaving.size === 0) return Effect.void
+      const gone = Effect.asVoid(Fiber.awaitAll([...this.leaving.values()]))
+      const cut = Effect.suspend(() => {
+        for (const core of this.leaving.keys()) core.cutShort()
+        return gone
+      })
+      return Effect.zipRight(Effect.timeoutOption(Effect.interruptible(gone), within), cut)
+    })
+  }
 }
 
 const handle = (core: SessionCore): WebTransport.Session => new SessionHandle(core)
@@ -90,12 +135,15 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
   } = options
   const unwanted = { streams: 0, datagrams: 0 }
   const limit = connect?.connectTimeout ?? defaultConnectTimeout
+  const overlap = engine.overlap ?? defaults.overlap
+  const settings = { closeTimeout: engine.closeTimeout, ...connect }
+  const { machine } = decode(engine)
 
   const open = Effect.suspend(() => {
     let step = "connecting"
     const opened = Effect.gen(function*() {
       const session = yield* Effect.mapError(
-        WebTransport.connect(url, connect),
+        WebTransport.connect(url, settings),
         asWebTransportError("resolving the address")
       )
       if (onOpen !== undefined) {
@@ -189,8 +237,29 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     })
   }
 
+  const leavers = new Leavers(machine.retireGrace)
+
+  /** Closes it with the item; later, if it has something to deliver and its time is not over. */
+  const opened = Effect.flatMap(
+    Effect.acquireRelease(
+      Effect.map(Scope.make(), (scope) => ({ scope, core: undefined as SessionCore | undefined })),
+      ({ core, scope }, exit) => {
+        const close = Scope.close(scope, exit)
+        if (core === undefined || !core.hasToDeliver) return close
+        // under its borrowers
+        if (core.views > 0) core.cutShort()
+        return core.views > 0 || !overlap ? close : leavers.leave(core, close)
+      }
+    ),
+    (own) =>
+      Effect.map(Scope.extend(open, own.scope), (session) => {
+        own.core = viewCore(session)
+        return session
+      })
+  )
+
   const acquire = Effect.gen(function*() {
-    const session = yield* open
+    const session = yield* opened
     const core = viewCore(session)
     const limit = maxStreamsOpened ?? (core.retainsStreams ? defaults.maxStreamsOpened : Infinity)
     // it may have opened some already, in onOpen
@@ -223,6 +292,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     const problems = [
       ...checkUrl(url),
       ...checkDuration("connect.connectTimeout", limit),
+      ...checkDuration("connect.closeTimeout", connect?.closeTimeout ?? "5 seconds"),
       ...decode({
         ...engine,
         concurrency: typeof concurrency === "number" ? concurrency : undefined,
@@ -241,7 +311,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
         acquireTimeout: engine.acquireTimeout ?? defaults.acquireTimeout,
         // the connect timeout is the one that counts; this is for hooks that ignore it
         createTimeout: engine.createTimeout ?? Duration.sum(limit, "5 seconds"),
-        overlap: engine.overlap ?? defaults.overlap,
+        overlap,
         acquire,
         concurrency: typeof concurrency === "function"
           ? (core) => concurrency(handle(core))
@@ -260,7 +330,18 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
       "SessionPool"
     )
     internals = internalsOf(pool)
-    return Object.assign(pool, { unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })) })
+    const { close } = pool
+    return Object.assign(pool, {
+      unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })),
+      close: Effect.flatMap(Clock.currentTimeMillis, (began) =>
+        Effect.zipRight(
+          close,
+          Effect.flatMap(
+            Clock.currentTimeMillis,
+            (now) => leavers.end(Math.max(0, began + machine.shutdownGrace - now))
+          )
+        ))
+    })
   })
 }
 

@@ -6,11 +6,19 @@ import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as WebTransport from "../WebTransport.js"
+import type { WebTransportError } from "../WebTransportError.js"
+
+/** A stream that says when bytes that were accepted are not sent. */
+interface SocketStream extends WebTransport.BidirectionalStream {
+  readonly whenCut: Effect.Effect<WebTransportError>
+}
 
 interface Connection {
-  readonly stream: WebTransport.BidirectionalStream
+  readonly stream: SocketStream
   /** Says how the run ends; fails when a writer closes the socket. */
   readonly done: Deferred.Deferred<void, any>
+  /** Whether a writer's scope has ended: what fails to be written after that breaks nothing. */
+  isFinished: boolean
 }
 
 const encoder = new TextEncoder()
@@ -18,12 +26,19 @@ const encoder = new TextEncoder()
 const failure = (reason: "Open" | "Read" | "Write") => (cause: unknown) =>
   new Socket.SocketGenericError({ reason, cause })
 
-const finish = (stream: WebTransport.BidirectionalStream): Effect.Effect<void> =>
-  Effect.asVoid(Effect.forkDaemon(Effect.ignore(stream.closeWrite)))
+const finish = (connection: Connection): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    connection.isFinished = true
+    return Effect.asVoid(Effect.forkDaemon(Effect.ignore(connection.stream.closeWrite)))
+  })
+
+/** Nothing can be written any more: the run fails, too, so that whoever shares the socket connects again. */
+const broken = (connection: Connection, error: Socket.SocketError): Effect.Effect<unknown> =>
+  Effect.suspend(() => connection.isFinished ? Effect.void : Deferred.fail(connection.done, error))
 
 /** One that acquires a stream for each run. */
 export const makeSocket = (
-  acquire: Effect.Effect<WebTransport.BidirectionalStream, unknown, Scope.Scope>
+  acquire: Effect.Effect<SocketStream, unknown, Scope.Scope>
 ): Socket.Socket => {
   const latch = Effect.unsafeMakeLatch(false)
   let current: Connection | undefined
@@ -49,7 +64,7 @@ export const makeSocket = (
       const done = yield* Deferred.make<void, Socket.SocketError | E>()
       const handlers = yield* FiberSet.make<unknown, E>()
       const fork = yield* FiberSet.runtime(handlers)<R>()
-      const connection = { stream, done }
+      const connection: Connection = { stream, done, isFinished: false }
       yield* Effect.acquireRelease(
         Effect.zipRight(Effect.sync(() => current = connection), latch.open),
         () =>
@@ -74,6 +89,8 @@ export const makeSocket = (
       // not `raceFirst`, which hangs if it is interrupted just before it starts its fibers (effect 3.22)
       yield* Effect.forkScoped(Effect.intoDeferred(toTheEnd, done))
       yield* Effect.forkScoped(Effect.intoDeferred(FiberSet.join(handlers), done))
+      // the peer would wait for what never comes, and so would those who wait for its answers
+      yield* Effect.forkScoped(Effect.flatMap(stream.whenCut, (cause) => broken(connection, failure("Write")(cause))))
       yield* Deferred.await(done).pipe(
         // within the scope: the stream is to see a success
         Effect.catchIf(
@@ -86,14 +103,18 @@ export const makeSocket = (
   const write = (chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> =>
     latch.whenOpen(Effect.suspend(() => {
       if (current === undefined) return write(chunk)
-      const { done, stream } = current
+      const connection = current
+      const { done, stream } = connection
       if (Socket.isCloseEvent(chunk)) {
         const { code, reason } = chunk
         return Effect.asVoid(
           Deferred.fail(done, new Socket.SocketCloseError({ reason: "Close", code, closeReason: reason }))
         )
       }
-      return Effect.mapError(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), failure("Write"))
+      return Effect.catchAll(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), (cause) => {
+        const error = failure("Write")(cause)
+        return Effect.zipRight(broken(connection, error), Effect.fail(error))
+      })
     }))
 
   return {
@@ -103,7 +124,7 @@ export const makeSocket = (
     writer: Effect.acquireRelease(
       Effect.succeed(write),
       // nobody waits for it: it comes behind what was written, and a peer that hangs takes none of that
-      () => Effect.suspend(() => current === undefined ? Effect.void : finish(current.stream))
+      () => Effect.suspend(() => current === undefined ? Effect.void : finish(current))
     )
   }
 }

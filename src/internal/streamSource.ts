@@ -31,7 +31,7 @@ export type Failure = WebTransportError | PoolError
 
 const firstBackoff = 10
 const lastBackoff = 1_000
-/** How long the platform has to confirm the end of a stream, or to take what was written on it. */
+/** How long the platform has to take what was written on a stream that is to be lent again, or to confirm an end. */
 const endingTimeout = 1_000
 /** So many ends that were not confirmed, and the session is given up. */
 const mostUnconfirmed = 8
@@ -63,6 +63,8 @@ export class PooledStream implements Linked<PooledStream> {
   successor: PooledStream | undefined = undefined
   control: Control | undefined = undefined
   deadline = 0
+  /** How much its session had taken when its end was last looked at. */
+  takenAt = 0
   previous: PooledStream | undefined = undefined
   next: PooledStream | undefined = undefined
   list: LinkedList<any> | undefined = undefined
@@ -759,15 +761,21 @@ export class StreamSource {
     branch.freed(this.pool.now())
     stream.watcher = undefined
     pooled.deadline = branch.freedAt + endingTimeout
+    pooled.takenAt = branch.core.taken
     this.endings.push(pooled)
     stream.onEnded = () => {
       this.endings.remove(pooled)
+      if (stream.wasSilent) this.unconfirmed(branch)
       this.pump()
     }
     stream.end(!pooled.isSpoiled, 0, "its pool has ended the stream")
     pooled.holder?.onChange()
     if (branch.core.gone !== undefined) this.endings.remove(pooled)
     this.pump()
+  }
+
+  private unconfirmed(branch: Branch): void {
+    if (++branch.unconfirmed >= mostUnconfirmed && this.only === undefined) branch.core.retire()
   }
 
   private isEnding(branch: Branch): boolean {
@@ -785,13 +793,19 @@ export class StreamSource {
     if (this.state === "Closed") return
     const now = this.pool.now()
     while (this.writing.first !== undefined && this.writing.first.deadline <= now) {
-      // the end of it is the end of its writes
-      this.writing.first.stream.end(false, 0, "what was written on it was not sent in time")
+      // it is not lent again: its end sends what is left, for which it needs no place
+      this.writing.first.stream.allWritten()
     }
     while (this.endings.first !== undefined && this.endings.first.deadline <= now) {
-      const { branch } = this.endings.first
-      this.endings.remove(this.endings.first)
-      if (++branch.unconfirmed >= mostUnconfirmed && this.only === undefined) branch.core.retire()
+      const ending = this.endings.first
+      const { taken } = ending.branch.core
+      this.endings.remove(ending)
+      // a reset comes after the write that is under way, which on a slow session is nobody's fault
+      if (ending.stream.isSending || (ending.stream.isWriting && ending.takenAt !== taken)) {
+        ending.deadline = now + endingTimeout
+        ending.takenAt = taken
+        this.endings.push(ending)
+      } else this.unconfirmed(ending.branch)
     }
     for (const branch of this.branches) {
       if (branch.lateAt > now) continue

@@ -302,6 +302,17 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     )
   }
 
+  get flushed(): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() => {
+      if (this.isGivenBack) return Effect.fail(givenBack("Write"))
+      return this.replacement === undefined ? this.beneath.flushed : this.replacement.value.flushed
+    })
+  }
+
+  get whenCut(): Effect.Effect<WebTransportError> {
+    return Effect.suspend(() => this.current.stream.whenCut)
+  }
+
   get native(): WebTransport.NativeBidirectionalStream {
     return this.replacement === undefined ? this.beneath.native : this.replacement.value.native
   }

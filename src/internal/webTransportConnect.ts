@@ -14,6 +14,7 @@ import { kindOf } from "./kinds.js"
 import { checkCloseInfo, explainCause, SessionCore, SessionHandle } from "./webTransportSession.js"
 
 const defaultConnectTimeout = Duration.seconds(10)
+const defaultCloseTimeout = Duration.seconds(5)
 
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
@@ -168,10 +169,18 @@ const establish = (
       // One of its own, so that an attempt that fails leaves nothing in a scope that lives on.
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       const core = yield* Effect.try({
-        try: () => new SessionCore(make(Duration.toMillis(limit)), service, where, options.closeInfo),
+        try: () =>
+          new SessionCore(
+            make(Duration.toMillis(limit)),
+            service,
+            where,
+            options.closeInfo,
+            Duration.decode(options.closeTimeout ?? defaultCloseTimeout)
+          ),
         catch: constructFailure
       }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))
       yield* Scope.addFinalizer(scope, core.close(undefined))
+      yield* Effect.forkIn(Effect.interruptible(core.guard), scope)
       if (options.datagrams !== undefined) setDatagramOptions(core.native, options.datagrams)
       const ready = Effect.timeoutFail(Deferred.await(core.readiness), {
         duration: limit,

@@ -3,6 +3,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
@@ -19,8 +20,17 @@ import { isBytes, notBytes } from "./kinds.js"
 
 export const SessionTypeId: Api.SessionTypeId = Symbol.for("effect-pools/WebTransport/Session") as Api.SessionTypeId
 
-const endingsWithin = "1 second"
-const closeWithin = "500 millis"
+/** For streams that were reset, and for those whose bytes the platform has taken. */
+const endingsWithin = Duration.seconds(1)
+const closeWithin = Duration.millis(500)
+/** Looks whether the platform takes bytes: so many in vain are the longest silence of a session. */
+const longestSilence = 8
+/** The same of a peer whose session is closed: less than an item of a pool may take to close. */
+const longestPause = 6
+/** The same of a stream, on a session that is not silent: many may share a slow one, and each has to wait for its turn. */
+const longestTurn = 12 * longestSilence
+/** Of what a peer is told when a session is closed; draft-ietf-webtrans-http3, section 6. */
+const longestReason = 1024
 
 /** Milliseconds between attempts to open a stream that a ping has, and for some 1.3 s after that. */
 const firstPause = 10
@@ -289,6 +299,7 @@ export class SessionCore {
   /** Host and path: the rest of a URL may hold a token. */
   readonly where: string
   private readonly closeInfo: Partial<Api.CloseInfo> | undefined
+  private readonly lookEvery: Duration.Duration
 
   state: State = "Connecting"
   /** Whether the platform has called it ready, also after it was given up. */
@@ -325,6 +336,21 @@ export class SessionCore {
   readonly streams = new Set<ByteStream>()
   /** Those that were ended, and whose ending the platform has not confirmed. */
   readonly endings = new Set<ByteStream>()
+  /** Those of them that were ended in success: what was written on them is to be sent, and the FIN. */
+  private readonly delivering = new Set<ByteStream>()
+  /** Whether something was to be delivered not long ago: it may not have come to the peer yet. */
+  private hasDelivered = false
+  private readonly isGuarded = Effect.unsafeMakeLatch(false)
+  private allAreDelivered: Deferred.Deferred<void> | undefined = undefined
+  /** How often the platform has taken a piece of what was written on its streams. */
+  taken = 0
+  /** As of a stream. */
+  private takenAtLook = 0
+  private looks = 0
+  /** Whether it has left its pool, in which nobody waits for its end. */
+  isLeaving = false
+  /** Views that were not given back. */
+  views = 0
   readonly openings = new Set<Opening>()
   private endingsSettled: Deferred.Deferred<void> | undefined = undefined
   private closed: Deferred.Deferred<void> | undefined = undefined
@@ -340,8 +366,10 @@ export class SessionCore {
     native: Api.NativeWebTransport,
     service: Api.ConstructorService | undefined,
     where: string,
-    closeInfo: Partial<Api.CloseInfo> | undefined
+    closeInfo: Partial<Api.CloseInfo> | undefined,
+    closeTimeout: Duration.Duration
   ) {
+    this.lookEvery = Duration.times(closeTimeout, 1 / longestSilence)
     this.native = native
     this.service = service
     this.retainsWrites = service?.retainsWrites === true
@@ -435,8 +463,11 @@ export class SessionCore {
     this.incomingBidirectional?.end(failure)
     this.incomingUnidirectional?.end(failure)
     this.incomingDatagrams?.end(failure)
+    for (const stream of [...this.endings]) stream.sessionLost(gone)
     this.endings.clear()
+    this.delivering.clear()
     this.allEndingsSettled()
+    this.allDelivered()
     this.tellObservers()
   }
 
@@ -512,18 +543,41 @@ export class SessionCore {
           // It was closed already.
         }
       }
-      return atMost(Effect.zipRight(Effect.exit(Deferred.await(this.closure)), this.freed), closeWithin)
+      return this.untilGone
     })
-    return Effect.zipRight(this.endings.size > 0 ? atMost(this.awaitEndings, endingsWithin) : Effect.void, closing)
-      .pipe(
-        Effect.zipRight(Effect.sync(() => {
-          // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
-          this.free()
-          this.settle(info)
-        })),
-        // whoever closes it again waits for this
-        Effect.ensuring(Effect.sync(() => Deferred.unsafeDone(closed, Exit.void)))
-      )
+    return this.deliver.pipe(
+      Effect.zipRight(
+        Effect.suspend(() => this.endings.size > 0 ? atMost(this.awaitEndings, endingsWithin) : Effect.void)
+      ),
+      Effect.zipRight(closing),
+      Effect.zipRight(Effect.sync(() => {
+        // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
+        this.free()
+        this.settle(info)
+      })),
+      // whoever closes it again waits for this
+      Effect.ensuring(Effect.sync(() => Deferred.unsafeDone(closed, Exit.void)))
+    )
+  }
+
+  /** A slow peer is waited for as long as it says something, where what was written may still be on its way to it. */
+  private get untilGone(): Effect.Effect<unknown> {
+    const gone = Effect.zipRight(Effect.exit(Deferred.await(this.closure)), this.freed)
+    const silence = Duration.times(this.lookEvery, longestPause)
+    let received = this.service?.received?.(this.native)
+    if (!this.hasDelivered || received === undefined || Duration.lessThan(silence, closeWithin)) {
+      return atMost(gone, closeWithin)
+    }
+    let pause = 0
+    let looks = 0
+    const wait: Effect.Effect<unknown> = Effect.flatMap(atMost(gone, this.lookEvery), (outcome) => {
+      const now = this.service?.received?.(this.native)
+      pause = now === received ? pause + 1 : 0
+      received = now
+      const longest = this.isLeaving ? longestSilence : longestPause
+      return Option.isSome(outcome) || pause >= longest || ++looks >= longestTurn ? Effect.void : wait
+    })
+    return wait
   }
 
   private get awaitEndings(): Effect.Effect<void> {
@@ -539,11 +593,95 @@ export class SessionCore {
     })
   }
 
+  /** `isDelivering`: what was written on it is to be sent, however long that takes. */
+  ending(stream: ByteStream, isDelivering: boolean): void {
+    this.endings.add(stream)
+    if (!isDelivering) return
+    this.delivering.add(stream)
+    if (this.delivering.size > 1) return
+    this.looks = 0
+    this.takenAtLook = this.taken
+    if (this.hasDelivered) return
+    this.hasDelivered = true
+    this.isGuarded.unsafeOpen()
+  }
+
+  /** Its FIN is sent, or it broke. */
+  delivered(stream: ByteStream): void {
+    if (this.delivering.delete(stream) && this.delivering.size === 0) this.allDelivered()
+  }
+
   ended(stream: ByteStream): void {
+    this.delivered(stream)
     this.endings.delete(stream)
     stream.onEnded?.()
     for (const observer of this.observers) observer("Freed")
     if (this.endings.size === 0) this.allEndingsSettled()
+  }
+
+  /** Whether something is on its way that was written in success. */
+  get hasToDeliver(): boolean {
+    return this.delivering.size > 0
+  }
+
+  /** Completes once nothing is, which takes as long as the platform goes on taking bytes; for one at a time. */
+  get untilDelivered(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.delivering.size === 0
+        ? Effect.void
+        : Deferred.await(this.allAreDelivered ??= Deferred.unsafeMake<void>(FiberId.none))
+    )
+  }
+
+  /** Resets what has been silent for too long. Has to run as long as the session is open. */
+  readonly guard: Effect.Effect<never> = Effect.forever(
+    Effect.suspend(() =>
+      this.isGuarded.await.pipe(
+        Effect.zipRight(Effect.sleep(this.lookEvery)),
+        Effect.tap(() => this.state === "Closing" ? undefined : this.look())
+      )
+    )
+  )
+
+  /** The same while it closes. */
+  private get deliver(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.delivering.size === 0 ? Effect.void : Effect.zipRight(
+        atMost(this.untilDelivered, this.lookEvery),
+        Effect.suspend(() => {
+          this.look()
+          return this.deliver
+        })
+      )
+    )
+  }
+
+  private look(): void {
+    this.looks = this.taken === this.takenAtLook ? this.looks + 1 : 0
+    this.takenAtLook = this.taken
+    if (this.delivering.size === 0 && this.looks > longestSilence) {
+      this.hasDelivered = false
+      this.isGuarded.unsafeClose()
+    }
+    for (const stream of [...this.delivering]) {
+      const looks = stream.look()
+      if (looks > longestTurn || (looks > longestSilence && this.looks > longestSilence)) {
+        stream.giveUp("the transport took none of its bytes for closeTimeout")
+      }
+    }
+  }
+
+  /** There is no more time: what was not taken is not sent. */
+  cutShort(): void {
+    for (const stream of [...this.delivering]) {
+      stream.giveUp("its session had no more time for what was left to be sent")
+    }
+  }
+
+  private allDelivered(): void {
+    if (this.allAreDelivered === undefined) return
+    Deferred.unsafeDone(this.allAreDelivered, Exit.void)
+    this.allAreDelivered = undefined
   }
 
   private allEndingsSettled(): void {
@@ -648,7 +786,8 @@ export class SessionCore {
       }
       this.sends.add(done)
       try {
-        this.outgoingDatagrams().write(this.retainsWrites ? copyOf(bytes) : bytes).then(
+        // whoever is interrupted may use the bytes again, though they wait still
+        this.outgoingDatagrams().write(this.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)).then(
           () => done(Effect.void),
           (cause) => queueMicrotask(() => done(Effect.fail(this.datagramFailure(cause))))
         )
@@ -734,9 +873,10 @@ export const checkCloseInfo = (info: Partial<Api.CloseInfo> | undefined): Effect
   if (!Number.isInteger(closeCode) || closeCode < 0 || closeCode > 0xffff_ffff) {
     return Effect.die(new RangeError(`closeCode must be a whole number from 0 to 4294967295, not ${String(closeCode)}`))
   }
-  return typeof reason === "string"
-    ? Effect.void
-    : Effect.die(new TypeError(`reason must be a string, not ${String(reason)}`))
+  if (typeof reason !== "string") return Effect.die(new TypeError(`reason must be a string, not ${String(reason)}`))
+  const size = new TextEncoder().encode(reason).byteLength
+  if (size <= longestReason) return Effect.void
+  return Effect.die(new RangeError(`reason must have ${longestReason} bytes of UTF-8 at most, not ${size}`))
 }
 
 /** As far as the platform's words tell, from which the query is left out: tokens travel there. */
@@ -765,8 +905,10 @@ const fieldsOf = (pairs: Iterable<readonly [string, string]>): Readonly<Record<s
 }
 
 /** In an uninterruptible region, what is waited for has to be interruptible by the time limit all the same. */
-const atMost = <A, E>(effect: Effect.Effect<A, E>, limit: "1 second" | "500 millis"): Effect.Effect<unknown, E> =>
-  Effect.timeoutOption(Effect.interruptible(effect), limit)
+const atMost = <A, E>(
+  effect: Effect.Effect<A, E>,
+  limit: Duration.Duration
+): Effect.Effect<Option.Option<A>, E> => Effect.timeoutOption(Effect.interruptible(effect), limit)
 
 // -----------------------------------------------------------------------------
 // Handles
@@ -961,6 +1103,11 @@ export class SessionView extends SessionHandle {
   override readonly streams = new Set<ByteStream>()
   private isGivenBack = false
 
+  constructor(core: SessionCore) {
+    super(core)
+    core.views++
+  }
+
   override get refusal(): WebTransportError | undefined {
     return this.isGivenBack
       ? new WebTransportError({
@@ -998,6 +1145,7 @@ export class SessionView extends SessionHandle {
   end(success: boolean): void {
     if (this.isGivenBack) return
     this.isGivenBack = true
+    this.core.views--
     for (const opening of [...this.core.openings]) {
       if (opening.handle === this) opening.fail(this.refusal!)
     }

@@ -12,13 +12,41 @@ import { connect, createServer } from "node:net"
 import { createInterface } from "node:readline"
 import { listen, udpSocket } from "../support/ports.js"
 
-/** `delay`: milliseconds for everything that passes. `stalled`: nothing passes. `cut`: connections break, too. */
+/**
+ * `delay`: milliseconds for everything that passes. `rate`: bytes a second each way, of all connections together; no limit
+ * if absent. `stalled`: nothing passes. `cut`: connections break, too.
+ */
 export interface Network {
   readonly delay: number
+  readonly rate?: number | undefined
   readonly state: "open" | "stalled" | "cut"
 }
 
 let network: Network = { delay: 0, state: "open" }
+
+/** One way through it. */
+class Way {
+  private freeAt = 0
+
+  /** After how many milliseconds so many bytes have passed that come now; `undefined` where there is no limit. */
+  take(size: number): number | undefined {
+    const { rate } = network
+    if (rate === undefined) return undefined
+    const now = performance.now()
+    this.freeAt = Math.max(now, this.freeAt) + size / rate * 1_000
+    return this.freeAt - now
+  }
+
+  /** For how many milliseconds what has come takes up the way. */
+  get backlog(): number {
+    return this.freeAt - performance.now()
+  }
+}
+
+/** Bytes that pass together. */
+const packets = 4_096
+
+const ways = { up: new Way(), down: new Way() }
 const changed = new Set<() => void>()
 const target = Number(process.argv[3])
 
@@ -29,10 +57,15 @@ let onCut = () => {
 }
 
 /** In order, since each chunk waits for the one before it. */
-const passOn = async (from: Socket, to: Socket): Promise<void> => {
+const passOn = async (from: Socket, to: Socket, way: Way): Promise<void> => {
   const waits: Array<Promise<void>> = []
   let last = Promise.resolve()
   for await (const chunk of from) {
+    // nothing more is read meanwhile: the sender is held back; and connections take turns, as they do in packets
+    for (let at = 0; at < chunk.length; at += packets) {
+      const slow = way.take(Math.min(packets, chunk.length - at))
+      if (slow !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, slow))
+    }
     const { delay } = network
     const ripe = delay === 0 ? undefined : new Promise<void>((resolve) => setTimeout(resolve, delay))
     last = last.then(async () => {
@@ -45,28 +78,31 @@ const passOn = async (from: Socket, to: Socket): Promise<void> => {
     if (waits.length > 64) await waits.shift()
   }
   await last
-  to.end()
+  await new Promise<void>((resolve) => to.end(resolve))
 }
 
 const tcp = async (): Promise<number> => {
   const server = await listen(
-    createServer({ noDelay: true }, (client) => {
+    createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
       if (network.state === "cut") return void client.resetAndDestroy()
-      const upstream = connect({ port: target, host: "127.0.0.1", noDelay: true })
+      const upstream = connect({ port: target, host: "127.0.0.1", noDelay: true, allowHalfOpen: true })
       const pair = [client, upstream]
       pairs.add(pair)
       const end = () => {
         pairs.delete(pair)
         for (const socket of pair) socket.destroy()
       }
-      for (const socket of pair) socket.on("error", end).on("close", end)
-      passOn(client, upstream).catch(end)
-      passOn(upstream, client).catch(end)
+      for (const socket of pair) socket.on("error", end)
+      // what one side has sent before it ended is still to pass
+      Promise.all([passOn(client, upstream, ways.up), passOn(upstream, client, ways.down)]).then(end, end)
     }),
     0
   )
   return (server.address() as { readonly port: number }).port
 }
+
+/** Milliseconds of datagrams that wait in a slow network; more are lost. */
+const longestQueue = 200
 
 const udp = async (): Promise<number> => {
   const front = await udpSocket(0)
@@ -76,10 +112,13 @@ const udp = async (): Promise<number> => {
     for (const back of backs.values()) back.close()
     backs.clear()
   }
-  const pass = (send: () => void) => {
+  const pass = (data: Buffer, way: Way, send: () => void) => {
     if (network.state !== "open") return
-    if (network.delay === 0) send()
-    else setTimeout(send, network.delay)
+    // as a router with little memory
+    if (network.rate !== undefined && way.backlog > longestQueue) return
+    const wait = network.delay + (way.take(data.length) ?? 0)
+    if (wait === 0) send()
+    else setTimeout(send, wait)
   }
   const backFor = (client: RemoteInfo) => {
     const key = `${client.address}:${client.port}`
@@ -87,11 +126,11 @@ const udp = async (): Promise<number> => {
     if (known !== undefined) return known
     const back = createSocket("udp4")
     back.on("error", () => {})
-    back.on("message", (data) => pass(() => front.send(data, client.port, client.address)))
+    back.on("message", (data) => pass(data, ways.down, () => front.send(data, client.port, client.address)))
     backs.set(key, back)
     return back
   }
-  front.on("message", (data, client) => pass(() => backFor(client).send(data, target, "127.0.0.1")))
+  front.on("message", (data, client) => pass(data, ways.up, () => backFor(client).send(data, target, "127.0.0.1")))
   return front.address().port
 }
 

@@ -19,6 +19,7 @@ import { type Lag, watchLag } from "./lag.js"
 import { leftIn } from "./leftovers.js"
 import { acquireTimeout, auditedWay, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
 import * as Network from "./network.js"
+import { oneWay, type Sent } from "./oneWay.js"
 import { calm, describe, type Fault, kinds, schedule } from "./schedule.js"
 
 export interface Options {
@@ -34,12 +35,15 @@ const duration = options.minutes * 60_000
 const protocols = {
   http2: {
     proxy: "tcp" as const,
+    /** Whether what was written on a session is sent before it is closed. */
+    deliversBeforeClose: true,
     constructor: () => Promise.resolve(NodeWebTransport.layerHttp2),
     /** Milliseconds after the end within which everything has to be gone. */
     graceAfter: 5_000
   },
   http3: {
     proxy: "udp" as const,
+    deliversBeforeClose: false,
     constructor: async () => WebTransport.layerConstructor((await import("../../examples/support/moq.js")).Session),
     // the native handles of connections whose peer is dead
     graceAfter: 35_000
@@ -360,6 +364,14 @@ const reportFuzz = (tally: Tally, findings: ReadonlyArray<Findings>): string => 
   )
 }
 
+const reportSent = ({ arrived, bytes, cut, givenUp, sent }: Sent): string =>
+  table(["one way, over a slow network", "messages"], [
+    [`sent in success, ${mb(bytes / mebibyte)}`, String(sent)],
+    ["arrived to the last byte, and a FIN", String(arrived)],
+    ["cut", String(cut)],
+    ["given up by their senders", String(givenUp)]
+  ])
+
 // -----------------------------------------------------------------------------
 // All of it
 // -----------------------------------------------------------------------------
@@ -389,6 +401,8 @@ const soak = (
   Effect.gen(function*() {
     const before = networkSockets()
     const server = yield* TestServer.start({ protocol: options.protocol })
+    /** Nothing happens to this one. */
+    const steady = yield* TestServer.start({ protocol: options.protocol })
     const proxy = yield* Network.start(protocol.proxy, server.port)
     const faults = schedule(options.seed, duration)
     process.stdout.write(
@@ -403,7 +417,7 @@ const soak = (
     const findings = yield* fuzz(server, constructor, options.seed)
     const lag = watchLag()
 
-    const tally = yield* Effect.gen(function*() {
+    const { sent, tally } = yield* Effect.gen(function*() {
       const first = yield* open(server, proxy)
       const start = performance.now()
       const tally = new Tally(start)
@@ -431,15 +445,23 @@ const soak = (
         ({ isHarmless, name, way }) =>
           Effect.fork(worker(load, name, way, isHarmless, new PCGRandom(random.integer(0x7fff_ffff))))
       )
+      const sending = yield* Effect.fork(
+        oneWay(
+          { server: steady, tally },
+          { proxy: protocol.proxy, seed: options.seed, mayClose: protocol.deliversBeforeClose },
+          () => isOver
+        )
+      )
       yield* drive(world, faults, start, injected)
       yield* Effect.sleep(Math.max(0, start + duration - performance.now()))
       yield* Fiber.interrupt(sampler)
       isOver = true
       yield* within(world, "ending the fibers", 5_000, Fiber.joinAll(workers))
       yield* audit(world)
+      const sent = yield* Fiber.join(sending)
       samples.push(yield* sample(start))
       yield* closePools(world, world.current)
-      return tally
+      return { sent, tally }
     }).pipe(Effect.provide(constructor), Effect.supervised(supervisor), Effect.provide(counting(logs)))
 
     const left = () => {
@@ -455,7 +477,7 @@ const soak = (
     for (;;) {
       // native handles go with the objects that hold them
       yield* collect
-      const sessions = (yield* server.stats).sessionsOpen
+      const sessions = (yield* server.stats).sessionsOpen + (yield* steady.stats).sessionsOpen
       const all = [...left(), ...(sessions > 0 ? [`${sessions} sessions of the server`] : [])]
       gone = performance.now() - end
       if (all.length === 0) break
@@ -470,6 +492,7 @@ const soak = (
     const sections = [
       reportFaults(tally, injected, lag),
       reportLoad(tally, lag.worst()),
+      reportSent(sent),
       reportMemory(tally, samples),
       `Fibers, TCP and UDP sockets, and sessions of the server: gone ${millis(gone)} after the end.`,
       reportFuzz(tally, findings),

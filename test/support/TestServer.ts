@@ -22,6 +22,7 @@
  * | `/refuse?status=405` | answers the CONNECT with that status |
  * | `/sink` | reads each stream to its FIN, then answers `{"bytes":n,"sha256":"hex"}` and FINs |
  * | `/framed?ids=0` | answers messages: see `framed.ts` |
+ * | `/oneway` | judges what comes on each stream, and answers nothing: see `oneWay.ts` |
  * | `/source/<n>` | sends n bytes of `pattern` on each stream, then FINs |
  *
  * With `creditBatch=n`, over HTTP/2 and whatever the path, the credit for streams that ended comes back n at a time. Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { setTimeout as delay } from "node:timers/promises"
 import { framed } from "./framed.js"
+import { oneWay } from "./oneWay.js"
 import { pattern } from "./pattern.js"
 
 export interface BidirectionalStream {
@@ -176,5 +177,6 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
   slow: echo,
   sink,
   source,
-  framed
+  framed,
+  oneway: oneWay
 }

@@ -55,12 +55,12 @@ const table = {
     browser: false,
     why: "a closed QUIC connection drops what nobody has read"
   },
-  /** A write of any size is queued at once, and copied. */
-  queuesLargeWrites: {
+  /** A session that is closed delivers first what was written on streams that ended in success. */
+  deliversBeforeClose: {
     http2: true,
     http3: false,
-    browser: false,
-    why: "only NodeWebTransport says that it retains what is written, and so has it copied"
+    browser: true,
+    why: "up to 10 MB are in the client's buffers; nothing says how much of that was sent, and closing drops it"
   },
   /** What the peer writes at once, or one after another without a pause, is there as soon as the first byte is. */
   deliversTogether: {

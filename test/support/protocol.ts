@@ -72,6 +72,17 @@ export interface Received {
   readonly text: string
 }
 
+/** What came of a message that was sent on a stream of its own, without an answer: see `oneWay.ts`. */
+export interface Arrival {
+  /** Undefined if not even that came. */
+  readonly message: number | undefined
+  /** All of it came, byte for byte, and nothing else; then a FIN. */
+  readonly isWhole: boolean
+  /** Without a FIN it was reset, or its session ended. */
+  readonly isFinished: boolean
+  readonly bytes: number
+}
+
 /** Sessions of this path only (as in the CONNECT, query included); all of them if absent. */
 export interface Select {
   readonly path?: string | undefined
@@ -114,6 +125,11 @@ export interface Commands {
   readonly requests: readonly [
     input: { readonly path: string },
     output: Readonly<Record<string, number>>
+  ]
+  /** What came on the streams of `/oneway` there that have ended since the last time, in the order of their ends. */
+  readonly arrivals: readonly [
+    input: { readonly path: string },
+    output: ReadonlyArray<Arrival>
   ]
   /** Sends the answers to each `ask …` so far again, wherever the stream is still there. */
   readonly secondAnswers: readonly [input: { readonly path: string }, output: { readonly sent: number }]

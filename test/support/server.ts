@@ -13,6 +13,7 @@ import { admit, behaviours, forEachChunk, parseTarget } from "./behaviours.js"
 import { makeCertificate, withHash } from "./certificate.js"
 import { requestsByPath, sendSecondAnswers } from "./framed.js"
 import type { Request } from "./moq.js"
+import { takeArrivals } from "./oneWay.js"
 import { pattern } from "./pattern.js"
 import { listen, serverPorts, udpSocket } from "./ports.js"
 import type * as Protocol from "./protocol.js"
@@ -427,6 +428,7 @@ const commands: {
     return { streams: streams.length }
   },
   requests: async ({ path }) => Object.fromEntries(requestsByPath.get(path) ?? []),
+  arrivals: async ({ path }) => takeArrivals(path),
   secondAnswers: async ({ path }) => ({ sent: await sendSecondAnswers(path) }),
   destroySockets: async () => {
     const sockets = [...tracked?.sockets ?? []]
