@@ -1,5 +1,4 @@
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Deferred from "effect/Deferred"
@@ -329,18 +328,14 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
       lending,
       "SessionPool"
     )
-    internals = internalsOf(pool)
+    const inner = internals = internalsOf(pool)!
     const { close } = pool
     return Object.assign(pool, {
       unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })),
-      close: Effect.flatMap(Clock.currentTimeMillis, (began) =>
-        Effect.zipRight(
-          close,
-          Effect.flatMap(
-            Clock.currentTimeMillis,
-            (now) => leavers.end(Math.max(0, began + machine.shutdownGrace - now))
-          )
-        ))
+      close: Effect.suspend(() => {
+        const until = inner.now() + machine.shutdownGrace
+        return Effect.zipRight(close, Effect.suspend(() => leavers.end(Math.max(0, until - inner.now()))))
+      })
     })
   })
 }
