@@ -886,8 +886,10 @@ describe("config", () => {
       assert.deepStrictEqual(others, {
         name: "StreamPool",
         histograms: false,
+        metrics: true,
         minSize: 0,
         maxSize: 100,
+        minIdle: 0,
         maxStreamsPerSession: 100,
         maxStreamsOpened: 500,
         order: "lifo",
@@ -910,6 +912,7 @@ describe("config", () => {
         NAME: "mine",
         MIN_SIZE: "1",
         MAX_SIZE: "2",
+        MIN_IDLE: "1",
         MAX_STREAMS_PER_SESSION: "3",
         MAX_STREAMS_OPENED: "4",
         ORDER: "fifo",
@@ -923,12 +926,14 @@ describe("config", () => {
         MAX_LIFETIME: "11 seconds",
         MAX_USES: "12",
         SHUTDOWN_GRACE: "13 seconds",
-        HISTOGRAMS: "true"
+        HISTOGRAMS: "true",
+        METRICS: "true"
       })
       assert.deepStrictEqual(options, {
         name: "mine",
         minSize: 1,
         maxSize: 2,
+        minIdle: 1,
         maxStreamsPerSession: 3,
         maxStreamsOpened: 4,
         order: "fifo",
@@ -942,7 +947,8 @@ describe("config", () => {
         maxLifetime: Duration.seconds(11),
         maxUses: 12,
         shutdownGrace: Duration.seconds(13),
-        histograms: true
+        histograms: true,
+        metrics: true
       })
     }))
 

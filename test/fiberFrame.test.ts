@@ -3,7 +3,16 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { after, areSupported, FiberFrame, push, raise, SuccessFrame } from "../src/internal/fiberFrame.js"
+import {
+  after,
+  areSupported,
+  FiberFrame,
+  interruptionOf,
+  OutcomeFrame,
+  push,
+  raise,
+  SuccessFrame
+} from "../src/internal/fiberFrame.js"
 
 class Count extends FiberFrame {
   count = 0
@@ -21,6 +30,24 @@ class CountSuccess extends SuccessFrame {
   }
 }
 
+class Outcome extends OutcomeFrame {
+  exit: Exit.Exit<unknown, unknown> | undefined = undefined
+
+  protected ended(exit: Exit.Exit<unknown, unknown>): void {
+    this.exit = exit
+  }
+}
+
+/** What a frame of outcomes has not seen, an interruption, is known when the frame below it is passed. */
+class Interruption extends FiberFrame {
+  exit: Exit.Exit<unknown, unknown> | undefined = undefined
+  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
+
+  protected passed(): void {
+    this.exit = interruptionOf(this.fiber!)
+  }
+}
+
 class Raise extends FiberFrame {
   private readonly fiber: Fiber.RuntimeFiber<any, any>
 
@@ -34,7 +61,10 @@ class Raise extends FiberFrame {
   }
 }
 
-const framed = <A, E>(frame: FiberFrame | SuccessFrame, body: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+const framed = <A, E>(
+  frame: FiberFrame | SuccessFrame | OutcomeFrame,
+  body: Effect.Effect<A, E>
+): Effect.Effect<A, E> =>
   Effect.withFiberRuntime((fiber) => {
     push(fiber, frame)
     return body
@@ -81,6 +111,32 @@ describe("FiberFrame", () => {
         assert.deepStrictEqual(yield* Effect.exit(framed(frame, body)), exit)
         assert.strictEqual(frame.count, Exit.isSuccess(exit) ? 1 : 0)
       }
+    }))
+
+  it.effect("sees the outcome, if it is a frame of outcomes, and changes nothing of it", () =>
+    Effect.gen(function*() {
+      const bodies: ReadonlyArray<Effect.Effect<number, string>> = [
+        Effect.succeed(1),
+        Effect.zipRight(Effect.yieldNow(), Effect.succeed(1)),
+        Effect.fail("no"),
+        Effect.zipRight(Effect.yieldNow(), Effect.die("no")),
+        Effect.interrupt
+      ]
+      for (const body of bodies) {
+        const frame = new Outcome()
+        const exit = yield* Effect.exit(body)
+        assert.deepStrictEqual(yield* Effect.exit(framed(frame, body)), exit)
+        assert.deepStrictEqual(frame.exit, exit)
+      }
+      const [outcome, interruption] = [new Outcome(), new Interruption()]
+      const begun = yield* Deferred.make<void>()
+      const waiting = framed(outcome, Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never))
+      const fiber = yield* Effect.fork(framed(interruption, waiting))
+      interruption.fiber = fiber
+      yield* Deferred.await(begun)
+      const exit = yield* Fiber.interrupt(fiber)
+      assert.isUndefined(outcome.exit)
+      assert.isTrue(Exit.isInterrupted(exit) && Exit.isInterrupted(interruption.exit!))
     }))
 
   it.effect("is passed by a fiber that is interrupted, and leaves it as interruptible as it was", () =>

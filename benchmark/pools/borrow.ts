@@ -31,6 +31,9 @@ const ours = {
   useTimeout: "`use` with an `acquireTimeout`",
   useOnce: "`use`, the effect of the call kept and run again",
   useExit: "`use`, an `Exit`",
+  useReleased: "`use` with an `onRelease` that is done",
+  useReleasedBy: "`use` with an `onRelease` that is an effect",
+  useValidated: "`use` with `validateAfterIdle: 0`, a `validate` that is done",
   useSync: "`useSync`",
   get: "`Effect.scoped(get)`",
   acquire: "`acquire` and `release`"
@@ -57,6 +60,11 @@ const floors = {
   scoped: "Effect `Effect.scoped(Effect.void)`"
 }
 
+// what a hook decides that is done: kept, since a hook may well
+const keep = Exit.succeed("keep" as const)
+const discard = Exit.succeed("discard" as const)
+const valid = Exit.succeed(true)
+
 const stack = () => Array.from({ length: size }, makeItem)
 
 const ourEntries: ReadonlyArray<Entry> = [
@@ -76,6 +84,20 @@ const ourEntries: ReadonlyArray<Entry> = [
   entry(ours.useExit, async () => {
     const pool = await resourcePool(size)
     return effectLoop(() => pool.use(() => succeeded))
+  }),
+  entry(ours.useReleased, async () => {
+    const pool = await resourcePool(size, {
+      onRelease: (_, exit) => Exit.isSuccess(exit) ? keep : discard
+    })
+    return effectLoop(() => pool.use(() => trivial))
+  }),
+  entry(ours.useReleasedBy, async () => {
+    const pool = await resourcePool(size, { onRelease: () => Effect.as(trivial, "keep" as const) })
+    return effectLoop(() => pool.use(() => trivial))
+  }),
+  entry(ours.useValidated, async () => {
+    const pool = await resourcePool(size, { validateAfterIdle: 0, validate: () => valid })
+    return effectLoop(() => pool.use(() => trivial))
   }),
   entry(ours.useSync, async () => {
     const pool = await resourcePool(size)
@@ -300,6 +322,24 @@ export const borrow: Group = {
         what: "`use` with an `acquireTimeout` that is not needed: to one without",
         figure: slower(ours.useTimeout, ours.use),
         bound: { atMost: 1.05 },
+        unit: "×"
+      },
+      {
+        what: "`use` with an `onRelease` that is done: to one without",
+        figure: slower(ours.useReleased, ours.use),
+        bound: { atMost: 2.5 },
+        unit: "×"
+      },
+      {
+        what: "`use` with an `onRelease` that is an effect: to one without (a goal)",
+        figure: slower(ours.useReleasedBy, ours.use),
+        bound: { atMost: 25 },
+        unit: "×"
+      },
+      {
+        what: "`use` with `validateAfterIdle: 0` and a `validate` that is done: to one without",
+        figure: slower(ours.useValidated, ours.use),
+        bound: { atMost: 4 },
         unit: "×"
       }
     ]

@@ -69,7 +69,11 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
 }
 
 const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream> => ({
-  view: (pooled) => new StreamView(home, pooled),
+  view: (pooled) => {
+    // on a session that is retired it is good for this use alone, and nobody who waits may count on it
+    if (home.source.isLeaving(pooled.branch)) pooled.control!.retire()
+    return new StreamView(home, pooled)
+  },
   end: (view, isSuccess) => (view as StreamView).end(isSuccess),
   later: (view, then) => home.source.whenWritten((view as StreamView).pooled, then),
   core: (view) => view instanceof StreamView ? view.current : undefined,
