@@ -298,7 +298,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   )
 
   readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
-    if (this.machine.state !== "Open") return this.refuse("PoolClosed", 0)
+    if (this.machine.state !== "Open") return this.refusePoolClosed(0)
     const item = this.machine.tryCheckout(this.readTime())
     if (item === undefined) return Effect.succeedNone
     this.times?.wait(0)
@@ -585,12 +585,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         this.announceDemand()
         return undefined
       case "Closed":
-        return this.refuse("PoolClosed", 0)
+        return this.refusePoolClosed(0)
       case "Full":
         return this.refuse(
           "QueueFull",
           0,
-          `maxWaiters is ${this.machine.options.maxWaiters}, beyond those with a place`
+          `maxWaiters ${this.machine.options.maxWaiters}; borrowers for whom an item is on its way do not count`
         )
     }
   }
@@ -734,8 +734,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       case "AcquireTimeout":
         return this.refuse("AcquireTimeout", waited, this.spentOn(refusal.awaited), this.lastFailure)
       case "PoolClosed":
-        return this.refuse("PoolClosed", waited)
+        return this.refusePoolClosed(waited)
     }
+  }
+
+  private refusePoolClosed(waited: number): Effect.Effect<never, PoolError> {
+    const isDrained = this.machine.state === "Draining"
+    return this.refuse("PoolClosed", waited, isDrained ? "It was drained, and serves nobody new." : undefined)
   }
 
   /** What the time went into, where the figures of the pool do not tell. */
@@ -774,7 +779,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const read = new Reader()
     const cause = this.causeOf(refusal) as Cause.Cause<E | PoolError>
     const answer = attempt(() => Exit.succeed(rideOut(cause))) as Exit.Exit<Duration.DurationInput>
-    const millis = Exit.isSuccess(answer) ? read.duration("rideOut", answer.value, 0) : 0
+    // what is left out is no answer
+    const millis = Exit.isSuccess(answer) ? read.duration("rideOut", answer.value ?? NaN, 0) : 0
     const wrong = Exit.isFailure(answer) ? answer.cause : read.problems[0] && Cause.die(read.problems[0].message)
     if (wrong !== undefined) {
       this.log(Effect.logWarning("rideOut failed, which counts as 0", wrong), "HookFailure", { hook: "rideOut" })
@@ -1065,7 +1071,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const cause = this.causeOf(refusal)
     const { failures } = this.machine.counters
     if (this.trouble === undefined) {
-      const why = describeFailure(Cause.squash(cause))
+      const why = refusal._tag === "CreateTimeout" ? this.tooSlow : describeFailure(Cause.squash(cause))
       this.warn(`making an item failed; from now on one attempt at a time, after a backoff: ${why}`, "Backoff", {
         delay: Math.round(delay)
       })
@@ -1090,7 +1096,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   paused(delay: number): void {
     this.warn(
       `an item died young, before it was of use; the next one is made after a pause of ${show(delay)}. ` +
-        "Does the resource take it and end it again, or does the option lost complete too early?",
+        "Does the server close new connections, or does `lost` complete too early?",
       "EarlyDeath",
       { delay: Math.round(delay) }
     )
@@ -1100,8 +1106,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     const { leases, waiters } = this.machine
     const borrowers = Array.from(this.machine.out(), (loan) => (loan as BorrowerLoan).borrower)
     this.warn(
-      `drain has waited for ${show(waited)}: ${leases} borrow(s) still out, ${waiters.length} waiting` +
-        (borrowers.length === 0 ? "; leakThreshold would tell whose" : ""),
+      `drain has waited for ${show(waited)}: ${leases} borrow(s) still out, ${waiters.length} waiting. ` +
+        `A borrower that waits for the drain itself waits for ever${
+          borrowers.length === 0 ? "; leakThreshold tells who they are" : ""
+        }`,
       "Draining",
       { waited: Math.round(waited), leases, waiters: waiters.length, ...(borrowers.length === 0 ? {} : { borrowers }) }
     )

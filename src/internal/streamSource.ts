@@ -75,6 +75,9 @@ export class PooledStream implements Linked<PooledStream> {
   }
 }
 
+/** How a session comes back on which nothing came: its pool is not to take it for one that has proved good. */
+const nothingCame = Exit.fail("nothing came on the session")
+
 /** A session that streams of the pool are opened on. What is known of it outlasts a lease. */
 export class Branch {
   handle: SessionHandle
@@ -102,6 +105,7 @@ export class Branch {
   unconfirmed = 0
   /** Refusals since the last grant, where a ping may have had the stream. */
   vain = 0
+  private receivedBefore = 0
   private marks = 0
   private receivedAtMark = -1
   private markedAt = -1
@@ -114,6 +118,7 @@ export class Branch {
   begin(lease: SyncLease<WebTransport.Session>): void {
     this.handle = lease.value as SessionHandle
     this.lease = lease
+    this.receivedBefore = this.core.bytesReceived
     this.opened = 0
     this.isGivingWay = false
     this.granted()
@@ -121,6 +126,11 @@ export class Branch {
 
   get core(): SessionCore {
     return this.handle.core
+  }
+
+  /** Whether the session has proved good while it was lent. */
+  get hasReceived(): boolean {
+    return this.core.bytesReceived > this.receivedBefore
   }
 
   /** Somebody waited for bytes in vain, and none has come since on any of its streams. */
@@ -647,7 +657,7 @@ export class StreamSource {
     if (observer === undefined) return
     this.observers.delete(branch)
     branch.core.observers.delete(observer)
-    branch.lease?.giveBack(Exit.void)
+    branch.lease?.giveBack(branch.hasReceived ? Exit.void : nothingCame)
   }
 
   /** A session without a stream goes back, once the ends of its streams are confirmed; unless it is to be asked for one. */

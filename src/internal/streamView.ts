@@ -20,9 +20,9 @@ const givenBack = (reason: "Read" | "Write") =>
     advice: "use it within the effect or scope that borrowed it"
   })
 
-const spokeFirst = () =>
+const spokeFirst = (reason: "Read" | "Write") =>
   new WebTransportError({
-    reason: "Read",
+    reason,
     detail: "the peer sent something, or ended the stream, before anything was written",
     advice: "write first, or give the pool the option clientSpeaksFirst: false"
   })
@@ -52,6 +52,8 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   private hasBegun = false
   private hasWritten = false
   private isGivenBack = false
+  /** It came in the place of one that was unfit. */
+  private isReplacement = false
   /** When it was lent, and what had come on the session by then. */
   private readonly began: number
   private readonly receivedBefore: number
@@ -154,6 +156,10 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   ): Effect.Effect<void, E | WebTransportError> {
     if (this.isGivenBack) return Effect.fail(givenBack("Write"))
     if (this.replacement !== undefined) return write(this.replacement.value)
+    // a peer that spoils each fresh stream would spoil the next one, too
+    const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.session.gone === undefined &&
+      this.home.pool.isOpen
+    if (isHopeless) return Effect.fail(spokeFirst("Write"))
     return Effect.zipRight(this.replace, Effect.suspend(() => write(this)))
   }
 
@@ -168,7 +174,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
       this.home.pool.isOpen
     if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, Effect.suspend(() => read(this)))
-    return Effect.fail(gone ?? spokeFirst())
+    return Effect.fail(gone ?? spokeFirst("Read"))
   }
 
   private get beginning(): Effect.Effect<void> {
@@ -193,6 +199,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
           this.home.pool.lend((lease) => {
             if (this.isGivenBack) return lease.giveBack(Exit.void)
             this.replacement = lease as SyncLease<StreamView>
+            this.replacement.value.isReplacement = true
             this.wakeEarly()
           }),
           noOther
