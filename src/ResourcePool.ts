@@ -147,8 +147,8 @@ export interface ResourcePool<in out A, out E = never> extends Pool.Pool<A, E | 
   /** Completes when `minSize` items are live. Fails with the first attempt that fails. */
   readonly ready: Effect.Effect<void, E | PoolError>
   /**
-   * New borrows fail with `PoolClosed`, those already waiting are served. Ends when nobody waits and nothing is out;
-   * a warning after `exhaustedThreshold` tells what is still out. A borrower that drains its own pool waits for itself.
+   * New borrows fail with `PoolClosed`, those already waiting are served. Ends when nobody waits and nothing is out, or
+   * the pool is closed; a warning after `exhaustedThreshold` tells what is still out. A borrower that drains its own pool waits for itself.
    */
   readonly drain: Effect.Effect<void>
   /**
@@ -295,7 +295,7 @@ export interface Options<A, E, R> {
   /**
    * Decides, when an item comes back, whether it stays. It runs before anybody else gets the item; a failure, a
    * defect, or more than `checkTimeout` discard it. Without it everything is kept, whatever the exit: a borrower's
-   * failure says nothing about the item.
+   * failure says nothing about the item. A closed pool does not ask.
    */
   readonly onRelease?:
     | ((

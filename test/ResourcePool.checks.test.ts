@@ -84,6 +84,25 @@ describe("a check that is slow", () => {
       assert.strictEqual((yield* Fiber.join(borrower))[0], 5)
     }))
 
+  it.scoped("keeps nobody from a shared item that comes back proven meanwhile", () =>
+    Effect.gen(function*() {
+      const pool = yield* ResourcePool.make({
+        acquire: makeSource().acquire,
+        concurrency: 2,
+        maxSize: 1,
+        validate: () => Effect.never
+      })
+      const first = yield* Effect.fork(pool.use(() => Effect.sleep("2 seconds")))
+      yield* settle
+      yield* TestClock.adjust("1900 millis")
+      const second = yield* served(pool)
+      yield* settle
+      assert.isTrue(Option.isNone(yield* Fiber.poll(second)))
+      yield* TestClock.adjust("100 millis")
+      yield* Fiber.join(first)
+      assert.strictEqual((yield* Fiber.join(second))[0], 1)
+    }))
+
   it.scoped("a ping that a borrower waits for is such a check", () =>
     Effect.gen(function*() {
       const pool = yield* ResourcePool.make({
@@ -269,7 +288,7 @@ describe("an item that has not proved good", () => {
           acquire: makeSource().acquire,
           maxSize: 1,
           concurrency: 2,
-          validateAfterIdle: 1,
+          validateAfterIdle: 0,
           validate: () => Deferred.await(gate)
         })
         const lease = yield* pool.acquire

@@ -123,6 +123,22 @@ describe("a leap of the wall clock", () => {
     }))
 })
 
+describe("a wall clock in whole milliseconds", () => {
+  it.scoped("makes no item younger than it is: prune(0) closes what came back within this one", () =>
+    Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      let nanos = 0n
+      const exact: Clock.Clock = Object.assign(Object.create(clock), {
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos() + nanos
+      })
+      const pool = yield* Effect.withClock(ResourcePool.make({ acquire: makeSource().acquire }), exact)
+      yield* pool.use(() => Effect.void)
+      nanos = 600_000n
+      yield* pool.use(() => Effect.void)
+      assert.strictEqual(yield* pool.prune(0), 1)
+    }))
+})
+
 describe("a pool that nobody uses", () => {
   it.scoped("keeps no timer, unless something ages", () =>
     Effect.gen(function*() {

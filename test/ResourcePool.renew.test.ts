@@ -166,6 +166,43 @@ describe("minIdle", () => {
     }))
 })
 
+describe("a hook that calls back", () => {
+  it.scoped("concurrency that renews the pool: what is being made is closed", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      let renews = true
+      const pool: ResourcePool.ResourcePool<Item> = yield* ResourcePool.make({
+        acquire: source.acquire,
+        concurrency: () => {
+          if (renews) Effect.runSync(pool.renew)
+          renews = false
+          return 1
+        }
+      })
+      assert.strictEqual(yield* borrow(pool), 2)
+      yield* settle
+      assert.deepStrictEqual([...source.open], [2])
+    }))
+
+  it.scoped("a check that ends its own item runs no longer than the item", () =>
+    Effect.gen(function*() {
+      const running = new Set<number>()
+      const pool: ResourcePool.ResourcePool<Item> = yield* ResourcePool.make({
+        acquire: makeSource().acquire,
+        validateAfterIdle: 0,
+        validate: (item) => {
+          if (item.id > 1) return Effect.succeed(true)
+          Effect.runSync(pool.invalidate(item))
+          return Effect.zipRight(Effect.sync(() => running.add(item.id)), Effect.never)
+        }
+      })
+      yield* borrow(pool)
+      assert.strictEqual(yield* borrow(pool), 2)
+      yield* settle
+      assert.strictEqual(running.size, 0)
+    }))
+})
+
 describe("what users see", () => {
   it.scoped("stats count the borrowers who were interrupted while they waited", () =>
     Effect.gen(function*() {

@@ -607,6 +607,31 @@ describe("ResourcePool", () => {
         yield* lease.release()
       }))
 
+    it.effect("ends drain, too, and asks no onRelease about what comes back later", () =>
+      Effect.gen(function*() {
+        let asked = 0
+        const scope = yield* Scope.make()
+        const pool = yield* Scope.extend(
+          makePool({
+            acquire: makeSource().acquire,
+            shutdownGrace: "3 seconds",
+            onRelease: () => Effect.zipRight(Effect.sync(() => asked++), Effect.never)
+          }),
+          scope
+        )
+        const lease = yield* pool.acquire
+        const draining = yield* Effect.fork(pool.drain)
+        const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+        yield* settle
+        yield* TestClock.adjust("3 seconds")
+        yield* Fiber.join(closing)
+        yield* Fiber.join(draining)
+        yield* lease.release()
+        yield* settle
+        assert.strictEqual(asked, 0)
+        assert.strictEqual((yield* pool.stats).leases, 0)
+      }))
+
     it.effect("lets no finalizer that fails, dies or hangs keep another item open", () =>
       Effect.gen(function*() {
         let made = 0

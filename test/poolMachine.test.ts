@@ -1031,6 +1031,35 @@ const everythingThatHappens = [
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]
 
+const ignore = () => {}
+
+/** For tests of one rule alone. */
+const deaf: Commands<number, string> = {
+  create: ignore,
+  cancel: ignore,
+  check: ignore,
+  cancelCheck: ignore,
+  checkTimedOut: ignore,
+  releaseTimedOut: ignore,
+  rest: ignore,
+  paused: ignore,
+  drainsSlowly: ignore,
+  destroy: ignore,
+  leaving: ignore,
+  leaveBehind: ignore,
+  wake: ignore,
+  wakeAt: ignore,
+  reached: ignore,
+  backoff: ignore,
+  recovered: ignore,
+  exhausted: ignore,
+  overdue: ignore,
+  drained: ignore,
+  closed: ignore
+}
+
+const now = (ms: number): Time => ({ monotonic: ms, wall: ms })
+
 describe("PoolMachine", () => {
   it(
     "does what a naive model does and keeps the rules, in 100,000 generated steps and more",
@@ -1059,36 +1088,18 @@ describe("PoolMachine", () => {
         const creations: Array<Item<number>> = []
         const pings = new Set<Check<number>>()
         let armed = Infinity
-        const ignore = () => {}
         const machine = new PoolMachine<number, string>({
           ...defaults,
           maxSize: 8,
           createConcurrency,
           pingInterval: 50
         }, {
+          ...deaf,
           create: (item) => creations.push(item),
-          cancel: ignore,
           check: (check) => pings.add(check),
           cancelCheck: (check) => pings.delete(check),
-          checkTimedOut: ignore,
-          releaseTimedOut: ignore,
-          rest: ignore,
-          paused: ignore,
-          drainsSlowly: ignore,
-          destroy: ignore,
-          leaving: ignore,
-          leaveBehind: ignore,
-          wake: ignore,
-          wakeAt: (at) => armed = at,
-          reached: ignore,
-          backoff: ignore,
-          recovered: ignore,
-          exhausted: ignore,
-          overdue: ignore,
-          drained: ignore,
-          closed: ignore
+          wakeAt: (at) => armed = at
         })
-        const now = (ms: number): Time => ({ monotonic: ms, wall: ms })
         machine.resize(8, 8, 0, now(0))
         for (const item of creations) machine.created(item, creations.indexOf(item), 1, now(0), 0.5)
         machine.resize(0, 8, 0, now(0))
@@ -1110,6 +1121,43 @@ describe("PoolMachine", () => {
       }
     )
     FastCheck.assert(property, { numRuns: 300, ...replay })
+  })
+
+  it("pauses after every item that dies young, however many did and without an initial backoff", () => {
+    const creations: Array<Item<number>> = []
+    const machine = new PoolMachine<number, string>(
+      { ...defaults, minSize: 1, maxSize: 1, backoff: { ...defaults.backoff, initial: 0 } },
+      { ...deaf, create: (item) => creations.push(item) }
+    )
+    machine.start(now(0))
+    for (let ms = 0; ms < 1_100; ms++) {
+      machine.tick(now(ms), 0.5)
+      const item = creations[ms]!
+      machine.created(item, ms, 1, now(ms), 0.5)
+      machine.lost(item, now(ms))
+      machine.gone(item, now(ms))
+      assert.strictEqual(creations.length, ms + 1, "the next one is made 1 ms later")
+    }
+  })
+
+  it("keeps no list of items to check once it broke down", () => {
+    const creations: Array<Item<number>> = []
+    const checks: Array<Check<number>> = []
+    const machine = new PoolMachine<number, string>(
+      { ...defaults, minSize: 4, maxSize: 4, createConcurrency: 1, validateAfterIdle: 0 },
+      { ...deaf, create: (item) => creations.push(item), check: (check) => checks.push(check) }
+    )
+    machine.start(now(0))
+    for (let i = 0; i < 4; i++) machine.created(creations[i]!, i, 1, now(0), 0.5)
+    const kept = () => Object.values(machine).filter((part) => Array.isArray(part)).flat()
+    machine.tryCheckout(now(1))
+    machine.tryCheckout(now(1))
+    machine.checked(checks[0]!, false, now(1))
+    assert.isNotEmpty(kept())
+    machine.breakDown("gone for good", now(1))
+    assert.deepStrictEqual(kept(), [])
+    machine.checked(checks[1]!, false, now(1))
+    assert.deepStrictEqual(kept(), [])
   })
 })
 

@@ -13,7 +13,7 @@ export class PoolClock implements Time {
   private readonly source: ClockSource
   private monotonicLag = 0
   private wallLag = 0
-  /** What the wall clock showed at the last `read`, and when that was by the other one. */
+  /** What `read` made of the wall clock last, and when that was by the other one. */
   private latestWall = -Infinity
   private readAt = 0
 
@@ -23,10 +23,12 @@ export class PoolClock implements Time {
   }
 
   read(): Time {
+    const latest = this.wall
     this.readMonotonic()
     const wall = this.source.unsafeCurrentTimeMillis() + this.wallLag
-    if (wall < this.latestWall) this.wallLag += this.latestWall - wall
-    this.wall = this.latestWall = Math.max(wall, this.latestWall)
+    // a reckoned time has a fraction of a millisecond, which this clock has not
+    if (latest - wall > 1) this.wallLag += latest - wall
+    this.wall = this.latestWall = Math.max(wall, latest)
     this.readAt = this.monotonic
     return this
   }

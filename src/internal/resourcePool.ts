@@ -439,7 +439,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       if (check === undefined) return undefined
       const effect = this.askCheck(check)
       if (!isDone(effect)) {
-        this.runCheck(check, effect)
+        // the hook may have ended the item itself
+        if (check.item.check === check) this.runCheck(check, effect)
         return undefined
       }
       if (this.verdictOf(check, effect)) return this.machine.admit(check, this.readTime(), isForWhole)
@@ -510,7 +511,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): void {
     if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, isSuccess, exit))
     if (fate === "retire") this.machine.retire(item, this.readTime())
-    if (exit === undefined || fate === "discard") {
+    // in a closed pool there is nothing to decide, and no tick to end a hook that hangs
+    if (exit === undefined || fate === "discard" || this.machine.state === "Closed") {
       const verdict: Verdict = fate === "discard" ? "discarded" : isSuccess ? "proven" : "kept"
       this.machine.release(item, this.timeOfReturn(), verdict)
     } else this.askOnRelease(item, exit, this.options.onRelease!)
@@ -907,30 +909,26 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     chance: number
   ): boolean {
     this.fibers.delete(item)
+    // asked first, since it may call back
+    const concurrency = Exit.flatMap(exit, (value) => this.askConcurrency(value))
     if (item.state !== "Creating") return false
     if (item.isOutdated) {
       this.machine.endOutdated(item, this.readTime())
       return false
     }
-    if (Exit.isFailure(exit)) {
-      this.machine.createFailed(item, exit.cause, this.readTime(), chance)
+    if (Exit.isFailure(concurrency)) {
+      this.machine.createFailed(item, concurrency.cause, this.readTime(), chance)
       return false
     }
-    let concurrency: number
-    try {
-      concurrency = this.askConcurrency(exit.value)
-    } catch (defect) {
-      this.machine.createFailed(item, Cause.die(defect), this.readTime(), chance)
-      return false
-    }
-    item.handle = { scope, watchers: this.watch(item, exit.value, scope), cause: undefined } satisfies Handle
-    this.lending.watch?.(exit.value, {
+    const { value } = exit as Exit.Success<A, E>
+    item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined } satisfies Handle
+    this.lending.watch?.(value, {
       isIdle: () => item.state === "Idle",
       lost: () => this.machine.lost(item, this.readTime()),
       retire: () => this.machine.retire(item, this.readTime()),
       proven: () => this.machine.proven(item, this.readTime())
     })
-    this.machine.created(item, exit.value, concurrency, this.readTime(), chance)
+    this.machine.created(item, value, concurrency.value, this.readTime(), chance)
     this.emit({ _tag: "Created" })
     return true
   }
@@ -1145,10 +1143,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     for (const listener of this.listeners) listener.single(event)
   }
 
-  private askConcurrency(item: A): number {
-    const concurrency = this.concurrency(item)
-    if (isConcurrency(concurrency)) return concurrency
-    throw new RangeError(`[${this.name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`)
+  private askConcurrency(item: A): Exit.Exit<number> {
+    const ask = (): Exit.Exit<number> => {
+      const concurrency = this.concurrency(item)
+      const rule = `[${this.name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`
+      return isConcurrency(concurrency) ? Exit.succeed(concurrency) : Exit.die(new RangeError(rule))
+    }
+    return attempt(ask) as Exit.Exit<number>
   }
 
   private watch(item: Item<A>, value: A, scope: Scope.Scope): Handle["watchers"] {

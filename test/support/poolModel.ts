@@ -386,12 +386,13 @@ export class PoolModel {
       if (item.check !== undefined) this.cancelCheck(item)
     }
     if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
-    if (item.phase === "open" && item.check?.blocks === true) {
-      if (verdict === "proven") this.prove(item, now)
-    } else if (item.phase === "open") {
-      if (verdict === "proven") this.prove(item, now)
+    if (item.phase === "open" && verdict === "proven") {
+      this.prove(item, now)
+      if (item.check?.blocks === true && !this.needsCheck(item, now)) this.cancelCheck(item)
+    }
+    if (item.phase === "open" && item.check?.blocks !== true) {
       // one that was put off as one that would prove good
-      else if (item.pingAt > item.provenAt + this.options.pingInterval) {
+      if (verdict !== "proven" && item.pingAt > item.provenAt + this.options.pingInterval) {
         this.pingNext(item, item.provenAt + this.options.pingInterval)
       }
       this.serve(item)
@@ -475,13 +476,11 @@ export class PoolModel {
 
   proven(item: ModelItem, now: Time): void {
     if (item.phase !== "open") return
-    if (item.check?.hook === "ping") {
+    if (item.check?.hook !== "ping") this.prove(item, now)
+    if (item.check?.hook === "ping" || (item.check?.blocks === true && !this.needsCheck(item, now))) {
       this.log.push(`cancelCheck ${item.id}`)
       this.checked(item, item.check, true, now)
-    } else {
-      this.prove(item, now)
-      if (this.waiters.length > 0) this.settle(now)
-    }
+    } else if (this.waiters.length > 0) this.settle(now)
   }
 
   retire(item: ModelItem, now: Time): void {
@@ -512,6 +511,7 @@ export class PoolModel {
 
   breakDown(refusal: ModelRefusal, now: Time): void {
     this.broken = refusal
+    this.doubtful = []
     this.settle(now)
   }
 
@@ -785,7 +785,7 @@ export class PoolModel {
   private lose(item: ModelItem, now: Time): void {
     const { factor, initial, max } = this.options.backoff
     if (!item.hasServed && now.wall - item.createdAt < max && now.monotonic >= this.pausedUntil) {
-      const pause = Math.max(1, Math.min(max, initial * factor ** this.earlyDeaths))
+      const pause = Math.max(1, Math.min(max, initial * Math.min(factor ** this.earlyDeaths, Number.MAX_VALUE)))
       this.pausedUntil = now.monotonic + pause
       if (this.earlyDeaths++ === 0) this.log.push(`paused ${pause}`)
     }
@@ -820,7 +820,8 @@ export class PoolModel {
   }
 
   private doubt(check: ModelCheck, now: Time): void {
-    if (this.options.validateAfterIdle === Infinity || this.doubtful.length > 0 || this.state !== "Open") return
+    if (this.options.validateAfterIdle === Infinity || this.doubtful.length > 0) return
+    if (this.state !== "Open" || this.broken !== undefined) return
     this.doubtful = this.idle.filter((item) => item.provenAt < check.startedAt.wall && this.needsCheck(item, now))
   }
 
@@ -943,11 +944,12 @@ export class PoolModel {
     }
     if (this.waiters.length === 0) this.exhausted = false
     if (this.in("open").length >= this.options.minSize) this.tellReady(undefined)
-    if (!this.drained && this.state !== "Open" && this.waiters.length === 0 && this.leases === 0) {
+    const closes = this.state === "Closing" && this.items.length === 0
+    if (!this.drained && this.state !== "Open" && this.waiters.length === 0 && (this.leases === 0 || closes)) {
       this.drained = true
       this.log.push("drained")
     }
-    if (this.state === "Closing" && this.items.length === 0) {
+    if (closes) {
       this.state = "Closed"
       this.log.push("closed")
     }
