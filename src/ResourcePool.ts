@@ -133,7 +133,8 @@ export interface ResourcePool<in out A, out E = never> extends Pool.Pool<A, E | 
    * Retires every item that exists now, as after a rotation of credentials or the failover of a database. Returns how
    * many. None of them is lent again: a lent item closes when it comes back (with `overlap` its place is free at once), an
    * idle one when its replacement is made or nobody needs one, `createConcurrency` at a time. Items that are being made
-   * are closed unlent; borrowers keep their place in the queue.
+   * are closed unlent; borrowers keep their place in the queue. A backoff ends: the next attempt may come at once. Items
+   * that wait for their replacement count as `closing` in `stats`.
    *
    * @since 0.2.0
    */
@@ -229,7 +230,8 @@ export interface Options<A, E, R> {
   /** How many items to keep live. They are made when the pool is, and again after every loss. Default: 0. */
   readonly minSize?: number | undefined
   /**
-   * How many items that are lent to nobody to keep ready beside the others, up to `maxSize`. Default: 0.
+   * How many items that are lent to nobody to keep ready beside the others, up to `maxSize`; `ready` does not wait for
+   * them. Default: 0.
    *
    * @since 0.2.0
    */
@@ -285,8 +287,8 @@ export interface Options<A, E, R> {
    * Pings the items that have not proved good for `interval`, so that a dead one is found before a borrower does and a
    * quiet one is not cut off on the way. One that borrowers only fail on has not proved good. Exclusive items are pinged
    * while idle, at most half of the idle ones at a time, shared ones also while lent. A ping gives way to a borrower who
-   * finds nothing else, unless the item needs a check or has not answered for 250 ms. A failure, or more than
-   * `checkTimeout`, means that the item is lost.
+   * finds nothing else, unless the item needs a check, its last borrower failed, or it has not answered for 250 ms. A
+   * failure, or more than `checkTimeout`, means that the item is lost.
    */
   readonly keepAlive?: {
     readonly interval: Duration.DurationInput
@@ -359,7 +361,7 @@ export interface Options<A, E, R> {
   readonly histograms?: boolean | undefined
   /**
    * Whether the pool shows its figures in Effect's metric registry, which keeps what it once saw of each name (about 25 KB):
-   * `false` for pools that come and go under names of their own. Default: `true`.
+   * `false` for pools that come and go under names of their own; `histograms` has to be left out then. Default: `true`.
    *
    * @since 0.2.0
    */

@@ -247,6 +247,23 @@ describe("ResourcePool", () => {
         assert.strictEqual(pings.interrupted, 0)
       }))
 
+    it.scoped("a ping of an item that borrowers fail on does not give way, so that a dead one is found", () =>
+      Effect.gen(function*() {
+        const pool = yield* ResourcePool.make({
+          acquire: makeSource().acquire,
+          maxSize: 1,
+          keepAlive: { interval: "2 seconds", ping: () => Effect.never },
+          checkTimeout: "1 second"
+        })
+        yield* borrow(pool)
+        const failing = pool.use(() => Effect.zipRight(Effect.sleep("900 millis"), Effect.fail("no answer")))
+        yield* Effect.forkScoped(
+          Effect.forever(Effect.zipRight(Effect.ignore(failing), Effect.sleep("100 millis")))
+        )
+        for (let i = 0; i < 100; i++) yield* Effect.zipRight(settle, TestClock.adjust("100 millis"))
+        assert.isAtLeast((yield* pool.stats).destroyed.lost, 1)
+      }))
+
     it.scoped("pings half of the idle items at a time, so that the others can be lent", () =>
       Effect.gen(function*() {
         const { gate, pings, pool } = yield* makePinged({ maxSize: 8 })

@@ -102,6 +102,20 @@ describe("renew", () => {
       assert.deepInclude(yield* pool.stats, { size: 0, closing: 0 })
     }))
 
+  it.scoped("ends a backoff: what failed is of another time", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      let isWrong = true
+      const pool = yield* ResourcePool.make({
+        acquire: Effect.suspend(() => isWrong ? Effect.fail("wrong password") : source.acquire),
+        createBackoff: { initial: "1 hour", max: "1 hour" }
+      })
+      yield* Effect.flip(pool.useSync((item) => item.id))
+      isWrong = false
+      assert.strictEqual(yield* pool.renew, 0)
+      assert.strictEqual(yield* pool.useSync((item) => item.id), 1)
+    }))
+
   it.scoped("with overlap a lent item's place is free at once", () =>
     Effect.gen(function*() {
       const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, maxSize: 1, overlap: true })

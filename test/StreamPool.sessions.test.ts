@@ -622,6 +622,34 @@ describe("sessions of streams", () => {
       assert.strictEqual(yield* echo(lease.value), "hello")
     }).pipe(Effect.provide(inMemory((index) => ({ connect: index > 0 ? "refuse" : "accept" })))))
 
+  it.scoped("a hung server is found by keepAlive though borrowers go on failing, and none of them is marked", () =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const ping = SessionPool.pingStream()
+      const { pool, sessionPool } = yield* makeMemory(
+        { keepAlive: { interval: "2 seconds", ping }, checkTimeout: "1 second" },
+        { suspectAfter: Infinity }
+      )
+      yield* pool.use((stream) => echo(stream))
+      yield* (yield* sessions)[0]!.hang
+      const failing = Effect.timeout(pool.use((stream) => echo(stream)), "900 millis")
+      yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.ignore(failing), Effect.sleep("300 millis"))))
+      for (let i = 0; i < 100; i++) yield* Effect.zipRight(quiet, TestClock.adjust("100 millis"))
+      assert.strictEqual((yield* sessionPool.stats).destroyed.lost, 1)
+    }).pipe(Effect.provide(inMemory())))
+
+  it.scoped("a peer that resets each stream at once fails its borrower, after one other stream", () =>
+    Effect.gen(function*() {
+      const { pool } = yield* makeMemory({}, { acquireTimeout: "1 second" })
+      const exchange = pool.use((stream) =>
+        Effect.zipRight(quiet, Effect.zipRight(stream.write(bytes("hello")), stream.read))
+      )
+      const borrower = yield* Effect.fork(Effect.flip(exchange))
+      for (let i = 0; i < 20; i++) yield* Effect.zipRight(quiet, TestClock.adjust("100 millis"))
+      assert.include(["Read", "Write"], (yield* Fiber.join(borrower)).reason)
+      assert.strictEqual((yield* pool.stats).created, 2)
+    }).pipe(Effect.provide(TestWebTransport.layer({ onStream: (stream) => stream.reset }))))
+
   it.scoped("asks again after a pause where no session could be had", () =>
     Effect.gen(function*() {
       const { sessions } = yield* TestWebTransport.TestWebTransport

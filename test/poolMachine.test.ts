@@ -522,6 +522,7 @@ class Run implements Commands<number, string> {
       case "renew": {
         for (const { item } of this.alive) this.barred.add(item)
         for (const { item } of this.creations) this.barred.add(item)
+        this.earliestAttempt = now.monotonic
         this.both(() => model.renew(now), () => machine.renew(now))
         return
       }
@@ -682,7 +683,7 @@ class Run implements Commands<number, string> {
     atMost(item.borrowers, item.concurrency, "an item lent to too many")
     if (nested === 0) {
       const check = this.checks.find((other) => other.check === item.check)
-      const blocks = check !== undefined && (item.capacity === 1 || check.check.hook === "validate")
+      const blocks = check?.modelCheck.blocks === true
       ensure(!blocks, "an item lent while it is checked")
     }
     const lease = { ...this.pairs.get(item)!, waiter }

@@ -47,6 +47,8 @@ export class Item<A> implements Linked<Item<A>> {
   provenAt = 0
   /** Numbers the proofs of all items. */
   provenTurn = 0
+  /** Whether its last borrower did not succeed, and it has not proved good since. */
+  isDoubtful = false
   /** Whether it has passed a check, or come back and been kept. */
   hasServed = false
   check: Check<A> | undefined = undefined

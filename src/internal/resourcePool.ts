@@ -805,12 +805,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     detail?: string,
     cause?: Cause.Cause<unknown>
   ): PoolError {
-    const { creating, inUse, live, options, waiters } = this.machine
+    const { creating, inUse, live, options, renewing, waiters } = this.machine
     return new PoolError({
       reason,
       pool: this.name,
       waited: Duration.millis(Math.round(waited)),
-      size: live,
+      size: live - renewing,
       maxSize: options.maxSize,
       inUse,
       creating,
@@ -821,15 +821,15 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   snapshot(): PoolStats {
-    const { closing, counters, creating, inUse, leases, live, options, waiters } = this.machine
+    const { closing, counters, creating, inUse, leases, live, options, renewing, waiters } = this.machine
     return new PoolStats({
       pool: this.name,
-      size: live,
-      idle: live - inUse,
+      size: live - renewing,
+      idle: live - renewing - inUse,
       inUse,
       leases,
       creating,
-      closing,
+      closing: closing + renewing,
       waiters: waiters.length,
       min: options.minSize,
       max: options.maxSize,

@@ -30,6 +30,7 @@ export interface ModelItem {
   provenAt: number
   createdAt: number
   hasServed: boolean
+  isDoubtful: boolean
   /** Its turn among those that have proved good. */
   proof: number
   /** Which attempt makes it, and when that began. */
@@ -300,7 +301,7 @@ export class PoolModel {
     const proven = free.filter((item) => !this.needsCheck(item, now)).sort((a, b) => b.proof - a.proof)[0]
     if (proven !== undefined) return proven
     const pinged = this.background.find((item) =>
-      item.check!.blocks && this.slowAt(item.check!) > now.monotonic && !this.needsCheck(item, now)
+      item.check!.blocks && !item.isDoubtful && this.slowAt(item.check!) > now.monotonic && !this.needsCheck(item, now)
     )
     if (pinged !== undefined) this.cancelCheck(pinged)
     return pinged
@@ -383,7 +384,7 @@ export class PoolModel {
     if (item.isWhole) {
       item.concurrency = item.capacity
       item.isWhole = false
-      if (item.check !== undefined) this.cancelCheck(item)
+      if (verdict === "proven") this.cancelCheck(item)
     }
     if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
     if (item.phase === "open" && verdict === "proven") {
@@ -395,6 +396,7 @@ export class PoolModel {
       if (verdict !== "proven" && item.pingAt > item.provenAt + this.options.pingInterval) {
         this.pingNext(item, item.provenAt + this.options.pingInterval)
       }
+      item.isDoubtful = verdict !== "proven"
       this.serve(item)
       if (item.borrowers === 0 && this.overfull) this.destroy(item, "excess", now)
       else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
@@ -531,6 +533,9 @@ export class PoolModel {
 
   renew(now: Time): number {
     const open = this.in("open")
+    this.retryAt = Math.min(this.retryAt, now.monotonic)
+    this.pausedUntil = Math.min(this.pausedUntil, now.monotonic)
+    this.failingSince = Infinity
     for (const item of this.in("creating")) item.isOutdated = true
     for (const item of open) this.leave(item, "retired", now)
     this.settle(now)
@@ -774,6 +779,7 @@ export class PoolModel {
   private prove(item: ModelItem, now: Time): void {
     item.provenAt = now.wall
     item.proof = ++this.proofs
+    item.isDoubtful = false
     this.serve(item)
   }
 
@@ -880,6 +886,7 @@ export class PoolModel {
       provenAt: 0,
       createdAt: 0,
       hasServed: false,
+      isDoubtful: false,
       proof: 0,
       attempt: ++this.attempts,
       startedAt: now.monotonic,
