@@ -669,7 +669,10 @@ describe("SessionPool", () => {
               ["IDLE_TIME_TO_LIVE", "infinity"],
               ["MAX_USES", "Infinity"],
               ["MAX_STREAMS_OPENED", "infinity"],
-              ["MAX_WAITERS", "7"]
+              ["MAX_WAITERS", "7"],
+              ["MIN_IDLE", "3"],
+              ["RIDE_OUT", "5 seconds"],
+              ["METRICS", "false"]
             ])
           )
         )
@@ -677,7 +680,10 @@ describe("SessionPool", () => {
           idleTimeToLive: Duration.infinity,
           maxUses: Infinity,
           maxStreamsOpened: Infinity,
-          maxWaiters: 7
+          maxWaiters: 7,
+          minIdle: 3,
+          rideOut: Duration.seconds(5),
+          metrics: false
         })
       }))
 
@@ -688,6 +694,7 @@ describe("SessionPool", () => {
           ConfigProvider.fromMap(new Map([["URL", "https://127.0.0.1:1/"]]))
         )
         assert.deepInclude(options, { minSize: 0, maxSize: 10, concurrency: 1, maxWaiters: Infinity, overlap: true })
+        assert.deepInclude(options, { minIdle: 0, metrics: true, rideOut: Duration.seconds(2) })
         // each transport has a default of its own
         assert.isUndefined(options.maxStreamsOpened)
         assert.strictEqual(Duration.toSeconds(options.acquireTimeout!), 30)
