@@ -1043,7 +1043,9 @@ describe("a server that is killed", () => {
           url,
           connect: can("hearsRefusal") ? connect : { ...connect, connectTimeout: 500 },
           ...care,
-          maxSize: 2
+          maxSize: 2,
+          // borrowers are to fail while it is down
+          rideOut: 0
         })
         const pool = yield* StreamPool.make({ sessionPool, maxSize: 4, maxStreamsPerSession: 2 })
         const refused = can("hearsRefusal") ? "Connect" : "ConnectTimeout"
