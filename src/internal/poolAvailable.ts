@@ -34,8 +34,9 @@ export class Available<A> {
 
   /** It has proved good, or may be lent again, where it is. */
   note(item: Item<A>): void {
+    if (this.provenIdle === undefined) return
     const isFound = item.state === "Idle" || (item.state === "InUse" && item.list !== undefined)
-    if (this.provenIdle === undefined || !isFound) return
+    if (!isFound) return
     this.hide(item)
     const proof = item.proof ??= new Due(item, 0)
     proof.key = -item.provenTurn
