@@ -6,40 +6,46 @@ export interface ClockSource {
   unsafeCurrentTimeNanos(): bigint
 }
 
-/** Reads both clocks of a source, and hides where one is set back. One object, whose figures change with each reading. */
+/**
+ * Reads both clocks of a source, and hides where one is set back. One object, whose figures change with each `read`.
+ * A clock is read when its figure is first asked for: most borrows ask for one at most, and the monotonic one is dear.
+ */
 export class PoolClock implements Time {
-  monotonic = -Infinity
-  wall = -Infinity
   private readonly source: ClockSource
+  private latestMonotonic = -Infinity
+  private latestWall = -Infinity
   private monotonicLag = 0
   private wallLag = 0
-  /** What `read` made of the wall clock last, and when that was by the other one. */
-  private latestWall = -Infinity
-  private readAt = 0
+  private monotonicIsRead = false
+  private wallIsRead = false
 
   constructor(source: ClockSource) {
     this.source = source
-    this.read()
   }
 
+  /** Another moment: what was read before no longer holds. */
   read(): Time {
-    const latest = this.wall
-    this.readMonotonic()
-    const wall = this.source.unsafeCurrentTimeMillis() + this.wallLag
-    // a reckoned time has a fraction of a millisecond, which this clock has not
-    if (latest - wall > 1) this.wallLag += latest - wall
-    this.wall = this.latestWall = Math.max(wall, latest)
-    this.readAt = this.monotonic
+    this.monotonicIsRead = false
+    this.wallIsRead = false
     return this
   }
 
-  /** The cheaper half: the wall clock is reckoned, which misses a leap since the last `read`. */
-  readMonotonic(): Time {
+  get monotonic(): number {
+    if (this.monotonicIsRead) return this.latestMonotonic
+    this.monotonicIsRead = true
     // in whole microseconds, since whole milliseconds of a test clock are to stay whole
-    const monotonic = Math.round(Number(this.source.unsafeCurrentTimeNanos()) / 1e3) / 1e3 + this.monotonicLag
-    if (monotonic < this.monotonic) this.monotonicLag += this.monotonic - monotonic
-    else this.monotonic = monotonic
-    this.wall = this.latestWall + this.monotonic - this.readAt
-    return this
+    const time = Math.round(Number(this.source.unsafeCurrentTimeNanos()) / 1e3) / 1e3 + this.monotonicLag
+    if (time < this.latestMonotonic) this.monotonicLag += this.latestMonotonic - time
+    else this.latestMonotonic = time
+    return this.latestMonotonic
+  }
+
+  get wall(): number {
+    if (this.wallIsRead) return this.latestWall
+    this.wallIsRead = true
+    const time = this.source.unsafeCurrentTimeMillis() + this.wallLag
+    if (time < this.latestWall) this.wallLag += this.latestWall - time
+    else this.latestWall = time
+    return this.latestWall
   }
 }

@@ -201,10 +201,6 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private readonly watchesLeases: boolean
   /** Whether a frame on the borrower's fiber gives back: where nothing is timed. */
   private readonly usesFrames: boolean
-  /** Whether lending needs the time; giving back always does, and one reading a borrow is enough. */
-  private readonly timesBorrowing: boolean
-  /** Whether it matters at each borrow how old items are: two clocks to read. */
-  private readonly agesItems: boolean
   /** Whether an item may have to be checked before it is lent. */
   private readonly validates: boolean
   /** Milliseconds, where it is not asked for. */
@@ -242,11 +238,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       // one turn of I/O: what is about to time out may have been answered
       Effect.suspend(() => this.now() - this.dueAt > late ? Effect.zipRight(clock.sleep(Duration.zero), tick) : tick)
     )
-    const { idleTimeToLive, maxLifetime, maxUses, minIdle, pingInterval, validateAfterIdle } = decoded.machine
-    this.validates = validateAfterIdle !== Infinity
-    this.agesItems = this.validates || pingInterval !== Infinity || idleTimeToLive !== Infinity ||
-      options.onRelease !== undefined
-    this.timesBorrowing = this.agesItems || maxLifetime !== Infinity || maxUses !== Infinity || minIdle > 0
+    this.validates = decoded.machine.validateAfterIdle !== Infinity
     this.needsOutcome = lending !== bare || decoded.machine.validateAfterIdle !== Infinity ||
       decoded.machine.pingInterval !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
@@ -256,19 +248,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   now(): number {
-    return this.time.readMonotonic().monotonic
+    return this.time.read().monotonic
   }
 
   readTime(): Time {
     return this.time.read()
-  }
-
-  private timeOfBorrow(): Time {
-    return this.timesBorrowing ? this.time.read() : this.time
-  }
-
-  private timeOfReturn(): Time {
-    return this.agesItems ? this.time.read() : this.time.readMonotonic()
   }
 
   // --- what borrowers call
@@ -288,7 +272,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (this.watchesLeases) return this.use(body)
     // borrowed and given back within one step of the fiber: nothing can come in between
     return Effect.suspend(() => {
-      const item = this.machine.checkout(this.timeOfBorrow())
+      const item = this.machine.checkout(this.readTime())
       return item === undefined ? this.use(body) : this.run(identity, item, body, undefined)
     })
   }
@@ -428,7 +412,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   // --- the way of an item to its borrower and back: within one step of the fiber, or an uninterruptible region
 
   private checkout(isForWhole: boolean): Item<A> | undefined {
-    const item = this.machine.checkout(this.timeOfBorrow(), isForWhole)
+    const item = this.machine.checkout(this.readTime(), isForWhole)
     return item === undefined && this.validates ? this.checkoutChecked(isForWhole) : item
   }
 
@@ -514,7 +498,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     // in a closed pool there is nothing to decide, and no tick to end a hook that hangs
     if (exit === undefined || fate === "discard" || this.machine.state === "Closed") {
       const verdict: Verdict = fate === "discard" ? "discarded" : isSuccess ? "proven" : "kept"
-      this.machine.release(item, this.timeOfReturn(), verdict)
+      this.machine.release(item, this.readTime(), verdict)
     } else this.askOnRelease(item, exit, this.options.onRelease!)
   }
 
