@@ -19,6 +19,13 @@ const noPostgres = postgresProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
+// The path of a test says where it runs. The rooms of `portable` need no server: once in Node, once in a browser. Those of
+// `transports` run over each transport. All others run in Node, once. Within a room a folder says more: `node`, not in a
+// browser; `http2` and `http3`, over that one alone; `memory`, over none.
+const portable = ["core", "effect3", "engine", "observe", "options", "recycling"]
+const transports = ["transport", "framing", "sessions", "streams"]
+const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
+
 const http2: TestProjectConfiguration = {
   extends: true,
   test: {
@@ -26,9 +33,9 @@ const http2: TestProjectConfiguration = {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     exclude: [
       ...configDefaults.exclude,
-      "test/**/*.http3.test.ts",
-      ...(noPromtool === undefined ? [] : ["test/**/*.promtool.test.ts"]),
-      ...(noPostgres === undefined ? [] : ["test/postgres.test.ts"])
+      "**/http3/**",
+      ...(noPromtool === undefined ? [] : ["**/*.promtool.test.ts"]),
+      ...(noPostgres === undefined ? [] : ["**/postgres.test.ts"])
     ],
     setupFiles: ["test/support/http3Setup.ts"],
     // once, of all
@@ -37,61 +44,40 @@ const http2: TestProjectConfiguration = {
   }
 }
 
-/** The suites that are about a transport, once more; and what is about this one alone. */
 const http3: TestProjectConfiguration = {
   extends: true,
   test: {
     name: "http3",
-    include: [
-      "test/**/*.http3.test.ts",
-      "test/Framing.test.ts",
-      "test/SessionPool{,.ping}.test.ts",
-      "test/StreamPool.test.ts",
-      "test/StreamPool.{clean,delivery,limits,request,sessions,socket,twice}.test.ts",
-      "test/WebTransport.{connect,process,session,streams}.test.ts"
-    ],
-    setupFiles: ["test/support/http3Setup.ts"],
+    include: [tests(transports), "test/**/http3/**/*.test.ts"],
     exclude: [
       ...configDefaults.exclude,
-      ...(browserProblem === undefined ? [] : ["test/**/*.browser.http3.test.ts"]),
-      ...(denoProblem === undefined ? [] : ["test/deno.http3.test.ts"])
+      "**/{http2,memory}/**",
+      ...(browserProblem === undefined ? [] : ["**/*.browser.test.ts"]),
+      ...(denoProblem === undefined ? [] : ["**/deno.test.ts"])
     ],
+    setupFiles: ["test/support/http3Setup.ts"],
     provide: { protocol: "http3" }
   }
 }
 
-/** What needs no Node, in a real browser; and what is about a transport, over the browser's own. */
 const browser: TestProjectConfiguration = {
   extends: true,
   resolve: {
     alias: [
       {
-        find: /^\.\/(support\/)?TestServer\.js$/,
+        find: /^\.[./]*\/(support\/)?TestServer\.js$/,
         replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
       },
       {
-        find: /^\.\/(support\/)?sockets\.js$/,
+        find: /^\.[./]*\/(support\/)?sockets\.js$/,
         replacement: fileURLToPath(new URL("./test/browser/sockets.ts", import.meta.url))
       }
     ]
   },
   test: {
     name: "browser",
-    include: [
-      "test/{BufferPool,CollectionPool,ObjectPool,ObjectPool.masked,TieredBufferPool}.test.ts",
-      "test/{PoolStats,ResourcePool{,.care,.failure,.interruption,.logs,.spans}}.test.ts",
-      "test/StreamPool.interruption.test.ts",
-      "test/{poolMachine,recyclingPools.model,fiberFrame}.test.ts",
-      ...(problem === undefined
-        ? [
-          "test/Pools.http3.test.ts",
-          "test/SessionPool{,.ping}.test.ts",
-          "test/Framing.test.ts",
-          "test/StreamPool{,.clean,.delivery,.limits,.request,.sessions,.socket,.twice}.test.ts",
-          "test/WebTransport.{connect,session,streams}.test.ts"
-        ]
-        : [])
-    ],
+    include: [tests(portable), "test/**/memory/**/*.test.ts", ...(problem === undefined ? [tests(transports)] : [])],
+    exclude: [...configDefaults.exclude, "**/{node,http2}/**"],
     setupFiles: ["test/browser/setup.ts"],
     provide: { protocol: "browser" },
     // after the others: two cores are too few for both

@@ -52,7 +52,7 @@ import type * as Effect from "effect/Effect"
 import type { Inspectable } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as internal from "./internal/bufferPool.js"
+import * as internal from "./internal/recycling/bufferPool.js"
 import type { RecyclingPoolStats } from "./PoolStats.js"
 
 /**

@@ -27,7 +27,7 @@ import type { Inspectable } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { ArrayList } from "./ArrayList.js"
-import * as internal from "./internal/collectionPool.js"
+import * as internal from "./internal/recycling/collectionPool.js"
 import type * as ObjectPool from "./ObjectPool.js"
 import type { RecyclingPoolStats } from "./PoolStats.js"
 

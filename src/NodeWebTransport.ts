@@ -8,7 +8,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as FailsComponents from "./internal/failsComponents.js"
+import * as FailsComponents from "./internal/platform/failsComponents.js"
 import { type ConstructorService, WebTransportConstructor } from "./WebTransport.js"
 import { WebTransportError } from "./WebTransportError.js"
 

@@ -16,7 +16,7 @@ import type * as Effect from "effect/Effect"
 import type { Inspectable } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as internal from "./internal/objectPool.js"
+import * as internal from "./internal/recycling/objectPool.js"
 import type { RecyclingPoolStats } from "./PoolStats.js"
 import type { Resettable } from "./Resettable.js"
 

@@ -34,7 +34,7 @@
  * @since 0.1.0
  */
 import * as Metric from "effect/Metric"
-import * as keys from "./internal/poolMetrics.js"
+import * as keys from "./internal/observe/poolMetrics.js"
 
 /**
  * Live items, idle and in use.

@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import type * as Unify from "effect/Unify"
-import * as internal from "./internal/resourcePool.js"
+import * as internal from "./internal/engine/resourcePool.js"
 import type { PoolError } from "./PoolError.js"
 import type { Destroyed, PoolStats } from "./PoolStats.js"
 

@@ -12,7 +12,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import * as internal from "./internal/testWebTransport.js"
+import * as internal from "./internal/platform/testWebTransport.js"
 import type { CloseInfo, WebTransportConstructor } from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
 

@@ -33,7 +33,7 @@ import type { Inspectable } from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as BufferPool from "./BufferPool.js"
-import * as internal from "./internal/tieredBufferPool.js"
+import * as internal from "./internal/recycling/tieredBufferPool.js"
 import type { TieredBufferPoolStats } from "./PoolStats.js"
 
 /**

@@ -1,0 +1,80 @@
+import { IndexedHeap } from "../indexedHeap.js"
+import { LinkedList } from "../linkedList.js"
+import { LoadIndex } from "../loadIndex.js"
+import { Due, type Item } from "./item.js"
+
+/** Where borrowers find items: those that nobody has, and shared ones with free places. */
+export class Available<A> {
+  /** In the order in which they became idle. Those that are checked for nobody keep their place. */
+  readonly idle = new LinkedList<Item<A>>()
+  private readonly shared = new LoadIndex<Item<A>>()
+  // the one that proved good last comes first; of pools that check
+  private readonly provenIdle: IndexedHeap<Due<A>> | undefined
+  private readonly provenShared: IndexedHeap<Due<A>> | undefined
+  private readonly isLifo: boolean
+
+  constructor(order: "lifo" | "fifo", checks: boolean) {
+    this.isLifo = order === "lifo"
+    this.provenIdle = checks ? new IndexedHeap() : undefined
+    this.provenShared = checks ? new IndexedHeap() : undefined
+  }
+
+  add(item: Item<A>): void {
+    if (item.borrowers === 0) this.idle.push(item)
+    else this.shared.add(item, item.borrowers)
+    this.note(item)
+  }
+
+  /** Idempotent. `load`: how many had it when it was added. */
+  remove(item: Item<A>, load: number): void {
+    if (item.list === this.idle) this.idle.remove(item)
+    else this.shared.remove(item, load)
+    this.hide(item)
+  }
+
+  /** It has proved good, or may be lent again, where it is. */
+  note(item: Item<A>): void {
+    if (this.provenIdle === undefined) return
+    const isFound = item.state === "Idle" || (item.state === "InUse" && item.list !== undefined)
+    if (!isFound) return
+    this.hide(item)
+    const proof = item.proof ??= new Due(item, 0)
+    proof.key = -item.provenTurn
+    const heap = item.list === this.idle ? this.provenIdle : this.provenShared!
+    heap.add(proof)
+  }
+
+  /** An idle item that is checked is not found by `proven`. */
+  hide(item: Item<A>): void {
+    if (item.proof === undefined) return
+    this.provenIdle!.remove(item.proof)
+    this.provenShared!.remove(item.proof)
+  }
+
+  /** The first choice. `whole`: only one that nobody has. */
+  first(whole: boolean): Item<A> | undefined {
+    if (whole) return this.isLifo ? this.newestIdle() : this.oldestIdle()
+    return this.isLifo ? this.shared.most() ?? this.newestIdle() : this.oldestIdle() ?? this.shared.least()
+  }
+
+  /** The one that proved good last. */
+  proven(whole: boolean): Item<A> | undefined {
+    const idle = this.provenIdle?.first
+    const shared = whole ? undefined : this.provenShared?.first
+    return (idle === undefined || (shared !== undefined && shared.key < idle.key) ? shared : idle)?.item
+  }
+
+  // those that are checked keep their place; they are few, since not many are at a time
+
+  private newestIdle(): Item<A> | undefined {
+    let item = this.idle.last
+    while (item !== undefined && item.state === "Checking") item = item.previous
+    return item
+  }
+
+  private oldestIdle(): Item<A> | undefined {
+    let item = this.idle.first
+    while (item !== undefined && item.state === "Checking") item = item.next
+    return item
+  }
+}

@@ -1,0 +1,1363 @@
+/**
+ * The state machine of a waiting pool: plain, synchronous, and without `effect`. Time and chance are arguments,
+ * failures are opaque values. What has to happen outside is put in an outbox and runs only after the transition that
+ * asked for it is complete, since it may call back.
+ */
+import { IndexedHeap } from "../indexedHeap.js"
+import { LinkedList } from "../linkedList.js"
+import { Available } from "./available.js"
+import {
+  type Awaited,
+  Check,
+  Due,
+  isLive,
+  Item,
+  type Loan,
+  type Reason,
+  type Refusal,
+  type Release,
+  type Time,
+  type Waiter
+} from "./item.js"
+
+/** Times are milliseconds; `Infinity` means never. */
+export interface MachineOptions<F = unknown> {
+  minSize: number
+  maxSize: number
+  /** Items that nobody has, beside those that are lent. */
+  minIdle: number
+  readonly order: "lifo" | "fifo"
+  /** What a new item is counted at before there is one. */
+  readonly expectedConcurrency: number
+  readonly acquireTimeout: number
+  readonly maxWaiters: number
+  /** For how long creations have to have gone on failing before borrowers fail with them. */
+  readonly rideOut: (refusal: Refusal<F>) => number
+  readonly createConcurrency: number
+  readonly createTimeout: number
+  readonly checkTimeout: number
+  readonly closeTimeout: number
+  /** Not proven good for that long, an item is checked before it is lent. */
+  readonly validateAfterIdle: number
+  /** Not proven good for that long, an item is pinged. */
+  readonly pingInterval: number
+  readonly idleTimeToLive: number
+  readonly maxLifetime: number
+  readonly maxUses: number
+  readonly overlap: boolean
+  readonly retireGrace: number
+  readonly shutdownGrace: number
+  readonly exhaustedThreshold: number
+  readonly leakThreshold: number
+  readonly backoff: {
+    readonly initial: number
+    readonly factor: number
+    readonly max: number
+    readonly jitter: number
+  }
+}
+
+/**
+ * What an item that comes back is worth: `proven` by a borrower who succeeded, `kept` though its borrower did not, or
+ * `discarded` as unfit.
+ */
+export type Verdict = "proven" | "kept" | "discarded"
+
+/** What the machine asks of its shell. Each runs after the transition; `create` must not call back at once. */
+export interface Commands<A, F> {
+  create(item: Item<A>): void
+  /** Give up a creation. In a pool that closes, `gone` ends it; else nobody waits for its end. */
+  cancel(item: Item<A>): void
+  check(check: Check<A>): void
+  cancelCheck(check: Check<A>): void
+  /** A check met its time limit, and the item goes. */
+  checkTimedOut(check: Check<A>): void
+  /** What decides on an item that came back took longer than `checkTimeout`: it is to be released. */
+  releaseTimedOut(release: Release<A>): void
+  destroy(item: Item<A>, reason: Reason): void
+  /** It takes no new borrower from now on, though somebody still has it. */
+  leaving(item: Item<A>): void
+  /** Its finalizers have taken longer than `closeTimeout`; its place is free. */
+  leaveBehind(item: Item<A>): void
+  wake(waiter: Waiter<A, F>): void
+  /** At that time of the monotonic clock call `tick`. A later call replaces an earlier one. */
+  wakeAt(at: number): void
+  /** Nothing is due. Call `disarm` once the borrowers of this moment are done: the next one may have something due again. */
+  rest(): void
+  /** `minSize` items are live, or an attempt to get there failed. */
+  reached(refusal: Refusal<F> | undefined): void
+  /** A creation failed; the next attempt comes after so many milliseconds at the earliest. */
+  backoff(refusal: Refusal<F>, delay: number): void
+  /** A creation succeeded after some had failed. */
+  recovered(): void
+  /** An item died young and before it was of use, the first in a row; the next is made after so many milliseconds. */
+  paused(delay: number): void
+  /** The borrower that has waited longest has waited for `exhaustedThreshold`. Once, until nobody waits. */
+  exhausted(waited: number): void
+  /** It has been out for `leakThreshold`. */
+  overdue(loan: Loan): void
+  /** A pool that drains has waited for `exhaustedThreshold`. Once. */
+  drainsSlowly(waited: number): void
+  /** Nobody waits and nothing is out, in a pool that drains or closes; or the pool is closed. */
+  drained(): void
+  /** Everything is closed. */
+  closed(): void
+}
+
+/** The figures of a pool, as plain counters. */
+export class Counters {
+  acquisitions = 0
+  reuses = 0
+  created = 0
+  failures = 0
+  timeouts = 0
+  rejections = 0
+  /** Borrowers who were interrupted while they waited. */
+  abandoned = 0
+  peak = 0
+  readonly destroyed: Record<Reason, number> = {
+    lost: 0,
+    invalidated: 0,
+    retired: 0,
+    discarded: 0,
+    idle: 0,
+    excess: 0,
+    closed: 0
+  }
+}
+
+/** How long a check may keep a borrower from another item. Half of `checkTimeout`, where that is less. */
+const slowCheck = 250
+
+export class PoolMachine<A, F> {
+  state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
+  readonly counters = new Counters()
+  readonly waiters = new LinkedList<Waiter<A, F>>()
+  /** Every item that is not gone. */
+  readonly items = new Set<Item<A>>()
+  /** Items with a value, until they are closed. */
+  live = 0
+  /** Live items that somebody has. */
+  inUse = 0
+  /** Leases out, on whatever item. */
+  leases = 0
+  /** Places of `maxSize` taken. */
+  occupied = 0
+  /** Whether the last attempt to create an item failed. */
+  failing = false
+  /** Why none will ever be created any more, if so. */
+  private broken: Refusal<F> | undefined = undefined
+
+  private readonly available: Available<A>
+  /** `invalidate` knows values only, and nothing forbids two items of the same value. */
+  private readonly byValue = new Map<A, Item<A> | Set<Item<A>>>()
+  private readonly lifetimes = new IndexedHeap<Due<A>>()
+  private readonly pings = new IndexedHeap<Due<A>>()
+  // in the order of their deadlines, since each has one time limit for all
+  private readonly creations = new LinkedList<Item<A>>()
+  private readonly promptChecks = new LinkedList<Check<A>>()
+  private readonly slowChecks = new LinkedList<Check<A>>()
+  private readonly closings = new LinkedList<Item<A>>()
+  private readonly overlapping = new LinkedList<Item<A>>()
+  private readonly releases = new LinkedList<Release<A>>()
+  private readonly loans = new LinkedList<Loan>()
+  /** Leases that have been out for too long. */
+  private readonly overdueLoans = new LinkedList<Loan>()
+  /** Renewed while nobody had them; they close as their replacements come. */
+  private readonly renewed = new LinkedList<Item<A>>()
+  /** Checks that nobody waits for. */
+  private readonly background = new Set<Check<A>>()
+  /** Those among them whose item nobody has. */
+  private backgroundIdle = 0
+  /** Checks that a borrower waits for and that are not slow. */
+  private promptAwaited = 0
+  /** Idle items that are to be checked since the check of another one failed. */
+  private doubtful: Array<Item<A>> = []
+  private waitersForWhole = 0
+  private tickets = 0
+  private proofs = 0
+  private attempts = 0
+  /** Creations whose items nobody will get. */
+  private outdated = 0
+  /** Retired items that gave their place up. */
+  private overlaps = 0
+  private leavingCount = 0
+  /** Places whose items are being closed. */
+  private freeing = 0
+  private newestConcurrency: number
+  private backoffDelay = 0
+  private retryAt = 0
+  /** Attempts that had begun when the last one failed. */
+  private failedAttempts = 0
+  private failedAt = 0
+  /** When the first of the attempts began that have gone on failing. */
+  private failingSince = Infinity
+  /** Whether somebody waits for the backoff to pass. */
+  private retryIsWanted = false
+  /** When the next attempt may come that somebody waits for. */
+  private attemptAt = Infinity
+  /** Items in a row that died young and before they were of use; a pause after them keeps a storm away. */
+  private earlyDeaths = 0
+  private pausedUntil = 0
+  private closeAt = Infinity
+  private drainingSince = Infinity
+  private armedAt = Infinity
+  private isResting = false
+  private readyWanted = false
+  private drainAnnounced = false
+  private exhaustionAnnounced = false
+  /** Something happened that `settle` has to look at, though nothing is in the outbox. */
+  private unsettled = false
+  private running = false
+  private outbox: Array<() => void> = []
+
+  readonly options: MachineOptions<F>
+  private readonly commands: Commands<A, F>
+  private readonly slowAfter: number
+  /** Whether items may be too old to be lent. */
+  private readonly ages: boolean
+
+  constructor(options: MachineOptions<F>, commands: Commands<A, F>) {
+    this.options = options
+    this.commands = commands
+    const { checkTimeout, idleTimeToLive, maxLifetime, order, validateAfterIdle } = options
+    this.newestConcurrency = options.expectedConcurrency
+    // at zero nothing is ever proven for the next borrower
+    this.available = new Available(order, validateAfterIdle > 0 && validateAfterIdle !== Infinity)
+    this.slowAfter = Math.min(slowCheck, checkTimeout / 2)
+    this.ages = idleTimeToLive !== Infinity || maxLifetime !== Infinity
+  }
+
+  get creating(): number {
+    return this.creations.length
+  }
+
+  get closing(): number {
+    return this.closings.length
+  }
+
+  /** Live items that nobody has or will have: they close as their replacements come. */
+  get renewing(): number {
+    return this.renewed.length
+  }
+
+  /** Live items that are, or may be again, open to borrowers. */
+  get open(): number {
+    return this.live - this.leavingCount
+  }
+
+  /** Items for those who wait. */
+  get needed(): number {
+    const sharing = this.waiters.length - this.waitersForWhole
+    return this.waitersForWhole + Math.ceil(sharing / this.newestConcurrency)
+  }
+
+  /** Items for those who wait, or that are missing from `minSize` and `minIdle`. */
+  get wanted(): number {
+    return Math.max(this.needed, this.state === "Open" ? this.lacking : 0)
+  }
+
+  /** How many items there are beyond `maxSize`, but for those that go anyway. */
+  get excess(): number {
+    return Math.max(0, this.occupied - this.freeing - (this.leavingCount - this.overlaps) - this.options.maxSize)
+  }
+
+  /** The leases that are watched and out. */
+  *out(): Iterable<Loan> {
+    for (const list of [this.overdueLoans, this.loans]) {
+      for (let loan = list.first; loan !== undefined; loan = loan.next) yield loan
+    }
+  }
+
+  // --- borrowing
+
+  /**
+   * An item that can be lent at once, or `undefined`: then the borrower has to queue. `isForWhole`: for a borrower who
+   * shares it with nobody.
+   */
+  checkout(now: Time, isForWhole = false): Item<A> | undefined {
+    if (this.state !== "Open" || this.waiters.length > 0) return undefined
+    const item = this.lendable(isForWhole, now)
+    if (item !== undefined) {
+      this.take(item)
+      this.lend(item, now, isForWhole)
+    }
+    if (this.unsettled || this.outbox.length > 0) this.settle(now)
+    return item
+  }
+
+  /** The same for a borrower who would not wait: what needs a check is checked for the next one. */
+  tryCheckout(now: Time): Item<A> | undefined {
+    const item = this.checkout(now)
+    if (item === undefined && this.state === "Open" && this.waiters.length === 0) {
+      const unproven = this.available.first(false)
+      if (unproven !== undefined) {
+        this.beginCheck(unproven, "validate", true, now)
+        this.settle(now)
+      }
+    }
+    return item
+  }
+
+  /**
+   * The item that a borrower gets once it proves good, after `checkout` had none and before the borrower queues: for a
+   * check that is over at once. `admit` or `checked` ends it, or nothing: then it goes on.
+   */
+  claim(now: Time, isForWhole: boolean): Check<A> | undefined {
+    if (this.state !== "Open" || this.waiters.length > 0) return undefined
+    const item = this.available.first(isForWhole)
+    if (item === undefined || item.check !== undefined) return undefined
+    this.take(item)
+    item.state = "Checking"
+    // for the borrower who asks now
+    return this.startCheck(item, "validate", true, this.tickets + 1, now)
+  }
+
+  /** It passed the check that it was claimed for, and is lent. */
+  admit(check: Check<A>, now: Time, isForWhole: boolean): Item<A> | undefined {
+    const { item } = check
+    if (this.state !== "Open" || this.waiters.length > 0 || item.check !== check) {
+      this.checked(check, true, now)
+      return undefined
+    }
+    this.endCheck(check)
+    this.prove(item, now)
+    item.state = "InUse"
+    this.lend(item, now, isForWhole)
+    if (this.unsettled || this.outbox.length > 0) this.settle(now)
+    return item
+  }
+
+  /** Nobody waits longer than `acquireTimeout`, so the queue is in the order of its deadlines. */
+  enqueue(waiter: Waiter<A, F>, now: Time): "Queued" | "Full" | "Closed" {
+    if (this.state !== "Open") return "Closed"
+    const { acquireTimeout, maxSize, maxWaiters } = this.options
+    // those for whom an item is on its way, or could be
+    const room = Math.max(0, maxSize - this.occupied)
+    const served = (this.awaitedCreations + this.promptAwaited + room) * this.newestConcurrency
+    // nobody overtakes one who wants an item whole
+    const whole = waiter.isForWhole || this.waiters.first?.isForWhole === true
+    if (this.waiters.length - served >= maxWaiters && this.candidate(whole) === undefined) {
+      this.counters.rejections++
+      return "Full"
+    }
+    waiter.ticket = ++this.tickets
+    waiter.since = now.monotonic
+    waiter.deadline = now.monotonic + acquireTimeout
+    this.waiters.push(waiter)
+    if (waiter.isForWhole) this.waitersForWhole++
+    this.settle(now)
+    return "Queued"
+  }
+
+  /** The borrower does not want it any more: it leaves the queue, or what it was given goes back. Idempotent. */
+  abandon(waiter: Waiter<A, F>, now: Time): void {
+    if (waiter.list !== undefined) {
+      this.counters.abandoned++
+      this.dequeue(waiter)
+      this.settle(now)
+    } else if (waiter.item !== undefined) {
+      const item = waiter.item
+      waiter.item = undefined
+      this.release(item, now, "kept")
+    }
+  }
+
+  /** To be called once for each time that the item was lent. */
+  release(item: Item<A>, now: Time, verdict: Verdict): void {
+    if (verdict === "discarded" && (item.state === "InUse" || item.state === "Checking")) {
+      this.leave(item, "discarded", now)
+    }
+    this.leases--
+    const load = item.borrowers--
+    const { concurrency } = item
+    if (load === 1 && this.options.minIdle > 0) this.unsettled = true
+    if (item.isWhole) {
+      item.concurrency = item.capacity
+      item.isWhole = false
+      // it proves good by itself
+      if (item.check !== undefined && verdict === "proven") this.cancelCheck(item.check)
+    }
+    if (item.state === "Checking" && verdict === "proven") {
+      this.prove(item, now)
+      // nobody need wait for the check any more
+      if (!this.needsCheck(item, now)) {
+        this.cancelCheck(item.check!)
+        item.state = "InUse"
+      }
+    }
+    switch (item.state) {
+      case "InUse":
+        if (load === 1) this.inUse--
+        if (load < concurrency) this.available.remove(item, load)
+        if (verdict === "proven") this.prove(item, now)
+        else {
+          item.isDoubtful = true
+          this.served(item)
+          this.pingOverdue(item)
+        }
+        if (load === 1 && this.overfull) this.destroy(item, "excess", now)
+        else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
+        else this.offer(item, now, 0)
+        break
+      case "Checking":
+        if (load === 1) this.inUse--
+        break
+      case "Leaving":
+        if (load === 1) {
+          this.destroy(item, item.reason, now)
+          this.inUse--
+        }
+        break
+    }
+    if (this.unsettled || this.outbox.length > 0 || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
+  }
+
+  /** It was of use, though nobody has decided yet whether it may stay. */
+  served(item: Item<A>): void {
+    item.hasServed = true
+    this.earlyDeaths = 0
+  }
+
+  /** Something decides, within `checkTimeout`, what becomes of an item that came back. It counts as lent until then. */
+  startRelease(release: Release<A>, now: Time): void {
+    release.deadline = now.monotonic + this.options.checkTimeout
+    this.releases.push(release)
+    this.arm(release.deadline)
+    this.flush()
+  }
+
+  /** Whether it ended in time: then `release` is to be called. */
+  endRelease(release: Release<A>): boolean {
+    const isInTime = release.list !== undefined
+    this.releases.remove(release)
+    // nothing may be due any more
+    this.unsettled = true
+    return isInTime
+  }
+
+  /** Watches a lease until `untrack`. */
+  track(loan: Loan, now: Time): void {
+    loan.since = now.monotonic
+    this.loans.push(loan)
+    this.arm(now.monotonic + this.options.leakThreshold)
+    this.flush()
+  }
+
+  untrack(loan: Loan, now: Time): void {
+    this.loans.remove(loan)
+    this.overdueLoans.remove(loan)
+    if (this.loans.length === 0) this.armWhatIsDue(now)
+    this.flush()
+  }
+
+  // --- what the items do
+
+  /** `chance`, here and below, is a random number of [0, 1). */
+  created(item: Item<A>, value: A, concurrency: number, now: Time, chance: number): void {
+    if (item.state !== "Creating") return
+    if (item.isOutdated) return this.endOutdated(item, now)
+    const { maxLifetime, pingInterval } = this.options
+    this.creations.remove(item)
+    // one that began before an attempt failed tells nothing of the next ones
+    if (this.failing && item.attempt > this.failedAttempts) {
+      this.failing = false
+      this.failingSince = Infinity
+      this.outbox.push(() => this.commands.recovered())
+    }
+    this.counters.created++
+    this.newestConcurrency = concurrency
+    item.value = value
+    item.capacity = concurrency
+    item.concurrency = concurrency
+    item.createdAt = now.wall
+    item.provenAt = now.wall
+    item.provenTurn = ++this.proofs
+    this.remember(item)
+    if (maxLifetime !== Infinity) {
+      item.lifetime = new Due(item, now.wall + maxLifetime * (0.9 + 0.2 * chance))
+      this.lifetimes.add(item.lifetime)
+    }
+    if (pingInterval !== Infinity) {
+      item.ping = new Due(item, now.wall + pingInterval)
+      this.pings.add(item.ping)
+    }
+    this.live++
+    item.state = "InUse"
+    this.offer(item, now, Infinity)
+    this.settle(now)
+  }
+
+  createFailed(item: Item<A>, failure: F, now: Time, chance: number): void {
+    if (item.state !== "Creating") return
+    this.failed(item, { _tag: "CreateFailed", failure }, now, chance)
+    this.settle(now)
+  }
+
+  /** The pool was renewed meanwhile: what was made is closed unlent, and `gone` ends it. */
+  endOutdated(item: Item<A>, now: Time): void {
+    this.endCreation(item, now)
+    this.settle(now)
+  }
+
+  checked(check: Check<A>, passed: boolean, now: Time): void {
+    const { item } = check
+    if (item.check !== check) return
+    if (!passed) {
+      this.doubt(check, now)
+      this.endCheck(check)
+      return this.lost(item, now)
+    }
+    const wasAwaited = check.awaited
+    this.endCheck(check)
+    this.prove(item, now)
+    if (item.state === "Checking" && !wasAwaited && this.waiters.length === 0) {
+      item.state = "Idle"
+      this.available.note(item)
+    } else if (item.state === "Checking" || (item.state !== "Leaving" && this.waiters.length > 0)) {
+      // whoever waits for another one to be made or checked need not wait for longer
+      this.available.remove(item, item.borrowers)
+      item.state = "InUse"
+      this.offer(item, now, check.ticket)
+    } else {
+      this.available.note(item)
+    }
+    this.settle(now)
+  }
+
+  /** It died by itself: its place is free at once, whoever has it. */
+  lost(item: Item<A>, now: Time): void {
+    if (!isLive(item)) return
+    this.lose(item, now)
+    this.settle(now)
+  }
+
+  /** It has been heard of: whoever asks it whether it is alive need not. */
+  proven(item: Item<A>, now: Time): void {
+    if (!isLive(item) || item.state === "Leaving") return
+    if (item.check?.hook === "ping") return this.passCheck(item.check, now)
+    this.prove(item, now)
+    if (item.state === "Checking" && !this.needsCheck(item, now)) return this.passCheck(item.check!, now)
+    this.available.note(item)
+    if (this.waiters.length > 0) this.settle(now)
+  }
+
+  /** It should take no new borrowers. */
+  retire(item: Item<A>, now: Time, reason: Reason = "retired"): void {
+    this.withdraw(item, reason, now)
+    this.settle(now)
+  }
+
+  invalidate(value: A, now: Time): void {
+    const known = this.byValue.get(value)
+    if (known === undefined) return
+    for (const item of known instanceof Item ? [known] : [...known]) this.withdraw(item, "invalidated", now)
+    this.settle(now)
+  }
+
+  /** Its finalizers ended, or were left behind. */
+  gone(item: Item<A>, now: Time): void {
+    if (item.state !== "Closing") return
+    this.forget(item)
+    this.settle(now)
+  }
+
+  // --- the pool as a whole
+
+  prune(maxIdle: number, now: Time): number {
+    const count = this.destroyIdle(maxIdle, now)
+    this.settle(now)
+    return count
+  }
+
+  clear(now: Time): number {
+    const { idle } = this.available
+    const count = idle.length
+    while (idle.first !== undefined) this.destroy(idle.first, "idle", now)
+    while (this.renewed.first !== undefined) this.destroy(this.renewed.first, "retired", now)
+    this.settle(now)
+    return count
+  }
+
+  /**
+   * Retires every item there is: one that is lent when it comes back, an idle one when its replacement is made or
+   * nobody needs one. What is being made is closed unlent. How many.
+   */
+  renew(now: Time): number {
+    let count = 0
+    // what failed until now is of another time
+    this.retryAt = Math.min(this.retryAt, now.monotonic)
+    this.pausedUntil = Math.min(this.pausedUntil, now.monotonic)
+    this.failingSince = Infinity
+    for (const item of this.items) {
+      if (item.state === "Creating") {
+        if (!item.isOutdated) this.outdated++
+        item.isOutdated = true
+      } else if (isLive(item) && item.state !== "Leaving") {
+        count++
+        this.leave(item, "retired", now)
+      }
+    }
+    this.settle(now)
+    return count
+  }
+
+  resize(minSize: number, maxSize: number, minIdle: number, now: Time): void {
+    Object.assign(this.options, { minSize, maxSize, minIdle })
+    const { idle } = this.available
+    while (this.overfull && idle.first !== undefined) this.destroy(idle.first, "excess", now)
+    this.settle(now)
+  }
+
+  /** Makes the first `minSize` and `minIdle` items. */
+  start(now: Time): void {
+    this.settle(now)
+  }
+
+  /** Makes one that nobody asked for, and that will not fail, if there is room. */
+  prepare(now: Time): boolean {
+    const isMade = this.state === "Open" && this.broken === undefined && this.hasRoom
+    if (isMade) this.beginCreating(now)
+    this.settle(now)
+    return isMade
+  }
+
+  /** No item can be created any more: whoever waits is refused at once, now and later. */
+  breakDown(failure: F, now: Time): void {
+    this.broken = { _tag: "CreateFailed", failure }
+    this.doubtful = []
+    this.settle(now)
+  }
+
+  /** Asks for one `reached` command: when `minSize` items are live, or at the first attempt that fails. */
+  wantReady(now: Time): void {
+    this.readyWanted = true
+    if (this.state !== "Open") this.announceReady({ _tag: "PoolClosed" })
+    this.settle(now)
+  }
+
+  drain(now: Time): void {
+    if (this.state === "Open") {
+      this.state = "Draining"
+      this.drainingSince = now.monotonic
+    }
+    this.doubtful = []
+    this.announceReady({ _tag: "PoolClosed" })
+    this.settle(now)
+  }
+
+  close(now: Time): void {
+    if (this.state === "Closing" || this.state === "Closed") return
+    this.state = "Closing"
+    this.drainingSince = Infinity
+    this.refuseAll({ _tag: "PoolClosed" })
+    this.announceReady({ _tag: "PoolClosed" })
+    this.closeAt = now.monotonic + this.options.shutdownGrace
+    this.attemptAt = Infinity
+    this.doubtful = []
+    for (const item of [...this.items]) {
+      if (item.state === "Creating") {
+        this.endCreation(item, now)
+        this.outbox.push(() => this.commands.cancel(item))
+      } else if (item.list === this.renewed) {
+        this.destroy(item, "retired", now)
+      } else {
+        this.withdraw(item, "closed", now)
+      }
+    }
+    this.settle(now)
+  }
+
+  /** Does what was due by now. */
+  tick(now: Time, chance: number): void {
+    const { monotonic } = now
+    this.armedAt = Infinity
+    while (this.creations.first !== undefined && this.creations.first.deadline <= monotonic) {
+      const item = this.creations.first
+      this.failed(item, { _tag: "CreateTimeout" }, now, chance)
+      this.outbox.push(() => this.commands.cancel(item))
+    }
+    while (this.promptChecks.first !== undefined && this.promptChecks.first.slowAt <= monotonic) {
+      const check = this.promptChecks.first
+      this.promptChecks.remove(check)
+      this.slowChecks.push(check)
+      check.isSlow = true
+      if (check.awaited) this.promptAwaited--
+    }
+    while (this.slowChecks.first !== undefined && this.slowChecks.first.deadline <= monotonic) {
+      const check = this.slowChecks.first
+      this.doubt(check, now)
+      this.outbox.push(() => this.commands.checkTimedOut(check))
+      this.lose(check.item, now)
+    }
+    while (this.releases.first !== undefined && this.releases.first.deadline <= monotonic) {
+      const release = this.releases.first
+      this.releases.remove(release)
+      this.outbox.push(() => this.commands.releaseTimedOut(release))
+    }
+    while (this.closings.first !== undefined && this.closings.first.deadline <= monotonic) {
+      const item = this.closings.first
+      this.forget(item)
+      this.outbox.push(() => this.commands.leaveBehind(item))
+    }
+    while (this.waiters.first !== undefined && this.waiters.first.deadline <= monotonic) {
+      this.counters.timeouts++
+      this.refuseFirst({ _tag: "AcquireTimeout", awaited: this.awaited })
+    }
+    this.age(now)
+    this.pingThoseDue(now)
+    while (this.overlapping.first !== undefined && this.overlapping.first.deadline <= monotonic) {
+      this.destroy(this.overlapping.first, "retired", now)
+    }
+    while (this.loans.first !== undefined && this.loans.first.since + this.options.leakThreshold <= monotonic) {
+      const loan = this.loans.first
+      this.loans.remove(loan)
+      this.overdueLoans.push(loan)
+      loan.reported = true
+      this.outbox.push(() => this.commands.overdue(loan))
+    }
+    const waited = this.waiters.first === undefined ? -1 : monotonic - this.waiters.first.since
+    if (waited >= this.options.exhaustedThreshold && !this.exhaustionAnnounced) {
+      this.exhaustionAnnounced = true
+      this.outbox.push(() => this.commands.exhausted(waited))
+    }
+    const drains = monotonic - this.drainingSince
+    if (drains >= this.options.exhaustedThreshold && !this.drainAnnounced) {
+      this.drainingSince = Infinity
+      this.outbox.push(() => this.commands.drainsSlowly(drains))
+    }
+    if (this.state === "Closing" && monotonic >= this.closeAt) {
+      for (const item of [...this.items]) if (item.state === "Leaving") this.destroy(item, "closed", now)
+    }
+    this.settle(now)
+  }
+
+  /** After `rest`: whether nothing has become due since, so that `tick` is not to be called. */
+  disarm(now: Time): boolean {
+    this.isResting = false
+    const rests = this.nextDue(now) === Infinity
+    if (rests) this.armedAt = Infinity
+    return rests
+  }
+
+  // --- within: an item on its way from borrower to borrower
+
+  /** One that can be lent now, without a check. */
+  private lendable(whole: boolean, now: Time): Item<A> | undefined {
+    if (this.ages) this.age(now)
+    const first = this.available.first(whole)
+    if (first !== undefined && !this.needsCheck(first, now)) return first
+    const proven = this.available.proven(whole)
+    if (proven !== undefined && !this.needsCheck(proven, now)) return proven
+    if (this.backgroundIdle === 0) return undefined
+    // nobody waits for the end of a ping, but where the item does not answer, or may be what its borrowers fail on
+    for (const check of this.background) {
+      const { item } = check
+      if (item.state !== "Checking" || item.isDoubtful) continue
+      if (check.slowAt <= now.monotonic || this.needsCheck(item, now)) continue
+      this.cancelCheck(check)
+      item.state = "Idle"
+      return item
+    }
+    return undefined
+  }
+
+  /** One that can be lent once it has proved good, when there is none that can be lent now. */
+  private candidate(whole: boolean): Item<A> | undefined {
+    const first = this.available.first(whole)
+    if (first !== undefined || this.backgroundIdle === 0) return first
+    for (const { item } of this.background) if (item.state === "Checking") return item
+    return undefined
+  }
+
+  private needsCheck(item: Item<A>, now: Time): boolean {
+    return this.options.validateAfterIdle !== Infinity && now.wall - item.provenAt >= this.options.validateAfterIdle
+  }
+
+  /** Out of where borrowers find it. */
+  private take(item: Item<A>): void {
+    this.available.remove(item, item.borrowers)
+    item.state = "InUse"
+  }
+
+  private lend(item: Item<A>, now: Time, isForWhole: boolean): void {
+    if (isForWhole) {
+      item.concurrency = 1
+      item.isWhole = true
+    }
+    if (item.borrowers++ === 0) {
+      this.inUse++
+      if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
+      if (this.options.minIdle > 0) this.unsettled = true
+    }
+    this.leases++
+    this.counters.acquisitions++
+    if (item.uses++ > 0) this.counters.reuses++
+    if (item.uses >= this.options.maxUses) this.leave(item, "retired", now)
+    else if (item.borrowers < item.concurrency) this.available.add(item)
+  }
+
+  /**
+   * An item that is `InUse` and stands in no list goes to whoever waits, or where the next borrower finds it. Those up to
+   * the ticket `proves` need no check of it.
+   */
+  private offer(item: Item<A>, now: Time, proves: number): void {
+    const needsCheck = this.needsCheck(item, now)
+    while (this.waiters.first !== undefined && item.state === "InUse" && item.borrowers < item.concurrency) {
+      const waiter = this.waiters.first
+      if (needsCheck && waiter.ticket > proves) {
+        this.unsettled = true
+        break
+      }
+      // nobody overtakes one who has to wait for it to be free
+      if (waiter.isForWhole && item.borrowers > 0) break
+      this.dequeue(waiter)
+      waiter.item = item
+      this.available.remove(item, item.borrowers)
+      this.lend(item, now, waiter.isForWhole)
+      this.outbox.push(() => this.commands.wake(waiter))
+    }
+    if (item.state !== "InUse" || item.list !== undefined || item.borrowers === item.concurrency) return
+    if (item.borrowers > 0) {
+      this.available.add(item)
+    } else if (this.overfull) {
+      this.destroy(item, "excess", now)
+    } else {
+      item.state = "Idle"
+      item.idleSince = now.wall
+      this.available.add(item)
+      if (this.options.idleTimeToLive !== Infinity) this.armIdle(now)
+    }
+  }
+
+  private dequeue(waiter: Waiter<A, F>): void {
+    this.waiters.remove(waiter)
+    if (waiter.isForWhole) this.waitersForWhole--
+  }
+
+  /** Those that are too old go, also where the clock that wakes the pool has stood still. */
+  private age(now: Time): void {
+    while (this.lifetimes.first !== undefined && this.lifetimes.first.key <= now.wall) {
+      const { item } = this.lifetimes.first
+      this.lifetimes.remove(this.lifetimes.first)
+      this.withdraw(item, "retired", now)
+    }
+    if (this.options.idleTimeToLive !== Infinity) this.destroyIdle(this.options.idleTimeToLive, now)
+  }
+
+  private destroyIdle(maxIdle: number, now: Time): number {
+    const { idle } = this.available
+    let count = 0
+    while (this.open > this.floor && idle.first !== undefined) {
+      if (now.wall - idle.first.idleSince < maxIdle) break
+      this.destroy(idle.first, "idle", now)
+      count++
+    }
+    return count
+  }
+
+  /** How many items have to stay, however long they are idle. */
+  private get floor(): number {
+    return Math.max(this.options.minSize, this.lent + this.options.minIdle)
+  }
+
+  /** Items that somebody has and that will be lent again. */
+  private get lent(): number {
+    return this.inUse - (this.leavingCount - this.renewed.length)
+  }
+
+  private prove(item: Item<A>, now: Time): void {
+    item.provenAt = now.wall
+    item.provenTurn = ++this.proofs
+    item.isDoubtful = false
+    this.served(item)
+  }
+
+  private lose(item: Item<A>, now: Time): void {
+    const { factor, initial, max } = this.options.backoff
+    if (!item.hasServed && now.wall - item.createdAt < max && now.monotonic >= this.pausedUntil) {
+      // the power of a long row is infinite, and nothing times that is no number
+      const delay = Math.max(1, initial === 0 ? 0 : Math.min(max, initial * factor ** this.earlyDeaths))
+      this.pausedUntil = now.monotonic + delay
+      if (this.earlyDeaths++ === 0) this.outbox.push(() => this.commands.paused(delay))
+    }
+    this.uncount(item)
+    this.destroy(item, "lost", now)
+  }
+
+  /** Closes it now, or when it comes back. */
+  private withdraw(item: Item<A>, reason: Reason, now: Time): void {
+    if (!isLive(item) || item.state === "Leaving") return
+    if (item.borrowers === 0) this.destroy(item, reason, now)
+    else this.leave(item, reason, now)
+  }
+
+  /** From now on open to nobody else. An idle one closes when it is told so. */
+  private leave(item: Item<A>, reason: Reason, now: Time): void {
+    const isIdle = item.borrowers === 0
+    if (item.check !== undefined && (isIdle || item.check.awaited)) this.cancelCheck(item.check)
+    this.available.remove(item, item.borrowers)
+    item.state = "Leaving"
+    item.reason = reason
+    this.leavingCount++
+    this.outlive(item)
+    if (reason === "retired" && this.options.overlap) {
+      if (this.overlaps < this.options.maxSize) {
+        this.overlaps++
+        item.overlaps = true
+        this.uncount(item)
+      }
+      item.deadline = now.monotonic + this.options.retireGrace
+      if (!isIdle) this.overlapping.push(item)
+    }
+    if (isIdle) this.renewed.push(item)
+    this.outbox.push(() => this.commands.leaving(item))
+    this.unsettled = true
+  }
+
+  private destroy(item: Item<A>, reason: Reason, now: Time): void {
+    if (item.check !== undefined) this.cancelCheck(item.check)
+    if (item.state === "Leaving") this.leavingCount--
+    if (item.overlaps) this.overlaps--
+    if (item.list === this.overlapping) this.overlapping.remove(item)
+    else if (item.list === this.renewed) this.renewed.remove(item)
+    else this.available.remove(item, item.borrowers)
+    if (item.borrowers > 0) this.inUse--
+    this.live--
+    this.outlive(item)
+    this.forgetValue(item)
+    this.beginClosing(item, now)
+    this.counters.destroyed[reason]++
+    this.outbox.push(() => this.commands.destroy(item, reason))
+  }
+
+  /** It neither ages nor is pinged any more. */
+  private outlive(item: Item<A>): void {
+    if (item.lifetime !== undefined) this.lifetimes.remove(item.lifetime)
+    if (item.ping !== undefined) this.pings.remove(item.ping)
+  }
+
+  private beginClosing(item: Item<A>, now: Time): void {
+    item.state = "Closing"
+    item.deadline = now.monotonic + this.options.closeTimeout
+    if (item.counted) this.freeing++
+    this.closings.push(item)
+  }
+
+  private forget(item: Item<A>): void {
+    this.closings.remove(item)
+    if (item.counted) this.freeing--
+    this.uncount(item)
+    item.state = "Gone"
+    this.items.delete(item)
+  }
+
+  private uncount(item: Item<A>): void {
+    if (!item.counted) return
+    item.counted = false
+    this.occupied--
+  }
+
+  private get overfull(): boolean {
+    return this.occupied - this.freeing > this.options.maxSize
+  }
+
+  /** The same once those that will not be lent again have come back. */
+  private get overfullAfterLeaving(): boolean {
+    return this.excess > 0
+  }
+
+  private remember(item: Item<A>): void {
+    const known = this.byValue.get(item.value)
+    if (known === undefined) this.byValue.set(item.value, item)
+    else if (known instanceof Item) this.byValue.set(item.value, new Set([known, item]))
+    else known.add(item)
+  }
+
+  private forgetValue(item: Item<A>): void {
+    const known = this.byValue.get(item.value)
+    if (known === item) this.byValue.delete(item.value)
+    else if (known instanceof Set && known.delete(item) && known.size === 0) this.byValue.delete(item.value)
+  }
+
+  // --- within: checks
+
+  private startCheck(item: Item<A>, hook: "validate" | "ping", awaited: boolean, ticket: number, now: Time): Check<A> {
+    const check = new Check(item, hook, awaited, ticket, now, this.slowAfter, this.options.checkTimeout)
+    item.check = check
+    this.promptChecks.push(check)
+    if (awaited) {
+      this.promptAwaited++
+    } else {
+      this.background.add(check)
+      if (item.state === "Checking") this.backgroundIdle++
+    }
+    return check
+  }
+
+  /** Nobody gets the item meanwhile, unless it is pinged while it is lent. */
+  private beginCheck(item: Item<A>, hook: "validate" | "ping", awaited: boolean, now: Time): void {
+    const underWay = item.check
+    if (awaited) {
+      // under way: that will tell the borrower too
+      if (underWay !== undefined) this.leaveBackground(underWay)
+      this.take(item)
+      item.state = "Checking"
+    } else if (item.state === "Idle") {
+      item.state = "Checking"
+      this.available.hide(item)
+    }
+    if (underWay !== undefined) {
+      underWay.awaited = true
+      if (!underWay.isSlow) this.promptAwaited++
+      return
+    }
+    const check = this.startCheck(item, hook, awaited, this.tickets, now)
+    this.outbox.push(() => this.commands.check(check))
+  }
+
+  private leaveBackground(check: Check<A>): void {
+    this.background.delete(check)
+    if (check.item.state === "Checking") this.backgroundIdle--
+  }
+
+  private endCheck(check: Check<A>): void {
+    if (check.awaited) {
+      if (!check.isSlow) this.promptAwaited--
+    } else {
+      this.leaveBackground(check)
+    }
+    this.promptChecks.remove(check)
+    this.slowChecks.remove(check)
+    check.item.check = undefined
+  }
+
+  private cancelCheck(check: Check<A>): void {
+    this.endCheck(check)
+    this.outbox.push(() => this.commands.cancelCheck(check))
+  }
+
+  /** It is known already what the check would say. */
+  private passCheck(check: Check<A>, now: Time): void {
+    this.outbox.push(() => this.commands.cancelCheck(check))
+    this.checked(check, true, now)
+  }
+
+  /** A check failed: what idles as long as its item is checked, too, before anybody waits for it. */
+  private doubt(check: Check<A>, now: Time): void {
+    if (this.options.validateAfterIdle === Infinity || this.doubtful.length > 0) return
+    if (this.state !== "Open" || this.broken !== undefined) return
+    const { idle } = this.available
+    for (let item = idle.last; item !== undefined; item = item.previous) {
+      if (item.provenAt < check.startedAt && this.needsCheck(item, now)) this.doubtful.push(item)
+    }
+    this.unsettled = true
+  }
+
+  private checkDoubtful(now: Time): void {
+    while (this.doubtful.length > 0 && this.background.size < this.options.createConcurrency) {
+      const item = this.doubtful.pop()!
+      if (item.state === "Idle" && item.check === undefined && this.needsCheck(item, now)) {
+        this.beginCheck(item, "validate", false, now)
+      }
+    }
+  }
+
+  /** One that was due while it could not be pinged was put off, as one that would prove good. */
+  private pingOverdue({ ping, provenAt }: Item<A>): void {
+    if (ping === undefined || ping.key <= provenAt + this.options.pingInterval) return
+    this.pings.remove(ping)
+    ping.key = provenAt + this.options.pingInterval
+    this.pings.add(ping)
+    this.unsettled = true
+  }
+
+  /** Whether so many are checked, or so many idle ones, that the others have to wait. */
+  private get pingsEnough(): boolean {
+    const { item } = this.pings.first!
+    return this.background.size >= this.options.createConcurrency ||
+      (item.state === "Idle" && this.backgroundIdle >= Math.max(1, this.available.idle.length >> 1))
+  }
+
+  private pingThoseDue(now: Time): void {
+    const { pingInterval } = this.options
+    while (this.pings.first !== undefined && this.pings.first.key <= now.wall) {
+      const due = this.pings.first
+      const { item } = due
+      const isSilent = item.provenAt + pingInterval <= now.wall
+      const isPingable = item.check === undefined &&
+        (item.state === "Idle" || (item.state === "InUse" && (item.capacity > 1 || item.isWhole)))
+      if (isSilent && isPingable) {
+        if (this.pingsEnough) return
+        this.beginCheck(item, "ping", false, now)
+      }
+      this.pings.remove(due)
+      due.key = (isSilent ? now.wall : item.provenAt) + pingInterval
+      this.pings.add(due)
+    }
+  }
+
+  // --- within: creations
+
+  private endCreation(item: Item<A>, now: Time): void {
+    this.creations.remove(item)
+    if (item.isOutdated) this.outdated--
+    // what it acquired before it failed has to be closed
+    this.beginClosing(item, now)
+  }
+
+  private failed(item: Item<A>, refusal: Refusal<F>, now: Time, chance: number): void {
+    const { monotonic } = now
+    this.endCreation(item, now)
+    if (item.isOutdated) return
+    this.counters.failures++
+    const { factor, initial, jitter, max } = this.options.backoff
+    // attempts that were under way together count as one
+    if (!this.failing || monotonic >= this.retryAt) {
+      this.backoffDelay = this.failing ? Math.min(max, this.backoffDelay * factor) : Math.min(max, initial)
+      const delay = Math.max(1, this.backoffDelay * (1 + jitter * (2 * chance - 1)))
+      this.retryAt = monotonic + delay
+      this.outbox.push(() => this.commands.backoff(refusal, delay))
+    }
+    this.failing = true
+    this.failedAttempts = this.attempts
+    this.failedAt = monotonic
+    this.failingSince = Math.min(this.failingSince, item.startedAt)
+    const patience = this.options.rideOut(refusal)
+    // what is there, or on its way, can still serve whoever waits
+    if (this.open === 0 && this.awaitedCreations === 0) {
+      // a pool that never had an item may be told the wrong address
+      if (this.counters.created === 0 || monotonic - this.failingSince >= patience) this.refuseAll(refusal)
+    }
+    this.announceReady(refusal)
+  }
+
+  private refuseAll(refusal: Refusal<F>): void {
+    while (this.waiters.length > 0) this.refuseFirst(refusal)
+  }
+
+  private refuseFirst(refusal: Refusal<F>): void {
+    const waiter = this.waiters.first!
+    this.dequeue(waiter)
+    waiter.refusal = refusal
+    this.outbox.push(() => this.commands.wake(waiter))
+  }
+
+  private get awaited(): Awaited {
+    return this.creating > 0 || this.failing ? "creation" : this.awaitedChecks > 0 ? "check" : "queue"
+  }
+
+  /** Creations whose items somebody will get. */
+  private get awaitedCreations(): number {
+    return this.creations.length - this.outdated
+  }
+
+  private get hasRoom(): boolean {
+    return this.occupied < this.options.maxSize && this.creating < this.options.createConcurrency
+  }
+
+  private create(now: Time): boolean {
+    if (!this.hasRoom || (this.failing && this.creating > 0)) return false
+    const at = Math.max(this.failing ? this.retryAt : 0, this.pausedUntil)
+    if (now.monotonic < at) {
+      this.attemptAt = at
+      this.retryIsWanted = true
+      return false
+    }
+    this.beginCreating(now)
+    return true
+  }
+
+  private beginCreating(now: Time): void {
+    const item = new Item<A>()
+    // nobody wanted an item for so long that these failures are of another time
+    if (this.failing && !this.retryIsWanted && now.monotonic - this.failedAt >= this.options.backoff.max) {
+      this.failingSince = Infinity
+    }
+    item.attempt = ++this.attempts
+    item.startedAt = now.monotonic
+    item.deadline = now.monotonic + this.options.createTimeout
+    this.items.add(item)
+    this.creations.push(item)
+    this.occupied++
+    this.outbox.push(() => this.commands.create(item))
+  }
+
+  // --- within: after each transition
+
+  /** Starts the checks and creations that are called for, says what was reached, and runs the outbox. */
+  private settle(now: Time): void {
+    this.unsettled = false
+    if (this.state === "Open" || this.state === "Draining") {
+      this.supply(now)
+      this.closeRenewed(now)
+    }
+    if (this.waiters.length === 0) this.exhaustionAnnounced = false
+    if (this.open >= this.options.minSize) this.announceReady(undefined)
+    if (this.state !== "Open") {
+      const isClosed = this.state === "Closing" && this.items.size === 0
+      // what is out then is closed all the same
+      if (!this.drainAnnounced && this.waiters.length === 0 && (this.leases === 0 || isClosed)) {
+        this.drainAnnounced = true
+        this.outbox.push(() => this.commands.drained())
+      }
+      if (isClosed) {
+        this.state = "Closed"
+        this.outbox.push(() => this.commands.closed())
+      }
+    }
+    this.armWhatIsDue(now)
+    this.flush()
+  }
+
+  /** No more items on their way than those who wait need, a new one counted at the concurrency of the newest. */
+  private supply(now: Time): void {
+    const isWanted = this.retryIsWanted
+    this.attemptAt = Infinity
+    for (;;) {
+      if (this.waiters.first === undefined) break
+      const item = this.lendable(this.waiters.first.isForWhole, now)
+      if (item === undefined) break
+      this.take(item)
+      this.offer(item, now, 0)
+    }
+    // an item that is there is checked also while another is made: that may take longer, or fail
+    while (this.needed > this.awaitedChecks && this.checkCandidate(now)) {
+      // `checkCandidate` counts
+    }
+    if (this.broken !== undefined) {
+      this.refuseAll(this.broken)
+      if (this.open < this.options.minSize) this.announceReady(this.broken)
+      return
+    }
+    while (this.needed > this.awaitedCreations + this.promptAwaited && this.create(now)) {
+      // `create` counts
+    }
+    // where none can be made, nobody waits for one check alone that is slow
+    while (this.needed > this.awaitedCreations + this.promptAwaited && this.checkCandidate(now)) {
+      // `checkCandidate` counts
+    }
+    if (this.state === "Open") {
+      while (this.lacking > this.awaitedCreations && this.create(now)) {
+        // `create` counts
+      }
+      this.checkDoubtful(now)
+    }
+    // nobody waits for the backoff any more
+    if (isWanted && this.attemptAt === Infinity) this.retryIsWanted = false
+  }
+
+  private get awaitedChecks(): number {
+    return this.promptChecks.length + this.slowChecks.length - this.background.size
+  }
+
+  private checkCandidate(now: Time): boolean {
+    const item = this.candidate(this.waiters.first?.isForWhole === true)
+    if (item === undefined) return false
+    this.beginCheck(item, "validate", true, now)
+    return true
+  }
+
+  /** Items that are missing from `minSize` and `minIdle`, those included that are being made. */
+  private get lacking(): number {
+    const { maxSize, minIdle, minSize } = this.options
+    const idle = minIdle === 0 ? 0 : Math.min(maxSize, this.lent + this.needed + minIdle)
+    return Math.max(minSize, idle) - this.open
+  }
+
+  /** An idle one stays while the one that replaces it is made, unless it takes that one's place. */
+  private closeRenewed(now: Time): void {
+    const { createConcurrency, maxSize } = this.options
+    const isOpen = this.state === "Open"
+    while (this.renewed.first !== undefined && this.closings.length < createConcurrency) {
+      const wanted = Math.max(this.needed - this.promptAwaited, isOpen ? this.lacking : 0)
+      const replaceable = Math.max(0, maxSize - this.occupied) + this.awaitedCreations
+      if (this.renewed.length <= Math.min(wanted, replaceable)) return
+      this.destroy(this.renewed.first, "retired", now)
+    }
+  }
+
+  private announceReady(refusal: Refusal<F> | undefined): void {
+    if (!this.readyWanted) return
+    this.readyWanted = false
+    this.outbox.push(() => this.commands.reached(refusal))
+  }
+
+  private flush(): void {
+    if (this.running) return
+    this.running = true
+    const defects: Array<unknown> = []
+    while (this.outbox.length > 0) {
+      const outbox = this.outbox
+      this.outbox = []
+      for (const command of outbox) {
+        // one that throws must not keep the others from a borrower who waits
+        try {
+          command()
+        } catch (defect) {
+          defects.push(defect)
+        }
+      }
+    }
+    this.running = false
+    if (defects.length > 0) throw defects[0]
+  }
+
+  // --- within: what is due
+
+  private arm(at: number): void {
+    if (at >= this.armedAt || at === Infinity || this.state === "Closed") return
+    this.armedAt = at
+    this.outbox.push(() => {
+      if (this.armedAt === at) this.commands.wakeAt(at)
+    })
+  }
+
+  private armWhatIsDue(now: Time): void {
+    const due = this.nextDue(now)
+    if (due !== Infinity) return this.arm(due)
+    if (this.armedAt === Infinity || this.isResting || this.state === "Closed") return
+    this.isResting = true
+    this.outbox.push(() => this.commands.rest())
+  }
+
+  private armIdle(now: Time): void {
+    if (this.open <= this.floor) return
+    const { idleSince } = this.available.idle.first!
+    this.arm(now.monotonic + idleSince + this.options.idleTimeToLive - now.wall)
+  }
+
+  /** By the monotonic clock. */
+  private nextDue(now: Time): number {
+    const { exhaustedThreshold, idleTimeToLive, leakThreshold } = this.options
+    if (this.state === "Closed") return Infinity
+    let due = this.attemptAt
+    let aged = Infinity
+    const waiter = this.waiters.first
+    if (waiter !== undefined) {
+      due = Math.min(due, waiter.deadline)
+      if (!this.exhaustionAnnounced) due = Math.min(due, waiter.since + exhaustedThreshold)
+    }
+    if (this.creations.first !== undefined) due = Math.min(due, this.creations.first.deadline)
+    if (this.promptChecks.first !== undefined) {
+      due = Math.min(due, this.promptAwaited > 0 ? this.promptChecks.first.slowAt : this.promptChecks.first.deadline)
+    }
+    if (this.slowChecks.first !== undefined) due = Math.min(due, this.slowChecks.first.deadline)
+    if (this.releases.first !== undefined) due = Math.min(due, this.releases.first.deadline)
+    if (this.closings.first !== undefined) due = Math.min(due, this.closings.first.deadline)
+    if (this.overlapping.first !== undefined) due = Math.min(due, this.overlapping.first.deadline)
+    if (this.loans.first !== undefined) due = Math.min(due, this.loans.first.since + leakThreshold)
+    if (this.state === "Closing" && this.live > 0) due = Math.min(due, this.closeAt)
+    if (this.state === "Draining" && !this.drainAnnounced) {
+      due = Math.min(due, this.drainingSince + exhaustedThreshold)
+    }
+    if (this.lifetimes.first !== undefined) aged = this.lifetimes.first.key
+    // when too many are pinged already, the end of one goes on with the others
+    if (this.pings.first !== undefined && !this.pingsEnough) aged = Math.min(aged, this.pings.first.key)
+    const idle = this.available.idle.first
+    if (idle !== undefined && idleTimeToLive !== Infinity && this.open > this.floor) {
+      aged = Math.min(aged, idle.idleSince + idleTimeToLive)
+    }
+    return aged === Infinity ? due : Math.min(due, now.monotonic + aged - now.wall)
+  }
+}

@@ -1,0 +1,84 @@
+/** Messages of streams, as effects: `frame.ts` knows what they look like, `byteStream.ts` how to await them. */
+import * as Channel from "effect/Channel"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import type * as Api from "../../Framing.js"
+import type { FramingError } from "../../FramingError.js"
+import type * as WebTransport from "../../WebTransport.js"
+import type { WebTransportError } from "../../WebTransportError.js"
+import { Decoder, encode, maxMessageSize } from "../core/bytes/frameCodec.js"
+import { type Framed, untilNone } from "../transport/byteStream.js"
+
+const framed = (
+  stream: WebTransport.ReceiveStream | WebTransport.SendStream | WebTransport.BidirectionalStream
+): Framed => {
+  if (Predicate.hasProperty(stream, "readMessage")) return stream as unknown as Framed
+  throw new TypeError("this stream is none of a WebTransport.Session")
+}
+
+export const read = (
+  stream: WebTransport.ReceiveStream | WebTransport.BidirectionalStream,
+  options?: Api.Options
+): Effect.Effect<Option.Option<Uint8Array>, FramingError | WebTransportError> =>
+  Effect.suspend(() => framed(stream).readMessage(maxMessageSize(options)))
+
+export const write = (
+  stream: WebTransport.SendStream | WebTransport.BidirectionalStream,
+  message: Uint8Array,
+  options?: Api.EncodeOptions
+): Effect.Effect<void, FramingError | WebTransportError> =>
+  Effect.suspend((): Effect.Effect<void, FramingError | WebTransportError> => {
+    const frame = encode(message, options)
+    return Either.isLeft(frame) ? Effect.fail(frame.left) : framed(stream).writeOwned(frame.right)
+  })
+
+export const messages = (
+  stream: WebTransport.ReceiveStream | WebTransport.BidirectionalStream,
+  options?: Api.Options
+): Stream.Stream<Uint8Array, FramingError | WebTransportError> => untilNone(read(stream, options))
+
+/** Messages that are handed on together: a chunk of many tiny ones would otherwise become a hundred times as large. */
+const batchSize = 256
+
+export const decode =
+  (options?: Api.Options) =>
+  <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | FramingError, R> =>
+    Stream.pipeThroughChannel(self, Channel.suspend(() => decoding<E>(new Decoder(maxMessageSize(options)))))
+
+type Decoding<E> = Channel.Channel<
+  Chunk.Chunk<Uint8Array>,
+  Chunk.Chunk<Uint8Array>,
+  E | FramingError,
+  E,
+  unknown,
+  unknown
+>
+
+const decoding = <E>(decoder: Decoder): Decoding<E> => {
+  const output: Decoding<E> = Channel.suspend(() => {
+    const batch: Array<Uint8Array> = []
+    let next = decoder.next()
+    while (Either.isRight(next) && Option.isSome(next.right) && batch.push(next.right.value) < batchSize) {
+      next = decoder.next()
+    }
+    const rest = Either.isLeft(next) ? Channel.fail(next.left) : Option.isSome(next.right) ? output : input
+    return batch.length === 0 ? rest : Channel.zipRight(Channel.write(Chunk.unsafeFromArray(batch)), rest)
+  })
+  const input: Decoding<E> = Channel.readWithCause({
+    onInput: (chunks: Chunk.Chunk<Uint8Array>) => {
+      for (const chunk of chunks) decoder.push(chunk)
+      return output
+    },
+    onFailure: Channel.failCause,
+    onDone: () => {
+      decoder.end()
+      const last = decoder.next()
+      return Either.isLeft(last) ? Channel.fail(last.left) : Channel.void
+    }
+  })
+  return input
+}

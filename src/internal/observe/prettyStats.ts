@@ -1,0 +1,83 @@
+import type { PoolStats, RecyclingPoolStats, TieredBufferPoolStats } from "../../PoolStats.js"
+
+type Column<S> = readonly [title: string, show: (stats: S) => number | string]
+
+interface Row<S> {
+  readonly label: string
+  /** What it has no figure for is left blank. */
+  readonly show: (column: Column<S>) => number | string
+}
+
+const rowOf = <S>(label: string, stats: S): Row<S> => ({ label, show: ([, show]) => show(stats) })
+
+const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)}%`
+
+const sum = (counts: object): number => Object.values(counts).reduce((total: number, count: number) => total + count, 0)
+
+const waiting: ReadonlyArray<Column<PoolStats>> = [
+  ["size", (stats) => stats.size],
+  ["idle", (stats) => stats.idle],
+  ["in use", (stats) => stats.inUse],
+  ["creating", (stats) => stats.creating],
+  ["waiters", (stats) => stats.waiters],
+  ["max", (stats) => stats.max],
+  ["peak", (stats) => stats.peak],
+  ["acquisitions", (stats) => stats.acquisitions],
+  ["reused", (stats) => percent(stats.reuseRatio)],
+  ["timeouts", (stats) => stats.timeouts],
+  ["rejections", (stats) => stats.rejections],
+  ["failures", (stats) => stats.failures],
+  ["lost", (stats) => stats.destroyed.lost]
+]
+
+const recycling: ReadonlyArray<Column<RecyclingPoolStats>> = [
+  ["idle", (stats) => stats.size],
+  ["in use", (stats) => stats.inUse],
+  ["max", (stats) => stats.max],
+  ["peak", (stats) => stats.peak],
+  ["acquisitions", (stats) => stats.acquisitions],
+  ["reused", (stats) => percent(stats.reuseRatio)],
+  ["discarded", (stats) => sum(stats.discarded)],
+  ["refused", (stats) => sum(stats.refused)],
+  ["failures", (stats) => stats.failures]
+]
+
+/** Names to the left, figures to the right. */
+const table = <S>(columns: ReadonlyArray<Column<S>>, rows: ReadonlyArray<Row<S>>): string => {
+  const cells = [
+    ["pool", ...columns.map(([title]) => title)],
+    ...rows.map(({ label, show }) => [label, ...columns.map((column) => String(show(column)))])
+  ]
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))
+  return cells.map((row) =>
+    row.map((cell, column) => column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)).join("  ")
+      .trimEnd()
+  ).join("\n")
+}
+
+const rowsOf = (stats: RecyclingPoolStats | TieredBufferPoolStats): ReadonlyArray<Row<RecyclingPoolStats>> => {
+  if (!("tiers" in stats)) return [rowOf(stats.pool, stats)]
+  return [
+    rowOf(stats.pool, stats.all),
+    ...stats.tiers.map((tier) => rowOf(`  ${tier.bufferSize} B`, tier.stats)),
+    ...(stats.oversize === 0
+      ? []
+      : [{
+        label: "  larger",
+        show: ([title]: Column<RecyclingPoolStats>) => title === "acquisitions" ? stats.oversize : ""
+      }])
+  ]
+}
+
+export const pretty = (...stats: ReadonlyArray<PoolStats | RecyclingPoolStats | TieredBufferPoolStats>): string => {
+  const waitingRows: Array<Row<PoolStats>> = []
+  const recyclingRows: Array<Row<RecyclingPoolStats>> = []
+  for (const one of stats) {
+    if ("waiters" in one) waitingRows.push(rowOf(one.pool, one))
+    else recyclingRows.push(...rowsOf(one))
+  }
+  return [
+    ...(waitingRows.length === 0 ? [] : [table(waiting, waitingRows)]),
+    ...(recyclingRows.length === 0 ? [] : [table(recycling, recyclingRows)])
+  ].join("\n\n")
+}

@@ -1,0 +1,304 @@
+/**
+ * Buffers, what they have to be cleared of, and the pool of one size. `tieredBufferPool.ts` has many sizes.
+ *
+ * A buffer whose memory was transferred away has no length. `byteLength` says the same, at six times the price (V8 11.3).
+ */
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import type * as Scope from "effect/Scope"
+import type * as Api from "../../BufferPool.js"
+import type { RecyclingPoolStats } from "../../PoolStats.js"
+import { type Ageing, type Budget, FreeList, isPooled, type Slot, slotOf } from "../core/recycling/freeList.js"
+import { Reader, readSizes } from "../options/poolOptions.js"
+import { makePool, RecyclingPool, refuse, snapshot, stale, type Surroundings } from "./recyclingPool.js"
+
+export type Bytes = Uint8Array<ArrayBuffer>
+
+/** What the table of tiers can find. */
+const largest = 0xffff_ffff
+
+export const readBufferSize = (read: Reader, option: string, value: number): boolean => {
+  if (Number.isInteger(value) && value >= 1 && value <= largest) return true
+  read.refuse(option, value, `a whole number of bytes from 1 to ${largest}`)
+  return false
+}
+
+/** Whether there is anything to zero. */
+export const readZero = (read: Reader, value: Api.Zero | undefined): boolean => {
+  if (value !== undefined && value !== "onRelease" && value !== "never") {
+    read.refuse("zero", value, `"onRelease" or "never"`)
+  }
+  return value !== "never"
+}
+
+interface BufferListOptions {
+  readonly bufferSize: number
+  readonly minSize: number
+  readonly maxSize: number
+  readonly budget?: Budget | undefined
+  readonly ageing: Ageing
+}
+
+const memoryOf = (bytes: Bytes): ArrayBuffer => bytes.buffer
+
+export const makeList = ({ bufferSize, ...options }: BufferListOptions): FreeList<Bytes> =>
+  new FreeList<Bytes>({
+    ...options,
+    weight: bufferSize,
+    factory: () => new Uint8Array(bufferSize),
+    // whoever had it before may have transferred its memory away since
+    validate: (bytes) => bytes.length === bufferSize,
+    part: memoryOf
+  })
+
+/** Gives back a buffer, of which the first `dirty` bytes may have been written to. */
+export const giveBytes = (slot: Slot<Bytes>, dirty: number, zero: boolean): void => {
+  const { list, value } = slot
+  list.takeBack(slot)
+  if (value.length !== list.weight) return list.discard(slot, "unfit")
+  if (!list.hasRoom) return list.drop(slot)
+  if (zero && dirty > 0) value.fill(0, 0, dirty)
+  list.keep(slot)
+}
+
+export const checkLength = (length: number, most: number): void => {
+  if (Number.isInteger(length) && length >= 0 && length <= most) return
+  throw new RangeError(`length must be a whole number of bytes from 0 to ${most}, but was ${String(length)}`)
+}
+
+/** What is wrong with memory that is to take the place of a buffer's own. */
+const unfit = (memory: ArrayBufferLike, size: number): string | undefined => {
+  if (Object.prototype.toString.call(memory) !== "[object ArrayBuffer]") return "shared memory cannot be pooled"
+  if ((memory as { readonly resizable?: boolean }).resizable === true) return "a resizable buffer cannot be pooled"
+  if (memory.byteLength !== size) return `the buffer must have ${size} bytes, but has ${memory.byteLength}`
+  return isPooled(memory) ? "the buffer is of a pool already" : undefined
+}
+
+/** Knows what it has shown of its buffer, which is what may have been written to. */
+export class BufferLease implements Api.Lease {
+  readonly length: number
+  private readonly pool: BufferLender
+  private slot: Slot<Bytes>
+  private dirty = 0
+
+  constructor(pool: BufferLender, length: number) {
+    this.pool = pool
+    this.length = length
+    this.slot = pool.take(length, this)
+  }
+
+  get isOut(): boolean {
+    return this.slot.holder === this
+  }
+
+  get size(): number {
+    // what was made for this lease alone has its length
+    return this.slot.list.weight || this.length
+  }
+
+  private get bytes(): Bytes {
+    if (this.slot.holder !== this) throw stale(this.slot.list, this.pool.name)
+    return this.slot.value
+  }
+
+  private get memory(): Bytes {
+    const { bytes } = this
+    if (bytes.length !== this.size) {
+      throw new Error(`[${this.pool.name}] the memory of this buffer was transferred away: \`replace\` it first`)
+    }
+    return bytes
+  }
+
+  get buffer(): Bytes {
+    const { memory } = this
+    this.dirty = memory.length
+    return memory
+  }
+
+  view(length: number = this.length): Bytes {
+    const { memory } = this
+    checkLength(length, memory.length)
+    if (length > this.dirty) this.dirty = length
+    return length === memory.length ? memory : memory.subarray(0, length)
+  }
+
+  replace(view: ArrayBufferView): Bytes {
+    const { bytes, slot } = this
+    const memory = view.buffer
+    if (memory !== bytes.buffer) {
+      const problem = unfit(memory, this.size)
+      if (problem !== undefined) {
+        refuse(slot.list, "foreign")
+        throw new TypeError(`[${this.pool.name}] replace: ${problem}`)
+      }
+      this.slot = slot.list.replace(slot, new Uint8Array(memory as ArrayBuffer))
+    }
+    // all of it: who knows where it comes from
+    return this.buffer
+  }
+
+  release(): boolean {
+    if (this.slot.holder !== this) return refuse(this.slot.list, "stale")
+    this.pool.give(this.slot, this.dirty)
+    return true
+  }
+
+  discard(): boolean {
+    if (this.slot.holder !== this) return refuse(this.slot.list, "stale")
+    this.pool.invalidate(this.slot)
+    return true
+  }
+
+  [Symbol.dispose](): void {
+    if (this.slot.holder === this) this.pool.give(this.slot, this.dirty)
+  }
+
+  toJSON(): unknown {
+    return { _id: "Lease", pool: this.pool.name, length: this.length, released: this.slot.holder !== this }
+  }
+
+  toString(): string {
+    return Inspectable.format(this.toJSON())
+  }
+
+  [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
+  }
+}
+
+/** What pools of one size and of many have in common. */
+export abstract class BufferLender extends RecyclingPool<BufferLease> {
+  /** A buffer of that length or more. */
+  abstract take(length: number, holder: object): Slot<Bytes>
+
+  abstract give(slot: Slot<Bytes>, dirty: number): void
+
+  invalidate(slot: Slot<Bytes>): void {
+    slot.list.invalidate(slot)
+  }
+
+  /** Counts what is refused and of no list. */
+  protected abstract readonly first: FreeList<Bytes>
+
+  protected abstract has(list: FreeList<Bytes>): boolean
+
+  protected giveBack(lease: BufferLease): void {
+    lease[Symbol.dispose]()
+  }
+
+  protected useLease<B, E, R>(
+    length: number,
+    f: (bytes: Bytes, lease: Api.Lease) => Effect.Effect<B, E, R>
+  ): Effect.Effect<B, E, R> {
+    return this.lend(() => new BufferLease(this, length), (lease) => f(lease.view(), lease))
+  }
+
+  protected useLeaseSync<B>(length: number, f: (bytes: Bytes, lease: Api.Lease) => B): Effect.Effect<B> {
+    return this.lendSync(() => new BufferLease(this, length), (lease) => f(lease.view(), lease))
+  }
+
+  protected getView(length: number): Effect.Effect<Bytes, never, Scope.Scope> {
+    return this.lendScoped(() => new BufferLease(this, length), (lease) => lease.view())
+  }
+
+  unsafeRelease(bytes: Uint8Array, written: number = bytes.length): boolean {
+    const slot = slotOf(bytes)
+    // the memory of a buffer has its slot, too
+    if (slot === undefined || slot.value !== bytes) return refuse(this.first, "foreign")
+    if (slot.holder !== this) {
+      return this.has(slot.list) ? refuse(slot.list, "notOut") : refuse(this.first, "foreign")
+    }
+    // whatever is no count of bytes means all of them
+    this.give(
+      slot,
+      typeof written === "number" && written >= 0 && written < bytes.length ? Math.ceil(written) : bytes.length
+    )
+    return true
+  }
+}
+
+interface Decoded {
+  readonly bufferSize: number
+  readonly minSize: number
+  readonly maxSize: number
+  readonly zero: boolean
+  readonly idleTimeToLive: number
+}
+
+class BufferPoolImpl extends BufferLender implements Api.Service {
+  protected readonly module = "BufferPool"
+  readonly bufferSize: number
+  readonly lists
+  protected readonly first: FreeList<Bytes>
+  private readonly zero: boolean
+
+  constructor(name: string, { bufferSize, idleTimeToLive, maxSize, minSize, zero }: Decoded, around: Surroundings) {
+    super(name, idleTimeToLive, around)
+    this.bufferSize = bufferSize
+    this.zero = zero
+    this.first = makeList({ bufferSize, minSize, maxSize, ageing: this.ageing })
+    this.lists = [[this.first, []]] as const
+  }
+
+  take(length: number, holder: object): Slot<Bytes> {
+    checkLength(length, this.bufferSize)
+    return this.first.take(holder)
+  }
+
+  give(slot: Slot<Bytes>, dirty: number): void {
+    giveBytes(slot, dirty, this.zero)
+  }
+
+  protected has(list: FreeList<Bytes>): boolean {
+    return list === this.first
+  }
+
+  readonly use = <B, E, R>(
+    f: (bytes: Bytes, lease: Api.Lease) => Effect.Effect<B, E, R>,
+    options?: Api.BorrowOptions
+  ): Effect.Effect<B, E, R> => this.useLease(options?.length ?? this.bufferSize, f)
+
+  readonly useSync = <B>(f: (bytes: Bytes, lease: Api.Lease) => B, options?: Api.BorrowOptions): Effect.Effect<B> =>
+    this.useLeaseSync(options?.length ?? this.bufferSize, f)
+
+  get get(): Effect.Effect<Bytes, never, Scope.Scope> {
+    return this.getView(this.bufferSize)
+  }
+
+  lease(options?: Api.BorrowOptions): Api.Lease {
+    return new BufferLease(this, options?.length ?? this.bufferSize)
+  }
+
+  unsafeAcquire(): Bytes {
+    return this.first.take(this).value
+  }
+
+  unsafeStats(): RecyclingPoolStats {
+    return snapshot(this.name, [this.first])
+  }
+
+  readonly stats: Effect.Effect<RecyclingPoolStats> = Effect.sync(() => this.unsafeStats())
+
+  toJSON(): unknown {
+    return {
+      _id: "BufferPool",
+      name: this.name,
+      bufferSize: this.bufferSize,
+      stats: this.unsafeStats().toJSON()
+    }
+  }
+}
+
+export const make = (options: Api.Options): Effect.Effect<Api.Service, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const name = options.name ?? "BufferPool"
+    const read = new Reader()
+    readBufferSize(read, "bufferSize", options.bufferSize)
+    const decoded = {
+      bufferSize: options.bufferSize,
+      ...readSizes(read, ["minBuffers", options.minBuffers], ["maxBuffers", options.maxBuffers], 64),
+      zero: readZero(read, options.zero),
+      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
+    }
+    return makePool(name, read, (surroundings) => new BufferPoolImpl(name, decoded, surroundings))
+  })

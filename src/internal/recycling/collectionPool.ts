@@ -1,0 +1,183 @@
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import type * as Scope from "effect/Scope"
+import { ArrayList } from "../../ArrayList.js"
+import type * as Api from "../../CollectionPool.js"
+import type * as ObjectPool from "../../ObjectPool.js"
+import * as Resettable from "../../Resettable.js"
+import { failures, Reader } from "../options/poolOptions.js"
+import * as internal from "./objectPool.js"
+
+interface Pools {
+  readonly arrays: ObjectPool.Service<Array<any>>
+  readonly lists: ObjectPool.Service<ArrayList<any>>
+  readonly maps: ObjectPool.Service<Map<any, any>>
+  readonly sets: ObjectPool.Service<Set<any>>
+  readonly records: ObjectPool.Service<Record<string, any>>
+}
+
+/** Leaves no entry and no property, and the memory of the entries where there were not too many. */
+const emptyArray = (most: number) => (array: Array<any>): void => {
+  if (array.length > most) array.length = 0
+  else Resettable.array(array)
+  const properties: object = array
+  for (const key in properties) Reflect.deleteProperty(properties, key)
+}
+
+const emptyList = (most: number) => (list: ArrayList<any>): void => {
+  if (list.capacity > most) list.release()
+  else list.reset()
+}
+
+/** Whether it is as a new one is, with so many keys: an empty one that was given a property that stays passes every reset. */
+const isNew = (prototype: object | null, keys: number) => (collection: object): boolean =>
+  Object.getPrototypeOf(collection) === prototype && Reflect.ownKeys(collection).length === keys
+
+const isNewArray = isNew(Array.prototype, 1)
+const isNewMap = isNew(Map.prototype, 0)
+const isNewSet = isNew(Set.prototype, 0)
+const isNewRecord = isNew(null, 0)
+
+/** Whether it can grow and shrink: an empty one that was frozen does not. */
+const isFlexible = (array: Array<any>): boolean => {
+  try {
+    array.push(undefined)
+    array.pop()
+    return true
+  } catch {
+    return false
+  }
+}
+
+class CollectionPoolImpl implements Api.Service {
+  readonly name: string
+  readonly arrays: Pools["arrays"]
+  readonly lists: Pools["lists"]
+  readonly maps: Pools["maps"]
+  readonly sets: Pools["sets"]
+  readonly records: Pools["records"]
+  private readonly all: ReadonlyArray<ObjectPool.Service<any>>
+
+  constructor(name: string, { arrays, lists, maps, records, sets }: Pools) {
+    this.name = name
+    this.arrays = arrays
+    this.lists = lists
+    this.maps = maps
+    this.sets = sets
+    this.records = records
+    this.all = [arrays, lists, maps, sets, records]
+  }
+
+  readonly useArray = <A, B, E, R>(f: (array: Array<A>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
+    this.arrays.use(f)
+
+  readonly useList = <A, B, E, R>(f: (list: ArrayList<A>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
+    this.lists.use(f)
+
+  readonly useMap = <K, V, B, E, R>(f: (map: Map<K, V>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
+    this.maps.use(f)
+
+  readonly useSet = <A, B, E, R>(f: (set: Set<A>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> => this.sets.use(f)
+
+  readonly useRecord = <A, B, E, R>(f: (record: Record<string, A>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
+    this.records.use(f)
+
+  readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
+    this.sum((pool) => pool.prune(maxIdle))
+
+  get clear(): Effect.Effect<number> {
+    return this.sum((pool) => pool.clear)
+  }
+
+  get size(): Effect.Effect<number> {
+    return this.sum((pool) => pool.size)
+  }
+
+  private sum(f: (pool: ObjectPool.Service<any>) => Effect.Effect<number>): Effect.Effect<number> {
+    return Effect.reduce(this.all, 0, (sum, pool) => Effect.map(f(pool), (count) => sum + count))
+  }
+
+  unsafeStats(): Api.Stats {
+    return {
+      arrays: this.arrays.unsafeStats(),
+      lists: this.lists.unsafeStats(),
+      maps: this.maps.unsafeStats(),
+      sets: this.sets.unsafeStats(),
+      records: this.records.unsafeStats()
+    }
+  }
+
+  readonly stats: Effect.Effect<Api.Stats> = Effect.sync(() => this.unsafeStats())
+
+  toJSON(): unknown {
+    return { _id: "CollectionPool", name: this.name, stats: this.unsafeStats() }
+  }
+
+  toString(): string {
+    return Inspectable.format(this.toJSON())
+  }
+
+  [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
+  }
+}
+
+export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const name = options.name ?? "CollectionPool"
+    const read = new Reader()
+    const maxArrayLength = read.count("maxArrayLength", options.maxArrayLength, 0, 65536)
+    const sizes = {
+      arrays: read.count("maxArrays", options.maxArrays, 0, 64),
+      lists: read.count("maxLists", options.maxLists, 0, 64),
+      maps: read.count("maxMaps", options.maxMaps, 0, 0),
+      sets: read.count("maxSets", options.maxSets, 0, 0),
+      records: read.count("maxRecords", options.maxRecords, 0, 0)
+    }
+    read.duration("idleTimeToLive", options.idleTimeToLive, 0)
+    if (read.problems.length > 0) return yield* Effect.dieMessage(`[${name}] ${failures(read.problems)}`)
+    const pool = <A extends object>(
+      kind: keyof Pools,
+      factory: () => A,
+      reset: (collection: A) => void,
+      validate?: (collection: A) => boolean
+    ) =>
+      internal.make({
+        name: `${name}.${kind}`,
+        factory,
+        // what is not kept needs no reset
+        reset: sizes[kind] === 0 ? undefined : reset,
+        validate,
+        maxSize: sizes[kind],
+        idleTimeToLive: options.idleTimeToLive
+      })
+    return new CollectionPoolImpl(name, {
+      arrays: yield* pool(
+        "arrays",
+        (): Array<any> => [],
+        emptyArray(maxArrayLength),
+        (array) => isNewArray(array) && isFlexible(array)
+      ),
+      // nothing can be done to it that its reset does not undo
+      lists: yield* pool("lists", () => Object.preventExtensions(new ArrayList<any>()), emptyList(maxArrayLength)),
+      maps: yield* pool(
+        "maps",
+        () => new Map<any, any>(),
+        Resettable.map,
+        (map) => isNewMap(map) && Object.isExtensible(map)
+      ),
+      sets: yield* pool(
+        "sets",
+        () => new Set<any>(),
+        Resettable.set,
+        (set) => isNewSet(set) && Object.isExtensible(set)
+      ),
+      records: yield* pool(
+        "records",
+        (): Record<string, any> => Object.create(null),
+        Resettable.record,
+        (record) => isNewRecord(record) && Object.isExtensible(record)
+      )
+    })
+  })

@@ -1,0 +1,160 @@
+/** Pings of sessions: when they are needed, and one over a stream. */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { FramingError } from "../../FramingError.js"
+import type * as SessionPool from "../../SessionPool.js"
+import type * as WebTransport from "../../WebTransport.js"
+import { WebTransportError } from "../../WebTransportError.js"
+import { encode } from "../core/bytes/frameCodec.js"
+import { withoutParentSpan } from "../effect3/tracing.js"
+import * as Framing from "../framing/messages.js"
+import { describeFailure } from "../observe/describeFailure.js"
+import { type SessionCore, viewCore } from "../transport/session.js"
+
+/** The pings of a session of a pool. */
+class Pings {
+  private readonly core: SessionCore
+  /** What had come when it was last looked at, pongs apart. */
+  private heard = 0
+  private isUnanswered = false
+  private failed: string | undefined = undefined
+
+  constructor(core: SessionCore) {
+    this.core = core
+  }
+
+  /** Why the session goes, if a ping told so. */
+  get failure(): string | undefined {
+    if (this.failed !== undefined) return this.failed
+    return this.isUnanswered && this.heard === this.core.bytesHeard
+      ? "nothing came within checkTimeout of a ping"
+      : undefined
+  }
+
+  /**
+   * Passes as soon as anything comes on the session, and sends nothing where something came since it was last asked for:
+   * that proves as much, and a pong may stand behind it for long.
+   */
+  unlessHeard<E, R>(ping: Effect.Effect<unknown, E, R>): Effect.Effect<unknown, E, R> {
+    const { core } = this
+    const begin = Effect.sync(() => {
+      const isHeard = core.bytesHeard !== this.heard
+      this.heard = core.bytesHeard
+      return isHeard
+    })
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(begin, (isHeard) => isHeard ? Effect.void : this.heardOr(ping, restore))
+    )
+  }
+
+  private heardOr<E, R>(
+    ping: Effect.Effect<unknown, E, R>,
+    restore: <A, E2, R2>(effect: Effect.Effect<A, E2, R2>) => Effect.Effect<A, E2, R2>
+  ): Effect.Effect<unknown, E, R> {
+    return Effect.suspend(() => {
+      const outcome = Deferred.unsafeMake<unknown, E>(FiberId.none)
+      this.isUnanswered = true
+      this.core.whenHeard = () => Deferred.unsafeDone(outcome, Exit.void)
+      // on a fiber of its own: nobody waits until one that is given up has ended
+      return Effect.flatMap(
+        Effect.forkDaemon(Effect.intoDeferred(restore(ping), outcome)),
+        (fiber) =>
+          restore(Deferred.await(outcome)).pipe(
+            Effect.onExit((exit) => {
+              this.core.whenHeard = undefined
+              if (Exit.isSuccess(exit)) this.isUnanswered = false
+              else if (!Cause.isInterruptedOnly(exit.cause)) {
+                this.failed = `keepAlive.ping failed (${describeFailure(Cause.squash(exit.cause))})`
+              }
+              return Fiber.interruptFork(fiber)
+            })
+          )
+      )
+    })
+  }
+}
+
+const known = new WeakMap<SessionCore, Pings>()
+
+export const pingsOf = (core: SessionCore): Pings => {
+  let pings = known.get(core)
+  if (pings === undefined) known.set(core, pings = new Pings(core))
+  return pings
+}
+
+// -----------------------------------------------------------------------------
+// Over a stream
+// -----------------------------------------------------------------------------
+
+const noAnswer = () =>
+  new WebTransportError({
+    reason: "Read",
+    detail: "the peer finished the stream without an answer to the ping",
+    advice: "let the server answer framed messages, or give keepAlive a ping of its own"
+  })
+
+/** How long a session may take to grant the ping a stream, where it has others. */
+const grantedWithin = "1 second"
+/** How long a ping's stream may take to its end, after the answer or after the ping was given up. */
+const finishedWithin = "5 seconds"
+
+const noStream = () =>
+  new WebTransportError({ reason: "StreamLimit", detail: `the session granted no stream within ${grantedWithin}` })
+
+/**
+ * The end of a ping's stream, so that its credit comes back: over HTTP/2 only of one that is cancelled before the peer
+ * finishes it (fails-components 1.6.8), over HTTP/3 soon only of one that is read to its end (@moq/web-transport 0.1.4
+ * gives back what was cancelled when its garbage is collected).
+ */
+const finish = (
+  session: WebTransport.Session,
+  stream: WebTransport.BidirectionalStream,
+  scope: Scope.CloseableScope,
+  exit: Exit.Exit<unknown, { readonly reason: string }>
+): Effect.Effect<void> => {
+  const close = Scope.close(scope, exit)
+  const isOver = Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
+  if (isOver || session.reliability === "reliable-only") return close
+  return Effect.zipRight(stream.closeWrite, Effect.repeat(stream.read, { while: Option.isSome })).pipe(
+    Effect.timeoutOption(finishedWithin),
+    Effect.exit,
+    Effect.zipRight(Scope.close(scope, Exit.void)),
+    Effect.interruptible,
+    withoutParentSpan,
+    Effect.forkDaemon
+  )
+}
+
+export const pingStream = (options?: SessionPool.PingStreamOptions) => {
+  const message = options?.message ?? new TextEncoder().encode("ping")
+  Either.getOrThrowWith(encode(message, undefined), (error) => error)
+  return (session: WebTransport.Session): Effect.Effect<void, WebTransportError | FramingError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const opening = session.createBidirectionalStream().pipe(
+          Scope.extend(scope),
+          Effect.timeoutFail({ duration: grantedWithin, onTimeout: noStream }),
+          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+        )
+        const stream = yield* restore(opening)
+        const asked = Effect.zipRight(Framing.write(stream, message), Framing.read(stream))
+        const exit = yield* Effect.exit(restore(Effect.filterOrFail(asked, Option.isSome, noAnswer)))
+        yield* finish(session, stream, scope, exit)
+        yield* exit
+      })
+    ).pipe(
+      Effect.catchIf(
+        // with no other stream open, it is the peer that grants no more
+        (error) => error.reason === "StreamLimit" && viewCore(session).hasOpen,
+        () => Effect.void
+      )
+    )
+}

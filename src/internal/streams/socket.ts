@@ -1,0 +1,130 @@
+/** A stream as a `Socket` of `@effect/platform`. */
+import * as Socket from "@effect/platform/Socket"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as WebTransport from "../../WebTransport.js"
+import type { WebTransportError } from "../../WebTransportError.js"
+
+/** A stream that says when bytes that were accepted are not sent. */
+interface SocketStream extends WebTransport.BidirectionalStream {
+  readonly whenCut: Effect.Effect<WebTransportError>
+}
+
+interface Connection {
+  readonly stream: SocketStream
+  /** Says how the run ends; fails when a writer closes the socket. */
+  readonly done: Deferred.Deferred<void, any>
+  /** Whether a writer's scope has ended: what fails to be written after that breaks nothing. */
+  isFinished: boolean
+}
+
+const encoder = new TextEncoder()
+
+const failure = (reason: "Open" | "Read" | "Write") => (cause: unknown) =>
+  new Socket.SocketGenericError({ reason, cause })
+
+const finish = (connection: Connection): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    connection.isFinished = true
+    return Effect.asVoid(Effect.forkDaemon(Effect.ignore(connection.stream.closeWrite)))
+  })
+
+/** Nothing can be written any more: the run fails, too, so that whoever shares the socket connects again. */
+const broken = (connection: Connection, error: Socket.SocketError): Effect.Effect<unknown> =>
+  Effect.suspend(() => connection.isFinished ? Effect.void : Deferred.fail(connection.done, error))
+
+/** One that acquires a stream for each run. */
+export const makeSocket = (
+  acquire: Effect.Effect<SocketStream, unknown, Scope.Scope>
+): Socket.Socket => {
+  const latch = Effect.unsafeMakeLatch(false)
+  let current: Connection | undefined
+  let isRunning = false
+
+  /** Its writers would not know which stream is theirs. */
+  const onlyOne = Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket runs already: make another one")))
+      isRunning = true
+      return Effect.void
+    }),
+    () => Effect.sync(() => isRunning = false)
+  )
+
+  const run: Socket.Socket["run"] = <_, E, R>(
+    handler: (bytes: Uint8Array) => Effect.Effect<_, E, R> | void,
+    options?: { readonly onOpen?: Effect.Effect<void> | undefined }
+  ) =>
+    Effect.gen(function*() {
+      yield* onlyOne
+      const stream = yield* Effect.mapError(acquire, failure("Open"))
+      const done = yield* Deferred.make<void, Socket.SocketError | E>()
+      const handlers = yield* FiberSet.make<unknown, E>()
+      const fork = yield* FiberSet.runtime(handlers)<R>()
+      const connection: Connection = { stream, done, isFinished: false }
+      yield* Effect.acquireRelease(
+        Effect.zipRight(Effect.sync(() => current = connection), latch.open),
+        () =>
+          Effect.suspend(() => {
+            if (current !== connection) return Effect.void
+            current = undefined
+            return latch.close
+          })
+      )
+      if (options?.onOpen !== undefined) yield* options.onOpen
+      const reading: Effect.Effect<void, Socket.SocketError> = Effect.flatMap(
+        Effect.mapError(stream.read, failure("Read")),
+        (bytes) => {
+          if (Option.isNone(bytes)) return Effect.void
+          const handling = handler(bytes.value)
+          if (Effect.isEffect(handling)) fork(handling)
+          return reading
+        }
+      )
+      // what came before the peer finished is handled to its end
+      const toTheEnd = Effect.zipRight(reading, FiberSet.awaitEmpty(handlers))
+      // not `raceFirst`, which hangs if it is interrupted just before it starts its fibers (effect 3.22)
+      yield* Effect.forkScoped(Effect.intoDeferred(toTheEnd, done))
+      yield* Effect.forkScoped(Effect.intoDeferred(FiberSet.join(handlers), done))
+      // the peer would wait for what never comes, and so would those who wait for its answers
+      yield* Effect.forkScoped(Effect.flatMap(stream.whenCut, (cause) => broken(connection, failure("Write")(cause))))
+      yield* Deferred.await(done).pipe(
+        // within the scope: the stream is to see a success
+        Effect.catchIf(
+          Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
+          () => Effect.void
+        )
+      )
+    }).pipe(Effect.scoped)
+
+  const write = (chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> =>
+    latch.whenOpen(Effect.suspend(() => {
+      if (current === undefined) return write(chunk)
+      const connection = current
+      const { done, stream } = connection
+      if (Socket.isCloseEvent(chunk)) {
+        const { code, reason } = chunk
+        return Effect.asVoid(
+          Deferred.fail(done, new Socket.SocketCloseError({ reason: "Close", code, closeReason: reason }))
+        )
+      }
+      return Effect.catchAll(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), (cause) => {
+        const error = failure("Write")(cause)
+        return Effect.zipRight(broken(connection, error), Effect.fail(error))
+      })
+    }))
+
+  return {
+    [Socket.TypeId]: Socket.TypeId,
+    run,
+    runRaw: run as Socket.Socket["runRaw"],
+    writer: Effect.acquireRelease(
+      Effect.succeed(write),
+      // nobody waits for it: it comes behind what was written, and a peer that hangs takes none of that
+      () => Effect.suspend(() => current === undefined ? Effect.void : finish(current))
+    )
+  }
+}

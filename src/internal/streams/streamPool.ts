@@ -1,0 +1,414 @@
+import * as Config from "effect/Config"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Framing from "../../Framing.js"
+import type { FramingError } from "../../FramingError.js"
+import { RequestError } from "../../RequestError.js"
+import type * as ResourcePool from "../../ResourcePool.js"
+import type * as StreamPool from "../../StreamPool.js"
+import type * as WebTransport from "../../WebTransport.js"
+import { WebTransportError } from "../../WebTransportError.js"
+import { internalsOf, type Lending, makeWith, type SyncLease } from "../engine/resourcePool.js"
+import { checkedBy, countOrInfinity, described, duration } from "../options/poolConfig.js"
+import { decode, type Problem, Reader } from "../options/poolOptions.js"
+import { SessionHandle } from "../transport/session.js"
+import { makeSocket } from "./socket.js"
+import { type Branch, type Failure, PooledStream, type SourceOptions, StreamSource } from "./streamSource.js"
+import { type Home, StreamView } from "./streamView.js"
+
+export const defaults = {
+  name: "StreamPool",
+  maxSize: 100,
+  acquireTimeout: "30 seconds",
+  maxStreamsPerSession: 100,
+  maxStreamsOpened: 500,
+  openTimeout: 1_000,
+  suspectAfter: 2,
+  quarantine: 0,
+  clientSpeaksFirst: true
+} as const
+
+interface Decoded extends SourceOptions {
+  readonly acquireTimeout: number
+  readonly quarantine: number
+  readonly problems: ReadonlyArray<Problem>
+}
+
+/** The options that are not the engine's, and those of the engine that depend on them. */
+export const decodeOptions = (options: StreamPool.CommonOptions & Partial<StreamPool.Hooks<any, any>>): Decoded => {
+  const read = new Reader()
+  const acquireTimeout = options.acquireTimeout ?? defaults.acquireTimeout
+  const engine = decode({ ...options, acquireTimeout, maxSize: options.maxSize ?? defaults.maxSize })
+  read.flag("clientSpeaksFirst", options.clientSpeaksFirst, defaults.clientSpeaksFirst)
+  const quarantine = read.duration("quarantine", options.quarantine, defaults.quarantine)
+  if (quarantine >= engine.machine.checkTimeout) {
+    read.refuse("quarantine", options.quarantine, `below checkTimeout (${engine.machine.checkTimeout}ms)`)
+  }
+  return {
+    acquireTimeout: engine.machine.acquireTimeout,
+    quarantine,
+    maxStreamsPerSession: read.count(
+      "maxStreamsPerSession",
+      options.maxStreamsPerSession,
+      1,
+      defaults.maxStreamsPerSession,
+      true
+    ),
+    maxStreamsOpened: read.count("maxStreamsOpened", options.maxStreamsOpened, 1, defaults.maxStreamsOpened, true),
+    openTimeout: read.duration("openTimeout", options.openTimeout, defaults.openTimeout),
+    suspectAfter: read.count("suspectAfter", options.suspectAfter, 1, defaults.suspectAfter, true),
+    streamOptions: options.sendOrder === undefined ? undefined : { sendOrder: options.sendOrder },
+    problems: [...engine.problems, ...read.problems]
+  }
+}
+
+const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream> => ({
+  view: (pooled) => {
+    // on a session that is retired it is good for this use alone, and nobody who waits may count on it
+    if (home.source.isLeaving(pooled.branch)) pooled.control!.retire()
+    return new StreamView(home, pooled)
+  },
+  end: (view, isSuccess) => (view as StreamView).end(isSuccess),
+  later: (view, then) => home.source.whenWritten((view as StreamView).pooled, then),
+  core: (view) => view instanceof StreamView ? view.current : undefined,
+  watch: (pooled, control) => {
+    pooled.control = control
+    const { stream } = pooled
+    /** What a fresh stream of a server that speaks first brings is for its first borrower. */
+    const isGreeting = () => !home.clientSpeaksFirst && pooled.uses === 0 && !stream.isLost
+    /** Whoever it was made for has a look when it gets there. */
+    const isOnItsWay = () => pooled.uses === 0 && !control.isIdle()
+    const changed = () => {
+      if (pooled.holder !== undefined) pooled.holder.onChange()
+      else if (!isGreeting() && !isOnItsWay()) control.lost()
+    }
+    stream.watcher = changed
+    // what happened before it was watched
+    if (!stream.isClean && !isGreeting()) queueMicrotask(changed)
+    // on a session that is merely retired, perhaps by its coming, it is good for one use
+    else if (home.source.isOver) queueMicrotask(control.retire)
+    // whoever wanted it may have been served meanwhile, and others wait for the session
+    else queueMicrotask(() => home.source.giveWay(pooled.branch))
+  }
+})
+
+/** A hook of the user's, on a stream that nobody has. Fails if it leaves the stream in another state. */
+const checking = <A, E, R>(
+  home: Home,
+  pooled: PooledStream,
+  check: (stream: WebTransport.BidirectionalStream) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | "unclean", R> =>
+  Effect.suspend(() => {
+    const view = new StreamView(home, pooled, false)
+    let isClean = false
+    return Effect.suspend(() => check(view)).pipe(
+      Effect.zipLeft(pooled.stream.written),
+      Effect.onExit((exit) => Effect.sync(() => isClean = view.endCheck(exit))),
+      Effect.filterOrFail(() => isClean, () => "unclean" as const)
+    )
+  })
+
+export const make = <E, R>(
+  options: StreamPool.MakeOptions<E, R>
+): Effect.Effect<StreamPool.Service, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
+  const { keepAlive, onRelease, session, sessionPool, validate } = options
+  const name = options.name ?? defaults.name
+  return Effect.gen(function*() {
+    const decoded = decodeOptions(options)
+    if (decoded.problems.length > 0) {
+      return yield* Effect.dieMessage(`[${name}] ${decoded.problems.map(({ message }) => message).join("; ")}`)
+    }
+    if ((session === undefined) === (sessionPool === undefined)) {
+      return yield* Effect.dieMessage(`[${name}] one of session and sessionPool is needed`)
+    }
+    if (session !== undefined && !(session instanceof SessionHandle)) {
+      return yield* Effect.dieMessage(
+        `[${name}] session was not made by WebTransport.connect or WebTransport.fromNative`
+      )
+    }
+    const sessions = sessionPool === undefined ? undefined : internalsOf(sessionPool)
+    if (sessionPool !== undefined && sessions === undefined) {
+      return yield* Effect.dieMessage(`[${name}] sessionPool was not made by SessionPool.make`)
+    }
+    const source = yield* Effect.acquireRelease(
+      Effect.sync(() => new StreamSource(decoded, sessions, session)),
+      (source) => Effect.sync(() => source.close())
+    )
+    const home = { source, clientSpeaksFirst: options.clientSpeaksFirst ?? defaults.clientSpeaksFirst } as Home
+    const { quarantine } = decoded
+    const leaving = yield* Deferred.make<void>()
+    const pool = yield* makeWith<PooledStream, Failure, R, WebTransport.BidirectionalStream>(
+      {
+        name,
+        acquire: source.open as Effect.Effect<PooledStream, Failure, R>,
+        minSize: options.minSize,
+        maxSize: options.maxSize ?? defaults.maxSize,
+        minIdle: options.minIdle,
+        order: options.order,
+        acquireTimeout: options.acquireTimeout ?? defaults.acquireTimeout,
+        maxWaiters: options.maxWaiters,
+        // its session pool has that; and without one nothing comes back
+        rideOut: 0,
+        checkTimeout: options.checkTimeout,
+        validateAfterIdle: options.validateAfterIdle,
+        idleTimeToLive: options.idleTimeToLive,
+        maxLifetime: options.maxLifetime,
+        maxUses: options.maxUses,
+        createConcurrency: options.createConcurrency,
+        // to be refused by a session costs nothing, nor does asking a pool that has a pause of its own after a failure;
+        // and whoever comes later is not to wait for the same
+        createBackoff: options.createBackoff ?? { initial: 1, max: 100 },
+        // each opening has a limit of its own, and waiting for a session's grant is no failure
+        createTimeout: Duration.infinity,
+        shutdownGrace: options.shutdownGrace,
+        exhaustedThreshold: options.exhaustedThreshold,
+        leakThreshold: options.leakThreshold,
+        histograms: options.histograms,
+        metrics: options.metrics,
+        validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
+        keepAlive: keepAlive && {
+          interval: keepAlive.interval,
+          ping: (pooled) => checking(home, pooled, keepAlive.ping)
+        },
+        onRelease: onRelease === undefined && quarantine === 0 ?
+          undefined :
+          (pooled, exit, info) =>
+            Effect.gen(function*() {
+              if (onRelease !== undefined) {
+                const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
+                if (verdict === "discard") return "discard"
+              }
+              // a pool that closes does not wait for streams that nobody has
+              if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
+              return pooled.stream.isClean ? "keep" : "discard"
+            })
+      },
+      { ...lendingOf(home), trouble: () => sessions?.lastFailure },
+      "StreamPool"
+    )
+    home.pool = internalsOf(pool)!
+    if (quarantine > 0) {
+      home.pool.demand.add(() => home.pool.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
+    }
+    source.attach(home.pool)
+    const service = Object.assign(pool, {
+      request: requestOn(pool),
+      requestStream: requestStreamOn(pool),
+      makeSocket: Effect.sync(() => makeSocket(fresh(home, decoded.acquireTimeout))),
+      sessions: Effect.sync(() => Array.from(source.branches, (branch) => infoOf(source, branch)))
+    })
+    // whatever it meets besides is a PoolError, which every pool's borrowers may meet
+    return service as typeof service & ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError>
+  })
+}
+
+const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => {
+  const figures = {
+    streams: branch.streams.size,
+    inUse: branch.lent,
+    opened: branch.core.streamsOpened,
+    capacity: branch.capacity,
+    isSuspect: branch.isSuspect,
+    isRetired: source.isLeaving(branch)
+  }
+  // not shown with the figures: it is large, and its URL may hold a token
+  return Object.defineProperty(figures as typeof figures & StreamPool.SessionInfo, "native", {
+    value: branch.core.native
+  })
+}
+
+/** A stream that nobody has had and nobody will have after, under the limits of the pool. */
+const fresh = (home: Home, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      let lease: SyncLease<StreamView> | undefined
+      let wasLent = false
+      yield* restore(home.pool.lend((lent) => {
+        lease = lent as SyncLease<StreamView>
+        wasLent = lease.value.pooled.uses > 1
+        lease.value.own()
+      })).pipe(Effect.onError(() => Effect.sync(() => lease?.giveBack(Exit.void))))
+      yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => lease!.giveBack(exit)))
+      if (!wasLent) return lease!.value
+      // a new one, in the place of one that was used before
+      lease!.value.end(true)
+      const opened = home.source.openInstead(lease!.value.pooled).pipe(
+        Effect.timeoutFail({
+          duration: timeout,
+          onTimeout: () =>
+            new WebTransportError({ reason: "StreamOpen", detail: `no session granted a stream within ${timeout}ms` })
+        })
+      )
+      const view = new StreamView(home, yield* restore(opened), false).own()
+      yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => view.endCheck(exit)))
+      return view
+    })
+  )
+
+// -----------------------------------------------------------------------------
+// Requests
+// -----------------------------------------------------------------------------
+
+type Trouble = Failure | FramingError | "NoAnswer"
+
+/** Names the failure of a request, and says whether it was sent. */
+const failing = (view: StreamView | undefined, trouble: Trouble): RequestError => {
+  const sent = view?.wasWritten === true ? "maybe" : "no"
+  if (trouble === "NoAnswer") return new RequestError({ reason: "NoAnswer", sent })
+  const reason = view === undefined ? "Borrow" : trouble._tag === "FramingError" ? "Framing" : "Transport"
+  return new RequestError({ reason, sent, cause: trouble })
+}
+
+let latestId = 0
+
+/** Ids need only differ from those of earlier requests on the same stream. */
+const newId = (): number => latestId = (latestId + 1) % 0x4000_0000
+
+interface Question {
+  readonly id: number | undefined
+  readonly frame: Uint8Array
+}
+
+/** Before a stream is borrowed for it: one that is too large is to cost none, and what waits is to stay as it was. */
+const questionOf = (
+  message: Uint8Array,
+  options: StreamPool.RequestOptions | undefined
+): Either.Either<Question, RequestError> => {
+  const id = options?.correlate === true ? newId() : undefined
+  return Either.mapBoth(Framing.encode(message, { maxMessageSize: options?.maxMessageSize, id }), {
+    onLeft: (cause) => new RequestError({ reason: "Framing", sent: "no", cause }),
+    onRight: (frame) => ({ id, frame })
+  })
+}
+
+/** The next answer; with an id, what answers other requests is passed over. */
+const receive = (
+  view: StreamView,
+  id: number | undefined,
+  options: StreamPool.RequestOptions | undefined
+): Effect.Effect<Option.Option<Uint8Array>, FramingError | WebTransportError> => {
+  const next = Framing.read(view, options)
+  if (id === undefined) return next
+  return Effect.flatMap(next, (message): typeof next => {
+    if (Option.isNone(message)) return Effect.succeedNone
+    const split = Framing.splitId(message.value)
+    if (Either.isLeft(split)) return Effect.fail(split.left)
+    return split.right.id === id ? Effect.succeedSome(split.right.message) : receive(view, id, options)
+  })
+}
+
+type Pool = ResourcePool.ResourcePool<WebTransport.BidirectionalStream, Failure>
+
+const requestOn = (pool: Pool): StreamPool.Service["request"] => (message, options) =>
+  Effect.suspend(() => {
+    const question = questionOf(message, options)
+    if (Either.isLeft(question)) return Effect.fail(question.left)
+    const { frame, id } = question.right
+    let view: StreamView | undefined
+    const answer = pool.use((stream) => {
+      view = stream as StreamView
+      return Effect.flatMap(view.writeOwned(frame), () => receive(stream as StreamView, id, options))
+    })
+    return Effect.matchEffect(answer, {
+      onFailure: (trouble) => Effect.fail(failing(view, trouble)),
+      onSuccess: (message) =>
+        Option.isSome(message) ? Effect.succeed(message.value) : Effect.fail(failing(view, "NoAnswer"))
+    })
+  })
+
+const requestStreamOn = (pool: Pool): StreamPool.Service["requestStream"] => (message, options) =>
+  Stream.unwrapScoped(Effect.gen(function*() {
+    const isLast = options?.isLast
+    const { frame, id } = yield* Effect.suspend(() => questionOf(message, options))
+    const view = (yield* Effect.mapError(pool.get, (trouble) => failing(undefined, trouble))) as StreamView
+    // whoever stops before the last answer leaves the others on the stream
+    view.isForOneUse = true
+    yield* Effect.mapError(view.writeOwned(frame), (trouble) => failing(view, trouble))
+    const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failing(view, trouble)))
+    let isDone = false
+    return Stream.repeatEffectOption(
+      Effect.suspend(() =>
+        isDone ? Effect.fail(Option.none()) : Effect.flatMap(next, (message) => {
+          if (Option.isNone(message)) {
+            return Effect.fail(isLast === undefined ? Option.none() : Option.some(failing(view, "NoAnswer")))
+          }
+          if (isLast?.(message.value) === true) {
+            isDone = true
+            view.isForOneUse = false
+          }
+          return Effect.succeed(message.value)
+        })
+      )
+    )
+  }))
+
+// -----------------------------------------------------------------------------
+// Config
+// -----------------------------------------------------------------------------
+
+export const checked = checkedBy((options: StreamPool.ConfigOptions) => decodeOptions(options).problems)
+
+export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.all({
+  name: described(Config.string("NAME"), "The pool's name in logs, errors and stats", defaults.name),
+  minSize: described(Config.integer("MIN_SIZE"), "Streams to keep open", 0),
+  maxSize: described(Config.integer("MAX_SIZE"), "The most streams at once", defaults.maxSize),
+  minIdle: described(Config.integer("MIN_IDLE"), "Streams to keep open that nobody has", 0),
+  maxStreamsPerSession: described(
+    countOrInfinity("MAX_STREAMS_PER_SESSION"),
+    "The most streams of one session at once",
+    defaults.maxStreamsPerSession
+  ),
+  maxStreamsOpened: described(
+    countOrInfinity("MAX_STREAMS_OPENED"),
+    "After how many streams a session is replaced",
+    defaults.maxStreamsOpened
+  ),
+  order: described(
+    Config.literal("lifo", "fifo")("ORDER"),
+    "Which stream is lent: the one used last, or first",
+    "lifo"
+  ),
+  acquireTimeout: described(
+    duration("ACQUIRE_TIMEOUT"),
+    "How long a borrower waits",
+    Duration.decode(defaults.acquireTimeout)
+  ),
+  maxWaiters: described(countOrInfinity("MAX_WAITERS"), "How many borrowers may wait", Infinity),
+  openTimeout: described(
+    duration("OPEN_TIMEOUT"),
+    "After how long without a stream a session counts as full",
+    Duration.millis(defaults.openTimeout)
+  ),
+  clientSpeaksFirst: described(
+    Config.boolean("CLIENT_SPEAKS_FIRST"),
+    "Whether the peer only answers",
+    defaults.clientSpeaksFirst
+  ),
+  quarantine: described(
+    duration("QUARANTINE"),
+    "How long a stream that came back is watched before it is lent again",
+    Duration.zero
+  ),
+  suspectAfter: described(
+    countOrInfinity("SUSPECT_AFTER"),
+    "After how many answers that never came a session is replaced",
+    defaults.suspectAfter
+  ),
+  idleTimeToLive: described(duration("IDLE_TIME_TO_LIVE"), "When an unused stream is ended", Duration.infinity),
+  maxLifetime: described(duration("MAX_LIFETIME"), "When a stream is replaced", Duration.infinity),
+  maxUses: described(countOrInfinity("MAX_USES"), "After how many borrows a stream is replaced", Infinity),
+  shutdownGrace: described(
+    duration("SHUTDOWN_GRACE"),
+    "How long borrowers have when the pool closes",
+    Duration.seconds(5)
+  ),
+  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false),
+  metrics: described(Config.boolean("METRICS"), "Whether the pool shows metrics", true)
+}))

@@ -1,0 +1,331 @@
+/** What a borrower of a pooled stream has: a view, good for one lease. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Inspectable from "effect/Inspectable"
+import type * as Option from "effect/Option"
+import * as Sink from "effect/Sink"
+import type * as Stream from "effect/Stream"
+import type { FramingError } from "../../FramingError.js"
+import type * as WebTransport from "../../WebTransport.js"
+import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
+import type { Fate, Internals, SyncLease } from "../engine/resourcePool.js"
+import { type ByteStream, type Framed, StreamTypeId, untilNone } from "../transport/byteStream.js"
+import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
+
+const givenBack = (reason: "Read" | "Write") =>
+  new WebTransportError({
+    reason,
+    detail: "this stream was given back to its pool",
+    advice: "use it within the effect or scope that borrowed it"
+  })
+
+const spokeFirst = (reason: "Read" | "Write") =>
+  new WebTransportError({
+    reason,
+    detail: "the peer sent something, or ended the stream, before anything was written",
+    advice: "write first, or give the pool the option clientSpeaksFirst: false"
+  })
+
+const noOther = (cause: Failure) =>
+  isWebTransportError(cause) ? cause : new WebTransportError({
+    reason: "StreamOpen",
+    detail: "the stream broke before it was of use, and there was no other",
+    cause
+  })
+
+/** What the views of a pool share. */
+export interface Home {
+  readonly source: StreamSource
+  readonly clientSpeaksFirst: boolean
+  pool: Internals<WebTransport.BidirectionalStream, Failure>
+}
+
+export class StreamView extends Inspectable.Class implements WebTransport.BidirectionalStream, Framed {
+  readonly pooled: PooledStream
+  private readonly home: Home
+  /** Checks are about this one stream; a borrower gets another one if it breaks before it was of use. */
+  private readonly isReplaceable: boolean
+  private replacement: SyncLease<StreamView> | undefined = undefined
+  private replacing: Effect.Semaphore | undefined = undefined
+  /** Whether the stream is this borrower's, whatever comes or breaks. */
+  private hasBegun = false
+  private hasWritten = false
+  private isGivenBack = false
+  /** It came in the place of one that was unfit. */
+  private isReplacement = false
+  /** When it was lent, and what had come on the session by then. */
+  private readonly began: number
+  private readonly receivedBefore: number
+  private isOwn = false
+  /** Reads that wait for the first write. */
+  private early: Array<() => void> | undefined = undefined
+  /** Whether it is not to be lent again, however it comes back. */
+  isForOneUse = false
+
+  constructor(home: Home, pooled: PooledStream, isReplaceable = true) {
+    super()
+    this.home = home
+    this.pooled = pooled
+    this.isReplaceable = isReplaceable
+    pooled.holder = this
+    pooled.uses++
+    pooled.branch.lent++
+    this.began = home.source.moment
+    this.receivedBefore = pooled.branch.core.bytesReceived
+    // while it was on its way here nobody could tell whose it is
+    if (pooled.uses === 1 && !pooled.stream.isClean) queueMicrotask(() => this.onChange())
+  }
+
+  get [StreamTypeId](): WebTransport.StreamTypeId {
+    return StreamTypeId
+  }
+
+  /** The stream that it stands for now. */
+  get current(): PooledStream {
+    return this.replacement?.value.current ?? this.pooled
+  }
+
+  /** Whether bytes were handed to the transport. */
+  get wasWritten(): boolean {
+    return this.replacement?.value.wasWritten ?? this.hasWritten
+  }
+
+  private get beneath(): ByteStream {
+    return this.pooled.stream
+  }
+
+  /** It is its borrower's from the start, and nobody's after: nothing on it is another one's. */
+  own(): this {
+    this.isOwn = true
+    this.isForOneUse = true
+    this.hasBegun = true
+    return this
+  }
+
+  /** Whether the stream broke, or brought what nobody asked for, before it was of use. */
+  private get isUnfit(): boolean {
+    if (this.hasBegun) return false
+    return this.home.clientSpeaksFirst ? !this.beneath.isClean : this.beneath.endedBecause !== undefined
+  }
+
+  /** Something came, or the stream broke: one that is unfit goes at once, and its borrower gets another. */
+  onChange(): void {
+    if (!this.home.clientSpeaksFirst || !this.isUnfit) return
+    this.pooled.control?.lost()
+    this.wakeEarly()
+  }
+
+  private begin(): void {
+    if (this.hasBegun) return
+    this.hasBegun = true
+    this.wakeEarly()
+  }
+
+  private wakeEarly(): void {
+    const { early } = this
+    if (early === undefined) return
+    this.early = undefined
+    for (const wake of early) wake()
+  }
+
+  /** Whether the stream is fit and this borrower's to write on; it has begun then. */
+  private mayWrite(): boolean {
+    if (this.isGivenBack || this.replacement !== undefined) return false
+    if (!this.hasBegun) {
+      if (this.isReplaceable && this.isUnfit) return false
+      this.begin()
+    }
+    if (this.beneath.sending === "Open") this.hasWritten = true
+    return true
+  }
+
+  /** The same for reading. Nothing that comes before the first write is for a borrower who may get another stream. */
+  private mayRead(): boolean {
+    if (this.isGivenBack || this.replacement !== undefined) return false
+    if (!this.hasBegun) {
+      if (this.home.clientSpeaksFirst || this.isUnfit) return false
+      this.begin()
+    }
+    return true
+  }
+
+  /** What becomes of a write on a stream that is not to be written on. */
+  private writeElsewhere<E>(
+    write: (view: StreamView) => Effect.Effect<void, E>
+  ): Effect.Effect<void, E | WebTransportError> {
+    if (this.isGivenBack) return Effect.fail(givenBack("Write"))
+    if (this.replacement !== undefined) return write(this.replacement.value)
+    // a peer that spoils each fresh stream would spoil the next one, too
+    const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.session.gone === undefined &&
+      this.home.pool.isOpen
+    if (isHopeless) return Effect.fail(spokeFirst("Write"))
+    return Effect.zipRight(this.replace, Effect.suspend(() => write(this)))
+  }
+
+  private readElsewhere<A, E>(
+    read: (view: StreamView) => Effect.Effect<A, E | WebTransportError>
+  ): Effect.Effect<A, E | WebTransportError> {
+    if (this.isGivenBack) return Effect.fail(givenBack("Read"))
+    if (this.replacement !== undefined) return read(this.replacement.value)
+    if (!this.isUnfit) return Effect.zipRight(this.beginning, Effect.suspend(() => read(this)))
+    const { gone } = this.beneath.session
+    // what a stream brings that nobody had before is no leftover: the next one would bring it as well
+    const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
+      this.home.pool.isOpen
+    if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, Effect.suspend(() => read(this)))
+    return Effect.fail(gone ?? spokeFirst("Read"))
+  }
+
+  private get beginning(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      if (this.hasBegun || this.isUnfit || this.replacement !== undefined || this.isGivenBack) {
+        return resume(Effect.void)
+      }
+      const wake = () => resume(Effect.void)
+      ;(this.early ??= []).push(wake)
+      return Effect.sync(() => {
+        this.early = this.early?.filter((other) => other !== wake)
+      })
+    })
+  }
+
+  /** One at a time: fibers of the borrower that write at once are to share it. */
+  private get replace(): Effect.Effect<void, WebTransportError> {
+    this.replacing ??= Effect.unsafeMakeSemaphore(1)
+    return this.replacing.withPermits(1)(
+      Effect.suspend(() =>
+        this.replacement !== undefined || this.isGivenBack ? Effect.void : Effect.mapError(
+          this.home.pool.lend((lease) => {
+            if (this.isGivenBack) return lease.giveBack(Exit.void)
+            this.replacement = lease as SyncLease<StreamView>
+            this.replacement.value.isReplacement = true
+            this.wakeEarly()
+          }),
+          noOther
+        )
+      )
+    )
+  }
+
+  /** The end of the lease. Whether the stream may be used again. */
+  private finish(isSuccess: boolean): Fate {
+    this.isGivenBack = true
+    this.wakeEarly()
+    if (this.replacement !== undefined) {
+      this.replacement.value.isForOneUse = this.isForOneUse
+      this.replacement.giveBack(isSuccess ? Exit.void : Exit.interrupt(FiberId.none))
+    }
+    const { pooled } = this
+    const { branch, stream } = pooled
+    pooled.holder = undefined
+    branch.lent--
+    // one that owns it reads until it has enough, and what ends that is its own business
+    const isOverdue = stream.isOverdue && !(this.isOwn && isSuccess)
+    // a peer that sent anything meanwhile, to whomever, does not hang
+    if (isOverdue && branch.core.bytesReceived === this.receivedBefore) this.home.source.suspect(branch, this.began)
+    pooled.isSpoiled = isOverdue || !isSuccess
+    if (pooled.isSpoiled || this.isForOneUse) return "discard"
+    return stream.isClean ? "keep" : stream.isQuiet ? "later" : "discard"
+  }
+
+  end(isSuccess: boolean): Fate {
+    if (this.isGivenBack) return "discard"
+    const fate = this.finish(isSuccess)
+    return fate === "later" ? fate : this.home.source.fateOf(this.pooled, fate === "keep")
+  }
+
+  /** Of a check of this one stream: whether it passed and left the stream clean. */
+  endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
+    const isFit = this.finish(Exit.isSuccess(exit)) === "keep"
+    this.home.source.giveWay(this.pooled.branch)
+    return isFit
+  }
+
+  get lost(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.isGivenBack) return Effect.void
+      return this.replacement === undefined ? this.beneath.lost : this.replacement.value.lost
+    })
+  }
+
+  reset(code: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.isGivenBack) return Effect.void
+      if (this.replacement !== undefined) return this.replacement.value.reset(code)
+      this.begin()
+      return this.beneath.reset(code)
+    })
+  }
+
+  get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
+    return Effect.withFiberRuntime((fiber, status) =>
+      this.mayRead()
+        ? this.beneath.begin(this.beneath.bytes, fiber, status)
+        : this.readElsewhere((view) => view.read)
+    )
+  }
+
+  readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
+    return Effect.withFiberRuntime((fiber, status) =>
+      this.mayRead()
+        ? this.beneath.begin(this.beneath.exactly(size), fiber, status)
+        : this.readElsewhere((view) => view.readExactly(size))
+    )
+  }
+
+  readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
+    return Effect.withFiberRuntime((fiber, status) =>
+      this.mayRead()
+        ? this.beneath.begin(this.beneath.messages(max), fiber, status)
+        : this.readElsewhere((view) => view.readMessage(max))
+    )
+  }
+
+  get stream(): Stream.Stream<Uint8Array, WebTransportError> {
+    return untilNone(this.read)
+  }
+
+  write(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() => {
+      if (bytes.byteLength === 0) return this.isGivenBack ? Effect.fail(givenBack("Write")) : Effect.void
+      return this.mayWrite() ? this.beneath.send(bytes, false) : this.writeElsewhere((view) => view.write(bytes))
+    })
+  }
+
+  writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() =>
+      this.mayWrite() ? this.beneath.send(bytes, true) : this.writeElsewhere((view) => view.writeOwned(bytes))
+    )
+  }
+
+  get sink(): Sink.Sink<void, Uint8Array, never, WebTransportError> {
+    return Sink.forEach((bytes: Uint8Array) => this.write(bytes))
+  }
+
+  get closeWrite(): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() =>
+      this.mayWrite() ? this.beneath.finish() : this.writeElsewhere((view) => view.closeWrite)
+    )
+  }
+
+  get flushed(): Effect.Effect<void, WebTransportError> {
+    return Effect.suspend(() => {
+      if (this.isGivenBack) return Effect.fail(givenBack("Write"))
+      return this.replacement === undefined ? this.beneath.flushed : this.replacement.value.flushed
+    })
+  }
+
+  get whenCut(): Effect.Effect<WebTransportError> {
+    return Effect.suspend(() => this.current.stream.whenCut)
+  }
+
+  get native(): WebTransport.NativeBidirectionalStream {
+    return this.replacement === undefined ? this.beneath.native : this.replacement.value.native
+  }
+
+  /** Once it is given back, nothing of what others do with the stream. */
+  toJSON(): object {
+    return this.isGivenBack ? { _id: "Stream", released: true } : this.current.stream.toJSON()
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * How a session comes about, and what is left of one that does not.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type * as Api from "../../WebTransport.js"
+import { WebTransportError } from "../../WebTransportError.js"
+import { kindOf } from "../core/kinds.js"
+import { checkCloseInfo, explainCause, SessionCore, SessionHandle } from "./session.js"
+
+const defaultConnectTimeout = Duration.seconds(10)
+const defaultCloseTimeout = Duration.seconds(5)
+
+const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
+
+const invalidUrl = (detail: string) => Either.left(new WebTransportError({ reason: "InvalidUrl", detail }))
+
+/** Never says more of a URL than its scheme: tokens travel in the rest, also in what the platform's own error says. */
+export const parseUrl = (source: string | URL): Either.Either<URL, WebTransportError> => {
+  let url: URL
+  try {
+    url = new URL(source)
+  } catch {
+    return invalidUrl(
+      typeof source === "string" ? "it is not an absolute URL" : `it is of type ${kindOf(source)} instead of a URL`
+    )
+  }
+  if (url.protocol !== "https:") return invalidUrl(`its scheme is ${JSON.stringify(url.protocol)} instead of "https:"`)
+  if (url.hash !== "") return invalidUrl("it has a fragment")
+  return Either.right(url)
+}
+
+export const resolveUrl = <E, R>(
+  source: string | URL | Effect.Effect<string | URL, E, R>
+): Effect.Effect<URL, WebTransportError | E, R> => Effect.flatMap(resolve<string | URL, E, R>(source), parseUrl)
+
+/** A copy, since fails-components (1.6.8) ignores the offset of a view. */
+const copyBytes = (value: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> =>
+  ArrayBuffer.isView(value)
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice() as Uint8Array<ArrayBuffer>
+    : new Uint8Array(value).slice()
+
+const pairsOf = (headers: Api.HeaderFields): Array<[string, string]> =>
+  (Symbol.iterator in headers ? Array.from(headers) : Object.entries(headers)).map(([name, value]) => [
+    String(name).toLowerCase(),
+    value
+  ])
+
+/** RFC 9110, sections 5.1 and 5.5; those that HTTP/2 and 3 have no use for (RFC 9113, section 8.2.2). */
+const isName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
+const isValue = /^[\t\x20-\x7e\x80-\xff]*$/
+const isForbidden = /^(connection|host|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/
+
+/** By its name alone: values are secrets. */
+const headerProblem = (name: string, value: unknown): string | undefined => {
+  const header = `the header ${JSON.stringify(name)}`
+  if (!isName.test(name)) return `${header} has a name that HTTP does not allow`
+  if (isForbidden.test(name)) return `${header} is not one that a request for a session may have`
+  if (typeof value !== "string") return `${header} has a value of type ${kindOf(value)} instead of a string`
+  return isValue.test(value) ? undefined : `${header} has a character in its value that HTTP does not allow`
+}
+
+const nativeHeaders = (headers: Api.HeaderFields): Either.Either<Array<[string, string]>, WebTransportError> => {
+  const pairs = pairsOf(headers)
+  const problem = pairs.map(([name, value]) => headerProblem(name, value)).find((one) => one !== undefined)
+  return problem === undefined
+    ? Either.right(pairs)
+    : Either.left(new WebTransportError({ reason: "Connect", detail: problem, advice: "correct connect.headers" }))
+}
+
+export const nativeOptions = <E, R>(
+  options: Api.ConnectOptions<E, R>
+): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> => {
+  const { headers } = options
+  return headers === undefined ? withoutHeaders(options) : Effect.zipWith(
+    Effect.flatMap(resolve<Api.HeaderFields, E, R>(headers), nativeHeaders),
+    withoutHeaders(options),
+    (headers, native) => headers.length === 0 ? native : { ...native, headers }
+  )
+}
+
+const withoutHeaders = <E, R>(
+  options: Api.ConnectOptions<E, R>
+): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> =>
+  Effect.flatMap(
+    resolve<ReadonlyArray<Api.CertificateHash>, E, R>(options.serverCertificateHashes ?? []),
+    (hashes): Effect.Effect<Api.NativeOptions, WebTransportError> => {
+      const native: Api.NativeOptions = {}
+      if (hashes.length > 0) {
+        if (options.allowPooling === true) {
+          return Effect.die(
+            new Error(
+              "serverCertificateHashes and allowPooling exclude each other: one connection has one certificate check"
+            )
+          )
+        }
+        native.serverCertificateHashes = hashes.map(({ algorithm = "sha-256", value }) => ({
+          algorithm: algorithm.toLowerCase(),
+          value: copyBytes(value)
+        }))
+        for (const { algorithm, value } of native.serverCertificateHashes) {
+          if (algorithm !== "sha-256") {
+            const detail = `a certificate hash has the algorithm ${JSON.stringify(algorithm)}`
+            const advice = `give one of "sha-256": WebTransport knows no other`
+            return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
+          }
+          if (value.byteLength !== 32) {
+            const detail = `a certificate hash has ${value.byteLength} bytes, where sha-256 has 32`
+            const advice = "give the bytes of the hash, not its hexadecimal text"
+            return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
+          }
+        }
+      }
+      if (options.protocols !== undefined) native.protocols = [...options.protocols]
+      if (options.congestionControl !== undefined) native.congestionControl = options.congestionControl
+      if (options.requireUnreliable !== undefined) native.requireUnreliable = options.requireUnreliable
+      if (options.allowPooling !== undefined) native.allowPooling = options.allowPooling
+      return Effect.succeed(native)
+    }
+  )
+
+/** The first name that the platform knows: the newer ones come first. */
+const datagramAttributes: ReadonlyArray<readonly [keyof Api.DatagramOptions, ReadonlyArray<string>]> = [
+  ["incomingMaxBuffered", ["incomingMaxBufferedDatagrams", "incomingHighWaterMark"]],
+  ["outgoingMaxBuffered", ["outgoingMaxBufferedDatagrams", "outgoingHighWaterMark"]],
+  ["incomingMaxAge", ["incomingMaxAge"]],
+  ["outgoingMaxAge", ["outgoingMaxAge"]]
+]
+
+const setDatagramOptions = (native: Api.NativeWebTransport, options: Api.DatagramOptions): void => {
+  const datagrams = native.datagrams as unknown as Record<string, unknown>
+  for (const [option, names] of datagramAttributes) {
+    const value = options[option]
+    const name = names.find((name) => name in datagrams)
+    if (value !== undefined && name !== undefined) {
+      datagrams[name] = option.endsWith("Age") ? Duration.toMillis(value) : value
+    }
+  }
+}
+
+/** Not a failure of the network but of what was asked for. */
+const constructFailure = (cause: unknown): WebTransportError => {
+  if (cause instanceof WebTransportError) return cause
+  return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
+    ? new WebTransportError({
+      reason: "Unsupported",
+      detail: "the platform has not all that the options ask for",
+      cause
+    })
+    : new WebTransportError({ reason: "Connect", ...explainCause(cause), cause })
+}
+
+const establish = (
+  make: (connectTimeout: number) => Api.NativeWebTransport,
+  service: Api.ConstructorService | undefined,
+  where: string,
+  options: Api.SessionOptions
+): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      yield* checkCloseInfo(options.closeInfo)
+      const limit = Duration.decode(options.connectTimeout ?? defaultConnectTimeout)
+      // One of its own, so that an attempt that fails leaves nothing in a scope that lives on.
+      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      const core = yield* Effect.try({
+        try: () =>
+          new SessionCore(
+            make(Duration.toMillis(limit)),
+            service,
+            where,
+            options.closeInfo,
+            Duration.decode(options.closeTimeout ?? defaultCloseTimeout)
+          ),
+        catch: constructFailure
+      }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))
+      yield* Scope.addFinalizer(scope, core.close(undefined))
+      yield* Effect.forkIn(Effect.interruptible(core.guard), scope)
+      if (options.datagrams !== undefined) setDatagramOptions(core.native, options.datagrams)
+      const ready = Effect.timeoutFail(Deferred.await(core.readiness), {
+        duration: limit,
+        onTimeout: () => {
+          const why = core.explain()
+          const detail = `no session with ${where} within ${Duration.format(limit)}${why ? `: ${why.detail}` : ""}`
+          return new WebTransportError({ reason: "ConnectTimeout", detail, advice: why?.advice, cause: why?.cause })
+        }
+      })
+      return yield* Effect.matchCauseEffect(restore(ready), {
+        onSuccess: () => Effect.succeed(new SessionHandle(core)),
+        onFailure: (cause) => {
+          core.giveUp(new WebTransportError({ reason: "Connect", detail: "the attempt was given up" }))
+          return Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause))
+        }
+      })
+    })
+  )
+
+export const open = (
+  service: Api.ConstructorService,
+  url: URL,
+  native: Api.NativeOptions,
+  options: Api.SessionOptions
+): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
+  establish(
+    (connectTimeout) => service.construct(url.href, native, connectTimeout),
+    service,
+    `${url.host}${url.pathname}`,
+    options
+  )
+
+export const adopt = (
+  native: Api.NativeWebTransport,
+  service: Api.ConstructorService | undefined,
+  options: Api.SessionOptions
+): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> => establish(() => native, service, "the peer", options)

@@ -1,0 +1,989 @@
+/**
+ * A pool of few, dear things, written for nothing but to be obviously right: plain arrays, every figure summed up anew,
+ * every choice made by looking at everything. What it would ask of its shell it writes to a log.
+ */
+import type { ItemState, Reason, Time } from "../../../src/internal/core/pool/item.js"
+import type { Counters, MachineOptions, Verdict } from "../../../src/internal/core/pool/poolMachine.js"
+
+export type ModelRefusal =
+  | `AcquireTimeout ${"queue" | "creation" | "check"}`
+  | "CreateTimeout"
+  | "PoolClosed"
+  | `CreateFailed ${string}`
+
+export interface ModelItem {
+  readonly id: number
+  phase: "creating" | "open" | "leaving" | "closing" | "gone"
+  value: number
+  capacity: number
+  isWhole: boolean
+  concurrency: number
+  borrowers: number
+  uses: number
+  /** Whether it takes one of the `maxSize` places. */
+  counted: boolean
+  reason: Reason
+  check: ModelCheck | undefined
+  /** Its turn among those that are as much lent. */
+  turn: number
+  idleSince: number
+  provenAt: number
+  createdAt: number
+  hasServed: boolean
+  isDoubtful: boolean
+  /** Its turn among those that have proved good. */
+  proof: number
+  /** Which attempt makes it, and when that began. */
+  readonly attempt: number
+  readonly startedAt: number
+  /** The pool was renewed before it was made. */
+  isOutdated: boolean
+  /** The pool was renewed while nobody had it. */
+  isRenewed: boolean
+  retiresAt: number
+  /** When to see whether it has to be pinged. */
+  pingAt: number
+  pingTurn: number
+  /** When creating, closing or lending it after its time has taken too long. */
+  deadline: number
+}
+
+export interface ModelCheck {
+  /** Whether it is done for a borrower; it may have begun as a ping. */
+  awaited: boolean
+  /** Whether nobody gets the item meanwhile. */
+  blocks: boolean
+  readonly hook: "validate" | "ping"
+  /** How many had ever waited when it began. */
+  readonly asked: number
+  readonly startedAt: Time
+  readonly turn: number
+  isSlow: boolean
+  readonly deadline: number
+}
+
+export interface ModelWaiter {
+  readonly id: number
+  readonly isForWhole: boolean
+  asked: number
+  since: number
+  outcome: "queued" | "abandoned" | ModelItem | ModelRefusal
+}
+
+export interface ModelLoan {
+  readonly id: number
+  readonly since: number
+}
+
+export interface ModelRelease {
+  readonly id: number
+  readonly deadline: number
+}
+
+export class PoolModel {
+  readonly options: MachineOptions<string>
+  state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
+  /** Those that are not gone. */
+  items: Array<ModelItem> = []
+  /** Every one there ever was. */
+  readonly everything: Array<ModelItem> = []
+  waiters: Array<ModelWaiter> = []
+  loans: Array<ModelLoan> = []
+  releases: Array<ModelRelease> = []
+  leases = 0
+  failing = false
+  retryAt = 0
+  earlyDeaths = 0
+  pausedUntil = 0
+  closeAt = Infinity
+  log: Array<string> = []
+  readonly counters: Counters = {
+    acquisitions: 0,
+    reuses: 0,
+    created: 0,
+    failures: 0,
+    timeouts: 0,
+    rejections: 0,
+    abandoned: 0,
+    peak: 0,
+    destroyed: { lost: 0, invalidated: 0, retired: 0, discarded: 0, idle: 0, excess: 0, closed: 0 }
+  }
+  private turns = 0
+  private proofs = 0
+  private asked = 0
+  private delay = 0
+  /** Attempts that had begun when the last one failed, and when that was. */
+  private failedAttempts = 0
+  private failedAt = 0
+  private failingSince = Infinity
+  /** Somebody has waited for the backoff to pass without a break. */
+  private awaitsRetry = false
+  private doubtful: Array<ModelItem> = []
+  private drainingSince = Infinity
+  private newestConcurrency = 1
+  private broken: ModelRefusal | undefined = undefined
+  private readyWanted = false
+  private drained = false
+  private exhausted = false
+
+  constructor(options: MachineOptions<string>) {
+    this.options = { ...options }
+  }
+
+  // --- the figures
+
+  in(...phases: ReadonlyArray<ModelItem["phase"]>): Array<ModelItem> {
+    return this.items.filter((item) => phases.includes(item.phase))
+  }
+
+  get inUse(): number {
+    return this.in("open", "leaving").filter((item) => item.borrowers > 0).length
+  }
+
+  get occupied(): number {
+    return this.items.filter((item) => item.counted).length
+  }
+
+  get overlapping(): Array<ModelItem> {
+    return this.options.overlap ? this.in("leaving").filter((item) => item.reason === "retired") : []
+  }
+
+  /** Those that a borrower can have, the first choice first; some may have to be checked before. */
+  get lendable(): Array<ModelItem> {
+    const free = this.in("open").filter((item) => item.check?.blocks !== true && item.borrowers < item.concurrency)
+    free.sort((a, b) => a.borrowers - b.borrowers || a.turn - b.turn)
+    return this.options.order === "lifo" ? free.reverse() : free
+  }
+
+  /** Nobody has them; some may be checked for nobody. The oldest first. */
+  get idle(): Array<ModelItem> {
+    return this.in("open")
+      .filter((item) => item.borrowers === 0 && item.check?.awaited !== true)
+      .sort((a, b) => a.turn - b.turn)
+  }
+
+  /** The checks that nobody waits for, those first that began first. */
+  private get background(): Array<ModelItem> {
+    return this.in("open", "leaving")
+      .filter((item) => item.check?.awaited === false)
+      .sort((a, b) => a.check!.turn - b.check!.turn)
+  }
+
+  private get overfull(): boolean {
+    return this.items.filter((item) => item.counted && item.phase !== "closing").length > this.options.maxSize
+  }
+
+  private get overfullAfterLeaving(): boolean {
+    const staying = this.items.filter((item) => item.counted && item.phase !== "closing" && item.phase !== "leaving")
+    return staying.length > this.options.maxSize
+  }
+
+  /** Items that are checked for those who wait. */
+  private get awaitedChecks(): number {
+    return this.in("open").filter((item) => item.check?.awaited === true).length
+  }
+
+  private get promptChecks(): number {
+    return this.in("open").filter((item) => item.check?.awaited === true && !item.check.isSlow).length
+  }
+
+  private get awaitedCreations(): number {
+    return this.in("creating").filter((item) => !item.isOutdated).length
+  }
+
+  /** Items that those who wait need. */
+  get needed(): number {
+    const sharing = this.waiters.filter((waiter) => !waiter.isForWhole).length
+    return this.waiters.length - sharing + Math.ceil(sharing / this.newestConcurrency)
+  }
+
+  private get lent(): number {
+    return this.in("open").filter((item) => item.borrowers > 0).length
+  }
+
+  private get lacking(): number {
+    const { maxSize, minIdle, minSize } = this.options
+    const forIdle = minIdle > 0 ? Math.min(maxSize, this.lent + this.needed + minIdle) : 0
+    return Math.max(minSize, forIdle) - this.in("open").length
+  }
+
+  private get floor(): number {
+    return Math.max(this.options.minSize, this.lent + this.options.minIdle)
+  }
+
+  get isAtRest(): boolean {
+    return this.leases === 0 && this.items.every((item) => item.check === undefined)
+  }
+
+  stateOf(item: ModelItem): ItemState {
+    switch (item.phase) {
+      case "creating":
+        return "Creating"
+      case "open":
+        return item.check?.blocks === true ? "Checking" : item.borrowers > 0 ? "InUse" : "Idle"
+      case "leaving":
+        return "Leaving"
+      case "closing":
+        return "Closing"
+      case "gone":
+        return "Gone"
+    }
+  }
+
+  needsCheck(item: ModelItem, now: Time): boolean {
+    return now.wall - item.provenAt >= this.options.validateAfterIdle
+  }
+
+  private hasRoom(): boolean {
+    return this.occupied < this.options.maxSize && this.in("creating").length < this.options.createConcurrency
+  }
+
+  private wantsItem(): boolean {
+    if ((this.state !== "Open" && this.state !== "Draining") || !this.hasRoom() || this.broken !== undefined) {
+      return false
+    }
+    return this.needed > this.promptChecks + this.awaitedCreations ||
+      (this.state === "Open" && this.lacking > this.awaitedCreations)
+  }
+
+  /** Only the backoff after a failure, or after items that died young, keeps another attempt from being made. */
+  get retries(): boolean {
+    return !(this.failing && this.in("creating").length > 0) && this.wantsItem()
+  }
+
+  get nextAttempt(): number {
+    return Math.max(this.failing ? this.retryAt : 0, this.pausedUntil)
+  }
+
+  /** When something has to happen next, by the monotonic clock. */
+  nextDue(now: Time): number {
+    const { exhaustedThreshold, idleTimeToLive, leakThreshold, pingInterval } = this.options
+    const open = this.in("open")
+    if (this.state === "Closed") return Infinity
+    const waited = Math.min(
+      ...this.in("creating", "closing").map((item) => item.deadline),
+      ...this.overlapping.filter((item) => !item.isRenewed).map((item) => item.deadline),
+      ...this.in("open", "leaving").map((item) => item.check?.deadline ?? Infinity),
+      ...open.map((item) => item.check?.awaited === true && !item.check.isSlow ? this.slowAt(item.check) : Infinity),
+      ...this.waiters.map((waiter) => waiter.since + this.options.acquireTimeout),
+      ...(this.exhausted ? [] : this.waiters.map((waiter) => waiter.since + exhaustedThreshold)),
+      ...this.loans.map((loan) => loan.since + leakThreshold),
+      ...this.releases.map((release) => release.deadline),
+      this.retries ? this.nextAttempt : Infinity,
+      this.state === "Draining" && !this.drained ? this.drainingSince + exhaustedThreshold : Infinity,
+      this.state === "Closing" && this.in("open", "leaving").length > 0 ? this.closeAt : Infinity
+    )
+    const ping = this.nextPing
+    const aged = Math.min(
+      ...open.map((item) => item.retiresAt),
+      // the end of another one goes on with it
+      ping === undefined || this.background.length > 0 ? Infinity : Math.max(ping.pingAt, ping.provenAt + pingInterval),
+      ...(open.length > this.floor ? this.idle.map((item) => item.idleSince + idleTimeToLive) : [])
+    )
+    return Math.min(waited, now.monotonic + aged - now.wall)
+  }
+
+  private slowAt(check: ModelCheck): number {
+    return check.startedAt.monotonic + Math.min(250, this.options.checkTimeout / 2)
+  }
+
+  // --- borrowing
+
+  private lendableTo({ isForWhole }: Pick<ModelWaiter, "isForWhole">): Array<ModelItem> {
+    return this.lendable.filter((item) => !isForWhole || item.borrowers === 0)
+  }
+
+  /** The first choice that needs no check, by its place or else by its proof; or one that is checked for nobody. */
+  private ready(borrower: Pick<ModelWaiter, "isForWhole">, now: Time): ModelItem | undefined {
+    this.age(now)
+    const free = this.lendableTo(borrower)
+    if (free[0] !== undefined && !this.needsCheck(free[0], now)) return free[0]
+    const proven = free.filter((item) => !this.needsCheck(item, now)).sort((a, b) => b.proof - a.proof)[0]
+    if (proven !== undefined) return proven
+    const pinged = this.background.find((item) =>
+      item.check!.blocks && !item.isDoubtful && this.slowAt(item.check!) > now.monotonic && !this.needsCheck(item, now)
+    )
+    if (pinged !== undefined) this.cancelCheck(pinged)
+    return pinged
+  }
+
+  private candidate(borrower: Pick<ModelWaiter, "isForWhole">): ModelItem | undefined {
+    return this.lendableTo(borrower)[0] ?? this.background.find((item) => item.check!.blocks)
+  }
+
+  checkout(now: Time, isForWhole: boolean): ModelItem | undefined {
+    if (this.state !== "Open" || this.waiters.length > 0) return
+    const item = this.ready({ isForWhole }, now)
+    if (item !== undefined) this.lend(item, now, isForWhole)
+    this.settle(now)
+    return item
+  }
+
+  tryCheckout(now: Time): ModelItem | undefined {
+    const item = this.checkout(now, false)
+    const unproven = this.lendable[0]
+    if (item === undefined && unproven !== undefined && this.state === "Open" && this.waiters.length === 0) {
+      this.beginCheck(unproven, "validate", true, now)
+      this.settle(now)
+    }
+    return item
+  }
+
+  /** An item that is checked for a borrower who has not queued yet. */
+  claim(now: Time, isForWhole: boolean): ModelItem | undefined {
+    if (this.state !== "Open" || this.waiters.length > 0) return
+    const item = this.lendableTo({ isForWhole })[0]
+    if (item === undefined || item.check !== undefined) return
+    this.beginCheck(item, "validate", true, now, this.asked + 1)
+    this.log.pop()
+    return item
+  }
+
+  admit(item: ModelItem, now: Time, isForWhole: boolean): void {
+    item.check = undefined
+    this.prove(item, now)
+    this.lend(item, now, isForWhole)
+    this.settle(now)
+  }
+
+  enqueue(waiter: ModelWaiter, now: Time): "Queued" | "Full" | "Closed" {
+    if (this.state !== "Open") return "Closed"
+    const room = Math.max(0, this.options.maxSize - this.occupied)
+    const expected = this.awaitedCreations + this.promptChecks + room
+    const isForWhole = waiter.isForWhole || this.waiters[0]?.isForWhole === true
+    if (
+      this.waiters.length - expected * this.newestConcurrency >= this.options.maxWaiters &&
+      this.candidate({ isForWhole }) === undefined
+    ) {
+      this.counters.rejections++
+      return "Full"
+    }
+    waiter.since = now.monotonic
+    waiter.asked = ++this.asked
+    this.waiters.push(waiter)
+    this.settle(now)
+    return "Queued"
+  }
+
+  abandon(waiter: ModelWaiter, now: Time): void {
+    const { outcome } = waiter
+    const isQueued = this.waiters.includes(waiter)
+    if (isQueued) {
+      this.waiters = this.waiters.filter((other) => other !== waiter)
+      this.counters.abandoned++
+    }
+    waiter.outcome = "abandoned"
+    if (typeof outcome === "object") this.release(outcome, now, "kept")
+    else if (isQueued) this.settle(now)
+  }
+
+  release(item: ModelItem, now: Time, verdict: Verdict): void {
+    if (verdict === "discarded" && item.phase === "open") this.leave(item, "discarded", now)
+    this.leases--
+    item.borrowers--
+    if (item.isWhole) {
+      item.concurrency = item.capacity
+      item.isWhole = false
+      if (verdict === "proven") this.cancelCheck(item)
+    }
+    if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
+    if (item.phase === "open" && verdict === "proven") {
+      this.prove(item, now)
+      if (item.check?.blocks === true && !this.needsCheck(item, now)) this.cancelCheck(item)
+    }
+    if (item.phase === "open" && item.check?.blocks !== true) {
+      // one that was put off as one that would prove good
+      if (verdict !== "proven" && item.pingAt > item.provenAt + this.options.pingInterval) {
+        this.pingNext(item, item.provenAt + this.options.pingInterval)
+      }
+      item.isDoubtful = verdict !== "proven"
+      this.serve(item)
+      if (item.borrowers === 0 && this.overfull) this.destroy(item, "excess", now)
+      else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
+      else this.offer(item, now, 0)
+    }
+    this.settle(now)
+  }
+
+  startRelease(id: number, now: Time): void {
+    this.releases.push({ id, deadline: now.monotonic + this.options.checkTimeout })
+  }
+
+  endRelease(id: number): boolean {
+    const isInTime = this.releases.some((release) => release.id === id)
+    this.releases = this.releases.filter((release) => release.id !== id)
+    return isInTime
+  }
+
+  track(loan: ModelLoan): void {
+    this.loans.push(loan)
+  }
+
+  untrack(id: number): void {
+    this.loans = this.loans.filter((loan) => loan.id !== id)
+  }
+
+  // --- what the items do
+
+  created(item: ModelItem, value: number, concurrency: number, now: Time, chance: number): void {
+    if (item.phase !== "creating") return
+    if (item.isOutdated) {
+      this.endCreation(item, now)
+      return this.settle(now)
+    }
+    if (this.failing && item.attempt > this.failedAttempts) {
+      this.log.push("recovered")
+      this.failing = false
+      this.failingSince = Infinity
+    }
+    this.newestConcurrency = concurrency
+    this.counters.created++
+    item.phase = "open"
+    item.value = value
+    item.capacity = concurrency
+    item.concurrency = concurrency
+    item.provenAt = now.wall
+    item.proof = ++this.proofs
+    item.createdAt = now.wall
+    item.retiresAt = now.wall + this.options.maxLifetime * (0.9 + 0.2 * chance)
+    this.pingNext(item, now.wall + this.options.pingInterval)
+    this.offer(item, now, Infinity)
+    this.settle(now)
+  }
+
+  createFailed(item: ModelItem, refusal: ModelRefusal, now: Time, chance: number): void {
+    if (item.phase !== "creating") return
+    this.fail(item, refusal, now, chance)
+    this.settle(now)
+  }
+
+  checked(item: ModelItem, check: ModelCheck, passed: boolean, now: Time): void {
+    if (item.check !== check) return
+    if (!passed) {
+      this.doubt(check, now)
+      item.check = undefined
+      return this.lost(item, now)
+    }
+    item.check = undefined
+    this.prove(item, now)
+    if (item.phase === "open" && (check.awaited || this.waiters.length > 0)) this.offer(item, now, check.asked)
+    this.settle(now)
+  }
+
+  lost(item: ModelItem, now: Time): void {
+    if (item.phase !== "open" && item.phase !== "leaving") return
+    this.lose(item, now)
+    this.settle(now)
+  }
+
+  proven(item: ModelItem, now: Time): void {
+    if (item.phase !== "open") return
+    if (item.check?.hook !== "ping") this.prove(item, now)
+    if (item.check?.hook === "ping" || (item.check?.blocks === true && !this.needsCheck(item, now))) {
+      this.log.push(`cancelCheck ${item.id}`)
+      this.checked(item, item.check, true, now)
+    } else if (this.waiters.length > 0) this.settle(now)
+  }
+
+  retire(item: ModelItem, now: Time): void {
+    this.withdraw(item, "retired", now)
+    this.settle(now)
+  }
+
+  invalidate(value: number, now: Time): void {
+    const known = this.in("open", "leaving").filter((item) => item.value === value)
+    for (const item of known) this.withdraw(item, "invalidated", now)
+    if (known.length > 0) this.settle(now)
+  }
+
+  gone(item: ModelItem, now: Time): void {
+    if (item.phase !== "closing") return
+    this.forget(item)
+    this.settle(now)
+  }
+
+  // --- the pool as a whole
+
+  prepare(now: Time): boolean {
+    const makes = this.state === "Open" && this.hasRoom() && this.broken === undefined
+    if (makes) this.create(now)
+    this.settle(now)
+    return makes
+  }
+
+  breakDown(refusal: ModelRefusal, now: Time): void {
+    this.broken = refusal
+    this.doubtful = []
+    this.settle(now)
+  }
+
+  prune(maxIdle: number, now: Time): number {
+    const count = this.destroyIdle(maxIdle, now)
+    this.settle(now)
+    return count
+  }
+
+  clear(now: Time): number {
+    const { idle } = this
+    for (const item of idle) this.destroy(item, "idle", now)
+    for (const item of this.renewed) this.destroy(item, "retired", now)
+    this.settle(now)
+    return idle.length
+  }
+
+  renew(now: Time): number {
+    const open = this.in("open")
+    this.retryAt = Math.min(this.retryAt, now.monotonic)
+    this.pausedUntil = Math.min(this.pausedUntil, now.monotonic)
+    this.failingSince = Infinity
+    for (const item of this.in("creating")) item.isOutdated = true
+    for (const item of open) this.leave(item, "retired", now)
+    this.settle(now)
+    return open.length
+  }
+
+  resize(minSize: number, maxSize: number, minIdle: number, now: Time): void {
+    this.options.minSize = minSize
+    this.options.maxSize = maxSize
+    this.options.minIdle = minIdle
+    for (const item of this.idle) if (this.overfull) this.destroy(item, "excess", now)
+    this.settle(now)
+  }
+
+  start(now: Time): void {
+    this.settle(now)
+  }
+
+  wantReady(now: Time): void {
+    this.readyWanted = true
+    if (this.state !== "Open") this.tellReady("PoolClosed")
+    this.settle(now)
+  }
+
+  drain(now: Time): void {
+    if (this.state === "Open") {
+      this.state = "Draining"
+      this.drainingSince = now.monotonic
+    }
+    this.doubtful = []
+    this.tellReady("PoolClosed")
+    this.settle(now)
+  }
+
+  close(now: Time): void {
+    if (this.state === "Closing" || this.state === "Closed") return
+    this.state = "Closing"
+    this.drainingSince = Infinity
+    this.doubtful = []
+    this.closeAt = now.monotonic + this.options.shutdownGrace
+    this.refuseAll("PoolClosed")
+    this.tellReady("PoolClosed")
+    for (const item of this.in("creating")) {
+      this.endCreation(item, now)
+      this.log.push(`cancel ${item.id}`)
+    }
+    for (const item of this.renewed) this.destroy(item, "retired", now)
+    for (const item of this.in("open")) this.withdraw(item, "closed", now)
+    this.settle(now)
+  }
+
+  tick(now: Time, chance: number): void {
+    const { monotonic } = now
+    for (const item of this.in("creating").filter((item) => item.deadline <= monotonic)) {
+      this.log.push(`cancel ${item.id}`)
+      this.fail(item, "CreateTimeout", now, chance)
+    }
+    for (const { check } of this.in("open", "leaving")) {
+      if (check !== undefined && this.slowAt(check) <= monotonic) check.isSlow = true
+    }
+    const timedOut = this.in("open", "leaving").filter((item) => (item.check?.deadline ?? Infinity) <= monotonic)
+    timedOut.sort((a, b) => a.check!.turn - b.check!.turn)
+    for (const item of timedOut) {
+      this.doubt(item.check!, now)
+      this.log.push(`checkTimedOut ${item.id}`)
+      this.lose(item, now)
+    }
+    for (const { id } of this.releases.filter((release) => release.deadline <= monotonic)) {
+      this.log.push(`releaseTimedOut ${id}`)
+      this.endRelease(id)
+    }
+    for (const item of this.in("closing").filter((item) => item.deadline <= monotonic)) {
+      this.log.push(`leaveBehind ${item.id}`)
+      this.forget(item)
+    }
+    for (
+      const waiter of [...this.waiters].filter((waiter) => waiter.since + this.options.acquireTimeout <= monotonic)
+    ) {
+      this.counters.timeouts++
+      const awaits = this.in("creating").length > 0 || this.failing
+        ? "creation"
+        : this.awaitedChecks > 0
+        ? "check"
+        : "queue"
+      this.refuse(waiter, `AcquireTimeout ${awaits}`)
+    }
+    this.age(now)
+    while ((this.nextPing?.pingAt ?? Infinity) <= now.wall) {
+      const item = this.nextPing!
+      const isSilent = item.provenAt + this.options.pingInterval <= now.wall
+      if (isSilent && this.isPingable(item)) {
+        if (this.isEnough(item)) break
+        this.beginCheck(item, "ping", false, now)
+      }
+      this.pingNext(item, (isSilent ? now.wall : item.provenAt) + this.options.pingInterval)
+    }
+    for (const item of this.overlapping.filter((item) => !item.isRenewed && item.deadline <= monotonic)) {
+      this.destroy(item, "retired", now)
+    }
+    for (const loan of this.loans.filter((loan) => loan.since + this.options.leakThreshold <= monotonic)) {
+      this.log.push(`overdue ${loan.id}`)
+      this.untrack(loan.id)
+    }
+    const waited = monotonic - (this.waiters[0]?.since ?? Infinity)
+    if (waited >= this.options.exhaustedThreshold && !this.exhausted) {
+      this.exhausted = true
+      this.log.push(`exhausted ${waited}`)
+    }
+    const drains = monotonic - this.drainingSince
+    if (drains >= this.options.exhaustedThreshold && !this.drained) {
+      this.drainingSince = Infinity
+      this.log.push(`drainsSlowly ${drains}`)
+    }
+    if (monotonic >= this.closeAt) { for (const item of this.in("leaving")) this.destroy(item, "closed", now) }
+    this.settle(now)
+  }
+
+  // --- within
+
+  private get nextPing(): ModelItem | undefined {
+    return this.in("open").sort((a, b) => a.pingAt - b.pingAt || a.pingTurn - b.pingTurn)[0]
+  }
+
+  private pingTurns = 0
+
+  private pingNext(item: ModelItem, at: number): void {
+    item.pingAt = at
+    item.pingTurn = ++this.pingTurns
+  }
+
+  private isPingable(item: ModelItem): boolean {
+    return item.phase === "open" && item.check === undefined &&
+      (item.borrowers === 0 || item.capacity > 1 || item.isWhole)
+  }
+
+  /** At most half of the idle items are checked for nobody, but one if there is only that. */
+  private isEnough(item: ModelItem): boolean {
+    const idle = this.background.filter((item) => item.check!.blocks).length
+    return this.background.length >= this.options.createConcurrency ||
+      (item.phase === "open" && item.borrowers === 0 && item.check?.blocks !== true &&
+        idle >= Math.max(1, Math.floor(this.idle.length / 2)))
+  }
+
+  private get renewed(): Array<ModelItem> {
+    return this.in("leaving").filter((item) => item.isRenewed)
+  }
+
+  /** Those that have become too old, whether or not anybody has come by since. */
+  private age(now: Time): void {
+    const old = this.in("open").filter((item) => item.retiresAt <= now.wall).sort((a, b) => a.retiresAt - b.retiresAt)
+    for (const item of old) this.withdraw(item, "retired", now)
+    this.destroyIdle(this.options.idleTimeToLive, now)
+  }
+
+  private lend(item: ModelItem, now: Time, isForWhole: boolean): void {
+    if (isForWhole) {
+      item.concurrency = 1
+      item.isWhole = true
+    }
+    item.turn = ++this.turns
+    item.borrowers++
+    item.uses++
+    this.leases++
+    this.counters.acquisitions++
+    if (item.uses > 1) this.counters.reuses++
+    this.counters.peak = Math.max(this.counters.peak, this.inUse)
+    if (item.uses >= this.options.maxUses) this.leave(item, "retired", now)
+  }
+
+  /**
+   * To those who have waited longest, or it stays for the next one, unless there are too many. Those up to the number
+   * `proves` need no check of it.
+   */
+  private offer(item: ModelItem, now: Time, proves: number): void {
+    item.turn = ++this.turns
+    const needsCheck = this.needsCheck(item, now)
+    const isFor = (waiter: ModelWaiter) =>
+      this.lendableTo(waiter).includes(item) && (!needsCheck || waiter.asked <= proves)
+    while (this.waiters.length > 0 && isFor(this.waiters[0]!)) {
+      const waiter = this.waiters.shift()!
+      waiter.outcome = item
+      this.log.push(`wake ${waiter.id} with ${item.id}`)
+      this.lend(item, now, waiter.isForWhole)
+    }
+    if (item.borrowers > 0) return
+    item.idleSince = now.wall
+    if (this.overfull) this.destroy(item, "excess", now)
+  }
+
+  private refuse(waiter: ModelWaiter | undefined, refusal: ModelRefusal): void {
+    if (waiter === undefined) return
+    this.waiters = this.waiters.filter((other) => other !== waiter)
+    waiter.outcome = refusal
+    this.log.push(`wake ${waiter.id}: ${refusal}`)
+  }
+
+  private refuseAll(refusal: ModelRefusal): void {
+    for (const waiter of [...this.waiters]) this.refuse(waiter, refusal)
+  }
+
+  private withdraw(item: ModelItem, reason: Reason, now: Time): void {
+    if (item.phase !== "open") return
+    if (item.borrowers === 0) this.destroy(item, reason, now)
+    else this.leave(item, reason, now)
+  }
+
+  private leave(item: ModelItem, reason: Reason, now: Time): void {
+    item.isRenewed = item.borrowers === 0
+    if (item.check?.awaited === true || item.isRenewed) this.cancelCheck(item)
+    const given = this.overlapping.filter((item) => !item.counted).length
+    item.phase = "leaving"
+    item.reason = reason
+    this.log.push(`leaving ${item.id}`)
+    if (!this.overlapping.includes(item)) return
+    if (given < this.options.maxSize) item.counted = false
+    item.deadline = now.monotonic + this.options.retireGrace
+  }
+
+  private destroy(item: ModelItem, reason: Reason, now: Time): void {
+    this.cancelCheck(item)
+    item.phase = "closing"
+    item.deadline = now.monotonic + this.options.closeTimeout
+    this.counters.destroyed[reason]++
+    this.log.push(`destroy ${item.id} ${reason}`)
+  }
+
+  private forget(item: ModelItem): void {
+    item.phase = "gone"
+    item.counted = false
+    this.items = this.items.filter((other) => other !== item)
+  }
+
+  private destroyIdle(maxIdle: number, now: Time): number {
+    const { idle } = this
+    const old = idle.filter((item) => now.wall - item.idleSince >= maxIdle)
+    const going = old.slice(0, Math.max(0, this.in("open").length - this.floor))
+    for (const item of going) this.destroy(item, "idle", now)
+    return going.length
+  }
+
+  private prove(item: ModelItem, now: Time): void {
+    item.provenAt = now.wall
+    item.proof = ++this.proofs
+    item.isDoubtful = false
+    this.serve(item)
+  }
+
+  private serve(item: ModelItem): void {
+    item.hasServed = true
+    this.earlyDeaths = 0
+  }
+
+  private lose(item: ModelItem, now: Time): void {
+    const { factor, initial, max } = this.options.backoff
+    if (!item.hasServed && now.wall - item.createdAt < max && now.monotonic >= this.pausedUntil) {
+      const pause = Math.max(1, Math.min(max, initial * Math.min(factor ** this.earlyDeaths, Number.MAX_VALUE)))
+      this.pausedUntil = now.monotonic + pause
+      if (this.earlyDeaths++ === 0) this.log.push(`paused ${pause}`)
+    }
+    item.counted = false
+    this.destroy(item, "lost", now)
+  }
+
+  private endCreation(item: ModelItem, now: Time): void {
+    item.phase = "closing"
+    item.deadline = now.monotonic + this.options.closeTimeout
+  }
+
+  private fail(item: ModelItem, refusal: ModelRefusal, now: Time, chance: number): void {
+    const { factor, initial, jitter, max } = this.options.backoff
+    this.endCreation(item, now)
+    if (item.isOutdated) return
+    this.counters.failures++
+    if (!this.failing || now.monotonic >= this.retryAt) {
+      this.delay = Math.min(max, this.failing ? this.delay * factor : initial)
+      const delay = Math.max(1, this.delay * (1 + jitter * (2 * chance - 1)))
+      this.retryAt = now.monotonic + delay
+      this.log.push(`backoff ${delay} ${refusal}`)
+    }
+    this.failing = true
+    this.failedAttempts = this.attempts
+    this.failedAt = now.monotonic
+    this.failingSince = Math.min(this.failingSince, item.startedAt)
+    const isOver = this.counters.created === 0 ||
+      now.monotonic - this.failingSince >= this.options.rideOut({ _tag: "CreateTimeout" })
+    if (isOver && this.in("open").length === 0 && this.awaitedCreations === 0) this.refuseAll(refusal)
+    this.tellReady(refusal)
+  }
+
+  private doubt(check: ModelCheck, now: Time): void {
+    if (this.options.validateAfterIdle === Infinity || this.doubtful.length > 0) return
+    if (this.state !== "Open" || this.broken !== undefined) return
+    this.doubtful = this.idle.filter((item) => item.provenAt < check.startedAt.wall && this.needsCheck(item, now))
+  }
+
+  private beginCheck(
+    item: ModelItem,
+    hook: "validate" | "ping",
+    awaited: boolean,
+    now: Time,
+    asked = this.asked
+  ): void {
+    if (item.check !== undefined) {
+      // under way: that answers for the borrower too
+      item.check.awaited = true
+      item.check.blocks = true
+      return
+    }
+    item.check = {
+      awaited,
+      blocks: awaited || item.borrowers === 0,
+      hook,
+      asked,
+      startedAt: { ...now },
+      turn: ++this.turns,
+      isSlow: false,
+      deadline: now.monotonic + this.options.checkTimeout
+    }
+    this.log.push(`check ${item.id} ${hook}`)
+  }
+
+  private cancelCheck(item: ModelItem): void {
+    if (item.check === undefined) return
+    item.check = undefined
+    this.log.push(`cancelCheck ${item.id}`)
+  }
+
+  private attempts = 0
+
+  private create(now: Time): void {
+    if (this.failing && !this.awaitsRetry && now.monotonic - this.failedAt >= this.options.backoff.max) {
+      this.failingSince = Infinity
+    }
+    const item: ModelItem = {
+      id: this.everything.length + 1,
+      phase: "creating",
+      value: NaN,
+      capacity: 1,
+      isWhole: false,
+      concurrency: 1,
+      borrowers: 0,
+      uses: 0,
+      counted: true,
+      reason: "closed",
+      check: undefined,
+      turn: 0,
+      idleSince: 0,
+      provenAt: 0,
+      createdAt: 0,
+      hasServed: false,
+      isDoubtful: false,
+      proof: 0,
+      attempt: ++this.attempts,
+      startedAt: now.monotonic,
+      isOutdated: false,
+      isRenewed: false,
+      retiresAt: Infinity,
+      pingAt: Infinity,
+      pingTurn: 0,
+      deadline: now.monotonic + this.options.createTimeout
+    }
+    this.items.push(item)
+    this.everything.push(item)
+    this.log.push(`create ${item.id}`)
+  }
+
+  private tellReady(refusal: ModelRefusal | undefined): void {
+    if (this.readyWanted) this.log.push(`reached: ${refusal ?? "minSize"}`)
+    this.readyWanted = false
+  }
+
+  private checkCandidate(now: Time): boolean {
+    const item = this.candidate(this.waiters[0] ?? { isForWhole: false })
+    if (item !== undefined) this.beginCheck(item, "validate", true, now)
+    return item !== undefined
+  }
+
+  private settle(now: Time): void {
+    const serves = this.state === "Open" || this.state === "Draining"
+    if (serves) {
+      while (this.waiters.length > 0) {
+        const item = this.ready(this.waiters[0]!, now)
+        if (item === undefined) break
+        this.offer(item, now, 0)
+      }
+      while (this.needed > this.awaitedChecks && this.checkCandidate(now));
+    }
+    while (this.retries && now.monotonic >= this.nextAttempt) this.create(now)
+    this.awaitsRetry = this.retries
+    if (serves && this.broken === undefined) {
+      while (this.needed > this.awaitedCreations + this.promptChecks && this.checkCandidate(now));
+    }
+    while (
+      this.state === "Open" && this.broken === undefined && this.doubtful.length > 0 &&
+      this.background.length < this.options.createConcurrency
+    ) {
+      const item = this.doubtful.shift()!
+      if (item.phase === "open" && item.borrowers === 0 && item.check === undefined && this.needsCheck(item, now)) {
+        this.beginCheck(item, "validate", false, now)
+      }
+    }
+    for (const item of serves ? this.renewed : []) {
+      const wanted = Math.max(this.needed - this.promptChecks, this.state === "Open" ? this.lacking : 0)
+      const replaceable = Math.max(0, this.options.maxSize - this.occupied) + this.awaitedCreations
+      const closings = this.in("closing").length
+      if (this.renewed.length > Math.min(wanted, replaceable) && closings < this.options.createConcurrency) {
+        this.destroy(item, "retired", now)
+      }
+    }
+    if (this.broken !== undefined && serves) {
+      this.refuseAll(this.broken)
+      if (this.in("open").length < this.options.minSize) this.tellReady(this.broken)
+    }
+    if (this.waiters.length === 0) this.exhausted = false
+    if (this.in("open").length >= this.options.minSize) this.tellReady(undefined)
+    const closes = this.state === "Closing" && this.items.length === 0
+    if (!this.drained && this.state !== "Open" && this.waiters.length === 0 && (this.leases === 0 || closes)) {
+      this.drained = true
+      this.log.push("drained")
+    }
+    if (closes) {
+      this.state = "Closed"
+      this.log.push("closed")
+    }
+  }
+
+  /** What can be seen of it from outside. */
+  snapshot() {
+    return {
+      state: this.state,
+      live: this.in("open", "leaving").length,
+      open: this.in("open").length,
+      inUse: this.inUse,
+      leases: this.leases,
+      creating: this.in("creating").length,
+      closing: this.in("closing").length,
+      occupied: this.occupied,
+      failing: this.failing,
+      waiters: this.waiters.map((waiter) => waiter.id),
+      items: this.items.map((item) => ({
+        id: item.id,
+        state: this.stateOf(item),
+        value: item.phase === "creating" ? NaN : item.value,
+        borrowers: item.borrowers,
+        uses: item.uses,
+        counted: item.counted
+      })),
+      counters: { ...this.counters, destroyed: { ...this.counters.destroyed } }
+    }
+  }
+}

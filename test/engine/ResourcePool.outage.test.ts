@@ -1,0 +1,236 @@
+/** Resources that fail for a while: whom a failed creation fails, and whom it does not. */
+import { assert, describe, it } from "@effect/vitest"
+import * as PoolError from "effect-pools/PoolError"
+import * as ResourcePool from "effect-pools/ResourcePool"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import { withLogs } from "../support/logs.js"
+import { type Item, makeSource, settle } from "../support/pool.js"
+
+/** A backend that can be down, and when it was asked. */
+const makeBackend = () => {
+  const source = makeSource()
+  const backend = { down: false, attempts: [] as Array<number> }
+  return Object.assign(backend, {
+    acquire: Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Item, string, Scope.Scope> => {
+      backend.attempts.push(now)
+      return backend.down ? Effect.fail("down") : source.acquire
+    })
+  })
+}
+
+const pass = (millis: number) => Effect.repeatN(Effect.zipRight(TestClock.adjust(10), settle), millis / 10 - 1)
+
+/** A borrower, and when it had its answer. */
+const borrow = (pool: ResourcePool.ResourcePool<Item, string>) =>
+  Effect.fork(Effect.zip(Effect.exit(pool.useSync((item) => item.id)), Clock.currentTimeMillis))
+
+const once = (pool: ResourcePool.ResourcePool<Item, string>) => Effect.flatMap(borrow(pool), Fiber.join)
+
+describe("an outage", () => {
+  /** A pool whose backend has just gone, with it all its items. */
+  const cutOff = (options: Partial<ResourcePool.Options<Item, string, Scope.Scope>> = {}) =>
+    Effect.gen(function*() {
+      const backend = makeBackend()
+      const pool = yield* ResourcePool.make({ acquire: backend.acquire, createBackoff: { jitter: 0 }, ...options })
+      yield* once(pool)
+      backend.down = true
+      yield* pool.clear
+      yield* settle
+      return { backend, pool, since: yield* Clock.currentTimeMillis }
+    })
+
+  it.scoped("fails nobody while it lasts no longer than rideOut", () =>
+    Effect.gen(function*() {
+      const { backend, pool } = yield* cutOff()
+      const borrowers = yield* Effect.replicateEffect(borrow(pool), 20)
+      yield* pass(1_900)
+      // the first ones together, then one at a time: after 10, 20, 40 … 640 ms
+      assert.isAtMost(backend.attempts.length, 1 + 8 + 7)
+      assert.strictEqual((yield* pool.stats).waiters, 20)
+      backend.down = false
+      yield* pass(2_000)
+      for (const [exit] of yield* Fiber.join(Fiber.all(borrowers))) assert.isTrue(Exit.isSuccess(exit))
+    }))
+
+  it.scoped("fails everybody who waits once it lasts longer, and whoever comes later with the next attempt", () =>
+    Effect.gen(function*() {
+      const { backend, pool, since } = yield* cutOff()
+      const borrowers = yield* Effect.replicateEffect(borrow(pool), 20)
+      yield* pass(4_000)
+      for (const [exit, at] of yield* Fiber.join(Fiber.all(borrowers))) {
+        assert.deepStrictEqual(exit, Exit.fail("down"))
+        // 10, 20, 40 … after each other: the first attempt at 2 s or later
+        assert.strictEqual(at - since, 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1_280)
+      }
+      // the next one is due 2.56 s after that
+      const late = yield* Effect.replicateEffect(borrow(pool), 5)
+      const attempts = backend.attempts.length
+      yield* pass(2_000)
+      assert.strictEqual(backend.attempts.length, attempts + 1)
+      for (const [exit] of yield* Fiber.join(Fiber.all(late))) assert.deepStrictEqual(exit, Exit.fail("down"))
+    }))
+
+  it.scoped("counts from the beginning of the first attempt that failed", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      let hangs = false
+      const pool = yield* ResourcePool.make({
+        acquire: Effect.suspend((): Effect.Effect<Item, string, Scope.Scope> =>
+          hangs ? Effect.zipRight(Effect.sleep("3 seconds"), Effect.fail("down")) : source.acquire
+        )
+      })
+      yield* once(pool)
+      hangs = true
+      yield* pool.clear
+      const borrower = yield* borrow(pool)
+      yield* settle
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual((yield* Fiber.join(borrower))[0], Exit.fail("down"))
+    }))
+
+  it.scoped("begins anew when nobody has wanted an item for createBackoff.max", () =>
+    Effect.gen(function*() {
+      const { pool } = yield* cutOff()
+      yield* Effect.forkScoped(borrow(pool))
+      yield* pass(4_000)
+      yield* TestClock.adjust("1 minute")
+      const patient = yield* borrow(pool)
+      yield* pass(1_500)
+      assert.isNull(yield* Effect.map(Fiber.poll(patient), (exit) => exit._tag === "None" ? null : exit))
+      yield* pass(3_000)
+      assert.deepStrictEqual((yield* Fiber.join(patient))[0], Exit.fail("down"))
+    }))
+
+  it.scoped("does not begin anew while borrowers go on wanting one, however long the backoff", () =>
+    Effect.gen(function*() {
+      const { pool } = yield* cutOff({ createBackoff: { initial: 500, max: 500, jitter: 0 } })
+      const first = yield* borrow(pool)
+      yield* pass(2_400)
+      assert.deepStrictEqual((yield* Fiber.join(first))[0], Exit.fail("down"))
+      for (let i = 0; i < 5; i++) {
+        // somebody waits when the next attempt is due
+        const next = yield* borrow(pool)
+        yield* pass(500)
+        assert.deepStrictEqual((yield* Fiber.join(next))[0], Exit.fail("down"), `borrower ${i}`)
+      }
+    }))
+
+  it.scoped("costs a pool that has never made an item no patience", () =>
+    Effect.gen(function*() {
+      const backend = makeBackend()
+      backend.down = true
+      const pool = yield* ResourcePool.make({ acquire: backend.acquire })
+      assert.deepStrictEqual((yield* once(pool))[0], Exit.fail("down"))
+      assert.deepStrictEqual(backend.attempts, [0])
+    }))
+
+  it.scoped("an acquireTimeout that ends sooner carries the last failure", () =>
+    Effect.gen(function*() {
+      const { pool } = yield* cutOff({ acquireTimeout: "1 second" })
+      const borrower = yield* borrow(pool)
+      yield* pass(1_000)
+      const [exit] = yield* Fiber.join(borrower)
+      const error = Cause.squash(Exit.isFailure(exit) ? exit.cause : Cause.empty) as PoolError.PoolError
+      assert.deepInclude(error, { reason: "AcquireTimeout", cause: "down" })
+      assert.include(error.message, "The last attempt to make one failed: down")
+    }))
+
+  const withRideOut = (rideOut: (cause: Cause.Cause<string | PoolError.PoolError>) => Duration.DurationInput) =>
+    cutOff({ rideOut })
+
+  it.scoped("a function tells for each cause how long to wait for its end", () =>
+    Effect.gen(function*() {
+      const asked: Array<unknown> = []
+      const { pool } = yield* withRideOut((cause) => {
+        asked.push(Cause.squash(cause))
+        return asked.length < 3 ? "1 hour" : 0
+      })
+      const borrower = yield* borrow(pool)
+      yield* pass(200)
+      assert.deepStrictEqual((yield* Fiber.join(borrower))[0], Exit.fail("down"))
+      assert.deepStrictEqual(asked, ["down", "down", "down"])
+    }))
+
+  it.scoped("a function that throws, or returns no duration, is logged and counts as 0", () =>
+    withLogs((logs) =>
+      Effect.gen(function*() {
+        const bad = [
+          () => {
+            throw new Error("oops")
+          },
+          () => -1
+        ]
+        for (const rideOut of bad) {
+          const { pool } = yield* withRideOut(rideOut)
+          assert.deepStrictEqual((yield* once(pool))[0], Exit.fail("down"))
+          yield* settle
+        }
+        const lines = logs.filter(({ annotations }) => annotations.event === "HookFailure")
+        assert.deepStrictEqual(lines.map(({ message }) => message), Array(2).fill("rideOut failed, which counts as 0"))
+      })
+    ))
+
+  it.scoped("an item that can still serve shields those who wait, also without patience", () =>
+    Effect.gen(function*() {
+      const { backend, pool } = yield* cutOff({ rideOut: 0, maxSize: 2 })
+      backend.down = false
+      const lease = yield* pool.acquire
+      backend.down = true
+      const borrowers = yield* Effect.replicateEffect(borrow(pool), 5)
+      yield* pass(10_000)
+      assert.strictEqual((yield* pool.stats).waiters, 5)
+      yield* lease.release()
+      for (const [exit] of yield* Fiber.join(Fiber.all(borrowers))) assert.isTrue(Exit.isSuccess(exit))
+    }))
+})
+
+describe("a backend at its limit", () => {
+  it.scoped("refuses nobody, and is asked a few times", () =>
+    Effect.gen(function*() {
+      let live = 0
+      let attempts = 0
+      const pool = yield* ResourcePool.make({
+        acquire: Effect.suspend(() => {
+          attempts++
+          if (live >= 5) return Effect.fail("too many clients")
+          live++
+          return Effect.sleep(20)
+        }),
+        maxSize: 10,
+        acquireTimeout: "5 seconds"
+      })
+      const borrowers = yield* Effect.replicateEffect(Effect.fork(Effect.exit(pool.use(() => Effect.sleep(50)))), 40)
+      yield* pass(500)
+      for (const exit of yield* Fiber.join(Fiber.all(borrowers))) assert.isTrue(Exit.isSuccess(exit))
+      assert.isAtMost(attempts, 8 + 6)
+    }))
+
+  it.scoped("the success of an attempt begun before the failure ends neither the backoff nor one at a time", () =>
+    Effect.gen(function*() {
+      const outcomes = ["fails", "succeeds after 5 ms", "fails", "fails"]
+      const attempts: Array<number> = []
+      const pool = yield* ResourcePool.make({
+        acquire: Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<number, string> => {
+          const outcome = outcomes[attempts.push(now) - 1]
+          return outcome === "fails" ? Effect.fail("full") : Effect.delay(Effect.succeed(attempts.length), 5)
+        }),
+        maxSize: 10,
+        createConcurrency: 2,
+        createBackoff: { initial: 100, factor: 3, max: "5 seconds", jitter: 0 }
+      })
+      yield* Effect.replicateEffect(Effect.forkScoped(pool.use(() => Effect.never)), 10)
+      for (let i = 0; i < 45; i++) {
+        yield* settle
+        yield* TestClock.adjust(i < 5 ? 1 : 10)
+      }
+      // 100 ms after the failure at 0, in spite of the success at 5; then 300 ms
+      assert.deepStrictEqual(attempts.slice(0, 4), [0, 0, 100, 400])
+    }))
+})

@@ -1,0 +1,386 @@
+/** Pools of connections to a real PostgreSQL: it crashes, is restarted, is full, stands still; and what is left in one. */
+import { assert, describe, it } from "@effect/vitest"
+import * as PoolError from "effect-pools/PoolError"
+import * as ResourcePool from "effect-pools/ResourcePool"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync } from "node:fs"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import * as Postgres from "../../support/postgres.js"
+import { program } from "../../support/postgresPrograms.js"
+import * as Processes from "../../support/processes.js"
+
+/** Waits until it is so. */
+const until = (condition: () => boolean) => Effect.repeat(Effect.sleep("2 millis"), { until: condition })
+
+type Options = Omit<ResourcePool.Options<Postgres.Connection, Error, never>, "acquire">
+
+/** A pool of connections, and how many attempts to make one there were, and what those failed with that did. */
+const makePool = (config: Postgres.Postgres["config"], options: Options = {}) =>
+  Effect.gen(function*() {
+    const attempts = { count: 0, failures: [] as Array<unknown> }
+    const acquire = Effect.suspend(() => {
+      attempts.count++
+      return Postgres.connect(config)
+    }).pipe(Effect.tapError((error) => Effect.sync(() => attempts.failures.push(error))))
+    const pool = yield* ResourcePool.make({
+      lost: ({ gone }) => Effect.promise(() => gone),
+      validate: ({ query }) => Effect.as(query("select 1"), true),
+      ...options,
+      acquire
+    })
+    return { attempts, pool }
+  })
+
+type Pool = ResourcePool.ResourcePool<Postgres.Connection, Error>
+
+interface Refused {
+  readonly borrower: number
+  readonly at: number
+  readonly error: unknown
+}
+
+/** So many borrowers, each with one query after the other, until the scope closes; and how they fare. */
+const startLoad = (pool: Pool, size: number) =>
+  Effect.gen(function*() {
+    const load = {
+      /** How often each was served. */
+      served: Array.from({ length: size }, () => 0),
+      /** Who got no connection, when, and why. */
+      refused: [] as Array<Refused>,
+      end: Effect.void
+    }
+    let ended = false
+    const borrow = (borrower: number) =>
+      Effect.suspend(() => {
+        let hadOne = false
+        const query = pool.use(({ query }) => {
+          hadOne = true
+          return query("select pg_sleep(0.002)")
+        })
+        return Effect.matchCause(query, {
+          onSuccess: () => void load.served[borrower]!++,
+          onFailure: (cause) => {
+            if (!hadOne) load.refused.push({ borrower, at: performance.now(), error: Cause.squash(cause) })
+          }
+        })
+      })
+    const borrowers = yield* Effect.forEach(load.served, (_, borrower) =>
+      Effect.forkScoped(Effect.repeat(borrow(borrower), { until: () => ended })))
+    load.end = Effect.suspend(() => {
+      ended = true
+      return Effect.asVoid(Fiber.join(Fiber.all(borrowers)))
+    })
+    // as many connections as there may be, and nothing else under way
+    yield* Effect.repeat(Effect.delay(pool.stats, "2 millis"), {
+      until: ({ creating, max, size }) =>
+        size === max && creating === 0
+    })
+    return load
+  })
+
+const silent = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
+
+describe("a pool of connections to PostgreSQL", () => {
+  /**
+   * What nobody may meet: a refusal within `rideOut`, 2 s by default, less what two clocks may differ by. Where a machine
+   * is so slow that borrowers wait for their turn until their own deadline, that says nothing.
+   */
+  const early = (load: { readonly refused: ReadonlyArray<Refused> }, began: number) =>
+    load.refused.filter(({ at, error }) => at < began + 1_990 && !PoolError.isPoolError(error))
+      .map(({ at, error }) => `after ${at - began} ms: ${String(error)}`)
+
+  /** With the defaults, and an `acquireTimeout` of 5 s. */
+  const survives = (fault: (server: Postgres.Postgres) => Effect.Effect<void, Error>) =>
+    Effect.gen(function*() {
+      const server = yield* Postgres.make()
+      const { pool } = yield* makePool(server.config, { acquireTimeout: "5 seconds" })
+      const load = yield* startLoad(pool, 50)
+      const began = performance.now()
+      yield* fault(server)
+      yield* Effect.repeat(Effect.delay(pool.stats, "2 millis"), {
+        until: ({ destroyed, max }) => destroyed.lost >= max
+      })
+      const before = [...load.served]
+      yield* until(() => load.served.every((count, borrower) => count > before[borrower]! + 2))
+      yield* load.end
+      // on a machine so slow that the server is away for longer they may be refused, but not before
+      assert.deepStrictEqual(early(load, began), [])
+    }).pipe(silent)
+
+  it.scopedLive(
+    "a crash of the server fails nobody but those who had a connection",
+    () => survives((server) => server.crash),
+    60_000
+  )
+
+  it.scopedLive(
+    "a restart of the server that takes a second fails nobody but those who had a connection",
+    () => survives(({ start, stop }) => stop.pipe(Effect.zipRight(Effect.delay(start, "1 second")))),
+    60_000
+  )
+
+  it.scopedLive(
+    "in a long outage borrowers fail with what the attempts fail with, from 2 s on",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* Postgres.make()
+        const { attempts, pool } = yield* makePool(server.config, { acquireTimeout: "1 minute" })
+        const load = yield* startLoad(pool, 50)
+        const began = performance.now()
+        yield* server.stop
+        const errors = (borrower: number) =>
+          load.refused.filter((refused) => refused.borrower === borrower).map(({ error }) => error)
+        yield* until(() => load.served.every((_, borrower) => errors(borrower).length >= 2))
+        yield* server.start
+        const before = [...load.served]
+        yield* until(() => load.served.every((count, borrower) => count > before[borrower]!))
+        yield* load.end
+        assert.deepStrictEqual(early(load, began), [])
+        // each with an attempt's own error, and none of them twice with the same
+        assert.deepStrictEqual(load.refused.filter(({ error }) => !attempts.failures.includes(error)), [])
+        load.served.forEach((_, borrower) =>
+          assert.strictEqual(new Set(errors(borrower)).size, errors(borrower).length)
+        )
+      }).pipe(silent),
+    60_000
+  )
+
+  it.scopedLive("a wrong password fails the first attempt's borrower", () =>
+    Effect.gen(function*() {
+      const { config } = yield* Postgres.make()
+      const { attempts, pool } = yield* makePool({ ...config, password: "wrong" })
+      const error = yield* Effect.flip(pool.use(() => Effect.void))
+      assert.propertyVal(error, "code", "28P01")
+      assert.strictEqual(attempts.count, 1)
+    }).pipe(silent))
+
+  it.scopedLive("a server that is full refuses nobody: the connections that it granted serve them all", () =>
+    Effect.gen(function*() {
+      const maxConnections = 12
+      const { config } = yield* Postgres.make({ maxConnections })
+      const { attempts, pool } = yield* makePool(config, { maxSize: 30 })
+      const began = performance.now()
+      const exits = yield* Effect.forEach(
+        Array.from({ length: 100 }),
+        () =>
+          Effect.exit(
+            pool.use(({ query }) =>
+              Effect.zipRight(until(() => attempts.failures.length > 0), query("select pg_sleep(0.05)"))
+            )
+          ),
+        { concurrency: "unbounded" }
+      )
+      const elapsed = performance.now() - began
+      assert.deepStrictEqual(exits.filter(Exit.isFailure).map(String), [])
+      assert.strictEqual((yield* pool.stats).size, maxConnections)
+      for (const failure of attempts.failures) assert.propertyVal(failure, "code", "53300")
+      // those that were under way when the first one failed; then one at a time, after 10 ms, 20 ms, 40 ms …, ±10 %
+      assert.isAtMost(attempts.failures.length, 8 + Math.log2(elapsed / 8 + 1))
+    }).pipe(silent))
+
+  describe("of a server that stands still", () => {
+    const options = { maxSize: 4, validateAfterIdle: 0 }
+    const fill = (pool: Pool) =>
+      Effect.forEach(Array.from({ length: options.maxSize }), () => pool.get, { discard: true }).pipe(
+        Effect.scoped,
+        Effect.retry({ while: PoolError.isPoolError })
+      )
+
+    for (const checkTimeout of ["50 millis", "1 minute"] as const) {
+      it.scopedLive(`a borrower is served when the server goes on, with a checkTimeout of ${checkTimeout}`, () =>
+        Effect.gen(function*() {
+          const server = yield* Postgres.make()
+          let checks = 0
+          const { pool } = yield* makePool(server.config, {
+            ...options,
+            checkTimeout,
+            validate: ({ query }) => {
+              checks++
+              return Effect.as(query("select 1"), true)
+            }
+          })
+          yield* fill(pool)
+          const resume = yield* server.suspend
+          const before = checks
+          const borrower = yield* Effect.fork(pool.use(({ query }) => query("select 'served' as answer")))
+          yield* checkTimeout === "1 minute"
+            ? until(() => checks > before)
+            : Effect.repeat(Effect.delay(pool.stats, "2 millis"), { until: ({ size }) => size < options.maxSize })
+          yield* resume
+          assert.deepStrictEqual(yield* Fiber.join(borrower), [{ answer: "served" }])
+        }).pipe(silent))
+    }
+
+    it.scopedLive("a borrower fails by its deadline, with an error that names the check", () =>
+      Effect.gen(function*() {
+        const server = yield* Postgres.make()
+        const { pool } = yield* makePool(server.config, {
+          ...options,
+          checkTimeout: "1 minute",
+          acquireTimeout: "1 second"
+        })
+        yield* fill(pool)
+        const resume = yield* server.suspend
+        const error = yield* Effect.flip(pool.use(({ query }) => query("select 1")))
+        assert.isTrue(PoolError.isPoolError(error))
+        assert.match(error.message, /check/)
+        yield* resume
+        yield* Effect.retry(pool.use(({ query }) => query("select 1")), { while: PoolError.isPoolError })
+      }).pipe(silent))
+  })
+})
+
+describe("what a borrower that is interrupted leaves in its item", () => {
+  /** As long as it is locked, whoever asks for it waits. */
+  const lock = "select pg_advisory_lock(1)"
+  const locked = (server: Postgres.Postgres) =>
+    Effect.gen(function*() {
+      const { query } = yield* Postgres.connect(server.config)
+      yield* query(lock)
+      return Effect.asVoid(query("select pg_advisory_unlock(1)"))
+    })
+  /** Queries that run or wait at the server, apart from this one. */
+  const running = (server: Postgres.Postgres) =>
+    Effect.map(
+      server.query("select query from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"),
+      (rows): Array<string> => rows.map(({ query }) => query)
+    )
+  const untilRuns = (server: Postgres.Postgres, sql: string, count: number) =>
+    Effect.repeat(Effect.delay(running(server), "2 millis"), {
+      until: (queries) => queries.filter((query) => query.includes(sql)).length === count
+    })
+
+  const keepAll = {}
+  const discardAfterInterruption = {
+    onRelease: (_: unknown, exit: Exit.Exit<unknown, unknown>) =>
+      Effect.succeed(Exit.isInterrupted(exit) ? "discard" as const : "keep" as const)
+  }
+
+  let asked = 0
+  /** A client that knows of an answer no more than that it is the next line. */
+  const psql = ({ host, password }: Postgres.Postgres["config"]) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn(program("psql"), ["-qAtX", "-h", host, "-p", "5432", "-U", "postgres"], {
+            env: { ...process.env, PGPASSWORD: password },
+            stdio: ["pipe", "pipe", "inherit"]
+          })
+        ),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
+      ),
+      (child) => {
+        const lines = createInterface({ input: child.stdout })
+        return (sql: string) =>
+          Effect.tryPromise((signal) => {
+            const answer = once(lines, "line", { signal })
+            child.stdin.write(`${sql};\n`)
+            asked++
+            return answer
+          })
+      }
+    )
+
+  it.scopedLive("its answer reaches the next borrower, unless onRelease discards after interruption", () =>
+    Effect.gen(function*() {
+      const server = yield* Postgres.make()
+      const answerAfterInterruption = (options: typeof keepAll | typeof discardAfterInterruption) =>
+        Effect.gen(function*() {
+          const unlock = yield* locked(server)
+          const pool = yield* ResourcePool.make({ acquire: psql(server.config), maxSize: 1, ...options })
+          const first = yield* Effect.fork(pool.use((ask) => ask(`select 'first' from (${lock}) as locked`)))
+          yield* untilRuns(server, lock, 1)
+          yield* Fiber.interrupt(first)
+          asked = 0
+          const second = yield* Effect.fork(pool.use((ask) => ask("select 'second'")))
+          yield* until(() => asked === 1)
+          yield* unlock
+          return yield* Fiber.join(second)
+        }).pipe(Effect.scoped)
+      assert.deepStrictEqual(yield* answerAfterInterruption(keepAll), ["first"])
+      assert.deepStrictEqual(yield* answerAfterInterruption(discardAfterInterruption), ["second"])
+    }))
+
+  it.scopedLive("the next borrower commits half of its transaction, unless onRelease discards after interruption", () =>
+    Effect.gen(function*() {
+      const server = yield* Postgres.make()
+      yield* server.query("create table entries (entry text)")
+      const entriesAfterInterruption = (options: Options) =>
+        Effect.gen(function*() {
+          const { pool } = yield* makePool(server.config, { maxSize: 1, ...options })
+          const transaction = (entry: string, rest: Effect.Effect<unknown>) =>
+            pool.use(({ query }) =>
+              Effect.gen(function*() {
+                yield* query("begin")
+                yield* query("insert into entries values ($1)", [entry])
+                yield* rest
+                yield* query("commit")
+              })
+            )
+          let inserted = false
+          const rest = Effect.zipRight(Effect.sync(() => inserted = true), Effect.never)
+          const first = yield* Effect.fork(transaction("half", rest))
+          yield* until(() => inserted)
+          yield* Fiber.interrupt(first)
+          yield* transaction("whole", Effect.void)
+          const entries = yield* server.query("delete from entries returning entry")
+          return entries.map(({ entry }) => entry)
+        }).pipe(Effect.scoped)
+      assert.deepStrictEqual(yield* entriesAfterInterruption(keepAll), ["half", "whole"])
+      assert.deepStrictEqual(yield* entriesAfterInterruption(discardAfterInterruption), ["whole"])
+    }))
+
+  /** So often, and how many run at the server after each time. */
+  const interrupted = (server: Postgres.Postgres, pool: Pool, runAfter: ReadonlyArray<number>) =>
+    Effect.forEach(runAfter, (after, i) =>
+      Effect.gen(function*() {
+        const borrower = yield* Effect.fork(pool.use(({ query }) => query("select pg_sleep(600)")))
+        yield* untilRuns(server, "pg_sleep", i === 0 ? 1 : runAfter[i - 1]! + 1)
+        yield* Fiber.interrupt(borrower)
+        yield* untilRuns(server, "pg_sleep", after)
+      }))
+
+  it.scopedLive("its query runs on after a discard, unless onRelease cancels it at the server before", () =>
+    Effect.gen(function*() {
+      const server = yield* Postgres.make()
+      const cancel = (pid: number) => server.query("select pg_cancel_backend($1)", [pid])
+      const cancelling = yield* makePool(server.config, {
+        maxSize: 1,
+        onRelease: ({ pid }, exit) =>
+          Exit.isInterrupted(exit) ? Effect.as(cancel(pid), "discard") : Effect.succeed("keep")
+      })
+      yield* interrupted(server, cancelling.pool, [0, 0, 0])
+      const discarding = yield* makePool(server.config, { maxSize: 1, ...discardAfterInterruption })
+      yield* interrupted(server, discarding.pool, [1, 2, 3])
+    }))
+})
+
+describe("the server of the tests", () => {
+  for (const state of ["running", "stopped"]) {
+    it.scopedLive(
+      `does not survive a process that is killed, ${state}, nor does its folder`,
+      () =>
+        Effect.gen(function*() {
+          const fixture = fileURLToPath(new URL("../../support/fixtures/holdPostgres.ts", import.meta.url))
+          const parent = yield* Effect.acquireRelease(
+            Effect.sync(() => Processes.run(fixture, [state])),
+            (parent) => Effect.promise(() => parent.kill())
+          )
+          const line = yield* Effect.promise(() => once(createInterface({ input: parent.child.stdout }), "line"))
+          const [pid, folder] = String(line).split(" ")
+          assert.isTrue(Processes.isAlive(Number(pid)) && existsSync(folder!))
+          yield* Effect.promise(() => parent.kill())
+          yield* until(() => !Processes.isAlive(Number(pid)) && !existsSync(folder!))
+        }),
+      60_000
+    )
+  }
+})

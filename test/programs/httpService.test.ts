@@ -1,0 +1,101 @@
+/** The HTTP service among the examples: SIGTERM under load loses no request. */
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import http from "node:http"
+import { createInterface } from "node:readline"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+const environment = {
+  ...process.env,
+  PORT: "0",
+  DRAIN_DELAY: "2 seconds",
+  // for a machine that is busy
+  REQUEST_TIMEOUT: "1 minute",
+  SESSION_POOL_MAX_SIZE: "2",
+  SESSION_POOL_CONCURRENCY: "4"
+}
+
+const service = Effect.acquireRelease(
+  Effect.sync(() =>
+    spawn(
+      process.execPath,
+      ["--import", "tsx", "--import", "./test/support/http3Setup.ts", "examples/http-service.ts"],
+      {
+        cwd: root,
+        env: environment,
+        stdio: ["ignore", "pipe", "pipe"]
+      }
+    )
+  ),
+  (child) => Effect.sync(() => child.kill("SIGKILL"))
+)
+
+/** A success; fails where no answer came. */
+const get = async (url: string, agent: http.Agent) => {
+  const request = http.get(url, { agent })
+  const [response] = await once(request, "response") as [http.IncomingMessage]
+  const body = await text(response)
+  assert.strictEqual(response.statusCode, 200, body)
+  return { body, connection: response.headers.connection }
+}
+
+it.scoped.each([
+  ["that keep their connections", true],
+  ["with a connection for each request", false]
+])(
+  "answers every request that it accepted when SIGTERM comes under load, of clients %s",
+  ([, keepAlive]) =>
+    Effect.gen(function*() {
+      const child = yield* service
+      const errors = text(child.stderr)
+      const exit = once(child, "exit")
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+      const nextLine = Effect.promise(() => lines.next().then(({ value }) => value as string))
+      const url = (yield* nextLine).replace("listening at ", "")
+      const agent = new http.Agent({ keepAlive: keepAlive as boolean })
+
+      let pending = 0
+      let answered = 0
+      let pendingAtTheSignal = 0
+      let isDraining = false
+      /** Until there is nobody any more. */
+      const client = async (id: number): Promise<void> => {
+        for (let i = 0;; i++) {
+          const question = `${id}-${i}`
+          const isLate = isDraining
+          pending++
+          try {
+            const { body, connection } = await get(`${url}/echo/${question}`, agent)
+            assert.strictEqual(body, question)
+            if (child.killed && connection === "close") isDraining = true
+            // once one has been told so, no connection looks any more as if it would stay
+            if (isLate) assert.strictEqual(connection, "close")
+          } catch (error) {
+            // nobody is there any more, or the connection was never taken up
+            const { code } = error as NodeJS.ErrnoException
+            if (child.killed && (code === "ECONNREFUSED" || code === "ECONNRESET")) return
+            throw error
+          } finally {
+            pending--
+          }
+          if (++answered === 500) {
+            pendingAtTheSignal = pending
+            child.kill("SIGTERM")
+          }
+        }
+      }
+      yield* Effect.promise(() => Promise.all(Array.from({ length: 32 }, (_, id) => client(id))))
+
+      assert.isTrue(isDraining)
+      assert.deepEqual(yield* Effect.promise(() => exit), [0, null])
+      assert.isAbove(pendingAtTheSignal, 8)
+      assert.strictEqual(yield* nextLine, `${answered} requests accepted`)
+      assert.isUndefined(yield* nextLine)
+      assert.strictEqual(yield* Effect.promise(() => errors), "")
+    })
+)

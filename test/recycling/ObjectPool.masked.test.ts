@@ -1,0 +1,52 @@
+/** `use` where Effect has no frames of the kind that `fiberFrame` needs: by an uninterruptible region. */
+import { assert, describe, it } from "@effect/vitest"
+import * as ObjectPool from "effect-pools/ObjectPool"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { vi } from "vitest"
+
+// it runs before the imports above
+vi.mock(import("../../src/internal/effect3/fiberFrame.js"), async (original) => ({
+  ...await original(),
+  areSupported: (await import("effect/Effect")).succeed(false),
+  push: () => {
+    throw new Error("a frame is pushed")
+  }
+}))
+
+describe("ObjectPool, without frames", () => {
+  it.scoped("takes the object back when the borrower succeeds, fails, dies or is interrupted", () =>
+    Effect.gen(function*() {
+      const pool = yield* ObjectPool.make({ factory: () => ({}) })
+      const later = <A, E>(effect: Effect.Effect<A, E>) => pool.use(() => Effect.zipRight(Effect.yieldNow(), effect))
+      assert.strictEqual(yield* later(Effect.succeed(1)), 1)
+      assert.strictEqual(yield* pool.use(() => Effect.succeed(1)), 1)
+      assert.deepStrictEqual(yield* Effect.exit(later(Effect.fail("no"))), Exit.fail("no"))
+      assert.deepStrictEqual(yield* Effect.exit(later(Effect.die("no"))), Exit.die("no"))
+      const begun = yield* Deferred.make<void>()
+      const fiber = yield* Effect.fork(later(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never)))
+      yield* Deferred.await(begun)
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
+      assert.deepInclude(yield* pool.stats, { created: 1, acquisitions: 5, returned: 5, inUse: 0 })
+    }))
+
+  it.scoped("gives the borrower what reset throws, beside its own failure", () =>
+    Effect.gen(function*() {
+      const pool = yield* ObjectPool.make({
+        factory: () => ({}),
+        reset: () => {
+          throw "stuck"
+        }
+      })
+      const later = <A, E>(effect: Effect.Effect<A, E>) => pool.use(() => Effect.zipRight(Effect.yieldNow(), effect))
+      assert.deepStrictEqual(yield* Effect.exit(later(Effect.succeed(1))), Exit.die("stuck"))
+      assert.deepStrictEqual(
+        yield* Effect.exit(later(Effect.fail("mine"))),
+        Exit.failCause(Cause.sequential(Cause.fail("mine"), Cause.die("stuck")))
+      )
+      assert.strictEqual((yield* pool.stats).discarded.failed, 2)
+    }))
+})

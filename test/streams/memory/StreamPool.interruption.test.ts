@@ -1,0 +1,432 @@
+/** Interruption at every point of every verb: no place, stream, waiter or fiber is left, and nothing is mixed up. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Framing from "effect-pools/Framing"
+import * as StreamPool from "effect-pools/StreamPool"
+import * as TestWebTransport from "effect-pools/TestWebTransport"
+import * as WebTransport from "effect-pools/WebTransport"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Supervisor from "effect/Supervisor"
+import type { ByteStream } from "../../../src/internal/transport/byteStream.js"
+import { viewCore } from "../../../src/internal/transport/session.js"
+import { settle } from "../../support/pool.js"
+import { bytes, echo, soon, text, turn, until } from "../../support/streamPools.js"
+
+/** With fewer ops before a yield Effect 3 itself does not get anywhere. */
+const budgets = Array.from({ length: 52 }, (_, i) => i + 13)
+const pauses = [0, 1, 3, 8, 21, 55]
+
+/** After so many microtasks. */
+const later = (microtasks: number, f: () => void): void => {
+  if (microtasks === 0) f()
+  else queueMicrotask(() => later(microtasks - 1, f))
+}
+
+const paused = Effect.zipRight(turn, settle)
+
+type Peer = TestWebTransport.ServerStream
+
+const isEnded = ({ isCancelled, sending }: Peer): boolean => isCancelled && sending !== "Open"
+
+const isUntouched = ({ isCancelled, sending }: Peer): boolean => !isCancelled && sending === "Open"
+
+/** Echoes all but dirt and what is large, and leaves the end to the client. */
+const answer = (peer: Peer): Effect.Effect<void, unknown> =>
+  Effect.flatMap(
+    peer.read,
+    Option.match({
+      onNone: () => Effect.void,
+      onSome: (message) => {
+        const isAnswered = !text(message).startsWith("dirt") && message.length <= 1000
+        return Effect.zipRight(isAnswered ? peer.write(message) : Effect.void, Effect.suspend(() => answer(peer)))
+      }
+    })
+  )
+
+/** A session, the peers of its streams, a pool of two streams on it, and a scope to close. */
+const makePool = (
+  options: StreamPool.Options = {},
+  behaviour: Omit<TestWebTransport.Behaviour, "onStream"> = {},
+  spy: (constructor: WebTransport.ConstructorService) => WebTransport.ConstructorService = identity
+) =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const peers: Array<Peer> = []
+    const context = yield* Layer.buildWithScope(
+      TestWebTransport.layer({
+        ...behaviour,
+        onStream: (peer) => {
+          peers.push(peer)
+          return answer(peer)
+        }
+      }),
+      scope
+    )
+    const session = yield* WebTransport.connect("https://test/").pipe(
+      Effect.provideService(
+        WebTransport.WebTransportConstructor,
+        spy(Context.get(context, WebTransport.WebTransportConstructor))
+      ),
+      Scope.extend(scope)
+    )
+    const pool = yield* Scope.extend(StreamPool.make({ session, maxSize: 2, ...options }), scope)
+    return { scope, peers, session, pool }
+  })
+
+/** Not `zip` or `raceFirst`: interrupted just before they start their fibers, those of effect 3.22 wait for ever. */
+const beside = <A, E, B, E2>(
+  effect: Effect.Effect<A, E>,
+  f: (fiber: Fiber.RuntimeFiber<A, E>) => Effect.Effect<B, E2>
+) => Effect.acquireUseRelease(Effect.fork(Effect.interruptible(effect)), f, Fiber.interrupt)
+
+/** What a borrower does; it is interrupted somewhere on the way. */
+const verbs: Record<string, (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>> = {
+  use: (pool) => pool.use((stream) => echo(stream, "hello")),
+  "use of two exchanges": (pool) => pool.use((stream) => Effect.zipRight(echo(stream, "hello"), echo(stream, "again"))),
+  "use that fails": (pool) =>
+    Effect.ignore(pool.use((stream) => Effect.zipRight(echo(stream, "hello"), Effect.fail("no")))),
+  "use that leaves bytes": (pool) =>
+    pool.use((stream) => Effect.zipRight(stream.write(bytes("hello")), stream.readExactly(1))),
+  "use that closes": (pool) => pool.use((stream) => Effect.zipRight(echo(stream, "hello"), stream.closeWrite)),
+  "use that reads first": (pool) =>
+    pool.use((stream) =>
+      beside(
+        stream.readExactly(5),
+        (reading) =>
+          Effect.yieldNow().pipe(Effect.zipRight(stream.write(bytes("hello"))), Effect.zipRight(Fiber.join(reading)))
+      )
+    ),
+  get: (pool) => Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream, "hello"))),
+  tryGet: (pool) =>
+    Effect.zipRight(
+      pool.use((stream) => echo(stream, "hello")),
+      Effect.scoped(
+        Effect.flatMap(pool.tryGet, (stream) => Option.isSome(stream) ? echo(stream.value, "again") : Effect.yieldNow())
+      )
+    ),
+  acquire: (pool) =>
+    Effect.acquireUseRelease(pool.acquire, ({ value }) => echo(value, "hello"), (lease, exit) => lease.release(exit)),
+  request: (pool) => pool.request(bytes("hello")),
+  "request with an id": (pool) => pool.request(bytes("hello"), { correlate: true }),
+  requestStream: (pool) => Stream.runDrain(pool.requestStream(bytes("hello"), { isLast: () => true })),
+  "requestStream, given up": (pool) => Stream.runDrain(Stream.take(pool.requestStream(bytes("hello")), 1)),
+  socket: (pool) =>
+    Effect.flatMap(pool.makeSocket, (socket) =>
+      beside(
+        Effect.ignore(socket.run(() => Effect.fail("done"))),
+        () => Effect.scoped(Effect.flatMap(socket.writer, (write) => write("hello")))
+      )),
+  "socket, and use": (pool) =>
+    Effect.zipRight(
+      pool.use((stream) => echo(stream, "hello")),
+      Effect.ignore(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => {}, { onOpen: Effect.interrupt })))
+    ),
+  "clear, and use": (pool) => Effect.zipRight(pool.clear, pool.use((stream) => echo(stream, "hello")))
+}
+
+const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>) =>
+  Effect.gen(function*() {
+    let acquisitions = 0
+    let opened = 0
+    for (const budget of budgets) {
+      for (const pause of pauses) {
+        const where = `budget ${budget}, pause ${pause}`
+        const supervisor = yield* Supervisor.track
+        yield* Effect.gen(function*() {
+          const { peers, pool, scope, session } = yield* makePool()
+          // so many that some wait
+          const borrowers = yield* Effect.replicateEffect(
+            Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(verb(pool)), budget)),
+            4
+          )
+          yield* Effect.repeatN(Effect.yieldNow(), pause)
+          yield* Fiber.interruptAll(borrowers)
+          yield* paused
+          const stats = yield* pool.stats
+          assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0, creating: 0, closing: 0 }, where)
+          acquisitions += stats.acquisitions
+          opened += peers.length
+          assert.deepInclude((yield* pool.sessions)[0], { streams: stats.size, inUse: 0 }, where)
+          assert.lengthOf(peers.filter(isUntouched), stats.size, where)
+          assert.lengthOf(peers.filter(isEnded), peers.length - stats.size, where)
+          assert.isTrue([...viewCore(session).streams].every((stream) => stream.isClean), where)
+          assert.strictEqual(viewCore(session).openings.size, 0, where)
+          // every place is free: as many as there are can be borrowed at once
+          const next = Effect.flatMap(pool.get, (stream) => echo(stream, "next"))
+          assert.deepStrictEqual(
+            yield* soon(Effect.scoped(Effect.all([next, next], { concurrency: 2 }))),
+            ["next", "next"],
+            where
+          )
+          yield* Scope.close(scope, Exit.void)
+          yield* paused
+          assert.lengthOf(peers.filter(isEnded), peers.length, where)
+        }).pipe(Effect.provide(Supervisor.addSupervisor(supervisor)))
+        yield* paused
+        const left = (yield* supervisor.value).filter((fiber) => fiber.unsafePoll() === null)
+        assert.lengthOf(left, 0, `${where}: fibers left`)
+      }
+    }
+    return { acquisitions, opened }
+  })
+
+/** Steps before what is next: the fiber, which pauses after so many, does so at each of its own in turn. */
+const pad = (steps: number): Effect.Effect<void> =>
+  steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
+
+describe("StreamPool, interrupted anywhere", () => {
+  for (const [name, verb] of Object.entries(verbs)) {
+    it.live(name, () =>
+      Effect.map(sweep(verb), ({ acquisitions, opened }) => {
+        // it was not always interrupted before it had a stream
+        assert.isAbove(opened, budgets.length)
+        assert.isAbove(acquisitions, budgets.length)
+      }))
+  }
+})
+
+/** Looks on in the step in which bytes are handed to the platform. */
+const spyOnWrites = (
+  onWrite: (stream: WebTransport.NativeBidirectionalStream, bytes: Uint8Array) => void
+) =>
+(constructor: WebTransport.ConstructorService): WebTransport.ConstructorService => ({
+  ...constructor,
+  construct: (...args) => {
+    const native = constructor.construct(...args)
+    const create = native.createBidirectionalStream.bind(native)
+    native.createBidirectionalStream = async (...args) => {
+      const stream = await create(...args)
+      const getWriter = stream.writable.getWriter.bind(stream.writable)
+      stream.writable.getWriter = () => {
+        const writer = getWriter()
+        const write = writer.write.bind(writer)
+        writer.write = (bytes) => {
+          if (bytes !== undefined) onWrite(stream, bytes)
+          return write(bytes)
+        }
+        return writer
+      }
+      return stream
+    }
+    return native
+  }
+})
+
+/** A pool with room for one stream, which was used once; and what happens whenever something is written. */
+const usedPool = Effect.gen(function*() {
+  const writes = { on: (_bytes: Uint8Array, _stream: ByteStream) => {} }
+  const made: Effect.Effect.Success<ReturnType<typeof makePool>> = yield* makePool(
+    { maxSize: 1 },
+    {},
+    spyOnWrites((native, bytes) => {
+      const internals = [...viewCore(made.session).streams].find((stream) => stream.native === native)
+      if (internals !== undefined) writes.on(bytes, internals)
+    })
+  )
+  yield* made.pool.use((stream) => echo(stream, "hello"))
+  return { ...made, writes }
+})
+
+describe("StreamPool, pausing anywhere", () => {
+  it.live("never writes first on a stream on which something has come", () =>
+    Effect.gen(function*() {
+      const dirty: Array<string> = []
+      let replaced = 0
+      const write: Record<string, (stream: WebTransport.BidirectionalStream) => Effect.Effect<unknown, unknown>> = {
+        write: (stream) => stream.write(bytes("hello")),
+        message: (stream) => Framing.write(stream, bytes("hello")),
+        "much at once": (stream) => stream.write(new Uint8Array(100_000))
+      }
+      for (const [name, first] of Object.entries(write)) {
+        for (let budget = 13; budget < 20; budget++) {
+          for (let steps = 0; steps < 20; steps++) {
+            for (const microtasks of [0, 1, 2, 3, 5, 8]) {
+              const where = `${name}, budget ${budget}, ${steps} steps, ${microtasks} microtasks`
+              const { peers, pool, scope, writes } = yield* usedPool
+              writes.on = (_, stream) => {
+                if (stream.inbox !== undefined || stream.keptSize > 0) dirty.push(where)
+              }
+              const borrower = pool.use((stream) => {
+                later(microtasks, () => Effect.runSync(peers[0]!.write(bytes("dirt"))))
+                return Effect.zipRight(pad(steps), first(stream))
+              })
+              yield* Effect.withMaxOpsBeforeYield(borrower, budget)
+              if (peers.length > 1) replaced++
+              yield* Scope.close(scope, Exit.void)
+            }
+          }
+        }
+      }
+      assert.deepStrictEqual(dirty, [])
+      // some came in time
+      assert.isAbove(replaced, 100)
+    }))
+
+  it.live("never lets what a fiber of the last borrower does touch the next exchange", () =>
+    Effect.gen(function*() {
+      const leftover: Record<string, (stream: WebTransport.BidirectionalStream) => Effect.Effect<unknown, unknown>> = {
+        write: (stream) => stream.write(bytes("dirt!")),
+        "much at once": (stream) => stream.write(bytes("dirt!".repeat(1000))),
+        message: (stream) => Framing.write(stream, bytes("dirt!".repeat(1000))),
+        read: (stream) => stream.read,
+        readExactly: (stream) => stream.readExactly(5),
+        readMessage: (stream) => Framing.read(stream),
+        closeWrite: (stream) => stream.closeWrite
+      }
+      const touched: Array<string> = []
+      let refused = 0
+      for (const [name, act] of Object.entries(leftover)) {
+        for (let budget = 13; budget < 20; budget++) {
+          for (let steps = 0; steps < 20; steps++) {
+            for (const yields of [0, 1]) {
+              const where = `${name}, budget ${budget}, ${steps} steps, ${yields} yields`
+              const { pool, scope, writes } = yield* usedPool
+              let isOver = false
+              writes.on = (written) => {
+                if (isOver && text(written).includes("dirt")) touched.push(where)
+              }
+              const late = yield* pool.use((stream) =>
+                Effect.zipRight(stream.write(bytes("x")), stream.readExactly(1)).pipe(
+                  Effect.zipRight(Effect.withMaxOpsBeforeYield(
+                    Effect.forkDaemon(Effect.exit(Effect.zipRight(pad(steps), act(stream)))),
+                    budget
+                  )),
+                  Effect.zipLeft(Effect.repeatN(Effect.yieldNow(), yields))
+                )
+              )
+              isOver = true
+              assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "mine"))), "mine", where)
+              const exit = yield* soon(Fiber.join(late))
+              if (Exit.isFailure(exit) && String(exit).includes("given back")) refused++
+              yield* Scope.close(scope, Exit.void)
+            }
+          }
+        }
+      }
+      assert.deepStrictEqual(touched, [])
+      // some were late
+      assert.isAbove(refused, 100)
+    }))
+})
+
+describe("StreamPool, when its streams are spoilt as they are handed over", () => {
+  /** Hands the used stream to whoever waits, and lets dirt come in the same moment. */
+  const handOver = <A, E>(borrower: (pool: StreamPool.Service) => Effect.Effect<A, E>) =>
+    Effect.gen(function*() {
+      const { peers, pool, scope } = yield* usedPool
+      const lease = yield* pool.acquire
+      const fiber = yield* Effect.fork(borrower(pool))
+      yield* until(pool.stats, ({ waiters }) => waiters === 1)
+      yield* peers[0]!.write(bytes("dirt"))
+      yield* lease.release()
+      const answer = yield* soon(Fiber.join(fiber))
+      yield* paused
+      assert.lengthOf(peers, 2)
+      const stats = yield* pool.stats
+      assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0 })
+      assert.isTrue(isEnded(peers[0]!))
+      yield* Scope.close(scope, Exit.void)
+      return { answer, stats, replacement: peers[1]! }
+    })
+
+  it.live("gives a request another one, which goes on", () =>
+    Effect.gen(function*() {
+      const { answer, stats } = yield* handOver((pool) => Effect.map(pool.request(bytes("mine")), text))
+      assert.strictEqual(answer, "mine")
+      assert.deepInclude(stats, { idle: 1 })
+    }))
+
+  it.live("does not use that one again after a consumer that stopped early", () =>
+    Effect.gen(function*() {
+      const { stats } = yield* handOver((pool) =>
+        Stream.runDrain(Stream.take(pool.requestStream(bytes("mine"), { isLast: () => false }), 1))
+      )
+      assert.deepInclude(stats, { size: 0 })
+    }))
+
+  it.live("uses it again after a consumer that went on to the last", () =>
+    Effect.gen(function*() {
+      const { stats } = yield* handOver((pool) =>
+        Stream.runDrain(pool.requestStream(bytes("mine"), { isLast: () => true }))
+      )
+      assert.deepInclude(stats, { idle: 1 })
+    }))
+})
+
+describe("StreamPool.make, at whatever step", () => {
+  const at = (
+    step: (pool: Fiber.RuntimeFiber<StreamPool.Service>, server: TestWebTransport.ServerSession) => Effect.Effect<void>
+  ) =>
+    Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      for (const budget of budgets) {
+        for (const pause of [0, 1, 2, 3, 5, 8, 13, 21]) {
+          const session = yield* WebTransport.connect("https://test/")
+          const pool = StreamPool.make({ session, minSize: 1 })
+          const making = yield* Effect.fork(Effect.withMaxOpsBeforeYield(pool, budget))
+          yield* Effect.repeatN(Effect.yieldNow(), pause)
+          yield* step(making, (yield* sessions).at(-1)!)
+        }
+      }
+    }).pipe(Effect.scoped, Effect.provide(TestWebTransport.layer()), Logger.withMinimumLogLevel(LogLevel.None))
+
+  it.live("is interrupted without a defect", () =>
+    at((making) =>
+      Effect.map(Fiber.interrupt(making), (exit) => {
+        assert.isTrue(Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause), String(exit))
+      })
+    ))
+
+  it.live("takes it that its session ends", () =>
+    at((making, server) =>
+      Effect.gen(function*() {
+        yield* server.die
+        const pool = yield* soon(Effect.orDie(Fiber.join(making)))
+        const { cause, reason } = yield* soon(Effect.flip(pool.request(bytes("hello"))))
+        assert.deepInclude({ reason, ...cause }, { reason: "SessionClosed" })
+      }).pipe(Effect.orDie)
+    ))
+})
+
+describe("StreamPool, when it closes", () => {
+  it.live("ends a read that waits for the first write", () =>
+    Effect.gen(function*() {
+      const { pool, scope } = yield* makePool({ shutdownGrace: 0 })
+      const borrower = yield* Effect.fork(Effect.flip(pool.use((stream) => stream.read)))
+      yield* until(pool.stats, ({ inUse }) => inUse === 1)
+      yield* paused
+      yield* soon(Scope.close(scope, Exit.void))
+      assert.deepInclude(yield* soon(Fiber.join(borrower)), { reason: "StreamOpen" })
+      assert.strictEqual((yield* pool.stats).leases, 0)
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+})
+
+describe("StreamPool.makeSocket, when the pool closes", () => {
+  it.live("ends a run that waits for a new stream in the place of a used one", () =>
+    Effect.gen(function*() {
+      const { pool, scope } = yield* makePool({ shutdownGrace: 0 }, { streamLimit: 2, creditBatch: Infinity })
+      // both streams were used, one is lent, and the session grants no more
+      yield* Effect.scoped(Effect.flatMap(Effect.all([pool.get, pool.get]), (streams) =>
+        Effect.forEach(streams, (stream) =>
+          echo(stream, "hello"))))
+      const lease = yield* pool.acquire
+      const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) =>
+        socket.run(() => {})))
+      yield* until(pool.stats, ({ inUse }) => inUse === 2)
+      yield* paused
+      assert.isNull(run.unsafePoll())
+      yield* soon(Scope.close(scope, Exit.void))
+      assert.include(String(yield* soon(Fiber.await(run))), "Open")
+      yield* lease.release()
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+})
