@@ -113,6 +113,7 @@ const browser: TestProjectConfiguration = {
 export default defineConfig({
   resolve: {
     alias: [
+      { find: /^#effect\/(.*)$/, replacement: `${src}/internal/effect3/$1.ts` },
       { find: /^effect-pools$/, replacement: `${src}/index.ts` },
       { find: /^effect-pools\/(.*)$/, replacement: `${src}/$1.ts` }
     ]

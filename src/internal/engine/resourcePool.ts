@@ -47,9 +47,9 @@ import {
   OutcomeFrame,
   push,
   SuccessFrame
-} from "../effect3/fiberFrame.js"
-import { Sleeper } from "../effect3/sleeper.js"
-import { isTraced, withSpan } from "../effect3/tracing.js"
+} from "#effect/fiberFrame"
+import { Sleeper } from "#effect/sleeper"
+import { isTraced, withSpan } from "#effect/tracing"
 import { describeFailure } from "../observe/describeFailure.js"
 import { register, type Times, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import { decode, failures, isConcurrency, Reader } from "../options/poolOptions.js"
