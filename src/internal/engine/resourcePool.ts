@@ -1,3 +1,6 @@
+import { areSupported, FiberFrame, interruptionOf, isDone, OutcomeFrame, push, SuccessFrame } from "#effect/fiberFrame"
+import { Sleeper } from "#effect/sleeper"
+import { isTraced, withSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -39,17 +42,6 @@ import {
   Waiter
 } from "../core/pool/item.js"
 import { type Commands, PoolMachine, type Verdict } from "../core/pool/poolMachine.js"
-import {
-  areSupported,
-  FiberFrame,
-  interruptionOf,
-  isDone,
-  OutcomeFrame,
-  push,
-  SuccessFrame
-} from "#effect/fiberFrame"
-import { Sleeper } from "#effect/sleeper"
-import { isTraced, withSpan } from "#effect/tracing"
 import { describeFailure } from "../observe/describeFailure.js"
 import { register, type Times, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import { decode, failures, isConcurrency, Reader } from "../options/poolOptions.js"

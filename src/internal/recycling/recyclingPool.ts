@@ -1,4 +1,6 @@
 /** What all recycling pools share around their lists: the ways of lending, ageing, figures, and the end. */
+import { after, areSupported, FiberFrame, isDone, push, raise } from "#effect/fiberFrame"
+import { Sleeper } from "#effect/sleeper"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -15,8 +17,6 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { RecyclingPoolStats } from "../../PoolStats.js"
 import { Ageing, type FreeList, type RefusalReason } from "../core/recycling/freeList.js"
-import { after, areSupported, FiberFrame, isDone, push, raise } from "#effect/fiberFrame"
-import { Sleeper } from "#effect/sleeper"
 import { recyclingPool, register } from "../observe/poolMetrics.js"
 import { failures, Reader } from "../options/poolOptions.js"
 

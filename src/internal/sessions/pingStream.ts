@@ -1,4 +1,5 @@
 /** Pings of sessions: when they are needed, and one over a stream. */
+import { withoutParentSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,7 +14,6 @@ import type * as SessionPool from "../../SessionPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { encode } from "../core/bytes/frameCodec.js"
-import { withoutParentSpan } from "#effect/tracing"
 import * as Framing from "../framing/messages.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { type SessionCore, viewCore } from "../transport/session.js"

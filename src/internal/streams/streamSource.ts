@@ -2,6 +2,7 @@
  * Where the streams of a pool come from: the sessions that it holds, what each of them grants, and who waits for a stream
  * to be opened. Plain state; only what waits is an Effect.
  */
+import { Sleeper } from "#effect/sleeper"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,7 +14,6 @@ import type { PoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
-import { Sleeper } from "#effect/sleeper"
 import type { Control, Fate, Internals, SyncLease } from "../engine/resourcePool.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { type News, Opening, type SessionCore, type SessionHandle } from "../transport/session.js"
