@@ -150,7 +150,7 @@ export interface ConstructorService {
   readonly construct: (url: string, options: NativeOptions, connectTimeout: number) => NativeWebTransport
   /**
    * Frees everything that a native session holds at once, in any state of the session, without telling the peer. Must
-   * not throw. Without it, the pool calls `close()`.
+   * not throw. Without it, `close()` is called.
    */
   readonly abandon?: ((native: NativeWebTransport) => void) | undefined
   /**
