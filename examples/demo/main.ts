@@ -1,4 +1,4 @@
-/** `npm start`: the command line. A wrong one gets one line and exit code 1. */
+/** `npm start`: the command line. A wrong option prints one line and gives exit code 1. */
 import { Command, InvalidArgumentError } from "commander"
 
 export interface Options {
@@ -62,6 +62,6 @@ const options = command.parse().opts<Options>()
 if (options.certificateHash !== undefined && options.url === undefined) {
   command.error("error: option '--certificate-hash <hex>' is for a server of yours: give its --url, too.")
 }
-// Not before the options are known to be good: loading all of it takes a second.
+// Loaded only after the options are checked: loading takes a second.
 const { run } = await import("./demo.js")
 await run(options)
