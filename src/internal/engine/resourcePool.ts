@@ -30,6 +30,7 @@ import { PoolStats } from "../../PoolStats.js"
 import type * as ResourcePool from "../../ResourcePool.js"
 import { PoolClock } from "../core/clock.js"
 import { kindOf } from "../core/kinds.js"
+import type { Command, Shell } from "../core/pool/commands.js"
 import {
   type Awaited,
   type Check,
@@ -41,7 +42,7 @@ import {
   type Time,
   Waiter
 } from "../core/pool/item.js"
-import { type Commands, PoolMachine, type Verdict } from "../core/pool/poolMachine.js"
+import { PoolMachine, type Verdict } from "../core/pool/poolMachine.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { register, type Times, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import { decode, failures, isConcurrency, Reader } from "../options/poolOptions.js"
@@ -159,7 +160,7 @@ const late = 100
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
-  implements Commands<A, Cause.Cause<E>>, Internals<V, E>
+  implements Shell<A, Cause.Cause<E>>, Internals<V, E>
 {
   readonly [TypeId]: ResourcePool.TypeId = TypeId
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
@@ -654,7 +655,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.machine.release(item, this.readTime(), !isKept ? "discarded" : Exit.isSuccess(exit) ? "proven" : "kept")
   }
 
-  releaseTimedOut(release: Release<A>): void {
+  private releaseTimedOut(release: Release<A>): void {
     const hook = release.handle as Fiber.RuntimeFiber<unknown, unknown>
     this.hooks.delete(hook)
     hook.unsafeInterruptAsFork(FiberId.none)
@@ -832,6 +833,53 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- what the machine asks for
 
+  perform(command: Command<A, Cause.Cause<E>>): void {
+    switch (command._tag) {
+      case "Create":
+        return this.create(command.item)
+      case "CancelCreation":
+        return this.cancel(command.item)
+      case "Check":
+        return this.check(command.check)
+      case "CancelCheck":
+        return this.cancelCheck(command.check)
+      case "CheckTimedOut":
+        return this.checkTimedOut(command.check)
+      case "ReleaseTimedOut":
+        return this.releaseTimedOut(command.release)
+      case "Destroy":
+        return this.destroy(command.item, command.reason)
+      case "Leaving":
+        return this.leaving(command.item)
+      case "LeaveBehind":
+        return this.leaveBehind(command.item)
+      case "Wake":
+        return this.wake(command.waiter)
+      case "Rest":
+        return this.rest()
+      case "Reached":
+        return this.reached(command.refusal)
+      case "Backoff":
+        return this.backoff(command.refusal, command.delay)
+      case "Recovered":
+        return this.recovered()
+      case "Paused":
+        return this.paused(command.delay)
+      case "Exhausted":
+        return this.exhausted(command.waited)
+      case "Overdue":
+        return this.overdue(command.loan)
+      case "DrainsSlowly":
+        return this.drainsSlowly(command.waited)
+      case "Drained":
+        return this.drained()
+      case "Closed":
+        return this.closed()
+      case "WakeAt":
+        return this.wakeAt(command.at)
+    }
+  }
+
   /**
    * The pool's own fibers: they begin later, never inside the caller, and are interruptible only where they say so, since
    * one that is interrupted before it began would not tell the machine of its end.
@@ -859,7 +907,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return Runtime.runFork(runtime, program, { immediate: false })
   }
 
-  create(item: Item<A>): void {
+  private create(item: Item<A>): void {
     const acquire = this.traceCreation(this.options.acquire)
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
@@ -917,11 +965,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return true
   }
 
-  cancel(item: Item<A>): void {
+  private cancel(item: Item<A>): void {
     this.fibers.get(item)?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  check(check: Check<A>): void {
+  private check(check: Check<A>): void {
     const effect = this.askCheck(check)
     if (isDone(effect)) this.machine.checked(check, this.verdictOf(check, effect), this.readTime())
     else this.runCheck(check, effect)
@@ -946,11 +994,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return passed
   }
 
-  cancelCheck(check: Check<A>): void {
+  private cancelCheck(check: Check<A>): void {
     ;(check.handle as Fiber.RuntimeFiber<unknown, unknown> | undefined)?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  checkTimedOut(check: Check<A>): void {
+  private checkTimedOut(check: Check<A>): void {
     const hook = hookOf(check)
     this.blame(check.item, Cause.fail(new Cause.TimeoutException(`${hook} took longer than checkTimeout`)))
     // a dead peer has many items
@@ -966,7 +1014,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     })
   }
 
-  destroy(item: Item<A>, reason: Reason): void {
+  private destroy(item: Item<A>, reason: Reason): void {
     const { cause, scope, watchers } = item.handle as Handle
     item.handle = undefined
     for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
@@ -979,7 +1027,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.readTime()))))
   }
 
-  leaving(item: Item<A>): void {
+  private leaving(item: Item<A>): void {
     this.lending.leaving?.(item.value)
   }
 
@@ -998,7 +1046,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  leaveBehind(_item: Item<A>): void {
+  private leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
     const { closeTimeout } = this.machine.options
     this.warn(
@@ -1010,33 +1058,33 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  wake(waiter: Waiter<A, Cause.Cause<E>>): void {
+  private wake(waiter: Waiter<A, Cause.Cause<E>>): void {
     waiter.resume?.()
   }
 
-  wakeAt(at: number): void {
+  private wakeAt(at: number): void {
     this.dueAt = at
     this.sleeper.sleep(at - this.now())
   }
 
-  rest(): void {
+  private rest(): void {
     this.fork(Effect.sync(() => {
       if (this.machine.disarm(this.readTime())) this.sleeper.cancel()
     }))
   }
 
-  reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
+  private reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
     const deferred = this.readyDeferred
     this.readyDeferred = undefined
     if (deferred === undefined) return
     Deferred.unsafeDone(deferred, refusal === undefined ? Effect.void : this.refusal(refusal, 0))
   }
 
-  drained(): void {
+  private drained(): void {
     Deferred.unsafeDone(this.drainedDeferred, Effect.void)
   }
 
-  closed(): void {
+  private closed(): void {
     this.sleeper.cancel()
     if (this.forced > 0) {
       this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`, "ForcedClose", {
@@ -1049,7 +1097,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     Deferred.unsafeDone(this.closedDeferred, Effect.void)
   }
 
-  backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
+  private backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
     const cause = this.causeOf(refusal)
     const { failures } = this.machine.counters
     if (this.trouble === undefined) {
@@ -1063,7 +1111,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Backoff", delay: Duration.millis(delay), cause })
   }
 
-  recovered(): void {
+  private recovered(): void {
     const { before, since } = this.trouble!
     const [lasted, failures] = [Math.round(this.now() - since), this.machine.counters.failures - before]
     this.log(
@@ -1075,7 +1123,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Recovered" })
   }
 
-  paused(delay: number): void {
+  private paused(delay: number): void {
     this.warn(
       `an item died young, before it was of use; the next one is made after a pause of ${show(delay)}. ` +
         "Does the server close new connections, or does `lost` complete too early?",
@@ -1084,7 +1132,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  drainsSlowly(waited: number): void {
+  private drainsSlowly(waited: number): void {
     const { leases, waiters } = this.machine
     const borrowers = Array.from(this.machine.out(), (loan) => (loan as BorrowerLoan).borrower)
     this.warn(
@@ -1097,7 +1145,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  exhausted(waited: number): void {
+  private exhausted(waited: number): void {
     const { creating, inUse, live, options, waiters } = this.machine
     this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
     const cause = this.lastFailure
@@ -1115,7 +1163,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  overdue(loan: Loan): void {
+  private overdue(loan: Loan): void {
     const out = Math.round(this.now() - loan.since)
     this.warn(`an item has been out for ${show(out)}; is it ever given back?`, "Leak", {
       out,

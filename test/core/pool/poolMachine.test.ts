@@ -3,6 +3,7 @@ import * as FastCheck from "effect/FastCheck"
 import { type HeapNode, IndexedHeap } from "../../../src/internal/core/indexedHeap.js"
 import { type Linked, LinkedList } from "../../../src/internal/core/linkedList.js"
 import { LoadIndex } from "../../../src/internal/core/loadIndex.js"
+import type { Command, Shell } from "../../../src/internal/core/pool/commands.js"
 import {
   type Check,
   type Item,
@@ -13,12 +14,7 @@ import {
   type Time,
   Waiter
 } from "../../../src/internal/core/pool/item.js"
-import {
-  type Commands,
-  type MachineOptions,
-  PoolMachine,
-  type Verdict
-} from "../../../src/internal/core/pool/poolMachine.js"
+import { type MachineOptions, PoolMachine, type Verdict } from "../../../src/internal/core/pool/poolMachine.js"
 import { type ModelCheck, type ModelItem, type ModelWaiter, PoolModel } from "./poolModel.js"
 
 /**
@@ -286,7 +282,7 @@ const describeRefusal = (refusal: Refusal<string>): string => {
 /** What happened in all the runs, so that a generator that has gone dry is noticed. */
 const seen = new Set<string>()
 
-class Run implements Commands<number, string> {
+class Run implements Shell<number, string> {
   executed = 0
   private readonly machine: PoolMachine<number, string>
   private readonly model: PoolModel
@@ -297,6 +293,8 @@ class Run implements Commands<number, string> {
   /** What the pool does not know yet. */
   private leapt = 0
   private log: Array<string> = []
+  /** All that was ever asked for, under the steps that led to it. */
+  private readonly history: Array<string> = []
   private numbers = 0
 
   // what is under way outside, and nobody has ended yet
@@ -337,7 +335,62 @@ class Run implements Commands<number, string> {
 
   // --- commands
 
-  create(item: Item<number>): void {
+  perform(command: Command<number, string>): void {
+    switch (command._tag) {
+      case "Create":
+        return this.create(command.item)
+      case "CancelCreation":
+        return this.say(`cancel ${this.idOf(command.item)}`)
+      case "Check":
+        return this.check(command.check)
+      case "CancelCheck":
+        return this.say(`cancelCheck ${this.idOf(command.check.item)}`)
+      case "CheckTimedOut":
+        return this.say(`checkTimedOut ${this.idOf(command.check.item)}`)
+      case "ReleaseTimedOut":
+        return this.releaseTimedOut(command.release)
+      case "Destroy":
+        return this.destroy(command.item, command.reason)
+      case "Leaving":
+        return this.say(`leaving ${this.idOf(command.item)}`)
+      case "LeaveBehind":
+        return this.say(`leaveBehind ${this.idOf(command.item)}`)
+      case "Wake":
+        return this.wake(command.waiter)
+      case "WakeAt":
+        same(this.closes, 0, "a closed pool is armed")
+        this.armed = command.at
+        return
+      case "Rest":
+        this.rests = true
+        return
+      case "Reached":
+        return this.say(`reached: ${command.refusal === undefined ? "minSize" : describeRefusal(command.refusal)}`)
+      case "Backoff":
+        this.earliestAttempt = this.now.monotonic + command.delay
+        return this.say(`backoff ${command.delay} ${describeRefusal(command.refusal)}`)
+      case "Recovered":
+        return this.say("recovered")
+      case "Paused":
+        return this.say(`paused ${command.delay}`)
+      case "Exhausted":
+        return this.say(`exhausted ${command.waited}`)
+      case "Overdue":
+        ensure(command.loan instanceof TestLoan, "a loan of its own")
+        return this.say(`overdue ${command.loan.id}`)
+      case "DrainsSlowly":
+        return this.say(`drainsSlowly ${command.waited}`)
+      case "Drained":
+        this.drains++
+        return this.say("drained")
+      case "Closed":
+        this.closes++
+        this.armed = Infinity
+        return this.say("closed")
+    }
+  }
+
+  private create(item: Item<number>): void {
     const id = this.pairs.size + 1
     const pair = { item, model: this.model.everything[id - 1]! }
     this.pairs.set(item, pair)
@@ -349,32 +402,20 @@ class Run implements Commands<number, string> {
     this.say(`create ${id}`)
   }
 
-  cancel(item: Item<number>): void {
-    this.say(`cancel ${this.idOf(item)}`)
-  }
-
-  check(check: Check<number>): void {
+  private check(check: Check<number>): void {
     const pair = this.pairs.get(check.item)!
     this.checks.push({ ...pair, check, modelCheck: pair.model.check ?? ended })
     this.say(`check ${this.idOf(check.item)} ${check.hook}`)
   }
 
-  checkTimedOut(check: Check<number>): void {
-    this.say(`checkTimedOut ${this.idOf(check.item)}`)
-  }
-
-  releaseTimedOut(release: Release<number>): void {
+  private releaseTimedOut(release: Release<number>): void {
     ensure(release instanceof TestRelease, "a release of its own")
     this.say(`releaseTimedOut ${release.id}`)
     this.releases = this.releases.filter((other) => other !== release)
     this.nest(() => this.release(release.lease, "discarded"))
   }
 
-  cancelCheck(check: Check<number>): void {
-    this.say(`cancelCheck ${this.idOf(check.item)}`)
-  }
-
-  destroy(item: Item<number>, reason: Reason): void {
+  private destroy(item: Item<number>, reason: Reason): void {
     this.say(`destroy ${this.idOf(item)} ${reason}`)
     ensure(!this.destroyed.has(item), "an item closed twice")
     this.destroyed.add(item)
@@ -384,15 +425,7 @@ class Run implements Commands<number, string> {
     else this.finalizers.push(pair)
   }
 
-  leaving(item: Item<number>): void {
-    this.say(`leaving ${this.idOf(item)}`)
-  }
-
-  leaveBehind(item: Item<number>): void {
-    this.say(`leaveBehind ${this.idOf(item)}`)
-  }
-
-  wake(waiter: Waiter<number, string>): void {
+  private wake(waiter: Waiter<number, string>): void {
     ensure(waiter instanceof TestWaiter, "a waiter of its own")
     same(this.queue.shift(), waiter, "a waiter overtaken")
     ensure(!waiter.answered, "a waiter answered twice")
@@ -408,58 +441,14 @@ class Run implements Commands<number, string> {
     if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.isForWhole, "none"))
   }
 
-  wakeAt(at: number): void {
-    same(this.closes, 0, "a closed pool is armed")
-    this.armed = at
-  }
-
-  rest(): void {
-    this.rests = true
-  }
-
-  paused(delay: number): void {
-    this.say(`paused ${delay}`)
-  }
-
-  drainsSlowly(waited: number): void {
-    this.say(`drainsSlowly ${waited}`)
-  }
-
-  reached(refusal: Refusal<string> | undefined): void {
-    this.say(`reached: ${refusal === undefined ? "minSize" : describeRefusal(refusal)}`)
-  }
-
-  backoff(refusal: Refusal<string>, delay: number): void {
-    this.earliestAttempt = this.now.monotonic + delay
-    this.say(`backoff ${delay} ${describeRefusal(refusal)}`)
-  }
-
-  recovered(): void {
-    this.say("recovered")
-  }
-
-  exhausted(waited: number): void {
-    this.say(`exhausted ${waited}`)
-  }
-
-  overdue(loan: Loan): void {
-    ensure(loan instanceof TestLoan, "a loan of its own")
-    this.say(`overdue ${loan.id}`)
-  }
-
-  drained(): void {
-    this.drains++
-    this.say("drained")
-  }
-
-  closed(): void {
-    this.closes++
-    this.armed = Infinity
-    this.say("closed")
-  }
-
   private say(what: string): void {
     this.log.push(what)
+    this.history.push(what)
+  }
+
+  /** What the machine asked for last, for the report of a failing run. */
+  get latest(): string {
+    return this.history.slice(-20).join("\n")
   }
 
   private idOf(item: Item<number>): number {
@@ -487,7 +476,8 @@ class Run implements Commands<number, string> {
 
   take(step: Step): void {
     this.stir()
-    if (this.perform(step) === false) return
+    this.history.push(`-- ${JSON.stringify(step)}`)
+    if (this.carryOut(step) === false) return
     this.executed++
     seen.add(step.op)
     this.compare()
@@ -504,7 +494,7 @@ class Run implements Commands<number, string> {
     if (this.model.retries && this.now.monotonic >= this.model.nextAttempt) this.tick(this.now)
   }
 
-  private perform(step: Step): false | void {
+  private carryOut(step: Step): false | void {
     const { machine, model, now } = this
     switch (step.op) {
       case "borrow":
@@ -985,8 +975,13 @@ class Run implements Commands<number, string> {
 
 const follow = (scenario: Scenario): number => {
   const run = new Run(scenario)
-  for (const step of scenario.steps) run.take(step)
-  run.finish(scenario.ending)
+  try {
+    for (const step of scenario.steps) run.take(step)
+    run.finish(scenario.ending)
+  } catch (error) {
+    if (error instanceof Error) error.message += `\nThe last steps, and what the machine asked for:\n${run.latest}`
+    throw error
+  }
   return run.executed
 }
 
@@ -1037,32 +1032,16 @@ const everythingThatHappens = [
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]
 
-const ignore = () => {}
-
-/** For tests of one rule alone. */
-const deaf: Commands<number, string> = {
-  create: ignore,
-  cancel: ignore,
-  check: ignore,
-  cancelCheck: ignore,
-  checkTimedOut: ignore,
-  releaseTimedOut: ignore,
-  rest: ignore,
-  paused: ignore,
-  drainsSlowly: ignore,
-  destroy: ignore,
-  leaving: ignore,
-  leaveBehind: ignore,
-  wake: ignore,
-  wakeAt: ignore,
-  reached: ignore,
-  backoff: ignore,
-  recovered: ignore,
-  exhausted: ignore,
-  overdue: ignore,
-  drained: ignore,
-  closed: ignore
-}
+/** For tests of one rule alone: performs the commands that it is given something for. */
+const shell = (
+  perform: {
+    readonly [Tag in Command<number, string>["_tag"]]?: (
+      command: Extract<Command<number, string>, { readonly _tag: Tag }>
+    ) => void
+  }
+): Shell<number, string> => ({
+  perform: (command) => (perform[command._tag] as ((command: Command<number, string>) => void) | undefined)?.(command)
+})
 
 const now = (ms: number): Time => ({ monotonic: ms, wall: ms })
 
@@ -1094,18 +1073,20 @@ describe("PoolMachine", () => {
         const creations: Array<Item<number>> = []
         const pings = new Set<Check<number>>()
         let armed = Infinity
-        const machine = new PoolMachine<number, string>({
-          ...defaults,
-          maxSize: 8,
-          createConcurrency,
-          pingInterval: 50
-        }, {
-          ...deaf,
-          create: (item) => creations.push(item),
-          check: (check) => pings.add(check),
-          cancelCheck: (check) => pings.delete(check),
-          wakeAt: (at) => armed = at
-        })
+        const machine = new PoolMachine<number, string>(
+          {
+            ...defaults,
+            maxSize: 8,
+            createConcurrency,
+            pingInterval: 50
+          },
+          shell({
+            Create: ({ item }) => creations.push(item),
+            Check: ({ check }) => pings.add(check),
+            CancelCheck: ({ check }) => pings.delete(check),
+            WakeAt: ({ at }) => armed = at
+          })
+        )
         machine.resize(8, 8, 0, now(0))
         for (const item of creations) machine.created(item, creations.indexOf(item), 1, now(0), 0.5)
         machine.resize(0, 8, 0, now(0))
@@ -1133,7 +1114,7 @@ describe("PoolMachine", () => {
     const creations: Array<Item<number>> = []
     const machine = new PoolMachine<number, string>(
       { ...defaults, minSize: 1, maxSize: 1, backoff: { ...defaults.backoff, initial: 0 } },
-      { ...deaf, create: (item) => creations.push(item) }
+      shell({ Create: ({ item }) => creations.push(item) })
     )
     machine.start(now(0))
     for (let ms = 0; ms < 1_100; ms++) {
@@ -1151,7 +1132,7 @@ describe("PoolMachine", () => {
     const checks: Array<Check<number>> = []
     const machine = new PoolMachine<number, string>(
       { ...defaults, minSize: 4, maxSize: 4, createConcurrency: 1, validateAfterIdle: 0 },
-      { ...deaf, create: (item) => creations.push(item), check: (check) => checks.push(check) }
+      shell({ Create: ({ item }) => creations.push(item), Check: ({ check }) => checks.push(check) })
     )
     machine.start(now(0))
     for (let i = 0; i < 4; i++) machine.created(creations[i]!, i, 1, now(0), 0.5)

@@ -5,7 +5,9 @@
  */
 import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
+import { Outbox } from "../outbox.js"
 import { Available } from "./available.js"
+import type { Command, Shell } from "./commands.js"
 import {
   type Awaited,
   Check,
@@ -62,47 +64,6 @@ export interface MachineOptions<F = unknown> {
  * `discarded` as unfit.
  */
 export type Verdict = "proven" | "kept" | "discarded"
-
-/** What the machine asks of its shell. Each runs after the transition; `create` must not call back at once. */
-export interface Commands<A, F> {
-  create(item: Item<A>): void
-  /** Give up a creation. In a pool that closes, `gone` ends it; else nobody waits for its end. */
-  cancel(item: Item<A>): void
-  check(check: Check<A>): void
-  cancelCheck(check: Check<A>): void
-  /** A check met its time limit, and the item goes. */
-  checkTimedOut(check: Check<A>): void
-  /** What decides on an item that came back took longer than `checkTimeout`: it is to be released. */
-  releaseTimedOut(release: Release<A>): void
-  destroy(item: Item<A>, reason: Reason): void
-  /** It takes no new borrower from now on, though somebody still has it. */
-  leaving(item: Item<A>): void
-  /** Its finalizers have taken longer than `closeTimeout`; its place is free. */
-  leaveBehind(item: Item<A>): void
-  wake(waiter: Waiter<A, F>): void
-  /** At that time of the monotonic clock call `tick`. A later call replaces an earlier one. */
-  wakeAt(at: number): void
-  /** Nothing is due. Call `disarm` once the borrowers of this moment are done: the next one may have something due again. */
-  rest(): void
-  /** `minSize` items are live, or an attempt to get there failed. */
-  reached(refusal: Refusal<F> | undefined): void
-  /** A creation failed; the next attempt comes after so many milliseconds at the earliest. */
-  backoff(refusal: Refusal<F>, delay: number): void
-  /** A creation succeeded after some had failed. */
-  recovered(): void
-  /** An item died young and before it was of use, the first in a row; the next is made after so many milliseconds. */
-  paused(delay: number): void
-  /** The borrower that has waited longest has waited for `exhaustedThreshold`. Once, until nobody waits. */
-  exhausted(waited: number): void
-  /** It has been out for `leakThreshold`. */
-  overdue(loan: Loan): void
-  /** A pool that drains has waited for `exhaustedThreshold`. Once. */
-  drainsSlowly(waited: number): void
-  /** Nobody waits and nothing is out, in a pool that drains or closes; or the pool is closed. */
-  drained(): void
-  /** Everything is closed. */
-  closed(): void
-}
 
 /** The figures of a pool, as plain counters. */
 export class Counters {
@@ -208,18 +169,19 @@ export class PoolMachine<A, F> {
   private exhaustionAnnounced = false
   /** Something happened that `settle` has to look at, though nothing is in the outbox. */
   private unsettled = false
-  private running = false
-  private outbox: Array<() => void> = []
+  private readonly outbox: Outbox<Command<A, F>>
 
   readonly options: MachineOptions<F>
-  private readonly commands: Commands<A, F>
   private readonly slowAfter: number
   /** Whether items may be too old to be lent. */
   private readonly ages: boolean
 
-  constructor(options: MachineOptions<F>, commands: Commands<A, F>) {
+  constructor(options: MachineOptions<F>, shell: Shell<A, F>) {
     this.options = options
-    this.commands = commands
+    this.outbox = new Outbox((command) => {
+      // another time replaced it
+      if (command._tag !== "WakeAt" || command.at === this.armedAt) shell.perform(command)
+    })
     const { checkTimeout, idleTimeToLive, maxLifetime, order, validateAfterIdle } = options
     this.newestConcurrency = options.expectedConcurrency
     // at zero nothing is ever proven for the next borrower
@@ -282,7 +244,7 @@ export class PoolMachine<A, F> {
       this.take(item)
       this.lend(item, now, isForWhole)
     }
-    if (this.unsettled || this.outbox.length > 0) this.settle(now)
+    if (this.unsettled || !this.outbox.isEmpty) this.settle(now)
     return item
   }
 
@@ -324,7 +286,7 @@ export class PoolMachine<A, F> {
     this.prove(item, now)
     item.state = "InUse"
     this.lend(item, now, isForWhole)
-    if (this.unsettled || this.outbox.length > 0) this.settle(now)
+    if (this.unsettled || !this.outbox.isEmpty) this.settle(now)
     return item
   }
 
@@ -410,7 +372,7 @@ export class PoolMachine<A, F> {
         }
         break
     }
-    if (this.unsettled || this.outbox.length > 0 || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
+    if (this.unsettled || !this.outbox.isEmpty || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
   }
 
   /** It was of use, though nobody has decided yet whether it may stay. */
@@ -424,7 +386,7 @@ export class PoolMachine<A, F> {
     release.deadline = now.monotonic + this.options.checkTimeout
     this.releases.push(release)
     this.arm(release.deadline)
-    this.flush()
+    this.outbox.flush()
   }
 
   /** Whether it ended in time: then `release` is to be called. */
@@ -441,14 +403,14 @@ export class PoolMachine<A, F> {
     loan.since = now.monotonic
     this.loans.push(loan)
     this.arm(now.monotonic + this.options.leakThreshold)
-    this.flush()
+    this.outbox.flush()
   }
 
   untrack(loan: Loan, now: Time): void {
     this.loans.remove(loan)
     this.overdueLoans.remove(loan)
     if (this.loans.length === 0) this.armWhatIsDue(now)
-    this.flush()
+    this.outbox.flush()
   }
 
   // --- what the items do
@@ -463,7 +425,7 @@ export class PoolMachine<A, F> {
     if (this.failing && item.attempt > this.failedAttempts) {
       this.failing = false
       this.failingSince = Infinity
-      this.outbox.push(() => this.commands.recovered())
+      this.outbox.push({ _tag: "Recovered" })
     }
     this.counters.created++
     this.newestConcurrency = concurrency
@@ -658,7 +620,7 @@ export class PoolMachine<A, F> {
     for (const item of [...this.items]) {
       if (item.state === "Creating") {
         this.endCreation(item, now)
-        this.outbox.push(() => this.commands.cancel(item))
+        this.outbox.push({ _tag: "CancelCreation", item })
       } else if (item.list === this.renewed) {
         this.destroy(item, "retired", now)
       } else {
@@ -675,7 +637,7 @@ export class PoolMachine<A, F> {
     while (this.creations.first !== undefined && this.creations.first.deadline <= monotonic) {
       const item = this.creations.first
       this.failed(item, { _tag: "CreateTimeout" }, now, chance)
-      this.outbox.push(() => this.commands.cancel(item))
+      this.outbox.push({ _tag: "CancelCreation", item })
     }
     while (this.promptChecks.first !== undefined && this.promptChecks.first.slowAt <= monotonic) {
       const check = this.promptChecks.first
@@ -687,18 +649,18 @@ export class PoolMachine<A, F> {
     while (this.slowChecks.first !== undefined && this.slowChecks.first.deadline <= monotonic) {
       const check = this.slowChecks.first
       this.doubt(check, now)
-      this.outbox.push(() => this.commands.checkTimedOut(check))
+      this.outbox.push({ _tag: "CheckTimedOut", check })
       this.lose(check.item, now)
     }
     while (this.releases.first !== undefined && this.releases.first.deadline <= monotonic) {
       const release = this.releases.first
       this.releases.remove(release)
-      this.outbox.push(() => this.commands.releaseTimedOut(release))
+      this.outbox.push({ _tag: "ReleaseTimedOut", release })
     }
     while (this.closings.first !== undefined && this.closings.first.deadline <= monotonic) {
       const item = this.closings.first
       this.forget(item)
-      this.outbox.push(() => this.commands.leaveBehind(item))
+      this.outbox.push({ _tag: "LeaveBehind", item })
     }
     while (this.waiters.first !== undefined && this.waiters.first.deadline <= monotonic) {
       this.counters.timeouts++
@@ -714,17 +676,17 @@ export class PoolMachine<A, F> {
       this.loans.remove(loan)
       this.overdueLoans.push(loan)
       loan.reported = true
-      this.outbox.push(() => this.commands.overdue(loan))
+      this.outbox.push({ _tag: "Overdue", loan })
     }
     const waited = this.waiters.first === undefined ? -1 : monotonic - this.waiters.first.since
     if (waited >= this.options.exhaustedThreshold && !this.exhaustionAnnounced) {
       this.exhaustionAnnounced = true
-      this.outbox.push(() => this.commands.exhausted(waited))
+      this.outbox.push({ _tag: "Exhausted", waited })
     }
     const drains = monotonic - this.drainingSince
     if (drains >= this.options.exhaustedThreshold && !this.drainAnnounced) {
       this.drainingSince = Infinity
-      this.outbox.push(() => this.commands.drainsSlowly(drains))
+      this.outbox.push({ _tag: "DrainsSlowly", waited: drains })
     }
     if (this.state === "Closing" && monotonic >= this.closeAt) {
       for (const item of [...this.items]) if (item.state === "Leaving") this.destroy(item, "closed", now)
@@ -815,7 +777,7 @@ export class PoolMachine<A, F> {
       waiter.item = item
       this.available.remove(item, item.borrowers)
       this.lend(item, now, waiter.isForWhole)
-      this.outbox.push(() => this.commands.wake(waiter))
+      this.outbox.push({ _tag: "Wake", waiter })
     }
     if (item.state !== "InUse" || item.list !== undefined || item.borrowers === item.concurrency) return
     if (item.borrowers > 0) {
@@ -879,7 +841,7 @@ export class PoolMachine<A, F> {
       // the power of a long row is infinite, and nothing times that is no number
       const delay = Math.max(1, initial === 0 ? 0 : Math.min(max, initial * factor ** this.earlyDeaths))
       this.pausedUntil = now.monotonic + delay
-      if (this.earlyDeaths++ === 0) this.outbox.push(() => this.commands.paused(delay))
+      if (this.earlyDeaths++ === 0) this.outbox.push({ _tag: "Paused", delay })
     }
     this.uncount(item)
     this.destroy(item, "lost", now)
@@ -911,7 +873,7 @@ export class PoolMachine<A, F> {
       if (!isIdle) this.overlapping.push(item)
     }
     if (isIdle) this.renewed.push(item)
-    this.outbox.push(() => this.commands.leaving(item))
+    this.outbox.push({ _tag: "Leaving", item })
     this.unsettled = true
   }
 
@@ -928,7 +890,7 @@ export class PoolMachine<A, F> {
     this.forgetValue(item)
     this.beginClosing(item, now)
     this.counters.destroyed[reason]++
-    this.outbox.push(() => this.commands.destroy(item, reason))
+    this.outbox.push({ _tag: "Destroy", item, reason })
   }
 
   /** It neither ages nor is pinged any more. */
@@ -1013,7 +975,7 @@ export class PoolMachine<A, F> {
       return
     }
     const check = this.startCheck(item, hook, awaited, this.tickets, now)
-    this.outbox.push(() => this.commands.check(check))
+    this.outbox.push({ _tag: "Check", check })
   }
 
   private leaveBackground(check: Check<A>): void {
@@ -1034,12 +996,12 @@ export class PoolMachine<A, F> {
 
   private cancelCheck(check: Check<A>): void {
     this.endCheck(check)
-    this.outbox.push(() => this.commands.cancelCheck(check))
+    this.outbox.push({ _tag: "CancelCheck", check })
   }
 
   /** It is known already what the check would say. */
   private passCheck(check: Check<A>, now: Time): void {
-    this.outbox.push(() => this.commands.cancelCheck(check))
+    this.outbox.push({ _tag: "CancelCheck", check })
     this.checked(check, true, now)
   }
 
@@ -1117,7 +1079,7 @@ export class PoolMachine<A, F> {
       this.backoffDelay = this.failing ? Math.min(max, this.backoffDelay * factor) : Math.min(max, initial)
       const delay = Math.max(1, this.backoffDelay * (1 + jitter * (2 * chance - 1)))
       this.retryAt = monotonic + delay
-      this.outbox.push(() => this.commands.backoff(refusal, delay))
+      this.outbox.push({ _tag: "Backoff", refusal, delay })
     }
     this.failing = true
     this.failedAttempts = this.attempts
@@ -1140,7 +1102,7 @@ export class PoolMachine<A, F> {
     const waiter = this.waiters.first!
     this.dequeue(waiter)
     waiter.refusal = refusal
-    this.outbox.push(() => this.commands.wake(waiter))
+    this.outbox.push({ _tag: "Wake", waiter })
   }
 
   private get awaited(): Awaited {
@@ -1180,7 +1142,7 @@ export class PoolMachine<A, F> {
     this.items.add(item)
     this.creations.push(item)
     this.occupied++
-    this.outbox.push(() => this.commands.create(item))
+    this.outbox.push({ _tag: "Create", item })
   }
 
   // --- within: after each transition
@@ -1199,15 +1161,15 @@ export class PoolMachine<A, F> {
       // what is out then is closed all the same
       if (!this.drainAnnounced && this.waiters.length === 0 && (this.leases === 0 || isClosed)) {
         this.drainAnnounced = true
-        this.outbox.push(() => this.commands.drained())
+        this.outbox.push({ _tag: "Drained" })
       }
       if (isClosed) {
         this.state = "Closed"
-        this.outbox.push(() => this.commands.closed())
+        this.outbox.push({ _tag: "Closed" })
       }
     }
     this.armWhatIsDue(now)
-    this.flush()
+    this.outbox.flush()
   }
 
   /** No more items on their way than those who wait need, a new one counted at the concurrency of the newest. */
@@ -1280,27 +1242,7 @@ export class PoolMachine<A, F> {
   private announceReady(refusal: Refusal<F> | undefined): void {
     if (!this.readyWanted) return
     this.readyWanted = false
-    this.outbox.push(() => this.commands.reached(refusal))
-  }
-
-  private flush(): void {
-    if (this.running) return
-    this.running = true
-    const defects: Array<unknown> = []
-    while (this.outbox.length > 0) {
-      const outbox = this.outbox
-      this.outbox = []
-      for (const command of outbox) {
-        // one that throws must not keep the others from a borrower who waits
-        try {
-          command()
-        } catch (defect) {
-          defects.push(defect)
-        }
-      }
-    }
-    this.running = false
-    if (defects.length > 0) throw defects[0]
+    this.outbox.push({ _tag: "Reached", refusal })
   }
 
   // --- within: what is due
@@ -1308,9 +1250,7 @@ export class PoolMachine<A, F> {
   private arm(at: number): void {
     if (at >= this.armedAt || at === Infinity || this.state === "Closed") return
     this.armedAt = at
-    this.outbox.push(() => {
-      if (this.armedAt === at) this.commands.wakeAt(at)
-    })
+    this.outbox.push({ _tag: "WakeAt", at })
   }
 
   private armWhatIsDue(now: Time): void {
@@ -1318,7 +1258,7 @@ export class PoolMachine<A, F> {
     if (due !== Infinity) return this.arm(due)
     if (this.armedAt === Infinity || this.isResting || this.state === "Closed") return
     this.isResting = true
-    this.outbox.push(() => this.commands.rest())
+    this.outbox.push({ _tag: "Rest" })
   }
 
   private armIdle(now: Time): void {
