@@ -34,15 +34,18 @@ import type { Command, Shell } from "../core/pool/commands.js"
 import {
   type Awaited,
   type Check,
+  type CheckResult,
   type Item,
   Loan,
   type Reason,
   type Refusal,
   Release,
+  type Sharing,
   type Time,
+  type Verdict,
   Waiter
 } from "../core/pool/item.js"
-import { PoolMachine, type Verdict } from "../core/pool/poolMachine.js"
+import { PoolMachine } from "../core/pool/poolMachine.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { register, type Times, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import { decode, failures, isConcurrency, Reader } from "../options/poolOptions.js"
@@ -321,12 +324,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     readonly minIdle?: number | undefined
   }): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const { options } = this.machine
-      const { maxSize = options.maxSize, minIdle = options.minIdle, minSize = options.minSize } = size
+      const { sizes } = this.machine
+      const { maxSize = sizes.maxSize, minIdle = sizes.minIdle, minSize = sizes.minSize } = size
       const { problems } = decode({ minSize, maxSize, minIdle })
       if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
       return Effect.sync(() => {
-        this.machine.resize(minSize, maxSize, minIdle, this.readTime())
+        this.machine.resize({ minSize, maxSize, minIdle }, this.readTime())
         this.announceDemand()
       })
     })
@@ -371,7 +374,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
         return Effect.void
       })
-    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole))
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole ? "exclusive" : "shared"))
   }
 
   get waiting(): number {
@@ -412,15 +415,15 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- the way of an item to its borrower and back: within one step of the fiber, or an uninterruptible region
 
-  private checkout(isForWhole: boolean): Item<A> | undefined {
-    const item = this.machine.checkout(this.readTime(), isForWhole)
-    return item === undefined && this.validates ? this.checkoutChecked(isForWhole) : item
+  private checkout(sharing: Sharing): Item<A> | undefined {
+    const item = this.machine.checkout(this.readTime(), sharing)
+    return item === undefined && this.validates ? this.checkoutChecked(sharing) : item
   }
 
   /** An item whose check is over at once; where it is not, the borrower queues for its end. */
-  private checkoutChecked(isForWhole: boolean): Item<A> | undefined {
+  private checkoutChecked(sharing: Sharing): Item<A> | undefined {
     for (;;) {
-      const check = this.machine.claim(this.time, isForWhole)
+      const check = this.machine.claim(this.time, sharing)
       if (check === undefined) return undefined
       const effect = this.askCheck(check)
       if (!isDone(effect)) {
@@ -428,9 +431,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         if (check.item.check === check) this.runCheck(check, effect)
         return undefined
       }
-      if (this.verdictOf(check, effect)) return this.machine.admit(check, this.readTime(), isForWhole)
-      this.machine.checked(check, false, this.readTime())
-      const other = this.machine.checkout(this.time, isForWhole)
+      if (this.resultOf(check, effect) === "passed") return this.machine.admit(check, this.readTime(), sharing)
+      this.machine.checked(check, "failed", this.readTime())
+      const other = this.machine.checkout(this.time, sharing)
       if (other !== undefined) return other
     }
   }
@@ -439,7 +442,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
     f: (item: V) => Effect.Effect<B, E2, R>
   ): Effect.Effect<B, E | E2 | PoolError, R> {
-    const item = this.checkout(false)
+    const item = this.checkout("shared")
     if (item === undefined) return this.queueFramed(fiber, f)
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
@@ -512,10 +515,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private borrow<X, E2, R>(
     restore: Restore,
     then: (item: Item<A>) => Effect.Effect<X, E2, R>,
-    isForWhole = false
+    sharing: Sharing = "shared"
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.checkout(isForWhole)
-    if (item === undefined) return this.queue(restore, then, isForWhole)
+    const item = this.checkout(sharing)
+    if (item === undefined) return this.queue(restore, then, sharing)
     this.times?.wait(0)
     return then(item)
   }
@@ -523,11 +526,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private queue<X, E2, R>(
     restore: Restore,
     then: (item: Item<A>) => Effect.Effect<X, E2, R>,
-    isForWhole: boolean
+    sharing: Sharing
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
-      waiter.isForWhole = isForWhole
+      waiter.sharing = sharing
       const since = this.startTime()
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
@@ -577,7 +580,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         return this.refuse(
           "QueueFull",
           0,
-          `maxWaiters ${this.machine.options.maxWaiters}; borrowers for whom an item is on its way do not count`
+          `maxWaiters ${this.machine.policy.maxWaiters}; borrowers for whom an item is on its way do not count`
         )
     }
   }
@@ -736,7 +739,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (cause !== undefined) return `The last attempt to make one failed: ${describeFailure(Cause.squash(cause))}`
     if (awaited === "check") {
       return `Items were being checked (checkTimeout is ${
-        show(this.machine.options.checkTimeout)
+        show(this.machine.policy.checkTimeout)
       }): does the resource ` +
         `answer ${this.hooksThatCheck}? Keep checkTimeout well below acquireTimeout.`
     }
@@ -750,7 +753,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private get tooSlow(): string {
-    return `making one took longer than createTimeout (${show(this.machine.options.createTimeout)})`
+    return `making one took longer than createTimeout (${show(this.machine.policy.createTimeout)})`
   }
 
   private causeOf(refusal: Refusal<Cause.Cause<E>>): Cause.Cause<unknown> {
@@ -790,13 +793,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     detail?: string,
     cause?: Cause.Cause<unknown>
   ): PoolError {
-    const { creating, inUse, live, options, renewing, waiters } = this.machine
+    const { creating, inUse, live, renewing, sizes, waiters } = this.machine
     return new PoolError({
       reason,
       pool: this.name,
       waited: Duration.millis(Math.round(waited)),
       size: live - renewing,
-      maxSize: options.maxSize,
+      maxSize: sizes.maxSize,
       inUse,
       creating,
       waiters: waiters.length,
@@ -806,7 +809,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   snapshot(): PoolStats {
-    const { closing, counters, creating, inUse, leases, live, options, renewing, waiters } = this.machine
+    const { closing, counters, creating, inUse, leases, live, renewing, sizes, waiters } = this.machine
     return new PoolStats({
       pool: this.name,
       size: live - renewing,
@@ -816,8 +819,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       creating,
       closing: closing + renewing,
       waiters: waiters.length,
-      min: options.minSize,
-      max: options.maxSize,
+      min: sizes.minSize,
+      max: sizes.maxSize,
       created: counters.created,
       destroyed: { ...counters.destroyed },
       acquisitions: counters.acquisitions,
@@ -920,7 +923,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     })
     const fiber = this.fork(program)
     // a scheduler that runs at once is done with it
-    if (item.state === "Creating") this.fibers.set(item, fiber)
+    if (item.state === "Creating" || item.state === "Outdated") this.fibers.set(item, fiber)
   }
 
   /** The borrower who caused it is a link: it may be gone before the item is made, which somebody else gets. */
@@ -943,11 +946,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.fibers.delete(item)
     // asked first, since it may call back
     const concurrency = Exit.flatMap(exit, (value) => this.askConcurrency(value))
-    if (item.state !== "Creating") return false
-    if (item.isOutdated) {
+    if (item.state === "Outdated") {
       this.machine.endOutdated(item, this.readTime())
       return false
     }
+    if (item.state !== "Creating") return false
     if (Exit.isFailure(concurrency)) {
       this.machine.createFailed(item, concurrency.cause, this.readTime(), chance)
       return false
@@ -971,7 +974,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private check(check: Check<A>): void {
     const effect = this.askCheck(check)
-    if (isDone(effect)) this.machine.checked(check, this.verdictOf(check, effect), this.readTime())
+    if (isDone(effect)) this.machine.checked(check, this.resultOf(check, effect), this.readTime())
     else this.runCheck(check, effect)
   }
 
@@ -983,15 +986,15 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private runCheck(check: Check<A>, effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
     check.handle = this.forkHook(
       effect,
-      (exit) => this.machine.checked(check, this.verdictOf(check, exit), this.readTime())
+      (exit) => this.machine.checked(check, this.resultOf(check, exit), this.readTime())
     )
   }
 
-  private verdictOf(check: Check<A>, exit: Exit.Exit<unknown, unknown>): boolean {
+  private resultOf(check: Check<A>, exit: Exit.Exit<unknown, unknown>): CheckResult {
     this.explain(hookOf(check), check.item, exit)
     const passed = Exit.isSuccess(exit) && (check.hook === "ping" || exit.value === true)
     if (passed) this.checksTimeOut = false
-    return passed
+    return passed ? "passed" : "failed"
   }
 
   private cancelCheck(check: Check<A>): void {
@@ -1007,7 +1010,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private warnOfSlowHook(hook: string): void {
-    const { checkTimeout } = this.machine.options
+    const { checkTimeout } = this.machine.policy
     this.warn(`${hook} took longer than checkTimeout (${show(checkTimeout)}), and the item goes`, "HookFailure", {
       hook,
       checkTimeout
@@ -1036,7 +1039,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     // told of together, when the pool is closed
     if (reason === "closed") this.forced++
     if (reason !== "retired") return
-    const { retireGrace } = this.machine.options
+    const { retireGrace } = this.machine.policy
     this.warn(
       `closed an item that was replaced and still out after retireGrace (${show(retireGrace)})`,
       "ForcedClose",
@@ -1048,7 +1051,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
-    const { closeTimeout } = this.machine.options
+    const { closeTimeout } = this.machine.policy
     this.warn(
       `an item took longer than closeTimeout (${
         show(closeTimeout)
@@ -1146,7 +1149,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private exhausted(waited: number): void {
-    const { creating, inUse, live, options, waiters } = this.machine
+    const { creating, inUse, live, sizes, waiters } = this.machine
     this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
     const cause = this.lastFailure
     const why = cause !== undefined
@@ -1156,10 +1159,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       : "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
         "that holds one while it waits for another"
     this.warn(
-      `no item for ${show(waited)}: ${inUse} of ${live} in use, at most ${options.maxSize}, ${creating} being made, ` +
+      `no item for ${show(waited)}: ${inUse} of ${live} in use, at most ${sizes.maxSize}, ${creating} being made, ` +
         `${waiters.length} waiting. ${why}`,
       "Exhausted",
-      { waited: Math.round(waited), inUse, size: live, maxSize: options.maxSize, waiters: waiters.length }
+      { waited: Math.round(waited), inUse, size: live, maxSize: sizes.maxSize, waiters: waiters.length }
     )
   }
 

@@ -6,15 +6,20 @@ import { LoadIndex } from "../../../src/internal/core/loadIndex.js"
 import type { Command, Shell } from "../../../src/internal/core/pool/commands.js"
 import {
   type Check,
+  type CheckResult,
+  isLive,
   type Item,
   Loan,
   type Reason,
   type Refusal,
   Release,
+  type Sharing,
   type Time,
+  type Verdict,
   Waiter
 } from "../../../src/internal/core/pool/item.js"
-import { type MachineOptions, PoolMachine, type Verdict } from "../../../src/internal/core/pool/poolMachine.js"
+import type { MachineOptions } from "../../../src/internal/core/pool/policy.js"
+import { PoolMachine } from "../../../src/internal/core/pool/poolMachine.js"
 import { type ModelCheck, type ModelItem, type ModelWaiter, PoolModel } from "./poolModel.js"
 
 /**
@@ -54,7 +59,7 @@ type Step =
   | {
     readonly op: "borrow"
     readonly eager: "no" | "releases" | "borrows"
-    readonly isForWhole: boolean
+    readonly sharing: Sharing
     /** What a check says that is over at once. */
     readonly check: "passes" | "fails" | "lasts" | "none"
   }
@@ -63,7 +68,7 @@ type Step =
   }
   | { readonly op: "release"; readonly at: number; readonly verdict: Verdict; readonly decides: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
-  | { readonly op: "checked"; readonly at: number; readonly passed: boolean }
+  | { readonly op: "checked"; readonly at: number; readonly result: CheckResult }
   | {
     readonly op: "abandon" | "unmade" | "ended" | "lost" | "retire" | "proven" | "invalidate" | "track" | "untrack"
     readonly at: number
@@ -120,7 +125,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
       FastCheck.record({
         op: among("borrow"),
         eager: among("no", "no", "no", "no", "releases", "borrows"),
-        isForWhole: among(false, false, false, false, false, true),
+        sharing: among("shared", "shared", "shared", "shared", "shared", "exclusive"),
         check: among("none", "none", "passes", "fails", "lasts")
       })
     ],
@@ -139,7 +144,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
     [3, FastCheck.record({ op: among("decided"), at, verdict: among("proven", "kept", "discarded") })],
     [9, FastCheck.record({ op: among("made"), at, concurrency: among(1, 1, 2, 3, 4), twin: FastCheck.boolean() })],
     [2, FastCheck.record({ op: among("unmade"), at })],
-    [5, FastCheck.record({ op: among("checked"), at, passed: among(true, true, true, false) })],
+    [5, FastCheck.record({ op: among("checked"), at, result: among("passed", "passed", "passed", "failed") })],
     [6, FastCheck.record({ op: among("ended"), at })],
     [3, FastCheck.record({ op: among("abandon"), at })],
     [4, FastCheck.record({ op: among("lost", "retire", "proven", "invalidate"), at })],
@@ -216,10 +221,10 @@ class TestWaiter extends Waiter<number, string> {
   readonly eager: "no" | "releases" | "borrows"
   answered = false
 
-  constructor(id: number, eager: "no" | "releases" | "borrows", isForWhole: boolean) {
+  constructor(id: number, eager: "no" | "releases" | "borrows", sharing: Sharing) {
     super()
-    this.model = { id, isForWhole, asked: 0, since: 0, outcome: "queued" }
-    this.isForWhole = isForWhole
+    this.model = { id, sharing, asked: 0, since: 0, outcome: "queued" }
+    this.sharing = sharing
     this.eager = eager
   }
 }
@@ -325,10 +330,10 @@ class Run implements Shell<number, string> {
 
   constructor({ instantly, settings }: Scenario) {
     this.machine = new PoolMachine(optionsOf(settings), this)
-    this.model = new PoolModel(this.machine.options)
+    this.model = new PoolModel(optionsOf(settings))
     this.instantly = instantly
-    this.mostOccupied = this.machine.options.maxSize
-    this.mostOverlapping = this.machine.options.maxSize
+    this.mostOccupied = this.machine.sizes.maxSize
+    this.mostOverlapping = this.machine.sizes.maxSize
     this.both(() => this.model.start(this.now), () => this.machine.start(this.now))
     this.compare()
   }
@@ -438,7 +443,7 @@ class Run implements Shell<number, string> {
       const lease = this.lent(waiter.item, waiter)
       if (waiter.eager === "releases") this.nest(() => this.release(lease, "proven"))
     }
-    if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.isForWhole, "none"))
+    if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.sharing, "none"))
   }
 
   private say(what: string): void {
@@ -498,7 +503,7 @@ class Run implements Shell<number, string> {
     const { machine, model, now } = this
     switch (step.op) {
       case "borrow":
-        return this.borrow(step.eager, step.isForWhole, step.check)
+        return this.borrow(step.eager, step.sharing, step.check)
       case "tryBorrow": {
         this.lentAtOnce(model.tryCheckout(now), machine.tryCheckout(now))
         return
@@ -534,7 +539,7 @@ class Run implements Shell<number, string> {
         if (pair === undefined) return false
         const failure = `failure ${++this.numbers}`
         const chance = (this.numbers % 4) / 4
-        const isMade = ({ item }: Pair) => item !== pair.item && item.state === "Creating" && !item.isOutdated
+        const isMade = ({ item }: Pair) => item !== pair.item && item.state === "Creating"
         const couldServe = machine.open > 0 || this.creations.some(isMade)
         const oldest = pair.item.state === "Creating" && couldServe ? this.queue[0] : undefined
         this.creations = this.creations.filter((other) => other !== pair)
@@ -549,7 +554,7 @@ class Run implements Shell<number, string> {
       }
       case "checked": {
         const check = this.pick(this.checks, step.at)
-        return check !== undefined && this.checked(check, step.passed)
+        return check !== undefined && this.checked(check, step.result)
       }
       case "ended": {
         const pair = this.pick(this.finalizers, step.at)
@@ -595,7 +600,7 @@ class Run implements Shell<number, string> {
         this.mostOverlapping = Math.max(step.maxSize, this.mostOverlapping)
         return this.both(
           () => model.resize(minSize, step.maxSize, Math.min(step.minIdle, step.maxSize), now),
-          () => machine.resize(minSize, step.maxSize, Math.min(step.minIdle, step.maxSize), now)
+          () => machine.resize({ minSize, maxSize: step.maxSize, minIdle: Math.min(step.minIdle, step.maxSize) }, now)
         )
       }
       case "drain":
@@ -626,18 +631,18 @@ class Run implements Shell<number, string> {
   }
 
   private get alive(): Array<Pair> {
-    return [...this.pairs.values()].filter(({ item }) => item.state !== "Creating" && item.state !== "Gone")
+    return [...this.pairs.values()].filter(({ item }) => isLive(item) || item.state === "Closing")
   }
 
   private borrow(
     eager: TestWaiter["eager"],
-    isForWhole: boolean,
+    sharing: Sharing,
     outcome: Extract<Step, { readonly op: "borrow" }>["check"]
   ): void {
     const { machine, model, now } = this
-    if (this.lentAtOnce(model.checkout(now, isForWhole), machine.checkout(now, isForWhole))) return
-    if (outcome !== "none" && this.nested === 0 && this.borrowChecked(isForWhole, outcome)) return
-    const waiter = new TestWaiter(this.waiters.length + 1, eager, isForWhole)
+    if (this.lentAtOnce(model.checkout(now, sharing), machine.checkout(now, sharing))) return
+    if (outcome !== "none" && this.nested === 0 && this.borrowChecked(sharing, outcome)) return
+    const waiter = new TestWaiter(this.waiters.length + 1, eager, sharing)
     this.waiters.push(waiter)
     this.queue.push(waiter)
     const verdict = this.both(() => model.enqueue(waiter.model, now), () => machine.enqueue(waiter, now))
@@ -646,22 +651,22 @@ class Run implements Shell<number, string> {
   }
 
   /** A check that is over before the borrower has to queue. Whether an item was lent. */
-  private borrowChecked(isForWhole: boolean, outcome: "passes" | "fails" | "lasts"): boolean {
+  private borrowChecked(sharing: Sharing, outcome: "passes" | "fails" | "lasts"): boolean {
     const { machine, model, now } = this
-    const foretold = model.claim(now, isForWhole)
-    const check = machine.claim(now, isForWhole)
+    const foretold = model.claim(now, sharing)
+    const check = machine.claim(now, sharing)
     same(check && this.idOf(check.item), foretold?.id, "what is claimed")
     if (check === undefined || foretold === undefined) return false
     seen.add(`claim ${outcome}`)
     const checked = { ...this.pairs.get(check.item)!, check, modelCheck: foretold.check! }
     if (outcome === "passes") {
-      model.admit(foretold, now, isForWhole)
-      same(machine.admit(check, now, isForWhole), check.item, "what is lent that was checked")
+      model.admit(foretold, now, sharing)
+      same(machine.admit(check, now, sharing), check.item, "what is lent that was checked")
       this.lent(check.item, undefined)
       return true
     }
     this.checks.push(checked)
-    if (outcome === "fails") this.checked(checked, false)
+    if (outcome === "fails") this.checked(checked, "failed")
     return false
   }
 
@@ -674,7 +679,7 @@ class Run implements Shell<number, string> {
   private lent(item: Item<number>, waiter: TestWaiter | undefined): Lease {
     const { machine, nested } = this
     ensure(!this.barred.has(item), "an item lent after its end")
-    atMost(item.uses, machine.options.maxUses, "an item lent too often")
+    atMost(item.uses, machine.policy.maxUses, "an item lent too often")
     atMost(item.borrowers, item.concurrency, "an item lent to too many")
     if (nested === 0) {
       const check = this.checks.find((other) => other.check === item.check)
@@ -725,8 +730,8 @@ class Run implements Shell<number, string> {
   private made(pair: Pair, concurrency: number, value: number): void {
     const { machine, model, now } = this
     this.creations = this.creations.filter((other) => other !== pair)
-    const late = pair.item.state !== "Creating"
-    const isOutdated = !late && pair.item.isOutdated
+    const isOutdated = pair.item.state === "Outdated"
+    const late = !isOutdated && pair.item.state !== "Creating"
     if (!late && !isOutdated) this.concurrency = concurrency
     const chance = (++this.numbers * 0.618_033_988_7) % 1
     this.both(
@@ -737,13 +742,13 @@ class Run implements Shell<number, string> {
     else if (isOutdated) this.finalizers.push(pair)
   }
 
-  private checked(check: (typeof this.checks)[number], passed: boolean): void {
+  private checked(check: (typeof this.checks)[number], result: CheckResult): void {
     const { machine, model, now } = this
     this.checks = this.checks.filter((other) => other !== check)
-    if (!passed && check.item.check === check.check) this.barred.add(check.item)
+    if (result === "failed" && check.item.check === check.check) this.barred.add(check.item)
     return this.both(
-      () => model.checked(check.model, check.modelCheck, passed, now),
-      () => machine.checked(check.check, passed, now)
+      () => model.checked(check.model, check.modelCheck, result, now),
+      () => machine.checked(check.check, result, now)
     )
   }
 
@@ -766,7 +771,7 @@ class Run implements Shell<number, string> {
 
   private tick(now: Time): void {
     const { machine, model } = this
-    const { acquireTimeout } = machine.options
+    const { acquireTimeout } = machine.policy
     this.now = now
     this.leapt = 0
     this.armed = Infinity
@@ -859,7 +864,8 @@ class Run implements Shell<number, string> {
   /** The rules, judged by what can be seen of the machine. */
   private judge(): void {
     const { machine } = this
-    const { createConcurrency, maxSize, minIdle, minSize, validateAfterIdle } = machine.options
+    const { createConcurrency, validateAfterIdle } = machine.policy
+    const { maxSize, minIdle, minSize } = machine.sizes
     const items = [...machine.items]
     const open = items.filter(({ state }) => state === "Idle" || state === "InUse" || state === "Checking")
     const leaving = items.filter(({ state }) => state === "Leaving")
@@ -883,11 +889,11 @@ class Run implements Shell<number, string> {
     // nobody waits for what is there, and nothing is made that nobody needs
     const waiters = this.queued()
     alike(waiters.map(({ model }) => model.id), this.queue.map(({ model }) => model.id), "the order of arrival")
-    const sharing = waiters.filter(({ isForWhole }) => !isForWhole).length
+    const sharing = waiters.filter(({ sharing }) => sharing === "shared").length
     const needed = waiters.length - sharing + Math.ceil(sharing / this.concurrency)
     const checks = open.flatMap((item) => this.pairs.get(item)!.model.check ?? [])
     const checking = checks.filter(({ awaited }) => awaited).length
-    const mayBeShared = waiters[0]?.isForWhole !== true
+    const mayBeShared = waiters[0]?.sharing !== "exclusive"
     const free = open.filter((item) =>
       item.state !== "Checking" && (mayBeShared ? item.borrowers < item.concurrency : item.borrowers === 0)
     )
@@ -902,7 +908,7 @@ class Run implements Shell<number, string> {
       const prompt = checks.filter(({ awaited, isSlow }) => awaited && !isSlow).length
       const ready = minIdle > 0 ? Math.min(maxSize, open.filter(isLent).length + needed + minIdle) : 0
       const lacking = machine.state === "Open" ? Math.max(minSize, ready) - open.length : 0
-      const outdated = items.filter((item) => item.state === "Creating" && item.isOutdated).length
+      const outdated = items.filter((item) => item.state === "Outdated").length
       if (this.nested === 0 && !this.unasked) {
         atMost(machine.creating - outdated, Math.max(needed - prompt, lacking), "more attempts than needed")
       }
@@ -925,7 +931,7 @@ class Run implements Shell<number, string> {
     this.catchUp()
     this.close()
     this.compare()
-    const latest = this.now.monotonic + machine.options.shutdownGrace + machine.options.closeTimeout
+    const latest = this.now.monotonic + machine.policy.shutdownGrace + machine.policy.closeTimeout
     while (this.machine.state !== "Closed") {
       ensure(this.armed !== Infinity, "a pool does not close")
       this.advance(Math.max(this.now.monotonic, Math.ceil(this.armed)), "exact")
@@ -961,7 +967,7 @@ class Run implements Shell<number, string> {
       }
     }
     each(finalizers, (pair) => this.end(pair))
-    each(checks, (check) => this.checked(check, true))
+    each(checks, (check) => this.checked(check, "passed"))
     each(creations, (pair) => this.made(pair, 1, ++this.numbers))
     each(leases, (lease) => this.leases.includes(lease) && this.release(lease, "proven"))
     each(releases, (release) => this.releases.includes(release) && this.decided(release))
@@ -1087,9 +1093,9 @@ describe("PoolMachine", () => {
             WakeAt: ({ at }) => armed = at
           })
         )
-        machine.resize(8, 8, 0, now(0))
+        machine.resize({ minSize: 8, maxSize: 8, minIdle: 0 }, now(0))
         for (const item of creations) machine.created(item, creations.indexOf(item), 1, now(0), 0.5)
-        machine.resize(0, 8, 0, now(0))
+        machine.resize({ minSize: 0, maxSize: 8, minIdle: 0 }, now(0))
         machine.tick(now(50), 0.5)
         const silent = new Set(creations)
         const live = new Set(creations)
@@ -1100,7 +1106,9 @@ describe("PoolMachine", () => {
           silent.delete(ping.item)
           if (how !== "passes") live.delete(ping.item)
           pings.delete(ping)
-          if (how === "passes" || how === "fails") machine.checked(ping, how === "passes", now(60))
+          if (how === "passes" || how === "fails") {
+            machine.checked(ping, how === "passes" ? "passed" : "failed", now(60))
+          }
           if (how === "dies") machine.lost(ping.item, now(60))
           if (how === "is invalidated") machine.invalidate(ping.item.value, now(60))
           if (armed <= 60) machine.tick(now(60), 0.5)
@@ -1139,11 +1147,11 @@ describe("PoolMachine", () => {
     const kept = () => Object.values(machine).filter((part) => Array.isArray(part)).flat()
     machine.tryCheckout(now(1))
     machine.tryCheckout(now(1))
-    machine.checked(checks[0]!, false, now(1))
+    machine.checked(checks[0]!, "failed", now(1))
     assert.isNotEmpty(kept())
     machine.breakDown("gone for good", now(1))
     assert.deepStrictEqual(kept(), [])
-    machine.checked(checks[1]!, false, now(1))
+    machine.checked(checks[1]!, "failed", now(1))
     assert.deepStrictEqual(kept(), [])
   })
 })
