@@ -40,9 +40,9 @@ const service = (loaded: FailsComponents.Loaded, protocol: FailsComponents.Proto
   freed: FailsComponents.freed,
   received: FailsComponents.received,
   explain: FailsComponents.explain,
-  // What is written goes on to the socket as it is (1.6.8): a buffer used again would change what is sent.
+  // The client passes written buffers to the socket uncopied (1.6.8): reusing a buffer would change the sent bytes.
   retainsWrites: true,
-  // Over HTTP/2 each stream keeps some 8 kB until its session closes (1.6.8).
+  // Over HTTP/2 the client keeps some 8 kB of each stream until its session closes (1.6.8).
   retainsStreams: (native) => native.reliability === "reliable-only"
 })
 

@@ -283,7 +283,7 @@ export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportErr
  * import * as SessionPool from "effect-pools/SessionPool"
  * import * as TestWebTransport from "effect-pools/TestWebTransport"
  *
- * // what `onDatagram` does with what the server sends
+ * // passes the server's datagrams to `onDatagram`
  * export const test = Effect.gen(function*() {
  *   const received = yield* Queue.unbounded<Uint8Array>()
  *   const pool = yield* SessionPool.make({

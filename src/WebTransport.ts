@@ -356,7 +356,7 @@ export type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly 
  * import * as Redacted from "effect/Redacted"
  * import * as WebTransport from "effect-pools/WebTransport"
  *
- * // read anew on every connect, and never logged
+ * // runs on every connect, and is never logged
  * const headers = Effect.map(Config.redacted("TOKEN"), (token) => ({
  *   authorization: `Bearer ${Redacted.value(token)}`
  * }))
