@@ -329,10 +329,12 @@ export const layer = <E = never, R = never>(
  * | `NAME` | `SessionPool` | for logs, errors and stats |
  * | `MIN_SIZE` | 0 | sessions to keep open |
  * | `MAX_SIZE` | 10 | the maximum number of sessions at once |
+ * | `MIN_IDLE` | 0 | idle sessions to keep ready beside the lent ones |
  * | `CONCURRENCY` | 1 | borrowers per session |
  * | `ORDER` | `lifo` | `lifo` or `fifo` |
  * | `ACQUIRE_TIMEOUT` | 30 seconds | how long a borrower waits |
  * | `MAX_WAITERS` | no limit | how many borrowers may wait |
+ * | `RIDE_OUT` | 2 seconds | how long connects must keep failing before borrowers fail |
  * | `CONNECT_TIMEOUT` | 10 seconds | how long connecting may take |
  * | `CREATE_CONCURRENCY` | 8 | how many sessions connect at the same time |
  * | `CERTIFICATE_HASHES` | none | SHA-256, hex, comma-separated |
@@ -345,6 +347,7 @@ export const layer = <E = never, R = never>(
  * | `CLOSE_TIMEOUT` | 5 seconds | how long a closing session may hold its place |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
  * | `HISTOGRAMS` | false | whether the pool times waiting, creating and use, for `PoolMetrics` |
+ * | `METRICS` | true | whether the pool shows its figures as metrics |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *

@@ -349,6 +349,7 @@ export const layer = <E = never, R = never>(
  * | `NAME` | `StreamPool` | for logs, errors and stats |
  * | `MIN_SIZE` | 0 | streams to keep open |
  * | `MAX_SIZE` | 100 | the maximum number of streams at once |
+ * | `MIN_IDLE` | 0 | idle streams to keep ready beside the lent ones |
  * | `MAX_STREAMS_PER_SESSION` | 100 | the maximum number of streams of one session at once |
  * | `MAX_STREAMS_OPENED` | 500 | after how many streams the pool replaces a session |
  * | `ORDER` | `lifo` | `lifo` or `fifo` |
@@ -363,6 +364,7 @@ export const layer = <E = never, R = never>(
  * | `MAX_USES` | no limit | after how many borrows the pool replaces a stream |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
  * | `HISTOGRAMS` | false | whether the pool times waiting, creating and use, for `PoolMetrics` |
+ * | `METRICS` | true | whether the pool shows its figures as metrics |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *
