@@ -15,7 +15,7 @@ interface Options {
 
 const port = (text: string): number => {
   if (!/^\d+$/.test(text) || Number(text) > 65535) {
-    throw new InvalidArgumentError("It has to be a whole number from 0 to 65535.")
+    throw new InvalidArgumentError("It must be a whole number from 0 to 65535.")
   }
   return Number(text)
 }
