@@ -42,6 +42,8 @@ export interface Unwanted {
  * What a borrower wrote in success is delivered: a session that has left the pool (too old, too used, too long idle) stays
  * open until the transport has taken it, for `retireGrace` at most, or the `shutdownGrace` of a pool that closes. It takes
  * no place of `maxSize` meanwhile, unless `overlap` is `false`. What the transport takes none of for `closeTimeout` is reset.
+ * What the transport has taken may be in its buffers still: some drop that at the close of a session (see `flushed` of a
+ * stream).
  *
  * What comes in belongs to the pool: accepting streams or receiving datagrams through a borrowed session fails with
  * `Unsupported`. See `onIncoming` and `onDatagram`.

@@ -262,7 +262,8 @@ export type MakeOptions<E = never, R = never> =
  * session of a `SessionPool`.
  *
  * **Over one session.** When the session ends every borrower, and whoever comes later, fails with `SessionClosed` at
- * once. When it has no stream left and has granted none for `openTimeout`, borrowers fail with `StreamLimit`.
+ * once. When it has no stream left and has granted none for `openTimeout`, borrowers fail with `StreamLimit`; but they wait
+ * on while one may be on its way behind what was written on streams that ended unanswered.
  *
  * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, shares the session with no other
  * borrower, whatever the `concurrency` of the `SessionPool`, and gives it back when no stream is left. The `keepAlive` of
@@ -275,6 +276,10 @@ export type MakeOptions<E = never, R = never> =
  *
  * - What a misbehaving peer sends after the next borrower has written cannot be told from an answer: see `quarantine`,
  *   and the correlation ids of `request`.
+ * - Messages that nobody answers hold no borrower back over `@moq/web-transport` (0.1.4): it takes some 10 MB, says of none of
+ *   them whether they were sent, and drops what was not when their session is closed, for its age, its use or with its pool.
+ *   A session that is replaced since it grants no more streams stays open for `retireGrace`. Where every message counts, read
+ *   an answer before the borrow ends.
  * - A lease counts as one use of the session, however many streams it carries: `maxUses` of the `SessionPool` says
  *   little here. Use `maxStreamsOpened`.
  *

@@ -178,7 +178,7 @@ describe("what was written in success", () => {
     })
   }
 
-  it.effect("has the grace of a session that grants no more: its credit may be on its way, behind what was written", () => {
+  it.effect("has the grace of a session that grants no more streams", () => {
     const { layer, streams } = stalling({ streamLimit: 1, creditBatch: Infinity, beyondLimit: "wait" })
     return Effect.gen(function*() {
       const { sessions } = yield* TestWebTransport.TestWebTransport

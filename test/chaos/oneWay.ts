@@ -43,7 +43,7 @@ export interface OneWayOptions {
   readonly seed: number
   /**
    * Whether sessions are closed for their age or use, as soon as the transport has taken all that was written on them. Where
-   * it drops some of that then, none is: nothing else but a dead network is to close one.
+   * it drops some of that then, none is, and nothing else may close one either.
    */
   readonly mayClose: boolean
 }
