@@ -166,6 +166,8 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   private assembly: Assembly | undefined = undefined
 
   sending: Direction
+  /** How much had come when something was last written. */
+  private receivedAtWrite = -1
   /** How many the platform is not done with, a FIN too. */
   private unsettledWrites = 0
   /** Those that wait for room. Nothing of them was handed over. */
@@ -546,6 +548,7 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   }
 
   private handOver(bytes: Uint8Array, isOwned: boolean): void {
+    this.receivedAtWrite = this.bytesReceived
     const owned = isOwned ? bytes : this.session.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
     let at = 0
     // all at once: what is queued is sent whole
@@ -795,6 +798,11 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
     this.releaseFinish()
     this.allWritten()
     if (reason !== undefined) this.allFlushed(Effect.fail(this.writeRefusal()))
+  }
+
+  /** Whether something was written, and nothing has come since: the peer may not have got it. */
+  get isUnanswered(): boolean {
+    return this.receivedAtWrite === this.bytesReceived
   }
 
   /** Of one that was ended in success: whether the platform has not taken all of its bytes. */
