@@ -191,11 +191,7 @@ const late = 100
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
-<<<<<<< HEAD
-  implements Shell<A, Cause.Cause<E>>, Internals<V, E>
-=======
-  implements Commands<A, Cause.Cause<E>>, PoolEngine<V, E>
->>>>>>> w-engine
+  implements Shell<A, Cause.Cause<E>>, PoolEngine<V, E>
 {
   readonly [TypeId]: ResourcePool.TypeId = TypeId
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
