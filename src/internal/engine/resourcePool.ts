@@ -1206,7 +1206,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private askConcurrency(item: A): Exit.Exit<number> {
     const ask = (): Exit.Exit<number> => {
-      const concurrency = this.adapter.concurrency?.(item) ?? this.machine.options.expectedConcurrency
+      const concurrency = this.adapter.concurrency?.(item) ?? this.machine.policy.expectedConcurrency
       const rule = `[${this.name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`
       return isConcurrency(concurrency) ? Exit.succeed(concurrency) : Exit.die(new RangeError(rule))
     }
