@@ -1,19 +1,19 @@
 /**
- * The metrics of pools. Every pool keeps them, in Effect's global registry, under the tag `pool` with its
- * name, and under the metric labels of whoever made it (`Effect.tagMetrics`). They are read from the pool's own
- * counters when somebody asks, so that borrowing pays nothing for them. Pools of the same name and labels count
- * together. A pool that closed leaves its counts behind, and zero in its gauges.
+ * The metrics of pools. Every pool keeps them, in Effect's global registry, under the tag `pool` with its name, and
+ * under the metric labels in the context of its `make` (`Effect.tagMetrics`). Effect reads them from the pool's own
+ * counters on demand, so that borrowing pays nothing for them. Pools with the same name and labels count together. A
+ * closed pool leaves its counts behind, and zero in its gauges.
  *
  * Recycling pools show `idle` (the `size` of their stats), `inUse`, `minSize`, `maxSize`, `acquisitions`, `reuses`,
- * `created`, `failures`, `returned`, `discarded` and `refused`; the tiers of a `TieredBufferPool` each for itself, with
- * the tag `tier`. Waiting pools show all but the last three, and with the option `histograms` also `waitTime`, `createTime`
+ * `created`, `failures`, `returned`, `discarded` and `refused`. A `TieredBufferPool` shows them for each tier, with the
+ * tag `tier`. Waiting pools show all but the last three, and with the option `histograms` also `waitTime`, `createTime`
  * and `useTime`.
  *
  * **Gotchas**
  *
- * A metric is read under all tags that it has: `pool`, and `reason` (`destroyed`, `discarded`, `refused`) or `tier`, and the
- * labels of the pool's maker. Without one of them it is another metric, whose value is always 0. `Metric.snapshot` has
- * those of all pools.
+ * Read a metric with all its tags: `pool`, and `reason` (`destroyed`, `discarded`, `refused`) or `tier`, and the labels
+ * from `make`. Without one of them you read a different metric, whose value is always 0. `Metric.snapshot` has the
+ * metrics of all pools.
  *
  * @example
  * ```ts
@@ -33,7 +33,7 @@
  *
  * @since 0.1.0
  */
-import * as Metric from "effect/Metric"
+import { type Counter, type Gauge, type Histogram, metricOf } from "#effect/metricRegistry"
 import * as keys from "./internal/observe/poolMetrics.js"
 
 /**
@@ -42,39 +42,39 @@ import * as keys from "./internal/observe/poolMetrics.js"
  * @since 0.1.0
  * @category gauges
  */
-export const size: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.size)
+export const size: Gauge = metricOf(keys.size)
 
 /**
- * Live items that nobody has.
+ * Idle live items.
  *
  * @since 0.1.0
  * @category gauges
  */
-export const idle: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.idle)
+export const idle: Gauge = metricOf(keys.idle)
 
 /**
- * Live items that somebody has.
+ * Lent live items.
  *
  * @since 0.1.0
  * @category gauges
  */
-export const inUse: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.inUse)
+export const inUse: Gauge = metricOf(keys.inUse)
 
 /**
- * Leases out; more than `inUse` where items are shared.
+ * Leases out; more than `inUse` if borrowers share items.
  *
  * @since 0.1.0
  * @category gauges
  */
-export const leases: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.leases)
+export const leases: Gauge = metricOf(keys.leases)
 
 /**
- * Items being made.
+ * Items being created.
  *
  * @since 0.1.0
  * @category gauges
  */
-export const creating: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.creating)
+export const creating: Gauge = metricOf(keys.creating)
 
 /**
  * Items being closed.
@@ -82,7 +82,7 @@ export const creating: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.c
  * @since 0.1.0
  * @category gauges
  */
-export const closing: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.closing)
+export const closing: Gauge = metricOf(keys.closing)
 
 /**
  * Borrowers in the queue.
@@ -90,47 +90,47 @@ export const closing: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.cl
  * @since 0.1.0
  * @category gauges
  */
-export const waiters: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.waiters)
+export const waiters: Gauge = metricOf(keys.waiters)
 
 /**
- * `minSize` as it stands.
+ * The current `minSize`.
  *
  * @since 0.1.0
  * @category gauges
  */
-export const minSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.minSize)
+export const minSize: Gauge = metricOf(keys.minSize)
 
 /**
- * `maxSize` as it stands.
+ * The current `maxSize`.
  *
  * @since 0.1.0
  * @category gauges
  */
-export const maxSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.maxSize)
+export const maxSize: Gauge = metricOf(keys.maxSize)
 
 /**
- * Times that an item was lent.
+ * Times that the pool lent an item.
  *
  * @since 0.1.0
  * @category counters
  */
-export const acquisitions: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.acquisitions)
+export const acquisitions: Counter = metricOf(keys.acquisitions)
 
 /**
- * Those among the acquisitions that got an item which had been lent before.
+ * The acquisitions that got an item which had been lent before.
  *
  * @since 0.1.0
  * @category counters
  */
-export const reuses: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.reuses)
+export const reuses: Counter = metricOf(keys.reuses)
 
 /**
- * Items made.
+ * Items created.
  *
  * @since 0.1.0
  * @category counters
  */
-export const created: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.created)
+export const created: Counter = metricOf(keys.created)
 
 /**
  * Items closed, with the tag `reason`: see `PoolStats.Destroyed`.
@@ -138,7 +138,7 @@ export const created: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.
  * @since 0.1.0
  * @category counters
  */
-export const destroyed: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.destroyed)
+export const destroyed: Counter = metricOf(keys.destroyed)
 
 /**
  * Creations that failed.
@@ -146,31 +146,31 @@ export const destroyed: Metric.Metric.Counter<number> = Metric.fromMetricKey(key
  * @since 0.1.0
  * @category counters
  */
-export const failures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.failures)
+export const failures: Counter = metricOf(keys.failures)
 
 /**
- * Borrowers that met `acquireTimeout`.
+ * Borrowers that reached `acquireTimeout`.
  *
  * @since 0.1.0
  * @category counters
  */
-export const timeouts: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.timeouts)
+export const timeouts: Counter = metricOf(keys.timeouts)
 
 /**
- * Borrowers that met `maxWaiters`.
+ * Borrowers refused by `maxWaiters`.
  *
  * @since 0.1.0
  * @category counters
  */
-export const rejections: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.rejections)
+export const rejections: Counter = metricOf(keys.rejections)
 
 /**
- * Borrowers that were interrupted while they waited: by a time limit of their own, or by hand.
+ * Borrowers that were interrupted while they waited, by their own timeout or by hand.
  *
  * @since 0.2.0
  * @category counters
  */
-export const abandoned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.abandoned)
+export const abandoned: Counter = metricOf(keys.abandoned)
 
 /**
  * Items whose finalizers failed, died or took longer than `closeTimeout`.
@@ -178,7 +178,7 @@ export const abandoned: Metric.Metric.Counter<number> = Metric.fromMetricKey(key
  * @since 0.1.0
  * @category counters
  */
-export const finalizerFailures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.finalizerFailures)
+export const finalizerFailures: Counter = metricOf(keys.finalizerFailures)
 
 /**
  * Times that an object of a recycling pool came back, kept or not.
@@ -186,47 +186,47 @@ export const finalizerFailures: Metric.Metric.Counter<number> = Metric.fromMetri
  * @since 0.1.0
  * @category counters
  */
-export const returned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.returned)
+export const returned: Counter = metricOf(keys.returned)
 
 /**
- * Objects that a recycling pool let go of, with the tag `reason`: see `PoolStats.Discarded`.
+ * Objects that a recycling pool dropped, with the tag `reason`: see `PoolStats.Discarded`.
  *
  * @since 0.1.0
  * @category counters
  */
-export const discarded: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.discarded)
+export const discarded: Counter = metricOf(keys.discarded)
 
 /**
- * What borrowers of a recycling pool did wrong, with the tag `reason`: see `PoolStats.Refused`.
+ * Misuse by borrowers of a recycling pool, with the tag `reason`: see `PoolStats.Refused`.
  *
  * @since 0.1.0
  * @category counters
  */
-export const refused: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.refused)
+export const refused: Counter = metricOf(keys.refused)
 
 /**
- * How long borrowers waited who got an item, in seconds; zero for those who found an idle one. As
- * `db.client.connection.wait_time` of OpenTelemetry's conventions. Only of pools with the option `histograms`.
+ * How long borrowers that got an item waited, in seconds; zero if one was idle. The same as
+ * `db.client.connection.wait_time` of OpenTelemetry's conventions. Only for pools with the option `histograms`.
  *
  * @since 0.1.0
  * @category histograms
  */
-export const waitTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.waitTime)
+export const waitTime: Histogram = metricOf(keys.waitTime)
 
 /**
- * How long it took to make an item, in seconds; those are left out that failed. As
- * `db.client.connection.create_time` of OpenTelemetry's conventions. Only of pools with the option `histograms`.
+ * How long it took to create an item, in seconds, without failed creations. The same as
+ * `db.client.connection.create_time` of OpenTelemetry's conventions. Only for pools with the option `histograms`.
  *
  * @since 0.1.0
  * @category histograms
  */
-export const createTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.createTime)
+export const createTime: Histogram = metricOf(keys.createTime)
 
 /**
- * How long borrowers had an item, in seconds. As `db.client.connection.use_time` of OpenTelemetry's conventions. Only
- * of pools with the option `histograms`.
+ * How long borrowers had an item, in seconds. The same as `db.client.connection.use_time` of OpenTelemetry's
+ * conventions. Only for pools with the option `histograms`.
  *
  * @since 0.1.0
  * @category histograms
  */
-export const useTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.useTime)
+export const useTime: Histogram = metricOf(keys.useTime)

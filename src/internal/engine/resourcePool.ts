@@ -1,4 +1,5 @@
-import { areSupported, FiberFrame, interruptionOf, isDone, OutcomeFrame, push, SuccessFrame } from "#effect/fiberFrame"
+import { FiberFrame, interruptionOf, isDone, OutcomeFrame, push, SuccessFrame } from "#effect/fiberFrame"
+import { poolRuntime } from "#effect/poolRuntime"
 import { Sleeper } from "#effect/sleeper"
 import { isTraced, withSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
@@ -12,7 +13,6 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
 import { dual, identity } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -20,7 +20,6 @@ import * as Pool from "effect/Pool"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
-import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as StreamEmit from "effect/StreamEmit"
@@ -30,81 +29,113 @@ import { PoolStats } from "../../PoolStats.js"
 import type * as ResourcePool from "../../ResourcePool.js"
 import { PoolClock } from "../core/clock.js"
 import { kindOf } from "../core/kinds.js"
+import type { Command, Shell } from "../core/pool/commands.js"
 import {
   type Awaited,
   type Check,
+  type CheckResult,
   type Item,
   Loan,
   type Reason,
   type Refusal,
   Release,
+  type Sharing,
   type Time,
+  type Verdict,
   Waiter
 } from "../core/pool/item.js"
-import { type Commands, PoolMachine, type Verdict } from "../core/pool/poolMachine.js"
+import { PoolMachine } from "../core/pool/poolMachine.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { register, type Times, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import { decode, failures, isConcurrency, Reader } from "../options/poolOptions.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
-/** What becomes of an item that comes back; later: its borrower is done, but the item is not. */
-export type Fate = "keep" | "discard" | "retire" | "later"
+/** What becomes of an item that comes back; `later`: its borrower is done, but the item is not. */
+export type ReturnVerdict = "keep" | "discard" | "retire" | "later"
 
-/** What a pool does to an item when told so by the item itself, in the same step. */
-export interface Control {
+/** What a pool does to an item when the item itself says so, in the same step. */
+export interface ItemControl {
   readonly isIdle: () => boolean
   readonly lost: () => void
   readonly retire: () => void
-  /** It has been heard of, as by a ping. */
+  /** The item showed that it is alive, as by a ping. */
   readonly proven: () => void
+}
+
+/** How the items of a pool are made, checked and given up. */
+export interface ItemHooks<A, E, R> {
+  readonly acquire: Effect.Effect<A, E, R>
+  /** Asked once for each item; without it the option counts. */
+  readonly concurrency?: ((item: A) => number) | undefined
+  readonly lost?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly retire?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly validate?: ((item: A, info: ResourcePool.ItemInfo) => Effect.Effect<boolean, unknown, R>) | undefined
+  readonly ping?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly onRelease?:
+    | ((
+      item: A,
+      exit: Exit.Exit<unknown, unknown>,
+      info: ResourcePool.ItemInfo
+    ) => Effect.Effect<"keep" | "discard", unknown, R>)
+    | undefined
 }
 
 /**
  * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
  * them, which it can end.
  */
-export interface Lending<A, V> {
+export interface LeaseAdapter<A, V> {
   readonly view: (item: A) => V
-  /** Whether the item may be lent again. */
-  readonly end: (view: V, isSuccess: boolean) => Fate
-  /** Tells it once it is known. Until then the item counts as lent. */
-  readonly later?: (view: V, then: (fate: Fate) => void) => void
-  /** `undefined` for what was never lent. */
+  /** Ends the view, and decides whether the item may be lent again. */
+  readonly end: (view: V, isSuccess: boolean) => ReturnVerdict
+  /** Decides after `end` said `later`. Until then the item counts as lent. */
+  readonly later?: (view: V, then: (verdict: ReturnVerdict) => void) => void
+  /** The item of a view; `undefined` for a value that the pool never lent. */
   readonly core: (view: V) => A | undefined
-  /** Once, before the item is lent for the first time. */
-  readonly watch?: (item: A, control: Control) => void
+  /** Called once, before the item is lent for the first time. */
+  readonly watch?: (item: A, control: ItemControl) => void
   /** The pool retires an item that is lent. */
   readonly leaving?: (item: A) => void
-  /** What the last failure was of the pool that this one is built on, while that goes on failing. */
+  /** The last failure of the pool below, while that pool goes on failing. */
   readonly trouble?: () => Cause.Cause<unknown> | undefined
+  /** The pool has closed: no item is left. */
+  readonly closed?: () => void
 }
 
-/** What a pool that is built on another one knows of that. */
-export interface Internals<V, E> {
+/** What tells one kind of pool from another: how its items are made, checked and lent. */
+export interface PoolAdapter<A, E, R, V> extends ItemHooks<A, E, R>, LeaseAdapter<A, V> {}
+
+/** The options of a pool, where the hooks only tell that they are there: the adapter has them. */
+export interface Settings extends Omit<ResourcePool.Options<any, any, any>, "acquire"> {
+  readonly acquire?: unknown
+}
+
+/** What a pool that is built on another one may do with it. */
+export interface PoolEngine<V, E> {
   /**
-   * Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. `isForWhole`: an
-   * item that is shared with nobody.
+   * Borrows, and hands the lease over in the step in which the item is lent: no interruption comes in between.
+   * `isForWhole`: an item that this borrower shares with no other.
    */
   lend(take: (lease: SyncLease<V>) => void, isForWhole?: boolean): Effect.Effect<void, E | PoolError>
   /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
-  /** Items that are called for by borrowers in the queue. */
+  /** Items that the borrowers in the queue need. */
   readonly needed: number
   /** The same, and those that are missing from `minSize` and `minIdle`. */
   readonly wanted: number
   readonly isOpen: boolean
-  /** How many items are to go when they come back, since there are more than `maxSize`. */
+  /** How many items have to go when they come back, since there are more than `maxSize`. */
   readonly excess: number
-  /** What the last attempt to make an item failed with, while they go on failing. */
+  /** What the last creation failed with, while creations go on failing. */
   readonly lastFailure: Cause.Cause<unknown> | undefined
-  /** Makes an item that nobody asked for, though the last one failed. False: there is no room. */
+  /** Makes an item that no borrower asked for, though the last creation failed. False: there is no room. */
   prepare(): boolean
-  /** No item can be made any more: whoever waits fails with it, now and later. */
+  /** No item can be made any more: borrowers that wait fail with the cause, now and later. */
   breakDown(cause: Cause.Cause<E>): void
-  /** Tells an operator. */
+  /** Logs a warning. */
   warn(message: string, event: LogEvent, details: Record<string, unknown>): void
   /** Runs on a fiber of the pool's own. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
@@ -118,8 +149,8 @@ export interface SyncLease<V> {
   giveBack(exit: Exit.Exit<unknown, unknown>): void
 }
 
-/** `undefined` for a pool of somebody else's making. */
-export const internalsOf = <V, E>(pool: ResourcePool.ResourcePool<V, E>): Internals<V, E> | undefined =>
+/** `undefined` for a pool that this package did not make. */
+export const engineOf = <V, E>(pool: ResourcePool.ResourcePool<V, E>): PoolEngine<V, E> | undefined =>
   pool instanceof PoolImpl ? pool : undefined
 
 /** What the shell keeps for an item. */
@@ -159,7 +190,7 @@ const late = 100
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
-  implements Commands<A, Cause.Cause<E>>, Internals<V, E>
+  implements Shell<A, Cause.Cause<E>>, PoolEngine<V, E>
 {
   readonly [TypeId]: ResourcePool.TypeId = TypeId
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
@@ -167,9 +198,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly name: string
   /** Of the library, as the user knows it. */
   private readonly module: string
-  private readonly options: ResourcePool.Options<A, E, Scope.Scope>
-  private readonly concurrency: (item: A) => number
-  private readonly lending: Lending<A, V>
+  private readonly options: Settings
+  readonly adapter: PoolAdapter<A, E, Scope.Scope, V>
   readonly clock: Clock.Clock
   private readonly runtime: Runtime.Runtime<never>
   private readonly fibers = new Map<Item<A>, Fiber.RuntimeFiber<unknown, unknown>>()
@@ -209,8 +239,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private readonly isTraced: boolean
 
   constructor(
-    options: ResourcePool.Options<A, E, Scope.Scope>,
-    lending: Lending<A, V>,
+    options: Settings,
+    build: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, Scope.Scope, V>,
     module: string,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
@@ -222,8 +252,6 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     super()
     this.options = options
     this.name = options.name ?? "ResourcePool"
-    this.concurrency = decoded.concurrency
-    this.lending = lending
     this.module = module
     this.clock = clock
     this.runtime = runtime
@@ -239,12 +267,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.suspend(() => this.now() - this.dueAt > late ? Effect.zipRight(clock.sleep(Duration.zero), tick) : tick)
     )
     this.validates = decoded.machine.validateAfterIdle !== Infinity
-    this.needsOutcome = lending !== bare || decoded.machine.validateAfterIdle !== Infinity ||
-      decoded.machine.pingInterval !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
     this.times = times
     this.watchesLeases = this.watchesLeaks || times !== undefined
     this.usesFrames = hasFrames && !this.watchesLeases
+    this.adapter = build(this)
+    this.needsOutcome = this.adapter.end !== bare.end || this.validates || decoded.machine.pingInterval !== Infinity
   }
 
   now(): number {
@@ -295,13 +323,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       (item) =>
         this.watched(
           undefined,
-          (loan) => Effect.succeed(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+          (loan) => Effect.succeed(new LeaseImpl(this, item, this.adapter.view(item.value), loan))
         )
     )
   )
 
   readonly invalidate = (view: V): Effect.Effect<void> =>
-    Effect.sync(() => this.machine.invalidate(this.lending.core(view) as A, this.readTime()))
+    Effect.sync(() => this.machine.invalidate(this.adapter.core(view) as A, this.readTime()))
 
   readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
@@ -320,12 +348,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     readonly minIdle?: number | undefined
   }): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const { options } = this.machine
-      const { maxSize = options.maxSize, minIdle = options.minIdle, minSize = options.minSize } = size
+      const { sizes } = this.machine
+      const { maxSize = sizes.maxSize, minIdle = sizes.minIdle, minSize = sizes.minSize } = size
       const { problems } = decode({ minSize, maxSize, minIdle })
       if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
       return Effect.sync(() => {
-        this.machine.resize(minSize, maxSize, minIdle, this.readTime())
+        this.machine.resize({ minSize, maxSize, minIdle }, this.readTime())
         this.announceDemand()
       })
     })
@@ -367,10 +395,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   lend(take: (lease: SyncLease<V>) => void, isForWhole = false): Effect.Effect<void, E | PoolError> {
     const then = (item: Item<A>) =>
       this.watched(undefined, (loan) => {
-        take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+        take(new LeaseImpl(this, item, this.adapter.view(item.value), loan))
         return Effect.void
       })
-    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole))
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole ? "exclusive" : "shared"))
   }
 
   get waiting(): number {
@@ -394,7 +422,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   get lastFailure(): Cause.Cause<unknown> | undefined {
-    return this.trouble?.cause ?? this.lending.trouble?.()
+    return this.trouble?.cause ?? this.adapter.trouble?.()
   }
 
   prepare(): boolean {
@@ -411,15 +439,15 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- the way of an item to its borrower and back: within one step of the fiber, or an uninterruptible region
 
-  private checkout(isForWhole: boolean): Item<A> | undefined {
-    const item = this.machine.checkout(this.readTime(), isForWhole)
-    return item === undefined && this.validates ? this.checkoutChecked(isForWhole) : item
+  private checkout(sharing: Sharing): Item<A> | undefined {
+    const item = this.machine.checkout(this.readTime(), sharing)
+    return item === undefined && this.validates ? this.checkoutChecked(sharing) : item
   }
 
   /** An item whose check is over at once; where it is not, the borrower queues for its end. */
-  private checkoutChecked(isForWhole: boolean): Item<A> | undefined {
+  private checkoutChecked(sharing: Sharing): Item<A> | undefined {
     for (;;) {
-      const check = this.machine.claim(this.time, isForWhole)
+      const check = this.machine.claim(this.time, sharing)
       if (check === undefined) return undefined
       const effect = this.askCheck(check)
       if (!isDone(effect)) {
@@ -427,9 +455,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         if (check.item.check === check) this.runCheck(check, effect)
         return undefined
       }
-      if (this.verdictOf(check, effect)) return this.machine.admit(check, this.readTime(), isForWhole)
-      this.machine.checked(check, false, this.readTime())
-      const other = this.machine.checkout(this.time, isForWhole)
+      if (this.resultOf(check, effect) === "passed") return this.machine.admit(check, this.readTime(), sharing)
+      this.machine.checked(check, "failed", this.readTime())
+      const other = this.machine.checkout(this.time, sharing)
       if (other !== undefined) return other
     }
   }
@@ -438,9 +466,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
     f: (item: V) => Effect.Effect<B, E2, R>
   ): Effect.Effect<B, E | E2 | PoolError, R> {
-    const item = this.checkout(false)
+    const item = this.checkout("shared")
     if (item === undefined) return this.queueFramed(fiber, f)
-    const view = this.lending.view(item.value)
+    const view = this.adapter.view(item.value)
     const effect = begin(f, view)
     if (isDone(effect)) {
       this.give(item, view, effect, undefined)
@@ -455,7 +483,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private pushOutcome(fiber: Fiber.RuntimeFiber<unknown, unknown>, borrow: Borrow<A, E, V>): void {
-    if (this.options.onRelease !== undefined) push(fiber, new Outcome(borrow))
+    if (this.adapter.onRelease !== undefined) push(fiber, new Outcome(borrow))
     else if (this.needsOutcome) push(fiber, new Success(borrow))
   }
 
@@ -472,7 +500,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return Effect.flatMap(this.wait(waiter, fiber), (): Effect.Effect<B, E | E2 | PoolError, R> => {
       if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
       borrow.item = waiter.item
-      borrow.view = this.lending.view(waiter.item.value)
+      borrow.view = this.adapter.view(waiter.item.value)
       this.pushOutcome(fiber, borrow)
       return begin(f, borrow.view)
     })
@@ -481,25 +509,25 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   /** The borrower's fiber has left the borrow. */
   passed({ exit, fiber, isSuccess, item, view, waiter }: Borrow<A, E, V>): void {
     if (item === undefined) this.machine.abandon(waiter!, this.readTime())
-    else if (this.options.onRelease !== undefined) {
+    else if (this.adapter.onRelease !== undefined) {
       this.give(item, view as V, exit ?? interruptionOf(fiber), undefined)
-    } else this.settle(item, view as V, this.lending.end(view as V, isSuccess), isSuccess, undefined)
+    } else this.settle(item, view as V, this.adapter.end(view as V, isSuccess), isSuccess, undefined)
   }
 
   private settle(
     item: Item<A>,
     view: V,
-    fate: Fate,
+    fate: ReturnVerdict,
     isSuccess: boolean,
     exit: Exit.Exit<unknown, unknown> | undefined
   ): void {
-    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, isSuccess, exit))
+    if (fate === "later") return this.adapter.later!(view, (late) => this.settle(item, view, late, isSuccess, exit))
     if (fate === "retire") this.machine.retire(item, this.readTime())
     // in a closed pool there is nothing to decide, and no tick to end a hook that hangs
     if (exit === undefined || fate === "discard" || this.machine.state === "Closed") {
       const verdict: Verdict = fate === "discard" ? "discarded" : isSuccess ? "proven" : "kept"
       this.machine.release(item, this.readTime(), verdict)
-    } else this.askOnRelease(item, exit, this.options.onRelease!)
+    } else this.askOnRelease(item, exit, this.adapter.onRelease!)
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -511,10 +539,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private borrow<X, E2, R>(
     restore: Restore,
     then: (item: Item<A>) => Effect.Effect<X, E2, R>,
-    isForWhole = false
+    sharing: Sharing = "shared"
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.checkout(isForWhole)
-    if (item === undefined) return this.queue(restore, then, isForWhole)
+    const item = this.checkout(sharing)
+    if (item === undefined) return this.queue(restore, then, sharing)
     this.times?.wait(0)
     return then(item)
   }
@@ -522,11 +550,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private queue<X, E2, R>(
     restore: Restore,
     then: (item: Item<A>) => Effect.Effect<X, E2, R>,
-    isForWhole: boolean
+    sharing: Sharing
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
-      waiter.isForWhole = isForWhole
+      waiter.sharing = sharing
       const since = this.startTime()
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
@@ -576,7 +604,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         return this.refuse(
           "QueueFull",
           0,
-          `maxWaiters ${this.machine.options.maxWaiters}; borrowers for whom an item is on its way do not count`
+          `maxWaiters ${this.machine.policy.maxWaiters}; borrowers for whom an item is on its way do not count`
         )
     }
   }
@@ -587,7 +615,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     f: (item: V) => Effect.Effect<B, E2, R>,
     loan: BorrowerLoan | undefined
   ): Effect.Effect<B, E2, R> {
-    const view = this.lending.view(item.value)
+    const view = this.adapter.view(item.value)
     const effect = begin(f, view)
     if (isDone(effect)) {
       this.give(item, view, effect, loan)
@@ -609,7 +637,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private readonly keep = (item: Item<A>): Effect.Effect<V, never, Scope.Scope> =>
     this.watched(undefined, (loan) => {
-      const view = this.lending.view(item.value)
+      const view = this.adapter.view(item.value)
       return Effect.flatMap(Effect.scope, (scope) =>
         Effect.as(
           Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.give(item, view, exit, loan))),
@@ -620,15 +648,15 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
     const isSuccess = Exit.isSuccess(exit)
-    const fate = this.lending.end(view, isSuccess)
-    this.settle(item, view, fate, isSuccess, this.options.onRelease === undefined ? undefined : exit)
+    const fate = this.adapter.end(view, isSuccess)
+    this.settle(item, view, fate, isSuccess, this.adapter.onRelease === undefined ? undefined : exit)
   }
 
   /** The item counts as lent until the hook has decided. */
   private askOnRelease(
     item: Item<A>,
     exit: Exit.Exit<unknown, unknown>,
-    onRelease: NonNullable<ResourcePool.Options<A, E, Scope.Scope>["onRelease"]>
+    onRelease: NonNullable<ItemHooks<A, E, Scope.Scope>["onRelease"]>
   ): void {
     if (Exit.isSuccess(exit)) this.machine.served(item)
     const effect = attempt(() => onRelease(item.value, exit, this.infoOf(item)))
@@ -654,7 +682,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.machine.release(item, this.readTime(), !isKept ? "discarded" : Exit.isSuccess(exit) ? "proven" : "kept")
   }
 
-  releaseTimedOut(release: Release<A>): void {
+  private releaseTimedOut(release: Release<A>): void {
     const hook = release.handle as Fiber.RuntimeFiber<unknown, unknown>
     this.hooks.delete(hook)
     hook.unsafeInterruptAsFork(FiberId.none)
@@ -735,7 +763,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (cause !== undefined) return `The last attempt to make one failed: ${describeFailure(Cause.squash(cause))}`
     if (awaited === "check") {
       return `Items were being checked (checkTimeout is ${
-        show(this.machine.options.checkTimeout)
+        show(this.machine.policy.checkTimeout)
       }): does the resource ` +
         `answer ${this.hooksThatCheck}? Keep checkTimeout well below acquireTimeout.`
     }
@@ -743,13 +771,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private get hooksThatCheck(): string {
-    return [this.options.validate && "validate", this.options.keepAlive && "keepAlive.ping"].filter(Boolean).join(
+    return [this.adapter.validate && "validate", this.adapter.ping && "keepAlive.ping"].filter(Boolean).join(
       " and "
     )
   }
 
   private get tooSlow(): string {
-    return `making one took longer than createTimeout (${show(this.machine.options.createTimeout)})`
+    return `making one took longer than createTimeout (${show(this.machine.policy.createTimeout)})`
   }
 
   private causeOf(refusal: Refusal<Cause.Cause<E>>): Cause.Cause<unknown> {
@@ -789,13 +817,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     detail?: string,
     cause?: Cause.Cause<unknown>
   ): PoolError {
-    const { creating, inUse, live, options, renewing, waiters } = this.machine
+    const { creating, inUse, live, renewing, sizes, waiters } = this.machine
     return new PoolError({
       reason,
       pool: this.name,
       waited: Duration.millis(Math.round(waited)),
       size: live - renewing,
-      maxSize: options.maxSize,
+      maxSize: sizes.maxSize,
       inUse,
       creating,
       waiters: waiters.length,
@@ -805,7 +833,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   snapshot(): PoolStats {
-    const { closing, counters, creating, inUse, leases, live, options, renewing, waiters } = this.machine
+    const { closing, counters, creating, inUse, leases, live, renewing, sizes, waiters } = this.machine
     return new PoolStats({
       pool: this.name,
       size: live - renewing,
@@ -815,8 +843,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       creating,
       closing: closing + renewing,
       waiters: waiters.length,
-      min: options.minSize,
-      max: options.maxSize,
+      min: sizes.minSize,
+      max: sizes.maxSize,
       created: counters.created,
       destroyed: { ...counters.destroyed },
       acquisitions: counters.acquisitions,
@@ -831,6 +859,53 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   // --- what the machine asks for
+
+  perform(command: Command<A, Cause.Cause<E>>): void {
+    switch (command._tag) {
+      case "Create":
+        return this.create(command.item)
+      case "CancelCreation":
+        return this.cancel(command.item)
+      case "Check":
+        return this.check(command.check)
+      case "CancelCheck":
+        return this.cancelCheck(command.check)
+      case "CheckTimedOut":
+        return this.checkTimedOut(command.check)
+      case "ReleaseTimedOut":
+        return this.releaseTimedOut(command.release)
+      case "Destroy":
+        return this.destroy(command.item, command.reason)
+      case "Leaving":
+        return this.leaving(command.item)
+      case "LeaveBehind":
+        return this.leaveBehind(command.item)
+      case "Wake":
+        return this.wake(command.waiter)
+      case "Rest":
+        return this.rest()
+      case "Reached":
+        return this.reached(command.refusal)
+      case "Backoff":
+        return this.backoff(command.refusal, command.delay)
+      case "Recovered":
+        return this.recovered()
+      case "Paused":
+        return this.paused(command.delay)
+      case "Exhausted":
+        return this.exhausted(command.waited)
+      case "Overdue":
+        return this.overdue(command.loan)
+      case "DrainsSlowly":
+        return this.drainsSlowly(command.waited)
+      case "Drained":
+        return this.drained()
+      case "Closed":
+        return this.closed()
+      case "WakeAt":
+        return this.wakeAt(command.at)
+    }
+  }
 
   /**
    * The pool's own fibers: they begin later, never inside the caller, and are interruptible only where they say so, since
@@ -859,8 +934,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return Runtime.runFork(runtime, program, { immediate: false })
   }
 
-  create(item: Item<A>): void {
-    const acquire = this.traceCreation(this.options.acquire)
+  private create(item: Item<A>): void {
+    const acquire = this.traceCreation(this.adapter.acquire)
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
       const start = this.startTime()
@@ -872,7 +947,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     })
     const fiber = this.fork(program)
     // a scheduler that runs at once is done with it
-    if (item.state === "Creating") this.fibers.set(item, fiber)
+    if (item.state === "Creating" || item.state === "Outdated") this.fibers.set(item, fiber)
   }
 
   /** The borrower who caused it is a link: it may be gone before the item is made, which somebody else gets. */
@@ -895,18 +970,18 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.fibers.delete(item)
     // asked first, since it may call back
     const concurrency = Exit.flatMap(exit, (value) => this.askConcurrency(value))
-    if (item.state !== "Creating") return false
-    if (item.isOutdated) {
+    if (item.state === "Outdated") {
       this.machine.endOutdated(item, this.readTime())
       return false
     }
+    if (item.state !== "Creating") return false
     if (Exit.isFailure(concurrency)) {
       this.machine.createFailed(item, concurrency.cause, this.readTime(), chance)
       return false
     }
     const { value } = exit as Exit.Success<A, E>
     item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined } satisfies Handle
-    this.lending.watch?.(value, {
+    this.adapter.watch?.(value, {
       isIdle: () => item.state === "Idle",
       lost: () => this.machine.lost(item, this.readTime()),
       retire: () => this.machine.retire(item, this.readTime()),
@@ -917,40 +992,40 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return true
   }
 
-  cancel(item: Item<A>): void {
+  private cancel(item: Item<A>): void {
     this.fibers.get(item)?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  check(check: Check<A>): void {
+  private check(check: Check<A>): void {
     const effect = this.askCheck(check)
-    if (isDone(effect)) this.machine.checked(check, this.verdictOf(check, effect), this.readTime())
+    if (isDone(effect)) this.machine.checked(check, this.resultOf(check, effect), this.readTime())
     else this.runCheck(check, effect)
   }
 
   private askCheck({ hook, item }: Check<A>): Effect.Effect<unknown, unknown, Scope.Scope> {
-    const { keepAlive, validate } = this.options
-    return attempt(() => hook === "ping" ? keepAlive!.ping(item.value) : validate!(item.value, this.infoOf(item)))
+    const { ping, validate } = this.adapter
+    return attempt(() => hook === "ping" ? ping!(item.value) : validate!(item.value, this.infoOf(item)))
   }
 
   private runCheck(check: Check<A>, effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
     check.handle = this.forkHook(
       effect,
-      (exit) => this.machine.checked(check, this.verdictOf(check, exit), this.readTime())
+      (exit) => this.machine.checked(check, this.resultOf(check, exit), this.readTime())
     )
   }
 
-  private verdictOf(check: Check<A>, exit: Exit.Exit<unknown, unknown>): boolean {
+  private resultOf(check: Check<A>, exit: Exit.Exit<unknown, unknown>): CheckResult {
     this.explain(hookOf(check), check.item, exit)
     const passed = Exit.isSuccess(exit) && (check.hook === "ping" || exit.value === true)
     if (passed) this.checksTimeOut = false
-    return passed
+    return passed ? "passed" : "failed"
   }
 
-  cancelCheck(check: Check<A>): void {
+  private cancelCheck(check: Check<A>): void {
     ;(check.handle as Fiber.RuntimeFiber<unknown, unknown> | undefined)?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  checkTimedOut(check: Check<A>): void {
+  private checkTimedOut(check: Check<A>): void {
     const hook = hookOf(check)
     this.blame(check.item, Cause.fail(new Cause.TimeoutException(`${hook} took longer than checkTimeout`)))
     // a dead peer has many items
@@ -959,14 +1034,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private warnOfSlowHook(hook: string): void {
-    const { checkTimeout } = this.machine.options
+    const { checkTimeout } = this.machine.policy
     this.warn(`${hook} took longer than checkTimeout (${show(checkTimeout)}), and the item goes`, "HookFailure", {
       hook,
       checkTimeout
     })
   }
 
-  destroy(item: Item<A>, reason: Reason): void {
+  private destroy(item: Item<A>, reason: Reason): void {
     const { cause, scope, watchers } = item.handle as Handle
     item.handle = undefined
     for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
@@ -979,8 +1054,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.readTime()))))
   }
 
-  leaving(item: Item<A>): void {
-    this.lending.leaving?.(item.value)
+  private leaving(item: Item<A>): void {
+    this.adapter.leaving?.(item.value)
   }
 
   /** Those that are lost went by themselves. */
@@ -988,7 +1063,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     // told of together, when the pool is closed
     if (reason === "closed") this.forced++
     if (reason !== "retired") return
-    const { retireGrace } = this.machine.options
+    const { retireGrace } = this.machine.policy
     this.warn(
       `closed an item that was replaced and still out after retireGrace (${show(retireGrace)})`,
       "ForcedClose",
@@ -998,9 +1073,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  leaveBehind(_item: Item<A>): void {
+  private leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
-    const { closeTimeout } = this.machine.options
+    const { closeTimeout } = this.machine.policy
     this.warn(
       `an item took longer than closeTimeout (${
         show(closeTimeout)
@@ -1010,33 +1085,33 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  wake(waiter: Waiter<A, Cause.Cause<E>>): void {
+  private wake(waiter: Waiter<A, Cause.Cause<E>>): void {
     waiter.resume?.()
   }
 
-  wakeAt(at: number): void {
+  private wakeAt(at: number): void {
     this.dueAt = at
     this.sleeper.sleep(at - this.now())
   }
 
-  rest(): void {
+  private rest(): void {
     this.fork(Effect.sync(() => {
       if (this.machine.disarm(this.readTime())) this.sleeper.cancel()
     }))
   }
 
-  reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
+  private reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
     const deferred = this.readyDeferred
     this.readyDeferred = undefined
     if (deferred === undefined) return
     Deferred.unsafeDone(deferred, refusal === undefined ? Effect.void : this.refusal(refusal, 0))
   }
 
-  drained(): void {
+  private drained(): void {
     Deferred.unsafeDone(this.drainedDeferred, Effect.void)
   }
 
-  closed(): void {
+  private closed(): void {
     this.sleeper.cancel()
     if (this.forced > 0) {
       this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`, "ForcedClose", {
@@ -1046,10 +1121,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     for (const hook of this.hooks) hook.unsafeInterruptAsFork(FiberId.none)
     for (const listener of this.listeners) listener.end()
     this.hideMetrics()
+    this.adapter.closed?.()
     Deferred.unsafeDone(this.closedDeferred, Effect.void)
   }
 
-  backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
+  private backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
     const cause = this.causeOf(refusal)
     const { failures } = this.machine.counters
     if (this.trouble === undefined) {
@@ -1063,7 +1139,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Backoff", delay: Duration.millis(delay), cause })
   }
 
-  recovered(): void {
+  private recovered(): void {
     const { before, since } = this.trouble!
     const [lasted, failures] = [Math.round(this.now() - since), this.machine.counters.failures - before]
     this.log(
@@ -1075,7 +1151,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Recovered" })
   }
 
-  paused(delay: number): void {
+  private paused(delay: number): void {
     this.warn(
       `an item died young, before it was of use; the next one is made after a pause of ${show(delay)}. ` +
         "Does the server close new connections, or does `lost` complete too early?",
@@ -1084,7 +1160,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  drainsSlowly(waited: number): void {
+  private drainsSlowly(waited: number): void {
     const { leases, waiters } = this.machine
     const borrowers = Array.from(this.machine.out(), (loan) => (loan as BorrowerLoan).borrower)
     this.warn(
@@ -1097,8 +1173,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  exhausted(waited: number): void {
-    const { creating, inUse, live, options, waiters } = this.machine
+  private exhausted(waited: number): void {
+    const { creating, inUse, live, sizes, waiters } = this.machine
     this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
     const cause = this.lastFailure
     const why = cause !== undefined
@@ -1108,14 +1184,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       : "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
         "that holds one while it waits for another"
     this.warn(
-      `no item for ${show(waited)}: ${inUse} of ${live} in use, at most ${options.maxSize}, ${creating} being made, ` +
+      `no item for ${show(waited)}: ${inUse} of ${live} in use, at most ${sizes.maxSize}, ${creating} being made, ` +
         `${waiters.length} waiting. ${why}`,
       "Exhausted",
-      { waited: Math.round(waited), inUse, size: live, maxSize: options.maxSize, waiters: waiters.length }
+      { waited: Math.round(waited), inUse, size: live, maxSize: sizes.maxSize, waiters: waiters.length }
     )
   }
 
-  overdue(loan: Loan): void {
+  private overdue(loan: Loan): void {
     const out = Math.round(this.now() - loan.since)
     this.warn(`an item has been out for ${show(out)}; is it ever given back?`, "Leak", {
       out,
@@ -1129,7 +1205,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private askConcurrency(item: A): Exit.Exit<number> {
     const ask = (): Exit.Exit<number> => {
-      const concurrency = this.concurrency(item)
+      const concurrency = this.adapter.concurrency?.(item) ?? this.machine.policy.expectedConcurrency
       const rule = `[${this.name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`
       return isConcurrency(concurrency) ? Exit.succeed(concurrency) : Exit.die(new RangeError(rule))
     }
@@ -1142,7 +1218,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       hook: "lost" | "retire",
       then: (item: Item<A>, now: Time) => void
     ) => {
-      const watch = this.options[hook]
+      const watch = this.adapter[hook]
       if (watch === undefined) return
       const effect = Effect.suspend(() => watch(value)).pipe(
         Effect.provideService(Scope.Scope, scope),
@@ -1386,17 +1462,29 @@ class LeaseImpl<A, E, V> implements ResourcePool.Lease<V>, SyncLease<V> {
   }
 }
 
-const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core: (item) => item }
+/** A pool lends its items as they are. */
+const bare: LeaseAdapter<any, any> = { view: (item) => item, end: () => "keep", core: (item) => item }
 
-export const makeWith = <A, E, R, V>(
-  options: ResourcePool.Options<A, E, R>,
-  lending: Lending<A, V>,
+/** `X`: what else the builder returns with the adapter. */
+export interface Built<A, E, R, V, X> {
+  readonly pool: ResourcePool.ResourcePool<V, E>
+  readonly engine: PoolEngine<V, E>
+  readonly adapter: PoolAdapter<A, E, R, V> & X
+}
+
+/**
+ * Makes a pool. `build` gets the engine before the first item is made, and may keep it: all of it works, but for `lend`,
+ * which needs what `build` returns.
+ */
+export const makeWith = <A, E, R, V, X = unknown>(
+  options: Settings,
+  build: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, R, V> & X,
   module = "ResourcePool"
-): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
+): Effect.Effect<Built<A, E, R, V, X>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)
     const problems = [...decoded.problems]
-    if (!Effect.isEffect(options.acquire)) {
+    if ("acquire" in options && !Effect.isEffect(options.acquire)) {
       problems.push({
         option: "acquire",
         message: `acquire must be an Effect, but was of type ${kindOf(options.acquire)}`
@@ -1405,43 +1493,53 @@ export const makeWith = <A, E, R, V>(
     if (problems.length > 0) {
       return yield* Effect.dieMessage(`[${options.name ?? "ResourcePool"}] ${failures(problems)}`)
     }
-    const clock = yield* Effect.clock
-    const maker = yield* Effect.runtime<never>()
-    const hasFrames = yield* areSupported
+    const around = yield* poolRuntime
     const tracer = yield* Effect.tracer
-    // the items see what the pool's maker sees, but for its span and its scope
-    const runtime = Runtime.make({
-      context: Context.omit(Tracer.ParentSpan, Scope.Scope)(maker.context as Context.Context<any>),
-      fiberRefs: maker.fiberRefs,
-      runtimeFlags: RuntimeFlags.disable(maker.runtimeFlags, RuntimeFlags.Interruption)
-    }) as Runtime.Runtime<never>
-    return yield* Effect.acquireRelease(
+    const engine = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const tags = [["pool", options.name ?? "ResourcePool"]] as const
-        const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
-        const pool = new PoolImpl(
-          options as ResourcePool.Options<A, E, Scope.Scope>,
-          lending,
+        const pool = new PoolImpl<A, E, V>(
+          options,
+          build as (engine: PoolEngine<V, E>) => PoolAdapter<A, E, Scope.Scope, V>,
           module,
           decoded,
-          clock,
-          runtime,
-          hasFrames,
+          around.clock,
+          around.runtime,
+          around.hasFrames,
           tracer,
-          options.histograms === true ? timesOf(tags, labels) : undefined
+          options.histograms === true ? timesOf(tags, around) : undefined
         )
-        if (options.metrics !== false) pool.hideMetrics = register(waitingPool, tags, labels, () => pool.snapshot())
+        if (options.metrics !== false) pool.hideMetrics = register(waitingPool, tags, around, () => pool.snapshot())
         pool.machine.start(pool.readTime())
-        return pool as unknown as ResourcePool.ResourcePool<V, E>
+        return pool
       }),
       (pool) => pool.close
     )
+    return {
+      pool: engine as unknown as ResourcePool.ResourcePool<V, E>,
+      engine,
+      adapter: engine.adapter as PoolAdapter<any, any, any, any> as PoolAdapter<A, E, R, V> & X
+    }
   })
 
 export const make = <A, E, R>(
   options: ResourcePool.Options<A, E, R>
-): Effect.Effect<ResourcePool.ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
-  makeWith(options, bare as Lending<A, A>)
+): Effect.Effect<ResourcePool.ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
+  const { acquire, concurrency, keepAlive, lost, onRelease, retire, validate } = options
+  return Effect.map(
+    makeWith<A, E, R, A>(options, () => ({
+      ...bare as LeaseAdapter<A, A>,
+      acquire,
+      concurrency: typeof concurrency === "function" ? concurrency : undefined,
+      lost,
+      retire,
+      validate,
+      ping: keepAlive?.ping,
+      onRelease
+    })),
+    ({ pool }) => pool
+  )
+}
 
 export const isResourcePool = (u: unknown): u is ResourcePool.ResourcePool<unknown, unknown> =>
   Predicate.hasProperty(u, TypeId)

@@ -1,9 +1,10 @@
+import type { DurationInput } from "#effect/duration"
+import type { PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type * as BufferPool from "../../BufferPool.js"
 import { TieredBufferPoolStats } from "../../PoolStats.js"
-import type * as Api from "../../TieredBufferPool.js"
-import { type Budget, FreeList, type Slot } from "../core/recycling/freeList.js"
+import { type Budget, FreeList, type ListSlot } from "../core/recycling/freeList.js"
+import { SizeTable } from "../core/recycling/sizeTable.js"
 import { Reader } from "../options/poolOptions.js"
 import {
   BufferLease,
@@ -15,39 +16,9 @@ import {
   readBufferSize,
   readZero
 } from "./bufferPool.js"
-import { makePool, snapshot, type Surroundings } from "./recyclingPool.js"
+import { makePool, snapshot } from "./recyclingPool.js"
 
 export const defaultSizes: ReadonlyArray<number> = [256, 1024, 4096, 16384, 65536, 262144, 1048576]
-
-/**
- * Finds the smallest size that fits. Sizes between the same two powers of two are tried one after the other: no more
- * than one step where each is twice the last or more, however many sizes there are.
- */
-export class SizeTable {
-  private readonly sizes: ReadonlyArray<number>
-  /** The first size that may do, by the number of bits that `length - 1` has. */
-  private readonly first: ReadonlyArray<number>
-  private readonly largest: number
-
-  /** Ascending. */
-  constructor(sizes: ReadonlyArray<number>) {
-    this.sizes = sizes
-    this.largest = sizes.at(-1)!
-    this.first = Array.from({ length: 33 }, (_, bits) => {
-      const shortest = bits === 0 ? 1 : 2 ** (bits - 1) + 1
-      const index = sizes.findIndex((size) => size >= shortest)
-      return index < 0 ? sizes.length : index
-    })
-  }
-
-  /** -1 where none fits. */
-  indexOf(length: number): number {
-    if (length > this.largest) return -1
-    let index = length === 0 ? 0 : this.first[32 - Math.clz32(length - 1)]!
-    while (this.sizes[index]! < length) index++
-    return index
-  }
-}
 
 const readTiers = (read: Reader, sizes: ReadonlyArray<number>): void => {
   if (sizes.length === 0) read.refuse("sizes", sizes, "one size or more")
@@ -59,6 +30,15 @@ const readTiers = (read: Reader, sizes: ReadonlyArray<number>): void => {
   })
 }
 
+interface Options {
+  readonly name?: string | undefined
+  readonly sizes?: ReadonlyArray<number> | undefined
+  readonly maxBuffersPerTier?: number | undefined
+  readonly maxBytes?: number | undefined
+  readonly zero?: "onRelease" | "never" | undefined
+  readonly idleTimeToLive?: DurationInput | undefined
+}
+
 interface Decoded {
   readonly sizes: ReadonlyArray<number>
   readonly maxSize: number
@@ -68,14 +48,14 @@ interface Decoded {
 }
 
 const never = (): never => {
-  throw new Error("what is larger than every tier is made to measure")
+  throw new Error("a buffer that is larger than every tier is made for its borrower")
 }
 
-class TieredBufferPoolImpl extends BufferLender implements Api.Service {
+class TieredBufferPool extends BufferLender {
   protected readonly module = "TieredBufferPool"
   readonly sizes: ReadonlyArray<number>
   readonly lists
-  /** What is larger than every tier; keeps nothing. */
+  /** Buffers that are larger than every tier. It keeps none. */
   protected readonly first: FreeList<Bytes>
   private readonly tiers: ReadonlyArray<FreeList<Bytes>>
   private readonly table: SizeTable
@@ -84,8 +64,8 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
   private out = 0
   private peak = 0
 
-  constructor(name: string, { idleTimeToLive, maxBytes, maxSize, sizes, zero }: Decoded, around: Surroundings) {
-    super(name, idleTimeToLive, around)
+  constructor(name: string, { idleTimeToLive, maxBytes, maxSize, sizes, zero }: Decoded, runtime: PoolRuntime) {
+    super(name, idleTimeToLive, runtime)
     const { ageing } = this
     this.sizes = sizes
     this.table = new SizeTable(sizes)
@@ -106,7 +86,7 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     ] as const
   }
 
-  take(length: number, holder: object): Slot<Bytes> {
+  take(length: number, holder: object): ListSlot<Bytes> {
     checkLength(length, Number.MAX_SAFE_INTEGER)
     const index = this.table.indexOf(length)
     const slot = index < 0 ? this.first.lendNew(new Uint8Array(length), holder) : this.tiers[index]!.take(holder)
@@ -114,9 +94,9 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     return slot
   }
 
-  give(slot: Slot<Bytes>, dirty: number): void {
+  give(slot: ListSlot<Bytes>, dirty: number): void {
     this.out--
-    if (slot.list === this.first) {
+    if (slot.owner === this.first) {
       this.first.takeBack(slot)
       this.first.drop(slot)
     } else {
@@ -124,7 +104,7 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     }
   }
 
-  override invalidate(slot: Slot<Bytes>): void {
+  override invalidate(slot: ListSlot<Bytes>): void {
     this.out--
     super.invalidate(slot)
   }
@@ -135,15 +115,15 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
 
   readonly use = <B, E, R>(
     length: number,
-    f: (bytes: Bytes, lease: BufferPool.Lease) => Effect.Effect<B, E, R>
+    f: (bytes: Bytes, lease: BufferLease) => Effect.Effect<B, E, R>
   ): Effect.Effect<B, E, R> => this.useLease(length, f)
 
-  readonly useSync = <B>(length: number, f: (bytes: Bytes, lease: BufferPool.Lease) => B): Effect.Effect<B> =>
+  readonly useSync = <B>(length: number, f: (bytes: Bytes, lease: BufferLease) => B): Effect.Effect<B> =>
     this.useLeaseSync(length, f)
 
   readonly get = (length: number): Effect.Effect<Bytes, never, Scope.Scope> => this.getView(length)
 
-  lease(length: number): BufferPool.Lease {
+  lease(length: number): BufferLease {
     return new BufferLease(this, length)
   }
 
@@ -169,11 +149,11 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
   }
 }
 
-export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, never, Scope.Scope> =>
+export const make = (options: Options = {}): Effect.Effect<TieredBufferPool, never, Scope.Scope> =>
   Effect.suspend(() => {
     const name = options.name ?? "TieredBufferPool"
     const read = new Reader()
-    // a copy, since whoever made the pool may go on with theirs
+    // a copy, since the caller may change the array later
     const given: unknown = options.sizes ?? defaultSizes
     const sizes: ReadonlyArray<number> = Array.isArray(given) ? [...given] : []
     if (Array.isArray(given)) readTiers(read, sizes)
@@ -189,5 +169,5 @@ export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, neve
       zero: readZero(read, options.zero),
       idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
     }
-    return makePool(name, read, (surroundings) => new TieredBufferPoolImpl(name, decoded, surroundings))
+    return makePool(name, read, (runtime) => new TieredBufferPool(name, decoded, runtime))
   })

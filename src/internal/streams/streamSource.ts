@@ -14,7 +14,7 @@ import type { PoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
-import type { Control, Fate, Internals, SyncLease } from "../engine/resourcePool.js"
+import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { Opening } from "../transport/opening.js"
 import type { SessionHandle } from "../transport/session.js"
@@ -63,7 +63,7 @@ export class PooledStream implements Linked<PooledStream> {
   isOver = false
   /** The one that took its place. */
   successor: PooledStream | undefined = undefined
-  control: Control | undefined = undefined
+  control: ItemControl | undefined = undefined
   deadline = 0
   /** How much its session had taken when its end was last looked at. */
   takenAt = 0
@@ -213,13 +213,13 @@ export class StreamSource {
   readonly options: SourceOptions
   readonly branches = new Set<Branch>()
   /** Where more sessions come from; without it there is one, which is the caller's. */
-  private readonly sessions: Internals<WebTransport.Session, WebTransportError> | undefined
+  private readonly sessions: PoolEngine<WebTransport.Session, WebTransportError> | undefined
   private readonly only: Branch | undefined
   /** Those that are with others now among them. */
   private readonly known = new WeakMap<SessionCore, Branch>()
   /** The pool of the streams. */
-  private pool!: Internals<WebTransport.BidirectionalStream, Failure>
-  private sleeper!: Sleeper
+  private readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
+  private readonly sleeper: Sleeper
   private armedAt = Infinity
   private readonly claims = new LinkedList<Claim>()
   /** Those that came after nobody waited for them any more, and that nobody has yet. */
@@ -233,20 +233,17 @@ export class StreamSource {
   private sessionBackoff = firstBackoff
   private readonly acquirers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private isPumping = false
-  /** Before it is attached whoever claims a stream waits. */
-  private state: "Detached" | "Attached" | "Closed" = "Detached"
+  private state: "Open" | "Closed" = "Open"
 
   constructor(
     options: SourceOptions,
-    sessions: Internals<WebTransport.Session, WebTransportError> | undefined,
-    only: SessionHandle | undefined
+    sessions: PoolEngine<WebTransport.Session, WebTransportError> | undefined,
+    only: SessionHandle | undefined,
+    pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
   ) {
     this.options = options
     this.sessions = sessions
     this.only = only === undefined ? undefined : new Branch(only)
-  }
-
-  attach(pool: Internals<WebTransport.BidirectionalStream, Failure>): void {
     this.pool = pool
     this.sleeper = new Sleeper(
       pool.clock,
@@ -256,7 +253,6 @@ export class StreamSource {
         this.tick()
       })
     )
-    this.state = "Attached"
     this.sessions?.demand.add(this.onDemand)
     // what was claimed for others may be for whoever comes to wait
     if (this.sessions !== undefined) pool.demand.add(() => this.claims.first === undefined ? undefined : this.pump())
@@ -268,7 +264,7 @@ export class StreamSource {
 
   /** After its pool has closed. */
   close(): void {
-    if (this.state === "Attached") this.sleeper.cancel()
+    this.sleeper.cancel()
     this.state = "Closed"
     this.sessions?.demand.delete(this.onDemand)
     for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
@@ -393,13 +389,19 @@ export class StreamSource {
     branch.full(now)
     if (branch.streams.size > 0) return true
     // it has none, and grants none; but the credit for one that ended may be on its way
-    if (this.isEnding(branch) || this.mayBePinged(branch)) return true
+    if (this.isEnding(branch) || this.mayBeOwed(branch) || this.mayBePinged(branch)) return true
     if (this.only !== undefined) return now < branch.freedAt + this.options.openTimeout
-    branch.core.retire()
+    if (branch.isLate) branch.core.retireUngranted()
+    else branch.core.retire()
     if (branch.core.streamsOpened > 0) return true
     // it never granted any, and its successor may be no better
     this.delaySessions()
     return this.hasUsable
+  }
+
+  /** Whether one may be on its way that takes long, since the credit for it comes after what was written on others. */
+  private mayBeOwed(branch: Branch): boolean {
+    return branch.isLate && branch.core.mayBeOwedCredit
   }
 
   /** Whether a ping may have had the one that it would grant; until it was asked often enough in vain. */
@@ -466,7 +468,7 @@ export class StreamSource {
 
   private pump(): void {
     // what it does may call for it: the loop sees to that
-    if (this.state !== "Attached" || this.isPumping) return
+    if (this.state !== "Open" || this.isPumping) return
     this.isPumping = true
     const now = this.pool.now()
     while (this.claims.first !== undefined) {
@@ -581,7 +583,7 @@ export class StreamSource {
     return Math.min(this.claims.length, personal + (areWaitedFor ? this.pool.needed : this.pool.wanted))
   }
 
-  private acquireSession(sessions: Internals<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
+  private acquireSession(sessions: PoolEngine<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
     return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease), true)), {
       onSuccess: () => undefined,
       onFailure: (cause) => {
@@ -672,15 +674,15 @@ export class StreamSource {
     } else if (branch.isLate) {
       // the credit of those that end may be on its way
       if (this.isEnding(branch)) return
-      // a ping has one, which may be the one
-      if (branch.core.pings.size > 0 && branch.lateAt === Infinity) {
+      // a ping has one, which may be the one; or it is owed some
+      if ((branch.core.pings.size > 0 || this.mayBeOwed(branch)) && branch.lateAt === Infinity) {
         branch.lateAt = this.pool.now() + this.options.openTimeout
       }
       if (branch.lateAt < Infinity) return
       // it grants nothing at all
       branch.opening.abandon()
       this.settled(branch)
-      branch.core.retire()
+      branch.core.retireUngranted()
     } else return
     this.remove(branch)
     this.pump()
@@ -705,13 +707,13 @@ export class StreamSource {
   }
 
   /** What becomes of a stream that came back. */
-  fateOf({ branch }: PooledStream, isFit: boolean): Fate {
+  fateOf({ branch }: PooledStream, isFit: boolean): ReturnVerdict {
     const leaves = this.isLeaving(branch) || this.giveWay(branch)
     return isFit ? leaves ? "retire" : "keep" : "discard"
   }
 
   /** Of one that came back clean, but for writes that the platform is not done with. */
-  whenWritten(pooled: PooledStream, then: (fate: Fate) => void): void {
+  whenWritten(pooled: PooledStream, then: (fate: ReturnVerdict) => void): void {
     const now = this.pool.now()
     pooled.deadline = now + endingTimeout
     this.writing.push(pooled)

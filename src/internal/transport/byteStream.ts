@@ -230,6 +230,11 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return this.sender.unsettled > 0
   }
 
+  /** Whether something was written, and nothing has come since: the peer may not have got it. */
+  get isUnanswered(): boolean {
+    return this.sender.isUnanswered
+  }
+
   /** Whether the stream was ended in success, and the platform has not taken all of its bytes. */
   get isSending(): boolean {
     return this.sender.isDelivering && this.isWriting

@@ -48,6 +48,10 @@ export class StreamEndings {
   private readonly delivering = new Set<ByteStream>()
   /** Whether something was to be delivered not long ago: the peer may not have it yet. */
   hasDelivered = false
+  /** Whether a stream has ended in success without an answer to what was written on it. */
+  private hasUnanswered = false
+  /** Whether the session was given up since it granted no stream: the credit of such streams may never have come back. */
+  private isOwedCredit = false
   /** How often the platform has taken a piece of what was written on streams of the session. */
   taken = 0
   private takenAtLook = 0
@@ -66,6 +70,7 @@ export class StreamEndings {
     this.unconfirmed.add(stream)
     if (!isDelivering) return
     this.delivering.add(stream)
+    if (stream.isUnanswered) this.hasUnanswered = true
     if (this.delivering.size > 1) return
     this.looks = 0
     this.takenAtLook = this.taken
@@ -76,7 +81,7 @@ export class StreamEndings {
 
   /** The FIN of the stream is sent, or the stream broke. */
   delivered(stream: ByteStream): void {
-    if (this.delivering.delete(stream) && this.delivering.size === 0) this.allDelivered.release()
+    if (this.delivering.delete(stream) && !this.hasToDeliver) this.allDelivered.release()
   }
 
   /** The end of the stream is confirmed, or is waited for no longer. */
@@ -94,18 +99,19 @@ export class StreamEndings {
   clear(): void {
     this.unconfirmed.clear()
     this.delivering.clear()
+    this.isOwedCredit = false
     this.allConfirmed.release()
     this.allDelivered.release()
   }
 
-  /** Whether something is on its way that was written in success. */
+  /** Whether something is on its way that was written in success, or may be. */
   get hasToDeliver(): boolean {
-    return this.delivering.size > 0
+    return this.delivering.size > 0 || this.isOwedCredit
   }
 
   /** Completes once nothing is on its way, which takes as long as the platform goes on taking bytes. */
   get untilDelivered(): Effect.Effect<void> {
-    return Effect.suspend(() => this.delivering.size === 0 ? Effect.void : this.allDelivered.wait)
+    return Effect.suspend(() => this.hasToDeliver ? this.allDelivered.wait : Effect.void)
   }
 
   /** Completes once the platform has confirmed all ends, or has had its time to. */
@@ -153,10 +159,25 @@ export class StreamEndings {
     }
   }
 
+  /** Whether the peer may not have got yet what was written on streams that ended, before which it grants no others. */
+  get mayBeOwedCredit(): boolean {
+    return this.hasUnanswered && this.hasDelivered
+  }
+
+  /**
+   * The session has granted no stream for long, though none is open: what was written on those that ended may be on its way all
+   * the same.
+   */
+  giveUpGranting(): void {
+    this.isOwedCredit = this.hasUnanswered
+  }
+
   /** There is no more time: bytes that the platform has not taken are not sent. */
   cutShort(): void {
+    this.isOwedCredit = false
     for (const stream of [...this.delivering]) {
       stream.giveUp("its session had no more time for what was left to be sent")
     }
+    if (!this.hasToDeliver) this.allDelivered.release()
   }
 }

@@ -1,8 +1,10 @@
 /** Errors of the transport, and what the platforms' own words mean. */
 import { FramingError } from "../../FramingError.js"
+import { WebTransportError } from "../../WebTransportError.js"
 import type { FrameProblem } from "../core/bytes/frameCodec.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import type { Explanation } from "./shape.js"
+import { describeCloseInfo } from "./closeInfo.js"
+import type { CloseInfo, Explanation } from "./shape.js"
 
 export const framingError = (problem: FrameProblem): FramingError => {
   switch (problem._tag) {
@@ -59,4 +61,32 @@ export const explainCause = (cause: unknown): Explanation => {
       advice: "pin the certificate that the server has now with serverCertificateHashes, or have the platform trust it"
     }
     : { detail }
+}
+
+// -----------------------------------------------------------------------------
+// Sessions
+// -----------------------------------------------------------------------------
+
+export const connectFailure = (where: string, why: Explanation, cause: unknown): WebTransportError => {
+  const { advice, status } = why
+  const detail = `no session with ${where}: ${why.detail}`
+  return new WebTransportError({ reason: "Connect", detail, advice, status, cause: why.cause ?? cause })
+}
+
+export const endedBeforeReady = (where: string, info: CloseInfo): WebTransportError =>
+  new WebTransportError({
+    reason: "Connect",
+    detail: `the session with ${where} ended before it was ready (${describeCloseInfo(info)})`
+  })
+
+export const endedByPeer = (info: CloseInfo): WebTransportError =>
+  new WebTransportError({
+    reason: "SessionClosed",
+    detail: `the session was ended by its peer, or by the network (${describeCloseInfo(info)})`
+  })
+
+/** `because`: who closed the session, and why, where its pool did. */
+export const closedHere = (because: string | undefined, info?: CloseInfo): WebTransportError => {
+  const how = info === undefined ? "" : ` (${describeCloseInfo(info)})`
+  return new WebTransportError({ reason: "SessionClosed", detail: because ?? `the session was closed here${how}` })
 }

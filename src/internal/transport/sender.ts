@@ -36,6 +36,8 @@ export class Sender {
   /** One for life. */
   readonly writer: WritableStreamDefaultWriter<Uint8Array> | undefined
   state: Direction
+  /** How many bytes had come on the stream at the last write. */
+  private receivedAtWrite = -1
   /** How many writes the platform is not done with, a FIN among them. */
   unsettled = 0
   /** Writes that wait for room. Nothing of them was handed over. */
@@ -81,6 +83,7 @@ export class Sender {
   }
 
   private handOver(bytes: Uint8Array, isOwned: boolean): void {
+    this.receivedAtWrite = this.stream.bytesReceived
     const owned = isOwned ? bytes : this.stream.host.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
     let at = 0
     // all at once: what is queued is sent whole
@@ -205,6 +208,11 @@ export class Sender {
       listeners.add(resume)
       return Effect.sync(() => listeners.delete(resume))
     })
+  }
+
+  /** Whether something was written, and nothing has come since: the peer may not have got it. */
+  get isUnanswered(): boolean {
+    return this.receivedAtWrite === this.stream.bytesReceived
   }
 
   // --- the end

@@ -6,11 +6,11 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import { WebTransportError } from "../../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
-import { applicationInfo, closeInfoOf, describeCloseInfo } from "./closeInfo.js"
+import { applicationInfo, closeInfoOf } from "./closeInfo.js"
 import { freeNative, untilGone } from "./closing.js"
 import { DatagramSender } from "./datagrams.js"
 import { StreamEndings } from "./endings.js"
-import { explainCause, isSessionEnd } from "./failure.js"
+import { closedHere, connectFailure, endedBeforeReady, endedByPeer, explainCause, isSessionEnd } from "./failure.js"
 import { IncomingQueue } from "./incoming.js"
 import type { Opening } from "./opening.js"
 import type {
@@ -132,10 +132,7 @@ export class SessionCore {
   }
 
   private connectFailure(cause: unknown): WebTransportError {
-    const why = this.explain() ?? explainCause(cause)
-    const detail = `no session with ${this.where}: ${why.detail}`
-    const { advice, status } = why
-    return new WebTransportError({ reason: "Connect", detail, advice, status, cause: why.cause ?? cause })
+    return connectFailure(this.where, this.explain() ?? explainCause(cause), cause)
   }
 
   /** What is known of an attempt to connect beside what the platform says. */
@@ -147,10 +144,7 @@ export class SessionCore {
     const info = applicationInfo(closeInfoOf(native as Partial<CloseInfo> | undefined))
     this.settle(
       this.state === "Connecting"
-        ? new WebTransportError({
-          reason: "Connect",
-          detail: `the session with ${this.where} ended before it was ready (${describeCloseInfo(info)})`
-        })
+        ? endedBeforeReady(this.where, info)
         : info
     )
   }
@@ -171,12 +165,9 @@ export class SessionCore {
     const end = this.ownInfo ?? how
     const gone = this.gone = end instanceof WebTransportError
       ? end
-      : new WebTransportError({
-        reason: "SessionClosed",
-        detail: this.ownInfo === undefined
-          ? `the session was ended by its peer, or by the network (${describeCloseInfo(end)})`
-          : this.closedBecause ?? `the session was closed here (${describeCloseInfo(end)})`
-      })
+      : this.ownInfo === undefined
+      ? endedByPeer(end)
+      : closedHere(this.closedBecause, end)
     if (wasConnecting) Deferred.unsafeDone(this.readiness, Exit.fail(gone))
     Deferred.unsafeDone(this.closure, end instanceof WebTransportError ? Exit.fail(end) : Exit.succeed(end))
     for (const opening of [...this.openings]) opening.fail(gone)
@@ -238,10 +229,7 @@ export class SessionCore {
   private closeOpen(info: CloseInfo): Effect.Effect<void> {
     const closed = this.closed = Deferred.unsafeMake<void>(FiberId.none)
     this.state = "Closing"
-    this.gone = new WebTransportError({
-      reason: "SessionClosed",
-      detail: this.closedBecause ?? "the session was closed here"
-    })
+    this.gone = closedHere(this.closedBecause)
     this.tellObservers()
     const closing = Effect.suspend(() => {
       // The peer may have ended it while endings were awaited: its word counts then.
@@ -304,6 +292,16 @@ export class SessionCore {
 
   get hasToDeliver(): boolean {
     return this.ended.hasToDeliver
+  }
+
+  get mayBeOwedCredit(): boolean {
+    return this.ended.mayBeOwedCredit
+  }
+
+  /** Retires a session that grants no stream. */
+  retireUngranted(): void {
+    this.ended.giveUpGranting()
+    this.retire()
   }
 
   get untilDelivered(): Effect.Effect<void> {

@@ -36,6 +36,7 @@ export interface StreamState {
   readonly host: StreamHost
   /** Set once the stream was ended here. */
   readonly endedBecause: string | undefined
+  readonly bytesReceived: number
   /** Bytes came. */
   changed(): void
   /** A direction is over. */
