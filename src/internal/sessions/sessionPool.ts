@@ -19,8 +19,10 @@ import { describeFailure } from "../observe/describeFailure.js"
 import { checkedBy, countOrInfinity, described, duration } from "../options/poolConfig.js"
 import { checkDuration, decode, type Problem, Reader } from "../options/poolOptions.js"
 import { parseUrl } from "../transport/connect.js"
-import { endView, PingHandle, type SessionCore, SessionHandle, SessionView, viewCore } from "../transport/session.js"
+import { PingHandle, SessionHandle, viewCore } from "../transport/session.js"
+import type { SessionCore } from "../transport/sessionCore.js"
 import { pingsOf } from "./pingStream.js"
+import { SessionView } from "./sessionView.js"
 
 /** Datagrams that wait for `onDatagram`, for each session. */
 const datagramBuffer = 64
@@ -33,7 +35,7 @@ const defaultConnectTimeout = "10 seconds"
 const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, isSuccess) => {
-    endView(view, isSuccess)
+    if (view instanceof SessionView) view.end(isSuccess)
     return viewCore(view).isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
