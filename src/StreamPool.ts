@@ -268,8 +268,8 @@ export type MakeOptions<E = never, R = never> =
  *
  * **Over one session.** When the session ends, every borrower fails with `SessionClosed` at once, and so does every
  * later one. When the session has no stream left and has granted none for `openTimeout`, borrowers fail with
- * `StreamLimit`; but they wait on while a stream may become free once earlier bytes, of streams that ended unanswered,
- * are sent.
+ * `StreamLimit`. They keep waiting while the transport still sends earlier bytes of streams that ended without an
+ * answer: a stream may become free after that.
  *
  * **Across a `SessionPool`.** The pool holds one lease of each session, for all its streams there, and shares the
  * session with no other borrower, whatever the `concurrency` of the `SessionPool`. It returns the session when no
