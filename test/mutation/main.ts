@@ -5,7 +5,7 @@
  *     npm run mutate -- core/pool [--tests test/core/pool] [--sample 200] [--seed 1] [--jobs 1]
  *
  * A room is a folder or a file under `src/internal`; its tests are those under the same path of `test`. Each mutant runs
- * twice at most: with few generated cases (`FC_RUNS=100`), and, if it survives, with as many as in CI. Survivors that
+ * twice at most: with few generated cases and explored states (`FC_RUNS`, `EXPLORE_STATES`), and, if it survives, with as many as in CI. Survivors that
  * change no behaviour are listed, with the reason, in a file named after the room, beside this one.
  */
 import { Command } from "commander"
@@ -110,7 +110,7 @@ const run = (
     })
   })
 
-const few = { FC_RUNS: "100", FC_SEED: String(seed), EXPLORE_STATES: "2000" }
+const few = { FC_RUNS: "100", FC_SEED: String(seed), EXPLORE_STATES: "300" }
 const many = { FC_SEED: String(seed) }
 
 const bundler = new Bundler(root, testFiles)
