@@ -109,14 +109,36 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return this.receiver.bytesReceived
   }
 
-  /** Whether the next one to use the stream would find it as if it were new. */
+  get isInboxEmpty(): boolean {
+    return this.receiver.inbox.isEmpty
+  }
+
+  /** A native read is pending, and no fiber waits for it. */
+  get isReadPending(): boolean {
+    return this.receiver.isReadPending
+  }
+
+  get areWritesSettled(): boolean {
+    return this.sender.unsettled === 0
+  }
+
+  get isSessionAlive(): boolean {
+    return this.host.isOpen
+  }
+
+  get isEnded(): boolean {
+    return this.endedBecause !== undefined
+  }
+
+  /** Whether the next borrower finds the stream as if it were new. */
   get isClean(): boolean {
-    return this.sender.unsettled === 0 && this.isQuiet
+    return this.areWritesSettled && this.isQuiet
   }
 
   /** The same, but for writes that the platform is not done with. */
   get isQuiet(): boolean {
-    return this.sender.state === "Open" && this.receiver.isQuiet && this.host.isOpen
+    return this.receiving === "Open" && this.sending === "Open" && this.isInboxEmpty && this.isReadPending &&
+      this.isSessionAlive
   }
 
   // ---------------------------------------------------------------------------

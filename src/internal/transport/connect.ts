@@ -32,7 +32,7 @@ const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, 
 
 const invalidUrl = (detail: string) => Either.left(new WebTransportError({ reason: "InvalidUrl", detail }))
 
-/** Never says more of a URL than its scheme: tokens travel in the rest, also in what the platform's own error says. */
+/** The error says no more of a URL than its scheme: tokens travel in the rest. The platform's own error would show them. */
 export const parseUrl = (source: string | URL): Either.Either<URL, WebTransportError> => {
   let url: URL
   try {
@@ -63,12 +63,12 @@ const pairsOf = (headers: HeaderFields): Array<[string, string]> =>
     value
   ])
 
-/** RFC 9110, sections 5.1 and 5.5; those that HTTP/2 and 3 have no use for (RFC 9113, section 8.2.2). */
+/** Names and values: RFC 9110, sections 5.1 and 5.5. Forbidden ones: fields of a connection (RFC 9113, section 8.2.2). */
 const isName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 const isValue = /^[\t\x20-\x7e\x80-\xff]*$/
 const isForbidden = /^(connection|host|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/
 
-/** By its name alone: values are secrets. */
+/** What is wrong with a header. It tells the name alone: values are secrets. */
 const headerProblem = (name: string, value: unknown): string | undefined => {
   const header = `the header ${JSON.stringify(name)}`
   if (!isName.test(name)) return `${header} has a name that HTTP does not allow`
@@ -136,7 +136,7 @@ const withoutHeaders = <E, R>(
     }
   )
 
-/** The first name that the platform knows: the newer ones come first. */
+/** The first name that the platform knows is used: newer names come first. */
 const datagramAttributes: ReadonlyArray<readonly [keyof DatagramOptions, ReadonlyArray<string>]> = [
   ["incomingMaxBuffered", ["incomingMaxBufferedDatagrams", "incomingHighWaterMark"]],
   ["outgoingMaxBuffered", ["outgoingMaxBufferedDatagrams", "outgoingHighWaterMark"]],
@@ -155,7 +155,7 @@ const setDatagramOptions = (native: NativeWebTransport, options: DatagramOptions
   }
 }
 
-/** Not a failure of the network but of what was asked for. */
+/** A constructor throws because of the options, not because of the network. */
 const constructFailure = (cause: unknown): WebTransportError => {
   if (cause instanceof WebTransportError) return cause
   return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
@@ -179,7 +179,7 @@ const establish = (
       // the streams of the session wait by it
       yield* areSupported
       const limit = Duration.decode(options.connectTimeout ?? defaultConnectTimeout)
-      // One of its own, so that an attempt that fails leaves nothing in a scope that lives on.
+      // A scope of its own, so that a failed attempt leaves nothing in a scope that lives on.
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       const core = yield* Effect.try({
         try: () =>

@@ -43,6 +43,8 @@ export class Opening {
   private readonly kind: Kind
   /** The stream, once it came. */
   stream: ByteStream | undefined = undefined
+  /** Why it did not come. */
+  failure: WebTransportError | undefined = undefined
   private outcome: Effect.Effect<ByteStream, WebTransportError> | undefined = undefined
   private resume: ((outcome: Effect.Effect<ByteStream, WebTransportError>) => void) | undefined = undefined
   private isAbandoned = false
@@ -77,6 +79,12 @@ export class Opening {
     else queueMicrotask(settled)
   }
 
+  /** Called in the step in which the opening settles, with a stream or without. In place of `settled`. */
+  whenSettled(then: () => void): void {
+    if (this.outcome === undefined) this.resume = then
+    else then()
+  }
+
   abandon(): void {
     this.isAbandoned = true
     this.handle.core.openings.delete(this)
@@ -86,6 +94,7 @@ export class Opening {
   fail(error: WebTransportError): void {
     if (this.outcome !== undefined) return
     this.abandon()
+    this.failure = error
     this.settle(Effect.fail(error))
   }
 

@@ -43,9 +43,9 @@ export class Receiver {
     this.pull()
   }
 
-  /** Whether nothing came that was not read, and no fiber waits. */
-  get isQuiet(): boolean {
-    return this.state === "Open" && this.inbox.isEmpty && this.readPending && !this.slot.isTaken
+  /** A native read is pending, and no fiber waits for it. */
+  get isReadPending(): boolean {
+    return this.readPending && !this.slot.isTaken
   }
 
   /** Whether a read was interrupted and no byte has come since. */

@@ -3,12 +3,12 @@ import type { NativeWebTransport } from "../../transport/shape.js"
 import { type Held, heldOf } from "./connection.js"
 import { type FailsInternals, internals, parentOf } from "./internals.js"
 
-/** How long a connection has for its farewell. */
+/** Milliseconds that a connection has for its farewell. */
 const farewellWithin = 100
 
 /**
- * A connection that stands is left with a word (GOAWAY and TLS's close_notify): without one, a server on node (20) whose
- * first write then fails stops reading, never notices that the client is gone, and keeps its socket for ever.
+ * A connection that stands is closed with GOAWAY and TLS's close_notify. Without them a server on node (20) whose first write
+ * then fails stops reading, never notices that the client is gone, and keeps its socket for ever.
  */
 const leave = (client: FailsInternals["client"], one: Held | undefined): void => {
   // The session alone would first let the handshake finish (node 20), and before TCP is connected wait for that. Bun (1.4)
@@ -40,7 +40,7 @@ export const abandon = (native: NativeWebTransport): void => {
       parent?.onClientConnected({ success: false })
       return native.close()
     }
-    // News on their way already would throw where nobody catches it: "Client connected with no pending promise".
+    // An event that is on its way already would throw where no caller catches it: "Client connected with no pending promise".
     found.client.removeAllListeners("connect")
     leave(found.client, heldOf(native))
     // Ends the wait for the connection, and with it the timer.
@@ -48,6 +48,6 @@ export const abandon = (native: NativeWebTransport): void => {
     // Ends the wait for the peer's settings the same way; what comes after it fails on the destroyed client.
     found.parent.onClientWebTransportSupport({})
   } catch {
-    // Of another shape after all: its own time limits are left.
+    // The session has another shape after all: only its own time limits are left.
   }
 }

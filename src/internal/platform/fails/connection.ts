@@ -52,7 +52,7 @@ export const hold = (native: NativeWebTransport, options: NativeOptions): void =
       note(native, explainCertificate(one.socket.getPeerCertificate?.(), hashes))
     })
   } catch {
-    // Nothing held: `freed`, `explain` and `abandon` do with less.
+    // Nothing is held: `freed`, `explain` and `abandon` do with less.
   }
 }
 

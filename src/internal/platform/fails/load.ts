@@ -12,7 +12,7 @@ const isNoise = (first: unknown): boolean =>
   first === "http3 loader:" || first === "Problem loading http3-quiche transport" ||
   first === `Did you install ${nativePackage}?`
 
-/** Without the native package, importing prints some 30 lines. Everything else passes. */
+/** Without the native package, importing prints some 30 lines: they are held back. All else passes. */
 const filterConsole = (method: "log" | "error"): () => void => {
   const original = console[method]
   let isLoading = true

@@ -77,8 +77,8 @@ export const watch = (native: NativeWebTransport, headers: ReadonlyArray<readonl
     isLeaving = true
     if (isAnswered) return code === noError ? drain() : undefined
     note(native, goesAway)
-    // With an error node ends all streams by itself, and without one those that it rejects. What it only has not answered
-    // yet would at best become a session that nobody should use.
+    // With an error node ends all streams by itself, and without one those that it rejects. A request that it has only not
+    // answered yet would at best become a session that is about to go.
     if (code === noError && lastStream !== notice) stream?.close(cancel)
   })
   return true

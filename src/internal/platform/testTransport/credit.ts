@@ -34,7 +34,7 @@ export class Credit {
     while (this.waiting.length > 0 && this.take()) this.waiting.shift()!.resolve()
   }
 
-  /** They look for themselves. */
+  /** The session has ended: those that wait look for themselves. */
   end(): void {
     for (const { resolve } of this.waiting.splice(0)) resolve()
   }

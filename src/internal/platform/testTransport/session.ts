@@ -20,7 +20,7 @@ import { type Kind, TestStream } from "./stream.js"
 
 type Run = (effect: Effect.Effect<void>) => void
 
-/** A readable that the server puts into. */
+/** A readable that the server fills. */
 class Outlet<A> {
   private controller!: ReadableStreamDefaultController<A>
 
@@ -144,7 +144,7 @@ export class TestSession implements NativeWebTransport, ServerSession {
 
   private serve(stream: TestStream, what: string, handler: () => Effect.Effect<void, unknown>): void {
     this.run(Effect.catchAllCause(Effect.suspend(handler), (cause) =>
-      // a test that fails because of it is to say so
+      // a test that fails because of a dead handler is to say so
       (Cause.isDie(cause) ? Effect.logError(`${what} of TestWebTransport died`, cause) : Effect.void).pipe(
         Effect.zipRight(stream.reset),
         Effect.zipRight(stream.stopSending)
