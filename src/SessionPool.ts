@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { FramingError } from "./FramingError.js"
 import * as ping from "./internal/sessions/pingStream.js"
+import * as internalOptions from "./internal/sessions/sessionOptions.js"
 import * as internal from "./internal/sessions/sessionPool.js"
 import type { PoolError } from "./PoolError.js"
 import type * as ResourcePool from "./ResourcePool.js"
@@ -348,7 +349,7 @@ export const layer = <E = never, R = never>(
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<ConfigOptions> = internal.config
+export const config: Config.Config<ConfigOptions> = internalOptions.config
 
 /**
  * The pool as a layer whose options come from a `Config`, or from a record of them; an application's hooks come beside
@@ -377,7 +378,10 @@ export const layerConfig = <E = never, R = never>(
 > =>
   Layer.scoped(
     SessionPool,
-    Effect.flatMap(internal.checked(Config.unwrap(config)), (options) => make(internal.fromConfig(options, hooks)))
+    Effect.flatMap(
+      internalOptions.checked(Config.unwrap(config)),
+      (options) => make(internal.fromConfig(options, hooks))
+    )
   )
 
 /**

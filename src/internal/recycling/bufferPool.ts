@@ -9,7 +9,18 @@ import type * as Scope from "effect/Scope"
 import type * as Api from "../../BufferPool.js"
 import type { RecyclingPoolStats } from "../../PoolStats.js"
 import { type Ageing, type Budget, FreeList, isPooled, type Slot, slotOf } from "../core/recycling/freeList.js"
-import { Reader, readSizes } from "../options/poolOptions.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import {
+  checkAtMost,
+  count,
+  decode,
+  type Decoded,
+  duration,
+  oneOf,
+  required,
+  text,
+  value
+} from "../options/optionTable.js"
 import { makePool, RecyclingPool, refuse, snapshot, stale, type Surroundings } from "./recyclingPool.js"
 
 export type Bytes = Uint8Array<ArrayBuffer>
@@ -17,19 +28,14 @@ export type Bytes = Uint8Array<ArrayBuffer>
 /** What the table of tiers can find. */
 const largest = 0xffff_ffff
 
-export const readBufferSize = (read: Reader, option: string, value: number): boolean => {
-  if (Number.isInteger(value) && value >= 1 && value <= largest) return true
-  read.refuse(option, value, `a whole number of bytes from 1 to ${largest}`)
-  return false
-}
+export const bufferSizeOption = /* @__PURE__ */ required(
+  value<number>(
+    `a whole number of bytes from 1 to ${largest}`,
+    (size) => Number.isInteger(size) && size >= 1 && size <= largest
+  )
+)
 
-/** Whether there is anything to zero. */
-export const readZero = (read: Reader, value: Api.Zero | undefined): boolean => {
-  if (value !== undefined && value !== "onRelease" && value !== "never") {
-    read.refuse("zero", value, `"onRelease" or "never"`)
-  }
-  return value !== "never"
-}
+export const zeroOption = /* @__PURE__ */ oneOf(["onRelease", "never"])
 
 interface BufferListOptions {
   readonly bufferSize: number
@@ -217,12 +223,13 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
   }
 }
 
-interface Decoded {
-  readonly bufferSize: number
-  readonly minSize: number
-  readonly maxSize: number
-  readonly zero: boolean
-  readonly idleTimeToLive: number
+export const bufferOptions = {
+  name: text("BufferPool"),
+  bufferSize: bufferSizeOption,
+  minBuffers: count(0, 0),
+  maxBuffers: count(0, 64),
+  zero: zeroOption,
+  idleTimeToLive: duration(Infinity)
 }
 
 class BufferPoolImpl extends BufferLender implements Api.Service {
@@ -232,11 +239,12 @@ class BufferPoolImpl extends BufferLender implements Api.Service {
   protected readonly first: FreeList<Bytes>
   private readonly zero: boolean
 
-  constructor(name: string, { bufferSize, idleTimeToLive, maxSize, minSize, zero }: Decoded, around: Surroundings) {
-    super(name, idleTimeToLive, around)
+  constructor(options: Decoded<typeof bufferOptions>, around: Surroundings) {
+    const { bufferSize, maxBuffers, minBuffers } = options
+    super(options.name, options.idleTimeToLive, around)
     this.bufferSize = bufferSize
-    this.zero = zero
-    this.first = makeList({ bufferSize, minSize, maxSize, ageing: this.ageing })
+    this.zero = options.zero === "onRelease"
+    this.first = makeList({ bufferSize, minSize: minBuffers, maxSize: maxBuffers, ageing: this.ageing })
     this.lists = [[this.first, []]] as const
   }
 
@@ -291,14 +299,8 @@ class BufferPoolImpl extends BufferLender implements Api.Service {
 
 export const make = (options: Api.Options): Effect.Effect<Api.Service, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "BufferPool"
-    const read = new Reader()
-    readBufferSize(read, "bufferSize", options.bufferSize)
-    const decoded = {
-      bufferSize: options.bufferSize,
-      ...readSizes(read, ["minBuffers", options.minBuffers], ["maxBuffers", options.maxBuffers], 64),
-      zero: readZero(read, options.zero),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (surroundings) => new BufferPoolImpl(name, decoded, surroundings))
+    const checks = new OptionChecks()
+    const decoded = decode(bufferOptions, options, checks)
+    checkAtMost(decoded, "minBuffers", "maxBuffers", checks)
+    return makePool(decoded.name, checks, (surroundings) => new BufferPoolImpl(decoded, surroundings))
   })

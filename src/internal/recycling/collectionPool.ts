@@ -6,7 +6,8 @@ import { ArrayList } from "../../ArrayList.js"
 import type * as Api from "../../CollectionPool.js"
 import type * as ObjectPool from "../../ObjectPool.js"
 import * as Resettable from "../../Resettable.js"
-import { failures, Reader } from "../options/poolOptions.js"
+import { dieOfProblems, OptionChecks } from "../options/optionChecks.js"
+import { count, decode, duration, text } from "../options/optionTable.js"
 import * as internal from "./objectPool.js"
 
 interface Pools {
@@ -123,20 +124,27 @@ class CollectionPoolImpl implements Api.Service {
   }
 }
 
+export const collectionOptions = {
+  name: text("CollectionPool"),
+  maxArrays: count(0, 64),
+  maxLists: count(0, 64),
+  maxArrayLength: count(0, 65536),
+  maxMaps: count(0, 0),
+  maxSets: count(0, 0),
+  maxRecords: count(0, 0),
+  idleTimeToLive: duration(Infinity)
+}
+
 export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const name = options.name ?? "CollectionPool"
-    const read = new Reader()
-    const maxArrayLength = read.count("maxArrayLength", options.maxArrayLength, 0, 65536)
-    const sizes = {
-      arrays: read.count("maxArrays", options.maxArrays, 0, 64),
-      lists: read.count("maxLists", options.maxLists, 0, 64),
-      maps: read.count("maxMaps", options.maxMaps, 0, 0),
-      sets: read.count("maxSets", options.maxSets, 0, 0),
-      records: read.count("maxRecords", options.maxRecords, 0, 0)
-    }
-    read.duration("idleTimeToLive", options.idleTimeToLive, 0)
-    if (read.problems.length > 0) return yield* Effect.dieMessage(`[${name}] ${failures(read.problems)}`)
+    const checks = new OptionChecks()
+    const { maxArrayLength, maxArrays, maxLists, maxMaps, maxRecords, maxSets, name } = decode(
+      collectionOptions,
+      options,
+      checks
+    )
+    yield* dieOfProblems(name, checks.problems)
+    const sizes = { arrays: maxArrays, lists: maxLists, maps: maxMaps, sets: maxSets, records: maxRecords }
     const pool = <A extends object>(
       kind: keyof Pools,
       factory: () => A,

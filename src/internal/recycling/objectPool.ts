@@ -5,13 +5,18 @@ import type * as Api from "../../ObjectPool.js"
 import type { RecyclingPoolStats } from "../../PoolStats.js"
 import * as Resettable from "../../Resettable.js"
 import { FreeList, type Slot, slotOf } from "../core/recycling/freeList.js"
-import { Reader, readSizes } from "../options/poolOptions.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import { checkAtMost, count, decode, type Decoded, duration, hook, required, text } from "../options/optionTable.js"
 import { byScope, makePool, RecyclingPool, refuse, snapshot, stale, type Surroundings } from "./recyclingPool.js"
 
-interface Decoded {
-  readonly minSize: number
-  readonly maxSize: number
-  readonly idleTimeToLive: number
+export const objectOptions = {
+  name: text("ObjectPool"),
+  factory: required(hook),
+  reset: hook,
+  validate: hook,
+  minSize: count(0, 0),
+  maxSize: count(0, 64),
+  idleTimeToLive: duration(Infinity)
 }
 
 class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements Api.Service<A> {
@@ -19,9 +24,9 @@ class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements
   readonly lists
   private readonly list: FreeList<A>
 
-  constructor(name: string, options: Api.Options<A>, decoded: Decoded, surroundings: Surroundings) {
-    super(name, decoded.idleTimeToLive, surroundings)
-    const { minSize, maxSize } = decoded
+  constructor(options: Api.Options<A>, decoded: Decoded<typeof objectOptions>, surroundings: Surroundings) {
+    const { idleTimeToLive, maxSize, minSize, name } = decoded
+    super(name, idleTimeToLive, surroundings)
     const { factory, reset, validate } = options
     this.list = new FreeList({ factory, reset, validate, minSize, maxSize, weight: 0, ageing: this.ageing })
     this.lists = [[this.list, []]] as const
@@ -135,21 +140,12 @@ class LeaseImpl<A extends object> implements Api.Lease<A> {
   }
 }
 
-export const make = <A extends object>(
-  options: Api.Options<A>
-): Effect.Effect<Api.Service<A>, never, Scope.Scope> =>
+export const make = <A extends object>(options: Api.Options<A>): Effect.Effect<Api.Service<A>, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "ObjectPool"
-    const read = new Reader()
-    for (const key of ["factory", "reset", "validate"] as const) {
-      const isRight = typeof options[key] === "function" || (options[key] === undefined && key !== "factory")
-      if (!isRight) read.refuse(key, options[key], "a function")
-    }
-    const decoded = {
-      ...readSizes(read, ["minSize", options.minSize], ["maxSize", options.maxSize], 64),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (surroundings) => new ObjectPoolImpl(name, options, decoded, surroundings))
+    const checks = new OptionChecks()
+    const decoded = decode(objectOptions, options, checks)
+    checkAtMost(decoded, "minSize", "maxSize", checks)
+    return makePool(decoded.name, checks, (surroundings) => new ObjectPoolImpl(options, decoded, surroundings))
   })
 
 export const makeResettable = <A extends Resettable.Resettable>(

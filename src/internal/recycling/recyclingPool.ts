@@ -18,7 +18,8 @@ import * as Tracer from "effect/Tracer"
 import { RecyclingPoolStats } from "../../PoolStats.js"
 import { Ageing, type FreeList, type RefusalReason } from "../core/recycling/freeList.js"
 import { recyclingPool, register } from "../observe/poolMetrics.js"
-import { failures, Reader } from "../options/poolOptions.js"
+import { dieOfProblems, type OptionChecks } from "../options/optionChecks.js"
+import { decodeOne, duration } from "../options/optionTable.js"
 
 /** What a pool is made with. */
 export interface Surroundings {
@@ -199,10 +200,11 @@ export abstract class RecyclingPool<L> {
 
   readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
-      const read = new Reader()
-      const millis = read.duration("maxIdle", maxIdle, this.ageing.timeToLive)
-      if (read.problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(read.problems)}`)
-      return Effect.succeed(this.sum((list) => list.prune(millis)))
+      const { decoded, problems } = decodeOne(duration(this.ageing.timeToLive), maxIdle, "maxIdle")
+      return Effect.andThen(
+        dieOfProblems(this.name, problems),
+        Effect.sync(() => this.sum((list) => list.prune(decoded)))
+      )
     })
 
   readonly clear: Effect.Effect<number> = Effect.sync(() => this.sum((list) => list.clear()))
@@ -294,11 +296,11 @@ export const stale = (list: FreeList<any>, pool: string): Error => {
 /** Options that make no sense are a defect. */
 export const makePool = <P extends RecyclingPool<any>>(
   name: string,
-  read: Reader,
+  { problems }: OptionChecks,
   construct: (surroundings: Surroundings) => P
 ): Effect.Effect<P, never, Scope.Scope> =>
   Effect.gen(function*() {
-    if (read.problems.length > 0) return yield* Effect.dieMessage(`[${name}] ${failures(read.problems)}`)
+    yield* dieOfProblems(name, problems)
     const clock = yield* Effect.clock
     const maker = yield* Effect.runtime<never>()
     const hasFrames = yield* areSupported

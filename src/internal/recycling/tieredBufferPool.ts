@@ -4,20 +4,19 @@ import type * as BufferPool from "../../BufferPool.js"
 import { TieredBufferPoolStats } from "../../PoolStats.js"
 import type * as Api from "../../TieredBufferPool.js"
 import { type Budget, FreeList, type Slot } from "../core/recycling/freeList.js"
-import { Reader } from "../options/poolOptions.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import { count, decode, type Decoded, duration, read, text, value } from "../options/optionTable.js"
 import {
   BufferLease,
   BufferLender,
+  bufferSizeOption,
   type Bytes,
   checkLength,
   giveBytes,
   makeList,
-  readBufferSize,
-  readZero
+  zeroOption
 } from "./bufferPool.js"
 import { makePool, snapshot, type Surroundings } from "./recyclingPool.js"
-
-export const defaultSizes: ReadonlyArray<number> = [256, 1024, 4096, 16384, 65536, 262144, 1048576]
 
 /**
  * Finds the smallest size that fits. Sizes between the same two powers of two are tried one after the other: no more
@@ -49,22 +48,30 @@ export class SizeTable {
   }
 }
 
-const readTiers = (read: Reader, sizes: ReadonlyArray<number>): void => {
-  if (sizes.length === 0) read.refuse("sizes", sizes, "one size or more")
-  sizes.forEach((size, index) => {
-    const before = sizes[index - 1]
-    if (readBufferSize(read, `sizes[${index}]`, size) && before !== undefined && !(size > before)) {
-      read.refuse(`sizes[${index}]`, size, `larger than the one before it (${before})`)
-    }
-  })
+export const tieredOptions = {
+  name: text("TieredBufferPool"),
+  sizes: value<ReadonlyArray<number>, ReadonlyArray<number>>(
+    "an array of numbers",
+    Array.isArray,
+    [256, 1024, 4096, 16384, 65536, 262144, 1048576]
+  ),
+  maxBuffersPerTier: count(0, 64),
+  // or the largest size, if that is more
+  maxBytes: count(1, 32 * 1024 * 1024),
+  zero: zeroOption,
+  idleTimeToLive: duration(Infinity)
 }
 
-interface Decoded {
-  readonly sizes: ReadonlyArray<number>
-  readonly maxSize: number
-  readonly maxBytes: number
-  readonly zero: boolean
-  readonly idleTimeToLive: number
+const checkSizes = (sizes: ReadonlyArray<number>, checks: OptionChecks): void => {
+  if (sizes.length === 0) checks.refuse("sizes", sizes, "one size or more")
+  sizes.forEach((size, index) => {
+    const option = `sizes[${index}]`
+    const before = sizes[index - 1]
+    read(bufferSizeOption, size, option, checks)
+    if (before !== undefined && size <= before) {
+      checks.refuse(option, size, `larger than the one before it (${before})`)
+    }
+  })
 }
 
 const never = (): never => {
@@ -84,12 +91,13 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
   private out = 0
   private peak = 0
 
-  constructor(name: string, { idleTimeToLive, maxBytes, maxSize, sizes, zero }: Decoded, around: Surroundings) {
-    super(name, idleTimeToLive, around)
+  constructor(options: Decoded<typeof tieredOptions>, around: Surroundings) {
+    const { maxBuffersPerTier: maxSize, maxBytes, sizes } = options
+    super(options.name, options.idleTimeToLive, around)
     const { ageing } = this
     this.sizes = sizes
     this.table = new SizeTable(sizes)
-    this.zero = zero
+    this.zero = options.zero === "onRelease"
     this.budget = { kept: 0, max: maxBytes }
     const common = { minSize: 0, budget: this.budget, ageing }
     this.tiers = sizes.map((bufferSize) => makeList({ ...common, bufferSize, maxSize }))
@@ -171,23 +179,14 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
 
 export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "TieredBufferPool"
-    const read = new Reader()
+    const checks = new OptionChecks()
+    const given = decode(tieredOptions, options, checks)
     // a copy, since whoever made the pool may go on with theirs
-    const given: unknown = options.sizes ?? defaultSizes
-    const sizes: ReadonlyArray<number> = Array.isArray(given) ? [...given] : []
-    if (Array.isArray(given)) readTiers(read, sizes)
-    else read.refuse("sizes", given, "an array of numbers")
-    const maxSize = read.count("maxBuffersPerTier", options.maxBuffersPerTier, 0, 64)
+    const sizes = [...given.sizes]
+    checkSizes(sizes, checks)
     const largest = sizes.at(-1) ?? 1
-    const maxBytes = read.count("maxBytes", options.maxBytes, 1, Math.max(32 * 1024 * 1024, largest))
-    if (maxBytes < largest) read.refuse("maxBytes", maxBytes, `at least the largest of sizes (${largest})`)
-    const decoded = {
-      sizes,
-      maxSize,
-      maxBytes,
-      zero: readZero(read, options.zero),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (surroundings) => new TieredBufferPoolImpl(name, decoded, surroundings))
+    const maxBytes = options.maxBytes === undefined ? Math.max(given.maxBytes, largest) : given.maxBytes
+    if (maxBytes < largest) checks.refuse("maxBytes", maxBytes, `at least the largest of sizes (${largest})`)
+    const decoded = { ...given, sizes, maxBytes }
+    return makePool(decoded.name, checks, (surroundings) => new TieredBufferPoolImpl(decoded, surroundings))
   })

@@ -11,10 +11,8 @@ import * as Scope from "effect/Scope"
 import type * as Api from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { kindOf } from "../core/kinds.js"
+import { connectOptions } from "../options/connectOptions.js"
 import { checkCloseInfo, explainCause, SessionCore, SessionHandle } from "./session.js"
-
-const defaultConnectTimeout = Duration.seconds(10)
-const defaultCloseTimeout = Duration.seconds(5)
 
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
@@ -165,7 +163,7 @@ const establish = (
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       yield* checkCloseInfo(options.closeInfo)
-      const limit = Duration.decode(options.connectTimeout ?? defaultConnectTimeout)
+      const limit = Duration.decode(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
       // One of its own, so that an attempt that fails leaves nothing in a scope that lives on.
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       const core = yield* Effect.try({
@@ -175,7 +173,7 @@ const establish = (
             service,
             where,
             options.closeInfo,
-            Duration.decode(options.closeTimeout ?? defaultCloseTimeout)
+            Duration.decode(options.closeTimeout ?? connectOptions.closeTimeout.byDefault)
           ),
         catch: constructFailure
       }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))
