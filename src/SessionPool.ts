@@ -72,25 +72,9 @@ export class SessionPool extends Context.Tag("effect-pools/SessionPool")<Session
  * @category options
  */
 export interface ConfigOptions extends
-  Pick<
+  Omit<
     ResourcePool.Options<never, never, never>,
-    | "name"
-    | "minSize"
-    | "maxSize"
-    | "minIdle"
-    | "order"
-    | "acquireTimeout"
-    | "maxWaiters"
-    | "createConcurrency"
-    | "idleTimeToLive"
-    | "maxLifetime"
-    | "maxUses"
-    | "overlap"
-    | "retireGrace"
-    | "closeTimeout"
-    | "shutdownGrace"
-    | "histograms"
-    | "metrics"
+    "acquire" | "concurrency" | "createTimeout" | "lost" | "retire" | keyof Hooks
   >
 {
   /** Where to connect; https only. */

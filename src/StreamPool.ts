@@ -139,26 +139,18 @@ export class StreamPool extends Context.Tag("effect-pools/StreamPool")<StreamPoo
  * @category options
  */
 export interface CommonOptions extends
-  Pick<
+  Omit<
     ResourcePool.Options<never, never, never>,
-    | "name"
-    | "minSize"
-    | "maxSize"
-    | "minIdle"
-    | "order"
-    | "acquireTimeout"
-    | "maxWaiters"
-    | "checkTimeout"
-    | "idleTimeToLive"
-    | "maxLifetime"
-    | "maxUses"
-    | "createConcurrency"
-    | "createBackoff"
-    | "shutdownGrace"
-    | "exhaustedThreshold"
-    | "leakThreshold"
-    | "histograms"
-    | "metrics"
+    | "acquire"
+    | "concurrency"
+    | "rideOut"
+    | "lost"
+    | "retire"
+    | "createTimeout"
+    | "closeTimeout"
+    | "overlap"
+    | "retireGrace"
+    | keyof Hooks
   >
 {
   /**

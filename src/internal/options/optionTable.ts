@@ -202,9 +202,12 @@ export const described = <I, O, S, D extends string>(
 // Tables
 // -----------------------------------------------------------------------------
 
-/** The same options with other defaults. */
-export const withDefaults = <T extends Table>(table: T, defaults: Partial<Decoded<T>>): T => {
-  const changed = Object.entries(defaults).map(([option, byDefault]) => [option, { ...table[option], byDefault }])
+/** The same options with other defaults. (`T` is no `Table`: rows that are written in place would take their types of it.) */
+export const withDefaults = <T extends object>(table: T, defaults: Partial<Decoded<T>>): T => {
+  const changed = Object.entries(defaults).map(([option, byDefault]) => [
+    option,
+    { ...table[option as keyof T], byDefault }
+  ])
   return { ...table, ...Object.fromEntries(changed) }
 }
 

@@ -1,0 +1,84 @@
+import { fromTable } from "#effect/config"
+import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import {
+  count,
+  described,
+  duration,
+  flag,
+  given,
+  hook,
+  limit,
+  oneOf,
+  required,
+  text,
+  withDefaults,
+  without
+} from "../../src/internal/options/optionTable.js"
+
+const table = {
+  name: text("pool", "The pool's name"),
+  maxSize: count(1, 10, "The most {item}s at once"),
+  maxUses: limit(1, Infinity, "How often a {item} is lent"),
+  closeTimeout: duration(5_000, "How long closing may take"),
+  order: oneOf(["lifo", "fifo"], "Which {item} is lent"),
+  overlap: flag(false, "Whether {item}s overlap"),
+  createTimeout: duration(1),
+  validate: hook
+}
+
+const read = (config: ReturnType<typeof fromTable<typeof table>>, entries: Record<string, string>) =>
+  Effect.withConfigProvider(config, ConfigProvider.fromMap(new Map(Object.entries(entries))))
+
+describe("a table as a Config", () => {
+  it.effect("has a key for each option that has a description, with the default of the table", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* read(fromTable(table, "session"), {}), {
+        name: "pool",
+        maxSize: 10,
+        maxUses: Infinity,
+        closeTimeout: Duration.seconds(5),
+        order: "lifo",
+        overlap: false
+      })
+    }))
+
+  it.effect("has no default for what is required", () =>
+    Effect.gen(function*() {
+      const missing = yield* Effect.flip(read(fromTable({ ...table, name: required(table.name) }, "session"), {}))
+      assert.include(String(missing), "NAME")
+    }))
+
+  it.effect("names the key of what cannot be read, and the rule", () =>
+    Effect.gen(function*() {
+      const config = fromTable(table, "session")
+      assert.include(
+        String(yield* Effect.flip(read(config, { CLOSE_TIMEOUT: "-1 second" }))),
+        `CLOSE_TIMEOUT: "expected a duration of zero or more, such as "30 seconds" or 500 (ms), but was "-1 second""`
+      )
+      assert.include(
+        String(yield* Effect.flip(read(config, { MAX_USES: "many" }))),
+        `MAX_USES: "expected a whole number or "infinity", but was "many""`
+      )
+    }))
+})
+
+describe("a table that is built on another one", () => {
+  it("has defaults of its own, texts of its own, and lacks what it leaves out", () => {
+    const other = withDefaults(
+      { ...without(table, ["order"]), createTimeout: described(table.createTimeout, "How long making one may take") },
+      { maxSize: 3 }
+    )
+    assert.strictEqual(other.maxSize.byDefault, 3)
+    assert.strictEqual(table.maxSize.byDefault, 10)
+    assert.strictEqual(other.createTimeout.description, "How long making one may take")
+    assert.notProperty(other, "order")
+  })
+
+  it("passes on what was given of it, and nothing else", () => {
+    const options = { maxSize: 4, name: undefined, sendOrder: 1 }
+    assert.deepStrictEqual<object>(given(table, options), { maxSize: 4 })
+  })
+})
