@@ -1,5 +1,6 @@
 import { fromTable } from "#effect/config"
 import { assert, describe, it } from "@effect/vitest"
+import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -29,8 +30,11 @@ const table = {
   validate: hook
 }
 
-const read = (config: ReturnType<typeof fromTable<typeof table>>, entries: Record<string, string>) =>
+const read = <A>(config: Config.Config<A>, entries: Record<string, string>) =>
   Effect.withConfigProvider(config, ConfigProvider.fromMap(new Map(Object.entries(entries))))
+
+const refusal = <A>(config: Config.Config<A>, entries: Record<string, string>): Effect.Effect<string> =>
+  Effect.map(Effect.exit(read(config, entries)), String)
 
 describe("a table as a Config", () => {
   it.effect("has a key for each option that has a description, with the default of the table", () =>
@@ -45,21 +49,21 @@ describe("a table as a Config", () => {
       })
     }))
 
-  it.effect("has no default for what is required", () =>
+  it.effect("has no default for a required option", () =>
     Effect.gen(function*() {
-      const missing = yield* Effect.flip(read(fromTable({ ...table, name: required(table.name) }, "session"), {}))
-      assert.include(String(missing), "NAME")
+      const config = fromTable({ ...table, name: required(table.name) }, "session")
+      assert.include(yield* refusal(config, {}), "NAME")
     }))
 
-  it.effect("names the key of what cannot be read, and the rule", () =>
+  it.effect("names the key of a text that it cannot read, and the rule", () =>
     Effect.gen(function*() {
       const config = fromTable(table, "session")
       assert.include(
-        String(yield* Effect.flip(read(config, { CLOSE_TIMEOUT: "-1 second" }))),
+        yield* refusal(config, { CLOSE_TIMEOUT: "-1 second" }),
         `CLOSE_TIMEOUT: "expected a duration of zero or more, such as "30 seconds" or 500 (ms), but was "-1 second""`
       )
       assert.include(
-        String(yield* Effect.flip(read(config, { MAX_USES: "many" }))),
+        yield* refusal(config, { MAX_USES: "many" }),
         `MAX_USES: "expected a whole number or "infinity", but was "many""`
       )
     }))

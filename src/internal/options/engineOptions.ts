@@ -18,9 +18,11 @@ import {
   oneOf,
   orHook,
   ratio,
+  read,
   required,
   text,
-  value
+  value,
+  without
 } from "./optionTable.js"
 
 const sizeOptions = {
@@ -67,10 +69,13 @@ export const engineOptions = {
   metrics: flag(true, "Whether the pool shows metrics")
 }
 
+/** The same without what makes an item: pools that are built on the engine make theirs in their own way. */
+const settings = without(engineOptions, ["acquire"])
+
 /** What a function `rideOut` answers. */
 export const rideOutAnswer = required(duration(0))
 
-export type EngineTable = typeof engineOptions
+type Settings = typeof settings
 
 const checkSizes = (sizes: Decoded<typeof sizeOptions>, checks: OptionChecks): void => {
   checkAtMost(sizes, "minSize", "maxSize", checks)
@@ -89,8 +94,8 @@ type Part<T> = { readonly [K in keyof T]?: T[K] | undefined }
 
 /** What is wrong with options of the engine that are right by themselves. */
 export const checkTogether = (
-  options: Part<Input<EngineTable>>,
-  { createBackoff, ...decoded }: Part<Decoded<EngineTable>> & Decoded<typeof sizeOptions>,
+  options: Part<Input<Settings>>,
+  { createBackoff, ...decoded }: Part<Decoded<Settings>> & Decoded<typeof sizeOptions>,
   checks: OptionChecks
 ): void => {
   checkSizes(decoded, checks)
@@ -120,9 +125,12 @@ export interface DecodedEngine {
 export const isConcurrency = (n: number): boolean => Number.isInteger(n) && n >= 1
 
 /** Checks every option and fills in the defaults. The result is to be used only when there is no problem. */
-export const decodeEngine = (options: Input<EngineTable>): DecodedEngine => {
+export const decodeEngine = (
+  options: Input<Settings> & { readonly acquire?: unknown }
+): DecodedEngine => {
   const checks = new OptionChecks()
-  const decoded = decode(engineOptions, options, checks)
+  const decoded = decode(settings, options, checks)
+  if ("acquire" in options) read(engineOptions.acquire, options.acquire as any, "acquire", checks)
   checkTogether(options, decoded, checks)
   const { concurrency, keepAlive, rideOut, validateAfterIdle } = decoded
   return {

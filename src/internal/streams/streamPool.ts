@@ -13,7 +13,7 @@ import type * as ResourcePool from "../../ResourcePool.js"
 import type * as StreamPool from "../../StreamPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
-import { internalsOf, type Lending, makeWith, type SyncLease } from "../engine/resourcePool.js"
+import { engineOf, type LeaseAdapter, makeWith, type SyncLease } from "../engine/resourcePool.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { given } from "../options/optionTable.js"
 import { SessionHandle } from "../transport/session.js"
@@ -22,7 +22,7 @@ import { decodeStream, presets, streamEngine } from "./streamOptions.js"
 import { type Branch, type Failure, PooledStream, StreamSource } from "./streamSource.js"
 import { type Home, StreamView } from "./streamView.js"
 
-const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream> => ({
+const lendingOf = (home: Home): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
     // on a session that is retired it is good for this use alone, and nobody who waits may count on it
     if (home.source.isLeaving(pooled.branch)) pooled.control!.retire()
@@ -84,52 +84,59 @@ export const make = <E, R>(
         `[${name}] session was not made by WebTransport.connect or WebTransport.fromNative`
       )
     }
-    const sessions = sessionPool === undefined ? undefined : internalsOf(sessionPool)
+    const sessions = sessionPool === undefined ? undefined : engineOf(sessionPool)
     if (sessionPool !== undefined && sessions === undefined) {
       return yield* Effect.dieMessage(`[${name}] sessionPool was not made by SessionPool.make`)
     }
     const streamOptions = sendOrder === undefined ? undefined : { sendOrder }
-    const source = yield* Effect.acquireRelease(
-      Effect.sync(() => new StreamSource({ ...decoded, streamOptions }, sessions, session)),
-      (source) => Effect.sync(() => source.close())
-    )
-    const home = { source, clientSpeaksFirst } as Home
     const leaving = yield* Deferred.make<void>()
-    const pool = yield* makeWith<PooledStream, Failure, R, WebTransport.BidirectionalStream>(
+    const { adapter, pool } = yield* makeWith<
+      PooledStream,
+      Failure,
+      R | Scope.Scope,
+      WebTransport.BidirectionalStream,
+      { readonly home: Home }
+    >(
       {
         ...presets,
         ...given(streamEngine, options),
-        acquire: source.open as Effect.Effect<PooledStream, Failure, R>,
         // its session pool has that; and without one nothing comes back
         rideOut: 0,
         // each opening has a limit of its own, and waiting for a session's grant is no failure
-        createTimeout: Duration.infinity,
-        validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
-        keepAlive: keepAlive && {
-          interval: keepAlive.interval,
-          ping: (pooled) => checking(home, pooled, keepAlive.ping)
-        },
-        onRelease: onRelease === undefined && quarantine === 0 ?
-          undefined :
-          (pooled, exit, info) =>
-            Effect.gen(function*() {
-              if (onRelease !== undefined) {
-                const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
-                if (verdict === "discard") return "discard"
-              }
-              // a pool that closes does not wait for streams that nobody has
-              if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
-              return pooled.stream.isClean ? "keep" : "discard"
-            })
+        createTimeout: Duration.infinity
       },
-      { ...lendingOf(home), trouble: () => sessions?.lastFailure },
+      (engine) => {
+        const source = new StreamSource({ ...decoded, streamOptions }, sessions, session, engine)
+        const home: Home = { source, clientSpeaksFirst, pool: engine }
+        if (quarantine > 0) {
+          engine.demand.add(() => engine.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
+        }
+        return {
+          ...lendingOf(home),
+          home,
+          trouble: () => sessions?.lastFailure,
+          closed: () => source.close(),
+          acquire: source.open,
+          validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
+          ping: keepAlive && ((pooled) => checking(home, pooled, keepAlive.ping)),
+          onRelease: onRelease === undefined && quarantine === 0 ?
+            undefined :
+            (pooled, exit, info) =>
+              Effect.gen(function*() {
+                if (onRelease !== undefined) {
+                  const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
+                  if (verdict === "discard") return "discard"
+                }
+                // a pool that closes does not wait for streams that nobody has
+                if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
+                return pooled.stream.isClean ? "keep" : "discard"
+              })
+        }
+      },
       "StreamPool"
     )
-    home.pool = internalsOf(pool)!
-    if (quarantine > 0) {
-      home.pool.demand.add(() => home.pool.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
-    }
-    source.attach(home.pool)
+    const { home } = adapter
+    const { source } = home
     const service = Object.assign(pool, {
       request: requestOn(pool),
       requestStream: requestStreamOn(pool),
