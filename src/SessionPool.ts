@@ -43,7 +43,8 @@ export interface Unwanted {
  * The pool delivers what a successful borrower wrote. A session that has left the pool (too old, too used, idle for too
  * long) stays open until the transport has taken it, for at most `retireGrace`, or the `shutdownGrace` of a closing
  * pool. Meanwhile the session takes no place of `maxSize`, unless `overlap` is `false`. If the transport takes nothing
- * of a stream for `closeTimeout`, the pool resets the stream.
+ * of a stream for `closeTimeout`, the pool resets the stream. Bytes that the transport has taken may still be in its
+ * buffers: some transports drop them when the session closes (see `flushed` of a stream).
  *
  * Incoming streams and datagrams belong to the pool: accepting or receiving them through a borrowed session fails with
  * `Unsupported`. See `onIncoming` and `onDatagram`.

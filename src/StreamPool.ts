@@ -261,7 +261,8 @@ export type MakeOptions<E = never, R = never> =
  *
  * **Over one session.** When the session ends, every borrower fails with `SessionClosed` at once, and so does every
  * later one. When the session has no stream left and has granted none for `openTimeout`, borrowers fail with
- * `StreamLimit`.
+ * `StreamLimit`; but they wait on while a stream may become free once earlier bytes, of streams that ended unanswered,
+ * are sent.
  *
  * **Across a `SessionPool`.** The pool holds one lease of each session, for all its streams there, and shares the
  * session with no other borrower, whatever the `concurrency` of the `SessionPool`. It returns the session when no
@@ -275,6 +276,9 @@ export type MakeOptions<E = never, R = never> =
  *
  * - The pool cannot tell an answer from bytes that a misbehaving peer sends after the next borrower has written: see
  *   `quarantine`, and the correlation ids of `request`.
+ * - `@moq/web-transport` (0.1.4) takes some 10 MB, does not tell whether it has sent them, and drops the rest when their
+ *   session closes: because of its age, its use, or with its pool. A session that is replaced because it grants no more
+ *   streams stays open for `retireGrace`. If every message counts, read an answer before the borrow ends.
  * - A lease counts as one use of the session, however many streams it carries. So `maxUses` of the `SessionPool` means
  *   little here; use `maxStreamsOpened`.
  *

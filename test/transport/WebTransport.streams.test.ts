@@ -201,7 +201,7 @@ layer(live(), { excludeTestServices: true })(
           for (let steps = 0; steps < 30; steps++) {
             for (let yields = 0; yields < 4; yields++) {
               yield* stream.write(Uint8Array.of(steps, yields))
-              while (internals.inbox === undefined) yield* Effect.promise(() => new Promise(setImmediate))
+              while (internals.inbox.isEmpty) yield* Effect.promise(() => new Promise(setImmediate))
               const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), read))
               for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
               const exit = yield* Fiber.interrupt(fiber)
@@ -221,7 +221,7 @@ layer(live(), { excludeTestServices: true })(
         yield* stream.readExactly(1)
         const fiber = yield* Effect.fork(stream.readExactly(10))
         yield* stream.write(bytes("de"))
-        while ((stream as unknown as ByteStream).keptSize < 4) yield* Effect.sleep(1)
+        while ((stream as unknown as ByteStream).inbox.keptSize < 4) yield* Effect.sleep(1)
         yield* Fiber.interrupt(fiber)
         yield* stream.write(bytes("fghijk"))
         expect(text(yield* stream.readExactly(10))).toBe("bcdefghijk")

@@ -1,4 +1,5 @@
-import { areSupported, FiberFrame, interruptionOf, isDone, OutcomeFrame, push, SuccessFrame } from "#effect/fiberFrame"
+import { FiberFrame, interruptionOf, isDone, OutcomeFrame, push, SuccessFrame } from "#effect/fiberFrame"
+import { poolRuntime } from "#effect/poolRuntime"
 import { Sleeper } from "#effect/sleeper"
 import { isTraced, withSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
@@ -12,7 +13,6 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
 import { dual, identity } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -20,7 +20,6 @@ import * as Pool from "effect/Pool"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
-import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as StreamEmit from "effect/StreamEmit"
@@ -1493,32 +1492,23 @@ export const makeWith = <A, E, R, V, X = unknown>(
   Effect.gen(function*() {
     const decoded = decodeEngine(options)
     yield* dieOfProblems(options.name ?? "ResourcePool", decoded.problems)
-    const clock = yield* Effect.clock
-    const maker = yield* Effect.runtime<never>()
-    const hasFrames = yield* areSupported
+    const around = yield* poolRuntime
     const tracer = yield* Effect.tracer
-    // the items see what the pool's maker sees, but for its span and its scope
-    const runtime = Runtime.make({
-      context: Context.omit(Tracer.ParentSpan, Scope.Scope)(maker.context as Context.Context<any>),
-      fiberRefs: maker.fiberRefs,
-      runtimeFlags: RuntimeFlags.disable(maker.runtimeFlags, RuntimeFlags.Interruption)
-    }) as Runtime.Runtime<never>
     const engine = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const tags = [["pool", options.name ?? "ResourcePool"]] as const
-        const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
         const pool = new PoolImpl<A, E, V>(
           options,
           build as (engine: PoolEngine<V, E>) => PoolAdapter<A, E, Scope.Scope, V>,
           module,
           decoded,
-          clock,
-          runtime,
-          hasFrames,
+          around.clock,
+          around.runtime,
+          around.hasFrames,
           tracer,
-          options.histograms === true ? timesOf(tags, labels) : undefined
+          options.histograms === true ? timesOf(tags, around) : undefined
         )
-        if (options.metrics !== false) pool.hideMetrics = register(waitingPool, tags, labels, () => pool.snapshot())
+        if (options.metrics !== false) pool.hideMetrics = register(waitingPool, tags, around, () => pool.snapshot())
         pool.machine.start(pool.readTime())
         return pool
       }),

@@ -1,3 +1,4 @@
+import { dieMessage } from "#effect/effect"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { kindOf } from "../core/kinds.js"
@@ -36,4 +37,4 @@ export const formatProblems = (problems: ReadonlyArray<Problem>): string =>
 
 /** Options that make no sense are a defect, which names the pool and each option. */
 export const dieOfProblems = (pool: string, problems: ReadonlyArray<Problem>): Effect.Effect<void> =>
-  problems.length === 0 ? Effect.void : Effect.dieMessage(`[${pool}] ${formatProblems(problems)}`)
+  problems.length === 0 ? Effect.void : dieMessage(`[${pool}] ${formatProblems(problems)}`)

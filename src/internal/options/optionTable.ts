@@ -2,6 +2,7 @@
  * The options of a pool as a table: each row says what the option may be, what it is where it is left out, and, where a
  * `Config` may hold it, what the option is for. The types of the options, their decoding and the `Config` follow from it.
  */
+import { decodeDuration, type DurationInput } from "#effect/duration"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import { OptionChecks, type Problem } from "./optionChecks.js"
@@ -93,20 +94,20 @@ export const limit = <O extends number | undefined, D extends Text = undefined>(
     description as D
   )
 
-const parseDuration = (least: number) => (value: Duration.DurationInput): number | undefined => {
+const parseDuration = (least: number) => (value: DurationInput): number | undefined => {
   // Effect's own decoding turns NaN and negative numbers into zero
   const numbers = Array.isArray(value) ? value : [value]
   const isNegative = numbers.some((n) => (typeof n === "number" || typeof n === "bigint") && !(n >= 0)) ||
     (typeof value === "string" && value.trimStart().startsWith("-"))
-  const decoded = isNegative ? Option.none() : Option.map(Duration.decodeUnknown(value), Duration.toMillis)
+  const decoded = isNegative ? Option.none() : Option.map(decodeDuration(value), Duration.toMillis)
   return Option.isSome(decoded) && decoded.value >= least ? decoded.value : undefined
 }
 
 export const duration = <O extends number | undefined, D extends Text = undefined>(
   byDefault: O,
   description?: D
-): Row<Duration.DurationInput, number | O, "duration", D> =>
-  row<Duration.DurationInput, number | O, "duration", D>(
+): Row<DurationInput, number | O, "duration", D> =>
+  row<DurationInput, number | O, "duration", D>(
     `a duration of zero or more, such as "30 seconds" or 500 (ms)`,
     parseDuration(0),
     byDefault,
@@ -115,7 +116,7 @@ export const duration = <O extends number | undefined, D extends Text = undefine
   )
 
 /** How often something happens. */
-export const interval = (byDefault: number): Row<Duration.DurationInput, number, undefined, undefined> =>
+export const interval = (byDefault: number): Row<DurationInput, number, undefined, undefined> =>
   row(`a duration of 1 ms or more, such as "15 seconds"`, parseDuration(1), byDefault, undefined, undefined)
 
 export const flag = <D extends Text = undefined>(

@@ -1,11 +1,11 @@
+import type { PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type * as BufferPool from "../../BufferPool.js"
 import { TieredBufferPoolStats } from "../../PoolStats.js"
-import type * as Api from "../../TieredBufferPool.js"
-import { type Budget, FreeList, type Slot } from "../core/recycling/freeList.js"
+import { type Budget, FreeList, type ListSlot } from "../core/recycling/freeList.js"
+import { SizeTable } from "../core/recycling/sizeTable.js"
 import { OptionChecks } from "../options/optionChecks.js"
-import { count, decode, type Decoded, duration, read, text, value } from "../options/optionTable.js"
+import { count, decode, type Decoded, duration, type Input, read, text, value } from "../options/optionTable.js"
 import {
   BufferLease,
   BufferLender,
@@ -16,37 +16,7 @@ import {
   makeList,
   zeroOption
 } from "./bufferPool.js"
-import { makePool, snapshot, type Surroundings } from "./recyclingPool.js"
-
-/**
- * Finds the smallest size that fits. Sizes between the same two powers of two are tried one after the other: no more
- * than one step where each is twice the last or more, however many sizes there are.
- */
-export class SizeTable {
-  private readonly sizes: ReadonlyArray<number>
-  /** The first size that may do, by the number of bits that `length - 1` has. */
-  private readonly first: ReadonlyArray<number>
-  private readonly largest: number
-
-  /** Ascending. */
-  constructor(sizes: ReadonlyArray<number>) {
-    this.sizes = sizes
-    this.largest = sizes.at(-1)!
-    this.first = Array.from({ length: 33 }, (_, bits) => {
-      const shortest = bits === 0 ? 1 : 2 ** (bits - 1) + 1
-      const index = sizes.findIndex((size) => size >= shortest)
-      return index < 0 ? sizes.length : index
-    })
-  }
-
-  /** -1 where none fits. */
-  indexOf(length: number): number {
-    if (length > this.largest) return -1
-    let index = length === 0 ? 0 : this.first[32 - Math.clz32(length - 1)]!
-    while (this.sizes[index]! < length) index++
-    return index
-  }
-}
+import { makePool, snapshot } from "./recyclingPool.js"
 
 export const tieredOptions = {
   name: text("TieredBufferPool"),
@@ -75,14 +45,14 @@ const checkSizes = (sizes: ReadonlyArray<number>, checks: OptionChecks): void =>
 }
 
 const never = (): never => {
-  throw new Error("what is larger than every tier is made to measure")
+  throw new Error("a buffer that is larger than every tier is made for its borrower")
 }
 
-class TieredBufferPoolImpl extends BufferLender implements Api.Service {
+class TieredBufferPool extends BufferLender {
   protected readonly module = "TieredBufferPool"
   readonly sizes: ReadonlyArray<number>
   readonly lists
-  /** What is larger than every tier; keeps nothing. */
+  /** Buffers that are larger than every tier. It keeps none. */
   protected readonly first: FreeList<Bytes>
   private readonly tiers: ReadonlyArray<FreeList<Bytes>>
   private readonly table: SizeTable
@@ -91,9 +61,9 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
   private out = 0
   private peak = 0
 
-  constructor(options: Decoded<typeof tieredOptions>, around: Surroundings) {
+  constructor(options: Decoded<typeof tieredOptions>, runtime: PoolRuntime) {
     const { maxBuffersPerTier: maxSize, maxBytes, sizes } = options
-    super(options.name, options.idleTimeToLive, around)
+    super(options.name, options.idleTimeToLive, runtime)
     const { ageing } = this
     this.sizes = sizes
     this.table = new SizeTable(sizes)
@@ -114,7 +84,7 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     ] as const
   }
 
-  take(length: number, holder: object): Slot<Bytes> {
+  take(length: number, holder: object): ListSlot<Bytes> {
     checkLength(length, Number.MAX_SAFE_INTEGER)
     const index = this.table.indexOf(length)
     const slot = index < 0 ? this.first.lendNew(new Uint8Array(length), holder) : this.tiers[index]!.take(holder)
@@ -122,9 +92,9 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     return slot
   }
 
-  give(slot: Slot<Bytes>, dirty: number): void {
+  give(slot: ListSlot<Bytes>, dirty: number): void {
     this.out--
-    if (slot.list === this.first) {
+    if (slot.owner === this.first) {
       this.first.takeBack(slot)
       this.first.drop(slot)
     } else {
@@ -132,7 +102,7 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     }
   }
 
-  override invalidate(slot: Slot<Bytes>): void {
+  override invalidate(slot: ListSlot<Bytes>): void {
     this.out--
     super.invalidate(slot)
   }
@@ -143,15 +113,15 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
 
   readonly use = <B, E, R>(
     length: number,
-    f: (bytes: Bytes, lease: BufferPool.Lease) => Effect.Effect<B, E, R>
+    f: (bytes: Bytes, lease: BufferLease) => Effect.Effect<B, E, R>
   ): Effect.Effect<B, E, R> => this.useLease(length, f)
 
-  readonly useSync = <B>(length: number, f: (bytes: Bytes, lease: BufferPool.Lease) => B): Effect.Effect<B> =>
+  readonly useSync = <B>(length: number, f: (bytes: Bytes, lease: BufferLease) => B): Effect.Effect<B> =>
     this.useLeaseSync(length, f)
 
   readonly get = (length: number): Effect.Effect<Bytes, never, Scope.Scope> => this.getView(length)
 
-  lease(length: number): BufferPool.Lease {
+  lease(length: number): BufferLease {
     return new BufferLease(this, length)
   }
 
@@ -177,16 +147,16 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
   }
 }
 
-export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, never, Scope.Scope> =>
+export const make = (options: Input<typeof tieredOptions> = {}): Effect.Effect<TieredBufferPool, never, Scope.Scope> =>
   Effect.suspend(() => {
     const checks = new OptionChecks()
     const given = decode(tieredOptions, options, checks)
-    // a copy, since whoever made the pool may go on with theirs
+    // a copy, since the caller may change the array later
     const sizes = [...given.sizes]
     checkSizes(sizes, checks)
     const largest = sizes.at(-1) ?? 1
     const maxBytes = options.maxBytes === undefined ? Math.max(given.maxBytes, largest) : given.maxBytes
     if (maxBytes < largest) checks.refuse("maxBytes", maxBytes, `at least the largest of sizes (${largest})`)
     const decoded = { ...given, sizes, maxBytes }
-    return makePool(decoded.name, checks, (surroundings) => new TieredBufferPoolImpl(decoded, surroundings))
+    return makePool(decoded.name, checks, (runtime) => new TieredBufferPool(decoded, runtime))
   })

@@ -17,10 +17,11 @@ import * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as Api from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
-import { Assembly } from "../core/bytes/frameCodec.js"
+import { Inbox, twoReads } from "../core/bytes/inbox.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
+import { framingError } from "./failure.js"
 import type { SessionCore, SessionHandle } from "./session.js"
 
 export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransport/Stream") as Api.StreamTypeId
@@ -78,9 +79,6 @@ class Waiter extends Pending {
     return this.fiber !== undefined && !Cause.isEmpty(this.fiber.getFiberRef(FiberRef.interruptedCause))
   }
 }
-
-const twoReads = () =>
-  new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
 
 /** A write that waits for room, in a queue. */
 class Writer implements Linked<Writer> {
@@ -153,19 +151,15 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   readonly writer: WritableStreamDefaultWriter<Uint8Array> | undefined
 
   receiving: Direction
-  /** The chunk that nobody has read yet. While it is there no native read is pending. */
-  inbox: Uint8Array | undefined = undefined
-  /** What an unfinished `readExactly` has gathered; comes before the inbox. */
-  kept: Array<Uint8Array> = []
-  keptSize = 0
+  readonly inbox = new Inbox()
   readPending = false
   bytesReceived = 0
   readFailure: WebTransportError | undefined = undefined
   private waiter: Waiter | undefined = undefined
-  /** What an unfinished `readMessage` has taken; comes before what is kept. */
-  private assembly: Assembly | undefined = undefined
 
   sending: Direction
+  /** How much had come when something was last written. */
+  private receivedAtWrite = -1
   /** How many the platform is not done with, a FIN too. */
   private unsettledWrites = 0
   /** Those that wait for room. Nothing of them was handed over. */
@@ -243,8 +237,8 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
 
   /** The same, but for writes that the platform is not done with. */
   get isQuiet(): boolean {
-    return this.receiving === "Open" && this.sending === "Open" && this.inbox === undefined && this.keptSize === 0 &&
-      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.session.state === "Open"
+    return this.receiving === "Open" && this.sending === "Open" && this.inbox.isEmpty && this.readPending &&
+      !this.isAwaited && this.session.state === "Open"
   }
 
   /** Completes when the platform is done with every write, or the stream is ended. One at a time may wait. */
@@ -271,10 +265,7 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   /** What `read` comes to. */
   get bytes(): Outcome<Option.Option<Uint8Array>, WebTransportError> {
     return this.readOutcome ??= () => {
-      this.spill()
-      if (this.inbox !== undefined || this.keptSize > 0) {
-        return this.takeEffect ??= Effect.sync(() => Option.some(this.take()))
-      }
+      if (this.inbox.hasBytes) return this.takeEffect ??= Effect.sync(() => Option.some(this.taking(this.inbox.take())))
       if (this.receiving === "Open") return undefined
       return this.receiving === "Failed" ? Effect.fail(this.readRefusal()) : noBytes
     }
@@ -286,22 +277,16 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
     if (!Number.isSafeInteger(size) || size < 0) {
       return () => Effect.die(new RangeError(`readExactly: size must be a whole number of bytes, not ${size}`))
     }
-    const take = Effect.sync(() => this.cut(size))
+    const take = Effect.sync(() => this.taking(this.inbox.cut(size)))
     this.exactSize = size
     return this.exactOutcome = () => {
-      this.spill()
-      if (this.inbox !== undefined && this.keptSize + this.inbox.byteLength < size) {
-        this.kept.push(this.inbox)
-        this.keptSize += this.inbox.byteLength
-        this.emptyInbox()
-      }
-      if (this.held >= size) return take
+      if (this.taking(this.inbox.gather(size))) return take
       if (this.receiving === "Open") return undefined
       if (this.receiving === "Failed") return Effect.fail(this.readRefusal())
       return Effect.fail(
         new WebTransportError({
           reason: "Read",
-          detail: `the peer finished the stream after ${this.keptSize} of ${size} bytes`,
+          detail: `the peer finished the stream after ${this.inbox.keptSize} of ${size} bytes`,
           advice: "read what there is with read, or ask again"
         })
       )
@@ -356,7 +341,7 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   /**
    * One message with its length before it; none when the peer finished between two.
    *
-   * What has arrived of it is put together in `assembly`, whence `spill` gives it back to whoever reads bytes.
+   * The inbox puts together what has arrived of the message, and gives it back to a reader of bytes.
    */
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
     return this.reading(this.messages(max))
@@ -373,93 +358,19 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   private message(
     max: number
   ): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> | undefined {
-    const assembly = this.assembly ??= new Assembly()
-    if (this.keptSize > 0) this.assembleKept(assembly, max)
-    // Not a loop: the next chunk comes later.
-    if (this.inbox !== undefined && !assembly.isDecided(max)) {
-      const used = assembly.feed(this.inbox, max)
-      if (used === this.inbox.byteLength) this.emptyInbox()
-      else this.inbox = this.inbox.subarray(used)
-    }
-    if (assembly.isRefused(max)) return Effect.fail(assembly.oversized(max))
-    if (assembly.isWhole) {
-      return this.takeMessageEffect ??= Effect.sync(() => {
-        if (!assembly.isWhole) throw twoReads()
-        return Option.some(assembly.take())
-      })
-    }
+    const found = this.taking(this.inbox.assemble(max))
+    if (found === "Oversized") return Effect.fail(framingError(this.inbox.oversized(max)))
+    if (found === "Whole") return this.takeMessageEffect ??= Effect.sync(() => Option.some(this.inbox.takeMessage()))
     if (this.receiving === "Open") return undefined
     if (this.receiving === "Failed") return Effect.fail(this.readRefusal())
-    return assembly.isEmpty ? noBytes : Effect.fail(assembly.truncated())
+    const problem = this.inbox.truncated()
+    return problem === undefined ? noBytes : Effect.fail(framingError(problem))
   }
 
-  private assembleKept(assembly: Assembly, max: number): void {
-    let whole = 0
-    for (const chunk of this.kept) {
-      if (assembly.isDecided(max)) break
-      const used = assembly.feed(chunk, max)
-      this.keptSize -= used
-      if (used < chunk.byteLength) this.kept[whole] = chunk.subarray(used)
-      else whole++
-    }
-    this.kept.splice(0, whole)
-  }
-
-  private spill(): void {
-    if (this.assembly === undefined || this.assembly.isEmpty) return
-    for (const bytes of this.assembly.spill().reverse()) {
-      this.kept.unshift(bytes)
-      this.keptSize += bytes.byteLength
-    }
-  }
-
-  private take(): Uint8Array {
-    const kept = this.kept.shift()
-    if (kept !== undefined) {
-      this.keptSize -= kept.byteLength
-      return kept
-    }
-    const chunk = this.inbox
-    if (chunk === undefined) throw twoReads()
-    this.emptyInbox()
-    return chunk
-  }
-
-  /** Bytes that came and that nobody has taken. */
-  private get held(): number {
-    return this.keptSize + (this.inbox?.byteLength ?? 0)
-  }
-
-  private cut(size: number): Uint8Array {
-    if (this.held < size) throw twoReads()
-    if (this.keptSize === 0 && this.inbox?.byteLength === size) return this.take()
-    const bytes = new Uint8Array(size)
-    let at = 0
-    let used = 0
-    // not chunk by chunk off the front, which would be quadratic
-    for (const chunk of this.kept) {
-      if (chunk.byteLength > size - at) break
-      bytes.set(chunk, at)
-      at += chunk.byteLength
-      used++
-    }
-    this.kept.splice(0, used)
-    this.keptSize -= at
-    if (at === size) return bytes
-    const last = this.kept[0] ?? this.inbox!
-    const part = size - at
-    bytes.set(last.subarray(0, part), at)
-    if (this.kept.length > 0) {
-      this.kept[0] = last.subarray(part)
-      this.keptSize -= part
-    } else if (part === last.byteLength) this.emptyInbox()
-    else this.inbox = last.subarray(part)
-    return bytes
-  }
-
-  private emptyInbox(): void {
-    this.inbox = undefined
-    if (this.receiving === "Open") this.pull()
+  /** What was taken off the inbox; the next chunk is asked for where there is room again. */
+  private taking<A>(taken: A): A {
+    if (this.inbox.hasRoom && !this.readPending && this.receiving === "Open") this.pull()
+    return taken
   }
 
   private pull(): void {
@@ -478,7 +389,7 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
     } else {
       // Interrupted before they came, though nobody has asked since: the read is not overdue any more.
       if (this.waiter?.wasInterrupted === true) this.waiter = undefined
-      this.inbox = next.value
+      this.inbox.put(next.value)
       this.bytesReceived += next.value.byteLength
       this.session.received(next.value.byteLength, this.owner)
       this.watcher?.()
@@ -546,6 +457,7 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
   }
 
   private handOver(bytes: Uint8Array, isOwned: boolean): void {
+    this.receivedAtWrite = this.bytesReceived
     const owned = isOwned ? bytes : this.session.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
     let at = 0
     // all at once: what is queued is sent whole
@@ -795,6 +707,11 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
     this.releaseFinish()
     this.allWritten()
     if (reason !== undefined) this.allFlushed(Effect.fail(this.writeRefusal()))
+  }
+
+  /** Whether something was written, and nothing has come since: the peer may not have got it. */
+  get isUnanswered(): boolean {
+    return this.receivedAtWrite === this.bytesReceived
   }
 
   /** Of one that was ended in success: whether the platform has not taken all of its bytes. */

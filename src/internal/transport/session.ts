@@ -340,6 +340,10 @@ export class SessionCore {
   private readonly delivering = new Set<ByteStream>()
   /** Whether something was to be delivered not long ago: it may not have come to the peer yet. */
   private hasDelivered = false
+  /** Whether a stream has ended in success without an answer to what was written on it. */
+  private hasUnanswered = false
+  /** Whether it was given up for granting no stream: the credit of such streams may never have come back. */
+  private isOwedCredit = false
   private readonly isGuarded = Effect.unsafeMakeLatch(false)
   private allAreDelivered: Deferred.Deferred<void> | undefined = undefined
   /** How often the platform has taken a piece of what was written on its streams. */
@@ -466,6 +470,7 @@ export class SessionCore {
     for (const stream of [...this.endings]) stream.sessionLost(gone)
     this.endings.clear()
     this.delivering.clear()
+    this.isOwedCredit = false
     this.allEndingsSettled()
     this.allDelivered()
     this.tellObservers()
@@ -598,6 +603,7 @@ export class SessionCore {
     this.endings.add(stream)
     if (!isDelivering) return
     this.delivering.add(stream)
+    if (stream.isUnanswered) this.hasUnanswered = true
     if (this.delivering.size > 1) return
     this.looks = 0
     this.takenAtLook = this.taken
@@ -608,7 +614,7 @@ export class SessionCore {
 
   /** Its FIN is sent, or it broke. */
   delivered(stream: ByteStream): void {
-    if (this.delivering.delete(stream) && this.delivering.size === 0) this.allDelivered()
+    if (this.delivering.delete(stream) && !this.hasToDeliver) this.allDelivered()
   }
 
   ended(stream: ByteStream): void {
@@ -619,15 +625,15 @@ export class SessionCore {
     if (this.endings.size === 0) this.allEndingsSettled()
   }
 
-  /** Whether something is on its way that was written in success. */
+  /** Whether something is on its way that was written in success, or may be. */
   get hasToDeliver(): boolean {
-    return this.delivering.size > 0
+    return this.delivering.size > 0 || this.isOwedCredit
   }
 
   /** Completes once nothing is, which takes as long as the platform goes on taking bytes; for one at a time. */
   get untilDelivered(): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.delivering.size === 0
+      !this.hasToDeliver
         ? Effect.void
         : Deferred.await(this.allAreDelivered ??= Deferred.unsafeMake<void>(FiberId.none))
     )
@@ -671,11 +677,24 @@ export class SessionCore {
     }
   }
 
+  /** Whether the peer may not have got yet what was written on streams that ended, before which it grants no others. */
+  get mayBeOwedCredit(): boolean {
+    return this.hasUnanswered && this.hasDelivered
+  }
+
+  /** It has granted none for long, though none is open: what was written on those that ended may be on its way all the same. */
+  retireUngranted(): void {
+    this.isOwedCredit = this.hasUnanswered
+    this.retire()
+  }
+
   /** There is no more time: what was not taken is not sent. */
   cutShort(): void {
+    this.isOwedCredit = false
     for (const stream of [...this.delivering]) {
       stream.giveUp("its session had no more time for what was left to be sent")
     }
+    if (!this.hasToDeliver) this.allDelivered()
   }
 
   private allDelivered(): void {
