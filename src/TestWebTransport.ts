@@ -12,7 +12,8 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import * as internal from "./internal/platform/testWebTransport.js"
+import * as handlers from "./internal/platform/testTransport/handlers.js"
+import * as internal from "./internal/platform/testTransport/layer.js"
 import type { CloseInfo, WebTransportConstructor } from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
 
@@ -266,7 +267,7 @@ export class TestWebTransport extends Context.Tag("effect-pools/TestWebTransport
  * @since 0.1.0
  * @category handlers
  */
-export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportError> = internal.echo
+export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportError> = handlers.echo
 
 /**
  * An in-memory WebTransport, and the service that commands its server.

@@ -25,7 +25,7 @@ import { WebTransportError } from "./WebTransportError.js"
  * @since 0.1.0
  * @category type ids
  */
-export const SessionTypeId: unique symbol = internalSession.SessionTypeId
+export const SessionTypeId: typeof internalSession.SessionTypeId = internalSession.SessionTypeId
 
 /**
  * The type of {@link SessionTypeId}.
@@ -41,7 +41,7 @@ export type SessionTypeId = typeof SessionTypeId
  * @since 0.1.0
  * @category type ids
  */
-export const StreamTypeId: unique symbol = internalStream.StreamTypeId
+export const StreamTypeId: typeof internalStream.StreamTypeId = internalStream.StreamTypeId
 
 /**
  * The type of {@link StreamTypeId}.

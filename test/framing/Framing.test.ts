@@ -577,7 +577,9 @@ describe("read", () => {
       const reading = yield* Effect.fork(Framing.read(memory.stream))
       memory.send(varint(1_048_576, 4), new Uint8Array(10))
       yield* arrived
-      const { assembler } = memory.internals.inbox as unknown as { readonly assembler: { readonly retained: number } }
+      const { assembler } = memory.internals.receiver.inbox as unknown as {
+        readonly assembler: { readonly retained: number }
+      }
       expect(assembler.retained).toBe(4096)
       memory.send(new Uint8Array(100_000))
       yield* arrived

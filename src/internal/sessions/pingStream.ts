@@ -16,7 +16,8 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { encode } from "../framing/encoding.js"
 import * as Framing from "../framing/messages.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import { type SessionCore, viewCore } from "../transport/session.js"
+import { viewCore } from "../transport/session.js"
+import type { SessionCore } from "../transport/sessionCore.js"
 
 /** The pings of a session of a pool. */
 class Pings {

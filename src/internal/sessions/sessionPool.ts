@@ -15,9 +15,11 @@ import { describeFailure } from "../observe/describeFailure.js"
 import { connectOptions } from "../options/connectOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { given } from "../options/optionTable.js"
-import { endView, PingHandle, type SessionCore, SessionHandle, SessionView, viewCore } from "../transport/session.js"
+import { PingHandle, SessionHandle, viewCore } from "../transport/session.js"
+import type { SessionCore } from "../transport/sessionCore.js"
 import { pingsOf } from "./pingStream.js"
 import { decodeSession, presets, sessionEngine } from "./sessionOptions.js"
+import { SessionView } from "./sessionView.js"
 
 /** Datagrams that wait for `onDatagram`, for each session. */
 const datagramBuffer = 64
@@ -29,7 +31,7 @@ const maxRetainedStreams = 1_000
 const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, isSuccess) => {
-    endView(view, isSuccess)
+    if (view instanceof SessionView) view.end(isSuccess)
     return viewCore(view).isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,

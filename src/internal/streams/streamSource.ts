@@ -16,7 +16,9 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import type { ByteStream } from "../transport/byteStream.js"
-import { type News, Opening, type SessionCore, type SessionHandle } from "../transport/session.js"
+import { Opening } from "../transport/opening.js"
+import type { SessionHandle } from "../transport/session.js"
+import type { News, SessionCore } from "../transport/sessionCore.js"
 
 /** Milliseconds. */
 export interface SourceOptions {

@@ -1,6 +1,5 @@
-/**
- * How a session comes about, and what is left of one that does not.
- */
+/** How a session comes about, and what is left of an attempt that fails. */
+import { areSupported } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,11 +7,23 @@ import * as Either from "effect/Either"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type * as Api from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { kindOf } from "../core/kinds.js"
 import { connectOptions } from "../options/connectOptions.js"
-import { checkCloseInfo, explainCause, SessionCore, SessionHandle } from "./session.js"
+import { checkCloseInfo } from "./closeInfo.js"
+import { explainCause } from "./failure.js"
+import { SessionHandle } from "./session.js"
+import { SessionCore } from "./sessionCore.js"
+import type {
+  CertificateHash,
+  ConnectOptions,
+  ConstructorService,
+  DatagramOptions,
+  HeaderFields,
+  NativeOptions,
+  NativeWebTransport,
+  SessionOptions
+} from "./shape.js"
 
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
@@ -44,7 +55,7 @@ const copyBytes = (value: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer
     ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice() as Uint8Array<ArrayBuffer>
     : new Uint8Array(value).slice()
 
-const pairsOf = (headers: Api.HeaderFields): Array<[string, string]> =>
+const pairsOf = (headers: HeaderFields): Array<[string, string]> =>
   (Symbol.iterator in headers ? Array.from(headers) : Object.entries(headers)).map(([name, value]) => [
     String(name).toLowerCase(),
     value
@@ -64,7 +75,7 @@ const headerProblem = (name: string, value: unknown): string | undefined => {
   return isValue.test(value) ? undefined : `${header} has a character in its value that HTTP does not allow`
 }
 
-const nativeHeaders = (headers: Api.HeaderFields): Either.Either<Array<[string, string]>, WebTransportError> => {
+const nativeHeaders = (headers: HeaderFields): Either.Either<Array<[string, string]>, WebTransportError> => {
   const pairs = pairsOf(headers)
   const problem = pairs.map(([name, value]) => headerProblem(name, value)).find((one) => one !== undefined)
   return problem === undefined
@@ -73,23 +84,23 @@ const nativeHeaders = (headers: Api.HeaderFields): Either.Either<Array<[string, 
 }
 
 export const nativeOptions = <E, R>(
-  options: Api.ConnectOptions<E, R>
-): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> => {
+  options: ConnectOptions<E, R>
+): Effect.Effect<NativeOptions, WebTransportError | E, R> => {
   const { headers } = options
   return headers === undefined ? withoutHeaders(options) : Effect.zipWith(
-    Effect.flatMap(resolve<Api.HeaderFields, E, R>(headers), nativeHeaders),
+    Effect.flatMap(resolve<HeaderFields, E, R>(headers), nativeHeaders),
     withoutHeaders(options),
     (headers, native) => headers.length === 0 ? native : { ...native, headers }
   )
 }
 
 const withoutHeaders = <E, R>(
-  options: Api.ConnectOptions<E, R>
-): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> =>
+  options: ConnectOptions<E, R>
+): Effect.Effect<NativeOptions, WebTransportError | E, R> =>
   Effect.flatMap(
-    resolve<ReadonlyArray<Api.CertificateHash>, E, R>(options.serverCertificateHashes ?? []),
-    (hashes): Effect.Effect<Api.NativeOptions, WebTransportError> => {
-      const native: Api.NativeOptions = {}
+    resolve<ReadonlyArray<CertificateHash>, E, R>(options.serverCertificateHashes ?? []),
+    (hashes): Effect.Effect<NativeOptions, WebTransportError> => {
+      const native: NativeOptions = {}
       if (hashes.length > 0) {
         if (options.allowPooling === true) {
           return Effect.die(
@@ -124,14 +135,14 @@ const withoutHeaders = <E, R>(
   )
 
 /** The first name that the platform knows: the newer ones come first. */
-const datagramAttributes: ReadonlyArray<readonly [keyof Api.DatagramOptions, ReadonlyArray<string>]> = [
+const datagramAttributes: ReadonlyArray<readonly [keyof DatagramOptions, ReadonlyArray<string>]> = [
   ["incomingMaxBuffered", ["incomingMaxBufferedDatagrams", "incomingHighWaterMark"]],
   ["outgoingMaxBuffered", ["outgoingMaxBufferedDatagrams", "outgoingHighWaterMark"]],
   ["incomingMaxAge", ["incomingMaxAge"]],
   ["outgoingMaxAge", ["outgoingMaxAge"]]
 ]
 
-const setDatagramOptions = (native: Api.NativeWebTransport, options: Api.DatagramOptions): void => {
+const setDatagramOptions = (native: NativeWebTransport, options: DatagramOptions): void => {
   const datagrams = native.datagrams as unknown as Record<string, unknown>
   for (const [option, names] of datagramAttributes) {
     const value = options[option]
@@ -155,14 +166,16 @@ const constructFailure = (cause: unknown): WebTransportError => {
 }
 
 const establish = (
-  make: (connectTimeout: number) => Api.NativeWebTransport,
-  service: Api.ConstructorService | undefined,
+  make: (connectTimeout: number) => NativeWebTransport,
+  service: ConstructorService | undefined,
   where: string,
-  options: Api.SessionOptions
-): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
+  options: SessionOptions
+): Effect.Effect<SessionHandle, WebTransportError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       yield* checkCloseInfo(options.closeInfo)
+      // the streams of the session wait by it
+      yield* areSupported
       const limit = Duration.decode(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
       // One of its own, so that an attempt that fails leaves nothing in a scope that lives on.
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
@@ -199,11 +212,11 @@ const establish = (
   )
 
 export const open = (
-  service: Api.ConstructorService,
+  service: ConstructorService,
   url: URL,
-  native: Api.NativeOptions,
-  options: Api.SessionOptions
-): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
+  native: NativeOptions,
+  options: SessionOptions
+): Effect.Effect<SessionHandle, WebTransportError, Scope.Scope> =>
   establish(
     (connectTimeout) => service.construct(url.href, native, connectTimeout),
     service,
@@ -212,7 +225,7 @@ export const open = (
   )
 
 export const adopt = (
-  native: Api.NativeWebTransport,
-  service: Api.ConstructorService | undefined,
-  options: Api.SessionOptions
-): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> => establish(() => native, service, "the peer", options)
+  native: NativeWebTransport,
+  service: ConstructorService | undefined,
+  options: SessionOptions
+): Effect.Effect<SessionHandle, WebTransportError, Scope.Scope> => establish(() => native, service, "the peer", options)

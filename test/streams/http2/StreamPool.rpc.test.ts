@@ -12,12 +12,12 @@ import * as Layer from "effect/Layer"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { Arithmetic } from "../examples/rpc/procedures.js"
-import { endpointOf } from "../examples/support/endpoint.js"
-import type { Ready } from "../examples/support/serve.js"
-import * as Network from "./chaos/network.js"
-import * as Processes from "./support/processes.js"
-import { failure, soon } from "./support/streamPools.js"
+import { Arithmetic } from "../../../examples/rpc/procedures.js"
+import { endpointOf } from "../../../examples/support/endpoint.js"
+import type { Ready } from "../../../examples/support/serve.js"
+import * as Network from "../../chaos/network.js"
+import * as Processes from "../../support/processes.js"
+import { failure, soon } from "../../support/streamPools.js"
 
 /** Bytes a second. */
 const rate = 200_000
@@ -25,7 +25,7 @@ const callers = 8
 /** What comes with a call, besides. */
 const headers = { much: "x".repeat(100_000) }
 
-const serverMain = fileURLToPath(new URL("../examples/rpc/server.ts", import.meta.url))
+const serverMain = fileURLToPath(new URL("../../../examples/rpc/server.ts", import.meta.url))
 
 const startServer = Effect.gen(function*() {
   const { child } = yield* Effect.acquireRelease(
