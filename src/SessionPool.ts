@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { FramingError } from "./FramingError.js"
 import * as ping from "./internal/sessions/pingStream.js"
+import * as internalOptions from "./internal/sessions/sessionOptions.js"
 import * as internal from "./internal/sessions/sessionPool.js"
 import type { PoolError } from "./PoolError.js"
 import type * as ResourcePool from "./ResourcePool.js"
@@ -72,25 +73,9 @@ export class SessionPool extends Context.Tag("effect-pools/SessionPool")<Session
  * @category options
  */
 export interface ConfigOptions extends
-  Pick<
+  Omit<
     ResourcePool.Options<never, never, never>,
-    | "name"
-    | "minSize"
-    | "maxSize"
-    | "minIdle"
-    | "order"
-    | "acquireTimeout"
-    | "maxWaiters"
-    | "createConcurrency"
-    | "idleTimeToLive"
-    | "maxLifetime"
-    | "maxUses"
-    | "overlap"
-    | "retireGrace"
-    | "closeTimeout"
-    | "shutdownGrace"
-    | "histograms"
-    | "metrics"
+    "acquire" | "concurrency" | "createTimeout" | "lost" | "retire" | keyof Hooks
   >
 {
   /** Where to connect; https only. */
@@ -355,7 +340,7 @@ export const layer = <E = never, R = never>(
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<ConfigOptions> = internal.config
+export const config: Config.Config<ConfigOptions> = internalOptions.config
 
 /**
  * The pool as a layer whose options come from a `Config`, or from a record of them. Pass an application's hooks beside
@@ -384,7 +369,10 @@ export const layerConfig = <E = never, R = never>(
 > =>
   Layer.scoped(
     SessionPool,
-    Effect.flatMap(internal.checked(Config.unwrap(config)), (options) => make(internal.fromConfig(options, hooks)))
+    Effect.flatMap(
+      internalOptions.checked(Config.unwrap(config)),
+      (options) => make(internal.fromConfig(options, hooks))
+    )
   )
 
 /**

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import * as internalOptions from "./internal/streams/streamOptions.js"
 import * as internal from "./internal/streams/streamPool.js"
 import type { RequestError } from "./RequestError.js"
 import type * as ResourcePool from "./ResourcePool.js"
@@ -138,26 +139,18 @@ export class StreamPool extends Context.Tag("effect-pools/StreamPool")<StreamPoo
  * @category options
  */
 export interface CommonOptions extends
-  Pick<
+  Omit<
     ResourcePool.Options<never, never, never>,
-    | "name"
-    | "minSize"
-    | "maxSize"
-    | "minIdle"
-    | "order"
-    | "acquireTimeout"
-    | "maxWaiters"
-    | "checkTimeout"
-    | "idleTimeToLive"
-    | "maxLifetime"
-    | "maxUses"
-    | "createConcurrency"
-    | "createBackoff"
-    | "shutdownGrace"
-    | "exhaustedThreshold"
-    | "leakThreshold"
-    | "histograms"
-    | "metrics"
+    | "acquire"
+    | "concurrency"
+    | "rideOut"
+    | "lost"
+    | "retire"
+    | "createTimeout"
+    | "closeTimeout"
+    | "overlap"
+    | "retireGrace"
+    | keyof Hooks
   >
 {
   /**
@@ -375,7 +368,7 @@ export const layer = <E = never, R = never>(
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<ConfigOptions> = internal.config
+export const config: Config.Config<ConfigOptions> = internalOptions.config
 
 /**
  * The pool as a layer whose options come from a `Config`, or from a record of them. Pass hooks beside it.
@@ -395,4 +388,6 @@ export const layerConfig = <E = never, R = never>(
   config: Config.Config.Wrap<ConfigOptions>,
   hooks?: Hooks<E, R> | undefined
 ): Layer.Layer<StreamPool, ConfigError.ConfigError, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
-  Layer.unwrapEffect(Effect.map(internal.checked(Config.unwrap(config)), (options) => layer({ ...options, ...hooks })))
+  Layer.unwrapEffect(
+    Effect.map(internalOptions.checked(Config.unwrap(config)), (options) => layer({ ...options, ...hooks }))
+  )

@@ -28,7 +28,6 @@ import { PoolError, type Reason as PoolErrorReason } from "../../PoolError.js"
 import { PoolStats } from "../../PoolStats.js"
 import type * as ResourcePool from "../../ResourcePool.js"
 import { PoolClock } from "../core/clock.js"
-import { kindOf } from "../core/kinds.js"
 import type { Command, Shell } from "../core/pool/commands.js"
 import {
   type Awaited,
@@ -47,7 +46,16 @@ import {
 import { PoolMachine } from "../core/pool/poolMachine.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { register, type Times, timesOf, waitingPool } from "../observe/poolMetrics.js"
-import { decode, failures, isConcurrency, Reader } from "../options/poolOptions.js"
+import {
+  type DecodedEngine,
+  decodeEngine,
+  engineOptions,
+  isConcurrency,
+  problemsOfSizes,
+  rideOutAnswer
+} from "../options/engineOptions.js"
+import { dieOfProblems } from "../options/optionChecks.js"
+import { decodeOne } from "../options/optionTable.js"
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
@@ -242,7 +250,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     options: Settings,
     build: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, Scope.Scope, V>,
     module: string,
-    decoded: ReturnType<typeof decode>,
+    decoded: DecodedEngine,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
     hasFrames: boolean,
@@ -333,9 +341,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
-      const { machine, problems } = decode(maxIdle === undefined ? this.options : { idleTimeToLive: maxIdle })
-      if (problems.length > 0) return Effect.dieMessage(failures(problems).replace("idleTimeToLive", "maxIdle"))
-      return Effect.sync(() => this.machine.prune(machine.idleTimeToLive, this.readTime()))
+      const byDefault = this.machine.policy.idleTimeToLive
+      const { decoded, problems } = decodeOne({ ...engineOptions.idleTimeToLive, byDefault }, maxIdle, "maxIdle")
+      return Effect.andThen(
+        dieOfProblems(this.name, problems),
+        Effect.sync(() => this.machine.prune(decoded, this.readTime()))
+      )
     })
 
   readonly clear: Effect.Effect<number> = Effect.sync(() => this.machine.clear(this.readTime()))
@@ -350,12 +361,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     Effect.suspend(() => {
       const { sizes } = this.machine
       const { maxSize = sizes.maxSize, minIdle = sizes.minIdle, minSize = sizes.minSize } = size
-      const { problems } = decode({ minSize, maxSize, minIdle })
-      if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
-      return Effect.sync(() => {
+      const resize = Effect.sync(() => {
         this.machine.resize({ minSize, maxSize, minIdle }, this.readTime())
         this.announceDemand()
       })
+      return Effect.andThen(dieOfProblems(this.name, problemsOfSizes({ minSize, maxSize, minIdle })), resize)
     })
 
   readonly ready: Effect.Effect<void, E | PoolError> = Effect.suspend(() => {
@@ -790,16 +800,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private patience(refusal: Refusal<Cause.Cause<E>>): number {
     const { rideOut } = this.options
     if (typeof rideOut !== "function") return this.rideOut
-    const read = new Reader()
     const cause = this.causeOf(refusal) as Cause.Cause<E | PoolError>
     const answer = attempt(() => Exit.succeed(rideOut(cause))) as Exit.Exit<Duration.DurationInput>
-    // what is left out is no answer
-    const millis = Exit.isSuccess(answer) ? read.duration("rideOut", answer.value ?? NaN, 0) : 0
-    const wrong = Exit.isFailure(answer) ? answer.cause : read.problems[0] && Cause.die(read.problems[0].message)
+    const { decoded, problems } = decodeOne(rideOutAnswer, Exit.isSuccess(answer) ? answer.value : 0, "rideOut")
+    const wrong = Exit.isFailure(answer) ? answer.cause : problems[0] && Cause.die(problems[0].message)
     if (wrong !== undefined) {
       this.log(Effect.logWarning("rideOut failed, which counts as 0", wrong), "HookFailure", { hook: "rideOut" })
     }
-    return millis
+    return wrong === undefined ? decoded : 0
   }
 
   private refuse(
@@ -1482,17 +1490,8 @@ export const makeWith = <A, E, R, V, X = unknown>(
   module = "ResourcePool"
 ): Effect.Effect<Built<A, E, R, V, X>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
-    const decoded = decode(options)
-    const problems = [...decoded.problems]
-    if ("acquire" in options && !Effect.isEffect(options.acquire)) {
-      problems.push({
-        option: "acquire",
-        message: `acquire must be an Effect, but was of type ${kindOf(options.acquire)}`
-      })
-    }
-    if (problems.length > 0) {
-      return yield* Effect.dieMessage(`[${options.name ?? "ResourcePool"}] ${failures(problems)}`)
-    }
+    const decoded = decodeEngine(options)
+    yield* dieOfProblems(options.name ?? "ResourcePool", decoded.problems)
     const around = yield* poolRuntime
     const tracer = yield* Effect.tracer
     const engine = yield* Effect.acquireRelease(
@@ -1527,7 +1526,7 @@ export const make = <A, E, R>(
 ): Effect.Effect<ResourcePool.ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
   const { acquire, concurrency, keepAlive, lost, onRelease, retire, validate } = options
   return Effect.map(
-    makeWith<A, E, R, A>(options, () => ({
+    makeWith<A, E, R, A>({ ...options, acquire }, () => ({
       ...bare as LeaseAdapter<A, A>,
       acquire,
       concurrency: typeof concurrency === "function" ? concurrency : undefined,

@@ -3,7 +3,6 @@
  *
  * A buffer whose memory was transferred away has `length` 0. `byteLength` says the same at six times the price (V8 11.3).
  */
-import type { DurationInput } from "#effect/duration"
 import { format, inspectSymbol } from "#effect/inspect"
 import type { PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
@@ -12,42 +11,38 @@ import type { RecyclingPoolStats } from "../../PoolStats.js"
 import type { Ageing } from "../core/recycling/ageing.js"
 import { type Budget, FreeList, type ListSlot } from "../core/recycling/freeList.js"
 import { isPooled, slotOf } from "../core/recycling/slot.js"
-import { Reader, readSizes } from "../options/poolOptions.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import {
+  checkAtMost,
+  count,
+  decode,
+  type Decoded,
+  duration,
+  type Input,
+  oneOf,
+  required,
+  text,
+  value
+} from "../options/optionTable.js"
 import { makePool, RecyclingPool, refuse, snapshot, stale } from "./recyclingPool.js"
 
 export type Bytes = Uint8Array<ArrayBuffer>
-
-type Zero = "onRelease" | "never"
 
 interface BorrowOptions {
   readonly length?: number | undefined
 }
 
-interface Options {
-  readonly name?: string | undefined
-  readonly bufferSize: number
-  readonly minBuffers?: number | undefined
-  readonly maxBuffers?: number | undefined
-  readonly zero?: Zero | undefined
-  readonly idleTimeToLive?: DurationInput | undefined
-}
-
 /** The largest size that a `SizeTable` can find. */
 const largest = 0xffff_ffff
 
-export const readBufferSize = (read: Reader, option: string, value: number): boolean => {
-  if (Number.isInteger(value) && value >= 1 && value <= largest) return true
-  read.refuse(option, value, `a whole number of bytes from 1 to ${largest}`)
-  return false
-}
+export const bufferSizeOption = /* @__PURE__ */ required(
+  value<number>(
+    `a whole number of bytes from 1 to ${largest}`,
+    (size) => Number.isInteger(size) && size >= 1 && size <= largest
+  )
+)
 
-/** Whether buffers are zeroed. */
-export const readZero = (read: Reader, value: Zero | undefined): boolean => {
-  if (value !== undefined && value !== "onRelease" && value !== "never") {
-    read.refuse("zero", value, `"onRelease" or "never"`)
-  }
-  return value !== "never"
-}
+export const zeroOption = /* @__PURE__ */ oneOf(["onRelease", "never"])
 
 interface BufferListOptions {
   readonly bufferSize: number
@@ -235,12 +230,13 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
   }
 }
 
-interface Decoded {
-  readonly bufferSize: number
-  readonly minSize: number
-  readonly maxSize: number
-  readonly zero: boolean
-  readonly idleTimeToLive: number
+export const bufferOptions = {
+  name: text("BufferPool"),
+  bufferSize: bufferSizeOption,
+  minBuffers: count(0, 0),
+  maxBuffers: count(0, 64),
+  zero: zeroOption,
+  idleTimeToLive: duration(Infinity)
 }
 
 class BufferPool extends BufferLender {
@@ -250,11 +246,12 @@ class BufferPool extends BufferLender {
   protected readonly first: FreeList<Bytes>
   private readonly zero: boolean
 
-  constructor(name: string, { bufferSize, idleTimeToLive, maxSize, minSize, zero }: Decoded, runtime: PoolRuntime) {
-    super(name, idleTimeToLive, runtime)
+  constructor(options: Decoded<typeof bufferOptions>, runtime: PoolRuntime) {
+    const { bufferSize, maxBuffers, minBuffers } = options
+    super(options.name, options.idleTimeToLive, runtime)
     this.bufferSize = bufferSize
-    this.zero = zero
-    this.first = makeList({ bufferSize, minSize, maxSize, ageing: this.ageing })
+    this.zero = options.zero === "onRelease"
+    this.first = makeList({ bufferSize, minSize: minBuffers, maxSize: maxBuffers, ageing: this.ageing })
     this.lists = [[this.first, []]] as const
   }
 
@@ -307,16 +304,10 @@ class BufferPool extends BufferLender {
   }
 }
 
-export const make = (options: Options): Effect.Effect<BufferPool, never, Scope.Scope> =>
+export const make = (options: Input<typeof bufferOptions>): Effect.Effect<BufferPool, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "BufferPool"
-    const read = new Reader()
-    readBufferSize(read, "bufferSize", options.bufferSize)
-    const decoded = {
-      bufferSize: options.bufferSize,
-      ...readSizes(read, ["minBuffers", options.minBuffers], ["maxBuffers", options.maxBuffers], 64),
-      zero: readZero(read, options.zero),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (runtime) => new BufferPool(name, decoded, runtime))
+    const checks = new OptionChecks()
+    const decoded = decode(bufferOptions, options, checks)
+    checkAtMost(decoded, "minBuffers", "maxBuffers", checks)
+    return makePool(decoded.name, checks, (runtime) => new BufferPool(decoded, runtime))
   })

@@ -1,12 +1,12 @@
 import type { DurationInput } from "#effect/duration"
-import { dieMessage } from "#effect/effect"
 import { format, inspectSymbol } from "#effect/inspect"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { ArrayList } from "../../ArrayList.js"
 import type { RecyclingPoolStats } from "../../PoolStats.js"
 import * as Resettable from "../../Resettable.js"
-import { failures, Reader } from "../options/poolOptions.js"
+import { dieOfProblems, OptionChecks } from "../options/optionChecks.js"
+import { count, decode, duration, type Input, text } from "../options/optionTable.js"
 import { make as makeObjectPool, type ObjectPool } from "./objectPool.js"
 
 interface Pools {
@@ -18,17 +18,6 @@ interface Pools {
 }
 
 type Stats = { readonly [K in keyof Pools]: RecyclingPoolStats }
-
-interface Options {
-  readonly name?: string | undefined
-  readonly maxArrays?: number | undefined
-  readonly maxLists?: number | undefined
-  readonly maxMaps?: number | undefined
-  readonly maxSets?: number | undefined
-  readonly maxRecords?: number | undefined
-  readonly maxArrayLength?: number | undefined
-  readonly idleTimeToLive?: DurationInput | undefined
-}
 
 /** Removes all entries and properties, and keeps the memory of the entries unless there were too many. */
 const emptyArray = (max: number) => (array: Array<any>): void => {
@@ -136,20 +125,29 @@ class CollectionPool {
   }
 }
 
-export const make = (options: Options = {}): Effect.Effect<CollectionPool, never, Scope.Scope> =>
+export const collectionOptions = {
+  name: text("CollectionPool"),
+  maxArrays: count(0, 64),
+  maxLists: count(0, 64),
+  maxArrayLength: count(0, 65536),
+  maxMaps: count(0, 0),
+  maxSets: count(0, 0),
+  maxRecords: count(0, 0),
+  idleTimeToLive: duration(Infinity)
+}
+
+export const make = (
+  options: Input<typeof collectionOptions> = {}
+): Effect.Effect<CollectionPool, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const name = options.name ?? "CollectionPool"
-    const read = new Reader()
-    const maxArrayLength = read.count("maxArrayLength", options.maxArrayLength, 0, 65536)
-    const sizes = {
-      arrays: read.count("maxArrays", options.maxArrays, 0, 64),
-      lists: read.count("maxLists", options.maxLists, 0, 64),
-      maps: read.count("maxMaps", options.maxMaps, 0, 0),
-      sets: read.count("maxSets", options.maxSets, 0, 0),
-      records: read.count("maxRecords", options.maxRecords, 0, 0)
-    }
-    read.duration("idleTimeToLive", options.idleTimeToLive, 0)
-    if (read.problems.length > 0) return yield* dieMessage(`[${name}] ${failures(read.problems)}`)
+    const checks = new OptionChecks()
+    const { maxArrayLength, maxArrays, maxLists, maxMaps, maxRecords, maxSets, name } = decode(
+      collectionOptions,
+      options,
+      checks
+    )
+    yield* dieOfProblems(name, checks.problems)
+    const sizes = { arrays: maxArrays, lists: maxLists, maps: maxMaps, sets: maxSets, records: maxRecords }
     const pool = <A extends object>(
       kind: keyof Pools,
       factory: () => A,

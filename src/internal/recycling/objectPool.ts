@@ -1,4 +1,3 @@
-import type { DurationInput } from "#effect/duration"
 import { format, inspectSymbol } from "#effect/inspect"
 import type { PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
@@ -7,30 +6,39 @@ import type { RecyclingPoolStats } from "../../PoolStats.js"
 import * as Resettable from "../../Resettable.js"
 import { FreeList, type ListSlot } from "../core/recycling/freeList.js"
 import { slotOf } from "../core/recycling/slot.js"
-import { Reader, readSizes } from "../options/poolOptions.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import {
+  checkAtMost,
+  count,
+  decode,
+  type Decoded,
+  duration,
+  hook,
+  type Input,
+  required,
+  text
+} from "../options/optionTable.js"
 import { byScope, makePool, RecyclingPool, refuse, snapshot, stale } from "./recyclingPool.js"
 
-interface KeepingOptions {
-  readonly name?: string | undefined
-  readonly minSize?: number | undefined
-  readonly maxSize?: number | undefined
-  readonly idleTimeToLive?: DurationInput | undefined
+export const objectOptions = {
+  name: text("ObjectPool"),
+  factory: required(hook),
+  reset: hook,
+  validate: hook,
+  minSize: count(0, 0),
+  maxSize: count(0, 64),
+  idleTimeToLive: duration(Infinity)
 }
 
-interface Options<A> extends KeepingOptions {
-  readonly factory: () => A
-  readonly reset?: ((object: A) => void | boolean) | undefined
-  readonly validate?: ((object: A) => boolean) | undefined
-}
+type KeepingOptions = Omit<Input<typeof objectOptions>, "factory" | "reset" | "validate">
 
 interface ResettableOptions<A> extends KeepingOptions {
   readonly validate?: ((object: A) => boolean) | undefined
 }
 
-interface Decoded {
-  readonly minSize: number
-  readonly maxSize: number
-  readonly idleTimeToLive: number
+interface Options<A> extends ResettableOptions<A> {
+  readonly factory: () => A
+  readonly reset?: ((object: A) => void | boolean) | undefined
 }
 
 export class ObjectPool<A extends object> extends RecyclingPool<ListSlot<A>> {
@@ -38,9 +46,9 @@ export class ObjectPool<A extends object> extends RecyclingPool<ListSlot<A>> {
   readonly lists
   private readonly list: FreeList<A>
 
-  constructor(name: string, options: Options<A>, decoded: Decoded, runtime: PoolRuntime) {
-    super(name, decoded.idleTimeToLive, runtime)
-    const { minSize, maxSize } = decoded
+  constructor(options: Options<A>, decoded: Decoded<typeof objectOptions>, runtime: PoolRuntime) {
+    const { idleTimeToLive, maxSize, minSize, name } = decoded
+    super(name, idleTimeToLive, runtime)
     const { factory, reset, validate } = options
     this.list = new FreeList({ factory, reset, validate, minSize, maxSize, weight: 0, ageing: this.ageing })
     this.lists = [[this.list, []]] as const
@@ -133,21 +141,12 @@ class Lease<A extends object> {
   }
 }
 
-export const make = <A extends object>(
-  options: Options<A>
-): Effect.Effect<ObjectPool<A>, never, Scope.Scope> =>
+export const make = <A extends object>(options: Options<A>): Effect.Effect<ObjectPool<A>, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "ObjectPool"
-    const read = new Reader()
-    for (const key of ["factory", "reset", "validate"] as const) {
-      const isRight = typeof options[key] === "function" || (options[key] === undefined && key !== "factory")
-      if (!isRight) read.refuse(key, options[key], "a function")
-    }
-    const decoded = {
-      ...readSizes(read, ["minSize", options.minSize], ["maxSize", options.maxSize], 64),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (runtime) => new ObjectPool(name, options, decoded, runtime))
+    const checks = new OptionChecks()
+    const decoded = decode(objectOptions, options, checks)
+    checkAtMost(decoded, "minSize", "maxSize", checks)
+    return makePool(decoded.name, checks, (runtime) => new ObjectPool(options, decoded, runtime))
   })
 
 export const makeResettable = <A extends Resettable.Resettable>(

@@ -1,7 +1,7 @@
 /** What all recycling pools share around their lists: the ways of lending, ageing, figures, and the end. */
 import { millisOf } from "#effect/clock"
 import type { DurationInput } from "#effect/duration"
-import { attempt, dieMessage } from "#effect/effect"
+import { attempt } from "#effect/effect"
 import { type AnyFiber, withFiber } from "#effect/fiber"
 import { after, FiberFrame, isDone, push, raise } from "#effect/fiberFrame"
 import { format, inspectSymbol } from "#effect/inspect"
@@ -14,7 +14,8 @@ import { RecyclingPoolStats } from "../../PoolStats.js"
 import { Ageing } from "../core/recycling/ageing.js"
 import type { FreeList, RefusalReason } from "../core/recycling/freeList.js"
 import { recyclingPool, register } from "../observe/poolMetrics.js"
-import { failures, Reader } from "../options/poolOptions.js"
+import { dieOfProblems, type OptionChecks } from "../options/optionChecks.js"
+import { decodeOne, duration } from "../options/optionTable.js"
 
 /** The figures of several lists together. If there are several, the caller knows how many were lent at once. */
 export const snapshot = (
@@ -171,10 +172,11 @@ export abstract class RecyclingPool<L> {
 
   readonly prune = (maxIdle?: DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
-      const read = new Reader()
-      const millis = read.duration("maxIdle", maxIdle, this.ageing.timeToLive)
-      if (read.problems.length > 0) return dieMessage(`[${this.name}] ${failures(read.problems)}`)
-      return Effect.succeed(this.sum((list) => list.prune(millis)))
+      const { decoded, problems } = decodeOne(duration(this.ageing.timeToLive), maxIdle, "maxIdle")
+      return Effect.andThen(
+        dieOfProblems(this.name, problems),
+        Effect.sync(() => this.sum((list) => list.prune(decoded)))
+      )
     })
 
   readonly clear: Effect.Effect<number> = Effect.sync(() => this.sum((list) => list.clear()))
@@ -268,11 +270,11 @@ export const stale = (list: FreeList<any>, pool: string): Error => {
 /** Makes and starts a pool. Options that make no sense are a defect. */
 export const makePool = <P extends RecyclingPool<any>>(
   name: string,
-  read: Reader,
+  { problems }: OptionChecks,
   construct: (runtime: PoolRuntime) => P
 ): Effect.Effect<P, never, Scope.Scope> =>
   Effect.gen(function*() {
-    if (read.problems.length > 0) return yield* dieMessage(`[${name}] ${failures(read.problems)}`)
+    yield* dieOfProblems(name, problems)
     const runtime = yield* poolRuntime
     return yield* Effect.acquireRelease(
       Effect.sync(() => {

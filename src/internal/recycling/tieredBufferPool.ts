@@ -1,50 +1,47 @@
-import type { DurationInput } from "#effect/duration"
 import type { PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { TieredBufferPoolStats } from "../../PoolStats.js"
 import { type Budget, FreeList, type ListSlot } from "../core/recycling/freeList.js"
 import { SizeTable } from "../core/recycling/sizeTable.js"
-import { Reader } from "../options/poolOptions.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import { count, decode, type Decoded, duration, type Input, read, text, value } from "../options/optionTable.js"
 import {
   BufferLease,
   BufferLender,
+  bufferSizeOption,
   type Bytes,
   checkLength,
   giveBytes,
   makeList,
-  readBufferSize,
-  readZero
+  zeroOption
 } from "./bufferPool.js"
 import { makePool, snapshot } from "./recyclingPool.js"
 
-export const defaultSizes: ReadonlyArray<number> = [256, 1024, 4096, 16384, 65536, 262144, 1048576]
+export const tieredOptions = {
+  name: text("TieredBufferPool"),
+  sizes: value<ReadonlyArray<number>, ReadonlyArray<number>>(
+    "an array of numbers",
+    Array.isArray,
+    [256, 1024, 4096, 16384, 65536, 262144, 1048576]
+  ),
+  maxBuffersPerTier: count(0, 64),
+  // or the largest size, if that is more
+  maxBytes: count(1, 32 * 1024 * 1024),
+  zero: zeroOption,
+  idleTimeToLive: duration(Infinity)
+}
 
-const readTiers = (read: Reader, sizes: ReadonlyArray<number>): void => {
-  if (sizes.length === 0) read.refuse("sizes", sizes, "one size or more")
+const checkSizes = (sizes: ReadonlyArray<number>, checks: OptionChecks): void => {
+  if (sizes.length === 0) checks.refuse("sizes", sizes, "one size or more")
   sizes.forEach((size, index) => {
+    const option = `sizes[${index}]`
     const before = sizes[index - 1]
-    if (readBufferSize(read, `sizes[${index}]`, size) && before !== undefined && !(size > before)) {
-      read.refuse(`sizes[${index}]`, size, `larger than the one before it (${before})`)
+    read(bufferSizeOption, size, option, checks)
+    if (before !== undefined && size <= before) {
+      checks.refuse(option, size, `larger than the one before it (${before})`)
     }
   })
-}
-
-interface Options {
-  readonly name?: string | undefined
-  readonly sizes?: ReadonlyArray<number> | undefined
-  readonly maxBuffersPerTier?: number | undefined
-  readonly maxBytes?: number | undefined
-  readonly zero?: "onRelease" | "never" | undefined
-  readonly idleTimeToLive?: DurationInput | undefined
-}
-
-interface Decoded {
-  readonly sizes: ReadonlyArray<number>
-  readonly maxSize: number
-  readonly maxBytes: number
-  readonly zero: boolean
-  readonly idleTimeToLive: number
 }
 
 const never = (): never => {
@@ -64,12 +61,13 @@ class TieredBufferPool extends BufferLender {
   private out = 0
   private peak = 0
 
-  constructor(name: string, { idleTimeToLive, maxBytes, maxSize, sizes, zero }: Decoded, runtime: PoolRuntime) {
-    super(name, idleTimeToLive, runtime)
+  constructor(options: Decoded<typeof tieredOptions>, runtime: PoolRuntime) {
+    const { maxBuffersPerTier: maxSize, maxBytes, sizes } = options
+    super(options.name, options.idleTimeToLive, runtime)
     const { ageing } = this
     this.sizes = sizes
     this.table = new SizeTable(sizes)
-    this.zero = zero
+    this.zero = options.zero === "onRelease"
     this.budget = { kept: 0, max: maxBytes }
     const common = { minSize: 0, budget: this.budget, ageing }
     this.tiers = sizes.map((bufferSize) => makeList({ ...common, bufferSize, maxSize }))
@@ -149,25 +147,16 @@ class TieredBufferPool extends BufferLender {
   }
 }
 
-export const make = (options: Options = {}): Effect.Effect<TieredBufferPool, never, Scope.Scope> =>
+export const make = (options: Input<typeof tieredOptions> = {}): Effect.Effect<TieredBufferPool, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "TieredBufferPool"
-    const read = new Reader()
+    const checks = new OptionChecks()
+    const given = decode(tieredOptions, options, checks)
     // a copy, since the caller may change the array later
-    const given: unknown = options.sizes ?? defaultSizes
-    const sizes: ReadonlyArray<number> = Array.isArray(given) ? [...given] : []
-    if (Array.isArray(given)) readTiers(read, sizes)
-    else read.refuse("sizes", given, "an array of numbers")
-    const maxSize = read.count("maxBuffersPerTier", options.maxBuffersPerTier, 0, 64)
+    const sizes = [...given.sizes]
+    checkSizes(sizes, checks)
     const largest = sizes.at(-1) ?? 1
-    const maxBytes = read.count("maxBytes", options.maxBytes, 1, Math.max(32 * 1024 * 1024, largest))
-    if (maxBytes < largest) read.refuse("maxBytes", maxBytes, `at least the largest of sizes (${largest})`)
-    const decoded = {
-      sizes,
-      maxSize,
-      maxBytes,
-      zero: readZero(read, options.zero),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (runtime) => new TieredBufferPool(name, decoded, runtime))
+    const maxBytes = options.maxBytes === undefined ? Math.max(given.maxBytes, largest) : given.maxBytes
+    if (maxBytes < largest) checks.refuse("maxBytes", maxBytes, `at least the largest of sizes (${largest})`)
+    const decoded = { ...given, sizes, maxBytes }
+    return makePool(decoded.name, checks, (runtime) => new TieredBufferPool(decoded, runtime))
   })

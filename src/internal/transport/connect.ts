@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { WebTransportError } from "../../WebTransportError.js"
 import { kindOf } from "../core/kinds.js"
+import { connectOptions } from "../options/connectOptions.js"
 import { checkCloseInfo } from "./closeInfo.js"
 import { explainCause } from "./failure.js"
 import { SessionHandle } from "./session.js"
@@ -23,9 +24,6 @@ import type {
   NativeWebTransport,
   SessionOptions
 } from "./shape.js"
-
-const defaultConnectTimeout = Duration.seconds(10)
-const defaultCloseTimeout = Duration.seconds(5)
 
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
@@ -178,7 +176,7 @@ const establish = (
       yield* checkCloseInfo(options.closeInfo)
       // the streams of the session wait by it
       yield* areSupported
-      const limit = Duration.decode(options.connectTimeout ?? defaultConnectTimeout)
+      const limit = Duration.decode(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
       // A scope of its own, so that a failed attempt leaves nothing in a scope that lives on.
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       const core = yield* Effect.try({
@@ -188,7 +186,7 @@ const establish = (
             service,
             where,
             options.closeInfo,
-            Duration.decode(options.closeTimeout ?? defaultCloseTimeout)
+            Duration.decode(options.closeTimeout ?? connectOptions.closeTimeout.byDefault)
           ),
         catch: constructFailure
       }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))
