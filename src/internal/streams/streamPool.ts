@@ -138,7 +138,7 @@ export const make = <E, R>(
     }
     const { quarantine } = decoded
     const leaving = yield* Deferred.make<void>()
-    const { adapter, pool } = yield* makeWith<
+    const { built: { home }, pool } = yield* makeWith<
       PooledStream,
       Failure,
       R | Scope.Scope,
@@ -205,7 +205,6 @@ export const make = <E, R>(
       },
       "StreamPool"
     )
-    const { home } = adapter
     const { source } = home
     const service = Object.assign(pool, {
       request: requestOn(pool),
