@@ -56,7 +56,7 @@ export class Borrowing<A, E, V> {
       const framed = new FramedUse(this.queue, returns, adapter, needsSuccess)
       this.use = (f) => withFiber((fiber) => framed.use(fiber, f))
     }
-    this.useSync = leases.isOn ? (f) => this.use((item) => Exit.succeed(f(item))) : (f) => this.useAtOnce(f)
+    this.useSync = leases.isOn ? (f) => this.use((item) => Exit.succeed(f(item))) : this.useAtOnce
   }
 
   readonly get: Effect.Effect<V, E | PoolError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
@@ -111,8 +111,8 @@ export class Borrowing<A, E, V> {
     })
 
   /** Borrowed and given back within one step of the fiber, where an item can be lent at once. */
-  private useAtOnce<B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> {
-    return Effect.suspend(() => {
+  private readonly useAtOnce = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> =>
+    Effect.suspend(() => {
       const item = this.machine.checkout(this.time.read(), "shared")
       if (item === undefined) return this.use((view) => Exit.succeed(f(view)))
       const view = this.adapter.view(item.value)
@@ -125,7 +125,6 @@ export class Borrowing<A, E, V> {
       this.returns.giveBack(item, view, exit)
       return exit
     })
-  }
 
   private useRecorded<B, E2, R>(
     f: (item: V) => Effect.Effect<B, E2, R>,

@@ -14,6 +14,7 @@ import { PoolMachine } from "../core/pool/poolMachine.js"
 import { type Details, type LogEvent, PoolLog } from "../observe/poolLog.js"
 import { register, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import type { Decoded } from "../options/poolOptions.js"
+import { isAsTheyAre } from "./asTheyAre.js"
 import { Borrowing, type BorrowingParts } from "./borrowing.js"
 import { Checks } from "./checks.js"
 import type * as Contract from "./contract.js"
@@ -37,13 +38,6 @@ export interface Origin<E> {
   readonly settings: Contract.AdaptedSettings<E>
   readonly decoded: Decoded
   readonly runtime: PoolRuntime
-}
-
-/** A pool lends its items as they are. */
-export const asTheyAre: Contract.LeaseAdapter<any, any> = {
-  view: (item) => item,
-  end: () => "keep",
-  core: (item) => item
 }
 
 export class Engine<A, E, V, X = unknown>
@@ -96,7 +90,7 @@ export class Engine<A, E, V, X = unknown>
     this.leases = leaseWatch(this, this.timer, histograms)
     this.adapter = build(this)
     const { pingInterval, validateAfterIdle } = this.machine.policy
-    this.needsSuccess = this.adapter.end !== asTheyAre.end || validateAfterIdle !== Infinity ||
+    this.needsSuccess = !isAsTheyAre(this.adapter) || validateAfterIdle !== Infinity ||
       pingInterval !== Infinity
     this.checks = new Checks(this)
     this.returns = new Returns(this)

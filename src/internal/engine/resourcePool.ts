@@ -12,6 +12,7 @@ import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
 import { kindOf } from "../core/kinds.js"
 import { decode, failures } from "../options/poolOptions.js"
+import { asTheyAre } from "./asTheyAre.js"
 import {
   type AdaptedSettings,
   type LeaseAdapter,
@@ -23,7 +24,7 @@ import {
   TypeId,
   type WaitingPool
 } from "./contract.js"
-import { asTheyAre, Engine } from "./poolEngine.js"
+import { Engine } from "./poolEngine.js"
 
 export type {
   ItemControl,

@@ -5,6 +5,7 @@ import { forkScoped } from "#effect/poolRuntime"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { type Item, Release, type Verdict } from "../core/pool/item.js"
+import { isAsTheyAre } from "./asTheyAre.js"
 import type { ItemHooks, ReturnVerdict } from "./contract.js"
 import { explain, infoOf, runHook } from "./itemHooks.js"
 import type { PoolParts } from "./parts.js"
@@ -19,6 +20,8 @@ export class Returns<A, E, V> {
   private readonly adapter: PoolParts<A, E, V>["adapter"]
   private readonly time: PoolParts<A, E, V>["time"]
   private readonly onRelease: OnRelease<A, E>
+  /** Whether nothing but the machine decides on an item that comes back. */
+  private readonly isPlain: boolean
   /** Items that `onRelease` decides on now. */
   private readonly deciding = new Set<Release<A>>()
 
@@ -28,11 +31,13 @@ export class Returns<A, E, V> {
     this.adapter = parts.adapter
     this.time = parts.time
     this.onRelease = parts.adapter.onRelease
+    this.isPlain = this.onRelease === undefined && isAsTheyAre(parts.adapter)
   }
 
   /** The borrower is done with the item, and ended so. */
   giveBack(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>): void {
     const isSuccess = Exit.isSuccess(exit)
+    if (this.isPlain) return this.release(item, isSuccess)
     this.settle(
       item,
       view,
@@ -44,7 +49,12 @@ export class Returns<A, E, V> {
 
   /** The same where only success matters, and that not to every pool. */
   giveBackUnasked(item: Item<A>, view: V, isSuccess: boolean): void {
+    if (this.isPlain) return this.release(item, isSuccess)
     this.settle(item, view, this.adapter.end(view, isSuccess), isSuccess, undefined)
+  }
+
+  private release(item: Item<A>, isSuccess: boolean): void {
+    this.machine.release(item, this.time.read(), isSuccess ? "proven" : "kept")
   }
 
   private settle(
