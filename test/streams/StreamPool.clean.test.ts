@@ -141,7 +141,7 @@ const unfit: Record<string, {
       Effect.gen(function*() {
         yield* stream.write(bytes("hello"))
         const fiber = yield* Effect.fork(stream.readExactly(10))
-        while ((stream as any).pooled.stream.keptSize < 5) yield* Effect.sleep(1)
+        while ((stream as any).pooled.stream.receiver.inbox.keptSize < 5) yield* Effect.sleep(1)
         yield* Fiber.interrupt(fiber)
       }),
     ends: "streamsReset"

@@ -13,7 +13,7 @@ import type { Sharing } from "../core/pool/item.js"
 import { PoolMachine } from "../core/pool/poolMachine.js"
 import { type Details, type LogEvent, PoolLog } from "../observe/poolLog.js"
 import { register, timesOf, waitingPool } from "../observe/poolMetrics.js"
-import type { Decoded } from "../options/poolOptions.js"
+import type { DecodedEngine } from "../options/engineOptions.js"
 import { isAsTheyAre } from "./asTheyAre.js"
 import { Borrowing, type BorrowingParts } from "./borrowing.js"
 import { Checks } from "./checks.js"
@@ -36,7 +36,7 @@ export interface Origin<E> {
   /** Of the package, as users know it. */
   readonly module: string
   readonly settings: Contract.AdaptedSettings<E>
-  readonly decoded: Decoded
+  readonly decoded: DecodedEngine
   readonly runtime: PoolRuntime
 }
 
@@ -76,7 +76,7 @@ export class Engine<A, E, V, X = unknown>
     this.time = new PoolClock(runtime.clock)
     this.log = new PoolLog(module, name, (effect) => fork(runtime, effect))
     this.spans = new PoolSpans(module, name, runtime.isTraced)
-    this.timer = histograms ? timerOf(timesOf(tags, runtime.labels), runtime.clock) : noTimer
+    this.timer = histograms ? timerOf(timesOf(tags, runtime), runtime.clock) : noTimer
     this.refusals = new Refusals(this, () => this.lastFailure)
     this.reports = new Reports(this, this.refusals, this.events)
     this.ends = new PoolEnds(this.refusals)
@@ -95,7 +95,7 @@ export class Engine<A, E, V, X = unknown>
     this.checks = new Checks(this)
     this.returns = new Returns(this)
     this.borrowing = new Borrowing(this)
-    this.hideMetrics = metrics ? register(waitingPool, tags, runtime.labels, () => this.stats()) : () => undefined
+    this.hideMetrics = metrics ? register(waitingPool, tags, runtime, () => this.stats()) : () => undefined
   }
 
   perform(command: Command<A, Cause.Cause<E>>): void {

@@ -1,5 +1,5 @@
 import type { DurationInput } from "#effect/duration"
-import { dieMessage } from "#effect/effect"
+import { andThen } from "#effect/effect"
 import { format, inspectSymbol } from "#effect/inspect"
 import { PoolBase } from "#effect/poolBase"
 import { poolRuntime } from "#effect/poolRuntime"
@@ -10,8 +10,9 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
-import { kindOf } from "../core/kinds.js"
-import { decode, failures } from "../options/poolOptions.js"
+import { decodeEngine, engineOptions, problemsOfSizes } from "../options/engineOptions.js"
+import { dieOfProblems } from "../options/optionChecks.js"
+import { decodeOne } from "../options/optionTable.js"
 import { asTheyAre } from "./asTheyAre.js"
 import {
   type AdaptedSettings,
@@ -70,10 +71,9 @@ class ResourcePoolImpl<A, E, V> extends PoolBase<V, E | PoolError> implements Wa
   readonly prune = (maxIdle?: DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
       const { machine, time } = this.engine
-      const { machine: decoded, problems } = decode({ idleTimeToLive: maxIdle })
-      if (problems.length > 0) return dieMessage(failures(problems).replace("idleTimeToLive", "maxIdle"))
-      const limit = maxIdle === undefined ? machine.policy.idleTimeToLive : decoded.idleTimeToLive
-      return Effect.sync(() => machine.prune(limit, time.read()))
+      const byDefault = machine.policy.idleTimeToLive
+      const { decoded, problems } = decodeOne({ ...engineOptions.idleTimeToLive, byDefault }, maxIdle, "maxIdle")
+      return andThen(dieOfProblems(this.name, problems), Effect.sync(() => machine.prune(decoded, time.read())))
     })
 
   readonly clear: Effect.Effect<number> = Effect.sync(() => this.engine.machine.clear(this.engine.time.read()))
@@ -84,12 +84,11 @@ class ResourcePoolImpl<A, E, V> extends PoolBase<V, E | PoolError> implements Wa
     Effect.suspend(() => {
       const { machine, time } = this.engine
       const { maxSize = machine.sizes.maxSize, minIdle = machine.sizes.minIdle, minSize = machine.sizes.minSize } = size
-      const { problems } = decode({ minSize, maxSize, minIdle })
-      if (problems.length > 0) return dieMessage(`[${this.name}] ${failures(problems)}`)
-      return Effect.sync(() => {
+      const resize = Effect.sync(() => {
         machine.resize({ minSize, maxSize, minIdle }, time.read())
         this.engine.announceDemand()
       })
+      return andThen(dieOfProblems(this.name, problemsOfSizes({ minSize, maxSize, minIdle })), resize)
     })
 
   readonly ready: Effect.Effect<void, E | PoolError> = Effect.suspend(() => {
@@ -147,17 +146,8 @@ export const makeWith = <A, E, R, V, X = unknown>(
   module = "ResourcePool"
 ): Effect.Effect<Built<V, E, X>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
-    const decoded = decode(settings)
-    const problems = [...decoded.problems]
-    if ("acquire" in settings && !Effect.isEffect(settings.acquire)) {
-      problems.push({
-        option: "acquire",
-        message: `acquire must be an Effect, but was of type ${kindOf(settings.acquire)}`
-      })
-    }
-    if (problems.length > 0) {
-      return yield* dieMessage(`[${settings.name ?? "ResourcePool"}] ${failures(problems)}`)
-    }
+    const decoded = decodeEngine(settings)
+    yield* dieOfProblems(settings.name ?? "ResourcePool", decoded.problems)
     const runtime = yield* poolRuntime
     // the fibers of the pool have what the hooks require: it is required here
     const buildAny: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, any, V> & X = build
@@ -176,7 +166,7 @@ export const make = <A, E, R>(
 ): Effect.Effect<WaitingPool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
   const { acquire, concurrency, keepAlive, lost, onRelease, retire, validate } = options
   return Effect.map(
-    makeWith<A, E, R, A>(options, () => ({
+    makeWith<A, E, R, A>({ ...options, acquire }, () => ({
       ...asTheyAre as LeaseAdapter<A, A>,
       acquire,
       concurrency: typeof concurrency === "function" ? concurrency : undefined,

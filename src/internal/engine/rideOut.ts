@@ -4,24 +4,23 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolLog } from "../observe/poolLog.js"
-import { Reader } from "../options/poolOptions.js"
+import { rideOutAnswer } from "../options/engineOptions.js"
+import { decodeOne } from "../options/optionTable.js"
 import type { PoolSettings } from "./contract.js"
 import { runHook } from "./itemHooks.js"
 
 /** Milliseconds for each cause; a function of the user's that throws, or answers no duration, counts as 0. */
 export const rideOutOf = <E>(
   rideOut: PoolSettings<E>["rideOut"],
-  decoded: number,
+  millis: number,
   log: PoolLog
 ): (cause: Cause.Cause<E | PoolError>) => number => {
-  if (typeof rideOut !== "function") return () => decoded
+  if (typeof rideOut !== "function") return () => millis
   return (cause) => {
-    const read = new Reader()
     const answer = runHook(() => Exit.succeed(rideOut(cause))) as Exit.Exit<DurationInput>
-    // what is left out is no answer
-    const millis = Exit.isSuccess(answer) ? read.duration("rideOut", answer.value ?? NaN, 0) : 0
-    const wrong = Exit.isFailure(answer) ? answer.cause : read.problems[0] && Cause.die(read.problems[0].message)
+    const { decoded, problems } = decodeOne(rideOutAnswer, Exit.isSuccess(answer) ? answer.value : 0, "rideOut")
+    const wrong = Exit.isFailure(answer) ? answer.cause : problems[0] && Cause.die(problems[0].message)
     if (wrong !== undefined) log.rideOutFailed(wrong)
-    return millis
+    return wrong === undefined ? decoded : 0
   }
 }

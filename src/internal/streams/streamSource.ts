@@ -16,7 +16,9 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import type { ByteStream } from "../transport/byteStream.js"
-import { type News, Opening, type SessionCore, type SessionHandle } from "../transport/session.js"
+import { Opening } from "../transport/opening.js"
+import type { SessionHandle } from "../transport/session.js"
+import type { News, SessionCore } from "../transport/sessionCore.js"
 
 /** Milliseconds. */
 export interface SourceOptions {
@@ -387,13 +389,19 @@ export class StreamSource {
     branch.full(now)
     if (branch.streams.size > 0) return true
     // it has none, and grants none; but the credit for one that ended may be on its way
-    if (this.isEnding(branch) || this.mayBePinged(branch)) return true
+    if (this.isEnding(branch) || this.mayBeOwed(branch) || this.mayBePinged(branch)) return true
     if (this.only !== undefined) return now < branch.freedAt + this.options.openTimeout
-    branch.core.retire()
+    if (branch.isLate) branch.core.retireUngranted()
+    else branch.core.retire()
     if (branch.core.streamsOpened > 0) return true
     // it never granted any, and its successor may be no better
     this.delaySessions()
     return this.hasUsable
+  }
+
+  /** Whether one may be on its way that takes long, since the credit for it comes after what was written on others. */
+  private mayBeOwed(branch: Branch): boolean {
+    return branch.isLate && branch.core.mayBeOwedCredit
   }
 
   /** Whether a ping may have had the one that it would grant; until it was asked often enough in vain. */
@@ -666,15 +674,15 @@ export class StreamSource {
     } else if (branch.isLate) {
       // the credit of those that end may be on its way
       if (this.isEnding(branch)) return
-      // a ping has one, which may be the one
-      if (branch.core.pings.size > 0 && branch.lateAt === Infinity) {
+      // a ping has one, which may be the one; or it is owed some
+      if ((branch.core.pings.size > 0 || this.mayBeOwed(branch)) && branch.lateAt === Infinity) {
         branch.lateAt = this.pool.now() + this.options.openTimeout
       }
       if (branch.lateAt < Infinity) return
       // it grants nothing at all
       branch.opening.abandon()
       this.settled(branch)
-      branch.core.retire()
+      branch.core.retireUngranted()
     } else return
     this.remove(branch)
     this.pump()

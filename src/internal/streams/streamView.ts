@@ -157,7 +157,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     if (this.isGivenBack) return Effect.fail(givenBack("Write"))
     if (this.replacement !== undefined) return write(this.replacement.value)
     // a peer that spoils each fresh stream would spoil the next one, too
-    const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.session.gone === undefined &&
+    const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.host.gone === undefined &&
       this.home.pool.isOpen
     if (isHopeless) return Effect.fail(spokeFirst("Write"))
     return Effect.zipRight(this.replace, Effect.suspend(() => write(this)))
@@ -169,7 +169,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     if (this.isGivenBack) return Effect.fail(givenBack("Read"))
     if (this.replacement !== undefined) return read(this.replacement.value)
     if (!this.isUnfit) return Effect.zipRight(this.beginning, Effect.suspend(() => read(this)))
-    const { gone } = this.beneath.session
+    const { gone } = this.beneath.host
     // what a stream brings that nobody had before is no leftover: the next one would bring it as well
     const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
       this.home.pool.isOpen
