@@ -18,7 +18,6 @@ import {
   oneOf,
   orHook,
   ratio,
-  read,
   required,
   text,
   value,
@@ -130,7 +129,7 @@ export const decodeEngine = (
 ): DecodedEngine => {
   const checks = new OptionChecks()
   const decoded = decode(settings, options, checks)
-  if ("acquire" in options) read(engineOptions.acquire, options.acquire as any, "acquire", checks)
+  if ("acquire" in options) decode({ acquire: engineOptions.acquire }, { acquire: options.acquire as any }, checks)
   checkTogether(options, decoded, checks)
   const { concurrency, keepAlive, rideOut, validateAfterIdle } = decoded
   return {
