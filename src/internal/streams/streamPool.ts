@@ -90,7 +90,7 @@ export const make = <E, R>(
     }
     const streamOptions = sendOrder === undefined ? undefined : { sendOrder }
     const leaving = yield* Deferred.make<void>()
-    const { adapter, pool } = yield* makeWith<
+    const { built: { home }, pool } = yield* makeWith<
       PooledStream,
       Failure,
       R | Scope.Scope,
@@ -135,7 +135,6 @@ export const make = <E, R>(
       },
       "StreamPool"
     )
-    const { home } = adapter
     const { source } = home
     const service = Object.assign(pool, {
       request: requestOn(pool),

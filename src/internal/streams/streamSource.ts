@@ -584,7 +584,7 @@ export class StreamSource {
   }
 
   private acquireSession(sessions: PoolEngine<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
-    return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease), true)), {
+    return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease), "exclusive")), {
       onSuccess: () => undefined,
       onFailure: (cause) => {
         this.acquiring--
