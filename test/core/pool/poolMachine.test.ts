@@ -1141,6 +1141,25 @@ describe("PoolMachine", () => {
     }
   })
 
+  it("relies on a check for half of its time limit, and for 250 ms at most, before it makes another item", () => {
+    for (const [checkTimeout, slowAfter] of [[20, 10], [2_000, 250]] as const) {
+      const creations: Array<Item<number>> = []
+      const checks: Array<Check<number>> = []
+      const machine = new PoolMachine<number, string>(
+        { ...defaults, minSize: 1, maxSize: 2, checkTimeout, validateAfterIdle: 5 },
+        shell({ Create: ({ item }) => creations.push(item), Check: ({ check }) => checks.push(check) })
+      )
+      machine.start(now(0))
+      machine.created(creations[0]!, 0, 1, now(0), 0.5)
+      assert.strictEqual(machine.enqueue(new Waiter(), now(100)), "Queued")
+      assert.strictEqual(checks.length, 1)
+      machine.tick(now(99 + slowAfter), 0.5)
+      assert.strictEqual(creations.length, 1)
+      machine.tick(now(100 + slowAfter), 0.5)
+      assert.strictEqual(creations.length, 2)
+    }
+  })
+
   it("keeps no list of items to check once it broke down", () => {
     const creations: Array<Item<number>> = []
     const checks: Array<Check<number>> = []
