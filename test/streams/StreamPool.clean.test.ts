@@ -62,7 +62,7 @@ const message = (stream: WebTransport.BidirectionalStream, request: string) =>
 
 /** Waits until the stream was given bytes that nobody has read. */
 const bringsMore = (stream: WebTransport.BidirectionalStream) =>
-  until(Effect.sync(() => (stream as any).pooled.stream), ({ inbox }) => inbox !== undefined)
+  until(Effect.sync(() => (stream as any).pooled.stream), ({ receiver }) => !receiver.inbox.hasRoom)
 
 /** What a borrower may do to a stream so that nobody else gets it, and how the peer sees it end. */
 const unfit: Record<string, {
