@@ -179,7 +179,7 @@ export type Refusal<F> =
   | { readonly _tag: "AcquireTimeout"; readonly awaited: Awaited }
   | { readonly _tag: "PoolClosed" }
 
-/** What borrowers wait for in the end: a borrower that returns its item, an item that is created, or one that is checked. */
+/** What borrowers wait for in the end: an item that is returned, created, or checked. */
 export type Awaited = "queue" | "creation" | "check"
 
 export class Waiter<A, F> implements Linked<Waiter<A, F>> {

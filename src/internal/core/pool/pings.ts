@@ -34,7 +34,7 @@ export class Pings<A> {
     this.heap.add(due)
   }
 
-  /** Whether the item's ping comes sooner now. It was put off while the item was lent, as if that would prove it good. */
+  /** Whether the ping comes sooner now: it was put off while the item was lent, as if that would prove it good. */
   catchUp({ ping, provenAt }: Item<A>): boolean {
     if (ping === undefined || ping.key <= provenAt + this.interval) return false
     this.postpone(ping, provenAt)

@@ -172,7 +172,7 @@ export class PoolMachine<A, F> {
     return item
   }
 
-  /** The same for a borrower who would not wait: what needs a check is checked for the next one. */
+  /** The same for a borrower that would not wait: an item that needs a check is checked for the next borrower. */
   tryCheckout(now: Time): Item<A> | undefined {
     const item = this.checkout(now)
     if (item === undefined && this.state === "Open" && this.waiters.length === 0) {
@@ -244,7 +244,7 @@ export class PoolMachine<A, F> {
     }
   }
 
-  /** To be called once for each time that the item was lent. */
+  /** Call it once for each time that the item was lent. */
   release(item: Item<A>, now: Time, verdict: Verdict): void {
     if (verdict === "discarded" && (item.state === "InUse" || item.state === "Checking")) {
       this.leave(item, "discarded", now)
@@ -260,7 +260,7 @@ export class PoolMachine<A, F> {
     }
     if (item.state === "Checking" && verdict === "proven") {
       this.prove(item, now)
-      // nobody need wait for the check any more
+      // its borrower answered for the check
       if (!this.needsCheck(item, now)) {
         this.cancelCheck(item.check!)
         item.state = "InUse"
@@ -299,7 +299,7 @@ export class PoolMachine<A, F> {
     this.creations.served()
   }
 
-  /** Something decides, within `checkTimeout`, what becomes of an item that came back. It counts as lent until then. */
+  /** A hook decides, within `checkTimeout`, what becomes of a returned item. The item counts as lent until then. */
   startRelease(release: Release<A>, now: Time): void {
     release.deadline = now.monotonic + this.policy.checkTimeout
     this.releases.push(release)
@@ -307,7 +307,7 @@ export class PoolMachine<A, F> {
     this.outbox.flush()
   }
 
-  /** Whether it ended in time: then `release` is to be called. */
+  /** Returns whether the hook ended in time: then call `release`. */
   endRelease(release: Release<A>): boolean {
     const isInTime = release.list !== undefined
     this.releases.remove(release)
@@ -382,7 +382,7 @@ export class PoolMachine<A, F> {
       item.state = "Idle"
       this.available.note(item)
     } else if (item.state === "Checking" || (item.state !== "Leaving" && this.waiters.length > 0)) {
-      // whoever waits for another one to be made or checked need not wait for longer
+      // a borrower that waits for another item to be created or checked can have this one
       this.available.remove(item, item.borrowers)
       item.state = "InUse"
       this.offer(item, now, check.ticket)
@@ -392,14 +392,14 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** It died by itself: its place is free at once, whoever has it. */
+  /** The item died by itself: its place is free at once, also while it is lent. */
   lost(item: Item<A>, now: Time): void {
     if (!isLive(item)) return
     this.lose(item, now)
     this.settle(now)
   }
 
-  /** It has been heard of: whoever asks it whether it is alive need not. */
+  /** The item has shown that it is alive: a ping under way passes. */
   proven(item: Item<A>, now: Time): void {
     if (!isLive(item) || item.state === "Leaving") return
     if (item.check?.hook === "ping") return this.passCheck(item.check, now)
@@ -409,7 +409,7 @@ export class PoolMachine<A, F> {
     if (this.waiters.length > 0) this.settle(now)
   }
 
-  /** It should take no new borrowers. */
+  /** The item takes no new borrower. */
   retire(item: Item<A>, now: Time, reason: Reason = "retired"): void {
     this.withdraw(item, reason, now)
     this.settle(now)
@@ -447,7 +447,7 @@ export class PoolMachine<A, F> {
 
   /**
    * Retires every item there is: one that is lent when it comes back, an idle one when its replacement is made or
-   * nobody needs one. What is being made is closed unlent. How many.
+   * none is needed. An item that is being created is closed unlent. Returns how many were retired.
    */
   renew(now: Time): number {
     let count = 0
@@ -476,7 +476,7 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** Makes one that nobody asked for, and that will not fail, if there is room. */
+  /** Creates an item that no borrower asked for, if there is room, whatever the backoff. Returns whether there was. */
   prepare(now: Time): boolean {
     const isMade = this.state === "Open" && this.broken === undefined && this.hasRoom
     if (isMade) this.beginCreating(now)
@@ -484,7 +484,7 @@ export class PoolMachine<A, F> {
     return isMade
   }
 
-  /** No item can be created any more: whoever waits is refused at once, now and later. */
+  /** No item can be created any more: all waiters are refused at once, now and later. */
   breakDown(failure: F, now: Time): void {
     this.broken = { _tag: "CreateFailed", failure }
     this.checks.forgetDoubts()
@@ -592,7 +592,7 @@ export class PoolMachine<A, F> {
 
   // --- within: an item on its way from borrower to borrower
 
-  /** One that can be lent now, without a check. */
+  /** An item that can be lent now, without a check. */
   private lendable(sharing: Sharing, now: Time): Item<A> | undefined {
     if (this.ages) this.age(now)
     const first = this.available.first(sharing)
@@ -600,7 +600,7 @@ export class PoolMachine<A, F> {
     const proven = this.available.proven(sharing)
     if (proven !== undefined && !this.needsCheck(proven, now)) return proven
     if (this.checks.backgroundIdle === 0) return undefined
-    // nobody waits for the end of a ping, but where the item does not answer, or may be what its borrowers fail on
+    // a ping keeps an item from a borrower only where the item is slow to answer, or its last borrower did not succeed
     for (const check of this.checks.background) {
       const { item } = check
       if (item.state !== "Checking" || item.trust === "Doubtful") continue
@@ -612,7 +612,7 @@ export class PoolMachine<A, F> {
     return undefined
   }
 
-  /** One that can be lent once it has proved good, when there is none that can be lent now. */
+  /** When no item can be lent now: one that can be lent once it has proved good. */
   private candidate(sharing: Sharing): Item<A> | undefined {
     const first = this.available.first(sharing)
     if (first !== undefined || this.checks.backgroundIdle === 0) return first
@@ -645,7 +645,7 @@ export class PoolMachine<A, F> {
   }
 
   /**
-   * An item that is `InUse` and stands in no list goes to whoever waits, or where the next borrower finds it. Those up to
+   * An item that is `InUse` and stands in no list goes to the waiters, or where the next borrower finds it. Waiters up to
    * the ticket `proves` need no check of it.
    */
   private offer(item: Item<A>, now: Time, proves: number): void {
@@ -656,7 +656,7 @@ export class PoolMachine<A, F> {
         this.unsettled = true
         break
       }
-      // nobody overtakes one who has to wait for it to be free
+      // no borrower overtakes one that waits for an item of its own
       if (waiter.sharing === "exclusive" && item.borrowers > 0) break
       this.waiters.dequeue(waiter)
       waiter.item = item
@@ -703,7 +703,7 @@ export class PoolMachine<A, F> {
     return Math.max(this.sizes.minSize, this.lent + this.sizes.minIdle)
   }
 
-  /** Items that somebody has and that will be lent again. */
+  /** Lent items that will be lent again. */
   private get lent(): number {
     return this.inUse - (this.leaving - this.renewed.length)
   }
@@ -729,7 +729,7 @@ export class PoolMachine<A, F> {
     else this.leave(item, reason, now)
   }
 
-  /** From now on open to nobody else. An idle one closes when it is told so. */
+  /** From now on the item is open to no new borrower. An idle one closes once its replacement is made or not needed. */
   private leave(item: Item<A>, reason: Reason, now: Time): void {
     const isIdle = item.borrowers === 0
     if (item.check !== undefined && (isIdle || item.check.purpose === "borrower")) this.cancelCheck(item.check)
@@ -811,13 +811,13 @@ export class PoolMachine<A, F> {
     this.outbox.push({ _tag: "CancelCheck", check })
   }
 
-  /** It is known already what the check would say. */
+  /** It is known already that the item is good. */
   private passCheck(check: Check<A>, now: Time): void {
     this.outbox.push({ _tag: "CancelCheck", check })
     this.checked(check, "passed", now)
   }
 
-  /** A check failed: what idles as long as its item is checked, too, before anybody waits for it. */
+  /** A check failed: items that have been idle for as long are checked too, before a borrower waits for them. */
   private doubt(check: Check<A>, now: Time): void {
     if (this.policy.validateAfterIdle === Infinity || this.checks.hasDoubts) return
     if (this.state !== "Open" || this.broken !== undefined) return
@@ -965,7 +965,7 @@ export class PoolMachine<A, F> {
     while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.create(now)) {
       // `create` counts
     }
-    // where none can be made, nobody waits for one check alone that is slow
+    // where no item can be created, no borrower depends on one slow check alone
     while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.checkCandidate(now)) {
       // `checkCandidate` counts
     }

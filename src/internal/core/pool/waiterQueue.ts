@@ -1,7 +1,7 @@
 import { LinkedList } from "../linkedList.js"
 import type { Sharing, Time, Waiter } from "./item.js"
 
-/** The borrowers that wait, the oldest first. All have the same time limit, so the first deadline is the first one's. */
+/** The borrowers that wait, the oldest first. All have the same time limit, so the oldest has the first deadline. */
 export class WaiterQueue<A, F> extends LinkedList<Waiter<A, F>> {
   /** How many of them want an item of their own. */
   private exclusive = 0
