@@ -6,12 +6,12 @@
 import type { Resettable } from "./Resettable.js"
 
 /**
- * An array with a length of its own. A plain array cannot be emptied and keep its memory at the same time: engines drop
- * it with `length = 0`, and taking the entries off one by one costs as much as growing a new array. This one forgets its
- * entries all at once, and the next ones go into the places of the last.
+ * An array with its own length. A plain array cannot be emptied and keep its memory at the same time: engines drop the
+ * memory on `length = 0`, and removing the entries one by one costs as much as growing a new array. An `ArrayList`
+ * forgets its entries all at once, and reuses their places for the next ones.
  *
- * Filled from a pool it takes half to a quarter of the time of a new array from some hundred entries on; below that a new
- * array is faster.
+ * Filled from a pool, it takes a half to a quarter of the time of a new array from some hundred entries on; below that
+ * a new array is faster.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   private count = 0
 
   /**
-   * How many entries it has.
+   * The number of entries.
    *
    * @since 0.1.0
    */
@@ -41,7 +41,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * For how many entries it has memory: the most that it had since it was made, or since `release`.
+   * The number of entries that fit into its memory: the maximum that it had since it was created, or since `release`.
    *
    * @since 0.1.0
    */
@@ -50,7 +50,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * Appends an entry; the length after that.
+   * Appends an entry. Returns the new length.
    *
    * @since 0.1.0
    */
@@ -60,7 +60,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * Takes off the last entry; `undefined` where there is none.
+   * Removes and returns the last entry; `undefined` if there is none.
    *
    * @since 0.1.0
    */
@@ -72,7 +72,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * The entry at an index from 0; `undefined` where there is none.
+   * Returns the entry at an index from 0; `undefined` if there is none.
    *
    * @since 0.1.0
    */
@@ -81,7 +81,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * Puts an entry in the place of another. Throws where there is none.
+   * Replaces an entry. Throws if there is none at the index.
    *
    * @since 0.1.0
    */
@@ -93,7 +93,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * The entries in an array of their own.
+   * Returns the entries in a new array.
    *
    * @since 0.1.0
    */
@@ -102,7 +102,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * The entries, in their order.
+   * Iterates over the entries, in order.
    *
    * @since 0.1.0
    */
@@ -111,7 +111,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * Forgets every entry, and keeps the memory.
+   * Removes every entry, and keeps the memory.
    *
    * @since 0.1.0
    */
@@ -121,7 +121,7 @@ export class ArrayList<A> implements Iterable<A>, Resettable {
   }
 
   /**
-   * Forgets every entry, and lets go of the memory.
+   * Removes every entry, and frees the memory.
    *
    * @since 0.1.0
    */

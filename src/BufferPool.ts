@@ -1,28 +1,29 @@
 /**
- * A pool of byte buffers of one size. A borrower never waits: an empty pool makes a new buffer, a full one drops the buffer
- * that comes back.
+ * A pool of byte buffers of one size. A borrower never waits: an empty pool creates a new buffer, a full one drops a
+ * returned buffer.
  *
- * **When it pays.** A new `Uint8Array` of 4 KiB takes 740 ns, one from the pool 61, or 18 where nothing is zeroed; of 1 MiB
- * 165,000, 21,000 and 2,000, and a hundredth of a second of garbage collection for every hundred of them (Node 20, every
- * page touched; `npm run bench -- memory`). Below 1 KiB little is gained over `Buffer.allocUnsafe`.
+ * **When it pays.** A new `Uint8Array` of 4 KiB takes 740 ns, one from the pool 61, or 18 without zeroing. For 1 MiB it
+ * is 165,000, 21,000 and 2,000, and a hundredth of a second of garbage collection for every hundred new ones (Node 20,
+ * every page touched; `npm run bench -- memory`). Below 1 KiB the pool gains little over `Buffer.allocUnsafe`.
  *
- * **What is zeroed.** The pool zeroes a buffer when it comes back, so that the next borrower does not read what was
- * written before. It zeroes as much as may have been written to: up to the largest view that a lease gave out, all of it
- * once `lease.buffer` was read, nothing where neither was. From some 4 KiB on zeroing costs more than all else: ask for
- * views of what you need, or set `zero` to `"never"` where borrowers may see each other's bytes.
+ * **Zeroing.** The pool zeroes a buffer when it comes back, so that the next borrower does not read earlier bytes. It
+ * zeroes as much as the borrower could write: up to the largest view that the lease returned, the whole buffer if the
+ * borrower read `lease.buffer`, nothing if neither. From some 4 KiB on zeroing costs more than all else: ask for views
+ * of the length that you need, or set `zero` to `"never"` if borrowers may see each other's bytes.
  *
- * **Which memory.** Every buffer is a `Uint8Array` over an `ArrayBuffer` of its own, which is neither resizable nor
- * shared. One whose memory was transferred away (a BYOB read, `postMessage`) is dropped when it comes back;
- * `lease.replace` takes in the memory that came instead.
+ * **Memory.** Every buffer is a `Uint8Array` over its own `ArrayBuffer`, which is neither resizable nor shared. If its
+ * memory was transferred away (a BYOB read, `postMessage`), the pool drops the buffer when it comes back;
+ * `lease.replace` adopts the memory that came instead.
  *
  * **Gotchas**
  *
- * - The pool sees what it hands out, not what is made of it: bytes written through `view.buffer`, beyond the view, stay.
- * - Zeroing does not help against I/O that goes on after its interruption. Interrupting a fiber does not end a promise of
- *   `node:fs`, nor a write that a transport has begun: such a read writes into a buffer that another borrower has by then,
- *   such a write sends what that borrower writes. So let the borrower wait for the end of the I/O
- *   (`Effect.uninterruptible`), or call the lease's `discard` when it is interrupted. A BYOB read needs neither: it has
- *   taken the memory with it.
+ * - The pool tracks the views that it returns, not what a borrower derives from them: bytes written through
+ *   `view.buffer`, beyond the view, are not zeroed.
+ * - Zeroing does not help against I/O that continues after its interruption. Interrupting a fiber does not end a
+ *   promise of `node:fs`, nor a write that a transport has begun: such a read writes into a buffer that another
+ *   borrower has by then, such a write sends the bytes that this borrower writes. So let the borrower wait for the I/O
+ *   to end (`Effect.uninterruptible`), or call the lease's `discard` when it is interrupted. A BYOB read needs neither:
+ *   it has taken the memory with it.
  *
  * @example
  * ```ts
@@ -66,40 +67,40 @@ import type { RecyclingPoolStats } from "./PoolStats.js"
  * @category models
  */
 export interface Service extends Inspectable {
-  /** The name given to it, for metrics, messages and stats. */
+  /** The name from the options, for metrics, messages and stats. */
   readonly name: string
-  /** In bytes. */
+  /** The size of each buffer, in bytes. */
   readonly bufferSize: number
   /**
-   * Borrows a buffer for one effect: the whole of it, or a view of the first `length` bytes. It goes back when the effect
-   * succeeds, fails or is interrupted, unless the effect has called `lease.discard`.
+   * Borrows a buffer for one effect: the whole buffer, or a view of the first `length` bytes. It goes back when the
+   * effect succeeds, fails or is interrupted, unless the effect has called `lease.discard`.
    */
   readonly use: <B, E, R>(
     f: (bytes: Uint8Array<ArrayBuffer>, lease: Lease) => Effect.Effect<B, E, R>,
     options?: BorrowOptions | undefined
   ) => Effect.Effect<B, E, R>
-  /** Borrows a buffer for one function. What it throws is a defect. */
+  /** Borrows a buffer for one function. An exception of the function is a defect. */
   readonly useSync: <B>(
     f: (bytes: Uint8Array<ArrayBuffer>, lease: Lease) => B,
     options?: BorrowOptions | undefined
   ) => Effect.Effect<B>
-  /** Borrows a whole buffer until the scope closes. To be able to discard it, take `use` or `lease`. */
+  /** Borrows a whole buffer until the scope closes. If you may have to discard it, use `use` or `lease`. */
   readonly get: Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
   /** Borrows a buffer for a caller without effects: `using lease = pool.lease()`. */
   lease(options?: BorrowOptions | undefined): Lease
   /** Borrows a whole buffer. The caller must call `unsafeRelease` on every path. */
   unsafeAcquire(): Uint8Array<ArrayBuffer>
   /**
-   * Gives back what `unsafeAcquire` lent: the buffer itself, no view of it. Returns `false`, and does nothing, if it is not
-   * of this pool or not out. Only the first `written` bytes are zeroed, all by default.
+   * Returns a buffer from `unsafeAcquire` to the pool: the buffer itself, not a view of it. Returns `false`, and does
+   * nothing, if the buffer is not of this pool or not lent. Zeroes only the first `written` bytes, all by default.
    */
   unsafeRelease(bytes: Uint8Array, written?: number | undefined): boolean
   /**
-   * Drops the buffers that have been idle for that long, down to `minBuffers`. Returns how many. Defaults to
-   * `idleTimeToLive`; `0` drops all.
+   * Drops the buffers that have been idle for this long, down to `minBuffers`. Returns how many. Defaults to
+   * `idleTimeToLive`; `0` drops all idle buffers, down to `minBuffers`.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
-  /** Drops every idle buffer, and makes `minBuffers` new ones. Returns how many were dropped. */
+  /** Drops every idle buffer, and creates `minBuffers` new ones. Returns how many were dropped. */
   readonly clear: Effect.Effect<number>
   /** How many buffers are idle. */
   readonly size: Effect.Effect<number>
@@ -110,7 +111,7 @@ export interface Service extends Inspectable {
 }
 
 /**
- * How much of a buffer is wanted.
+ * How much of a buffer to borrow.
  *
  * @since 0.1.0
  * @category options
@@ -121,24 +122,26 @@ export interface BorrowOptions {
 }
 
 /**
- * A borrowed buffer and the duty to give it back, or to discard it. After that, do not use its views and its buffer: asking
- * the lease for them throws.
+ * A borrowed buffer. Its borrower must release or discard it. After that, do not use its views and its buffer: the
+ * lease throws if you ask for them.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Lease extends Inspectable, Disposable {
-  /** How many bytes were asked for. */
+  /** The requested length, in bytes. */
   readonly length: number
-  /** The whole buffer, `length` bytes or more. Having read this, the lease zeroes all of it on release. */
+  /** The whole buffer, `length` bytes or more. Once you have read this property, release zeroes the whole buffer. */
   readonly buffer: Uint8Array<ArrayBuffer>
-  /** The first bytes of the buffer, `this.length` by default. The lease zeroes up to the largest view on release. */
+  /**
+   * Returns a view of the first bytes of the buffer, `this.length` by default. Release zeroes up to the largest view.
+   */
   view(length?: number | undefined): Uint8Array<ArrayBuffer>
   /**
-   * Makes the memory under this view the buffer of the lease, and returns all of it. For the memory that comes back from a
-   * BYOB read, which has transferred the buffer's own memory away. All of it is zeroed on release.
+   * Makes the memory under this view the buffer of the lease, and returns the whole buffer. Use it for the memory that
+   * comes back from a BYOB read, which has transferred the buffer's own memory away. Release zeroes all of it.
    *
-   * Throws if the memory is shared, resizable, of another size, or of a pool already.
+   * Throws if the memory is shared, resizable, of another size, or part of a pool already.
    *
    * @example
    * ```ts
@@ -161,22 +164,25 @@ export interface Lease extends Inspectable, Disposable {
    * ```
    */
   replace(view: ArrayBufferView): Uint8Array<ArrayBuffer>
-  /** Gives the buffer back. Returns `false`, and does nothing, if the lease has been released or discarded before. */
+  /**
+   * Returns the buffer to the pool. Returns `false`, and does nothing, if the lease has been released or discarded
+   * before.
+   */
   release(): boolean
   /**
-   * Ends the lease and takes the buffer from the pool for good: the pool never lends it again, and counts it as
-   * `discarded.invalidated`. For a buffer into which something may still write, such as a read that goes on after its
-   * interruption. Returns `false`, and does nothing, if the lease has been released or discarded before.
+   * Ends the lease and removes the buffer from the pool for good: the pool never lends it again, and counts it as
+   * `discarded.invalidated`. Use it for a buffer into which something may still write, such as a read that continues
+   * after its interruption. Returns `false`, and does nothing, if the lease has been released or discarded before.
    *
    * @since 0.2.0
    */
   discard(): boolean
-  /** Gives the buffer back, unless the lease has been released or discarded before. */
+  /** Returns the buffer to the pool, unless the lease has been released or discarded before. */
   [Symbol.dispose](): void
 }
 
 /**
- * When what was written is zeroed: when the buffer comes back, or never.
+ * When the pool zeroes written bytes: when the buffer comes back, or never.
  *
  * @since 0.1.0
  * @category options
@@ -184,9 +190,9 @@ export interface Lease extends Inspectable, Disposable {
 export type Zero = "onRelease" | "never"
 
 /**
- * How to make a pool. Only `bufferSize` is required.
+ * Options of {@link make}. Only `bufferSize` is required.
  *
- * Options that make no sense are refused when the pool is made, with a defect that names the option and the value.
+ * If options make no sense, `make` dies with a defect that names the option and the value.
  *
  * @since 0.1.0
  * @category options
@@ -196,18 +202,18 @@ export interface Options {
   readonly name?: string | undefined
   /** Bytes of each buffer, from 1 to 4,294,967,295. */
   readonly bufferSize: number
-  /** How many idle buffers to make when the pool is made, and to leave when buffers age or are pruned. Default: 0. */
+  /** How many idle buffers to create when the pool is made, and to keep when buffers age or are pruned. Default: 0. */
   readonly minBuffers?: number | undefined
-  /** The most idle buffers to keep. How many are lent has no limit. Default: 64. */
+  /** The maximum number of idle buffers to keep. Lent buffers have no limit. Default: 64. */
   readonly maxBuffers?: number | undefined
-  /** Whether buffers are zeroed. Default: `"onRelease"`. */
+  /** Whether the pool zeroes buffers. Default: `"onRelease"`. */
   readonly zero?: Zero | undefined
-  /** Buffers that are idle for that long are dropped, down to `minBuffers`. Default: never. */
+  /** Drops buffers that were idle for this long, down to `minBuffers`. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 
 /**
- * The buffers of an application that needs only one size. For another size declare a tag of your own with {@link Tag}, or
+ * The buffers of an application that needs only one size. For another size, declare your own tag with {@link Tag}, or
  * see `TieredBufferPool`.
  *
  * @since 0.1.0
@@ -216,13 +222,13 @@ export interface Options {
 export class BufferPool extends Context.Tag("effect-pools/BufferPool")<BufferPool, Service>() {}
 
 /**
- * A tag of your own, and the layer that goes with it.
+ * Your own tag, with a `layer`.
  *
  * @since 0.1.0
  * @category tags
  */
 export interface TagClass<Self, Id extends string> extends Context.TagClass<Self, Id, Service> {
-  /** The pool as a layer. Bind it to a constant: each call is a pool of its own. */
+  /** The pool as a layer. Bind it to a constant: each call is a new pool. */
   readonly layer: (options: Options) => Layer.Layer<Self>
 }
 
@@ -284,7 +290,7 @@ export const make: (options: Options) => Effect.Effect<Service, never, Scope.Sco
  *
  * **Gotchas**
  *
- * Bind it to a constant: each call of `layer(…)` is a pool of its own, and so is each `Effect.provide` of it.
+ * Bind it to a constant: each call of `layer(…)` is a new pool, and so is each `Effect.provide` of it.
  *
  * @since 0.1.0
  * @category layers

@@ -1,8 +1,8 @@
 /**
- * Pools of arrays, lists, maps, sets and records, each of which comes back by itself and is empty for the next borrower.
+ * Pools of arrays, lists, maps, sets and records. Each comes back by itself and is empty for the next borrower.
  *
- * **Which of them pay.** In nanoseconds per entry, for filling one with 10, 100 or 10,000 entries (Node 20; `npm run bench
- * -- memory`):
+ * **Which of them pay.** In nanoseconds per entry, for filling one with 10, 100 or 10,000 entries (Node 20;
+ * `npm run bench -- memory`):
  *
  * | | new | from the pool |
  * |---|---|---|
@@ -13,10 +13,10 @@
  * | record | 18, 26, 59 | 72, 81, 252 |
  *
  * So a list of a hundred entries or more takes half the time of a new array. An array breaks even there, and saves the
- * garbage; a short one is faster anew. Maps, sets and records are a loss: V8 drops the memory of a map that is cleared,
- * and deleting the keys of a record costs more than a new one. So the pool keeps arrays and lists, and lends new maps,
- * sets and records, unless `maxMaps`, `maxSets` or `maxRecords` say otherwise. What has the same keys each time is no
- * record but an object of a fixed shape: see `ObjectPool` and `Resettable.fields`.
+ * garbage; for a short array, a new one is faster. Maps, sets and records are a loss: V8 drops the memory of a cleared
+ * map, and deleting the keys of a record costs more than a new one. So the pool keeps arrays and lists, and lends new
+ * maps, sets and records, unless you set `maxMaps`, `maxSets` or `maxRecords`. If the keys are the same each time, use
+ * an object of a fixed shape instead of a record: see `ObjectPool` and `Resettable.fields`.
  *
  * @since 0.1.0
  */
@@ -34,13 +34,13 @@ import type { RecyclingPoolStats } from "./PoolStats.js"
 /**
  * Five pools, each with its own limit and its own stats.
  *
- * A record has no prototype, so every key is the borrower's.
+ * A record has no prototype, so every key comes from the borrower.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service extends Inspectable {
-  /** The name given to it; the five pools are called `<name>.arrays` and so on. */
+  /** The name from the options; the five pools are called `<name>.arrays` and so on. */
   readonly name: string
   /** Lends an empty array for one effect. It goes back when the effect succeeds, fails or is interrupted. */
   readonly useArray: <A, B, E, R>(f: (array: Array<A>) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
@@ -63,7 +63,8 @@ export interface Service extends Inspectable {
   /** The pool of records. */
   readonly records: ObjectPool.Service<Record<string, any>>
   /**
-   * Drops the collections that have been idle for that long. Returns how many. Defaults to `idleTimeToLive`; `0` drops all.
+   * Drops the collections that have been idle for this long. Returns how many. Defaults to `idleTimeToLive`; `0` drops
+   * all idle collections.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
   /** Drops every idle collection. Returns how many. */
@@ -91,9 +92,9 @@ export interface Stats {
 }
 
 /**
- * How to make a pool. Nothing is required.
+ * Options of {@link make}. None is required.
  *
- * Options that make no sense are refused when the pool is made, with a defect that names the option and the value.
+ * If options make no sense, `make` dies with a defect that names the option and the value.
  *
  * @since 0.1.0
  * @category options
@@ -101,28 +102,28 @@ export interface Stats {
 export interface Options {
   /** For metrics, messages and stats. Default: `"CollectionPool"`, or the key of the tag. */
   readonly name?: string | undefined
-  /** The most idle arrays to keep. Default: 64. */
+  /** The maximum number of idle arrays to keep. Default: 64. */
   readonly maxArrays?: number | undefined
-  /** The most idle lists to keep. Default: 64. */
+  /** The maximum number of idle lists to keep. Default: 64. */
   readonly maxLists?: number | undefined
   /**
-   * A list that had more entries loses its memory when it comes back, so that one large use does not hold it for ever; and
-   * an array that comes back with more. The memory of an array that its borrower emptied cannot be seen, and stays: leave
-   * that to the pool. Default: 65,536.
+   * The pool drops the memory of a list that had more entries than this when it comes back, so that one large use does
+   * not hold the memory for ever; the same for an array that comes back with more. The pool cannot see the memory of an
+   * array that its borrower emptied, and keeps it: let the pool empty arrays. Default: 65,536.
    */
   readonly maxArrayLength?: number | undefined
-  /** The most idle maps to keep. Default: 0, since a new one is as fast. */
+  /** The maximum number of idle maps to keep. Default: 0, since a new one is as fast. */
   readonly maxMaps?: number | undefined
-  /** The most idle sets to keep. Default: 0, since a new one is as fast. */
+  /** The maximum number of idle sets to keep. Default: 0, since a new one is as fast. */
   readonly maxSets?: number | undefined
-  /** The most idle records to keep. Default: 0, since a new one is faster. */
+  /** The maximum number of idle records to keep. Default: 0, since a new one is faster. */
   readonly maxRecords?: number | undefined
-  /** Collections unused for that long are dropped. Default: never. */
+  /** Drops collections that were idle for this long. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 
 /**
- * The collections of an application. For a second pool declare a tag of your own with {@link Tag}.
+ * The collections of an application. For a second pool, declare your own tag with {@link Tag}.
  *
  * @since 0.1.0
  * @category tags
@@ -130,13 +131,13 @@ export interface Options {
 export class CollectionPool extends Context.Tag("effect-pools/CollectionPool")<CollectionPool, Service>() {}
 
 /**
- * A tag of your own, and the layer that goes with it.
+ * Your own tag, with a `layer`.
  *
  * @since 0.1.0
  * @category tags
  */
 export interface TagClass<Self, Id extends string> extends Context.TagClass<Self, Id, Service> {
-  /** The pool as a layer. Bind it to a constant: each call is a pool of its own. */
+  /** The pool as a layer. Bind it to a constant: each call is a new pool. */
   readonly layer: (options?: Options | undefined) => Layer.Layer<Self>
 }
 
@@ -175,7 +176,7 @@ export const make: (options?: Options | undefined) => Effect.Effect<Service, nev
  *
  * **Gotchas**
  *
- * Bind it to a constant: each call of `layer(…)` is a pool of its own, and so is each `Effect.provide` of it.
+ * Bind it to a constant: each call of `layer(…)` is a new pool, and so is each `Effect.provide` of it.
  *
  * @since 0.1.0
  * @category layers

@@ -1,11 +1,11 @@
 /**
- * Messages on a byte stream: each is preceded by its length.
+ * Messages on a byte stream: its length precedes each message.
  *
- * A stream is bytes without bounds: what was written at once may arrive in pieces, and what was written twice
- * together. Here every message travels as a frame: its length in bytes as a variable-length integer of QUIC
- * ([RFC 9000, section 16](https://www.rfc-editor.org/rfc/rfc9000.html#section-16)), then its bytes. The two highest
- * bits of the first byte say whether the length takes 1, 2, 4 or 8 bytes, the rest are the length, the most significant
- * byte first. It is written as short as possible; a longer form than necessary is as good when it is read.
+ * A byte stream has no message boundaries: the bytes of one write may arrive in pieces, and the bytes of two writes
+ * together. Here every message travels as a frame: its length in bytes as a variable-length integer of QUIC ([RFC 9000,
+ * section 16](https://www.rfc-editor.org/rfc/rfc9000.html#section-16)), then its bytes. The two highest bits of the
+ * first byte say whether the length takes 1, 2, 4 or 8 bytes; the rest are the length, the most significant byte first.
+ * Writing uses the shortest form; reading also accepts longer forms.
  *
  * | message | length | frame begins with |
  * |---|---|---|
@@ -14,8 +14,8 @@
  * | to 1,073,741,823 bytes | 4 bytes | `10` |
  * | beyond | 8 bytes | `11` |
  *
- * A message above `maxMessageSize`, 1 MiB by default, is refused on both sides. What a peer announces is never believed:
- * for a message that is under way only what came takes memory, twice at most (or 4 KiB).
+ * Both sides refuse a message above `maxMessageSize`, 1 MiB by default. Reading never trusts an announced length: an
+ * incomplete message takes memory only for the bytes that arrived, at most twice their number (or 4 KiB).
  *
  * @example
  * ```ts
@@ -47,28 +47,28 @@ import type { WebTransportError } from "./WebTransportError.js"
 // -----------------------------------------------------------------------------
 
 /**
- * How to read messages.
+ * Options for reading messages.
  *
  * @since 0.1.0
  * @category options
  */
 export interface Options {
   /**
-   * The most bytes that a message may have, its length not counted: from 1 to 4,294,967,295; anything else is a defect.
-   * Default: 1,048,576.
+   * The maximum bytes of a message, without its length: from 1 to 4,294,967,295; anything else is a defect. Default:
+   * 1,048,576.
    */
   readonly maxMessageSize?: number | undefined
 }
 
 /**
- * How to write messages.
+ * Options for writing messages.
  *
  * @since 0.1.0
  * @category options
  */
 export interface EncodeOptions extends Options {
   /**
-   * Begins the message with this correlation id, as {@link withId} does, but without another copy. It counts for
+   * Begins the message with this correlation id, as {@link withId} does, but with one copy less. The id counts towards
    * `maxMessageSize`.
    */
   readonly id?: number | undefined
@@ -79,17 +79,17 @@ export interface EncodeOptions extends Options {
 // -----------------------------------------------------------------------------
 
 /**
- * Reads one message; none when the peer has finished the stream between two.
+ * Reads one message; returns none if the peer has finished the stream after the last message.
  *
- * Fails with `Truncated` when the peer finishes within a message, with `Oversized` when it announces too large a one,
- * and as `stream.read` does. Neither of the first two takes a byte: it fails the same way again, and `stream.read` still
- * gives what came. Interrupting it loses nothing either: the next read begins where this one did.
+ * Fails with `Truncated` if the peer finishes within a message, with `Oversized` if it announces too large a message,
+ * and as `stream.read` does. The first two consume no byte: a second call fails the same way, and `stream.read` still
+ * returns the bytes. Interrupting it loses nothing either: the next read begins at the same place.
  *
- * The message is a buffer of its own: it may be kept, changed or transferred.
+ * The message is in its own buffer: you may keep, change or transfer it.
  *
  * **Gotchas**
  *
- * One fiber at a time, as with `stream.read`. A stream that is not one of this package is a defect.
+ * Only one fiber may read at a time, as with `stream.read`. A stream that is not from this package is a defect.
  *
  * @since 0.1.0
  * @category streams
@@ -102,12 +102,13 @@ export const read: (
 /**
  * Writes one message, its length and its bytes in one write.
  *
- * Fails with `Oversized`, after which nothing was sent and the stream is as good as before, and as `stream.write` does.
- * The message is copied when the effect begins: what becomes of its buffer afterwards is of no importance.
+ * Fails with `Oversized`, after which nothing was sent and the stream is intact, and as `stream.write` does. The
+ * message is copied when the effect begins: you may change its buffer afterwards.
  *
  * **Gotchas**
  *
- * As with `stream.write`: done means accepted, not delivered; an interrupted write has handed over nothing of the message.
+ * As with `stream.write`: it completes when the transport has accepted the message, not when it is delivered. An
+ * interrupted write hands over nothing.
  *
  * @since 0.1.0
  * @category streams
@@ -119,9 +120,9 @@ export const write: (
 ) => Effect.Effect<void, FramingError | WebTransportError> = internal.write
 
 /**
- * All messages of a stream from here on; ends when the peer finishes it. Fails as {@link read} does.
+ * All messages of a stream from now on; ends when the peer finishes the stream. Fails as {@link read} does.
  *
- * It takes a message when somebody asks for one: those that nobody asked for can be read afterwards.
+ * It takes a message only when the consumer asks for one: you can still read the others afterwards.
  *
  * @example
  * ```ts
@@ -149,8 +150,8 @@ export const messages: (
 // -----------------------------------------------------------------------------
 
 /**
- * The frame of a message, in a buffer of its own. Left with `Oversized` where the message is too large; an `Either` is
- * an effect, too.
+ * The frame of a message, in its own buffer. Returns a `Left` with `Oversized` if the message is too large. An `Either`
+ * is also an effect.
  *
  * @example
  * ```ts
@@ -172,10 +173,10 @@ export const encode: (
 ) => Either.Either<Uint8Array<ArrayBuffer>, FramingError> = frame.encode
 
 /**
- * Turns a stream of bytes, in whatever pieces, into the messages that were framed in it. Fails with `Truncated` where it
- * ends within one, and with `Oversized`; the messages before that come first.
+ * Turns a stream of bytes, in pieces of any size, into the framed messages. Fails with `Truncated` if the bytes end
+ * within a message, and with `Oversized`; the messages before that come first.
  *
- * Each message is a buffer of its own; a piece may be used again as soon as the next one is asked for.
+ * Each message is in its own buffer. You may reuse a piece as soon as the stream asks for the next one.
  *
  * @example
  * ```ts
@@ -195,31 +196,33 @@ export const decode: (
 ) => <E, R>(self: Stream.Stream<Uint8Array, E, R>) => Stream.Stream<Uint8Array, E | FramingError, R> = internal.decode
 
 /**
- * Puts messages together from pieces of any size, without any effect: `push` what came, then ask `next` until there is
- * none. Messages are made when they are asked for, so that a piece full of tiny ones costs nothing at once.
+ * Assembles messages from pieces of any size, without effects: `push` the bytes, then call `next` until it returns
+ * none. It creates messages on demand, so that a piece full of tiny messages costs nothing at once.
  *
  * @since 0.1.0
  * @category decoding
  */
 export interface Decoder {
-  /** Adds the next bytes. They must not change until `next` gave none. Throws after `end`. */
+  /** Adds the next bytes. Do not change them until `next` has returned none. Throws after `end`. */
   readonly push: (chunk: Uint8Array) => void
-  /** Says that nothing more comes. */
+  /** Says that no more bytes come. */
   readonly end: () => void
   /**
-   * The next message, in a buffer of its own. None: push more; after `end`, that was all. Left with `Oversized`, or with
-   * `Truncated` after `end`: then, and whenever it is asked again.
+   * Returns the next message, in its own buffer. None means: push more bytes or, after `end`, that was the last
+   * message. Returns a `Left` on error: `Oversized`, or `Truncated` after `end`. Every later call returns the same
+   * error.
    */
   readonly next: () => Either.Either<Option.Option<Uint8Array<ArrayBuffer>>, FramingError>
   /**
-   * Bytes of memory that it holds: what was pushed and not yet taken, and what is reserved for the message under way.
-   * Once `next` gave none never more than `maxMessageSize`, nor than twice what came of that message (or 4 KiB).
+   * The bytes of memory that the decoder holds: pushed bytes that were not taken yet, and the memory reserved for the
+   * incomplete message. Once `next` has returned none, this is never more than `maxMessageSize`, nor more than twice
+   * the bytes of that message that arrived (or 4 KiB).
    */
   readonly retained: number
 }
 
 /**
- * Makes a {@link Decoder}. A `maxMessageSize` that makes no sense throws.
+ * Makes a {@link Decoder}. Throws if `maxMessageSize` makes no sense.
  *
  * @example
  * ```ts
@@ -249,22 +252,23 @@ export const makeDecoder = (options?: Options): Decoder => new frame.Decoder(fra
 // -----------------------------------------------------------------------------
 
 /**
- * A message and the id that it began with.
+ * A message and its correlation id.
  *
  * @since 0.1.0
  * @category correlation
  */
 export interface Identified {
   readonly id: number
-  /** A view of what was split. */
+  /** A view of the split payload. */
   readonly message: Uint8Array
 }
 
 /**
- * Begins a message with an id, so that an answer with the same id is known from a late answer to an earlier question.
- * The id, from 0 to 2^53 - 1, takes 1 to 8 bytes, as the length before a message does; any other throws.
+ * Puts an id before a message, so that the requester can tell its answer, with the same id, from a late answer to an
+ * earlier request. The id, from 0 to 2^53 - 1, takes 1 to 8 bytes, as the length of a message does; any other value
+ * throws.
  *
- * Where the message is written at once, the option `id` of {@link write} and {@link encode} does the same with one copy
+ * If you write the message at once, the option `id` of {@link write} and {@link encode} does the same with one copy
  * less.
  *
  * @since 0.1.0
@@ -273,7 +277,7 @@ export interface Identified {
 export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer> = frame.withId
 
 /**
- * Takes apart what {@link withId} has put together. Left with `Malformed` where the id is cut off or above 2^53 - 1.
+ * Splits the result of {@link withId}. Returns a `Left` with `Malformed` if the id is cut off or above 2^53 - 1.
  *
  * @example
  * ```ts

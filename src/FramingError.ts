@@ -1,5 +1,5 @@
 /**
- * What may be wrong with the messages on a byte stream.
+ * The error of messages on a byte stream.
  *
  * @since 0.1.0
  */
@@ -26,9 +26,9 @@ export type TypeId = typeof TypeId
  * What was wrong:
  *
  * - `Truncated`: the stream ended within a message; `received` and `size` say where
- * - `Oversized`: a message, or the length that precedes one, is above `maxMessageSize`; `size` and `limit` say by how
+ * - `Oversized`: a message, or the length that precedes it, is above `maxMessageSize`; `size` and `limit` say by how
  *   much
- * - `Malformed`: a message does not begin with a correlation id, though it should
+ * - `Malformed`: a message does not begin with a correlation id, although it should
  *
  * @since 0.1.0
  * @category models
@@ -53,21 +53,21 @@ export type Reason = "Truncated" | "Oversized" | "Malformed"
  * @category errors
  */
 export class FramingError extends Data.TaggedError("FramingError")<{
-  /** Which case it is. */
+  /** The case. */
   readonly reason: Reason
-  /** Whether the message came from the peer or was to go there. */
+  /** Whether the message came from the peer or was for the peer. */
   readonly operation: "read" | "write"
-  /** Bytes in the message, as announced or given; absent where the stream ended before it said so. */
+  /** Bytes in the message, as announced or given; absent if the stream ended before the length arrived. */
   readonly size?: number | undefined
-  /** `Oversized`: bytes that a message may have. */
+  /** `Oversized`: the maximum bytes of a message. */
   readonly limit?: number | undefined
-  /** `Truncated`: bytes of the message that came. */
+  /** `Truncated`: the bytes of the message that arrived. */
   readonly received?: number | undefined
-  /** What happened, where the reason does not say it. */
+  /** What happened, if the reason does not say it. */
   readonly detail?: string | undefined
 }> {
   /**
-   * Marks it, across copies of this package.
+   * Marks the error, across copies of this package.
    *
    * @since 0.1.0
    */
@@ -99,7 +99,7 @@ export class FramingError extends Data.TaggedError("FramingError")<{
   }
 
   /**
-   * Its members and its message, for logs.
+   * The members and the message, for logs.
    *
    * @since 0.1.0
    */
@@ -109,7 +109,7 @@ export class FramingError extends Data.TaggedError("FramingError")<{
 }
 
 /**
- * Whether a value is a {@link FramingError}, also one of another copy of this package.
+ * Whether a value is a {@link FramingError}, even one from another copy of this package.
  *
  * @since 0.1.0
  * @category guards

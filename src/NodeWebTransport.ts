@@ -1,8 +1,8 @@
 /**
- * WebTransport for Node, over `@fails-components/webtransport`: HTTP/2 in plain JavaScript, and HTTP/3 where its native
+ * WebTransport for Node, over `@fails-components/webtransport`: HTTP/2 in plain JavaScript, and HTTP/3 if its native
  * package `@fails-components/webtransport-transport-http3-quiche` is installed.
  *
- * An entry point of its own, so that browsers never load it.
+ * This is a separate entry point, so that browsers never load it.
  *
  * @since 0.1.0
  */
@@ -49,8 +49,8 @@ const service = (loaded: FailsComponents.Loaded, protocol: FailsComponents.Proto
 const load = Effect.promise(FailsComponents.load)
 
 /**
- * Sessions over HTTP/3 where its native package is installed, which fall back to HTTP/2 after half of
- * `connectTimeout`; over HTTP/2 otherwise, and where `headers` are given, which the native package does not take.
+ * Sessions over HTTP/3 if its native package is installed, with a fallback to HTTP/2 after half of `connectTimeout`.
+ * Otherwise, and with `headers` (which the native package does not support), sessions over HTTP/2.
  *
  * @example
  * ```ts
@@ -74,7 +74,7 @@ export const layer: Layer.Layer<WebTransportConstructor> = Layer.effect(
 )
 
 /**
- * Sessions over HTTP/2, which needs nothing native. `requireUnreliable` fails with `Unsupported`.
+ * Sessions over HTTP/2, which needs no native package. `requireUnreliable` fails with `Unsupported`.
  *
  * @since 0.1.0
  * @category layers
@@ -85,8 +85,8 @@ export const layerHttp2: Layer.Layer<WebTransportConstructor> = Layer.effect(
 )
 
 /**
- * Sessions over HTTP/3 and nothing else. Fails with `Unsupported` where the native package is missing; so does a connect
- * with `headers`.
+ * Sessions over HTTP/3 only. The layer fails with `Unsupported` if the native package is missing; a connect with
+ * `headers` also fails with `Unsupported`.
  *
  * @since 0.1.0
  * @category layers

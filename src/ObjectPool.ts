@@ -1,11 +1,11 @@
 /**
- * A pool of many, cheap things that only cost garbage: parsers, encoders, scratch objects, messages. A borrower never
- * waits: an empty pool makes a new object, a full one drops the object that comes back.
+ * A pool of many, cheap objects that only cost garbage: parsers, encoders, scratch objects, messages. A borrower never
+ * waits: an empty pool creates a new object, a full one drops a returned object.
  *
- * **When it pays.** Borrowing and returning costs 9 ns, against 5 ns for making a plain object of one field (Node 20; `npm
- * run bench -- memory`). So it pays for objects that hold something: one with a typed array of 4 KiB, a `Map` and an array
- * takes 720 ns to make, and 36 ms of garbage collection for every 100,000 of them. For a plain object of a few fields a
- * pool is a loss, unless the garbage is what counts.
+ * **When it pays.** Borrowing and returning costs 9 ns, creating a plain object of one field 5 ns (Node 20;
+ * `npm run bench -- memory`). So a pool pays for objects that hold something: an object with a typed array of 4 KiB, a
+ * `Map` and an array takes 720 ns to create, and 36 ms of garbage collection for every 100,000 of them. For a plain
+ * object of a few fields a pool is a loss, unless you only want to avoid the garbage.
  *
  * @since 0.1.0
  */
@@ -21,43 +21,45 @@ import type { RecyclingPoolStats } from "./PoolStats.js"
 import type { Resettable } from "./Resettable.js"
 
 /**
- * A pool of objects, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`), and
- * unsafe calls for hot loops (`unsafeAcquire`, `unsafeRelease`).
+ * A pool of objects, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`),
+ * and unsafe calls for hot loops (`unsafeAcquire`, `unsafeRelease`).
  *
  * **Rules**
  *
- * - *Never waits, never fails for want of an object.* If no object is idle, `factory` makes one.
- * - *Last in, first out*, so that the surplus grows old.
- * - *Reset on return.* An object keeps nothing of its borrower. An object that comes back to a full pool is reset too, then
- *   dropped. If `reset` returns `false`, the pool drops and counts the object; its borrower notices nothing.
+ * - *Never waits, never fails for lack of an object.* If no object is idle, `factory` creates one.
+ * - *Last in, first out*, so that surplus objects stay idle.
+ * - *Reset on return.* An object keeps no data of its borrower. The pool also resets an object that comes back when the
+ *   pool is full, then drops it. If `reset` returns `false`, the pool drops and counts the object; its borrower notices
+ *   nothing.
  * - *Validated on lending.* If `validate` refuses an object, the pool drops it and tries the next one.
- * - *If `factory`, `reset` or `validate` throws*, the borrower dies of that defect. The pool counts it and drops the object.
- *   A borrower of `use` that was interrupted ends by its interruption alone. The three may use the pool themselves. They
+ * - *If `factory`, `reset` or `validate` throws*, the borrower dies of that defect. The pool counts it and drops the
+ *   object. An interrupted borrower of `use` ends only by its interruption. The three may use the pool themselves. They
  *   must be done when they return: the pool would lend an object again before the promise of an `async` reset settles.
- * - *Misuse is refused and counted*: the release of a foreign object, or of one that is not out; see
+ * - *Misuse is refused and counted*: the release of a foreign object, or of one that is not lent; see
  *   `PoolStats.Refused`.
  * - *A closed pool* still lends, and keeps nothing.
  *
  * **Gotchas**
  *
- * - An object carries a private field that names its pool, and belongs to one pool only. A proxy or a copy of it is another
- *   object.
- * - `using lease = pool.lease()` is for plain and async functions. Around a `yield*` the lease would be lost on failure
- *   and interruption, where Effect abandons the generator: use `use` or `get` there.
- * - The pool cannot tell that an object is used after its release. A lease can: its `value` throws then.
+ * - An object carries a private field that names its pool, and belongs to one pool only. A proxy or a copy of it is
+ *   another object.
+ * - `using lease = pool.lease()` is for plain and async functions. Across a `yield*` the lease would be lost on failure
+ *   and interruption, because Effect abandons the generator: use `use` or `get` there.
+ * - The pool cannot detect that an object is used after its release. A lease can: its `value` throws then.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service<in out A extends object> extends Inspectable {
-  /** The name given to it, for metrics, messages and stats. */
+  /** The name from the options, for metrics, messages and stats. */
   readonly name: string
   /**
-   * Borrows an object for one effect. It goes back when the effect succeeds, fails or is interrupted. To keep an object that
-   * something still uses from the next borrower, let `reset` return `false` for it, or take `lease`, which can be discarded.
+   * Borrows an object for one effect. It goes back when the effect succeeds, fails or is interrupted. If something may
+   * still use the object, keep it from the next borrower: let `reset` return `false` for it, or use `lease`, which you
+   * can discard.
    */
   readonly use: <B, E, R>(f: (object: A) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
-  /** Borrows an object for one function. What it throws is a defect. */
+  /** Borrows an object for one function. An exception of the function is a defect. */
   readonly useSync: <B>(f: (object: A) => B) => Effect.Effect<B>
   /** Borrows an object until the scope closes. */
   readonly get: Effect.Effect<A, never, Scope.Scope>
@@ -66,17 +68,19 @@ export interface Service<in out A extends object> extends Inspectable {
   /** Borrows an object. The caller must call `unsafeRelease` on every path. */
   unsafeAcquire(): A
   /**
-   * Gives back what `unsafeAcquire` lent. Returns `false`, and does nothing, if the object is not of this pool or not out.
+   * Returns an object from `unsafeAcquire` to the pool. Returns `false`, and does nothing, if the object is not of this
+   * pool or not lent.
    *
-   * **Gotchas** A second release is not noticed once another borrower has the object from `unsafeAcquire`. A lease notices.
+   * **Gotchas** The pool does not detect a second release once another borrower has the object from `unsafeAcquire`. A
+   * lease does.
    */
   unsafeRelease(object: A): boolean
   /**
-   * Drops the objects that have been idle for that long, down to `minSize`. Returns how many. Defaults to `idleTimeToLive`;
-   * `0` drops all.
+   * Drops the objects that have been idle for this long, down to `minSize`. Returns how many. Defaults to
+   * `idleTimeToLive`; `0` drops all idle objects, down to `minSize`.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
-  /** Drops every idle object, and makes `minSize` new ones. Returns how many were dropped. */
+  /** Drops every idle object, and creates `minSize` new ones. Returns how many were dropped. */
   readonly clear: Effect.Effect<number>
   /** How many objects are idle. */
   readonly size: Effect.Effect<number>
@@ -87,7 +91,7 @@ export interface Service<in out A extends object> extends Inspectable {
 }
 
 /**
- * A borrowed object and the duty to give it back, or to discard it.
+ * A borrowed object. Its borrower must release or discard it.
  *
  * @since 0.1.0
  * @category models
@@ -95,24 +99,27 @@ export interface Service<in out A extends object> extends Inspectable {
 export interface Lease<out A> extends Inspectable, Disposable {
   /** The object. Throws once the lease has been released or discarded. */
   readonly value: A
-  /** Gives the object back. Returns `false`, and does nothing, if the lease has been released or discarded before. */
+  /**
+   * Returns the object to the pool. Returns `false`, and does nothing, if the lease has been released or discarded
+   * before.
+   */
   release(): boolean
   /**
-   * Ends the lease and takes the object from the pool for good: the pool does not reset it, never lends it again, and
-   * counts it as `discarded.invalidated`. For an object that something may still use, such as I/O that goes on after its
-   * interruption. Returns `false`, and does nothing, if the lease has been released or discarded before.
+   * Ends the lease and removes the object from the pool for good: the pool does not reset it, never lends it again, and
+   * counts it as `discarded.invalidated`. Use it for an object that something may still use, such as I/O that continues
+   * after its interruption. Returns `false`, and does nothing, if the lease has been released or discarded before.
    *
    * @since 0.2.0
    */
   discard(): boolean
-  /** Gives the object back, unless the lease has been released or discarded before. */
+  /** Returns the object to the pool, unless the lease has been released or discarded before. */
   [Symbol.dispose](): void
 }
 
 /**
- * How to make a pool. Only `factory` is required.
+ * Options of {@link make}. Only `factory` is required.
  *
- * Options that make no sense are refused when the pool is made, with a defect that names the option and the value.
+ * If options make no sense, `make` dies with a defect that names the option and the value.
  *
  * @since 0.1.0
  * @category options
@@ -120,23 +127,24 @@ export interface Lease<out A> extends Inspectable, Disposable {
 export interface Options<in out A extends object> {
   /** For metrics, messages and stats. Default: `"ObjectPool"`, or the key of the tag. */
   readonly name?: string | undefined
-  /** Makes an object, a new one for each call. */
+  /** Creates an object, a new one for each call. */
   readonly factory: () => A
   /**
-   * Makes an object as good as new when it comes back: see `Resettable` for ready-made ones. Since 0.2.0, returning `false`
-   * discards the object, which counts as `discarded.unfit`: for one that has grown too large. Default: nothing.
+   * Resets an object when it comes back: see `Resettable` for ready-made resets. Since 0.2.0, returning `false`
+   * discards the object, for example one that has grown too large; it counts as `discarded.unfit`. Default: does
+   * nothing.
    *
-   * **Gotchas** An arrow function returns the value of its expression: `(flag) => flag.on = false` and `(box) =>
-   * box.items.delete(1)` may return `false`. Put the expression in braces.
+   * **Gotchas** An arrow function returns the value of its expression: `(flag) => flag.on = false` and
+   * `(box) => box.items.delete(1)` may return `false`. Put the expression in braces.
    */
   readonly reset?: ((object: A) => void | boolean) | undefined
-  /** Whether an idle object may be lent again. Objects that were just made are not asked about. Default: all may. */
+  /** Whether the pool may lend an idle object again. The pool does not check new objects. Default: always. */
   readonly validate?: ((object: A) => boolean) | undefined
-  /** How many idle objects to make when the pool is made, and to leave when objects age or are pruned. Default: 0. */
+  /** How many idle objects to create when the pool is made, and to keep when objects age or are pruned. Default: 0. */
   readonly minSize?: number | undefined
-  /** The most idle objects to keep. How many are lent has no limit. Default: 64. */
+  /** The maximum number of idle objects to keep. Lent objects have no limit. Default: 64. */
   readonly maxSize?: number | undefined
-  /** Objects that are idle for that long are dropped, down to `minSize`. Default: never. */
+  /** Drops objects that were idle for this long, down to `minSize`. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 
@@ -149,8 +157,8 @@ export interface Options<in out A extends object> {
 export interface ResettableOptions<in out A extends Resettable> extends Omit<Options<A>, "factory" | "reset"> {}
 
 /**
- * The pool of an application that needs only one. Its type does not say what the objects are: where that matters, and for a
- * second pool, declare a tag of your own with {@link Tag}.
+ * The pool of an application that needs only one. Its type does not say what the objects are: if you need the type, and
+ * for a second pool, declare your own tag with {@link Tag}.
  *
  * @since 0.1.0
  * @category tags
@@ -158,13 +166,13 @@ export interface ResettableOptions<in out A extends Resettable> extends Omit<Opt
 export class ObjectPool extends Context.Tag("effect-pools/ObjectPool")<ObjectPool, Service<object>>() {}
 
 /**
- * A tag of your own, and the layer that goes with it.
+ * Your own tag, with a `layer`.
  *
  * @since 0.1.0
  * @category tags
  */
 export interface TagClass<Self, Id extends string, A extends object> extends Context.TagClass<Self, Id, Service<A>> {
-  /** The pool as a layer. Bind it to a constant: each call is a pool of its own. */
+  /** The pool as a layer. Bind it to a constant: each call is a new pool. */
   readonly layer: (options: Options<A>) => Layer.Layer<Self>
 }
 
@@ -212,7 +220,7 @@ export const Tag = <const Id extends string>(id: Id) => <Self, A extends object>
 }
 
 /**
- * Makes a pool that lives as long as the scope. `minSize` objects are there when it returns.
+ * Makes a pool that lives as long as the scope. It returns after `minSize` objects were created.
  *
  * @example
  * ```ts
@@ -250,7 +258,7 @@ export const make: <A extends object>(options: Options<A>) => Effect.Effect<Serv
   internal.make
 
 /**
- * Makes a pool of objects that have a `reset()` of their own.
+ * Makes a pool of objects that have their own `reset()`.
  *
  * @since 0.1.0
  * @category constructors
@@ -265,7 +273,7 @@ export const makeResettable: <A extends Resettable>(
  *
  * **Gotchas**
  *
- * Bind it to a constant: each call of `layer(…)` is a pool of its own, and so is each `Effect.provide` of it.
+ * Bind it to a constant: each call of `layer(…)` is a new pool, and so is each `Effect.provide` of it.
  *
  * @since 0.1.0
  * @category layers

@@ -1,19 +1,19 @@
 /**
- * The metrics of pools. Every pool keeps them, in Effect's global registry, under the tag `pool` with its
- * name, and under the metric labels of whoever made it (`Effect.tagMetrics`). They are read from the pool's own
- * counters when somebody asks, so that borrowing pays nothing for them. Pools of the same name and labels count
- * together. A pool that closed leaves its counts behind, and zero in its gauges.
+ * The metrics of pools. Every pool keeps them, in Effect's global registry, under the tag `pool` with its name, and
+ * under the metric labels in the context of its `make` (`Effect.tagMetrics`). Effect reads them from the pool's own
+ * counters on demand, so that borrowing pays nothing for them. Pools with the same name and labels count together. A
+ * closed pool leaves its counts behind, and zero in its gauges.
  *
  * Recycling pools show `idle` (the `size` of their stats), `inUse`, `minSize`, `maxSize`, `acquisitions`, `reuses`,
- * `created`, `failures`, `returned`, `discarded` and `refused`; the tiers of a `TieredBufferPool` each for itself, with
- * the tag `tier`. Waiting pools show all but the last three, and with the option `histograms` also `waitTime`, `createTime`
+ * `created`, `failures`, `returned`, `discarded` and `refused`. A `TieredBufferPool` shows them for each tier, with the
+ * tag `tier`. Waiting pools show all but the last three, and with the option `histograms` also `waitTime`, `createTime`
  * and `useTime`.
  *
  * **Gotchas**
  *
- * A metric is read under all tags that it has: `pool`, and `reason` (`destroyed`, `discarded`, `refused`) or `tier`, and the
- * labels of the pool's maker. Without one of them it is another metric, whose value is always 0. `Metric.snapshot` has
- * those of all pools.
+ * Read a metric with all its tags: `pool`, and `reason` (`destroyed`, `discarded`, `refused`) or `tier`, and the labels
+ * from `make`. Without one of them you read a different metric, whose value is always 0. `Metric.snapshot` has the
+ * metrics of all pools.
  *
  * @example
  * ```ts
@@ -45,7 +45,7 @@ import * as keys from "./internal/observe/poolMetrics.js"
 export const size: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.size)
 
 /**
- * Live items that nobody has.
+ * Idle live items.
  *
  * @since 0.1.0
  * @category gauges
@@ -53,7 +53,7 @@ export const size: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.size)
 export const idle: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.idle)
 
 /**
- * Live items that somebody has.
+ * Lent live items.
  *
  * @since 0.1.0
  * @category gauges
@@ -61,7 +61,7 @@ export const idle: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.idle)
 export const inUse: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.inUse)
 
 /**
- * Leases out; more than `inUse` where items are shared.
+ * Leases out; more than `inUse` if borrowers share items.
  *
  * @since 0.1.0
  * @category gauges
@@ -69,7 +69,7 @@ export const inUse: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.inUs
 export const leases: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.leases)
 
 /**
- * Items being made.
+ * Items being created.
  *
  * @since 0.1.0
  * @category gauges
@@ -93,7 +93,7 @@ export const closing: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.cl
 export const waiters: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.waiters)
 
 /**
- * `minSize` as it stands.
+ * The current `minSize`.
  *
  * @since 0.1.0
  * @category gauges
@@ -101,7 +101,7 @@ export const waiters: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.wa
 export const minSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.minSize)
 
 /**
- * `maxSize` as it stands.
+ * The current `maxSize`.
  *
  * @since 0.1.0
  * @category gauges
@@ -109,7 +109,7 @@ export const minSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.mi
 export const maxSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.maxSize)
 
 /**
- * Times that an item was lent.
+ * Times that the pool lent an item.
  *
  * @since 0.1.0
  * @category counters
@@ -117,7 +117,7 @@ export const maxSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.ma
 export const acquisitions: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.acquisitions)
 
 /**
- * Those among the acquisitions that got an item which had been lent before.
+ * The acquisitions that got an item which had been lent before.
  *
  * @since 0.1.0
  * @category counters
@@ -125,7 +125,7 @@ export const acquisitions: Metric.Metric.Counter<number> = Metric.fromMetricKey(
 export const reuses: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.reuses)
 
 /**
- * Items made.
+ * Items created.
  *
  * @since 0.1.0
  * @category counters
@@ -149,7 +149,7 @@ export const destroyed: Metric.Metric.Counter<number> = Metric.fromMetricKey(key
 export const failures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.failures)
 
 /**
- * Borrowers that met `acquireTimeout`.
+ * Borrowers that reached `acquireTimeout`.
  *
  * @since 0.1.0
  * @category counters
@@ -157,7 +157,7 @@ export const failures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys
 export const timeouts: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.timeouts)
 
 /**
- * Borrowers that met `maxWaiters`.
+ * Borrowers refused by `maxWaiters`.
  *
  * @since 0.1.0
  * @category counters
@@ -165,7 +165,7 @@ export const timeouts: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys
 export const rejections: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.rejections)
 
 /**
- * Borrowers that were interrupted while they waited: by a time limit of their own, or by hand.
+ * Borrowers that were interrupted while they waited, by their own timeout or by hand.
  *
  * @since 0.2.0
  * @category counters
@@ -189,7 +189,7 @@ export const finalizerFailures: Metric.Metric.Counter<number> = Metric.fromMetri
 export const returned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.returned)
 
 /**
- * Objects that a recycling pool let go of, with the tag `reason`: see `PoolStats.Discarded`.
+ * Objects that a recycling pool dropped, with the tag `reason`: see `PoolStats.Discarded`.
  *
  * @since 0.1.0
  * @category counters
@@ -197,7 +197,7 @@ export const returned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys
 export const discarded: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.discarded)
 
 /**
- * What borrowers of a recycling pool did wrong, with the tag `reason`: see `PoolStats.Refused`.
+ * Misuse by borrowers of a recycling pool, with the tag `reason`: see `PoolStats.Refused`.
  *
  * @since 0.1.0
  * @category counters
@@ -205,8 +205,8 @@ export const discarded: Metric.Metric.Counter<number> = Metric.fromMetricKey(key
 export const refused: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.refused)
 
 /**
- * How long borrowers waited who got an item, in seconds; zero for those who found an idle one. As
- * `db.client.connection.wait_time` of OpenTelemetry's conventions. Only of pools with the option `histograms`.
+ * How long borrowers that got an item waited, in seconds; zero if one was idle. The same as
+ * `db.client.connection.wait_time` of OpenTelemetry's conventions. Only for pools with the option `histograms`.
  *
  * @since 0.1.0
  * @category histograms
@@ -214,8 +214,8 @@ export const refused: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.
 export const waitTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.waitTime)
 
 /**
- * How long it took to make an item, in seconds; those are left out that failed. As
- * `db.client.connection.create_time` of OpenTelemetry's conventions. Only of pools with the option `histograms`.
+ * How long it took to create an item, in seconds, without failed creations. The same as
+ * `db.client.connection.create_time` of OpenTelemetry's conventions. Only for pools with the option `histograms`.
  *
  * @since 0.1.0
  * @category histograms
@@ -223,8 +223,8 @@ export const waitTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(ke
 export const createTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.createTime)
 
 /**
- * How long borrowers had an item, in seconds. As `db.client.connection.use_time` of OpenTelemetry's conventions. Only
- * of pools with the option `histograms`.
+ * How long borrowers had an item, in seconds. The same as `db.client.connection.use_time` of OpenTelemetry's
+ * conventions. Only for pools with the option `histograms`.
  *
  * @since 0.1.0
  * @category histograms

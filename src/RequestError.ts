@@ -1,5 +1,5 @@
 /**
- * What a request over a pooled stream may meet.
+ * The error of a request over a pooled stream.
  *
  * @since 0.1.0
  */
@@ -28,9 +28,9 @@ export type TypeId = typeof TypeId
 /**
  * What went wrong:
  *
- * - `Borrow`: there was no stream; the cause says why
+ * - `Borrow`: no stream was available; the cause says why
  * - `Transport`: writing or reading failed
- * - `Framing`: the message is too large, or what came back is none
+ * - `Framing`: the message is too large, or the answer is not a message
  * - `NoAnswer`: the peer finished the stream instead of answering
  *
  * @since 0.1.0
@@ -46,8 +46,8 @@ const summaries: Record<Reason, string> = {
 }
 
 /**
- * A request failed. `sent` tells whether the peer may have got it: `"no"` means that no byte was handed to the transport,
- * so that it may be sent again without harm; after `"maybe"` only a request that does no harm when done twice may.
+ * A request failed. `sent` says whether the peer may have received it. `"no"`: no byte was handed to the transport, so
+ * you can send the request again. `"maybe"`: send it again only if doing it twice does no harm.
  *
  * @since 0.1.0
  * @category errors
@@ -55,11 +55,11 @@ const summaries: Record<Reason, string> = {
 export class RequestError extends Data.TaggedError("RequestError")<{
   readonly reason: Reason
   readonly sent: "no" | "maybe"
-  /** What the pool, the transport or the framing said; absent with `NoAnswer`. */
+  /** The error of the pool, the transport or the framing; absent with `NoAnswer`. */
   readonly cause?: PoolError | WebTransportError | FramingError | undefined
 }> {
   /**
-   * Marks it, across copies of this package.
+   * Marks the error, across copies of this package.
    *
    * @since 0.1.0
    */
@@ -76,7 +76,7 @@ export class RequestError extends Data.TaggedError("RequestError")<{
   }
 
   /**
-   * Its members and its message, for logs.
+   * The members and the message, for logs.
    *
    * @since 0.1.0
    */
@@ -86,7 +86,7 @@ export class RequestError extends Data.TaggedError("RequestError")<{
 }
 
 /**
- * Whether a value is a `RequestError`, also one of another copy of this package.
+ * Whether a value is a `RequestError`, even one from another copy of this package.
  *
  * @since 0.1.0
  * @category guards

@@ -1,6 +1,6 @@
 /**
- * Objects that can reset themselves, and ready-made resets for arrays, maps and other objects that cannot. A pool calls a
- * reset when an object comes back, so that it keeps nothing of its borrower and the next one sees nothing.
+ * Objects that can reset themselves, and ready-made resets for arrays, maps and other objects that cannot. A pool calls
+ * a reset when an object comes back, so that the object keeps no data of its borrower and the next borrower sees none.
  *
  * @since 0.1.0
  */
@@ -14,8 +14,8 @@ import * as Predicate from "effect/Predicate"
  */
 export interface Resettable {
   /**
-   * Makes the object as it was at first. Since 0.2.0, returning `false` tells the pool to discard the object, such as one
-   * that has grown too large. Any other result is ignored.
+   * Restores the object's initial state. Since 0.2.0, returning `false` tells the pool to discard the object, for
+   * example one that has grown too large. Any other result is ignored.
    */
   reset(): unknown
 }
@@ -30,7 +30,7 @@ export const isResettable = (u: unknown): u is Resettable =>
   Predicate.hasProperty(u, "reset") && Predicate.isFunction(u.reset)
 
 /**
- * Calls the object's own `reset`. Returns `false` if that does (since 0.2.0), otherwise `true`.
+ * Calls the object's own `reset`. Returns `false` if `reset` does (since 0.2.0), otherwise `true`.
  *
  * @since 0.1.0
  * @category resets
@@ -38,8 +38,8 @@ export const isResettable = (u: unknown): u is Resettable =>
 export const reset = (object: Resettable): boolean => object.reset() !== false
 
 /**
- * Empties an array by taking its entries off one by one, so that the engine keeps the array's memory. Setting `length` to 0
- * drops it.
+ * Empties an array by removing its entries one by one, so that the engine keeps the array's memory. Setting `length` to
+ * 0 drops it.
  *
  * @since 0.1.0
  * @category resets
@@ -89,12 +89,12 @@ export const zero = (bytes: { fill(value: 0): unknown }): void => {
 }
 
 /**
- * Sets fields to their first values. For objects of a fixed shape, which have these fields from the start: engines keep
- * them small and fast.
+ * Sets fields to their initial values. Use it for objects of a fixed shape, which have these fields from the start:
+ * engines keep them small and fast.
  *
  * **Gotchas**
  *
- * The values are shared by all objects: let them be primitives or constants.
+ * All objects share the values: use primitives or constants.
  *
  * @example
  * ```ts
@@ -119,8 +119,8 @@ export const fields = <const F extends object>(values: F): (object: { -readonly 
 }
 
 /**
- * Runs one reset after the other; all of them, also when one throws. Then throws the first error. Returns `false` if one of
- * the resets does (since 0.2.0), otherwise `true`.
+ * Runs the resets one after the other; all of them, even if one throws. Then throws the first error. Returns `false` if
+ * one of the resets does (since 0.2.0), otherwise `true`.
  *
  * @since 0.1.0
  * @category combinators

@@ -20,43 +20,44 @@ import type * as WebTransport from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
 
 /**
- * What came in on the sessions of a pool and was not wanted, since the start.
+ * Counts of what arrived on the sessions of a pool and had no handler, since the start.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Unwanted {
-  /** Streams that the peer opened, and that were rejected for want of `onIncoming`. */
+  /** Streams that the peer opened and the pool rejected, because there is no `onIncoming`. */
   readonly streams: number
-  /** Datagrams dropped: for want of `onDatagram`, or because it was too slow. */
+  /** Datagrams that the pool dropped, because there is no `onDatagram` or it was too slow. */
   readonly datagrams: number
 }
 
 /**
- * The pool: a `ResourcePool` of sessions.
+ * A `ResourcePool` of sessions.
  *
- * What it lends is a view of a session, good for one lease: streams opened through it end with the lease, in whatever
- * scope they were opened, so that the next borrower inherits none; FIN where the borrower succeeded, a reset otherwise.
- * Afterwards the view opens no more.
+ * A borrower gets a view of a session, valid for one lease. Streams opened through the view end with the lease,
+ * whatever scope they were opened in, so the next borrower inherits none: by FIN if the borrower succeeded, otherwise
+ * by a reset. After that the view opens no more streams.
  *
- * What a borrower wrote in success is delivered: a session that has left the pool (too old, too used, too long idle) stays
- * open until the transport has taken it, for `retireGrace` at most, or the `shutdownGrace` of a pool that closes. It takes
- * no place of `maxSize` meanwhile, unless `overlap` is `false`. What the transport takes none of for `closeTimeout` is reset.
+ * The pool delivers what a successful borrower wrote. A session that has left the pool (too old, too used, idle for too
+ * long) stays open until the transport has taken it, for at most `retireGrace`, or the `shutdownGrace` of a closing
+ * pool. Meanwhile the session takes no place of `maxSize`, unless `overlap` is `false`. If the transport takes nothing
+ * of a stream for `closeTimeout`, the pool resets the stream.
  *
- * What comes in belongs to the pool: accepting streams or receiving datagrams through a borrowed session fails with
+ * Incoming streams and datagrams belong to the pool: accepting or receiving them through a borrowed session fails with
  * `Unsupported`. See `onIncoming` and `onDatagram`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service extends ResourcePool.ResourcePool<WebTransport.Session, WebTransportError> {
-  /** What came in and was not wanted. */
+  /** What arrived and had no handler. */
   readonly unwanted: Effect.Effect<Unwanted>
 }
 
 /**
- * The sessions to the one endpoint that an application talks to. For a second endpoint declare a tag of your own with
- * the same `Service`, and give it `Layer.scoped(MyPool, SessionPool.make(options))`.
+ * The sessions to the one endpoint that an application uses. For a second endpoint, declare your own tag with the same
+ * `Service`, and provide it with `Layer.scoped(MyPool, SessionPool.make(options))`.
  *
  * @since 0.1.0
  * @category tags
@@ -96,8 +97,7 @@ export interface ConfigOptions extends
   /** How many borrowers share a session. Default: 1. */
   readonly concurrency?: number | undefined
   /**
-   * For how long connects have to have gone on failing before borrowers fail with them: see `ResourcePool.Options`.
-   * Default: 2 s.
+   * How long connects must keep failing before borrowers fail with them: see `ResourcePool.Options`. Default: 2 s.
    *
    * @since 0.2.0
    */
@@ -105,20 +105,20 @@ export interface ConfigOptions extends
   /** How long connecting and `onOpen` may take together. Default: 10 s. */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
-   * A session is retired once so many streams were opened on it, by either side and by pings; `Infinity` for no limit.
-   * Borrowers that have the session keep it for `retireGrace` at most. Default: 1,000 over HTTP/2 with `NodeWebTransport`,
-   * whose client keeps 7.8 kB of each stream until the session closes (`@fails-components/webtransport` 1.6.8); no limit
-   * elsewhere. A `StreamPool` has a limit of its own, 500; the smaller one counts.
+   * Retires a session once this many streams were opened on it, by either side and by pings; `Infinity` for no limit.
+   * Its borrowers keep the session for at most `retireGrace`. Default: 1,000 over HTTP/2 with `NodeWebTransport`, whose
+   * client keeps 7.8 kB of each stream until the session closes (`@fails-components/webtransport` 1.6.8); no limit
+   * elsewhere. A `StreamPool` has its own limit, 500; the smaller one counts.
    *
    * @since 0.2.0
    */
   readonly maxStreamsOpened?: number | undefined
-  /** SHA-256 hashes of certificates that are trusted besides those that the platform trusts. */
+  /** SHA-256 hashes of certificates to trust, besides those that the platform trusts. */
   readonly certificateHashes?: ReadonlyArray<Uint8Array> | undefined
 }
 
 /**
- * How long borrowers wait for the end of such a failure: `0` for one that no patience cures.
+ * How long borrowers wait for the end of such a failure: return `0` for a failure that waiting cannot cure.
  *
  * @since 0.2.0
  * @category options
@@ -126,8 +126,8 @@ export interface ConfigOptions extends
 export type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => Duration.DurationInput
 
 /**
- * What an application does with the sessions of a pool, and what belongs to that; no variable of an environment carries
- * it. What runs, runs on fibers of the pool, with the context of the pool's maker.
+ * Callbacks and related settings, which cannot come from environment variables. Callbacks run on fibers of the pool,
+ * with the context of `make`'s caller.
  *
  * @since 0.1.0
  * @category options
@@ -146,20 +146,20 @@ export interface Hooks<E = never, R = never> extends
   >
 {
   /**
-   * In place of a duration, `rideOut` may depend on what the connect failed with.
+   * Instead of a duration, `rideOut` may be a function of the connect's failure.
    *
    * @since 0.2.0
    */
   readonly rideOut?: RideOut | undefined
   /**
-   * Runs on each new session before it is lent for the first time: a hello, a login, a resume. It has the session to
-   * itself, what comes in included, and counts against the connect timeout. Its failure closes the session and is a
-   * failed creation.
+   * Runs on each new session before the pool lends it for the first time: a hello, a login, a resume. It has exclusive
+   * use of the session, including incoming streams and datagrams, and counts against the connect timeout. If it fails,
+   * the pool closes the session and counts a failed creation.
    */
   readonly onOpen?: ((session: WebTransport.Session) => Effect.Effect<unknown, E, R>) | undefined
   /**
-   * Handles a stream that the peer opened. The stream ends when the handler does. Each runs on a fiber of its own; a
-   * failure is logged. Without a handler such streams are rejected at once.
+   * Handles a stream that the peer opened. The stream ends when the handler does. Each handler runs on its own fiber;
+   * the pool logs its failure. Without a handler the pool rejects such streams at once.
    */
   readonly onIncoming?:
     | ((
@@ -168,8 +168,8 @@ export interface Hooks<E = never, R = never> extends
     ) => Effect.Effect<unknown, E, R>)
     | undefined
   /**
-   * Handles a datagram, one at a time for each session. While it is busy, 64 of them wait; then the oldest is dropped.
-   * A failure is logged. Without a handler datagrams are dropped.
+   * Handles a datagram, one at a time for each session. While the handler is busy, up to 64 datagrams wait; then the
+   * pool drops the oldest. The pool logs a failure. Without a handler it drops all datagrams.
    */
   readonly onDatagram?:
     | ((datagram: Uint8Array, session: WebTransport.Session) => Effect.Effect<unknown, E, R>)
@@ -177,27 +177,29 @@ export interface Hooks<E = never, R = never> extends
 }
 
 /**
- * How to make a session pool. Only `url` is required. The options of the engine are those of
- * `ResourcePool.Options`, with these defaults of its own: `name` `"SessionPool"`, `acquireTimeout` 30 s, `createTimeout` 5 s
- * more than the connect timeout, `overlap` on.
+ * Options of {@link make}. Only `url` is required. The engine's options are those of `ResourcePool.Options`, with
+ * different defaults for some: `name` `"SessionPool"`, `acquireTimeout` 30 s, `createTimeout` 5 s more than the connect
+ * timeout, `overlap` on.
  *
- * A session is *lost*, and its place free, as soon as it is closed by anybody in any way. A server that hangs closes
- * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer
- * drains it (DRAIN, or GOAWAY in Node over HTTP/2: borrowers keep theirs, the next ones get another session) or refuses a
- * stream although none is open, and when it is too old or too used.
+ * A session is *lost*, and its place free, as soon as either side closes it in any way. A server that hangs closes
+ * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer drains it (DRAIN, or GOAWAY in
+ * Node over HTTP/2: its borrowers keep it, the next ones get another session) or refuses a stream although none is
+ * open, and when it is too old or too used.
  *
- * **`keepAlive`.** Bytes and datagrams that come on a session prove it good as the answer to a ping does: a session on
- * which anything came since the last ping was due is not pinged, and a ping passes as soon as anything comes beside its
- * answer (it is interrupted then). A session that falls silent is so found within two intervals and `checkTimeout`. An
- * application that has to be asked how it is needs `validate` instead.
+ * **`keepAlive`.** Bytes and datagrams that arrive on a session prove it good, as the answer to a ping does. If
+ * anything arrived since the last ping was due, the pool does not ping the session. If anything arrives beside the
+ * answer to a ping, the ping passes at once (the pool interrupts it). So the pool finds a silent session within two
+ * intervals and `checkTimeout`. If you must ask the application itself whether it is well, use `validate` instead.
  *
  * **Gotchas**
  *
- * Over HTTP/2 a server may grant a session only so many streams in its whole life (100 by default with
- * `@fails-components/webtransport`); the borrower who meets the limit gets `StreamLimit`. Set `maxStreamsOpened` below it.
+ * Over HTTP/2 a server may grant a session only a fixed number of streams in its whole life (100 by default with
+ * `@fails-components/webtransport`); the borrower who reaches the limit gets `StreamLimit`. Set `maxStreamsOpened`
+ * below it.
  *
- * Failures of `url`, `connect.serverCertificateHashes`, `connect.headers` and `onOpen` reach the borrower as a `WebTransportError` with
- * reason `Connect` and the failure as its `cause`, or as themselves where they are a `WebTransportError`.
+ * Failures of `url`, `connect.serverCertificateHashes`, `connect.headers` and `onOpen` reach the borrower as a
+ * `WebTransportError` with reason `Connect` and the failure as its `cause`. A failure that is a `WebTransportError`
+ * already reaches the borrower unchanged.
  *
  * @since 0.1.0
  * @category options
@@ -208,15 +210,15 @@ export interface Options<E = never, R = never>
     Omit<Hooks<E, R>, "rideOut">
 {
   /**
-   * For how long connects have to have gone on failing before borrowers fail with them, or a function of what one failed
-   * with: see `ResourcePool.Options`. Default: 2 s.
+   * How long connects must keep failing before borrowers fail with them, or a function of the connect's failure: see
+   * `ResourcePool.Options`. Default: 2 s.
    *
    * @since 0.2.0
    */
   readonly rideOut?: Duration.DurationInput | RideOut | undefined
   /** As in {@link ConfigOptions}. */
   readonly maxStreamsOpened?: number | undefined
-  /** Where to connect, https only; an Effect is run on every connect, for addresses with a token that expires. */
+  /** Where to connect, https only. An Effect runs on every connect, for addresses with a token that expires. */
   readonly url: string | URL | Effect.Effect<string | URL, E, R>
   /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */
   readonly connect?: WebTransport.ConnectOptions<E, R> | undefined
@@ -225,7 +227,7 @@ export interface Options<E = never, R = never>
 /**
  * Makes a pool that closes with the scope. It returns at once; `ready` waits for `minSize` sessions.
  *
- * Options that make no sense, a URL that is not https among them, are a defect that names the option.
+ * If options make no sense (also a URL that is not https), it dies with a defect that names the option.
  *
  * @example
  * ```ts
@@ -263,27 +265,28 @@ export const make: <E = never, R = never>(
  * @category options
  */
 export interface PingStreamOptions {
-  /** What is sent, at most 1 MiB (a defect otherwise); `ping` if absent. */
+  /** The message to send, at most 1 MiB (a defect otherwise). Default: `ping`. */
   readonly message?: Uint8Array | undefined
 }
 
 /**
- * A ping for `keepAlive`: opens a stream, sends one message of `Framing`, awaits one in return, whatever it says, and
- * ends the stream. The server has to answer messages on a fresh stream: one that echoes bytes does.
+ * A ping for `keepAlive`: opens a stream, sends one message of `Framing`, waits for any one message in return, and ends
+ * the stream. The server must answer messages on a new stream: a server that echoes bytes does.
  *
- * Over HTTP/2 nothing else notices a server that hangs: its sessions stay open, and writes and new streams succeed. How
- * long an answer may take is the pool's `checkTimeout`.
+ * Over HTTP/2 nothing else detects a server that hangs: its sessions stay open, and writes and new streams succeed. The
+ * pool's `checkTimeout` limits how long an answer may take.
  *
- * Fails as opening, writing and reading do, and with `Read` when the peer finishes the stream without an answer.
+ * It fails as opening, writing and reading do, and with `Read` if the peer finishes the stream without an answer.
  *
  * **Gotchas**
  *
- * - It needs a stream. Refused one, or granted none for a second, while others of the session are open, it passes: the
- *   session is busy, and says neither that it lives nor that it is dead. Leave room for one below the server's limit: a
- *   borrower who is refused a stream while the ping has one waits for its end, and asks again for 1.3 seconds after that.
- * - Let the server finish the stream once the client has: it is read to its end then, and its credit comes back. One that
- *   stays open is cancelled after 5 seconds, and some servers give back the credit for that much later. Over HTTP/2 it is
- *   cancelled at once.
+ * - It needs a stream. If the session refuses one, or grants none for a second, while other streams are open, the ping
+ *   passes: the session is busy, which proves neither life nor death. Keep one stream free below the server's limit: a
+ *   borrower who is refused a stream while the ping has one waits for the ping to end, and asks again for 1.3 seconds
+ *   after that.
+ * - Let the server finish the stream once the client has: the ping then reads it to its end, and its credit comes back.
+ *   The ping cancels a stream that stays open after 5 seconds, and some servers return its credit that much later. Over
+ *   HTTP/2 it cancels the stream at once.
  *
  * @example
  * ```ts
@@ -308,7 +311,7 @@ export const pingStream: (
  *
  * **Gotchas**
  *
- * Bind it to a constant: each call of `layer(…)` is a pool of its own, and so is each `Effect.provide` of it.
+ * Bind it to a constant: each call of `layer(…)` is a new pool, and so is each `Effect.provide` of it.
  *
  * @since 0.1.0
  * @category layers
@@ -325,23 +328,23 @@ export const layer = <E = never, R = never>(
  * |---|---|---|
  * | `NAME` | `SessionPool` | for logs, errors and stats |
  * | `MIN_SIZE` | 0 | sessions to keep open |
- * | `MAX_SIZE` | 10 | the most sessions at once |
+ * | `MAX_SIZE` | 10 | the maximum number of sessions at once |
  * | `CONCURRENCY` | 1 | borrowers per session |
  * | `ORDER` | `lifo` | `lifo` or `fifo` |
  * | `ACQUIRE_TIMEOUT` | 30 seconds | how long a borrower waits |
  * | `MAX_WAITERS` | no limit | how many borrowers may wait |
  * | `CONNECT_TIMEOUT` | 10 seconds | how long connecting may take |
- * | `CREATE_CONCURRENCY` | 8 | how many connect at the same time |
+ * | `CREATE_CONCURRENCY` | 8 | how many sessions connect at the same time |
  * | `CERTIFICATE_HASHES` | none | SHA-256, hex, comma-separated |
- * | `IDLE_TIME_TO_LIVE` | infinity | when an unused session is closed |
- * | `MAX_LIFETIME` | infinity | when a session is replaced |
- * | `MAX_USES` | no limit | after how many borrows a session is replaced |
- * | `MAX_STREAMS_OPENED` | 1,000 over Node's HTTP/2 client, no limit elsewhere | after how many streams a session is replaced |
+ * | `IDLE_TIME_TO_LIVE` | infinity | when the pool closes an idle session |
+ * | `MAX_LIFETIME` | infinity | when the pool replaces a session |
+ * | `MAX_USES` | no limit | after how many borrows the pool replaces a session |
+ * | `MAX_STREAMS_OPENED` | 1,000 over Node's HTTP/2 client, no limit elsewhere | after how many streams the pool replaces a session |
  * | `OVERLAP` | true | whether a replaced session that is still lent gives up its place |
  * | `RETIRE_GRACE` | 30 seconds | how long a borrower may keep a replaced session |
  * | `CLOSE_TIMEOUT` | 5 seconds | how long a closing session may hold its place |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
- * | `HISTOGRAMS` | false | whether waiting, creating and use are timed, for `PoolMetrics` |
+ * | `HISTOGRAMS` | false | whether the pool times waiting, creating and use, for `PoolMetrics` |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *
@@ -351,8 +354,8 @@ export const layer = <E = never, R = never>(
 export const config: Config.Config<ConfigOptions> = internal.config
 
 /**
- * The pool as a layer whose options come from a `Config`, or from a record of them; an application's hooks come beside
- * it. A second pool nests `config` under another prefix.
+ * The pool as a layer whose options come from a `Config`, or from a record of them. Pass an application's hooks beside
+ * it. For a second pool, nest `config` under another prefix.
  *
  * @example
  * ```ts
@@ -381,8 +384,8 @@ export const layerConfig = <E = never, R = never>(
   )
 
 /**
- * The pool configured by `SESSION_POOL_URL`, `SESSION_POOL_MAX_SIZE` and so on: see `config`. The whole wiring
- * beside a `WebTransportConstructor`.
+ * The pool configured by `SESSION_POOL_URL`, `SESSION_POOL_MAX_SIZE` and so on: see `config`. It only needs a
+ * `WebTransportConstructor`.
  *
  * @example
  * ```ts

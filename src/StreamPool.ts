@@ -20,28 +20,28 @@ import type * as WebTransport from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
 
 /**
- * What the pool knows of a session whose streams it lends.
+ * The state of a session whose streams the pool lends.
  *
  * @since 0.1.0
  * @category models
  */
 export interface SessionInfo {
   /**
-   * The platform's session, which tells one from another: the `native` of the `Session` that `onOpen` got. Not enumerable,
-   * so that the rest can be logged and turned into JSON.
+   * The platform's session, which identifies the session: the `native` of the `Session` that `onOpen` got. It is not
+   * enumerable, so that you can log the rest and turn it into JSON.
    */
   readonly native: WebTransport.NativeWebTransport
-  /** Streams of the pool on it, idle and lent. */
+  /** The pool's streams on this session, idle and lent. */
   readonly streams: number
-  /** Those that somebody has. */
+  /** The lent ones among `streams`. */
   readonly inUse: number
-  /** Streams that were ever opened on it, by whomever here. */
+  /** All streams that this side ever opened on the session, through the pool or not. */
   readonly opened: number
-  /** How many streams it grants; `Infinity` as long as it has refused none. */
+  /** How many streams the session grants; `Infinity` while it has refused none. */
   readonly capacity: number
-  /** Somebody waited in vain for an answer, and no byte has come since on any of its streams. */
+  /** A borrower waited in vain for an answer, and no byte has arrived since on any stream of the session. */
   readonly isSuspect: boolean
-  /** It gets no new streams and goes once those that are lent are back. */
+  /** The session gets no new streams, and closes once its lent streams are back. */
   readonly isRetired: boolean
 }
 
@@ -52,53 +52,55 @@ export interface SessionInfo {
  * @category options
  */
 export interface RequestOptions {
-  /** The most bytes that a message may have, asked or answered. Default: 1 MiB. */
+  /** The maximum bytes of a message, request or answer. Default: 1 MiB. */
   readonly maxMessageSize?: number | undefined
   /**
-   * Begins the message with a correlation id (a variable-length integer, see `Framing.withId`). The peer has to begin
-   * its answer with the same one; answers with another are passed over. Default: `false`.
+   * Begins the message with a correlation id (a variable-length integer, see `Framing.withId`). The peer must begin its
+   * answer with the same id; the pool skips answers with another id. Default: `false`.
    */
   readonly correlate?: boolean | undefined
 }
 
 /**
- * The pool: a `ResourcePool` of streams.
+ * A `ResourcePool` of streams.
  *
- * What it lends is a view of a stream, good for one lease. A stream comes back to the pool only if it is clean: the
- * borrower succeeded, every write is done, nothing that came in is unread, no read was given up, and both directions
- * and the session are open. Anything else ends it at once, in both directions, and frees its place: reset after a
- * failure or an interruption, FIN otherwise. An idle stream on which anything comes is never lent.
+ * A borrower gets a view of a stream, valid for one lease. A stream goes back to the pool only if it is clean: the
+ * borrower succeeded, every write is done, all incoming bytes were read, no read was given up, and both directions and
+ * the session are open. Otherwise the pool ends the stream at once, in both directions, and frees its place: by a reset
+ * after a failure or an interruption, by FIN otherwise. An idle stream on which anything arrives is never lent.
  *
- * What a borrower wrote in success is delivered, then the FIN, as long as the transport takes it. A stream of which it has
- * not taken all within a second is not lent again, and takes no place of `maxSize` any longer. It is reset only if the
- * transport takes nothing for the session's `closeTimeout`, or the time of the session is over: see `SessionPool`.
+ * The pool delivers what a successful borrower wrote, then the FIN, as long as the transport takes it. If the transport
+ * has not taken all of it within a second, the pool does not lend the stream again, and the stream takes no place of
+ * `maxSize` any longer. The pool resets the stream only if the transport takes nothing for the session's
+ * `closeTimeout`, or the session's time is over: see `SessionPool`.
  *
  * **Gotchas**
  *
- * - An answer that nobody waited for looks like none: a borrower that writes a question and leaves before a byte of the
- *   answer came gives back a stream that is clean so far. The answer ends it if it comes while the stream is idle; later
- *   than that, the next borrower gets it. Read what you asked for, or fail.
- * - Until the first write nothing is read from the stream (see `clientSpeaksFirst`): a read waits for it.
+ * - The pool cannot see an answer that has not begun to arrive: a borrower that writes a request and leaves before a
+ *   byte of the answer came returns a stream that is clean so far. If the answer arrives while the stream is idle, the
+ *   pool ends the stream; if it arrives later, the next borrower gets it. Read every answer that you asked for, or
+ *   fail.
+ * - Until the first write the pool reads nothing from the stream (see `clientSpeaksFirst`): a read waits for the write.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service extends ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError> {
   /**
-   * Sends one message of `Framing` on a stream of the pool and reads one back. It is sent once, never again: after a
-   * failure `sent` tells whether the peer may have got it.
+   * Sends one message of `Framing` on a stream of the pool and reads one back. It never sends the message twice: after
+   * a failure, `sent` says whether the peer may have received it.
    *
    * **Gotchas**
    *
-   * A hung peer never answers: give it a time limit (`Effect.timeout`). The stream of an interrupted request is reset.
+   * A hung peer never answers: set a timeout (`Effect.timeout`). The pool resets the stream of an interrupted request.
    */
   readonly request: (
     message: Uint8Array,
     options?: RequestOptions | undefined
   ) => Effect.Effect<Uint8Array, RequestError>
   /**
-   * The same for an answer of many messages: to the first one that `isLast` is true of, which is given too and after
-   * which the stream goes back to the pool; without it until the peer finishes the stream.
+   * The same for an answer of many messages. It ends with the first message for which `isLast` returns true, emits that
+   * message too, and then returns the stream to the pool. Without `isLast` it ends when the peer finishes the stream.
    */
   readonly requestStream: (
     message: Uint8Array,
@@ -106,22 +108,23 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
   ) => Stream.Stream<Uint8Array, RequestError>
   /**
    * Makes a `Socket` of `@effect/platform` for a protocol that owns its stream, such as RPC over `Ndjson` or `MsgPack`;
-   * one for each user. Each run has a stream that nobody had before, under the limits of the pool; afterwards it is
-   * ended, by FIN after success, otherwise by a reset. Opening, reading and writing fail with a `SocketError`, and so does
-   * a second run beside the first. What came before the peer's FIN is handled to its end.
+   * make one for each user. Each run gets a new stream that no borrower had before, under the limits of the pool.
+   * Afterwards the pool ends the stream, by FIN after success, otherwise by a reset. Opening, reading and writing fail
+   * with a `SocketError`, and so does a second run beside the first. A run handles everything that came before the
+   * peer's FIN.
    *
-   * Those who share it cannot harm each other by giving up: an interrupted write has handed over all of its bytes or none.
-   * As soon as nothing can be written any more (a write failed, or bytes that were accepted are not sent), the run fails with
-   * `Write`, so that its owner may begin another one.
+   * Fibers that share a socket cannot harm each other by giving up: an interrupted write has handed over all of its
+   * bytes or none. As soon as nothing can be written any more (a write failed, or accepted bytes are not sent), the run
+   * fails with `Write`, so that its owner can start another one.
    */
   readonly makeSocket: Effect.Effect<Socket.Socket>
-  /** What it knows of each session. */
+  /** The state of each session. */
   readonly sessions: Effect.Effect<ReadonlyArray<SessionInfo>>
 }
 
 /**
- * The streams over the sessions of the one {@link SessionPool.SessionPool}. For a second pool declare a tag of your own
- * with the same `Service`, and give it `Layer.scoped(MyPool, StreamPool.make({ sessionPool, … }))`.
+ * The streams over the sessions of the one {@link SessionPool.SessionPool}. For a second pool, declare your own tag
+ * with the same `Service`, and provide it with `Layer.scoped(MyPool, StreamPool.make({ sessionPool, … }))`.
  *
  * @since 0.1.0
  * @category tags
@@ -129,7 +132,7 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
 export class StreamPool extends Context.Tag("effect-pools/StreamPool")<StreamPool, Service>() {}
 
 /**
- * Options that may come from a `Config`. Those of the engine are explained in `ResourcePool.Options`.
+ * Options that may come from a `Config`. `ResourcePool.Options` explains those of the engine.
  *
  * @since 0.1.0
  * @category options
@@ -157,43 +160,45 @@ export interface CommonOptions extends
     | "metrics"
   >
 {
-  /** The most streams on one session at once; `Infinity` for as many as it grants. Default: 100. */
+  /**
+   * The maximum number of streams on one session at once; `Infinity` for as many as the session grants. Default: 100.
+   */
   readonly maxStreamsPerSession?: number | undefined
   /**
-   * After so many streams a session of a `SessionPool` is replaced: it keeps some memory for each, and some servers
-   * grant only so many. What is lent stays as it is. The `SessionPool` has a limit of its own; the smaller one counts.
-   * Default: 500.
+   * Replaces a session of a `SessionPool` after this many streams: a session keeps some memory for each stream, and
+   * some servers grant only a fixed number. Lent streams stay as they are. The `SessionPool` has its own limit; the
+   * smaller one counts. Default: 500.
    */
   readonly maxStreamsOpened?: number | undefined
   /**
-   * After how long without a stream, or a refusal, a session counts as full. That is no error: borrowers wait. While one
-   * does, the session is asked again, for one stream at a time: when one of its streams has ended, and after pauses
-   * that grow from 10 ms to a second. Default: 1 s.
+   * After how long without a stream a session counts as full; it also does after a refusal. That is not an error:
+   * borrowers wait. While a borrower waits, the pool asks the session again, for one stream at a time: when one of its
+   * streams has ended, and after pauses that grow from 10 ms to a second. Default: 1 s.
    */
   readonly openTimeout?: Duration.DurationInput | undefined
   /**
-   * Whether the peer only answers. Then what it sends before the borrower has written is dirt, and the borrower gets
-   * another stream instead, without noticing. Set it to `false` for peers that greet. Default: `true`.
+   * Whether the peer only answers. If so, bytes that it sends before the borrower has written make the stream dirty,
+   * and the borrower silently gets another stream. Set it to `false` for peers that greet. Default: `true`.
    */
   readonly clientSpeaksFirst?: boolean | undefined
   /**
-   * How long a stream that came back is watched before it is lent again: for peers that may say something more, later
-   * than their answer. It counts as in use meanwhile. Below `checkTimeout`. Default: 0.
+   * How long the pool watches a returned stream before it lends the stream again: for peers that may send more after
+   * their answer. The stream counts as in use meanwhile. Must be below `checkTimeout`. Default: 0.
    */
   readonly quarantine?: Duration.DurationInput | undefined
   /**
-   * A session of a `SessionPool` is replaced when so many streams, one after the other, were given up while a borrower
-   * waited for bytes: over HTTP/2 nothing else tells of a hung peer. Streams that were lent at the same time count once.
-   * One counts not at all when anything came on the session, on whatever stream, since it was lent. `Infinity` switches
-   * this off. Default: 2.
+   * Replaces a session of a `SessionPool` when this many streams in a row were given up while a borrower waited for
+   * bytes: over HTTP/2 nothing else detects a hung peer. Streams that were lent at the same time count once. A stream
+   * does not count if anything arrived on the session, on any stream, since it was lent. `Infinity` switches this off.
+   * Default: 2.
    *
    * **Gotchas**
    *
-   * A subscription that is cancelled before its first message, on a session where nothing else happens, looks like an
-   * answer that never came. For quiet subscriptions and long polls use `Infinity`, and `keepAlive` on the `SessionPool`.
+   * If a subscription is cancelled before its first message, on an otherwise quiet session, it looks like an answer
+   * that never came. For quiet subscriptions and long polls use `Infinity`, and `keepAlive` on the `SessionPool`.
    */
   readonly suspectAfter?: number | undefined
-  /** Streams with a higher one are sent first, where the platform can. */
+  /** The transport sends streams with a higher order first, if the platform can. */
   readonly sendOrder?: number | undefined
 }
 
@@ -208,8 +213,8 @@ export interface ConfigOptions
 {}
 
 /**
- * What an application does with the streams of a pool, on fibers of the pool and with the context of its maker. A check
- * has to leave the stream as clean as a borrower does.
+ * Callbacks for the streams of a pool. They run on fibers of the pool, with the context of `make`'s caller. A check
+ * must leave the stream as clean as a borrower does.
  *
  * @since 0.1.0
  * @category options
@@ -222,10 +227,10 @@ export interface Hooks<E = never, R = never> extends
 {}
 
 /**
- * How to make a pool of streams.
+ * Options of a pool of streams.
  *
- * The options of the engine have these defaults of their own: `name` `"StreamPool"`, `maxSize` 100, `acquireTimeout` 30 s,
- * `createBackoff` from 1 to 100 ms (a `SessionPool` has a pause of its own).
+ * Some options of the engine have different defaults: `name` `"StreamPool"`, `maxSize` 100, `acquireTimeout` 30 s,
+ * `createBackoff` from 1 to 100 ms (a `SessionPool` has its own pause).
  *
  * @since 0.1.0
  * @category options
@@ -242,12 +247,12 @@ export type MakeOptions<E = never, R = never> =
   & Options<E, R>
   & (
     | {
-      /** The session that all streams are of. It stays its owner's: the pool neither closes nor replaces it. */
+      /** The session of all streams. The pool does not own it: it neither closes nor replaces the session. */
       readonly session: WebTransport.Session
       readonly sessionPool?: undefined
     }
     | {
-      /** Where the sessions come from that the streams are spread over. */
+      /** The pool of the sessions that the streams are spread over. */
       readonly sessionPool: SessionPool.Service
       readonly session?: undefined
     }
@@ -256,27 +261,29 @@ export type MakeOptions<E = never, R = never> =
 /**
  * Makes a pool that closes with the scope: over one session, or across the sessions of a `SessionPool`.
  *
- * **When it pays.** An echo of 100 bytes on an open stream takes a fifth of the time of one on a stream of its own: use
- * it for many small questions and answers. It does not pay for streams that carry one large message and end, nor for
+ * **When it pays.** An echo of 100 bytes on an open stream takes a fifth of the time of one on its own stream: use the
+ * pool for many small requests and answers. It does not pay for streams that carry one large message and end, nor for
  * protocols that finish a stream to mark the end of a message: such a stream cannot be used again. Open those on a
  * session of a `SessionPool`.
  *
- * **Over one session.** When the session ends every borrower, and whoever comes later, fails with `SessionClosed` at
- * once. When it has no stream left and has granted none for `openTimeout`, borrowers fail with `StreamLimit`.
+ * **Over one session.** When the session ends, every borrower fails with `SessionClosed` at once, and so does every
+ * later one. When the session has no stream left and has granted none for `openTimeout`, borrowers fail with
+ * `StreamLimit`.
  *
- * **Across a `SessionPool`.** It holds one lease of each session, whatever its streams, shares the session with no other
- * borrower, whatever the `concurrency` of the `SessionPool`, and gives it back when no stream is left. The `keepAlive` of
- * the `SessionPool` pings it meanwhile. A new stream goes to the least loaded session with room; another session is
- * opened only when none has room. While others wait for a session, one whose streams are all idle is given back. A
- * session is replaced when it has opened `maxStreamsOpened` streams, is suspect, grants nothing though nothing is open,
- * or confirms no ends of streams; and it takes no new streams once its own pool retires it.
+ * **Across a `SessionPool`.** The pool holds one lease of each session, for all its streams there, and shares the
+ * session with no other borrower, whatever the `concurrency` of the `SessionPool`. It returns the session when no
+ * stream is left. The `keepAlive` of the `SessionPool` pings the session meanwhile. A new stream goes to the least
+ * loaded session with room; the pool opens another session only when none has room. While other borrowers wait for a
+ * session, the pool returns one whose streams are all idle. It replaces a session that has opened `maxStreamsOpened`
+ * streams, is suspect, grants nothing though nothing is open, or does not confirm the ends of streams. A session that
+ * its own pool retires takes no new streams.
  *
  * **Gotchas**
  *
- * - What a misbehaving peer sends after the next borrower has written cannot be told from an answer: see `quarantine`,
- *   and the correlation ids of `request`.
- * - A lease counts as one use of the session, however many streams it carries: `maxUses` of the `SessionPool` says
- *   little here. Use `maxStreamsOpened`.
+ * - The pool cannot tell an answer from bytes that a misbehaving peer sends after the next borrower has written: see
+ *   `quarantine`, and the correlation ids of `request`.
+ * - A lease counts as one use of the session, however many streams it carries. So `maxUses` of the `SessionPool` means
+ *   little here; use `maxStreamsOpened`.
  *
  * @example
  * ```ts
@@ -304,7 +311,7 @@ export const make: <E = never, R = never>(
  *
  * **Gotchas**
  *
- * Bind it to a constant: each call of `layer(…)` is a pool of its own, and so is each `Effect.provide` of it.
+ * Bind it to a constant: each call of `layer(…)` is a new pool, and so is each `Effect.provide` of it.
  *
  * @example
  * ```ts
@@ -341,21 +348,21 @@ export const layer = <E = never, R = never>(
  * |---|---|---|
  * | `NAME` | `StreamPool` | for logs, errors and stats |
  * | `MIN_SIZE` | 0 | streams to keep open |
- * | `MAX_SIZE` | 100 | the most streams at once |
- * | `MAX_STREAMS_PER_SESSION` | 100 | the most streams of one session at once |
- * | `MAX_STREAMS_OPENED` | 500 | after how many streams a session is replaced |
+ * | `MAX_SIZE` | 100 | the maximum number of streams at once |
+ * | `MAX_STREAMS_PER_SESSION` | 100 | the maximum number of streams of one session at once |
+ * | `MAX_STREAMS_OPENED` | 500 | after how many streams the pool replaces a session |
  * | `ORDER` | `lifo` | `lifo` or `fifo` |
  * | `ACQUIRE_TIMEOUT` | 30 seconds | how long a borrower waits |
  * | `MAX_WAITERS` | no limit | how many borrowers may wait |
  * | `OPEN_TIMEOUT` | 1 second | after how long without a stream a session counts as full |
  * | `CLIENT_SPEAKS_FIRST` | true | whether the peer only answers |
- * | `QUARANTINE` | 0 | how long a stream that came back is watched |
- * | `SUSPECT_AFTER` | 2 | after how many answers that never came a session is replaced |
- * | `IDLE_TIME_TO_LIVE` | infinity | when an unused stream is ended |
- * | `MAX_LIFETIME` | infinity | when a stream is replaced |
- * | `MAX_USES` | no limit | after how many borrows a stream is replaced |
+ * | `QUARANTINE` | 0 | how long the pool watches a returned stream |
+ * | `SUSPECT_AFTER` | 2 | after how many answers that never came the pool replaces a session |
+ * | `IDLE_TIME_TO_LIVE` | infinity | when the pool ends an idle stream |
+ * | `MAX_LIFETIME` | infinity | when the pool replaces a stream |
+ * | `MAX_USES` | no limit | after how many borrows the pool replaces a stream |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
- * | `HISTOGRAMS` | false | whether waiting, creating and use are timed, for `PoolMetrics` |
+ * | `HISTOGRAMS` | false | whether the pool times waiting, creating and use, for `PoolMetrics` |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *
@@ -365,7 +372,7 @@ export const layer = <E = never, R = never>(
 export const config: Config.Config<ConfigOptions> = internal.config
 
 /**
- * The pool as a layer whose options come from a `Config`, or from a record of them; hooks come beside it.
+ * The pool as a layer whose options come from a `Config`, or from a record of them. Pass hooks beside it.
  *
  * @example
  * ```ts

@@ -1,9 +1,9 @@
 /**
- * A WebTransport in memory, for tests of code that uses sessions, streams or their pools: the client's side is what
- * `WebTransport.connect` and the pools get, the server's is driven by a handler, and faults happen on command. It needs
- * no server and no platform, and takes time from Effect's `Clock`: `TestClock` works.
+ * An in-memory WebTransport, for tests of code that uses sessions, streams or their pools. `WebTransport.connect` and
+ * the pools get the client's side; a handler drives the server's side; faults happen on command. It needs no server and
+ * no platform, and uses Effect's `Clock`: `TestClock` works.
  *
- * An entry point of its own, so that no application bundles it by way of the root.
+ * This is a separate entry point, so that no application bundles it through the root.
  *
  * @since 0.1.0
  */
@@ -17,38 +17,44 @@ import type { CloseInfo, WebTransportConstructor } from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
 
 /**
- * The server's side of a stream that it sends on. What is sent to a client that ended its half is dropped.
+ * The server's side of a stream on which it sends. If the client has ended its half, the sent bytes are dropped.
  *
  * @since 0.2.0
  * @category models
  */
 export interface ServerSendStream {
-  /** Whether the client gave up reading. */
+  /** Whether the client has given up reading. */
   readonly isCancelled: boolean
-  /** Sends bytes as one chunk, asked for or not. There is no backpressure. */
+  /** Sends bytes as one chunk, even unasked. There is no backpressure. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void>
-  /** FIN: nothing more will be sent. */
+  /** Finishes the stream (FIN). */
   readonly finish: Effect.Effect<void>
-  /** Gives up sending: the client's reads fail. */
+  /** Resets the stream: the client's reads fail. */
   readonly reset: Effect.Effect<void>
 }
 
 /**
- * The server's side of a stream that the client sends on.
+ * The server's side of a stream on which the client sends.
  *
  * @since 0.2.0
  * @category models
  */
 export interface ServerReceiveStream {
-  /** The next bytes that the client wrote; none when it finished. Fails with `Read` when it reset the stream. */
+  /**
+   * Reads the next bytes that the client wrote; returns none when the client finished. Fails with `Read` when the
+   * client reset the stream.
+   */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError>
-  /** How the client ended its half, if it did; `"Reset"`, too, when the server stopped it or the session ended. */
+  /**
+   * How the client ended its half, if it did. It is also `"Reset"` when the server stopped the stream or the session
+   * ended.
+   */
   readonly sending: "Open" | "Finished" | "Reset"
   /** STOP_SENDING: the client's writes fail. */
   readonly stopSending: Effect.Effect<void>
   /**
-   * From here on no write of the client's is done, as with a server that does not read: they wait once there are
-   * {@link Behaviour.writeRoom} of them, and so does a reset. The first one still arrives.
+   * From now on no write of the client completes, as with a server that does not read: once there are
+   * {@link Behaviour.writeRoom} of them, writes wait, and so does a reset. The first one still arrives.
    */
   readonly stall: Effect.Effect<void>
   /** Ends a `stall`. */
@@ -64,7 +70,7 @@ export interface ServerReceiveStream {
 export interface ServerStream extends ServerSendStream, ServerReceiveStream {}
 
 /**
- * How the client asked a session for streams.
+ * The client's requests for streams on a session.
  *
  * @since 0.1.0
  * @category models
@@ -72,11 +78,11 @@ export interface ServerStream extends ServerSendStream, ServerReceiveStream {}
 export interface StreamCounts {
   readonly requested: number
   readonly granted: number
-  /** Those that failed, for want of credit or since the session ended. */
+  /** Requests that failed, for lack of credit or because the session ended. */
   readonly refused: number
-  /** Those that wait. */
+  /** Requests that wait. */
   readonly pending: number
-  /** The most that waited at once. */
+  /** The maximum number that waited at once. */
   readonly mostPending: number
 }
 
@@ -87,30 +93,30 @@ export interface StreamCounts {
  * @category models
  */
 export interface ServerSession {
-  /** What the client connected to. */
+  /** The URL that the client connected to. */
   readonly url: string
-  /** Whether it was accepted and is not closed. */
+  /** Whether the session was accepted and is not closed. */
   readonly isOpen: boolean
-  /** The bidirectional streams that are open in any direction, whoever opened them, the oldest first. */
+  /** The bidirectional streams that are open in any direction, whichever side opened them, the oldest first. */
   readonly streams: ReadonlyArray<ServerStream>
-  /** How the client asked for streams. */
+  /** The client's requests for streams. */
   readonly streamCounts: StreamCounts
   /**
-   * The headers of the request for it, by their names in lower case.
+   * The headers of the request for the session, by their names in lower case.
    *
    * @since 0.2.0
    */
   readonly headers: Readonly<Record<string, string>>
   /**
-   * Asks for no more streams, as a server does that is about to go: the client's `draining` completes, what is open goes on,
-   * and more streams are still granted. Nothing while it hangs. Completes when the session knows.
+   * Asks for no more streams, as a server does before it goes away: the client's `draining` completes, open streams
+   * continue, and the server still grants more. Does nothing while the server hangs. Completes when the session knows.
    *
    * @since 0.2.0
    */
   readonly drain: Effect.Effect<void>
   /**
-   * Opens a stream to the client, as `onIncoming` of a `SessionPool` and `acceptBidirectionalStream` get it. Fails with
-   * `SessionClosed`. While the server hangs the client hears nothing of it.
+   * Opens a stream to the client, for `onIncoming` of a `SessionPool` or `acceptBidirectionalStream`. Fails with
+   * `SessionClosed`. While the server hangs, the client does not learn of the stream.
    *
    * @since 0.2.0
    */
@@ -122,28 +128,31 @@ export interface ServerSession {
    */
   readonly openUnidirectional: Effect.Effect<ServerSendStream, WebTransportError>
   /**
-   * Sends a datagram; lost while the server hangs, and when the session is not open.
+   * Sends a datagram. It is lost while the server hangs, and when the session is not open.
    *
    * @since 0.2.0
    */
   readonly sendDatagram: (bytes: Uint8Array) => Effect.Effect<void>
   /**
-   * The next datagram that the client sent. Fails with `SessionClosed` when the session is closed and all were received.
+   * Receives the next datagram that the client sent. Fails with `SessionClosed` when the session is closed and all
+   * datagrams were received.
    *
    * @since 0.2.0
    */
   readonly receiveDatagram: Effect.Effect<Uint8Array, WebTransportError>
-  /** Closes it as a server does: the client learns the code and the reason. Completes when the session knows. */
+  /**
+   * Closes the session as a server does: the client learns the code and the reason. Completes when the session knows.
+   */
   readonly closeWith: (info: CloseInfo) => Effect.Effect<void>
   /** Loses the connection: the client learns no code. Completes when the session knows. */
   readonly die: Effect.Effect<void>
-  /** From here on the server hears and says nothing; the client's writes and new streams succeed as before. */
+  /** From now on the server neither receives nor sends; the client's writes and new streams succeed as before. */
   readonly hang: Effect.Effect<void>
-  /** Ends a `hang`; what the client wrote meanwhile arrives. */
+  /** Ends a `hang`; the bytes that the client wrote meanwhile arrive. */
   readonly resume: Effect.Effect<void>
-  /** From here on it neither grants nor refuses streams. */
+  /** From now on the server neither grants nor refuses streams. */
   readonly holdStreams: Effect.Effect<void>
-  /** Ends that: grants what was asked for meanwhile, as far as there is credit. */
+  /** Ends `holdStreams`: grants the pending requests, as far as there is credit. */
   readonly grantStreams: Effect.Effect<void>
 }
 
@@ -154,39 +163,45 @@ export interface ServerSession {
  * @category options
  */
 export interface Behaviour {
-  /** Whether it accepts the session, refuses it, or never answers. `"accept"` if absent. */
+  /** Whether the server accepts the session, refuses it, or never answers. Default: `"accept"`. */
   readonly connect?: "accept" | "refuse" | "ignore" | undefined
   /**
-   * The HTTP status that it refuses the session with: `status` of the client's error. None if absent.
+   * The HTTP status with which the server refuses the session: `status` of the client's error. Default: none.
    *
    * @since 0.2.0
    */
   readonly status?: number | undefined
   /**
-   * Headers of its answer. None if absent.
+   * Headers of the server's answer. Default: none.
    *
    * @since 0.2.0
    */
   readonly responseHeaders?: Readonly<Record<string, string>> | undefined
-  /** After how long it answers. At once if absent. */
+  /** After how long the server answers. Default: at once. */
   readonly connectDelay?: Duration.DurationInput | undefined
-  /** How many streams of each kind (in both directions, or only its own) the client may have open. No limit if absent. */
+  /** How many streams of each kind (bidirectional, or only its own) the client may have open. Default: no limit. */
   readonly streamLimit?: number | undefined
-  /** After how many ended streams as many are granted again. 1 if absent; `Infinity`: never. */
+  /** After how many ended streams the server grants as many again. `Infinity`: never. Default: 1. */
   readonly creditBatch?: number | undefined
-  /** What becomes of a stream beyond the limit: refused, as over HTTP/2, or kept until there is room. `"refuse"` if absent. */
+  /**
+   * What happens to a stream beyond the limit: the server refuses it, as over HTTP/2, or it waits until there is room.
+   * Default: `"refuse"`.
+   */
   readonly beyondLimit?: "refuse" | "wait" | undefined
-  /** Whether the ends of streams are confirmed: without, closing or resetting one never completes. `true` if absent. */
+  /**
+   * Whether the server confirms the ends of streams. If `false`, closing or resetting a stream never completes.
+   * Default: `true`.
+   */
   readonly confirmEnds?: boolean | undefined
-  /** How many writes to a stream the client may have under way before it waits. 1 if absent. */
+  /** How many writes to a stream the client may have in flight before it waits. Default: 1. */
   readonly writeRoom?: number | undefined
   /**
-   * What it does with a stream that the client opened, on a fiber that ends with the layer. The stream is reset when it fails; it stays open
-   * when it succeeds. {@link echo} if absent.
+   * What the server does with a stream that the client opened, on a fiber that ends with the layer. If the handler
+   * fails, the stream is reset; if it succeeds, the stream stays open. Default: {@link echo}.
    */
   readonly onStream?: ((stream: ServerStream, session: ServerSession) => Effect.Effect<void, unknown>) | undefined
   /**
-   * The same for a stream on which only the client sends. Reads it to its end if absent.
+   * The same for a stream on which only the client sends. By default the server reads it to its end.
    *
    * @since 0.2.0
    */
@@ -194,7 +209,7 @@ export interface Behaviour {
     | ((stream: ServerReceiveStream, session: ServerSession) => Effect.Effect<void, unknown>)
     | undefined
   /**
-   * The most bytes of a datagram that the client may send. No limit if absent.
+   * The maximum bytes of a datagram that the client may send. Default: no limit.
    *
    * @since 0.2.0
    */
@@ -202,7 +217,7 @@ export interface Behaviour {
 }
 
 /**
- * How the server treats sessions: all alike, or each by its number, from 0.
+ * How the server treats sessions: all in the same way, or each by its number, from 0.
  *
  * @example
  * ```ts
@@ -225,15 +240,15 @@ export interface Behaviour {
 export type Behaviours = Behaviour | ((index: number) => Behaviour)
 
 /**
- * What a test sees and does.
+ * What a test can see and do.
  *
  * @since 0.1.0
  * @category services
  */
 export interface Service {
-  /** Every session that was asked for so far, the oldest first. */
+  /** Every session that was requested so far, the oldest first. */
   readonly sessions: Effect.Effect<ReadonlyArray<ServerSession>>
-  /** Treats sessions so that are asked for from here on. Replaces all of the behaviour before. */
+  /** Applies to sessions requested from now on. Replaces all of the previous behaviour. */
   readonly behave: (behaviour: Behaviours) => Effect.Effect<void>
 }
 
@@ -246,7 +261,7 @@ export interface Service {
 export class TestWebTransport extends Context.Tag("effect-pools/TestWebTransport")<TestWebTransport, Service>() {}
 
 /**
- * Sends back what it is sent, and finishes when the client did.
+ * Sends back every byte that it receives, and finishes when the client did.
  *
  * @since 0.1.0
  * @category handlers
@@ -254,12 +269,12 @@ export class TestWebTransport extends Context.Tag("effect-pools/TestWebTransport
 export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportError> = internal.echo
 
 /**
- * A WebTransport in memory, and the service that commands its server.
+ * An in-memory WebTransport, and the service that commands its server.
  *
  * **Gotchas**
  *
- * - Its server ends with the layer: provide it around all of a test, not around the making of a pool alone.
- * - Nothing is lost or reordered but by command, datagrams included.
+ * - The server ends with the layer: provide the layer around the whole test, not only around the `make` of a pool.
+ * - Nothing is lost or reordered except on command, datagrams included.
  *
  * @example
  * ```ts

@@ -1,14 +1,14 @@
 /**
- * Byte buffers of several sizes: a request gets a buffer of the smallest size that fits. A request above the largest size
- * gets a buffer of exactly its length, which the pool counts and never keeps.
+ * Byte buffers of several sizes. A request gets a buffer of the smallest size that fits. A request above the largest
+ * size gets a buffer of exactly its length, which the pool counts and never keeps.
  *
- * Zeroing and memory are as in `BufferPool`: what may have been written to is zeroed on return, which is up to the length
- * asked for where `use`, `get` or `lease.view()` gave it.
+ * Zeroing and memory work as in `BufferPool`: the pool zeroes the bytes that the borrower could write, which is up to
+ * the requested length after `use`, `get` or `lease.view()`.
  *
  * **Gotchas**
  *
- * As in `BufferPool`, I/O that goes on after its interruption uses a buffer that another borrower has by then. Wait for its
- * end, or discard the lease:
+ * As in `BufferPool`, I/O that continues after its interruption uses a buffer that another borrower has by then. Wait
+ * for the I/O to end, or discard the lease:
  *
  * @example
  * ```ts
@@ -37,40 +37,45 @@ import * as internal from "./internal/recycling/tieredBufferPool.js"
 import type { TieredBufferPoolStats } from "./PoolStats.js"
 
 /**
- * The pool, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`), and unsafe calls
- * for hot loops (`unsafeAcquire`, `unsafeRelease`). A length is a whole number of bytes from 0; anything else is a defect.
+ * The pool, with three APIs: effects (`use`, `useSync`, `get`), disposable leases for plain code (`lease`), and unsafe
+ * calls for hot loops (`unsafeAcquire`, `unsafeRelease`). A length is a whole number of bytes from 0; anything else is
+ * a defect.
  *
- * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a closed pool still lends,
- * and keeps nothing.
+ * The rules are those of `ObjectPool.Service`: last in, first out; misuse is refused and counted; a closed pool still
+ * lends, and keeps nothing.
  *
  * **Gotchas**
  *
- * `maxBytes` is first come, first served: idle buffers of a size that is no longer asked for keep their share until they
- * age. Where sizes come and go, set `idleTimeToLive`.
+ * `maxBytes` is first come, first served: idle buffers of a size that is no longer requested keep their share until
+ * they age. If the sizes in use change, set `idleTimeToLive`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service extends Inspectable {
-  /** The name given to it, for metrics, messages and stats. */
+  /** The name from the options, for metrics, messages and stats. */
   readonly name: string
   /** The tiers: bytes of their buffers, ascending. */
   readonly sizes: ReadonlyArray<number>
   /**
-   * Borrows a buffer for one effect, which gets a view of the asked length; the whole buffer is at `lease.buffer`. It goes
-   * back when the effect succeeds, fails or is interrupted, unless the effect has called `lease.discard`.
+   * Borrows a buffer for one effect, which gets a view of the requested length; `lease.buffer` is the whole buffer. It
+   * goes back when the effect succeeds, fails or is interrupted, unless the effect has called `lease.discard`.
    */
   readonly use: <B, E, R>(
     length: number,
     f: (bytes: Uint8Array<ArrayBuffer>, lease: BufferPool.Lease) => Effect.Effect<B, E, R>
   ) => Effect.Effect<B, E, R>
-  /** Borrows a buffer for one function, which gets a view of the asked length. What it throws is a defect. */
+  /**
+   * Borrows a buffer for one function, which gets a view of the requested length. An exception of the function is a
+   * defect.
+   */
   readonly useSync: <B>(
     length: number,
     f: (bytes: Uint8Array<ArrayBuffer>, lease: BufferPool.Lease) => B
   ) => Effect.Effect<B>
   /**
-   * Borrows a buffer until the scope closes: a view of the asked length. To be able to discard it, take `use` or `lease`.
+   * Borrows a view of the requested length until the scope closes. If you may have to discard the buffer, use `use` or
+   * `lease`.
    */
   readonly get: (length: number) => Effect.Effect<Uint8Array<ArrayBuffer>, never, Scope.Scope>
   /** Borrows a buffer for a caller without effects: `using lease = pool.lease(length)`. */
@@ -78,12 +83,13 @@ export interface Service extends Inspectable {
   /** Borrows a whole buffer of `length` bytes or more. The caller must call `unsafeRelease` on every path. */
   unsafeAcquire(length: number): Uint8Array<ArrayBuffer>
   /**
-   * Gives back what `unsafeAcquire` lent: the buffer itself, no view of it. Returns `false`, and does nothing, if it is not
-   * of this pool or not out. Only the first `written` bytes are zeroed, all by default.
+   * Returns a buffer from `unsafeAcquire` to the pool: the buffer itself, not a view of it. Returns `false`, and does
+   * nothing, if the buffer is not of this pool or not lent. Zeroes only the first `written` bytes, all by default.
    */
   unsafeRelease(bytes: Uint8Array, written?: number | undefined): boolean
   /**
-   * Drops the buffers that have been idle for that long. Returns how many. Defaults to `idleTimeToLive`; `0` drops all.
+   * Drops the buffers that have been idle for this long. Returns how many. Defaults to `idleTimeToLive`; `0` drops all
+   * idle buffers.
    */
   readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
   /** Drops every idle buffer. Returns how many. */
@@ -97,9 +103,9 @@ export interface Service extends Inspectable {
 }
 
 /**
- * How to make a pool. Nothing is required.
+ * Options of {@link make}. None is required.
  *
- * Options that make no sense are refused when the pool is made, with a defect that names the option and the value.
+ * If options make no sense, `make` dies with a defect that names the option and the value.
  *
  * @since 0.1.0
  * @category options
@@ -112,21 +118,21 @@ export interface Options {
    * 16, 64 and 256 KiB, and 1 MiB.
    */
   readonly sizes?: ReadonlyArray<number> | undefined
-  /** The most idle buffers to keep of each size. How many are lent has no limit. Default: 64. */
+  /** The maximum number of idle buffers to keep of each size. Lent buffers have no limit. Default: 64. */
   readonly maxBuffersPerTier?: number | undefined
   /**
-   * The most bytes that idle buffers of all sizes may have together: at least the largest of `sizes`. Default: 32 MiB, or
-   * that size where it is larger.
+   * The maximum bytes of idle buffers, over all sizes: at least the largest of `sizes`. Default: 32 MiB, or that size
+   * if it is larger.
    */
   readonly maxBytes?: number | undefined
-  /** Whether buffers are zeroed. Default: `"onRelease"`. */
+  /** Whether the pool zeroes buffers. Default: `"onRelease"`. */
   readonly zero?: BufferPool.Zero | undefined
-  /** Buffers that are idle for that long are dropped. Default: never. */
+  /** Drops buffers that were idle for this long. Default: never. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
 }
 
 /**
- * The buffers of an application. For a second pool declare a tag of your own with {@link Tag}.
+ * The buffers of an application. For a second pool, declare your own tag with {@link Tag}.
  *
  * @since 0.1.0
  * @category tags
@@ -134,13 +140,13 @@ export interface Options {
 export class TieredBufferPool extends Context.Tag("effect-pools/TieredBufferPool")<TieredBufferPool, Service>() {}
 
 /**
- * A tag of your own, and the layer that goes with it.
+ * Your own tag, with a `layer`.
  *
  * @since 0.1.0
  * @category tags
  */
 export interface TagClass<Self, Id extends string> extends Context.TagClass<Self, Id, Service> {
-  /** The pool as a layer. Bind it to a constant: each call is a pool of its own. */
+  /** The pool as a layer. Bind it to a constant: each call is a new pool. */
   readonly layer: (options?: Options | undefined) => Layer.Layer<Self>
 }
 
@@ -194,7 +200,7 @@ export const make: (options?: Options | undefined) => Effect.Effect<Service, nev
  *
  * **Gotchas**
  *
- * Bind it to a constant: each call of `layer(…)` is a pool of its own, and so is each `Effect.provide` of it.
+ * Bind it to a constant: each call of `layer(…)` is a new pool, and so is each `Effect.provide` of it.
  *
  * @since 0.1.0
  * @category layers

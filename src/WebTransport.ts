@@ -1,7 +1,6 @@
 /**
- * WebTransport sessions and their streams as scoped, interruptible Effects, over whatever implementation the platform
- * has: the browser's own, `@fails-components/webtransport` in Node (module `NodeWebTransport`), or any class of the
- * same shape.
+ * WebTransport sessions and their streams as scoped, interruptible Effects, over the platform's implementation: the
+ * browser's own, `@fails-components/webtransport` in Node (module `NodeWebTransport`), or any class of the same shape.
  *
  * @since 0.1.0
  */
@@ -57,7 +56,7 @@ export type StreamTypeId = typeof StreamTypeId
 // -----------------------------------------------------------------------------
 
 /**
- * The members of a W3C `WebTransport` that this module uses. What is optional here is missing on some platform.
+ * The members of a W3C `WebTransport` that this module uses. Some platforms lack the optional ones.
  *
  * @since 0.1.0
  * @category native
@@ -79,7 +78,7 @@ export interface NativeWebTransport {
 }
 
 /**
- * The datagrams of a W3C `WebTransport`. Platforms differ in the names of everything but `readable`.
+ * The datagrams of a W3C `WebTransport`. Platforms use different names for everything but `readable`.
  *
  * @since 0.1.0
  * @category native
@@ -119,7 +118,7 @@ export interface NativeBidirectionalStream {
 }
 
 /**
- * What a native constructor is called with: the W3C's `WebTransportOptions`, only with members that were given.
+ * The options for a native constructor: the W3C's `WebTransportOptions`, only with the members that the caller set.
  *
  * @since 0.1.0
  * @category native
@@ -138,47 +137,47 @@ export interface NativeOptions {
 // -----------------------------------------------------------------------------
 
 /**
- * How a native session is made, and how one is given up.
+ * How to construct a native session, and how to abandon one.
  *
  * @since 0.1.0
  * @category services
  */
 export interface ConstructorService {
   /**
-   * Makes a native session that connects by itself. May throw. `connectTimeout` (milliseconds) is for
-   * implementations that keep a time limit of their own: the caller keeps this one.
+   * Constructs a native session, which connects by itself. May throw. `connectTimeout` (milliseconds) is for
+   * implementations that have their own timeout: the caller enforces this one.
    */
   readonly construct: (url: string, options: NativeOptions, connectTimeout: number) => NativeWebTransport
   /**
-   * Frees at once whatever a native session holds, in any state of it, without a word to the peer. Must not throw.
-   * Where absent, `close()` is all there is.
+   * Frees everything that a native session holds at once, in any state of the session, without telling the peer. Must
+   * not throw. Without it, `close()` is called.
    */
   readonly abandon?: ((native: NativeWebTransport) => void) | undefined
   /**
-   * Settles when the connection under a session is gone. Where absent, or undefined, its `ready` and `closed` have to
-   * say so.
+   * Settles when the connection under a session is gone. If absent, or undefined, the session's `ready` and `closed`
+   * must tell.
    */
   readonly freed?: ((native: NativeWebTransport) => Promise<unknown> | undefined) | undefined
   /**
-   * How many bytes have come on the connection under a session: a slow peer that says something is waited for longer when
-   * the session closes. Where absent, or undefined, nothing is known of that.
+   * How many bytes have arrived on the connection under a session: when a session closes, it waits longer for a slow
+   * peer that still sends. If absent, or undefined, the number is unknown.
    *
    * @since 0.2.0
    */
   readonly received?: ((native: NativeWebTransport) => number | undefined) | undefined
   /**
-   * What is known of why a native session is not ready yet, or cannot become so: for `Connect` and `ConnectTimeout`. Must
-   * not throw. Where absent, or undefined, what `ready` rejects with is all that is known.
+   * Why a native session is not ready yet, or cannot become ready: for `Connect` and `ConnectTimeout`. Must not throw.
+   * If absent, or undefined, the rejection of `ready` is all that is known.
    */
   readonly explain?: ((native: NativeWebTransport) => Explanation | undefined) | undefined
   /**
-   * Whether `write` goes on using the bytes after it said that it was done with them: they are copied then, small ones
-   * into a buffer that they share, which must not be transferred.
+   * Whether `write` keeps using the bytes after it has completed. If so, the bytes are copied first; small ones share a
+   * buffer, which must not be transferred.
    */
   readonly retainsWrites?: boolean | undefined
   /**
-   * Whether a session keeps something of each stream, ended or not, until it closes: a `SessionPool` replaces such a
-   * session after 1,000 streams, unless it is told otherwise. Must not throw.
+   * Whether a session keeps memory for each stream, ended or not, until it closes: by default, a `SessionPool` replaces
+   * such a session after 1,000 streams. Must not throw.
    *
    * @since 0.2.0
    */
@@ -186,7 +185,7 @@ export interface ConstructorService {
 }
 
 /**
- * Why a session has not come about, as far as an implementation knows. It must not hold the query of a URL, nor the value of
+ * Why there is no session, as far as an implementation knows. It must not contain the query of a URL, nor the value of
  * a header.
  *
  * @since 0.1.0
@@ -195,22 +194,22 @@ export interface ConstructorService {
 export interface Explanation {
   /** What happened, in a few words. */
   readonly detail: string
-  /** What to do about it, where more can be said than of every failure. */
+  /** What to do about it, if there is more to say than the general advice. */
   readonly advice?: string | undefined
   /**
-   * The HTTP status that the server answered, where it is known.
+   * The HTTP status of the server's answer, if known.
    *
    * @since 0.2.0
    */
   readonly status?: number | undefined
-  /** The platform's own error, where it is another one than `ready` rejects with. */
+  /** The platform's own error, if it differs from the rejection of `ready`. */
   readonly cause?: unknown
 }
 
 /**
- * The platform's WebTransport: what {@link connect} and the pools make sessions with.
+ * The platform's WebTransport, with which {@link connect} and the pools make sessions.
  *
- * Given by {@link layerConstructorGlobal} in browsers, by `NodeWebTransport.layer` in Node, and by
+ * Provided by {@link layerConstructorGlobal} in browsers, by `NodeWebTransport.layer` in Node, and by
  * {@link layerConstructor} for any other class of the same shape.
  *
  * @since 0.1.0
@@ -222,7 +221,7 @@ export class WebTransportConstructor extends Context.Tag("effect-pools/WebTransp
 >() {}
 
 /**
- * Makes sessions with a class of one's own choosing, of the W3C's shape.
+ * Makes sessions with a class of your choice that has the W3C's shape.
  *
  * @since 0.1.0
  * @category layers
@@ -233,7 +232,7 @@ export const layerConstructor = (
   Layer.succeed(WebTransportConstructor, { construct: (url, options) => new Class(url, options) })
 
 /**
- * Whether this platform has a `WebTransport` of its own.
+ * Whether this platform has its own `WebTransport`.
  *
  * @since 0.1.0
  * @category constructors
@@ -244,7 +243,7 @@ export const isSupported: Effect.Effect<boolean> = Effect.sync(() =>
 
 /**
  * Makes sessions with the `WebTransport` of the platform: browsers, and runtimes that have one. Fails with
- * `Unsupported` where there is none.
+ * `Unsupported` if there is none.
  *
  * @since 0.1.0
  * @category layers
@@ -252,7 +251,7 @@ export const isSupported: Effect.Effect<boolean> = Effect.sync(() =>
 export const layerConstructorGlobal: Layer.Layer<WebTransportConstructor, WebTransportError> = Layer.unwrapEffect(
   Effect.flatMap(isSupported, (supported) =>
     supported
-      // what the compiler knows of it differs by its version and by the libraries that a project names
+      // its type depends on the compiler's version and on the project's `lib`
       ? Effect.sync(() => layerConstructor((globalThis as any).WebTransport))
       : Effect.fail(
         new WebTransportError({
@@ -268,7 +267,7 @@ export const layerConstructorGlobal: Layer.Layer<WebTransportConstructor, WebTra
 // -----------------------------------------------------------------------------
 
 /**
- * How a session ended, or is to end: an application's code (0 to 2^32 - 1) and its words (at most 1,024 bytes).
+ * How a session ended, or should end: an application's code (0 to 2^32 - 1) and its reason (at most 1,024 bytes).
  *
  * @since 0.1.0
  * @category models
@@ -279,20 +278,20 @@ export interface CloseInfo {
 }
 
 /**
- * The hash of a certificate that is trusted besides those that the platform trusts.
+ * The hash of a certificate to trust, besides those that the platform trusts.
  *
  * @since 0.1.0
  * @category models
  */
 export interface CertificateHash {
-  /** `"sha-256"`, the only one there is, if absent. */
+  /** The only algorithm, and the default, is `"sha-256"`. */
   readonly algorithm?: string | undefined
-  /** The bytes of the hash; any view of them, which is copied. */
+  /** The bytes of the hash, in any view. They are copied. */
   readonly value: ArrayBuffer | ArrayBufferView
 }
 
 /**
- * What a session is asked to prefer.
+ * What a session should prefer.
  *
  * @since 0.1.0
  * @category models
@@ -300,20 +299,20 @@ export interface CertificateHash {
 export type CongestionControl = "default" | "throughput" | "low-latency"
 
 /**
- * Buffers and ages of datagrams. Set under the names that the platform knows, old or new; a platform that knows none
- * keeps its own.
+ * Buffers and ages of datagrams. They are set under the names that the platform knows, old or new; a platform that
+ * knows none keeps its own values.
  *
  * @since 0.1.0
  * @category options
  */
 export interface DatagramOptions {
-  /** How many received datagrams are kept; the oldest are dropped. */
+  /** How many received datagrams to buffer; then the oldest are dropped. */
   readonly incomingMaxBuffered?: number | undefined
-  /** How many datagrams are kept that wait to be sent. */
+  /** How many outgoing datagrams to buffer. */
   readonly outgoingMaxBuffered?: number | undefined
   /** After how long a received datagram is dropped. */
   readonly incomingMaxAge?: Duration.DurationInput | undefined
-  /** After how long a datagram is dropped that waits to be sent. */
+  /** After how long an outgoing datagram is dropped. */
   readonly outgoingMaxAge?: Duration.DurationInput | undefined
 }
 
@@ -324,21 +323,21 @@ export interface DatagramOptions {
  * @category options
  */
 export interface SessionOptions {
-  /** What the peer is told when the session's scope closes. Code 0 and no words if absent. */
+  /** What to tell the peer when the session's scope closes. Default: code 0 and an empty reason. */
   readonly closeInfo?: Partial<CloseInfo> | undefined
-  /** How long the session may take to become ready. 10 seconds if absent. */
+  /** How long the session may take to become ready. Default: 10 seconds. */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
-   * How long the transport may take none of the bytes that were written on a stream that ended in success: then the stream
-   * is reset, and closing the session waits for it no longer. 5 seconds if absent.
+   * If the transport takes none of the bytes of a stream that ended in success for this long, the stream is reset, and
+   * closing the session no longer waits for it. Default: 5 seconds.
    */
   readonly closeTimeout?: Duration.DurationInput | undefined
   readonly datagrams?: DatagramOptions | undefined
 }
 
 /**
- * Header fields by their names, or as pairs of a name and a value, in which a name may come more than once: what a `Headers`
- * of the platform or of `@effect/platform` is.
+ * Header fields by name, or as pairs of a name and a value, in which a name may repeat: for example a `Headers` of the
+ * platform or of `@effect/platform`.
  *
  * @since 0.2.0
  * @category models
@@ -346,9 +345,9 @@ export interface SessionOptions {
 export type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly [string, string]>
 
 /**
- * Options of {@link connect}. `serverCertificateHashes`, `protocols`, `congestionControl`, `requireUnreliable`,
- * `allowPooling` and `headers` are passed through to the platform's `WebTransport`, and nothing else; no effect is promised
- * where the platform has none.
+ * Options of {@link connect}. Only `serverCertificateHashes`, `protocols`, `congestionControl`, `requireUnreliable`,
+ * `allowPooling` and `headers` are passed to the platform's `WebTransport`. They have no effect where the platform does
+ * not implement them.
  *
  * @example
  * ```ts
@@ -370,25 +369,25 @@ export type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly 
  */
 export interface ConnectOptions<E = never, R = never> extends SessionOptions {
   /**
-   * Certificates to trust besides those that the platform trusts; an Effect is run on every connect. Never together
+   * Certificates to trust, besides those that the platform trusts. An Effect runs on every connect. Cannot be combined
    * with `allowPooling`.
    */
   readonly serverCertificateHashes?:
     | ReadonlyArray<CertificateHash>
     | Effect.Effect<ReadonlyArray<CertificateHash>, E, R>
     | undefined
-  /** Application protocols on offer, the preferred one first; `session.protocol` is the one that was chosen. */
+  /** Application protocols on offer, the preferred one first. `session.protocol` is the chosen one. */
   readonly protocols?: ReadonlyArray<string> | undefined
   readonly congestionControl?: CongestionControl | undefined
-  /** Refuse a connection that has no datagrams of their own, such as HTTP/2. */
+  /** Refuses a connection without native datagrams, such as HTTP/2. */
   readonly requireUnreliable?: boolean | undefined
   /** Whether the session may share a connection with others. */
   readonly allowPooling?: boolean | undefined
   /**
-   * Headers of the request that asks for the session (W3C WebTransport, `WebTransportOptions.headers`); an Effect is run on
-   * every connect, for tokens that expire. They are secrets: no error, log or span ever holds one.
+   * Headers of the request for the session (W3C WebTransport, `WebTransportOptions.headers`). An Effect runs on every
+   * connect, for tokens that expire. Headers are secrets: no error, log or span ever contains one.
    *
-   * `NodeWebTransport` sends them over HTTP/2. Platforms that do not know them ignore them without a word: the server then
+   * `NodeWebTransport` sends them over HTTP/2. Platforms that do not know them ignore them silently: the server then
    * gets none.
    *
    * @since 0.2.0
@@ -403,10 +402,10 @@ export interface ConnectOptions<E = never, R = never> extends SessionOptions {
  * @category options
  */
 export interface StreamOptions {
-  /** Streams with a higher one are sent first. */
+  /** The transport sends streams with a higher order first. */
   readonly sendOrder?: number | undefined
   /**
-   * Wait for the peer to grant a stream instead of failing with `StreamLimit`. Without it platforms differ: some wait
+   * Waits for the peer to grant a stream instead of failing with `StreamLimit`. Without it platforms differ: some wait
    * anyway.
    */
   readonly waitUntilAvailable?: boolean | undefined
@@ -417,7 +416,7 @@ export interface StreamOptions {
 // -----------------------------------------------------------------------------
 
 /**
- * What every stream has.
+ * The members that every stream has.
  *
  * @since 0.1.0
  * @category models
@@ -425,73 +424,75 @@ export interface StreamOptions {
 export interface StreamBase {
   readonly [StreamTypeId]: StreamTypeId
   /**
-   * Completes when the stream can no longer be used in full: the peer finished, reset or stopped it, the session is
-   * gone, or the stream was ended here.
+   * Completes when the stream is no longer fully usable: the peer finished, reset or stopped it, the session is gone,
+   * or this side ended it.
    */
   readonly lost: Effect.Effect<void>
   /**
-   * Gives the stream up at once, in every direction it has, and tells the peer why: a code from 0 to 255 (anything
-   * else is a defect). Does not wait for the peer.
+   * Abandons the stream at once, in every direction it has, and tells the peer why: a code from 0 to 255 (anything else
+   * is a defect). Does not wait for the peer.
    */
   readonly reset: (code: number) => Effect.Effect<void>
 }
 
 /**
- * A stream that the peer sends on.
+ * A stream on which the peer sends.
  *
  * **Gotchas**
  *
- * One fiber at a time: two reads at once are a defect. Over HTTP/2 what is not read piles up without limit.
+ * Only one fiber may read at a time: two concurrent reads are a defect. Over HTTP/2, unread bytes pile up without
+ * limit.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ReceiveStream extends StreamBase {
   /**
-   * The next bytes, as many as came together; none when the peer has finished. Interrupting it loses nothing.
-   * Fails with `Read` or `SessionClosed`.
+   * Reads the next bytes, as many as arrived together; returns none when the peer has finished. Interrupting it loses
+   * nothing. Fails with `Read` or `SessionClosed`.
    */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError>
   /**
-   * Exactly so many bytes. Fails with `Read` when the peer finishes earlier. What came so far is kept when it is
-   * interrupted or fails: the next read starts with it.
+   * Reads exactly this many bytes. Fails with `Read` if the peer finishes earlier. If it is interrupted or fails, the
+   * bytes that have arrived are kept: the next read starts with them.
    */
   readonly readExactly: (size: number) => Effect.Effect<Uint8Array, WebTransportError>
-  /** Everything from here to the end, chunk by chunk. */
+  /** All bytes from now to the end, chunk by chunk. */
   readonly stream: Stream.Stream<Uint8Array, WebTransportError>
   readonly native: NativeReceiveStream
 }
 
 /**
- * A stream that is sent on.
+ * A stream on which this side sends.
  *
  * @since 0.1.0
  * @category models
  */
 export interface SendStream extends StreamBase {
   /**
-   * Hands bytes to the transport, all of them or none; waits first while it has enough. Done means accepted, not
-   * delivered: what cannot be sent after all shows in `lost`, in `flushed`, and in the next write. Interrupting it while
-   * it waits hands nothing over, and the stream is as good as before. Fails with `Write` or `SessionClosed`.
+   * Hands bytes to the transport, all of them or none; first waits while the transport is full. It completes when the
+   * transport has accepted the bytes, not when they are delivered: if they cannot be sent after all, `lost`, `flushed`
+   * and the next write show it. Interrupting it while it waits hands nothing over and leaves the stream intact. Fails
+   * with `Write` or `SessionClosed`.
    */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, WebTransportError>
   /**
-   * Completes when the transport has taken everything that was written so far. Fails with `Write` or `SessionClosed` when
+   * Completes when the transport has taken everything that was written so far. Fails with `Write` or `SessionClosed` if
    * the stream broke before that. Interrupting it changes nothing.
    *
    * **Gotchas**
    *
-   * The peer may not have it yet. In Node over HTTP/2 the bytes are in the buffers of the connection; with
-   * `@moq/web-transport` (0.1.4) up to some 10 MB are in those of QUIC, and closing the session drops them; in Chromium
-   * `closeWrite` tells more: it completes when the peer's transport has acknowledged all of the stream. Only an answer of the
-   * peer's application says that it has read them.
+   * The peer may not have the bytes yet. In Node over HTTP/2 they are in the buffers of the connection. With
+   * `@moq/web-transport` (0.1.4), up to some 10 MB are in the buffers of QUIC, and closing the session drops them. In
+   * Chromium `closeWrite` tells more: it completes when the peer's transport has acknowledged the whole stream. Only an
+   * answer of the peer's application proves that it has read the bytes.
    *
    * @since 0.2.0
    */
   readonly flushed: Effect.Effect<void, WebTransportError>
-  /** Writes every chunk; does not finish the stream. */
+  /** Writes every chunk. Does not finish the stream. */
   readonly sink: Sink.Sink<void, Uint8Array, never, WebTransportError>
-  /** Finishes the sending direction (FIN), after all that was written; the peer's answer can still be read. */
+  /** Finishes the sending direction (FIN), after everything that was written. The peer's answer can still be read. */
   readonly closeWrite: Effect.Effect<void, WebTransportError>
   readonly native: NativeSendStream
 }
@@ -511,7 +512,7 @@ export interface BidirectionalStream extends Omit<ReceiveStream, "native">, Omit
 // -----------------------------------------------------------------------------
 
 /**
- * What a session has counted, as far as the platform counts. Ages and round trips are milliseconds.
+ * The platform's counters of a session, as far as it has them. Ages and round trips are in milliseconds.
  *
  * @since 0.1.0
  * @category models
@@ -535,37 +536,41 @@ export interface SessionStats {
 }
 
 /**
- * Messages that may be lost, doubled or reordered, each within one packet.
+ * Messages that may be lost, duplicated or reordered, each within one packet.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Datagrams {
-  /** Fails with `DatagramTooLarge` above `maxSize`, and with `SessionClosed`. Done means queued, not delivered. */
+  /**
+   * Queues a datagram; it completes when the datagram is queued, not when it is delivered. Fails with
+   * `DatagramTooLarge` above `maxSize`, and with `SessionClosed`.
+   */
   readonly send: (bytes: Uint8Array) => Effect.Effect<void, WebTransportError>
-  /** The next one. Several fibers may wait. */
+  /** Receives the next datagram. Several fibers may wait. */
   readonly receive: Effect.Effect<Uint8Array, WebTransportError>
-  /** All of them from here on; ends with the session. */
+  /** All datagrams from now on; ends with the session. */
   readonly stream: Stream.Stream<Uint8Array, WebTransportError>
-  /** Bytes that one datagram may hold now; `Infinity` where the platform does not say. */
+  /** The bytes that one datagram may hold now; `Infinity` if the platform does not say. */
   readonly maxSize: number
 }
 
 /**
  * A connection to one server that many streams share.
  *
- * Streams end when the scope closes that they were opened in: with FIN after success, otherwise by a reset.
+ * A stream ends when the scope that it was opened in closes: by FIN after success, otherwise by a reset.
  *
  * **Gotchas**
  *
- * A peer that hangs is not noticed over HTTP/2: writes and new streams still succeed. Only a deadline or a ping tells.
+ * Over HTTP/2 nothing detects a peer that hangs: writes and new streams still succeed. Only a timeout or a ping finds
+ * it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Session {
   readonly [SessionTypeId]: SessionTypeId
-  /** Fails with `StreamLimit`, `SessionClosed` or `StreamOpen`. Ends with its scope. */
+  /** Opens a stream that ends with its scope. Fails with `StreamLimit`, `SessionClosed` or `StreamOpen`. */
   readonly createBidirectionalStream: (
     options?: StreamOptions
   ) => Effect.Effect<BidirectionalStream, WebTransportError, Scope.Scope>
@@ -573,44 +578,50 @@ export interface Session {
   readonly createUnidirectionalStream: (
     options?: StreamOptions
   ) => Effect.Effect<SendStream, WebTransportError, Scope.Scope>
-  /** The next stream that the peer opens. Interrupting it loses none. Several fibers may wait. */
+  /** Accepts the next stream that the peer opens. Interrupting it loses none. Several fibers may wait. */
   readonly acceptBidirectionalStream: Effect.Effect<BidirectionalStream, WebTransportError, Scope.Scope>
   /** The next stream that the peer opens. Interrupting it loses none. Several fibers may wait. */
   readonly acceptUnidirectionalStream: Effect.Effect<ReceiveStream, WebTransportError, Scope.Scope>
-  /** All of them from here on; ends with the session. Each stays open until the scope of the whole closes. */
+  /**
+   * All streams that the peer opens from now on; ends with the session. Each stays open until the scope of this
+   * `Stream` closes.
+   */
   readonly incomingBidirectionalStreams: Stream.Stream<BidirectionalStream, WebTransportError, Scope.Scope>
   /** All of them from here on; ends with the session. Each stays open until the scope of the whole closes. */
   readonly incomingUnidirectionalStreams: Stream.Stream<ReceiveStream, WebTransportError, Scope.Scope>
   readonly datagrams: Datagrams
   /**
-   * Completes when the session is gone, whoever ended it; fails with `SessionClosed` where it ended without a word.
+   * Completes when the session is gone, whichever side ended it. Fails with `SessionClosed` if it ended without a close
+   * message.
    *
    * **Gotchas**
    *
-   * A killed peer may look like one that closed: read nothing from the code unless your server sets it.
+   * A killed peer may look like one that closed: do not rely on the code unless your server sets it.
    */
   readonly closed: Effect.Effect<CloseInfo, WebTransportError>
   /**
-   * Completes when the peer asks for no more streams, by DRAIN or GOAWAY; those that are open go on. Never where the platform
-   * does not say.
+   * Completes when the peer asks for no more streams, by DRAIN or GOAWAY. Open streams continue. Never completes if the
+   * platform does not say.
    */
   readonly draining: Effect.Effect<void>
   readonly isOpen: Effect.Effect<boolean>
-  /** None where the platform has none. */
+  /** The platform's counters; none if it has none. */
   readonly stats: Effect.Effect<Option.Option<SessionStats>, WebTransportError>
   /**
-   * Ends the session before its scope does; done when it is gone. First what was written on streams that ended in success is
-   * delivered, as long as the transport takes it: see {@link SessionOptions.closeTimeout}. After that it takes 1.5 seconds
-   * at most, but for a slow peer over HTTP/2 in Node, which is waited for as long as it says something.
+   * Ends the session before its scope does; completes when the session is gone. First it delivers what was written on
+   * streams that ended in success, as long as the transport takes it: see {@link SessionOptions.closeTimeout}. After
+   * that it takes at most 1.5 seconds, except over HTTP/2 in Node, where it waits for a slow peer as long as the peer
+   * still sends.
    */
   readonly close: (info?: Partial<CloseInfo>) => Effect.Effect<void>
-  /** `"reliable-only"` or `"supports-unreliable"`; absent where the platform does not say. */
+  /** `"reliable-only"` or `"supports-unreliable"`; absent if the platform does not say. */
   readonly reliability: string | undefined
-  /** The application protocol that was chosen, if any. */
+  /** The chosen application protocol, if any. */
   readonly protocol: string | undefined
   /**
-   * Headers of the answer that granted the session, their names in lower case, repeated ones joined by `", "`. Absent where
-   * the platform does not say: `NodeWebTransport` does over HTTP/2. Secrets, as the request's are.
+   * Headers of the answer that granted the session: names in lower case, repeated values joined by `", "`. Absent if
+   * the platform does not provide them: `NodeWebTransport` does over HTTP/2. Like the request's headers, they are
+   * secrets.
    *
    * @since 0.2.0
    */
@@ -629,20 +640,20 @@ export const isSession = (u: unknown): u is Session => Predicate.hasProperty(u, 
 /**
  * Connects to a WebTransport server. The session lives as long as the scope.
  *
- * The URL (https, no fragment), the certificate hashes and the headers may be Effects, run on every connect: for tokens that
- * expire. The time limit, `connectTimeout`, counts from after them.
+ * The URL (https, no fragment), the certificate hashes and the headers may be Effects, which run on every connect: for
+ * tokens that expire. `connectTimeout` starts after them.
  *
- * Fails with `InvalidUrl`, `Connect` or `ConnectTimeout`. Interruption returns at once, and whatever was begun is
- * freed. Closing the scope awaits streams that are ending: those that ended in success as long as the transport takes
- * what was written on them, the others for a second at most. Then it closes the session with `closeInfo`, and awaits that for
- * half a second, or in Node over HTTP/2 as long as a slow peer says something.
+ * Fails with `InvalidUrl`, `Connect` or `ConnectTimeout`. Interruption returns at once and frees everything that was
+ * begun. Closing the scope first waits for streams that are ending: for those that ended in success as long as the
+ * transport takes their bytes, for the others a second at most. Then it closes the session with `closeInfo`, and waits
+ * for that for half a second, or in Node over HTTP/2 as long as a slow peer still sends.
  *
- * It is a span, `WebTransport.connect`, with OpenTelemetry's attributes for the server's address and port, the path,
- * and the protocol; never the query or a header.
+ * It creates a span, `WebTransport.connect`, with OpenTelemetry's attributes for the server's address and port, the
+ * path, and the protocol; never the query or a header.
  *
  * **Gotchas**
  *
- * `serverCertificateHashes` together with `allowPooling` is a defect, since no platform can do both.
+ * `serverCertificateHashes` together with `allowPooling` is a defect, since no platform supports both.
  *
  * @example
  * ```ts
@@ -680,10 +691,10 @@ export const connect = <E = never, R = never, E2 = never, R2 = never>(
   )
 
 /**
- * Wraps a native session that exists already, and waits until it is ready. From then on it belongs to the scope.
+ * Wraps an existing native session, and waits until it is ready. From then on the scope owns it.
  *
- * Fails with `Connect` or `ConnectTimeout`. A {@link WebTransportConstructor} in the context is asked how to free the
- * session: provide `NodeWebTransport.layer` for one of `@fails-components/webtransport`.
+ * Fails with `Connect` or `ConnectTimeout`. If there is a {@link WebTransportConstructor} in the context, it says how
+ * to free the session: provide `NodeWebTransport.layer` for a session of `@fails-components/webtransport`.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * The one error of the transport: what failed, why as far as the platform tells, and what to do about it.
+ * The error of the transport: what failed, why, as far as the platform tells, and what to do about it.
  *
  * @since 0.1.0
  */
@@ -25,17 +25,17 @@ export type TypeId = typeof TypeId
 /**
  * What went wrong.
  *
- * - `Unsupported`: this platform or this kind of session cannot do it.
- * - `InvalidUrl`: the address is none, or not one for WebTransport.
- * - `Connect`: no session came about: nobody listens, wrong path, wrong certificate, the server refused. `message` says
- *   which, as far as the platform tells: over HTTP/2 in Node all of these, in browsers next to nothing.
- * - `ConnectTimeout`: no session came about within `connectTimeout`.
- * - `SessionClosed`: the session is gone, whoever ended it.
+ * - `Unsupported`: this platform or this kind of session does not support it.
+ * - `InvalidUrl`: the address is not a URL, or not one for WebTransport.
+ * - `Connect`: there is no session: no server listens, the path or the certificate is wrong, or the server refused.
+ *   `message` says which, as far as the platform tells: over HTTP/2 in Node all of these, in browsers next to nothing.
+ * - `ConnectTimeout`: there was no session within `connectTimeout`.
+ * - `SessionClosed`: the session is gone, whichever side ended it.
  * - `StreamLimit`: the session grants no further stream now.
  * - `StreamOpen`: a stream could not be opened for another reason.
  * - `Read`: the receiving direction of a stream failed, was reset, or ended too early.
  * - `Write`: the sending direction of a stream failed, or the peer stopped it.
- * - `DatagramTooLarge`: more bytes than one datagram carries; `size` and `limit` say how many.
+ * - `DatagramTooLarge`: the datagram has more bytes than one may carry; `size` and `limit` say how many.
  *
  * @since 0.1.0
  * @category models
@@ -81,12 +81,12 @@ const advice: Record<Reason, string | undefined> = {
 }
 
 /**
- * The failure of anything that the modules `WebTransport` and `NodeWebTransport` do. `reason` tells the cases apart,
- * `cause` is what the platform said, and `message` says what to do.
+ * The error of the modules `WebTransport` and `NodeWebTransport`. `reason` tells the cases apart, `cause` is the
+ * platform's error, and `message` says what to do.
  *
  * **Gotchas**
  *
- * No message ever holds the query of a URL or the value of a header, since tokens travel there.
+ * No message ever contains the query of a URL or the value of a header, since tokens travel there.
  *
  * @example
  * ```ts
@@ -106,17 +106,17 @@ const advice: Record<Reason, string | undefined> = {
  * @category errors
  */
 export class WebTransportError extends Data.TaggedError("WebTransportError")<{
-  /** Which case it is. */
+  /** The case. */
   readonly reason: Reason
-  /** What happened, in a few words; the reason's own words where absent. */
+  /** What happened, in a few words. Default: the general words for the reason. */
   readonly detail?: string | undefined
-  /** What to do, where it is not what this reason usually asks for. */
+  /** What to do, if it differs from the general advice for the reason. */
   readonly advice?: string | undefined
-  /** What the platform said. */
+  /** The platform's error. */
   readonly cause?: unknown
   /**
-   * The HTTP status with which the server refused the session, where the platform tells it: `NodeWebTransport` over HTTP/2.
-   * Of `Connect` alone.
+   * The HTTP status with which the server refused the session, if the platform tells: `NodeWebTransport` over HTTP/2.
+   * Only for `Connect`.
    *
    * @since 0.2.0
    */
@@ -127,7 +127,7 @@ export class WebTransportError extends Data.TaggedError("WebTransportError")<{
   readonly limit?: number | undefined
 }> {
   /**
-   * Marks it, across copies of this package.
+   * Marks the error, across copies of this package.
    *
    * @since 0.1.0
    */
@@ -141,7 +141,7 @@ export class WebTransportError extends Data.TaggedError("WebTransportError")<{
   }
 
   /**
-   * Its members and its message, for logs.
+   * The members and the message, for logs.
    *
    * @since 0.1.0
    */
@@ -151,7 +151,7 @@ export class WebTransportError extends Data.TaggedError("WebTransportError")<{
 }
 
 /**
- * Whether a value is a {@link WebTransportError}, also one of another copy of this package.
+ * Whether a value is a {@link WebTransportError}, even one from another copy of this package.
  *
  * @since 0.1.0
  * @category guards

@@ -1,5 +1,5 @@
 /**
- * Every portable module under its name. `NodeWebTransport` is an entry of its own, since it loads what belongs to Node.
+ * Every portable module under its name. `NodeWebTransport` is a separate entry, since it loads Node code.
  *
  * @since 0.1.0
  */
@@ -33,21 +33,21 @@ export * as CollectionPool from "./CollectionPool.js"
 export * as Framing from "./Framing.js"
 
 /**
- * What may be wrong with the messages on a byte stream.
+ * The error of messages on a byte stream.
  *
  * @since 0.1.0
  */
 export * as FramingError from "./FramingError.js"
 
 /**
- * Many, cheap objects that only cost garbage.
+ * Pools of many, cheap objects that only cost garbage.
  *
  * @since 0.1.0
  */
 export * as ObjectPool from "./ObjectPool.js"
 
 /**
- * What a borrower of a waiting pool may meet.
+ * The error of a waiting pool that cannot lend an item.
  *
  * @since 0.1.0
  */
@@ -68,21 +68,21 @@ export * as PoolMetrics from "./PoolMetrics.js"
 export * as PoolStats from "./PoolStats.js"
 
 /**
- * What a request over a pooled stream may meet.
+ * The error of a request over a pooled stream.
  *
  * @since 0.1.0
  */
 export * as RequestError from "./RequestError.js"
 
 /**
- * Objects that can be made as good as new.
+ * Objects that can reset themselves, and ready-made resets.
  *
  * @since 0.1.0
  */
 export * as Resettable from "./Resettable.js"
 
 /**
- * A pool of few, dear things that borrowers wait for.
+ * A pool of few, expensive resources that borrowers wait for.
  *
  * @since 0.1.0
  */
@@ -117,7 +117,7 @@ export * as TieredBufferPool from "./TieredBufferPool.js"
 export * as WebTransport from "./WebTransport.js"
 
 /**
- * The one error of the transport.
+ * The error of the transport.
  *
  * @since 0.1.0
  */

@@ -30,18 +30,22 @@ import { PoolStats } from "../../PoolStats.js"
 import type * as ResourcePool from "../../ResourcePool.js"
 import { PoolClock } from "../core/clock.js"
 import { kindOf } from "../core/kinds.js"
+import type { Command, Shell } from "../core/pool/commands.js"
 import {
   type Awaited,
   type Check,
+  type CheckResult,
   type Item,
   Loan,
   type Reason,
   type Refusal,
   Release,
+  type Sharing,
   type Time,
+  type Verdict,
   Waiter
 } from "../core/pool/item.js"
-import { type Commands, PoolMachine, type Verdict } from "../core/pool/poolMachine.js"
+import { PoolMachine } from "../core/pool/poolMachine.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { register, type Times, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import { decode, failures, isConcurrency, Reader } from "../options/poolOptions.js"
@@ -159,7 +163,7 @@ const late = 100
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
-  implements Commands<A, Cause.Cause<E>>, Internals<V, E>
+  implements Shell<A, Cause.Cause<E>>, Internals<V, E>
 {
   readonly [TypeId]: ResourcePool.TypeId = TypeId
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
@@ -320,12 +324,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     readonly minIdle?: number | undefined
   }): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const { options } = this.machine
-      const { maxSize = options.maxSize, minIdle = options.minIdle, minSize = options.minSize } = size
+      const { sizes } = this.machine
+      const { maxSize = sizes.maxSize, minIdle = sizes.minIdle, minSize = sizes.minSize } = size
       const { problems } = decode({ minSize, maxSize, minIdle })
       if (problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(problems)}`)
       return Effect.sync(() => {
-        this.machine.resize(minSize, maxSize, minIdle, this.readTime())
+        this.machine.resize({ minSize, maxSize, minIdle }, this.readTime())
         this.announceDemand()
       })
     })
@@ -370,7 +374,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
         return Effect.void
       })
-    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole))
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole ? "exclusive" : "shared"))
   }
 
   get waiting(): number {
@@ -411,15 +415,15 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   // --- the way of an item to its borrower and back: within one step of the fiber, or an uninterruptible region
 
-  private checkout(isForWhole: boolean): Item<A> | undefined {
-    const item = this.machine.checkout(this.readTime(), isForWhole)
-    return item === undefined && this.validates ? this.checkoutChecked(isForWhole) : item
+  private checkout(sharing: Sharing): Item<A> | undefined {
+    const item = this.machine.checkout(this.readTime(), sharing)
+    return item === undefined && this.validates ? this.checkoutChecked(sharing) : item
   }
 
   /** An item whose check is over at once; where it is not, the borrower queues for its end. */
-  private checkoutChecked(isForWhole: boolean): Item<A> | undefined {
+  private checkoutChecked(sharing: Sharing): Item<A> | undefined {
     for (;;) {
-      const check = this.machine.claim(this.time, isForWhole)
+      const check = this.machine.claim(this.time, sharing)
       if (check === undefined) return undefined
       const effect = this.askCheck(check)
       if (!isDone(effect)) {
@@ -427,9 +431,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         if (check.item.check === check) this.runCheck(check, effect)
         return undefined
       }
-      if (this.verdictOf(check, effect)) return this.machine.admit(check, this.readTime(), isForWhole)
-      this.machine.checked(check, false, this.readTime())
-      const other = this.machine.checkout(this.time, isForWhole)
+      if (this.resultOf(check, effect) === "passed") return this.machine.admit(check, this.readTime(), sharing)
+      this.machine.checked(check, "failed", this.readTime())
+      const other = this.machine.checkout(this.time, sharing)
       if (other !== undefined) return other
     }
   }
@@ -438,7 +442,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
     f: (item: V) => Effect.Effect<B, E2, R>
   ): Effect.Effect<B, E | E2 | PoolError, R> {
-    const item = this.checkout(false)
+    const item = this.checkout("shared")
     if (item === undefined) return this.queueFramed(fiber, f)
     const view = this.lending.view(item.value)
     const effect = begin(f, view)
@@ -511,10 +515,10 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private borrow<X, E2, R>(
     restore: Restore,
     then: (item: Item<A>) => Effect.Effect<X, E2, R>,
-    isForWhole = false
+    sharing: Sharing = "shared"
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    const item = this.checkout(isForWhole)
-    if (item === undefined) return this.queue(restore, then, isForWhole)
+    const item = this.checkout(sharing)
+    if (item === undefined) return this.queue(restore, then, sharing)
     this.times?.wait(0)
     return then(item)
   }
@@ -522,11 +526,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private queue<X, E2, R>(
     restore: Restore,
     then: (item: Item<A>) => Effect.Effect<X, E2, R>,
-    isForWhole: boolean
+    sharing: Sharing
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return Effect.withFiberRuntime((fiber) => {
       const waiter = new Waiter<A, Cause.Cause<E>>()
-      waiter.isForWhole = isForWhole
+      waiter.sharing = sharing
       const since = this.startTime()
       const refusal = this.enqueue(waiter, fiber)
       if (refusal !== undefined) return refusal
@@ -576,7 +580,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
         return this.refuse(
           "QueueFull",
           0,
-          `maxWaiters ${this.machine.options.maxWaiters}; borrowers for whom an item is on its way do not count`
+          `maxWaiters ${this.machine.policy.maxWaiters}; borrowers for whom an item is on its way do not count`
         )
     }
   }
@@ -654,7 +658,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.machine.release(item, this.readTime(), !isKept ? "discarded" : Exit.isSuccess(exit) ? "proven" : "kept")
   }
 
-  releaseTimedOut(release: Release<A>): void {
+  private releaseTimedOut(release: Release<A>): void {
     const hook = release.handle as Fiber.RuntimeFiber<unknown, unknown>
     this.hooks.delete(hook)
     hook.unsafeInterruptAsFork(FiberId.none)
@@ -735,7 +739,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     if (cause !== undefined) return `The last attempt to make one failed: ${describeFailure(Cause.squash(cause))}`
     if (awaited === "check") {
       return `Items were being checked (checkTimeout is ${
-        show(this.machine.options.checkTimeout)
+        show(this.machine.policy.checkTimeout)
       }): does the resource ` +
         `answer ${this.hooksThatCheck}? Keep checkTimeout well below acquireTimeout.`
     }
@@ -749,7 +753,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private get tooSlow(): string {
-    return `making one took longer than createTimeout (${show(this.machine.options.createTimeout)})`
+    return `making one took longer than createTimeout (${show(this.machine.policy.createTimeout)})`
   }
 
   private causeOf(refusal: Refusal<Cause.Cause<E>>): Cause.Cause<unknown> {
@@ -789,13 +793,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     detail?: string,
     cause?: Cause.Cause<unknown>
   ): PoolError {
-    const { creating, inUse, live, options, renewing, waiters } = this.machine
+    const { creating, inUse, live, renewing, sizes, waiters } = this.machine
     return new PoolError({
       reason,
       pool: this.name,
       waited: Duration.millis(Math.round(waited)),
       size: live - renewing,
-      maxSize: options.maxSize,
+      maxSize: sizes.maxSize,
       inUse,
       creating,
       waiters: waiters.length,
@@ -805,7 +809,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   snapshot(): PoolStats {
-    const { closing, counters, creating, inUse, leases, live, options, renewing, waiters } = this.machine
+    const { closing, counters, creating, inUse, leases, live, renewing, sizes, waiters } = this.machine
     return new PoolStats({
       pool: this.name,
       size: live - renewing,
@@ -815,8 +819,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       creating,
       closing: closing + renewing,
       waiters: waiters.length,
-      min: options.minSize,
-      max: options.maxSize,
+      min: sizes.minSize,
+      max: sizes.maxSize,
       created: counters.created,
       destroyed: { ...counters.destroyed },
       acquisitions: counters.acquisitions,
@@ -831,6 +835,53 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   // --- what the machine asks for
+
+  perform(command: Command<A, Cause.Cause<E>>): void {
+    switch (command._tag) {
+      case "Create":
+        return this.create(command.item)
+      case "CancelCreation":
+        return this.cancel(command.item)
+      case "Check":
+        return this.check(command.check)
+      case "CancelCheck":
+        return this.cancelCheck(command.check)
+      case "CheckTimedOut":
+        return this.checkTimedOut(command.check)
+      case "ReleaseTimedOut":
+        return this.releaseTimedOut(command.release)
+      case "Destroy":
+        return this.destroy(command.item, command.reason)
+      case "Leaving":
+        return this.leaving(command.item)
+      case "LeaveBehind":
+        return this.leaveBehind(command.item)
+      case "Wake":
+        return this.wake(command.waiter)
+      case "Rest":
+        return this.rest()
+      case "Reached":
+        return this.reached(command.refusal)
+      case "Backoff":
+        return this.backoff(command.refusal, command.delay)
+      case "Recovered":
+        return this.recovered()
+      case "Paused":
+        return this.paused(command.delay)
+      case "Exhausted":
+        return this.exhausted(command.waited)
+      case "Overdue":
+        return this.overdue(command.loan)
+      case "DrainsSlowly":
+        return this.drainsSlowly(command.waited)
+      case "Drained":
+        return this.drained()
+      case "Closed":
+        return this.closed()
+      case "WakeAt":
+        return this.wakeAt(command.at)
+    }
+  }
 
   /**
    * The pool's own fibers: they begin later, never inside the caller, and are interruptible only where they say so, since
@@ -859,7 +910,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return Runtime.runFork(runtime, program, { immediate: false })
   }
 
-  create(item: Item<A>): void {
+  private create(item: Item<A>): void {
     const acquire = this.traceCreation(this.options.acquire)
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
@@ -872,7 +923,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     })
     const fiber = this.fork(program)
     // a scheduler that runs at once is done with it
-    if (item.state === "Creating") this.fibers.set(item, fiber)
+    if (item.state === "Creating" || item.state === "Outdated") this.fibers.set(item, fiber)
   }
 
   /** The borrower who caused it is a link: it may be gone before the item is made, which somebody else gets. */
@@ -895,11 +946,11 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.fibers.delete(item)
     // asked first, since it may call back
     const concurrency = Exit.flatMap(exit, (value) => this.askConcurrency(value))
-    if (item.state !== "Creating") return false
-    if (item.isOutdated) {
+    if (item.state === "Outdated") {
       this.machine.endOutdated(item, this.readTime())
       return false
     }
+    if (item.state !== "Creating") return false
     if (Exit.isFailure(concurrency)) {
       this.machine.createFailed(item, concurrency.cause, this.readTime(), chance)
       return false
@@ -917,13 +968,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return true
   }
 
-  cancel(item: Item<A>): void {
+  private cancel(item: Item<A>): void {
     this.fibers.get(item)?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  check(check: Check<A>): void {
+  private check(check: Check<A>): void {
     const effect = this.askCheck(check)
-    if (isDone(effect)) this.machine.checked(check, this.verdictOf(check, effect), this.readTime())
+    if (isDone(effect)) this.machine.checked(check, this.resultOf(check, effect), this.readTime())
     else this.runCheck(check, effect)
   }
 
@@ -935,22 +986,22 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private runCheck(check: Check<A>, effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
     check.handle = this.forkHook(
       effect,
-      (exit) => this.machine.checked(check, this.verdictOf(check, exit), this.readTime())
+      (exit) => this.machine.checked(check, this.resultOf(check, exit), this.readTime())
     )
   }
 
-  private verdictOf(check: Check<A>, exit: Exit.Exit<unknown, unknown>): boolean {
+  private resultOf(check: Check<A>, exit: Exit.Exit<unknown, unknown>): CheckResult {
     this.explain(hookOf(check), check.item, exit)
     const passed = Exit.isSuccess(exit) && (check.hook === "ping" || exit.value === true)
     if (passed) this.checksTimeOut = false
-    return passed
+    return passed ? "passed" : "failed"
   }
 
-  cancelCheck(check: Check<A>): void {
+  private cancelCheck(check: Check<A>): void {
     ;(check.handle as Fiber.RuntimeFiber<unknown, unknown> | undefined)?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  checkTimedOut(check: Check<A>): void {
+  private checkTimedOut(check: Check<A>): void {
     const hook = hookOf(check)
     this.blame(check.item, Cause.fail(new Cause.TimeoutException(`${hook} took longer than checkTimeout`)))
     // a dead peer has many items
@@ -959,14 +1010,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private warnOfSlowHook(hook: string): void {
-    const { checkTimeout } = this.machine.options
+    const { checkTimeout } = this.machine.policy
     this.warn(`${hook} took longer than checkTimeout (${show(checkTimeout)}), and the item goes`, "HookFailure", {
       hook,
       checkTimeout
     })
   }
 
-  destroy(item: Item<A>, reason: Reason): void {
+  private destroy(item: Item<A>, reason: Reason): void {
     const { cause, scope, watchers } = item.handle as Handle
     item.handle = undefined
     for (const watcher of watchers) watcher.unsafeInterruptAsFork(FiberId.none)
@@ -979,7 +1030,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.fork(Effect.zipRight(traced, Effect.sync(() => this.machine.gone(item, this.readTime()))))
   }
 
-  leaving(item: Item<A>): void {
+  private leaving(item: Item<A>): void {
     this.lending.leaving?.(item.value)
   }
 
@@ -988,7 +1039,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     // told of together, when the pool is closed
     if (reason === "closed") this.forced++
     if (reason !== "retired") return
-    const { retireGrace } = this.machine.options
+    const { retireGrace } = this.machine.policy
     this.warn(
       `closed an item that was replaced and still out after retireGrace (${show(retireGrace)})`,
       "ForcedClose",
@@ -998,9 +1049,9 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  leaveBehind(_item: Item<A>): void {
+  private leaveBehind(_item: Item<A>): void {
     this.finalizerFailures++
-    const { closeTimeout } = this.machine.options
+    const { closeTimeout } = this.machine.policy
     this.warn(
       `an item took longer than closeTimeout (${
         show(closeTimeout)
@@ -1010,33 +1061,33 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  wake(waiter: Waiter<A, Cause.Cause<E>>): void {
+  private wake(waiter: Waiter<A, Cause.Cause<E>>): void {
     waiter.resume?.()
   }
 
-  wakeAt(at: number): void {
+  private wakeAt(at: number): void {
     this.dueAt = at
     this.sleeper.sleep(at - this.now())
   }
 
-  rest(): void {
+  private rest(): void {
     this.fork(Effect.sync(() => {
       if (this.machine.disarm(this.readTime())) this.sleeper.cancel()
     }))
   }
 
-  reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
+  private reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
     const deferred = this.readyDeferred
     this.readyDeferred = undefined
     if (deferred === undefined) return
     Deferred.unsafeDone(deferred, refusal === undefined ? Effect.void : this.refusal(refusal, 0))
   }
 
-  drained(): void {
+  private drained(): void {
     Deferred.unsafeDone(this.drainedDeferred, Effect.void)
   }
 
-  closed(): void {
+  private closed(): void {
     this.sleeper.cancel()
     if (this.forced > 0) {
       this.warn(`closed while ${this.forced} item(s) were still out after shutdownGrace`, "ForcedClose", {
@@ -1049,7 +1100,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     Deferred.unsafeDone(this.closedDeferred, Effect.void)
   }
 
-  backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
+  private backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
     const cause = this.causeOf(refusal)
     const { failures } = this.machine.counters
     if (this.trouble === undefined) {
@@ -1063,7 +1114,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Backoff", delay: Duration.millis(delay), cause })
   }
 
-  recovered(): void {
+  private recovered(): void {
     const { before, since } = this.trouble!
     const [lasted, failures] = [Math.round(this.now() - since), this.machine.counters.failures - before]
     this.log(
@@ -1075,7 +1126,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     this.emit({ _tag: "Recovered" })
   }
 
-  paused(delay: number): void {
+  private paused(delay: number): void {
     this.warn(
       `an item died young, before it was of use; the next one is made after a pause of ${show(delay)}. ` +
         "Does the server close new connections, or does `lost` complete too early?",
@@ -1084,7 +1135,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  drainsSlowly(waited: number): void {
+  private drainsSlowly(waited: number): void {
     const { leases, waiters } = this.machine
     const borrowers = Array.from(this.machine.out(), (loan) => (loan as BorrowerLoan).borrower)
     this.warn(
@@ -1097,8 +1148,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     )
   }
 
-  exhausted(waited: number): void {
-    const { creating, inUse, live, options, waiters } = this.machine
+  private exhausted(waited: number): void {
+    const { creating, inUse, live, sizes, waiters } = this.machine
     this.emit({ _tag: "Exhausted", waited: Duration.millis(waited), waiters: waiters.length })
     const cause = this.lastFailure
     const why = cause !== undefined
@@ -1108,14 +1159,14 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       : "Too few items, borrowers that keep them for long (a peer that does not answer, and no time limit), or a borrower " +
         "that holds one while it waits for another"
     this.warn(
-      `no item for ${show(waited)}: ${inUse} of ${live} in use, at most ${options.maxSize}, ${creating} being made, ` +
+      `no item for ${show(waited)}: ${inUse} of ${live} in use, at most ${sizes.maxSize}, ${creating} being made, ` +
         `${waiters.length} waiting. ${why}`,
       "Exhausted",
-      { waited: Math.round(waited), inUse, size: live, maxSize: options.maxSize, waiters: waiters.length }
+      { waited: Math.round(waited), inUse, size: live, maxSize: sizes.maxSize, waiters: waiters.length }
     )
   }
 
-  overdue(loan: Loan): void {
+  private overdue(loan: Loan): void {
     const out = Math.round(this.now() - loan.since)
     this.warn(`an item has been out for ${show(out)}; is it ever given back?`, "Leak", {
       out,

@@ -3,22 +3,23 @@ import * as FastCheck from "effect/FastCheck"
 import { type HeapNode, IndexedHeap } from "../../../src/internal/core/indexedHeap.js"
 import { type Linked, LinkedList } from "../../../src/internal/core/linkedList.js"
 import { LoadIndex } from "../../../src/internal/core/loadIndex.js"
+import type { Command, Shell } from "../../../src/internal/core/pool/commands.js"
 import {
   type Check,
+  type CheckResult,
+  isLive,
   type Item,
   Loan,
   type Reason,
   type Refusal,
   Release,
+  type Sharing,
   type Time,
+  type Verdict,
   Waiter
 } from "../../../src/internal/core/pool/item.js"
-import {
-  type Commands,
-  type MachineOptions,
-  PoolMachine,
-  type Verdict
-} from "../../../src/internal/core/pool/poolMachine.js"
+import type { MachineOptions } from "../../../src/internal/core/pool/policy.js"
+import { PoolMachine } from "../../../src/internal/core/pool/poolMachine.js"
 import { type ModelCheck, type ModelItem, type ModelWaiter, PoolModel } from "./poolModel.js"
 
 /**
@@ -58,7 +59,7 @@ type Step =
   | {
     readonly op: "borrow"
     readonly eager: "no" | "releases" | "borrows"
-    readonly isForWhole: boolean
+    readonly sharing: Sharing
     /** What a check says that is over at once. */
     readonly check: "passes" | "fails" | "lasts" | "none"
   }
@@ -67,7 +68,7 @@ type Step =
   }
   | { readonly op: "release"; readonly at: number; readonly verdict: Verdict; readonly decides: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
-  | { readonly op: "checked"; readonly at: number; readonly passed: boolean }
+  | { readonly op: "checked"; readonly at: number; readonly result: CheckResult }
   | {
     readonly op: "abandon" | "unmade" | "ended" | "lost" | "retire" | "proven" | "invalidate" | "track" | "untrack"
     readonly at: number
@@ -124,7 +125,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
       FastCheck.record({
         op: among("borrow"),
         eager: among("no", "no", "no", "no", "releases", "borrows"),
-        isForWhole: among(false, false, false, false, false, true),
+        sharing: among("shared", "shared", "shared", "shared", "shared", "exclusive"),
         check: among("none", "none", "passes", "fails", "lasts")
       })
     ],
@@ -143,7 +144,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
     [3, FastCheck.record({ op: among("decided"), at, verdict: among("proven", "kept", "discarded") })],
     [9, FastCheck.record({ op: among("made"), at, concurrency: among(1, 1, 2, 3, 4), twin: FastCheck.boolean() })],
     [2, FastCheck.record({ op: among("unmade"), at })],
-    [5, FastCheck.record({ op: among("checked"), at, passed: among(true, true, true, false) })],
+    [5, FastCheck.record({ op: among("checked"), at, result: among("passed", "passed", "passed", "failed") })],
     [6, FastCheck.record({ op: among("ended"), at })],
     [3, FastCheck.record({ op: among("abandon"), at })],
     [4, FastCheck.record({ op: among("lost", "retire", "proven", "invalidate"), at })],
@@ -220,10 +221,10 @@ class TestWaiter extends Waiter<number, string> {
   readonly eager: "no" | "releases" | "borrows"
   answered = false
 
-  constructor(id: number, eager: "no" | "releases" | "borrows", isForWhole: boolean) {
+  constructor(id: number, eager: "no" | "releases" | "borrows", sharing: Sharing) {
     super()
-    this.model = { id, isForWhole, asked: 0, since: 0, outcome: "queued" }
-    this.isForWhole = isForWhole
+    this.model = { id, sharing, asked: 0, since: 0, outcome: "queued" }
+    this.sharing = sharing
     this.eager = eager
   }
 }
@@ -286,7 +287,7 @@ const describeRefusal = (refusal: Refusal<string>): string => {
 /** What happened in all the runs, so that a generator that has gone dry is noticed. */
 const seen = new Set<string>()
 
-class Run implements Commands<number, string> {
+class Run implements Shell<number, string> {
   executed = 0
   private readonly machine: PoolMachine<number, string>
   private readonly model: PoolModel
@@ -297,6 +298,8 @@ class Run implements Commands<number, string> {
   /** What the pool does not know yet. */
   private leapt = 0
   private log: Array<string> = []
+  /** All that was ever asked for, under the steps that led to it. */
+  private readonly history: Array<string> = []
   private numbers = 0
 
   // what is under way outside, and nobody has ended yet
@@ -327,17 +330,72 @@ class Run implements Commands<number, string> {
 
   constructor({ instantly, settings }: Scenario) {
     this.machine = new PoolMachine(optionsOf(settings), this)
-    this.model = new PoolModel(this.machine.options)
+    this.model = new PoolModel(optionsOf(settings))
     this.instantly = instantly
-    this.mostOccupied = this.machine.options.maxSize
-    this.mostOverlapping = this.machine.options.maxSize
+    this.mostOccupied = this.machine.sizes.maxSize
+    this.mostOverlapping = this.machine.sizes.maxSize
     this.both(() => this.model.start(this.now), () => this.machine.start(this.now))
     this.compare()
   }
 
   // --- commands
 
-  create(item: Item<number>): void {
+  perform(command: Command<number, string>): void {
+    switch (command._tag) {
+      case "Create":
+        return this.create(command.item)
+      case "CancelCreation":
+        return this.say(`cancel ${this.idOf(command.item)}`)
+      case "Check":
+        return this.check(command.check)
+      case "CancelCheck":
+        return this.say(`cancelCheck ${this.idOf(command.check.item)}`)
+      case "CheckTimedOut":
+        return this.say(`checkTimedOut ${this.idOf(command.check.item)}`)
+      case "ReleaseTimedOut":
+        return this.releaseTimedOut(command.release)
+      case "Destroy":
+        return this.destroy(command.item, command.reason)
+      case "Leaving":
+        return this.say(`leaving ${this.idOf(command.item)}`)
+      case "LeaveBehind":
+        return this.say(`leaveBehind ${this.idOf(command.item)}`)
+      case "Wake":
+        return this.wake(command.waiter)
+      case "WakeAt":
+        same(this.closes, 0, "a closed pool is armed")
+        this.armed = command.at
+        return
+      case "Rest":
+        this.rests = true
+        return
+      case "Reached":
+        return this.say(`reached: ${command.refusal === undefined ? "minSize" : describeRefusal(command.refusal)}`)
+      case "Backoff":
+        this.earliestAttempt = this.now.monotonic + command.delay
+        return this.say(`backoff ${command.delay} ${describeRefusal(command.refusal)}`)
+      case "Recovered":
+        return this.say("recovered")
+      case "Paused":
+        return this.say(`paused ${command.delay}`)
+      case "Exhausted":
+        return this.say(`exhausted ${command.waited}`)
+      case "Overdue":
+        ensure(command.loan instanceof TestLoan, "a loan of its own")
+        return this.say(`overdue ${command.loan.id}`)
+      case "DrainsSlowly":
+        return this.say(`drainsSlowly ${command.waited}`)
+      case "Drained":
+        this.drains++
+        return this.say("drained")
+      case "Closed":
+        this.closes++
+        this.armed = Infinity
+        return this.say("closed")
+    }
+  }
+
+  private create(item: Item<number>): void {
     const id = this.pairs.size + 1
     const pair = { item, model: this.model.everything[id - 1]! }
     this.pairs.set(item, pair)
@@ -349,32 +407,20 @@ class Run implements Commands<number, string> {
     this.say(`create ${id}`)
   }
 
-  cancel(item: Item<number>): void {
-    this.say(`cancel ${this.idOf(item)}`)
-  }
-
-  check(check: Check<number>): void {
+  private check(check: Check<number>): void {
     const pair = this.pairs.get(check.item)!
     this.checks.push({ ...pair, check, modelCheck: pair.model.check ?? ended })
     this.say(`check ${this.idOf(check.item)} ${check.hook}`)
   }
 
-  checkTimedOut(check: Check<number>): void {
-    this.say(`checkTimedOut ${this.idOf(check.item)}`)
-  }
-
-  releaseTimedOut(release: Release<number>): void {
+  private releaseTimedOut(release: Release<number>): void {
     ensure(release instanceof TestRelease, "a release of its own")
     this.say(`releaseTimedOut ${release.id}`)
     this.releases = this.releases.filter((other) => other !== release)
     this.nest(() => this.release(release.lease, "discarded"))
   }
 
-  cancelCheck(check: Check<number>): void {
-    this.say(`cancelCheck ${this.idOf(check.item)}`)
-  }
-
-  destroy(item: Item<number>, reason: Reason): void {
+  private destroy(item: Item<number>, reason: Reason): void {
     this.say(`destroy ${this.idOf(item)} ${reason}`)
     ensure(!this.destroyed.has(item), "an item closed twice")
     this.destroyed.add(item)
@@ -384,15 +430,7 @@ class Run implements Commands<number, string> {
     else this.finalizers.push(pair)
   }
 
-  leaving(item: Item<number>): void {
-    this.say(`leaving ${this.idOf(item)}`)
-  }
-
-  leaveBehind(item: Item<number>): void {
-    this.say(`leaveBehind ${this.idOf(item)}`)
-  }
-
-  wake(waiter: Waiter<number, string>): void {
+  private wake(waiter: Waiter<number, string>): void {
     ensure(waiter instanceof TestWaiter, "a waiter of its own")
     same(this.queue.shift(), waiter, "a waiter overtaken")
     ensure(!waiter.answered, "a waiter answered twice")
@@ -405,61 +443,17 @@ class Run implements Commands<number, string> {
       const lease = this.lent(waiter.item, waiter)
       if (waiter.eager === "releases") this.nest(() => this.release(lease, "proven"))
     }
-    if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.isForWhole, "none"))
-  }
-
-  wakeAt(at: number): void {
-    same(this.closes, 0, "a closed pool is armed")
-    this.armed = at
-  }
-
-  rest(): void {
-    this.rests = true
-  }
-
-  paused(delay: number): void {
-    this.say(`paused ${delay}`)
-  }
-
-  drainsSlowly(waited: number): void {
-    this.say(`drainsSlowly ${waited}`)
-  }
-
-  reached(refusal: Refusal<string> | undefined): void {
-    this.say(`reached: ${refusal === undefined ? "minSize" : describeRefusal(refusal)}`)
-  }
-
-  backoff(refusal: Refusal<string>, delay: number): void {
-    this.earliestAttempt = this.now.monotonic + delay
-    this.say(`backoff ${delay} ${describeRefusal(refusal)}`)
-  }
-
-  recovered(): void {
-    this.say("recovered")
-  }
-
-  exhausted(waited: number): void {
-    this.say(`exhausted ${waited}`)
-  }
-
-  overdue(loan: Loan): void {
-    ensure(loan instanceof TestLoan, "a loan of its own")
-    this.say(`overdue ${loan.id}`)
-  }
-
-  drained(): void {
-    this.drains++
-    this.say("drained")
-  }
-
-  closed(): void {
-    this.closes++
-    this.armed = Infinity
-    this.say("closed")
+    if (waiter.eager === "borrows") this.nest(() => this.borrow("no", waiter.sharing, "none"))
   }
 
   private say(what: string): void {
     this.log.push(what)
+    this.history.push(what)
+  }
+
+  /** What the machine asked for last, for the report of a failing run. */
+  get latest(): string {
+    return this.history.slice(-20).join("\n")
   }
 
   private idOf(item: Item<number>): number {
@@ -487,7 +481,8 @@ class Run implements Commands<number, string> {
 
   take(step: Step): void {
     this.stir()
-    if (this.perform(step) === false) return
+    this.history.push(`-- ${JSON.stringify(step)}`)
+    if (this.carryOut(step) === false) return
     this.executed++
     seen.add(step.op)
     this.compare()
@@ -504,11 +499,11 @@ class Run implements Commands<number, string> {
     if (this.model.retries && this.now.monotonic >= this.model.nextAttempt) this.tick(this.now)
   }
 
-  private perform(step: Step): false | void {
+  private carryOut(step: Step): false | void {
     const { machine, model, now } = this
     switch (step.op) {
       case "borrow":
-        return this.borrow(step.eager, step.isForWhole, step.check)
+        return this.borrow(step.eager, step.sharing, step.check)
       case "tryBorrow": {
         this.lentAtOnce(model.tryCheckout(now), machine.tryCheckout(now))
         return
@@ -544,7 +539,7 @@ class Run implements Commands<number, string> {
         if (pair === undefined) return false
         const failure = `failure ${++this.numbers}`
         const chance = (this.numbers % 4) / 4
-        const isMade = ({ item }: Pair) => item !== pair.item && item.state === "Creating" && !item.isOutdated
+        const isMade = ({ item }: Pair) => item !== pair.item && item.state === "Creating"
         const couldServe = machine.open > 0 || this.creations.some(isMade)
         const oldest = pair.item.state === "Creating" && couldServe ? this.queue[0] : undefined
         this.creations = this.creations.filter((other) => other !== pair)
@@ -559,7 +554,7 @@ class Run implements Commands<number, string> {
       }
       case "checked": {
         const check = this.pick(this.checks, step.at)
-        return check !== undefined && this.checked(check, step.passed)
+        return check !== undefined && this.checked(check, step.result)
       }
       case "ended": {
         const pair = this.pick(this.finalizers, step.at)
@@ -605,7 +600,7 @@ class Run implements Commands<number, string> {
         this.mostOverlapping = Math.max(step.maxSize, this.mostOverlapping)
         return this.both(
           () => model.resize(minSize, step.maxSize, Math.min(step.minIdle, step.maxSize), now),
-          () => machine.resize(minSize, step.maxSize, Math.min(step.minIdle, step.maxSize), now)
+          () => machine.resize({ minSize, maxSize: step.maxSize, minIdle: Math.min(step.minIdle, step.maxSize) }, now)
         )
       }
       case "drain":
@@ -636,18 +631,18 @@ class Run implements Commands<number, string> {
   }
 
   private get alive(): Array<Pair> {
-    return [...this.pairs.values()].filter(({ item }) => item.state !== "Creating" && item.state !== "Gone")
+    return [...this.pairs.values()].filter(({ item }) => isLive(item) || item.state === "Closing")
   }
 
   private borrow(
     eager: TestWaiter["eager"],
-    isForWhole: boolean,
+    sharing: Sharing,
     outcome: Extract<Step, { readonly op: "borrow" }>["check"]
   ): void {
     const { machine, model, now } = this
-    if (this.lentAtOnce(model.checkout(now, isForWhole), machine.checkout(now, isForWhole))) return
-    if (outcome !== "none" && this.nested === 0 && this.borrowChecked(isForWhole, outcome)) return
-    const waiter = new TestWaiter(this.waiters.length + 1, eager, isForWhole)
+    if (this.lentAtOnce(model.checkout(now, sharing), machine.checkout(now, sharing))) return
+    if (outcome !== "none" && this.nested === 0 && this.borrowChecked(sharing, outcome)) return
+    const waiter = new TestWaiter(this.waiters.length + 1, eager, sharing)
     this.waiters.push(waiter)
     this.queue.push(waiter)
     const verdict = this.both(() => model.enqueue(waiter.model, now), () => machine.enqueue(waiter, now))
@@ -656,22 +651,22 @@ class Run implements Commands<number, string> {
   }
 
   /** A check that is over before the borrower has to queue. Whether an item was lent. */
-  private borrowChecked(isForWhole: boolean, outcome: "passes" | "fails" | "lasts"): boolean {
+  private borrowChecked(sharing: Sharing, outcome: "passes" | "fails" | "lasts"): boolean {
     const { machine, model, now } = this
-    const foretold = model.claim(now, isForWhole)
-    const check = machine.claim(now, isForWhole)
+    const foretold = model.claim(now, sharing)
+    const check = machine.claim(now, sharing)
     same(check && this.idOf(check.item), foretold?.id, "what is claimed")
     if (check === undefined || foretold === undefined) return false
     seen.add(`claim ${outcome}`)
     const checked = { ...this.pairs.get(check.item)!, check, modelCheck: foretold.check! }
     if (outcome === "passes") {
-      model.admit(foretold, now, isForWhole)
-      same(machine.admit(check, now, isForWhole), check.item, "what is lent that was checked")
+      model.admit(foretold, now, sharing)
+      same(machine.admit(check, now, sharing), check.item, "what is lent that was checked")
       this.lent(check.item, undefined)
       return true
     }
     this.checks.push(checked)
-    if (outcome === "fails") this.checked(checked, false)
+    if (outcome === "fails") this.checked(checked, "failed")
     return false
   }
 
@@ -684,7 +679,7 @@ class Run implements Commands<number, string> {
   private lent(item: Item<number>, waiter: TestWaiter | undefined): Lease {
     const { machine, nested } = this
     ensure(!this.barred.has(item), "an item lent after its end")
-    atMost(item.uses, machine.options.maxUses, "an item lent too often")
+    atMost(item.uses, machine.policy.maxUses, "an item lent too often")
     atMost(item.borrowers, item.concurrency, "an item lent to too many")
     if (nested === 0) {
       const check = this.checks.find((other) => other.check === item.check)
@@ -735,8 +730,8 @@ class Run implements Commands<number, string> {
   private made(pair: Pair, concurrency: number, value: number): void {
     const { machine, model, now } = this
     this.creations = this.creations.filter((other) => other !== pair)
-    const late = pair.item.state !== "Creating"
-    const isOutdated = !late && pair.item.isOutdated
+    const isOutdated = pair.item.state === "Outdated"
+    const late = !isOutdated && pair.item.state !== "Creating"
     if (!late && !isOutdated) this.concurrency = concurrency
     const chance = (++this.numbers * 0.618_033_988_7) % 1
     this.both(
@@ -747,13 +742,13 @@ class Run implements Commands<number, string> {
     else if (isOutdated) this.finalizers.push(pair)
   }
 
-  private checked(check: (typeof this.checks)[number], passed: boolean): void {
+  private checked(check: (typeof this.checks)[number], result: CheckResult): void {
     const { machine, model, now } = this
     this.checks = this.checks.filter((other) => other !== check)
-    if (!passed && check.item.check === check.check) this.barred.add(check.item)
+    if (result === "failed" && check.item.check === check.check) this.barred.add(check.item)
     return this.both(
-      () => model.checked(check.model, check.modelCheck, passed, now),
-      () => machine.checked(check.check, passed, now)
+      () => model.checked(check.model, check.modelCheck, result, now),
+      () => machine.checked(check.check, result, now)
     )
   }
 
@@ -776,7 +771,7 @@ class Run implements Commands<number, string> {
 
   private tick(now: Time): void {
     const { machine, model } = this
-    const { acquireTimeout } = machine.options
+    const { acquireTimeout } = machine.policy
     this.now = now
     this.leapt = 0
     this.armed = Infinity
@@ -869,7 +864,8 @@ class Run implements Commands<number, string> {
   /** The rules, judged by what can be seen of the machine. */
   private judge(): void {
     const { machine } = this
-    const { createConcurrency, maxSize, minIdle, minSize, validateAfterIdle } = machine.options
+    const { createConcurrency, validateAfterIdle } = machine.policy
+    const { maxSize, minIdle, minSize } = machine.sizes
     const items = [...machine.items]
     const open = items.filter(({ state }) => state === "Idle" || state === "InUse" || state === "Checking")
     const leaving = items.filter(({ state }) => state === "Leaving")
@@ -893,11 +889,11 @@ class Run implements Commands<number, string> {
     // nobody waits for what is there, and nothing is made that nobody needs
     const waiters = this.queued()
     alike(waiters.map(({ model }) => model.id), this.queue.map(({ model }) => model.id), "the order of arrival")
-    const sharing = waiters.filter(({ isForWhole }) => !isForWhole).length
+    const sharing = waiters.filter(({ sharing }) => sharing === "shared").length
     const needed = waiters.length - sharing + Math.ceil(sharing / this.concurrency)
     const checks = open.flatMap((item) => this.pairs.get(item)!.model.check ?? [])
     const checking = checks.filter(({ awaited }) => awaited).length
-    const mayBeShared = waiters[0]?.isForWhole !== true
+    const mayBeShared = waiters[0]?.sharing !== "exclusive"
     const free = open.filter((item) =>
       item.state !== "Checking" && (mayBeShared ? item.borrowers < item.concurrency : item.borrowers === 0)
     )
@@ -912,7 +908,7 @@ class Run implements Commands<number, string> {
       const prompt = checks.filter(({ awaited, isSlow }) => awaited && !isSlow).length
       const ready = minIdle > 0 ? Math.min(maxSize, open.filter(isLent).length + needed + minIdle) : 0
       const lacking = machine.state === "Open" ? Math.max(minSize, ready) - open.length : 0
-      const outdated = items.filter((item) => item.state === "Creating" && item.isOutdated).length
+      const outdated = items.filter((item) => item.state === "Outdated").length
       if (this.nested === 0 && !this.unasked) {
         atMost(machine.creating - outdated, Math.max(needed - prompt, lacking), "more attempts than needed")
       }
@@ -935,7 +931,7 @@ class Run implements Commands<number, string> {
     this.catchUp()
     this.close()
     this.compare()
-    const latest = this.now.monotonic + machine.options.shutdownGrace + machine.options.closeTimeout
+    const latest = this.now.monotonic + machine.policy.shutdownGrace + machine.policy.closeTimeout
     while (this.machine.state !== "Closed") {
       ensure(this.armed !== Infinity, "a pool does not close")
       this.advance(Math.max(this.now.monotonic, Math.ceil(this.armed)), "exact")
@@ -971,7 +967,7 @@ class Run implements Commands<number, string> {
       }
     }
     each(finalizers, (pair) => this.end(pair))
-    each(checks, (check) => this.checked(check, true))
+    each(checks, (check) => this.checked(check, "passed"))
     each(creations, (pair) => this.made(pair, 1, ++this.numbers))
     each(leases, (lease) => this.leases.includes(lease) && this.release(lease, "proven"))
     each(releases, (release) => this.releases.includes(release) && this.decided(release))
@@ -985,8 +981,13 @@ class Run implements Commands<number, string> {
 
 const follow = (scenario: Scenario): number => {
   const run = new Run(scenario)
-  for (const step of scenario.steps) run.take(step)
-  run.finish(scenario.ending)
+  try {
+    for (const step of scenario.steps) run.take(step)
+    run.finish(scenario.ending)
+  } catch (error) {
+    if (error instanceof Error) error.message += `\nThe last steps, and what the machine asked for:\n${run.latest}`
+    throw error
+  }
   return run.executed
 }
 
@@ -1037,32 +1038,16 @@ const everythingThatHappens = [
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]
 
-const ignore = () => {}
-
-/** For tests of one rule alone. */
-const deaf: Commands<number, string> = {
-  create: ignore,
-  cancel: ignore,
-  check: ignore,
-  cancelCheck: ignore,
-  checkTimedOut: ignore,
-  releaseTimedOut: ignore,
-  rest: ignore,
-  paused: ignore,
-  drainsSlowly: ignore,
-  destroy: ignore,
-  leaving: ignore,
-  leaveBehind: ignore,
-  wake: ignore,
-  wakeAt: ignore,
-  reached: ignore,
-  backoff: ignore,
-  recovered: ignore,
-  exhausted: ignore,
-  overdue: ignore,
-  drained: ignore,
-  closed: ignore
-}
+/** For tests of one rule alone: performs the commands that it is given something for. */
+const shell = (
+  perform: {
+    readonly [Tag in Command<number, string>["_tag"]]?: (
+      command: Extract<Command<number, string>, { readonly _tag: Tag }>
+    ) => void
+  }
+): Shell<number, string> => ({
+  perform: (command) => (perform[command._tag] as ((command: Command<number, string>) => void) | undefined)?.(command)
+})
 
 const now = (ms: number): Time => ({ monotonic: ms, wall: ms })
 
@@ -1094,21 +1079,23 @@ describe("PoolMachine", () => {
         const creations: Array<Item<number>> = []
         const pings = new Set<Check<number>>()
         let armed = Infinity
-        const machine = new PoolMachine<number, string>({
-          ...defaults,
-          maxSize: 8,
-          createConcurrency,
-          pingInterval: 50
-        }, {
-          ...deaf,
-          create: (item) => creations.push(item),
-          check: (check) => pings.add(check),
-          cancelCheck: (check) => pings.delete(check),
-          wakeAt: (at) => armed = at
-        })
-        machine.resize(8, 8, 0, now(0))
+        const machine = new PoolMachine<number, string>(
+          {
+            ...defaults,
+            maxSize: 8,
+            createConcurrency,
+            pingInterval: 50
+          },
+          shell({
+            Create: ({ item }) => creations.push(item),
+            Check: ({ check }) => pings.add(check),
+            CancelCheck: ({ check }) => pings.delete(check),
+            WakeAt: ({ at }) => armed = at
+          })
+        )
+        machine.resize({ minSize: 8, maxSize: 8, minIdle: 0 }, now(0))
         for (const item of creations) machine.created(item, creations.indexOf(item), 1, now(0), 0.5)
-        machine.resize(0, 8, 0, now(0))
+        machine.resize({ minSize: 0, maxSize: 8, minIdle: 0 }, now(0))
         machine.tick(now(50), 0.5)
         const silent = new Set(creations)
         const live = new Set(creations)
@@ -1119,7 +1106,9 @@ describe("PoolMachine", () => {
           silent.delete(ping.item)
           if (how !== "passes") live.delete(ping.item)
           pings.delete(ping)
-          if (how === "passes" || how === "fails") machine.checked(ping, how === "passes", now(60))
+          if (how === "passes" || how === "fails") {
+            machine.checked(ping, how === "passes" ? "passed" : "failed", now(60))
+          }
           if (how === "dies") machine.lost(ping.item, now(60))
           if (how === "is invalidated") machine.invalidate(ping.item.value, now(60))
           if (armed <= 60) machine.tick(now(60), 0.5)
@@ -1133,7 +1122,7 @@ describe("PoolMachine", () => {
     const creations: Array<Item<number>> = []
     const machine = new PoolMachine<number, string>(
       { ...defaults, minSize: 1, maxSize: 1, backoff: { ...defaults.backoff, initial: 0 } },
-      { ...deaf, create: (item) => creations.push(item) }
+      shell({ Create: ({ item }) => creations.push(item) })
     )
     machine.start(now(0))
     for (let ms = 0; ms < 1_100; ms++) {
@@ -1151,18 +1140,18 @@ describe("PoolMachine", () => {
     const checks: Array<Check<number>> = []
     const machine = new PoolMachine<number, string>(
       { ...defaults, minSize: 4, maxSize: 4, createConcurrency: 1, validateAfterIdle: 0 },
-      { ...deaf, create: (item) => creations.push(item), check: (check) => checks.push(check) }
+      shell({ Create: ({ item }) => creations.push(item), Check: ({ check }) => checks.push(check) })
     )
     machine.start(now(0))
     for (let i = 0; i < 4; i++) machine.created(creations[i]!, i, 1, now(0), 0.5)
     const kept = () => Object.values(machine).filter((part) => Array.isArray(part)).flat()
     machine.tryCheckout(now(1))
     machine.tryCheckout(now(1))
-    machine.checked(checks[0]!, false, now(1))
+    machine.checked(checks[0]!, "failed", now(1))
     assert.isNotEmpty(kept())
     machine.breakDown("gone for good", now(1))
     assert.deepStrictEqual(kept(), [])
-    machine.checked(checks[1]!, false, now(1))
+    machine.checked(checks[1]!, "failed", now(1))
     assert.deepStrictEqual(kept(), [])
   })
 })

@@ -2,8 +2,9 @@
  * A pool of few, dear things, written for nothing but to be obviously right: plain arrays, every figure summed up anew,
  * every choice made by looking at everything. What it would ask of its shell it writes to a log.
  */
-import type { ItemState, Reason, Time } from "../../../src/internal/core/pool/item.js"
-import type { Counters, MachineOptions, Verdict } from "../../../src/internal/core/pool/poolMachine.js"
+import type { CheckResult, ItemState, Reason, Sharing, Time, Verdict } from "../../../src/internal/core/pool/item.js"
+import type { MachineOptions } from "../../../src/internal/core/pool/policy.js"
+import type { Counters } from "../../../src/internal/core/pool/poolMachine.js"
 
 export type ModelRefusal =
   | `AcquireTimeout ${"queue" | "creation" | "check"}`
@@ -16,7 +17,7 @@ export interface ModelItem {
   phase: "creating" | "open" | "leaving" | "closing" | "gone"
   value: number
   capacity: number
-  isWhole: boolean
+  isExclusive: boolean
   concurrency: number
   borrowers: number
   uses: number
@@ -64,7 +65,7 @@ export interface ModelCheck {
 
 export interface ModelWaiter {
   readonly id: number
-  readonly isForWhole: boolean
+  readonly sharing: Sharing
   asked: number
   since: number
   outcome: "queued" | "abandoned" | ModelItem | ModelRefusal
@@ -81,7 +82,7 @@ export interface ModelRelease {
 }
 
 export class PoolModel {
-  readonly options: MachineOptions<string>
+  readonly options: { -readonly [K in keyof MachineOptions]: MachineOptions<string>[K] }
   state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
   /** Those that are not gone. */
   items: Array<ModelItem> = []
@@ -193,7 +194,7 @@ export class PoolModel {
 
   /** Items that those who wait need. */
   get needed(): number {
-    const sharing = this.waiters.filter((waiter) => !waiter.isForWhole).length
+    const sharing = this.waiters.filter((waiter) => waiter.sharing === "shared").length
     return this.waiters.length - sharing + Math.ceil(sharing / this.newestConcurrency)
   }
 
@@ -218,7 +219,7 @@ export class PoolModel {
   stateOf(item: ModelItem): ItemState {
     switch (item.phase) {
       case "creating":
-        return "Creating"
+        return item.isOutdated ? "Outdated" : "Creating"
       case "open":
         return item.check?.blocks === true ? "Checking" : item.borrowers > 0 ? "InUse" : "Idle"
       case "leaving":
@@ -289,12 +290,12 @@ export class PoolModel {
 
   // --- borrowing
 
-  private lendableTo({ isForWhole }: Pick<ModelWaiter, "isForWhole">): Array<ModelItem> {
-    return this.lendable.filter((item) => !isForWhole || item.borrowers === 0)
+  private lendableTo({ sharing }: Pick<ModelWaiter, "sharing">): Array<ModelItem> {
+    return this.lendable.filter((item) => sharing === "shared" || item.borrowers === 0)
   }
 
   /** The first choice that needs no check, by its place or else by its proof; or one that is checked for nobody. */
-  private ready(borrower: Pick<ModelWaiter, "isForWhole">, now: Time): ModelItem | undefined {
+  private ready(borrower: Pick<ModelWaiter, "sharing">, now: Time): ModelItem | undefined {
     this.age(now)
     const free = this.lendableTo(borrower)
     if (free[0] !== undefined && !this.needsCheck(free[0], now)) return free[0]
@@ -307,20 +308,20 @@ export class PoolModel {
     return pinged
   }
 
-  private candidate(borrower: Pick<ModelWaiter, "isForWhole">): ModelItem | undefined {
+  private candidate(borrower: Pick<ModelWaiter, "sharing">): ModelItem | undefined {
     return this.lendableTo(borrower)[0] ?? this.background.find((item) => item.check!.blocks)
   }
 
-  checkout(now: Time, isForWhole: boolean): ModelItem | undefined {
+  checkout(now: Time, sharing: Sharing): ModelItem | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return
-    const item = this.ready({ isForWhole }, now)
-    if (item !== undefined) this.lend(item, now, isForWhole)
+    const item = this.ready({ sharing }, now)
+    if (item !== undefined) this.lend(item, now, sharing)
     this.settle(now)
     return item
   }
 
   tryCheckout(now: Time): ModelItem | undefined {
-    const item = this.checkout(now, false)
+    const item = this.checkout(now, "shared")
     const unproven = this.lendable[0]
     if (item === undefined && unproven !== undefined && this.state === "Open" && this.waiters.length === 0) {
       this.beginCheck(unproven, "validate", true, now)
@@ -330,19 +331,19 @@ export class PoolModel {
   }
 
   /** An item that is checked for a borrower who has not queued yet. */
-  claim(now: Time, isForWhole: boolean): ModelItem | undefined {
+  claim(now: Time, sharing: Sharing): ModelItem | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return
-    const item = this.lendableTo({ isForWhole })[0]
+    const item = this.lendableTo({ sharing })[0]
     if (item === undefined || item.check !== undefined) return
     this.beginCheck(item, "validate", true, now, this.asked + 1)
     this.log.pop()
     return item
   }
 
-  admit(item: ModelItem, now: Time, isForWhole: boolean): void {
+  admit(item: ModelItem, now: Time, sharing: Sharing): void {
     item.check = undefined
     this.prove(item, now)
-    this.lend(item, now, isForWhole)
+    this.lend(item, now, sharing)
     this.settle(now)
   }
 
@@ -350,10 +351,10 @@ export class PoolModel {
     if (this.state !== "Open") return "Closed"
     const room = Math.max(0, this.options.maxSize - this.occupied)
     const expected = this.awaitedCreations + this.promptChecks + room
-    const isForWhole = waiter.isForWhole || this.waiters[0]?.isForWhole === true
+    const sharing = waiter.sharing === "exclusive" ? "exclusive" : this.waiters[0]?.sharing ?? "shared"
     if (
       this.waiters.length - expected * this.newestConcurrency >= this.options.maxWaiters &&
-      this.candidate({ isForWhole }) === undefined
+      this.candidate({ sharing }) === undefined
     ) {
       this.counters.rejections++
       return "Full"
@@ -381,9 +382,9 @@ export class PoolModel {
     if (verdict === "discarded" && item.phase === "open") this.leave(item, "discarded", now)
     this.leases--
     item.borrowers--
-    if (item.isWhole) {
+    if (item.isExclusive) {
       item.concurrency = item.capacity
-      item.isWhole = false
+      item.isExclusive = false
       if (verdict === "proven") this.cancelCheck(item)
     }
     if (item.phase === "leaving" && item.borrowers === 0) this.destroy(item, item.reason, now)
@@ -457,9 +458,9 @@ export class PoolModel {
     this.settle(now)
   }
 
-  checked(item: ModelItem, check: ModelCheck, passed: boolean, now: Time): void {
+  checked(item: ModelItem, check: ModelCheck, result: CheckResult, now: Time): void {
     if (item.check !== check) return
-    if (!passed) {
+    if (result === "failed") {
       this.doubt(check, now)
       item.check = undefined
       return this.lost(item, now)
@@ -481,7 +482,7 @@ export class PoolModel {
     if (item.check?.hook !== "ping") this.prove(item, now)
     if (item.check?.hook === "ping" || (item.check?.blocks === true && !this.needsCheck(item, now))) {
       this.log.push(`cancelCheck ${item.id}`)
-      this.checked(item, item.check, true, now)
+      this.checked(item, item.check, "passed", now)
     } else if (this.waiters.length > 0) this.settle(now)
   }
 
@@ -668,7 +669,7 @@ export class PoolModel {
 
   private isPingable(item: ModelItem): boolean {
     return item.phase === "open" && item.check === undefined &&
-      (item.borrowers === 0 || item.capacity > 1 || item.isWhole)
+      (item.borrowers === 0 || item.capacity > 1 || item.isExclusive)
   }
 
   /** At most half of the idle items are checked for nobody, but one if there is only that. */
@@ -690,10 +691,10 @@ export class PoolModel {
     this.destroyIdle(this.options.idleTimeToLive, now)
   }
 
-  private lend(item: ModelItem, now: Time, isForWhole: boolean): void {
-    if (isForWhole) {
+  private lend(item: ModelItem, now: Time, sharing: Sharing): void {
+    if (sharing === "exclusive") {
       item.concurrency = 1
-      item.isWhole = true
+      item.isExclusive = true
     }
     item.turn = ++this.turns
     item.borrowers++
@@ -718,7 +719,7 @@ export class PoolModel {
       const waiter = this.waiters.shift()!
       waiter.outcome = item
       this.log.push(`wake ${waiter.id} with ${item.id}`)
-      this.lend(item, now, waiter.isForWhole)
+      this.lend(item, now, waiter.sharing)
     }
     if (item.borrowers > 0) return
     item.idleSince = now.wall
@@ -874,7 +875,7 @@ export class PoolModel {
       phase: "creating",
       value: NaN,
       capacity: 1,
-      isWhole: false,
+      isExclusive: false,
       concurrency: 1,
       borrowers: 0,
       uses: 0,
@@ -908,7 +909,7 @@ export class PoolModel {
   }
 
   private checkCandidate(now: Time): boolean {
-    const item = this.candidate(this.waiters[0] ?? { isForWhole: false })
+    const item = this.candidate(this.waiters[0] ?? { sharing: "shared" as const })
     if (item !== undefined) this.beginCheck(item, "validate", true, now)
     return item !== undefined
   }

@@ -1,7 +1,7 @@
 import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
 import { LoadIndex } from "../loadIndex.js"
-import { Due, type Item } from "./item.js"
+import { Due, type Item, type Sharing } from "./item.js"
 
 /** Where borrowers find items: those that nobody has, and shared ones with free places. */
 export class Available<A> {
@@ -51,16 +51,16 @@ export class Available<A> {
     this.provenShared!.remove(item.proof)
   }
 
-  /** The first choice. `whole`: only one that nobody has. */
-  first(whole: boolean): Item<A> | undefined {
-    if (whole) return this.isLifo ? this.newestIdle() : this.oldestIdle()
+  /** The first choice. An exclusive borrower gets an idle item only. */
+  first(sharing: Sharing): Item<A> | undefined {
+    if (sharing === "exclusive") return this.isLifo ? this.newestIdle() : this.oldestIdle()
     return this.isLifo ? this.shared.most() ?? this.newestIdle() : this.oldestIdle() ?? this.shared.least()
   }
 
   /** The one that proved good last. */
-  proven(whole: boolean): Item<A> | undefined {
+  proven(sharing: Sharing): Item<A> | undefined {
     const idle = this.provenIdle?.first
-    const shared = whole ? undefined : this.provenShared?.first
+    const shared = sharing === "exclusive" ? undefined : this.provenShared?.first
     return (idle === undefined || (shared !== undefined && shared.key < idle.key) ? shared : idle)?.item
   }
 

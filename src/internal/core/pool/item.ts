@@ -13,8 +13,20 @@ export interface Time {
 /** Why an item was closed. */
 export type Reason = "lost" | "invalidated" | "retired" | "discarded" | "idle" | "excess" | "closed"
 
+/** Whether a borrower shares its item with others, up to the item's concurrency, or is its only borrower. */
+export type Sharing = "shared" | "exclusive"
+
+/**
+ * What is known of an item that comes back: `proven` by a borrower that succeeded, `kept` though its borrower did not
+ * succeed, or `discarded` as unfit.
+ */
+export type Verdict = "proven" | "kept" | "discarded"
+
+export type CheckResult = "passed" | "failed"
+
 /**
  * - `Creating`: no value yet
+ * - `Outdated`: the pool was renewed while it was created; it is closed without being lent
  * - `Idle`: nobody has it
  * - `InUse`: lent, and open to further borrowers up to its concurrency
  * - `Checking`: not lent to anybody new until it has proved good; one that nobody waits for keeps its place among the idle
@@ -22,7 +34,7 @@ export type Reason = "lost" | "invalidated" | "retired" | "discarded" | "idle" |
  * - `Closing`: its finalizers run
  * - `Gone`
  */
-export type ItemState = "Creating" | "Idle" | "InUse" | "Checking" | "Leaving" | "Closing" | "Gone"
+export type ItemState = "Creating" | "Outdated" | "Idle" | "InUse" | "Checking" | "Leaving" | "Closing" | "Gone"
 
 export class Item<A> implements Linked<Item<A>> {
   state: ItemState = "Creating"
@@ -30,14 +42,12 @@ export class Item<A> implements Linked<Item<A>> {
   /** Which attempt made it. */
   attempt = 0
   startedAt = 0
-  /** The pool was renewed before it was made: it is closed unlent. */
-  isOutdated = false
   /** How many borrowers may share it. */
   capacity = 1
-  /** The same, but 1 while somebody has it whole. */
+  /** The same, but 1 while one borrower has it exclusively. */
   concurrency = 1
-  /** Whether somebody has it whole: a pool that shares it out, so it is pinged meanwhile as one that is shared. */
-  isWhole = false
+  /** How it is lent. A pool that has it exclusively lends it on, so it is pinged meanwhile like a shared one. */
+  sharing: Sharing = "shared"
   borrowers = 0
   uses = 0
   /** By the wall clock, as the next two. */
@@ -165,8 +175,7 @@ export class Waiter<A, F> implements Linked<Waiter<A, F>> {
   ticket = 0
   since = 0
   deadline = Infinity
-  /** Wants an item that nobody else has, and will have nobody else on it. */
-  isForWhole = false
+  sharing: Sharing = "shared"
   /** The shell's: wakes the borrower, and says who it is. */
   resume: (() => void) | undefined = undefined
   note: unknown = undefined

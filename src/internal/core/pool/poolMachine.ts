@@ -5,10 +5,13 @@
  */
 import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
+import { Outbox } from "../outbox.js"
 import { Available } from "./available.js"
+import type { Command, Shell } from "./commands.js"
 import {
   type Awaited,
   Check,
+  type CheckResult,
   Due,
   isLive,
   Item,
@@ -16,93 +19,14 @@ import {
   type Reason,
   type Refusal,
   type Release,
+  type Sharing,
   type Time,
+  type Verdict,
   type Waiter
 } from "./item.js"
+import type { MachineOptions, Policy, Sizes } from "./policy.js"
 
-/** Times are milliseconds; `Infinity` means never. */
-export interface MachineOptions<F = unknown> {
-  minSize: number
-  maxSize: number
-  /** Items that nobody has, beside those that are lent. */
-  minIdle: number
-  readonly order: "lifo" | "fifo"
-  /** What a new item is counted at before there is one. */
-  readonly expectedConcurrency: number
-  readonly acquireTimeout: number
-  readonly maxWaiters: number
-  /** For how long creations have to have gone on failing before borrowers fail with them. */
-  readonly rideOut: (refusal: Refusal<F>) => number
-  readonly createConcurrency: number
-  readonly createTimeout: number
-  readonly checkTimeout: number
-  readonly closeTimeout: number
-  /** Not proven good for that long, an item is checked before it is lent. */
-  readonly validateAfterIdle: number
-  /** Not proven good for that long, an item is pinged. */
-  readonly pingInterval: number
-  readonly idleTimeToLive: number
-  readonly maxLifetime: number
-  readonly maxUses: number
-  readonly overlap: boolean
-  readonly retireGrace: number
-  readonly shutdownGrace: number
-  readonly exhaustedThreshold: number
-  readonly leakThreshold: number
-  readonly backoff: {
-    readonly initial: number
-    readonly factor: number
-    readonly max: number
-    readonly jitter: number
-  }
-}
-
-/**
- * What an item that comes back is worth: `proven` by a borrower who succeeded, `kept` though its borrower did not, or
- * `discarded` as unfit.
- */
-export type Verdict = "proven" | "kept" | "discarded"
-
-/** What the machine asks of its shell. Each runs after the transition; `create` must not call back at once. */
-export interface Commands<A, F> {
-  create(item: Item<A>): void
-  /** Give up a creation. In a pool that closes, `gone` ends it; else nobody waits for its end. */
-  cancel(item: Item<A>): void
-  check(check: Check<A>): void
-  cancelCheck(check: Check<A>): void
-  /** A check met its time limit, and the item goes. */
-  checkTimedOut(check: Check<A>): void
-  /** What decides on an item that came back took longer than `checkTimeout`: it is to be released. */
-  releaseTimedOut(release: Release<A>): void
-  destroy(item: Item<A>, reason: Reason): void
-  /** It takes no new borrower from now on, though somebody still has it. */
-  leaving(item: Item<A>): void
-  /** Its finalizers have taken longer than `closeTimeout`; its place is free. */
-  leaveBehind(item: Item<A>): void
-  wake(waiter: Waiter<A, F>): void
-  /** At that time of the monotonic clock call `tick`. A later call replaces an earlier one. */
-  wakeAt(at: number): void
-  /** Nothing is due. Call `disarm` once the borrowers of this moment are done: the next one may have something due again. */
-  rest(): void
-  /** `minSize` items are live, or an attempt to get there failed. */
-  reached(refusal: Refusal<F> | undefined): void
-  /** A creation failed; the next attempt comes after so many milliseconds at the earliest. */
-  backoff(refusal: Refusal<F>, delay: number): void
-  /** A creation succeeded after some had failed. */
-  recovered(): void
-  /** An item died young and before it was of use, the first in a row; the next is made after so many milliseconds. */
-  paused(delay: number): void
-  /** The borrower that has waited longest has waited for `exhaustedThreshold`. Once, until nobody waits. */
-  exhausted(waited: number): void
-  /** It has been out for `leakThreshold`. */
-  overdue(loan: Loan): void
-  /** A pool that drains has waited for `exhaustedThreshold`. Once. */
-  drainsSlowly(waited: number): void
-  /** Nobody waits and nothing is out, in a pool that drains or closes; or the pool is closed. */
-  drained(): void
-  /** Everything is closed. */
-  closed(): void
-}
+export type { MachineOptions } from "./policy.js"
 
 /** The figures of a pool, as plain counters. */
 export class Counters {
@@ -173,7 +97,7 @@ export class PoolMachine<A, F> {
   private promptAwaited = 0
   /** Idle items that are to be checked since the check of another one failed. */
   private doubtful: Array<Item<A>> = []
-  private waitersForWhole = 0
+  private exclusiveWaiters = 0
   private tickets = 0
   private proofs = 0
   private attempts = 0
@@ -208,20 +132,25 @@ export class PoolMachine<A, F> {
   private exhaustionAnnounced = false
   /** Something happened that `settle` has to look at, though nothing is in the outbox. */
   private unsettled = false
-  private running = false
-  private outbox: Array<() => void> = []
+  private readonly outbox: Outbox<Command<A, F>>
 
-  readonly options: MachineOptions<F>
-  private readonly commands: Commands<A, F>
+  readonly policy: Policy<F>
+  /** Replaced as a whole by `resize`. */
+  sizes: Sizes
   private readonly slowAfter: number
   /** Whether items may be too old to be lent. */
   private readonly ages: boolean
 
-  constructor(options: MachineOptions<F>, commands: Commands<A, F>) {
-    this.options = options
-    this.commands = commands
-    const { checkTimeout, idleTimeToLive, maxLifetime, order, validateAfterIdle } = options
-    this.newestConcurrency = options.expectedConcurrency
+  constructor(options: MachineOptions<F>, shell: Shell<A, F>) {
+    const { maxSize, minIdle, minSize, ...policy } = options
+    this.policy = policy
+    this.sizes = { minSize, maxSize, minIdle }
+    this.outbox = new Outbox((command) => {
+      // another time replaced it
+      if (command._tag !== "WakeAt" || command.at === this.armedAt) shell.perform(command)
+    })
+    const { checkTimeout, idleTimeToLive, maxLifetime, order, validateAfterIdle } = policy
+    this.newestConcurrency = policy.expectedConcurrency
     // at zero nothing is ever proven for the next borrower
     this.available = new Available(order, validateAfterIdle > 0 && validateAfterIdle !== Infinity)
     this.slowAfter = Math.min(slowCheck, checkTimeout / 2)
@@ -248,8 +177,8 @@ export class PoolMachine<A, F> {
 
   /** Items for those who wait. */
   get needed(): number {
-    const sharing = this.waiters.length - this.waitersForWhole
-    return this.waitersForWhole + Math.ceil(sharing / this.newestConcurrency)
+    const sharing = this.waiters.length - this.exclusiveWaiters
+    return this.exclusiveWaiters + Math.ceil(sharing / this.newestConcurrency)
   }
 
   /** Items for those who wait, or that are missing from `minSize` and `minIdle`. */
@@ -259,7 +188,7 @@ export class PoolMachine<A, F> {
 
   /** How many items there are beyond `maxSize`, but for those that go anyway. */
   get excess(): number {
-    return Math.max(0, this.occupied - this.freeing - (this.leavingCount - this.overlaps) - this.options.maxSize)
+    return Math.max(0, this.occupied - this.freeing - (this.leavingCount - this.overlaps) - this.sizes.maxSize)
   }
 
   /** The leases that are watched and out. */
@@ -272,17 +201,16 @@ export class PoolMachine<A, F> {
   // --- borrowing
 
   /**
-   * An item that can be lent at once, or `undefined`: then the borrower has to queue. `isForWhole`: for a borrower who
-   * shares it with nobody.
+   * An item that can be lent at once, or `undefined`: then the borrower has to queue.
    */
-  checkout(now: Time, isForWhole = false): Item<A> | undefined {
+  checkout(now: Time, sharing: Sharing = "shared"): Item<A> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
-    const item = this.lendable(isForWhole, now)
+    const item = this.lendable(sharing, now)
     if (item !== undefined) {
       this.take(item)
-      this.lend(item, now, isForWhole)
+      this.lend(item, now, sharing)
     }
-    if (this.unsettled || this.outbox.length > 0) this.settle(now)
+    if (this.unsettled || !this.outbox.isEmpty) this.settle(now)
     return item
   }
 
@@ -290,7 +218,7 @@ export class PoolMachine<A, F> {
   tryCheckout(now: Time): Item<A> | undefined {
     const item = this.checkout(now)
     if (item === undefined && this.state === "Open" && this.waiters.length === 0) {
-      const unproven = this.available.first(false)
+      const unproven = this.available.first("shared")
       if (unproven !== undefined) {
         this.beginCheck(unproven, "validate", true, now)
         this.settle(now)
@@ -303,9 +231,9 @@ export class PoolMachine<A, F> {
    * The item that a borrower gets once it proves good, after `checkout` had none and before the borrower queues: for a
    * check that is over at once. `admit` or `checked` ends it, or nothing: then it goes on.
    */
-  claim(now: Time, isForWhole: boolean): Check<A> | undefined {
+  claim(now: Time, sharing: Sharing): Check<A> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
-    const item = this.available.first(isForWhole)
+    const item = this.available.first(sharing)
     if (item === undefined || item.check !== undefined) return undefined
     this.take(item)
     item.state = "Checking"
@@ -314,30 +242,30 @@ export class PoolMachine<A, F> {
   }
 
   /** It passed the check that it was claimed for, and is lent. */
-  admit(check: Check<A>, now: Time, isForWhole: boolean): Item<A> | undefined {
+  admit(check: Check<A>, now: Time, sharing: Sharing): Item<A> | undefined {
     const { item } = check
     if (this.state !== "Open" || this.waiters.length > 0 || item.check !== check) {
-      this.checked(check, true, now)
+      this.checked(check, "passed", now)
       return undefined
     }
     this.endCheck(check)
     this.prove(item, now)
     item.state = "InUse"
-    this.lend(item, now, isForWhole)
-    if (this.unsettled || this.outbox.length > 0) this.settle(now)
+    this.lend(item, now, sharing)
+    if (this.unsettled || !this.outbox.isEmpty) this.settle(now)
     return item
   }
 
   /** Nobody waits longer than `acquireTimeout`, so the queue is in the order of its deadlines. */
   enqueue(waiter: Waiter<A, F>, now: Time): "Queued" | "Full" | "Closed" {
     if (this.state !== "Open") return "Closed"
-    const { acquireTimeout, maxSize, maxWaiters } = this.options
+    const { acquireTimeout, maxWaiters } = this.policy
     // those for whom an item is on its way, or could be
-    const room = Math.max(0, maxSize - this.occupied)
+    const room = Math.max(0, this.sizes.maxSize - this.occupied)
     const served = (this.awaitedCreations + this.promptAwaited + room) * this.newestConcurrency
     // nobody overtakes one who wants an item whole
-    const whole = waiter.isForWhole || this.waiters.first?.isForWhole === true
-    if (this.waiters.length - served >= maxWaiters && this.candidate(whole) === undefined) {
+    const sharing = waiter.sharing === "exclusive" ? "exclusive" : this.waiters.first?.sharing ?? "shared"
+    if (this.waiters.length - served >= maxWaiters && this.candidate(sharing) === undefined) {
       this.counters.rejections++
       return "Full"
     }
@@ -345,7 +273,7 @@ export class PoolMachine<A, F> {
     waiter.since = now.monotonic
     waiter.deadline = now.monotonic + acquireTimeout
     this.waiters.push(waiter)
-    if (waiter.isForWhole) this.waitersForWhole++
+    if (waiter.sharing === "exclusive") this.exclusiveWaiters++
     this.settle(now)
     return "Queued"
   }
@@ -371,10 +299,10 @@ export class PoolMachine<A, F> {
     this.leases--
     const load = item.borrowers--
     const { concurrency } = item
-    if (load === 1 && this.options.minIdle > 0) this.unsettled = true
-    if (item.isWhole) {
+    if (load === 1 && this.sizes.minIdle > 0) this.unsettled = true
+    if (item.sharing === "exclusive") {
       item.concurrency = item.capacity
-      item.isWhole = false
+      item.sharing = "shared"
       // it proves good by itself
       if (item.check !== undefined && verdict === "proven") this.cancelCheck(item.check)
     }
@@ -410,7 +338,7 @@ export class PoolMachine<A, F> {
         }
         break
     }
-    if (this.unsettled || this.outbox.length > 0 || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
+    if (this.unsettled || !this.outbox.isEmpty || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
   }
 
   /** It was of use, though nobody has decided yet whether it may stay. */
@@ -421,10 +349,10 @@ export class PoolMachine<A, F> {
 
   /** Something decides, within `checkTimeout`, what becomes of an item that came back. It counts as lent until then. */
   startRelease(release: Release<A>, now: Time): void {
-    release.deadline = now.monotonic + this.options.checkTimeout
+    release.deadline = now.monotonic + this.policy.checkTimeout
     this.releases.push(release)
     this.arm(release.deadline)
-    this.flush()
+    this.outbox.flush()
   }
 
   /** Whether it ended in time: then `release` is to be called. */
@@ -440,30 +368,30 @@ export class PoolMachine<A, F> {
   track(loan: Loan, now: Time): void {
     loan.since = now.monotonic
     this.loans.push(loan)
-    this.arm(now.monotonic + this.options.leakThreshold)
-    this.flush()
+    this.arm(now.monotonic + this.policy.leakThreshold)
+    this.outbox.flush()
   }
 
   untrack(loan: Loan, now: Time): void {
     this.loans.remove(loan)
     this.overdueLoans.remove(loan)
     if (this.loans.length === 0) this.armWhatIsDue(now)
-    this.flush()
+    this.outbox.flush()
   }
 
   // --- what the items do
 
   /** `chance`, here and below, is a random number of [0, 1). */
   created(item: Item<A>, value: A, concurrency: number, now: Time, chance: number): void {
+    if (item.state === "Outdated") return this.endOutdated(item, now)
     if (item.state !== "Creating") return
-    if (item.isOutdated) return this.endOutdated(item, now)
-    const { maxLifetime, pingInterval } = this.options
+    const { maxLifetime, pingInterval } = this.policy
     this.creations.remove(item)
     // one that began before an attempt failed tells nothing of the next ones
     if (this.failing && item.attempt > this.failedAttempts) {
       this.failing = false
       this.failingSince = Infinity
-      this.outbox.push(() => this.commands.recovered())
+      this.outbox.push({ _tag: "Recovered" })
     }
     this.counters.created++
     this.newestConcurrency = concurrency
@@ -489,7 +417,7 @@ export class PoolMachine<A, F> {
   }
 
   createFailed(item: Item<A>, failure: F, now: Time, chance: number): void {
-    if (item.state !== "Creating") return
+    if (item.state !== "Creating" && item.state !== "Outdated") return
     this.failed(item, { _tag: "CreateFailed", failure }, now, chance)
     this.settle(now)
   }
@@ -500,10 +428,10 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  checked(check: Check<A>, passed: boolean, now: Time): void {
+  checked(check: Check<A>, result: CheckResult, now: Time): void {
     const { item } = check
     if (item.check !== check) return
-    if (!passed) {
+    if (result === "failed") {
       this.doubt(check, now)
       this.endCheck(check)
       return this.lost(item, now)
@@ -591,8 +519,8 @@ export class PoolMachine<A, F> {
     this.failingSince = Infinity
     for (const item of this.items) {
       if (item.state === "Creating") {
-        if (!item.isOutdated) this.outdated++
-        item.isOutdated = true
+        this.outdated++
+        item.state = "Outdated"
       } else if (isLive(item) && item.state !== "Leaving") {
         count++
         this.leave(item, "retired", now)
@@ -602,8 +530,8 @@ export class PoolMachine<A, F> {
     return count
   }
 
-  resize(minSize: number, maxSize: number, minIdle: number, now: Time): void {
-    Object.assign(this.options, { minSize, maxSize, minIdle })
+  resize(sizes: Sizes, now: Time): void {
+    this.sizes = sizes
     const { idle } = this.available
     while (this.overfull && idle.first !== undefined) this.destroy(idle.first, "excess", now)
     this.settle(now)
@@ -652,13 +580,13 @@ export class PoolMachine<A, F> {
     this.drainingSince = Infinity
     this.refuseAll({ _tag: "PoolClosed" })
     this.announceReady({ _tag: "PoolClosed" })
-    this.closeAt = now.monotonic + this.options.shutdownGrace
+    this.closeAt = now.monotonic + this.policy.shutdownGrace
     this.attemptAt = Infinity
     this.doubtful = []
     for (const item of [...this.items]) {
-      if (item.state === "Creating") {
+      if (item.state === "Creating" || item.state === "Outdated") {
         this.endCreation(item, now)
-        this.outbox.push(() => this.commands.cancel(item))
+        this.outbox.push({ _tag: "CancelCreation", item })
       } else if (item.list === this.renewed) {
         this.destroy(item, "retired", now)
       } else {
@@ -675,7 +603,7 @@ export class PoolMachine<A, F> {
     while (this.creations.first !== undefined && this.creations.first.deadline <= monotonic) {
       const item = this.creations.first
       this.failed(item, { _tag: "CreateTimeout" }, now, chance)
-      this.outbox.push(() => this.commands.cancel(item))
+      this.outbox.push({ _tag: "CancelCreation", item })
     }
     while (this.promptChecks.first !== undefined && this.promptChecks.first.slowAt <= monotonic) {
       const check = this.promptChecks.first
@@ -687,18 +615,18 @@ export class PoolMachine<A, F> {
     while (this.slowChecks.first !== undefined && this.slowChecks.first.deadline <= monotonic) {
       const check = this.slowChecks.first
       this.doubt(check, now)
-      this.outbox.push(() => this.commands.checkTimedOut(check))
+      this.outbox.push({ _tag: "CheckTimedOut", check })
       this.lose(check.item, now)
     }
     while (this.releases.first !== undefined && this.releases.first.deadline <= monotonic) {
       const release = this.releases.first
       this.releases.remove(release)
-      this.outbox.push(() => this.commands.releaseTimedOut(release))
+      this.outbox.push({ _tag: "ReleaseTimedOut", release })
     }
     while (this.closings.first !== undefined && this.closings.first.deadline <= monotonic) {
       const item = this.closings.first
       this.forget(item)
-      this.outbox.push(() => this.commands.leaveBehind(item))
+      this.outbox.push({ _tag: "LeaveBehind", item })
     }
     while (this.waiters.first !== undefined && this.waiters.first.deadline <= monotonic) {
       this.counters.timeouts++
@@ -709,22 +637,22 @@ export class PoolMachine<A, F> {
     while (this.overlapping.first !== undefined && this.overlapping.first.deadline <= monotonic) {
       this.destroy(this.overlapping.first, "retired", now)
     }
-    while (this.loans.first !== undefined && this.loans.first.since + this.options.leakThreshold <= monotonic) {
+    while (this.loans.first !== undefined && this.loans.first.since + this.policy.leakThreshold <= monotonic) {
       const loan = this.loans.first
       this.loans.remove(loan)
       this.overdueLoans.push(loan)
       loan.reported = true
-      this.outbox.push(() => this.commands.overdue(loan))
+      this.outbox.push({ _tag: "Overdue", loan })
     }
     const waited = this.waiters.first === undefined ? -1 : monotonic - this.waiters.first.since
-    if (waited >= this.options.exhaustedThreshold && !this.exhaustionAnnounced) {
+    if (waited >= this.policy.exhaustedThreshold && !this.exhaustionAnnounced) {
       this.exhaustionAnnounced = true
-      this.outbox.push(() => this.commands.exhausted(waited))
+      this.outbox.push({ _tag: "Exhausted", waited })
     }
     const drains = monotonic - this.drainingSince
-    if (drains >= this.options.exhaustedThreshold && !this.drainAnnounced) {
+    if (drains >= this.policy.exhaustedThreshold && !this.drainAnnounced) {
       this.drainingSince = Infinity
-      this.outbox.push(() => this.commands.drainsSlowly(drains))
+      this.outbox.push({ _tag: "DrainsSlowly", waited: drains })
     }
     if (this.state === "Closing" && monotonic >= this.closeAt) {
       for (const item of [...this.items]) if (item.state === "Leaving") this.destroy(item, "closed", now)
@@ -743,11 +671,11 @@ export class PoolMachine<A, F> {
   // --- within: an item on its way from borrower to borrower
 
   /** One that can be lent now, without a check. */
-  private lendable(whole: boolean, now: Time): Item<A> | undefined {
+  private lendable(sharing: Sharing, now: Time): Item<A> | undefined {
     if (this.ages) this.age(now)
-    const first = this.available.first(whole)
+    const first = this.available.first(sharing)
     if (first !== undefined && !this.needsCheck(first, now)) return first
-    const proven = this.available.proven(whole)
+    const proven = this.available.proven(sharing)
     if (proven !== undefined && !this.needsCheck(proven, now)) return proven
     if (this.backgroundIdle === 0) return undefined
     // nobody waits for the end of a ping, but where the item does not answer, or may be what its borrowers fail on
@@ -763,15 +691,15 @@ export class PoolMachine<A, F> {
   }
 
   /** One that can be lent once it has proved good, when there is none that can be lent now. */
-  private candidate(whole: boolean): Item<A> | undefined {
-    const first = this.available.first(whole)
+  private candidate(sharing: Sharing): Item<A> | undefined {
+    const first = this.available.first(sharing)
     if (first !== undefined || this.backgroundIdle === 0) return first
     for (const { item } of this.background) if (item.state === "Checking") return item
     return undefined
   }
 
   private needsCheck(item: Item<A>, now: Time): boolean {
-    return this.options.validateAfterIdle !== Infinity && now.wall - item.provenAt >= this.options.validateAfterIdle
+    return this.policy.validateAfterIdle !== Infinity && now.wall - item.provenAt >= this.policy.validateAfterIdle
   }
 
   /** Out of where borrowers find it. */
@@ -780,20 +708,20 @@ export class PoolMachine<A, F> {
     item.state = "InUse"
   }
 
-  private lend(item: Item<A>, now: Time, isForWhole: boolean): void {
-    if (isForWhole) {
+  private lend(item: Item<A>, now: Time, sharing: Sharing): void {
+    if (sharing === "exclusive") {
       item.concurrency = 1
-      item.isWhole = true
+      item.sharing = "exclusive"
     }
     if (item.borrowers++ === 0) {
       this.inUse++
       if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
-      if (this.options.minIdle > 0) this.unsettled = true
+      if (this.sizes.minIdle > 0) this.unsettled = true
     }
     this.leases++
     this.counters.acquisitions++
     if (item.uses++ > 0) this.counters.reuses++
-    if (item.uses >= this.options.maxUses) this.leave(item, "retired", now)
+    if (item.uses >= this.policy.maxUses) this.leave(item, "retired", now)
     else if (item.borrowers < item.concurrency) this.available.add(item)
   }
 
@@ -810,12 +738,12 @@ export class PoolMachine<A, F> {
         break
       }
       // nobody overtakes one who has to wait for it to be free
-      if (waiter.isForWhole && item.borrowers > 0) break
+      if (waiter.sharing === "exclusive" && item.borrowers > 0) break
       this.dequeue(waiter)
       waiter.item = item
       this.available.remove(item, item.borrowers)
-      this.lend(item, now, waiter.isForWhole)
-      this.outbox.push(() => this.commands.wake(waiter))
+      this.lend(item, now, waiter.sharing)
+      this.outbox.push({ _tag: "Wake", waiter })
     }
     if (item.state !== "InUse" || item.list !== undefined || item.borrowers === item.concurrency) return
     if (item.borrowers > 0) {
@@ -826,13 +754,13 @@ export class PoolMachine<A, F> {
       item.state = "Idle"
       item.idleSince = now.wall
       this.available.add(item)
-      if (this.options.idleTimeToLive !== Infinity) this.armIdle(now)
+      if (this.policy.idleTimeToLive !== Infinity) this.armIdle(now)
     }
   }
 
   private dequeue(waiter: Waiter<A, F>): void {
     this.waiters.remove(waiter)
-    if (waiter.isForWhole) this.waitersForWhole--
+    if (waiter.sharing === "exclusive") this.exclusiveWaiters--
   }
 
   /** Those that are too old go, also where the clock that wakes the pool has stood still. */
@@ -842,7 +770,7 @@ export class PoolMachine<A, F> {
       this.lifetimes.remove(this.lifetimes.first)
       this.withdraw(item, "retired", now)
     }
-    if (this.options.idleTimeToLive !== Infinity) this.destroyIdle(this.options.idleTimeToLive, now)
+    if (this.policy.idleTimeToLive !== Infinity) this.destroyIdle(this.policy.idleTimeToLive, now)
   }
 
   private destroyIdle(maxIdle: number, now: Time): number {
@@ -858,7 +786,7 @@ export class PoolMachine<A, F> {
 
   /** How many items have to stay, however long they are idle. */
   private get floor(): number {
-    return Math.max(this.options.minSize, this.lent + this.options.minIdle)
+    return Math.max(this.sizes.minSize, this.lent + this.sizes.minIdle)
   }
 
   /** Items that somebody has and that will be lent again. */
@@ -874,12 +802,12 @@ export class PoolMachine<A, F> {
   }
 
   private lose(item: Item<A>, now: Time): void {
-    const { factor, initial, max } = this.options.backoff
+    const { factor, initial, max } = this.policy.backoff
     if (!item.hasServed && now.wall - item.createdAt < max && now.monotonic >= this.pausedUntil) {
       // the power of a long row is infinite, and nothing times that is no number
       const delay = Math.max(1, initial === 0 ? 0 : Math.min(max, initial * factor ** this.earlyDeaths))
       this.pausedUntil = now.monotonic + delay
-      if (this.earlyDeaths++ === 0) this.outbox.push(() => this.commands.paused(delay))
+      if (this.earlyDeaths++ === 0) this.outbox.push({ _tag: "Paused", delay })
     }
     this.uncount(item)
     this.destroy(item, "lost", now)
@@ -901,17 +829,17 @@ export class PoolMachine<A, F> {
     item.reason = reason
     this.leavingCount++
     this.outlive(item)
-    if (reason === "retired" && this.options.overlap) {
-      if (this.overlaps < this.options.maxSize) {
+    if (reason === "retired" && this.policy.overlap) {
+      if (this.overlaps < this.sizes.maxSize) {
         this.overlaps++
         item.overlaps = true
         this.uncount(item)
       }
-      item.deadline = now.monotonic + this.options.retireGrace
+      item.deadline = now.monotonic + this.policy.retireGrace
       if (!isIdle) this.overlapping.push(item)
     }
     if (isIdle) this.renewed.push(item)
-    this.outbox.push(() => this.commands.leaving(item))
+    this.outbox.push({ _tag: "Leaving", item })
     this.unsettled = true
   }
 
@@ -928,7 +856,7 @@ export class PoolMachine<A, F> {
     this.forgetValue(item)
     this.beginClosing(item, now)
     this.counters.destroyed[reason]++
-    this.outbox.push(() => this.commands.destroy(item, reason))
+    this.outbox.push({ _tag: "Destroy", item, reason })
   }
 
   /** It neither ages nor is pinged any more. */
@@ -939,7 +867,7 @@ export class PoolMachine<A, F> {
 
   private beginClosing(item: Item<A>, now: Time): void {
     item.state = "Closing"
-    item.deadline = now.monotonic + this.options.closeTimeout
+    item.deadline = now.monotonic + this.policy.closeTimeout
     if (item.counted) this.freeing++
     this.closings.push(item)
   }
@@ -959,7 +887,7 @@ export class PoolMachine<A, F> {
   }
 
   private get overfull(): boolean {
-    return this.occupied - this.freeing > this.options.maxSize
+    return this.occupied - this.freeing > this.sizes.maxSize
   }
 
   /** The same once those that will not be lent again have come back. */
@@ -983,7 +911,7 @@ export class PoolMachine<A, F> {
   // --- within: checks
 
   private startCheck(item: Item<A>, hook: "validate" | "ping", awaited: boolean, ticket: number, now: Time): Check<A> {
-    const check = new Check(item, hook, awaited, ticket, now, this.slowAfter, this.options.checkTimeout)
+    const check = new Check(item, hook, awaited, ticket, now, this.slowAfter, this.policy.checkTimeout)
     item.check = check
     this.promptChecks.push(check)
     if (awaited) {
@@ -1013,7 +941,7 @@ export class PoolMachine<A, F> {
       return
     }
     const check = this.startCheck(item, hook, awaited, this.tickets, now)
-    this.outbox.push(() => this.commands.check(check))
+    this.outbox.push({ _tag: "Check", check })
   }
 
   private leaveBackground(check: Check<A>): void {
@@ -1034,18 +962,18 @@ export class PoolMachine<A, F> {
 
   private cancelCheck(check: Check<A>): void {
     this.endCheck(check)
-    this.outbox.push(() => this.commands.cancelCheck(check))
+    this.outbox.push({ _tag: "CancelCheck", check })
   }
 
   /** It is known already what the check would say. */
   private passCheck(check: Check<A>, now: Time): void {
-    this.outbox.push(() => this.commands.cancelCheck(check))
-    this.checked(check, true, now)
+    this.outbox.push({ _tag: "CancelCheck", check })
+    this.checked(check, "passed", now)
   }
 
   /** A check failed: what idles as long as its item is checked, too, before anybody waits for it. */
   private doubt(check: Check<A>, now: Time): void {
-    if (this.options.validateAfterIdle === Infinity || this.doubtful.length > 0) return
+    if (this.policy.validateAfterIdle === Infinity || this.doubtful.length > 0) return
     if (this.state !== "Open" || this.broken !== undefined) return
     const { idle } = this.available
     for (let item = idle.last; item !== undefined; item = item.previous) {
@@ -1055,7 +983,7 @@ export class PoolMachine<A, F> {
   }
 
   private checkDoubtful(now: Time): void {
-    while (this.doubtful.length > 0 && this.background.size < this.options.createConcurrency) {
+    while (this.doubtful.length > 0 && this.background.size < this.policy.createConcurrency) {
       const item = this.doubtful.pop()!
       if (item.state === "Idle" && item.check === undefined && this.needsCheck(item, now)) {
         this.beginCheck(item, "validate", false, now)
@@ -1065,9 +993,9 @@ export class PoolMachine<A, F> {
 
   /** One that was due while it could not be pinged was put off, as one that would prove good. */
   private pingOverdue({ ping, provenAt }: Item<A>): void {
-    if (ping === undefined || ping.key <= provenAt + this.options.pingInterval) return
+    if (ping === undefined || ping.key <= provenAt + this.policy.pingInterval) return
     this.pings.remove(ping)
-    ping.key = provenAt + this.options.pingInterval
+    ping.key = provenAt + this.policy.pingInterval
     this.pings.add(ping)
     this.unsettled = true
   }
@@ -1075,18 +1003,18 @@ export class PoolMachine<A, F> {
   /** Whether so many are checked, or so many idle ones, that the others have to wait. */
   private get pingsEnough(): boolean {
     const { item } = this.pings.first!
-    return this.background.size >= this.options.createConcurrency ||
+    return this.background.size >= this.policy.createConcurrency ||
       (item.state === "Idle" && this.backgroundIdle >= Math.max(1, this.available.idle.length >> 1))
   }
 
   private pingThoseDue(now: Time): void {
-    const { pingInterval } = this.options
+    const { pingInterval } = this.policy
     while (this.pings.first !== undefined && this.pings.first.key <= now.wall) {
       const due = this.pings.first
       const { item } = due
       const isSilent = item.provenAt + pingInterval <= now.wall
       const isPingable = item.check === undefined &&
-        (item.state === "Idle" || (item.state === "InUse" && (item.capacity > 1 || item.isWhole)))
+        (item.state === "Idle" || (item.state === "InUse" && (item.capacity > 1 || item.sharing === "exclusive")))
       if (isSilent && isPingable) {
         if (this.pingsEnough) return
         this.beginCheck(item, "ping", false, now)
@@ -1101,29 +1029,30 @@ export class PoolMachine<A, F> {
 
   private endCreation(item: Item<A>, now: Time): void {
     this.creations.remove(item)
-    if (item.isOutdated) this.outdated--
+    if (item.state === "Outdated") this.outdated--
     // what it acquired before it failed has to be closed
     this.beginClosing(item, now)
   }
 
   private failed(item: Item<A>, refusal: Refusal<F>, now: Time, chance: number): void {
     const { monotonic } = now
+    const isOutdated = item.state === "Outdated"
     this.endCreation(item, now)
-    if (item.isOutdated) return
+    if (isOutdated) return
     this.counters.failures++
-    const { factor, initial, jitter, max } = this.options.backoff
+    const { factor, initial, jitter, max } = this.policy.backoff
     // attempts that were under way together count as one
     if (!this.failing || monotonic >= this.retryAt) {
       this.backoffDelay = this.failing ? Math.min(max, this.backoffDelay * factor) : Math.min(max, initial)
       const delay = Math.max(1, this.backoffDelay * (1 + jitter * (2 * chance - 1)))
       this.retryAt = monotonic + delay
-      this.outbox.push(() => this.commands.backoff(refusal, delay))
+      this.outbox.push({ _tag: "Backoff", refusal, delay })
     }
     this.failing = true
     this.failedAttempts = this.attempts
     this.failedAt = monotonic
     this.failingSince = Math.min(this.failingSince, item.startedAt)
-    const patience = this.options.rideOut(refusal)
+    const patience = this.policy.rideOut(refusal)
     // what is there, or on its way, can still serve whoever waits
     if (this.open === 0 && this.awaitedCreations === 0) {
       // a pool that never had an item may be told the wrong address
@@ -1140,7 +1069,7 @@ export class PoolMachine<A, F> {
     const waiter = this.waiters.first!
     this.dequeue(waiter)
     waiter.refusal = refusal
-    this.outbox.push(() => this.commands.wake(waiter))
+    this.outbox.push({ _tag: "Wake", waiter })
   }
 
   private get awaited(): Awaited {
@@ -1153,7 +1082,7 @@ export class PoolMachine<A, F> {
   }
 
   private get hasRoom(): boolean {
-    return this.occupied < this.options.maxSize && this.creating < this.options.createConcurrency
+    return this.occupied < this.sizes.maxSize && this.creating < this.policy.createConcurrency
   }
 
   private create(now: Time): boolean {
@@ -1171,16 +1100,16 @@ export class PoolMachine<A, F> {
   private beginCreating(now: Time): void {
     const item = new Item<A>()
     // nobody wanted an item for so long that these failures are of another time
-    if (this.failing && !this.retryIsWanted && now.monotonic - this.failedAt >= this.options.backoff.max) {
+    if (this.failing && !this.retryIsWanted && now.monotonic - this.failedAt >= this.policy.backoff.max) {
       this.failingSince = Infinity
     }
     item.attempt = ++this.attempts
     item.startedAt = now.monotonic
-    item.deadline = now.monotonic + this.options.createTimeout
+    item.deadline = now.monotonic + this.policy.createTimeout
     this.items.add(item)
     this.creations.push(item)
     this.occupied++
-    this.outbox.push(() => this.commands.create(item))
+    this.outbox.push({ _tag: "Create", item })
   }
 
   // --- within: after each transition
@@ -1193,21 +1122,21 @@ export class PoolMachine<A, F> {
       this.closeRenewed(now)
     }
     if (this.waiters.length === 0) this.exhaustionAnnounced = false
-    if (this.open >= this.options.minSize) this.announceReady(undefined)
+    if (this.open >= this.sizes.minSize) this.announceReady(undefined)
     if (this.state !== "Open") {
       const isClosed = this.state === "Closing" && this.items.size === 0
       // what is out then is closed all the same
       if (!this.drainAnnounced && this.waiters.length === 0 && (this.leases === 0 || isClosed)) {
         this.drainAnnounced = true
-        this.outbox.push(() => this.commands.drained())
+        this.outbox.push({ _tag: "Drained" })
       }
       if (isClosed) {
         this.state = "Closed"
-        this.outbox.push(() => this.commands.closed())
+        this.outbox.push({ _tag: "Closed" })
       }
     }
     this.armWhatIsDue(now)
-    this.flush()
+    this.outbox.flush()
   }
 
   /** No more items on their way than those who wait need, a new one counted at the concurrency of the newest. */
@@ -1216,7 +1145,7 @@ export class PoolMachine<A, F> {
     this.attemptAt = Infinity
     for (;;) {
       if (this.waiters.first === undefined) break
-      const item = this.lendable(this.waiters.first.isForWhole, now)
+      const item = this.lendable(this.waiters.first.sharing, now)
       if (item === undefined) break
       this.take(item)
       this.offer(item, now, 0)
@@ -1227,7 +1156,7 @@ export class PoolMachine<A, F> {
     }
     if (this.broken !== undefined) {
       this.refuseAll(this.broken)
-      if (this.open < this.options.minSize) this.announceReady(this.broken)
+      if (this.open < this.sizes.minSize) this.announceReady(this.broken)
       return
     }
     while (this.needed > this.awaitedCreations + this.promptAwaited && this.create(now)) {
@@ -1252,7 +1181,7 @@ export class PoolMachine<A, F> {
   }
 
   private checkCandidate(now: Time): boolean {
-    const item = this.candidate(this.waiters.first?.isForWhole === true)
+    const item = this.candidate(this.waiters.first?.sharing ?? "shared")
     if (item === undefined) return false
     this.beginCheck(item, "validate", true, now)
     return true
@@ -1260,14 +1189,15 @@ export class PoolMachine<A, F> {
 
   /** Items that are missing from `minSize` and `minIdle`, those included that are being made. */
   private get lacking(): number {
-    const { maxSize, minIdle, minSize } = this.options
+    const { maxSize, minIdle, minSize } = this.sizes
     const idle = minIdle === 0 ? 0 : Math.min(maxSize, this.lent + this.needed + minIdle)
     return Math.max(minSize, idle) - this.open
   }
 
   /** An idle one stays while the one that replaces it is made, unless it takes that one's place. */
   private closeRenewed(now: Time): void {
-    const { createConcurrency, maxSize } = this.options
+    const { createConcurrency } = this.policy
+    const { maxSize } = this.sizes
     const isOpen = this.state === "Open"
     while (this.renewed.first !== undefined && this.closings.length < createConcurrency) {
       const wanted = Math.max(this.needed - this.promptAwaited, isOpen ? this.lacking : 0)
@@ -1280,27 +1210,7 @@ export class PoolMachine<A, F> {
   private announceReady(refusal: Refusal<F> | undefined): void {
     if (!this.readyWanted) return
     this.readyWanted = false
-    this.outbox.push(() => this.commands.reached(refusal))
-  }
-
-  private flush(): void {
-    if (this.running) return
-    this.running = true
-    const defects: Array<unknown> = []
-    while (this.outbox.length > 0) {
-      const outbox = this.outbox
-      this.outbox = []
-      for (const command of outbox) {
-        // one that throws must not keep the others from a borrower who waits
-        try {
-          command()
-        } catch (defect) {
-          defects.push(defect)
-        }
-      }
-    }
-    this.running = false
-    if (defects.length > 0) throw defects[0]
+    this.outbox.push({ _tag: "Reached", refusal })
   }
 
   // --- within: what is due
@@ -1308,9 +1218,7 @@ export class PoolMachine<A, F> {
   private arm(at: number): void {
     if (at >= this.armedAt || at === Infinity || this.state === "Closed") return
     this.armedAt = at
-    this.outbox.push(() => {
-      if (this.armedAt === at) this.commands.wakeAt(at)
-    })
+    this.outbox.push({ _tag: "WakeAt", at })
   }
 
   private armWhatIsDue(now: Time): void {
@@ -1318,18 +1226,18 @@ export class PoolMachine<A, F> {
     if (due !== Infinity) return this.arm(due)
     if (this.armedAt === Infinity || this.isResting || this.state === "Closed") return
     this.isResting = true
-    this.outbox.push(() => this.commands.rest())
+    this.outbox.push({ _tag: "Rest" })
   }
 
   private armIdle(now: Time): void {
     if (this.open <= this.floor) return
     const { idleSince } = this.available.idle.first!
-    this.arm(now.monotonic + idleSince + this.options.idleTimeToLive - now.wall)
+    this.arm(now.monotonic + idleSince + this.policy.idleTimeToLive - now.wall)
   }
 
   /** By the monotonic clock. */
   private nextDue(now: Time): number {
-    const { exhaustedThreshold, idleTimeToLive, leakThreshold } = this.options
+    const { exhaustedThreshold, idleTimeToLive, leakThreshold } = this.policy
     if (this.state === "Closed") return Infinity
     let due = this.attemptAt
     let aged = Infinity
