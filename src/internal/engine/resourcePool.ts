@@ -52,63 +52,91 @@ import { decode, failures, isConcurrency, Reader } from "../options/poolOptions.
 
 export const TypeId: ResourcePool.TypeId = Symbol.for("effect-pools/ResourcePool") as ResourcePool.TypeId
 
-/** What becomes of an item that comes back; later: its borrower is done, but the item is not. */
-export type Fate = "keep" | "discard" | "retire" | "later"
+/** What becomes of an item that comes back; `later`: its borrower is done, but the item is not. */
+export type ReturnVerdict = "keep" | "discard" | "retire" | "later"
 
-/** What a pool does to an item when told so by the item itself, in the same step. */
-export interface Control {
+/** What a pool does to an item when the item itself says so, in the same step. */
+export interface ItemControl {
   readonly isIdle: () => boolean
   readonly lost: () => void
   readonly retire: () => void
-  /** It has been heard of, as by a ping. */
+  /** The item showed that it is alive, as by a ping. */
   readonly proven: () => void
+}
+
+/** How the items of a pool are made, checked and given up. */
+export interface ItemHooks<A, E, R> {
+  readonly acquire: Effect.Effect<A, E, R>
+  /** Asked once for each item; without it the option counts. */
+  readonly concurrency?: ((item: A) => number) | undefined
+  readonly lost?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly retire?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly validate?: ((item: A, info: ResourcePool.ItemInfo) => Effect.Effect<boolean, unknown, R>) | undefined
+  readonly ping?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly onRelease?:
+    | ((
+      item: A,
+      exit: Exit.Exit<unknown, unknown>,
+      info: ResourcePool.ItemInfo
+    ) => Effect.Effect<"keep" | "discard", unknown, R>)
+    | undefined
 }
 
 /**
  * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
  * them, which it can end.
  */
-export interface Lending<A, V> {
+export interface LeaseAdapter<A, V> {
   readonly view: (item: A) => V
-  /** Whether the item may be lent again. */
-  readonly end: (view: V, isSuccess: boolean) => Fate
-  /** Tells it once it is known. Until then the item counts as lent. */
-  readonly later?: (view: V, then: (fate: Fate) => void) => void
-  /** `undefined` for what was never lent. */
+  /** Ends the view, and decides whether the item may be lent again. */
+  readonly end: (view: V, isSuccess: boolean) => ReturnVerdict
+  /** Decides after `end` said `later`. Until then the item counts as lent. */
+  readonly later?: (view: V, then: (verdict: ReturnVerdict) => void) => void
+  /** The item of a view; `undefined` for a value that the pool never lent. */
   readonly core: (view: V) => A | undefined
-  /** Once, before the item is lent for the first time. */
-  readonly watch?: (item: A, control: Control) => void
+  /** Called once, before the item is lent for the first time. */
+  readonly watch?: (item: A, control: ItemControl) => void
   /** The pool retires an item that is lent. */
   readonly leaving?: (item: A) => void
-  /** What the last failure was of the pool that this one is built on, while that goes on failing. */
+  /** The last failure of the pool below, while that pool goes on failing. */
   readonly trouble?: () => Cause.Cause<unknown> | undefined
+  /** The pool has closed: no item is left. */
+  readonly closed?: () => void
 }
 
-/** What a pool that is built on another one knows of that. */
-export interface Internals<V, E> {
+/** What tells one kind of pool from another: how its items are made, checked and lent. */
+export interface PoolAdapter<A, E, R, V> extends ItemHooks<A, E, R>, LeaseAdapter<A, V> {}
+
+/** The options of a pool, where the hooks only tell that they are there: the adapter has them. */
+export interface Settings extends Omit<ResourcePool.Options<any, any, any>, "acquire"> {
+  readonly acquire?: unknown
+}
+
+/** What a pool that is built on another one may do with it. */
+export interface PoolEngine<V, E> {
   /**
-   * Borrows, and hands the lease over in the step in which it is lent: no interruption comes in between. `isForWhole`: an
-   * item that is shared with nobody.
+   * Borrows, and hands the lease over in the step in which the item is lent: no interruption comes in between.
+   * `isForWhole`: an item that this borrower shares with no other.
    */
   lend(take: (lease: SyncLease<V>) => void, isForWhole?: boolean): Effect.Effect<void, E | PoolError>
   /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** Borrowers in the queue. */
   readonly waiting: number
-  /** Items that are called for by borrowers in the queue. */
+  /** Items that the borrowers in the queue need. */
   readonly needed: number
   /** The same, and those that are missing from `minSize` and `minIdle`. */
   readonly wanted: number
   readonly isOpen: boolean
-  /** How many items are to go when they come back, since there are more than `maxSize`. */
+  /** How many items have to go when they come back, since there are more than `maxSize`. */
   readonly excess: number
-  /** What the last attempt to make an item failed with, while they go on failing. */
+  /** What the last creation failed with, while creations go on failing. */
   readonly lastFailure: Cause.Cause<unknown> | undefined
-  /** Makes an item that nobody asked for, though the last one failed. False: there is no room. */
+  /** Makes an item that no borrower asked for, though the last creation failed. False: there is no room. */
   prepare(): boolean
-  /** No item can be made any more: whoever waits fails with it, now and later. */
+  /** No item can be made any more: borrowers that wait fail with the cause, now and later. */
   breakDown(cause: Cause.Cause<E>): void
-  /** Tells an operator. */
+  /** Logs a warning. */
   warn(message: string, event: LogEvent, details: Record<string, unknown>): void
   /** Runs on a fiber of the pool's own. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): Fiber.RuntimeFiber<X, E2>
@@ -122,8 +150,8 @@ export interface SyncLease<V> {
   giveBack(exit: Exit.Exit<unknown, unknown>): void
 }
 
-/** `undefined` for a pool of somebody else's making. */
-export const internalsOf = <V, E>(pool: ResourcePool.ResourcePool<V, E>): Internals<V, E> | undefined =>
+/** `undefined` for a pool that this package did not make. */
+export const engineOf = <V, E>(pool: ResourcePool.ResourcePool<V, E>): PoolEngine<V, E> | undefined =>
   pool instanceof PoolImpl ? pool : undefined
 
 /** What the shell keeps for an item. */
@@ -163,7 +191,7 @@ const late = 100
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
-  implements Shell<A, Cause.Cause<E>>, Internals<V, E>
+  implements Shell<A, Cause.Cause<E>>, PoolEngine<V, E>
 {
   readonly [TypeId]: ResourcePool.TypeId = TypeId
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
@@ -171,9 +199,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   readonly name: string
   /** Of the library, as the user knows it. */
   private readonly module: string
-  private readonly options: ResourcePool.Options<A, E, Scope.Scope>
-  private readonly concurrency: (item: A) => number
-  private readonly lending: Lending<A, V>
+  private readonly options: Settings
+  readonly adapter: PoolAdapter<A, E, Scope.Scope, V>
   readonly clock: Clock.Clock
   private readonly runtime: Runtime.Runtime<never>
   private readonly fibers = new Map<Item<A>, Fiber.RuntimeFiber<unknown, unknown>>()
@@ -213,8 +240,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   private readonly isTraced: boolean
 
   constructor(
-    options: ResourcePool.Options<A, E, Scope.Scope>,
-    lending: Lending<A, V>,
+    options: Settings,
+    build: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, Scope.Scope, V>,
     module: string,
     decoded: ReturnType<typeof decode>,
     clock: Clock.Clock,
@@ -226,8 +253,6 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     super()
     this.options = options
     this.name = options.name ?? "ResourcePool"
-    this.concurrency = decoded.concurrency
-    this.lending = lending
     this.module = module
     this.clock = clock
     this.runtime = runtime
@@ -243,12 +268,12 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       Effect.suspend(() => this.now() - this.dueAt > late ? Effect.zipRight(clock.sleep(Duration.zero), tick) : tick)
     )
     this.validates = decoded.machine.validateAfterIdle !== Infinity
-    this.needsOutcome = lending !== bare || decoded.machine.validateAfterIdle !== Infinity ||
-      decoded.machine.pingInterval !== Infinity
     this.watchesLeaks = decoded.machine.leakThreshold !== Infinity
     this.times = times
     this.watchesLeases = this.watchesLeaks || times !== undefined
     this.usesFrames = hasFrames && !this.watchesLeases
+    this.adapter = build(this)
+    this.needsOutcome = this.adapter.end !== bare.end || this.validates || decoded.machine.pingInterval !== Infinity
   }
 
   now(): number {
@@ -299,13 +324,13 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       (item) =>
         this.watched(
           undefined,
-          (loan) => Effect.succeed(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+          (loan) => Effect.succeed(new LeaseImpl(this, item, this.adapter.view(item.value), loan))
         )
     )
   )
 
   readonly invalidate = (view: V): Effect.Effect<void> =>
-    Effect.sync(() => this.machine.invalidate(this.lending.core(view) as A, this.readTime()))
+    Effect.sync(() => this.machine.invalidate(this.adapter.core(view) as A, this.readTime()))
 
   readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
@@ -371,7 +396,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   lend(take: (lease: SyncLease<V>) => void, isForWhole = false): Effect.Effect<void, E | PoolError> {
     const then = (item: Item<A>) =>
       this.watched(undefined, (loan) => {
-        take(new LeaseImpl(this, item, this.lending.view(item.value), loan))
+        take(new LeaseImpl(this, item, this.adapter.view(item.value), loan))
         return Effect.void
       })
     return Effect.uninterruptibleMask((restore) => this.borrow(restore, then, isForWhole ? "exclusive" : "shared"))
@@ -398,7 +423,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   get lastFailure(): Cause.Cause<unknown> | undefined {
-    return this.trouble?.cause ?? this.lending.trouble?.()
+    return this.trouble?.cause ?? this.adapter.trouble?.()
   }
 
   prepare(): boolean {
@@ -444,7 +469,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   ): Effect.Effect<B, E | E2 | PoolError, R> {
     const item = this.checkout("shared")
     if (item === undefined) return this.queueFramed(fiber, f)
-    const view = this.lending.view(item.value)
+    const view = this.adapter.view(item.value)
     const effect = begin(f, view)
     if (isDone(effect)) {
       this.give(item, view, effect, undefined)
@@ -459,7 +484,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private pushOutcome(fiber: Fiber.RuntimeFiber<unknown, unknown>, borrow: Borrow<A, E, V>): void {
-    if (this.options.onRelease !== undefined) push(fiber, new Outcome(borrow))
+    if (this.adapter.onRelease !== undefined) push(fiber, new Outcome(borrow))
     else if (this.needsOutcome) push(fiber, new Success(borrow))
   }
 
@@ -476,7 +501,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     return Effect.flatMap(this.wait(waiter, fiber), (): Effect.Effect<B, E | E2 | PoolError, R> => {
       if (waiter.item === undefined) return this.refusal(waiter.refusal!, this.now() - waiter.since)
       borrow.item = waiter.item
-      borrow.view = this.lending.view(waiter.item.value)
+      borrow.view = this.adapter.view(waiter.item.value)
       this.pushOutcome(fiber, borrow)
       return begin(f, borrow.view)
     })
@@ -485,25 +510,25 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   /** The borrower's fiber has left the borrow. */
   passed({ exit, fiber, isSuccess, item, view, waiter }: Borrow<A, E, V>): void {
     if (item === undefined) this.machine.abandon(waiter!, this.readTime())
-    else if (this.options.onRelease !== undefined) {
+    else if (this.adapter.onRelease !== undefined) {
       this.give(item, view as V, exit ?? interruptionOf(fiber), undefined)
-    } else this.settle(item, view as V, this.lending.end(view as V, isSuccess), isSuccess, undefined)
+    } else this.settle(item, view as V, this.adapter.end(view as V, isSuccess), isSuccess, undefined)
   }
 
   private settle(
     item: Item<A>,
     view: V,
-    fate: Fate,
+    fate: ReturnVerdict,
     isSuccess: boolean,
     exit: Exit.Exit<unknown, unknown> | undefined
   ): void {
-    if (fate === "later") return this.lending.later!(view, (late) => this.settle(item, view, late, isSuccess, exit))
+    if (fate === "later") return this.adapter.later!(view, (late) => this.settle(item, view, late, isSuccess, exit))
     if (fate === "retire") this.machine.retire(item, this.readTime())
     // in a closed pool there is nothing to decide, and no tick to end a hook that hangs
     if (exit === undefined || fate === "discard" || this.machine.state === "Closed") {
       const verdict: Verdict = fate === "discard" ? "discarded" : isSuccess ? "proven" : "kept"
       this.machine.release(item, this.readTime(), verdict)
-    } else this.askOnRelease(item, exit, this.options.onRelease!)
+    } else this.askOnRelease(item, exit, this.adapter.onRelease!)
   }
 
   private useMasked<B, E2, R>(f: (item: V) => Effect.Effect<B, E2, R>): Effect.Effect<B, E | E2 | PoolError, R> {
@@ -591,7 +616,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     f: (item: V) => Effect.Effect<B, E2, R>,
     loan: BorrowerLoan | undefined
   ): Effect.Effect<B, E2, R> {
-    const view = this.lending.view(item.value)
+    const view = this.adapter.view(item.value)
     const effect = begin(f, view)
     if (isDone(effect)) {
       this.give(item, view, effect, loan)
@@ -613,7 +638,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private readonly keep = (item: Item<A>): Effect.Effect<V, never, Scope.Scope> =>
     this.watched(undefined, (loan) => {
-      const view = this.lending.view(item.value)
+      const view = this.adapter.view(item.value)
       return Effect.flatMap(Effect.scope, (scope) =>
         Effect.as(
           Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.give(item, view, exit, loan))),
@@ -624,15 +649,15 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   give(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>, loan: BorrowerLoan | undefined): void {
     if (loan !== undefined) this.settleLoan(loan)
     const isSuccess = Exit.isSuccess(exit)
-    const fate = this.lending.end(view, isSuccess)
-    this.settle(item, view, fate, isSuccess, this.options.onRelease === undefined ? undefined : exit)
+    const fate = this.adapter.end(view, isSuccess)
+    this.settle(item, view, fate, isSuccess, this.adapter.onRelease === undefined ? undefined : exit)
   }
 
   /** The item counts as lent until the hook has decided. */
   private askOnRelease(
     item: Item<A>,
     exit: Exit.Exit<unknown, unknown>,
-    onRelease: NonNullable<ResourcePool.Options<A, E, Scope.Scope>["onRelease"]>
+    onRelease: NonNullable<ItemHooks<A, E, Scope.Scope>["onRelease"]>
   ): void {
     if (Exit.isSuccess(exit)) this.machine.served(item)
     const effect = attempt(() => onRelease(item.value, exit, this.infoOf(item)))
@@ -747,7 +772,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private get hooksThatCheck(): string {
-    return [this.options.validate && "validate", this.options.keepAlive && "keepAlive.ping"].filter(Boolean).join(
+    return [this.adapter.validate && "validate", this.adapter.ping && "keepAlive.ping"].filter(Boolean).join(
       " and "
     )
   }
@@ -911,7 +936,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private create(item: Item<A>): void {
-    const acquire = this.traceCreation(this.options.acquire)
+    const acquire = this.traceCreation(this.adapter.acquire)
     const program = Effect.gen(this, function*() {
       const scope = yield* Scope.make()
       const start = this.startTime()
@@ -957,7 +982,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     }
     const { value } = exit as Exit.Success<A, E>
     item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined } satisfies Handle
-    this.lending.watch?.(value, {
+    this.adapter.watch?.(value, {
       isIdle: () => item.state === "Idle",
       lost: () => this.machine.lost(item, this.readTime()),
       retire: () => this.machine.retire(item, this.readTime()),
@@ -979,8 +1004,8 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private askCheck({ hook, item }: Check<A>): Effect.Effect<unknown, unknown, Scope.Scope> {
-    const { keepAlive, validate } = this.options
-    return attempt(() => hook === "ping" ? keepAlive!.ping(item.value) : validate!(item.value, this.infoOf(item)))
+    const { ping, validate } = this.adapter
+    return attempt(() => hook === "ping" ? ping!(item.value) : validate!(item.value, this.infoOf(item)))
   }
 
   private runCheck(check: Check<A>, effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
@@ -1031,7 +1056,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
   }
 
   private leaving(item: Item<A>): void {
-    this.lending.leaving?.(item.value)
+    this.adapter.leaving?.(item.value)
   }
 
   /** Those that are lost went by themselves. */
@@ -1097,6 +1122,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     for (const hook of this.hooks) hook.unsafeInterruptAsFork(FiberId.none)
     for (const listener of this.listeners) listener.end()
     this.hideMetrics()
+    this.adapter.closed?.()
     Deferred.unsafeDone(this.closedDeferred, Effect.void)
   }
 
@@ -1180,7 +1206,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private askConcurrency(item: A): Exit.Exit<number> {
     const ask = (): Exit.Exit<number> => {
-      const concurrency = this.concurrency(item)
+      const concurrency = this.adapter.concurrency?.(item) ?? this.machine.options.expectedConcurrency
       const rule = `[${this.name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`
       return isConcurrency(concurrency) ? Exit.succeed(concurrency) : Exit.die(new RangeError(rule))
     }
@@ -1193,7 +1219,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
       hook: "lost" | "retire",
       then: (item: Item<A>, now: Time) => void
     ) => {
-      const watch = this.options[hook]
+      const watch = this.adapter[hook]
       if (watch === undefined) return
       const effect = Effect.suspend(() => watch(value)).pipe(
         Effect.provideService(Scope.Scope, scope),
@@ -1437,17 +1463,29 @@ class LeaseImpl<A, E, V> implements ResourcePool.Lease<V>, SyncLease<V> {
   }
 }
 
-const bare: Lending<any, any> = { view: (item) => item, end: () => "keep", core: (item) => item }
+/** A pool lends its items as they are. */
+const bare: LeaseAdapter<any, any> = { view: (item) => item, end: () => "keep", core: (item) => item }
 
-export const makeWith = <A, E, R, V>(
-  options: ResourcePool.Options<A, E, R>,
-  lending: Lending<A, V>,
+/** `X`: what else the builder returns with the adapter. */
+export interface Built<A, E, R, V, X> {
+  readonly pool: ResourcePool.ResourcePool<V, E>
+  readonly engine: PoolEngine<V, E>
+  readonly adapter: PoolAdapter<A, E, R, V> & X
+}
+
+/**
+ * Makes a pool. `build` gets the engine before the first item is made, and may keep it: all of it works, but for `lend`,
+ * which needs what `build` returns.
+ */
+export const makeWith = <A, E, R, V, X = unknown>(
+  options: Settings,
+  build: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, R, V> & X,
   module = "ResourcePool"
-): Effect.Effect<ResourcePool.ResourcePool<V, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
+): Effect.Effect<Built<A, E, R, V, X>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const decoded = decode(options)
     const problems = [...decoded.problems]
-    if (!Effect.isEffect(options.acquire)) {
+    if ("acquire" in options && !Effect.isEffect(options.acquire)) {
       problems.push({
         option: "acquire",
         message: `acquire must be an Effect, but was of type ${kindOf(options.acquire)}`
@@ -1466,13 +1504,13 @@ export const makeWith = <A, E, R, V>(
       fiberRefs: maker.fiberRefs,
       runtimeFlags: RuntimeFlags.disable(maker.runtimeFlags, RuntimeFlags.Interruption)
     }) as Runtime.Runtime<never>
-    return yield* Effect.acquireRelease(
+    const engine = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const tags = [["pool", options.name ?? "ResourcePool"]] as const
         const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
-        const pool = new PoolImpl(
-          options as ResourcePool.Options<A, E, Scope.Scope>,
-          lending,
+        const pool = new PoolImpl<A, E, V>(
+          options,
+          build as (engine: PoolEngine<V, E>) => PoolAdapter<A, E, Scope.Scope, V>,
           module,
           decoded,
           clock,
@@ -1483,16 +1521,35 @@ export const makeWith = <A, E, R, V>(
         )
         if (options.metrics !== false) pool.hideMetrics = register(waitingPool, tags, labels, () => pool.snapshot())
         pool.machine.start(pool.readTime())
-        return pool as unknown as ResourcePool.ResourcePool<V, E>
+        return pool
       }),
       (pool) => pool.close
     )
+    return {
+      pool: engine as unknown as ResourcePool.ResourcePool<V, E>,
+      engine,
+      adapter: engine.adapter as PoolAdapter<any, any, any, any> as PoolAdapter<A, E, R, V> & X
+    }
   })
 
 export const make = <A, E, R>(
   options: ResourcePool.Options<A, E, R>
-): Effect.Effect<ResourcePool.ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
-  makeWith(options, bare as Lending<A, A>)
+): Effect.Effect<ResourcePool.ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
+  const { acquire, concurrency, keepAlive, lost, onRelease, retire, validate } = options
+  return Effect.map(
+    makeWith<A, E, R, A>(options, () => ({
+      ...bare as LeaseAdapter<A, A>,
+      acquire,
+      concurrency: typeof concurrency === "function" ? concurrency : undefined,
+      lost,
+      retire,
+      validate,
+      ping: keepAlive?.ping,
+      onRelease
+    })),
+    ({ pool }) => pool
+  )
+}
 
 export const isResourcePool = (u: unknown): u is ResourcePool.ResourcePool<unknown, unknown> =>
   Predicate.hasProperty(u, TypeId)

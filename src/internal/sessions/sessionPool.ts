@@ -14,7 +14,7 @@ import * as Scope from "effect/Scope"
 import type * as SessionPool from "../../SessionPool.js"
 import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
-import { type Internals, internalsOf, type Lending, makeWith } from "../engine/resourcePool.js"
+import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { checkedBy, countOrInfinity, described, duration } from "../options/poolConfig.js"
 import { checkDuration, decode, type Problem, Reader } from "../options/poolOptions.js"
@@ -30,7 +30,7 @@ const defaults = { name: "SessionPool", acquireTimeout: "30 seconds", overlap: t
 const defaultConnectTimeout = "10 seconds"
 
 /** Borrowers get views; the pool knows a session by its core. */
-const lending: Lending<SessionCore, WebTransport.Session> = {
+const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, isSuccess) => {
     endView(view, isSuccess)
@@ -257,32 +257,33 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
       })
   )
 
-  const acquire = Effect.gen(function*() {
-    const session = yield* opened
-    const core = viewCore(session)
-    const limit = maxStreamsOpened ?? (core.retainsStreams ? defaults.maxStreamsOpened : Infinity)
-    // it may have opened some already, in onOpen
-    core.limitStreams(limit)
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => core.closedBecause = `its pool, ${name}, closed it: ${why(core)}`)
-    )
-    const incoming = [
-      streams(session, session.acceptBidirectionalStream),
-      streams(session, session.acceptUnidirectionalStream),
-      datagrams(session)
-    ]
-    // they end by failing, when the session is gone
-    yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(withoutParentSpan(Effect.exit(loop))), {
-      discard: true
-    })
-    return core
-  })
+  type Engine = PoolEngine<WebTransport.Session, WebTransportError>
 
-  let internals: Internals<WebTransport.Session, WebTransportError> | undefined
+  const acquire = (pool: Engine) =>
+    Effect.gen(function*() {
+      const session = yield* opened
+      const core = viewCore(session)
+      const limit = maxStreamsOpened ?? (core.retainsStreams ? defaults.maxStreamsOpened : Infinity)
+      // it may have opened some already, in onOpen
+      core.limitStreams(limit)
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => core.closedBecause = `its pool, ${name}, closed it: ${why(pool, core)}`)
+      )
+      const incoming = [
+        streams(session, session.acceptBidirectionalStream),
+        streams(session, session.acceptUnidirectionalStream),
+        datagrams(session)
+      ]
+      // they end by failing, when the session is gone
+      yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(withoutParentSpan(Effect.exit(loop))), {
+        discard: true
+      })
+      return core
+    })
 
   /** For whoever has it still. */
-  const why = (core: SessionCore): string => {
-    if (internals?.isOpen === false) return "the pool is closing, and shutdownGrace is over"
+  const why = (pool: Engine, core: SessionCore): string => {
+    if (!pool.isOpen) return "the pool is closing, and shutdownGrace is over"
     if (core.isRetired) return "it was to be replaced, and retireGrace is over"
     return pingsOf(core).failure ?? "it was not to be lent again"
   }
@@ -303,7 +304,12 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     if (problems.length > 0) {
       return yield* Effect.dieMessage(`[${name}] ${problems.map((problem) => problem.message).join("; ")}`)
     }
-    const pool = yield* makeWith(
+    const { engine: inner, pool } = yield* makeWith<
+      SessionCore,
+      WebTransportError,
+      R | WebTransport.WebTransportConstructor | Scope.Scope,
+      WebTransport.Session
+    >(
       {
         ...engine,
         name,
@@ -311,24 +317,24 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
         // the connect timeout is the one that counts; this is for hooks that ignore it
         createTimeout: engine.createTimeout ?? Duration.sum(limit, "5 seconds"),
         overlap,
-        acquire,
-        concurrency: typeof concurrency === "function"
-          ? (core) => concurrency(handle(core))
-          : concurrency,
+        concurrency,
+        validate,
+        keepAlive,
+        onRelease
+      },
+      (inner) => ({
+        ...lending,
+        acquire: acquire(inner),
+        concurrency: typeof concurrency === "function" ? (core) => concurrency(handle(core)) : undefined,
         validate: validate && ((core, info) => validate(handle(core), info)),
-        keepAlive: keepAlive && {
-          interval: keepAlive.interval,
-          ping: (core) => pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))
-        },
+        ping: keepAlive && ((core) => pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))),
         onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info)),
         // it fails whichever way the session ended, so that the pool knows why
         lost: (core) => Effect.zipRight(Effect.exit(Deferred.await(core.closure)), Effect.suspend(() => core.gone!)),
         retire: (core) => Deferred.await(core.retirement)
-      },
-      lending,
+      }),
       "SessionPool"
     )
-    const inner = internals = internalsOf(pool)!
     const { close } = pool
     return Object.assign(pool, {
       unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })),

@@ -14,7 +14,7 @@ import type * as ResourcePool from "../../ResourcePool.js"
 import type * as StreamPool from "../../StreamPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
-import { internalsOf, type Lending, makeWith, type SyncLease } from "../engine/resourcePool.js"
+import { engineOf, type LeaseAdapter, makeWith, type SyncLease } from "../engine/resourcePool.js"
 import { checkedBy, countOrInfinity, described, duration } from "../options/poolConfig.js"
 import { decode, type Problem, Reader } from "../options/poolOptions.js"
 import { SessionHandle } from "../transport/session.js"
@@ -68,7 +68,7 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
   }
 }
 
-const lendingOf = (home: Home): Lending<PooledStream, WebTransport.BidirectionalStream> => ({
+const lendingOf = (home: Home): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
     // on a session that is retired it is good for this use alone, and nobody who waits may count on it
     if (home.source.isLeaving(pooled.branch)) pooled.control!.retire()
@@ -132,21 +132,21 @@ export const make = <E, R>(
         `[${name}] session was not made by WebTransport.connect or WebTransport.fromNative`
       )
     }
-    const sessions = sessionPool === undefined ? undefined : internalsOf(sessionPool)
+    const sessions = sessionPool === undefined ? undefined : engineOf(sessionPool)
     if (sessionPool !== undefined && sessions === undefined) {
       return yield* Effect.dieMessage(`[${name}] sessionPool was not made by SessionPool.make`)
     }
-    const source = yield* Effect.acquireRelease(
-      Effect.sync(() => new StreamSource(decoded, sessions, session)),
-      (source) => Effect.sync(() => source.close())
-    )
-    const home = { source, clientSpeaksFirst: options.clientSpeaksFirst ?? defaults.clientSpeaksFirst } as Home
     const { quarantine } = decoded
     const leaving = yield* Deferred.make<void>()
-    const pool = yield* makeWith<PooledStream, Failure, R, WebTransport.BidirectionalStream>(
+    const { adapter, pool } = yield* makeWith<
+      PooledStream,
+      Failure,
+      R | Scope.Scope,
+      WebTransport.BidirectionalStream,
+      { readonly home: Home }
+    >(
       {
         name,
-        acquire: source.open as Effect.Effect<PooledStream, Failure, R>,
         minSize: options.minSize,
         maxSize: options.maxSize ?? defaults.maxSize,
         minIdle: options.minIdle,
@@ -171,32 +171,42 @@ export const make = <E, R>(
         leakThreshold: options.leakThreshold,
         histograms: options.histograms,
         metrics: options.metrics,
-        validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
-        keepAlive: keepAlive && {
-          interval: keepAlive.interval,
-          ping: (pooled) => checking(home, pooled, keepAlive.ping)
-        },
-        onRelease: onRelease === undefined && quarantine === 0 ?
-          undefined :
-          (pooled, exit, info) =>
-            Effect.gen(function*() {
-              if (onRelease !== undefined) {
-                const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
-                if (verdict === "discard") return "discard"
-              }
-              // a pool that closes does not wait for streams that nobody has
-              if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
-              return pooled.stream.isClean ? "keep" : "discard"
-            })
+        validate,
+        keepAlive
       },
-      { ...lendingOf(home), trouble: () => sessions?.lastFailure },
+      (engine) => {
+        const source = new StreamSource(decoded, sessions, session, engine)
+        const clientSpeaksFirst = options.clientSpeaksFirst ?? defaults.clientSpeaksFirst
+        const home: Home = { source, clientSpeaksFirst, pool: engine }
+        if (quarantine > 0) {
+          engine.demand.add(() => engine.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
+        }
+        return {
+          ...lendingOf(home),
+          home,
+          trouble: () => sessions?.lastFailure,
+          closed: () => source.close(),
+          acquire: source.open,
+          validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
+          ping: keepAlive && ((pooled) => checking(home, pooled, keepAlive.ping)),
+          onRelease: onRelease === undefined && quarantine === 0 ?
+            undefined :
+            (pooled, exit, info) =>
+              Effect.gen(function*() {
+                if (onRelease !== undefined) {
+                  const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
+                  if (verdict === "discard") return "discard"
+                }
+                // a pool that closes does not wait for streams that nobody has
+                if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
+                return pooled.stream.isClean ? "keep" : "discard"
+              })
+        }
+      },
       "StreamPool"
     )
-    home.pool = internalsOf(pool)!
-    if (quarantine > 0) {
-      home.pool.demand.add(() => home.pool.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
-    }
-    source.attach(home.pool)
+    const { home } = adapter
+    const { source } = home
     const service = Object.assign(pool, {
       request: requestOn(pool),
       requestStream: requestStreamOn(pool),

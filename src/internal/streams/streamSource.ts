@@ -14,7 +14,7 @@ import type { PoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
-import type { Control, Fate, Internals, SyncLease } from "../engine/resourcePool.js"
+import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { type News, Opening, type SessionCore, type SessionHandle } from "../transport/session.js"
 
@@ -61,7 +61,7 @@ export class PooledStream implements Linked<PooledStream> {
   isOver = false
   /** The one that took its place. */
   successor: PooledStream | undefined = undefined
-  control: Control | undefined = undefined
+  control: ItemControl | undefined = undefined
   deadline = 0
   /** How much its session had taken when its end was last looked at. */
   takenAt = 0
@@ -211,13 +211,13 @@ export class StreamSource {
   readonly options: SourceOptions
   readonly branches = new Set<Branch>()
   /** Where more sessions come from; without it there is one, which is the caller's. */
-  private readonly sessions: Internals<WebTransport.Session, WebTransportError> | undefined
+  private readonly sessions: PoolEngine<WebTransport.Session, WebTransportError> | undefined
   private readonly only: Branch | undefined
   /** Those that are with others now among them. */
   private readonly known = new WeakMap<SessionCore, Branch>()
   /** The pool of the streams. */
-  private pool!: Internals<WebTransport.BidirectionalStream, Failure>
-  private sleeper!: Sleeper
+  private readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
+  private readonly sleeper: Sleeper
   private armedAt = Infinity
   private readonly claims = new LinkedList<Claim>()
   /** Those that came after nobody waited for them any more, and that nobody has yet. */
@@ -231,20 +231,17 @@ export class StreamSource {
   private sessionBackoff = firstBackoff
   private readonly acquirers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private isPumping = false
-  /** Before it is attached whoever claims a stream waits. */
-  private state: "Detached" | "Attached" | "Closed" = "Detached"
+  private state: "Open" | "Closed" = "Open"
 
   constructor(
     options: SourceOptions,
-    sessions: Internals<WebTransport.Session, WebTransportError> | undefined,
-    only: SessionHandle | undefined
+    sessions: PoolEngine<WebTransport.Session, WebTransportError> | undefined,
+    only: SessionHandle | undefined,
+    pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
   ) {
     this.options = options
     this.sessions = sessions
     this.only = only === undefined ? undefined : new Branch(only)
-  }
-
-  attach(pool: Internals<WebTransport.BidirectionalStream, Failure>): void {
     this.pool = pool
     this.sleeper = new Sleeper(
       pool.clock,
@@ -254,7 +251,6 @@ export class StreamSource {
         this.tick()
       })
     )
-    this.state = "Attached"
     this.sessions?.demand.add(this.onDemand)
     // what was claimed for others may be for whoever comes to wait
     if (this.sessions !== undefined) pool.demand.add(() => this.claims.first === undefined ? undefined : this.pump())
@@ -266,7 +262,7 @@ export class StreamSource {
 
   /** After its pool has closed. */
   close(): void {
-    if (this.state === "Attached") this.sleeper.cancel()
+    this.sleeper.cancel()
     this.state = "Closed"
     this.sessions?.demand.delete(this.onDemand)
     for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
@@ -464,7 +460,7 @@ export class StreamSource {
 
   private pump(): void {
     // what it does may call for it: the loop sees to that
-    if (this.state !== "Attached" || this.isPumping) return
+    if (this.state !== "Open" || this.isPumping) return
     this.isPumping = true
     const now = this.pool.now()
     while (this.claims.first !== undefined) {
@@ -579,7 +575,7 @@ export class StreamSource {
     return Math.min(this.claims.length, personal + (areWaitedFor ? this.pool.needed : this.pool.wanted))
   }
 
-  private acquireSession(sessions: Internals<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
+  private acquireSession(sessions: PoolEngine<WebTransport.Session, WebTransportError>): Effect.Effect<void> {
     return Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease), true)), {
       onSuccess: () => undefined,
       onFailure: (cause) => {
@@ -703,13 +699,13 @@ export class StreamSource {
   }
 
   /** What becomes of a stream that came back. */
-  fateOf({ branch }: PooledStream, isFit: boolean): Fate {
+  fateOf({ branch }: PooledStream, isFit: boolean): ReturnVerdict {
     const leaves = this.isLeaving(branch) || this.giveWay(branch)
     return isFit ? leaves ? "retire" : "keep" : "discard"
   }
 
   /** Of one that came back clean, but for writes that the platform is not done with. */
-  whenWritten(pooled: PooledStream, then: (fate: Fate) => void): void {
+  whenWritten(pooled: PooledStream, then: (fate: ReturnVerdict) => void): void {
     const now = this.pool.now()
     pooled.deadline = now + endingTimeout
     this.writing.push(pooled)

@@ -9,7 +9,7 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
-import type { Fate, Internals, SyncLease } from "../engine/resourcePool.js"
+import type { PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import { type ByteStream, type Framed, StreamTypeId, untilNone } from "../transport/byteStream.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 
@@ -38,7 +38,7 @@ const noOther = (cause: Failure) =>
 export interface Home {
   readonly source: StreamSource
   readonly clientSpeaksFirst: boolean
-  pool: Internals<WebTransport.BidirectionalStream, Failure>
+  readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
 }
 
 export class StreamView extends Inspectable.Class implements WebTransport.BidirectionalStream, Framed {
@@ -209,7 +209,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   }
 
   /** The end of the lease. Whether the stream may be used again. */
-  private finish(isSuccess: boolean): Fate {
+  private finish(isSuccess: boolean): ReturnVerdict {
     this.isGivenBack = true
     this.wakeEarly()
     if (this.replacement !== undefined) {
@@ -229,7 +229,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     return stream.isClean ? "keep" : stream.isQuiet ? "later" : "discard"
   }
 
-  end(isSuccess: boolean): Fate {
+  end(isSuccess: boolean): ReturnVerdict {
     if (this.isGivenBack) return "discard"
     const fate = this.finish(isSuccess)
     return fate === "later" ? fate : this.home.source.fateOf(this.pooled, fate === "keep")

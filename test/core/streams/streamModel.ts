@@ -5,7 +5,12 @@
 import { assert } from "@effect/vitest"
 import { LaneStream, SessionLane } from "../../../src/internal/core/streams/sessionLane.js"
 import { type StreamCommand, StreamRequest } from "../../../src/internal/core/streams/streamCommands.js"
-import { StreamMachine, type StreamMachineOptions } from "../../../src/internal/core/streams/streamMachine.js"
+import {
+  type SessionSupply,
+  type StreamDemand,
+  StreamMachine,
+  type StreamMachineOptions
+} from "../../../src/internal/core/streams/streamMachine.js"
 
 export const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) => {
   if (!holds) assert.fail(rule)
@@ -138,32 +143,22 @@ export class World {
 
   constructor(setting: Surroundings) {
     this.setting = setting
-    const world = this
-    this.machine = new StreamMachine(
+    const read = <A extends object>(figures: { readonly [K in keyof A]: () => A[K] }): A => {
+      const target = {} as A
+      for (const key of Object.keys(figures) as Array<keyof A>) {
+        Object.defineProperty(target, key, { get: figures[key] })
+      }
+      return target
+    }
+    this.machine = new StreamMachine<ModelSession, ModelStream, string>(
       setting.options,
-      {
-        isFixed: setting.isFixed,
-        get isOpen() {
-          return world.isOpen
-        },
-        get waiting() {
-          return setting.isFixed ? 0 : world.asks + world.others
-        },
-        get excess() {
-          return setting.isFixed ? 0 : world.excess
-        }
-      },
-      {
-        get waiting() {
-          return world.wanted
-        },
-        get needed() {
-          return world.wanted
-        },
-        get wanted() {
-          return world.wanted
-        }
-      },
+      read<SessionSupply>({
+        isFixed: () => setting.isFixed,
+        isOpen: () => this.isOpen,
+        waiting: () => setting.isFixed ? 0 : this.asks + this.others,
+        excess: () => setting.isFixed ? 0 : this.excess
+      }),
+      read<StreamDemand>({ waiting: () => this.wanted, needed: () => this.wanted, wanted: () => this.wanted }),
       (command) => this.perform(command)
     )
     if (setting.isFixed) {
