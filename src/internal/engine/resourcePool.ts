@@ -58,7 +58,8 @@ export type ReturnVerdict = "keep" | "discard" | "retire" | "later"
 /** What a pool does to an item when the item itself says so, in the same step. */
 export interface ItemControl {
   readonly isIdle: () => boolean
-  readonly lost: () => void
+  /** `cause`: what the item died of. */
+  readonly lost: (cause?: Cause.Cause<unknown>) => void
   readonly retire: () => void
   /** The item showed that it is alive, as by a ping. */
   readonly proven: () => void
@@ -982,14 +983,18 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
     }
     const { value } = exit as Exit.Success<A, E>
     item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined } satisfies Handle
+    this.machine.created(item, value, concurrency.value, this.readTime(), chance)
+    this.emit({ _tag: "Created" })
+    // after that: what happened to the item before may end it at once
     this.adapter.watch?.(value, {
       isIdle: () => item.state === "Idle",
-      lost: () => this.machine.lost(item, this.readTime()),
+      lost: (cause) => {
+        if (cause !== undefined && item.handle !== undefined) this.explain("lost", item, Exit.failCause(cause))
+        this.machine.lost(item, this.readTime())
+      },
       retire: () => this.machine.retire(item, this.readTime()),
       proven: () => this.machine.proven(item, this.readTime())
     })
-    this.machine.created(item, value, concurrency.value, this.readTime(), chance)
-    this.emit({ _tag: "Created" })
     return true
   }
 
@@ -1206,7 +1211,7 @@ class PoolImpl<A, E, V> extends Effectable.Class<V, E | PoolError, Scope.Scope>
 
   private askConcurrency(item: A): Exit.Exit<number> {
     const ask = (): Exit.Exit<number> => {
-      const concurrency = this.adapter.concurrency?.(item) ?? this.machine.options.expectedConcurrency
+      const concurrency = this.adapter.concurrency?.(item) ?? this.machine.policy.expectedConcurrency
       const rule = `[${this.name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`
       return isConcurrency(concurrency) ? Exit.succeed(concurrency) : Exit.die(new RangeError(rule))
     }

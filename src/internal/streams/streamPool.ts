@@ -14,13 +14,14 @@ import type * as ResourcePool from "../../ResourcePool.js"
 import type * as StreamPool from "../../StreamPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
+import { cleanliness, isUnfit } from "../core/streams/cleanliness.js"
 import { engineOf, type LeaseAdapter, makeWith, type SyncLease } from "../engine/resourcePool.js"
 import { checkedBy, countOrInfinity, described, duration } from "../options/poolConfig.js"
 import { decode, type Problem, Reader } from "../options/poolOptions.js"
 import { SessionHandle } from "../transport/session.js"
 import { makeSocket } from "./socket.js"
-import { type Branch, type Failure, PooledStream, type SourceOptions, StreamSource } from "./streamSource.js"
-import { type Home, StreamView } from "./streamView.js"
+import { type Failure, type Lane, PooledStream, type SourceOptions, StreamSource } from "./streamSource.js"
+import { type StreamPoolContext, StreamView } from "./streamView.js"
 
 export const defaults = {
   name: "StreamPool",
@@ -68,44 +69,42 @@ export const decodeOptions = (options: StreamPool.CommonOptions & Partial<Stream
   }
 }
 
-const lendingOf = (home: Home): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
+const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
-    // on a session that is retired it is good for this use alone, and nobody who waits may count on it
-    if (home.source.isLeaving(pooled.branch)) pooled.control!.retire()
-    return new StreamView(home, pooled)
+    // on a retired session the stream is good for this use alone, and no borrower who waits may count on it
+    if (context.source.machine.isLeaving(pooled.lane)) pooled.control!.retire()
+    return new StreamView(context, pooled)
   },
   end: (view, isSuccess) => (view as StreamView).end(isSuccess),
-  later: (view, then) => home.source.whenWritten((view as StreamView).pooled, then),
+  later: (view, then) => context.source.awaitWrites((view as StreamView).pooled, then),
   core: (view) => view instanceof StreamView ? view.current : undefined,
   watch: (pooled, control) => {
     pooled.control = control
     const { stream } = pooled
-    /** What a fresh stream of a server that speaks first brings is for its first borrower. */
-    const isGreeting = () => !home.clientSpeaksFirst && pooled.uses === 0 && !stream.isLost
-    /** Whoever it was made for has a look when it gets there. */
-    const isOnItsWay = () => pooled.uses === 0 && !control.isIdle()
-    const changed = () => {
-      if (pooled.holder !== undefined) pooled.holder.onChange()
-      else if (!isGreeting() && !isOnItsWay()) control.lost()
+    const { clientSpeaksFirst } = context
+    const onChange = () => {
+      // the session's end is told by the machine
+      if (stream.session.state === "Closed" && pooled.isItem) return
+      if (pooled.holder !== undefined) return pooled.holder.onChange()
+      const isFresh = pooled.uses === 0
+      const holder = isFresh && !control.isIdle() ? "OnItsWay" : "Idle"
+      if (isUnfit(stream, { clientSpeaksFirst, isFresh }, holder)) control.lost()
     }
-    stream.watcher = changed
-    // what happened before it was watched
-    if (!stream.isClean && !isGreeting()) queueMicrotask(changed)
-    // on a session that is merely retired, perhaps by its coming, it is good for one use
-    else if (home.source.isOver) queueMicrotask(control.retire)
-    // whoever wanted it may have been served meanwhile, and others wait for the session
-    else queueMicrotask(() => home.source.giveWay(pooled.branch))
+    stream.watcher = onChange
+    // what happened before the pool had the stream
+    onChange()
+    context.source.machine.becameItem(pooled)
   }
 })
 
 /** A hook of the user's, on a stream that nobody has. Fails if it leaves the stream in another state. */
 const checking = <A, E, R>(
-  home: Home,
+  context: StreamPoolContext,
   pooled: PooledStream,
   check: (stream: WebTransport.BidirectionalStream) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | "unclean", R> =>
   Effect.suspend(() => {
-    const view = new StreamView(home, pooled, false)
+    const view = new StreamView(context, pooled, false)
     let isClean = false
     return Effect.suspend(() => check(view)).pipe(
       Effect.zipLeft(pooled.stream.written),
@@ -143,7 +142,7 @@ export const make = <E, R>(
       Failure,
       R | Scope.Scope,
       WebTransport.BidirectionalStream,
-      { readonly home: Home }
+      { readonly context: StreamPoolContext }
     >(
       {
         name,
@@ -177,70 +176,70 @@ export const make = <E, R>(
       (engine) => {
         const source = new StreamSource(decoded, sessions, session, engine)
         const clientSpeaksFirst = options.clientSpeaksFirst ?? defaults.clientSpeaksFirst
-        const home: Home = { source, clientSpeaksFirst, pool: engine }
+        const context: StreamPoolContext = { source, clientSpeaksFirst, pool: engine }
         if (quarantine > 0) {
           engine.demand.add(() => engine.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
         }
         return {
-          ...lendingOf(home),
-          home,
+          ...lendingOf(context),
+          context,
           trouble: () => sessions?.lastFailure,
           closed: () => source.close(),
           acquire: source.open,
-          validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
-          ping: keepAlive && ((pooled) => checking(home, pooled, keepAlive.ping)),
+          validate: validate && ((pooled, info) => checking(context, pooled, (stream) => validate(stream, info))),
+          ping: keepAlive && ((pooled) => checking(context, pooled, keepAlive.ping)),
           onRelease: onRelease === undefined && quarantine === 0 ?
             undefined :
             (pooled, exit, info) =>
               Effect.gen(function*() {
                 if (onRelease !== undefined) {
-                  const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
+                  const verdict = yield* checking(context, pooled, (stream) => onRelease(stream, exit, info))
                   if (verdict === "discard") return "discard"
                 }
                 // a pool that closes does not wait for streams that nobody has
                 if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
-                return pooled.stream.isClean ? "keep" : "discard"
+                return cleanliness(pooled.stream) === "Clean" ? "keep" : "discard"
               })
         }
       },
       "StreamPool"
     )
-    const { home } = adapter
-    const { source } = home
+    const { context } = adapter
+    const { source } = context
     const service = Object.assign(pool, {
       request: requestOn(pool),
       requestStream: requestStreamOn(pool),
-      makeSocket: Effect.sync(() => makeSocket(fresh(home, decoded.acquireTimeout))),
-      sessions: Effect.sync(() => Array.from(source.branches, (branch) => infoOf(source, branch)))
+      makeSocket: Effect.sync(() => makeSocket(fresh(context, decoded.acquireTimeout))),
+      sessions: Effect.sync(() => Array.from(source.machine.lanes, (lane) => infoOf(source, lane)))
     })
     // whatever it meets besides is a PoolError, which every pool's borrowers may meet
     return service as typeof service & ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError>
   })
 }
 
-const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => {
+const infoOf = (source: StreamSource, lane: Lane): StreamPool.SessionInfo => {
   const figures = {
-    streams: branch.streams.size,
-    inUse: branch.lent,
-    opened: branch.core.streamsOpened,
-    capacity: branch.capacity,
-    isSuspect: branch.isSuspect,
-    isRetired: source.isLeaving(branch)
+    streams: lane.streams.size,
+    inUse: lane.lent,
+    opened: lane.session.streamsOpened,
+    capacity: lane.capacity,
+    isSuspect: lane.isSuspect,
+    isRetired: source.machine.isLeaving(lane)
   }
   // not shown with the figures: it is large, and its URL may hold a token
   return Object.defineProperty(figures as typeof figures & StreamPool.SessionInfo, "native", {
-    value: branch.core.native
+    value: lane.session.native
   })
 }
 
 /** A stream that nobody has had and nobody will have after, under the limits of the pool. */
-const fresh = (home: Home, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
+const fresh = (context: StreamPoolContext, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const scope = yield* Effect.scope
       let lease: SyncLease<StreamView> | undefined
       let wasLent = false
-      yield* restore(home.pool.lend((lent) => {
+      yield* restore(context.pool.lend((lent) => {
         lease = lent as SyncLease<StreamView>
         wasLent = lease.value.pooled.uses > 1
         lease.value.own()
@@ -249,14 +248,14 @@ const fresh = (home: Home, timeout: number): Effect.Effect<StreamView, Failure, 
       if (!wasLent) return lease!.value
       // a new one, in the place of one that was used before
       lease!.value.end(true)
-      const opened = home.source.openInstead(lease!.value.pooled).pipe(
+      const opened = context.source.openInstead(lease!.value.pooled).pipe(
         Effect.timeoutFail({
           duration: timeout,
           onTimeout: () =>
             new WebTransportError({ reason: "StreamOpen", detail: `no session granted a stream within ${timeout}ms` })
         })
       )
-      const view = new StreamView(home, yield* restore(opened), false).own()
+      const view = new StreamView(context, yield* restore(opened), false).own()
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => view.endCheck(exit)))
       return view
     })

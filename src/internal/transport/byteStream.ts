@@ -21,6 +21,7 @@ import { Assembly } from "../core/bytes/frameCodec.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
+import { cleanliness } from "../core/streams/cleanliness.js"
 import type { SessionCore, SessionHandle } from "./session.js"
 
 export const StreamTypeId: Api.StreamTypeId = Symbol.for("effect-pools/WebTransport/Stream") as Api.StreamTypeId
@@ -236,15 +237,30 @@ export class ByteStream extends Inspectable.Class implements Framed, Omit<Api.Bi
     return StreamTypeId
   }
 
-  /** Whether the next one to use it would find it as if it were new. */
+  /** Whether the next borrower finds the stream as if it were new. */
   get isClean(): boolean {
-    return this.unsettledWrites === 0 && this.isQuiet
+    return cleanliness(this) === "Clean"
   }
 
-  /** The same, but for writes that the platform is not done with. */
-  get isQuiet(): boolean {
-    return this.receiving === "Open" && this.sending === "Open" && this.inbox === undefined && this.keptSize === 0 &&
-      this.assembly?.isEmpty !== false && this.readPending && !this.isAwaited && this.session.state === "Open"
+  get isInboxEmpty(): boolean {
+    return this.inbox === undefined && this.keptSize === 0 && this.assembly?.isEmpty !== false
+  }
+
+  /** A native read is pending, and no fiber waits for it. */
+  get isReadPending(): boolean {
+    return this.readPending && !this.isAwaited
+  }
+
+  get areWritesSettled(): boolean {
+    return this.unsettledWrites === 0
+  }
+
+  get isSessionAlive(): boolean {
+    return this.session.state === "Open"
+  }
+
+  get isEnded(): boolean {
+    return this.endedBecause !== undefined
   }
 
   /** Completes when the platform is done with every write, or the stream is ended. One at a time may wait. */

@@ -117,6 +117,8 @@ export class Opening {
   private readonly kind: Kind
   /** It came. */
   stream: ByteStream | undefined = undefined
+  /** It did not come. */
+  failure: WebTransportError | undefined = undefined
   private outcome: Effect.Effect<ByteStream, WebTransportError> | undefined = undefined
   private resume: Resume<ByteStream> | undefined = undefined
   private isAbandoned = false
@@ -144,11 +146,10 @@ export class Opening {
     }
   )
 
-  /** For one that takes too long: called when it settles after all, with a stream or without. */
-  whenLate(then: (stream: ByteStream | undefined) => void): void {
-    const settled = () => then(this.stream)
-    if (this.outcome === undefined) this.resume = settled
-    else queueMicrotask(settled)
+  /** Called in the step in which it settles, with a stream or without. In place of `settled`. */
+  whenSettled(then: () => void): void {
+    if (this.outcome === undefined) this.resume = then
+    else then()
   }
 
   abandon(): void {
@@ -160,6 +161,7 @@ export class Opening {
   fail(error: WebTransportError): void {
     if (this.outcome !== undefined) return
     this.abandon()
+    this.failure = error
     this.settle(Effect.fail(error))
   }
 

@@ -278,10 +278,10 @@ describe("cleanliness", () => {
     isInboxEmpty: true,
     isReadPending: true,
     areWritesSettled: true,
-    isReadGivenUp: false,
+    isOverdue: false,
     isSessionAlive: true
   }
-  const greeting = { clientSpeaksFirst: true, isFresh: true, isEnded: false, isLost: false }
+  const greeting = { clientSpeaksFirst: true, isFresh: true }
 
   it("is that of a new stream, whose writes may have to settle", () => {
     assert.strictEqual(cleanliness(clean), "Clean")
@@ -307,23 +307,24 @@ describe("cleanliness", () => {
     const success = { isSuccess: true, isOwn: false }
     assert.strictEqual(cleanliness(clean, success), "Clean")
     assert.strictEqual(cleanliness(clean, { ...success, isSuccess: false }), "Spoiled")
-    const givenUp = { ...clean, isReadGivenUp: true }
+    const givenUp = { ...clean, isOverdue: true }
     assert.strictEqual(cleanliness(givenUp, success), "Spoiled")
     assert.strictEqual(cleanliness(givenUp, { isSuccess: true, isOwn: true }), "Clean")
     assert.strictEqual(cleanliness(givenUp, { isSuccess: false, isOwn: true }), "Spoiled")
   })
 
   it("a peer that speaks before the first write spoils the stream, but for a greeting", () => {
-    const spoke = { ...clean, isInboxEmpty: false }
-    for (const holder of ["Borrower", "OnItsWay", "Idle"] as const) {
-      assert.isFalse(isUnfit(clean, greeting, holder))
+    const spoke = { ...clean, isInboxEmpty: false, isEnded: false, isLost: false }
+    for (const holder of ["Borrower", "Idle"] as const) {
+      assert.isFalse(isUnfit({ ...spoke, isInboxEmpty: true }, greeting, holder))
       assert.isTrue(isUnfit(spoke, greeting, holder))
     }
+    assert.isFalse(isUnfit({ ...spoke, isLost: true }, greeting, "OnItsWay"))
     const greets = { ...greeting, clientSpeaksFirst: false }
     assert.isFalse(isUnfit(spoke, greets, "Idle"))
     assert.isTrue(isUnfit(spoke, { ...greets, isFresh: false }, "Idle"))
-    assert.isTrue(isUnfit(spoke, { ...greets, isLost: true }, "Idle"))
-    assert.isFalse(isUnfit(spoke, { ...greets, isLost: true }, "Borrower"))
-    assert.isTrue(isUnfit(spoke, { ...greets, isEnded: true }, "Borrower"))
+    assert.isTrue(isUnfit({ ...spoke, isLost: true }, greets, "Idle"))
+    assert.isFalse(isUnfit({ ...spoke, isLost: true }, greets, "Borrower"))
+    assert.isTrue(isUnfit({ ...spoke, isEnded: true }, greets, "Borrower"))
   })
 })

@@ -6,6 +6,7 @@ import { assert } from "@effect/vitest"
 import { LaneStream, SessionLane } from "../../../src/internal/core/streams/sessionLane.js"
 import { type StreamCommand, StreamRequest } from "../../../src/internal/core/streams/streamCommands.js"
 import {
+  type ReturnVerdict,
   type SessionSupply,
   type StreamDemand,
   StreamMachine,
@@ -96,7 +97,7 @@ export class ModelStream {
   isInboxEmpty = true
   isReadPending = true
   areWritesSettled = true
-  isReadGivenUp = false
+  isOverdue = false
   isSending = false
   isWriting = false
 
@@ -483,14 +484,19 @@ export class World {
   }
 
   written(stream: ModelStream): void {
-    this.machine.written(stream.record)
-    const isSettled = stream.areWritesSettled
-    this.settleReturn(stream, isSettled && stream.session.gone === undefined)
+    this.judgeReturn(stream, this.machine.written(stream.record))
   }
 
   private settleReturn(stream: ModelStream, isFit: boolean): void {
-    const verdict = this.machine.verdictOf(stream.record, isFit)
+    this.judgeReturn(stream, this.machine.verdictOf(stream.record, isFit))
+  }
+
+  private judgeReturn(stream: ModelStream, verdict: ReturnVerdict): void {
     if (stream.place !== "Returning") return
+    if (verdict === "keep") {
+      ensure(stream.areWritesSettled && stream.isSessionAlive, "an unclean stream is kept")
+      ensure(!this.leaves(stream.session), "a stream of a session that leaves is kept")
+    }
     if (verdict === "keep" && !stream.isLeaving) stream.place = "Idle"
     else this.discard(stream)
   }

@@ -11,7 +11,7 @@ export interface StreamFacts {
   /** The platform is done with everything that was written. */
   readonly areWritesSettled: boolean
   /** A borrower gave a read up, and nothing has come since. */
-  readonly isReadGivenUp: boolean
+  readonly isOverdue: boolean
   readonly isSessionAlive: boolean
 }
 
@@ -34,7 +34,7 @@ export type Cleanliness = "Clean" | "Settling" | "Dirty" | "Spoiled"
 export const cleanliness = (stream: StreamFacts, borrow?: BorrowFacts): Cleanliness => {
   if (borrow !== undefined) {
     if (!borrow.isSuccess) return "Spoiled"
-    if (stream.isReadGivenUp && !borrow.isOwn) return "Spoiled"
+    if (stream.isOverdue && !borrow.isOwn) return "Spoiled"
   }
   const isQuiet = stream.receiving === "Open" && stream.sending === "Open" && stream.isInboxEmpty &&
     stream.isReadPending && stream.isSessionAlive
@@ -42,7 +42,10 @@ export const cleanliness = (stream: StreamFacts, borrow?: BorrowFacts): Cleanlin
   return stream.areWritesSettled ? "Clean" : "Settling"
 }
 
-/** Who has a stream before the first write on it. */
+/**
+ * Who has a stream on which nothing was written since it came from the pool. A stream that is on its way to its first
+ * borrower, who looks at it then, is never unfit before.
+ */
 export type Holder = "Borrower" | "OnItsWay" | "Idle"
 
 export interface GreetingFacts {
@@ -50,6 +53,10 @@ export interface GreetingFacts {
   readonly clientSpeaksFirst: boolean
   /** No borrower had the stream before. */
   readonly isFresh: boolean
+}
+
+/** What is known of a stream's end. */
+export interface EndFacts {
   /** The stream was ended here. */
   readonly isEnded: boolean
   /** Broken, finished by the peer, or ended. */
@@ -60,9 +67,9 @@ export interface GreetingFacts {
  * Whether a stream that no borrower has begun to use is of no use any more: the peer spoke before the first write, or the
  * stream broke. What a fresh stream of a peer that speaks first brings is for its first borrower, who also sees it break.
  */
-export const isUnfit = (stream: StreamFacts, greeting: GreetingFacts, holder: Holder): boolean => {
-  if (cleanliness(stream) === "Clean") return false
+export const isUnfit = (stream: StreamFacts & EndFacts, greeting: GreetingFacts, holder: Holder): boolean => {
+  if (holder === "OnItsWay" || cleanliness(stream) === "Clean") return false
   if (greeting.clientSpeaksFirst) return true
-  if (holder === "Borrower") return greeting.isEnded
-  return !greeting.isFresh || greeting.isLost
+  if (holder === "Borrower") return stream.isEnded
+  return !greeting.isFresh || stream.isLost
 }

@@ -1,9 +1,10 @@
 import type { Linked, LinkedList } from "../linkedList.js"
 import type { LaneStream, SessionLane } from "./sessionLane.js"
 
-/** `Late`: no stream came within `openTimeout`. `Closed`: the pool is closed. */
+/** `Late`: no stream came within `openTimeout`. `Gone`: the only session is. `Closed`: the pool is. */
 export type Refusal<F> =
   | { readonly _tag: "Failed"; readonly failure: F }
+  | { readonly _tag: "Gone"; readonly lane: SessionLane<any> }
   | { readonly _tag: "Late" }
   | { readonly _tag: "Closed" }
 
@@ -46,7 +47,7 @@ export type StreamCommand<F> =
   /** The stream's session is dead. */
   | { readonly _tag: "LoseItem"; readonly stream: LaneStream<any, any> }
   /** The fixed session is gone: there will be no stream any more. */
-  | { readonly _tag: "BreakDown"; readonly failure: F }
+  | { readonly _tag: "BreakDown"; readonly lane: SessionLane<any> }
   | { readonly _tag: "WarnSuspect"; readonly lane: SessionLane<any>; readonly unanswered: number }
   /** Answered by `tick`. A later time than one asked for before is no command. */
   | { readonly _tag: "WakeAt"; readonly at: number }

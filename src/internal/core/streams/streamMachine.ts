@@ -148,7 +148,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   openFailed(lane: SessionLane<Session>, isRefusal: boolean, failure: F, now: number): void {
     const wasLate = lane.opening === "Late"
     lane.endOpening()
-    if (!wasLate) this.afterRefusal(lane, isRefusal, { _tag: "Failed", failure }, now)
+    if (!wasLate && this.state === "Open") this.afterRefusal(lane, isRefusal, { _tag: "Failed", failure }, now)
     this.settle(now)
   }
 
@@ -320,9 +320,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   /** A new session is asked for only when all there are have no room. */
   private wantSessions(now: number): void {
     if (this.supply.isFixed) {
-      for (const { session } of this.lanes) {
-        if (session.gone !== undefined) this.refuseAll({ _tag: "Failed", failure: session.gone as F })
-      }
+      for (const lane of this.lanes) if (lane.isGone) this.refuseAll({ _tag: "Gone", lane })
       return
     }
     const { maxStreamsPerSession: max } = this.options
@@ -375,7 +373,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   private lookAt(lane: SessionLane<Session>, now: number): void {
     const { gone, state } = lane.session
     if (gone === undefined && (this.supply.isFixed || !lane.isRetired)) return
-    if (this.supply.isFixed) this.outbox.push({ _tag: "BreakDown", failure: gone as F })
+    if (this.supply.isFixed) this.outbox.push({ _tag: "BreakDown", lane })
     const isDead = state === "Closed"
     for (const stream of [...lane.streams]) {
       if (stream.state === "Spare") this.end(stream, now)
@@ -501,9 +499,11 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.outbox.flush()
   }
 
-  written(stream: LaneStream<Stream, Session>): void {
+  /** The platform is done with the writes of the stream, or they are awaited no longer. */
+  written(stream: LaneStream<Stream, Session>): ReturnVerdict {
     this.writing.remove(stream)
     if (stream.state === "Writing") stream.state = "Open"
+    return this.verdictOf(stream, stream.state === "Open" && cleanliness(stream.stream) === "Clean")
   }
 
   // --- ends
