@@ -10,8 +10,9 @@ import type { PoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { LaneStream, SessionLane } from "../core/streams/sessionLane.js"
+import { fixedSupply } from "../core/streams/sessionSupply.js"
 import { type Refusal, type StreamCommand, StreamRequest } from "../core/streams/streamCommands.js"
-import { fixedSupply, StreamMachine, type StreamMachineOptions } from "../core/streams/streamMachine.js"
+import { StreamMachine, type StreamMachineOptions } from "../core/streams/streamMachine.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { type News, Opening, type SessionCore, type SessionHandle } from "../transport/session.js"
@@ -121,7 +122,7 @@ export class StreamSource {
   private readonly onDemand = (): void => this.machine.demandChanged(this.pool.now())
 
   private readonly onStreamDemand = (): void => {
-    if (this.machine.requests.first !== undefined) this.onDemand()
+    if (this.machine.hasRequests) this.onDemand()
   }
 
   // --- requests

@@ -73,8 +73,6 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     pooled.uses++
     this.began = context.source.machine.lent(pooled)
     this.receivedBefore = pooled.stream.session.bytesReceived
-    // what happened while the stream was on its way to its first borrower
-    if (pooled.uses === 1) this.onChange()
   }
 
   get [StreamTypeId](): WebTransport.StreamTypeId {
@@ -194,19 +192,20 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   /** One at a time: fibers of the borrower that write at once are to share it. */
   private get replace(): Effect.Effect<void, WebTransportError> {
     this.replacing ??= Effect.unsafeMakeSemaphore(1)
-    return this.replacing.withPermits(1)(
-      Effect.suspend(() =>
-        this.replacement !== undefined || this.isGivenBack ? Effect.void : Effect.mapError(
-          this.context.pool.lend((lease) => {
-            if (this.isGivenBack) return lease.giveBack(Exit.void)
-            this.replacement = lease as SyncLease<StreamView>
-            this.replacement.value.isReplacement = true
-            this.wakeEarly()
-          }),
-          noOther
-        )
+    return this.replacing.withPermits(1)(Effect.suspend(() => {
+      if (this.replacement !== undefined || this.isGivenBack) return Effect.void
+      // what happened while the stream was on its way to its first borrower was told to none: the other one needs its place
+      this.onChange()
+      return Effect.mapError(
+        this.context.pool.lend((lease) => {
+          if (this.isGivenBack) return lease.giveBack(Exit.void)
+          this.replacement = lease as SyncLease<StreamView>
+          this.replacement.value.isReplacement = true
+          this.wakeEarly()
+        }),
+        noOther
       )
-    )
+    }))
   }
 
   /** The end of the lease. */

@@ -4,11 +4,10 @@
  */
 import { assert } from "@effect/vitest"
 import { LaneStream, SessionLane } from "../../../src/internal/core/streams/sessionLane.js"
+import type { SessionSupply, StreamDemand } from "../../../src/internal/core/streams/sessionSupply.js"
 import { type StreamCommand, StreamRequest } from "../../../src/internal/core/streams/streamCommands.js"
 import {
   type ReturnVerdict,
-  type SessionSupply,
-  type StreamDemand,
   StreamMachine,
   type StreamMachineOptions
 } from "../../../src/internal/core/streams/streamMachine.js"
@@ -132,7 +131,9 @@ export class World {
   asks = 0
   /** Borrowers of the session pool beside the machine. */
   others = 0
-  excess = 0
+  /** The session pool has shrunk by so many. */
+  shrunk = 0
+  private givingWay: ReadonlyArray<ModelSession> = []
   isOpen = true
   /** Nobody but personal requests wants a stream any more. */
   areAllServed = false
@@ -167,6 +168,12 @@ export class World {
       session.isHeld = true
       this.machine.start(session.lane, 0)
     } else this.machine.start(undefined, 0)
+  }
+
+  /** Sessions that are to go, since there are too many. */
+  private get excess(): number {
+    const held = this.sessions.filter(({ isHeld }) => isHeld).length
+    return Math.max(0, held - (this.setting.maxSessions - this.shrunk))
   }
 
   get isClosed(): boolean {
@@ -228,7 +235,7 @@ export class World {
   /** What has to hold whenever the machine rests. */
   judge(): void {
     const { machine } = this
-    ensure(machine.requests.length === this.queue.length, "the machine knows who waits")
+    ensure(machine.hasRequests === this.queue.length > 0, "the machine knows who waits")
     for (const { ending, lent, opening, session, streams } of machine.lanes) {
       ensure(session.isHeld, "a lane of a session that was given back")
       ensure(streams.size === session.live, `session ${session.id} has ${session.live} streams, not ${streams.size}`)
@@ -242,6 +249,11 @@ export class World {
       ensure(this.setting.isFixed || !this.sessions.some(({ isHeld }) => isHeld), "a closed pool holds a session")
       return
     }
+    const givingWay = this.sessions.filter((session) => session.isHeld && session.lane.isGivingWay)
+    if (givingWay.some((session) => !this.givingWay.includes(session))) {
+      ensure(givingWay.length <= this.others + this.excess, "more sessions give way than are wanted back")
+    }
+    this.givingWay = givingWay
     if (this.unserved > 0 && !this.setting.isFixed) {
       ensure(!this.sessions.some((session) => this.mayOpen(session)), "a request waits where a session has room")
       const isUnderWay = this.asks > 0 || this.sessions.some(({ openings }) => openings === "UnderWay")
@@ -293,7 +305,11 @@ export class World {
       case "GiveSessionBack": {
         const session = this.of(command.lane)
         ensure(session.isHeld, "a session given back twice")
-        if (!this.setting.isFixed) session.isHeld = false
+        if (!this.setting.isFixed) {
+          session.isHeld = false
+          // another borrower gets it
+          this.others = Math.max(0, this.others - 1)
+        }
         if (this.isClosed || session.state === "Closed") return
         ensure(session.live === 0 && session.ending === 0, "a session given back before its streams have ended")
         ensure(session.openings === "None", "a session given back while a stream is opened")
@@ -562,7 +578,7 @@ export class World {
   /** Everything under way ends well; every request is answered. */
   beKind(): void {
     this.others = 0
-    this.excess = 0
+    this.shrunk = 0
     this.areAllServed = false
     for (let round = 0; this.queue.length > 0; round++) {
       ensure(round < 300, `request ${this.queue[0]?.id} is never answered: ${this.log.slice(-30).join(" ")}`)
@@ -629,8 +645,9 @@ export class World {
       this.requests,
       this.asks,
       this.others,
+      this.shrunk,
       t(this.armed),
-      t(this.machine.sessionAt),
+      t(this.machine.sessionsAt),
       this.isClosed,
       this.isBroken
     ])

@@ -3,18 +3,15 @@
  * stream's end is confirmed. Plain and synchronous: time is an argument, failures are opaque, and what has to happen
  * outside is a command, performed after the transition.
  */
-import { LinkedList } from "../linkedList.js"
 import { Outbox } from "../outbox.js"
 import { cleanliness } from "./cleanliness.js"
-import {
-  firstBackoff,
-  type LaneStream,
-  lastBackoff,
-  type OpenStreamFacts,
-  type SessionFacts,
-  type SessionLane
-} from "./sessionLane.js"
+import { Lanes } from "./lanes.js"
+import { RequestQueue } from "./requestQueue.js"
+import type { LaneStream, OpenStreamFacts, SessionFacts, SessionLane } from "./sessionLane.js"
+import { SessionReturns } from "./sessionReturns.js"
+import { SessionAsking, type SessionSupply, type StreamDemand } from "./sessionSupply.js"
 import type { Refusal, StreamCommand, StreamRequest } from "./streamCommands.js"
+import { StreamEndings } from "./streamEndings.js"
 
 /** Milliseconds. */
 export interface StreamMachineOptions {
@@ -24,54 +21,20 @@ export interface StreamMachineOptions {
   readonly suspectAfter: number
 }
 
-/** What the pool of the streams wants. */
-export interface StreamDemand {
-  /** Borrowers in the queue. */
-  readonly waiting: number
-  /** Streams that borrowers in the queue call for. */
-  readonly needed: number
-  /** The same, and those missing from `minSize` and `minIdle`. */
-  readonly wanted: number
-}
-
-/** Where sessions come from. */
-export interface SessionSupply {
-  /** Fixed: the caller's only session, which the machine neither retires nor gives back. */
-  readonly isFixed: boolean
-  /** False: the session pool drains or closes. */
-  readonly isOpen: boolean
-  /** Borrowers in the queue of the session pool, this machine's requests included. */
-  readonly waiting: number
-  /** How many sessions are to go, since there are more than `maxSize`. */
-  readonly excess: number
-}
-
-export const fixedSupply: SessionSupply = { isFixed: true, isOpen: true, waiting: 0, excess: 0 }
-
 /** What becomes of a stream that a borrower returned. */
 export type ReturnVerdict = "keep" | "discard" | "retire"
 
-/** Milliseconds the platform has to take what was written on a stream that is lent again, or to confirm an end. */
-export const endingTimeout = 1_000
-/** After so many ends that were not confirmed, the session is retired. */
-export const maxUnconfirmed = 8
-
 export class StreamMachine<Session extends SessionFacts, Stream extends OpenStreamFacts, F> {
   readonly options: StreamMachineOptions
-  readonly lanes = new Set<SessionLane<Session>>()
-  readonly requests = new LinkedList<StreamRequest>()
+  readonly lanes: Lanes<Session>
+  private readonly requests: RequestQueue<F>
+  private readonly endings = new StreamEndings()
+  private readonly asking: SessionAsking
+  private readonly returns: SessionReturns<Session>
   state: "New" | "Open" | "Closed" = "New"
   private readonly supply: SessionSupply
   private readonly demand: StreamDemand
   private readonly outbox: Outbox<StreamCommand<F>>
-  private readonly spare = new LinkedList<LaneStream<Stream, Session>>()
-  private readonly writing = new LinkedList<LaneStream<Stream, Session>>()
-  private readonly endings = new LinkedList<LaneStream<Stream, Session>>()
-  /** Sessions asked for that have not come. */
-  asked = 0
-  /** When sessions may be asked for again. */
-  sessionAt = -Infinity
-  private sessionBackoff = firstBackoff
   private armedAt = Infinity
   /** Orders borrows, also within a millisecond. */
   private moment = 0
@@ -85,7 +48,14 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.options = options
     this.supply = supply
     this.demand = demand
-    this.outbox = new Outbox(perform)
+    this.outbox = new Outbox((command) => {
+      perform(command)
+      if (command._tag === "GiveSessionBack") this.returns.gaveBack()
+    })
+    this.requests = new RequestQueue(this.outbox)
+    this.asking = new SessionAsking(supply)
+    this.lanes = new Lanes(supply, options.maxStreamsPerSession)
+    this.returns = new SessionReturns(supply, demand, this.lanes, this.asking, this.outbox)
   }
 
   /** Before that, requests wait. */
@@ -101,26 +71,33 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   /** After the pool of the streams has closed. */
   close(): void {
     this.state = "Closed"
-    for (const lane of this.lanes) this.giveBack(lane)
-    this.refuseAll({ _tag: "Closed" })
+    for (const lane of this.lanes) this.returns.giveBack(lane)
+    this.requests.refuseAll({ _tag: "Closed" })
     this.outbox.flush()
   }
 
   // --- requests
 
   request(request: StreamRequest, now: number): void {
-    this.requests.push(request)
-    if (this.state === "Closed") this.refuseAll({ _tag: "Closed" })
+    this.requests.add(request)
+    if (this.state === "Closed") this.requests.refuseAll({ _tag: "Closed" })
     this.settle(now)
   }
 
   /** The creation does not want its stream any more, though the stream may have been granted. */
   abandon(request: StreamRequest, now: number): void {
-    this.requests.remove(request)
-    const { state, stream } = request
-    request.state = "Abandoned"
-    if (state === "Granted") this.keepSpare(stream!, now)
+    const stream = this.requests.abandon(request)
+    if (stream !== undefined) this.keepSpare(stream, now)
     this.settle(now)
+  }
+
+  /** When sessions may be asked for again. */
+  get sessionsAt(): number {
+    return this.asking.readyAt
+  }
+
+  get hasRequests(): boolean {
+    return this.requests.length > 0
   }
 
   // --- openings
@@ -135,10 +112,10 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     }
     lane.granted()
     // the session is no early refuser
-    if (lane.opened === 1) this.forgetDelay()
+    if (lane.opened === 1) this.asking.forgetDelay()
     lane.streams.add(stream)
-    if (lane.session.streamsOpened >= this.options.maxStreamsOpened) this.retire(lane)
-    if (isInTime && this.requests.first !== undefined) this.grant(this.requests.first, stream)
+    if (lane.session.streamsOpened >= this.options.maxStreamsOpened) this.returns.retire(lane)
+    if (isInTime && this.hasRequests) this.requests.grant(stream)
     else if (lane.isGivingWay) this.end(stream, now)
     else this.keepSpare(stream, now)
     this.settle(now)
@@ -165,11 +142,11 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
       if (now >= lane.freedAt + this.options.openTimeout) this.refuseUnserved(refusal)
       return
     }
-    this.retire(lane)
+    this.returns.retire(lane)
     if (lane.session.streamsOpened > 0) return
     // the session never granted any, and its successor may be no better
-    this.delaySessions(now)
-    if (!this.hasUsable) this.refuseUnserved(refusal)
+    this.asking.delay(now)
+    if (!this.lanes.hasUsable) this.refuseUnserved(refusal)
   }
 
   /** Whether a ping may have had the stream that the session would grant. */
@@ -182,11 +159,10 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   /** The first request takes a stream that came when no request waited; without one, the pool may. */
   private keepSpare(stream: LaneStream<Stream, Session>, now: number): void {
     if (stream.state !== "Open") return
-    stream.state = "Spare"
-    this.spare.push(stream)
+    this.requests.keep(stream)
     this.serve(now)
-    if (stream.list !== this.spare) return
-    if (this.sessionsWantedBack > 0) this.end(stream, now)
+    if (!this.requests.isSpare(stream)) return
+    if (this.returns.wantedBack > 0) this.end(stream, now)
     else this.outbox.push({ _tag: "PrepareItem", stream })
   }
 
@@ -203,10 +179,10 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     if (this.state === "Open") {
       this.serve(now)
       if (this.unserved > 0) this.wantSessions(now)
-      for (const lane of this.lanes) {
-        this.settleLane(lane, now)
-        this.yieldToWaiters(lane)
-      }
+      const isAwaited = this.unserved > 0
+      for (const lane of this.lanes) this.returns.giveBackIfIdle(lane, isAwaited, this.options.openTimeout, now)
+      // those without a stream go first
+      for (const lane of this.lanes) this.returns.yieldToWaiters(lane)
       this.arm(now)
     }
     this.outbox.flush()
@@ -214,93 +190,39 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
 
   private serve(now: number): void {
     if (this.state !== "Open") return
-    for (let stream = this.spare.first; stream !== undefined && this.requests.first; stream = this.spare.first) {
-      if (cleanliness(stream.stream) !== "Clean" || this.isLeaving(stream.lane)) {
-        this.end(stream, now)
-        continue
-      }
-      this.spare.remove(stream)
-      stream.state = "Open"
-      this.grant(this.requests.first, stream)
+    for (let stream = this.requests.takeSpare(); stream !== undefined; stream = this.requests.takeSpare()) {
+      if (cleanliness(stream.stream) === "Clean" && !this.isLeaving(stream.lane)) this.requests.grant(stream)
+      else this.end(stream, now)
     }
     while (this.unserved > 0) {
-      const lane = this.choose(now)
+      const lane = this.lanes.choose(this.wantedStreams > 0, now)
       if (lane === undefined) return
       lane.beginOpening(now + this.options.openTimeout)
       this.outbox.push({ _tag: "OpenStream", lane })
     }
   }
 
-  private grant(request: StreamRequest, stream: LaneStream<Stream, Session>): void {
-    this.requests.remove(request)
-    request.state = "Granted"
-    request.stream = stream
-    this.outbox.push({ _tag: "Grant", request, stream })
-  }
-
-  private refuse(request: StreamRequest, refusal: Refusal<F>): void {
-    this.requests.remove(request)
-    request.state = "Refused"
-    this.outbox.push({ _tag: "Refuse", request, refusal })
-  }
-
   private refuseUnserved(refusal: Refusal<F>): void {
-    if (this.unserved > 0) this.refuse(this.requests.first!, refusal)
-  }
-
-  private refuseAll(refusal: Refusal<F>): void {
-    while (this.requests.first !== undefined) this.refuse(this.requests.first, refusal)
+    if (this.unserved > 0) this.requests.refuseFirst(refusal)
   }
 
   /** Requests for which no stream is on its way. */
   private get unserved(): number {
-    let openings = 0
-    for (const lane of this.lanes) if (lane.opening === "UnderWay" && !lane.isGone) openings++
-    return Math.max(0, this.requests.length - openings)
-  }
-
-  /** The least loaded lane with room, suspect ones last. */
-  private choose(now: number): SessionLane<Session> | undefined {
-    let best: SessionLane<Session> | undefined
-    for (const lane of this.lanes) {
-      if (lane.opening !== "None" || !this.isUsable(lane)) continue
-      if (!lane.hasRoom(this.options.maxStreamsPerSession, now)) continue
-      // a full session is probed for waiting borrowers only
-      if (lane.isFull && this.wantedStreams === 0) continue
-      const isBetter = best === undefined || (best.isSuspect && !lane.isSuspect) ||
-        (best.isSuspect === lane.isSuspect && lane.streams.size < best.streams.size)
-      if (isBetter) best = lane
-    }
-    return best
-  }
-
-  /** A session that was retired when it came, in its last use, is good for one stream all the same. */
-  private isUsable(lane: SessionLane<Session>): boolean {
-    return !lane.isGone && (!this.isLeaving(lane) || lane.opened === 0)
-  }
-
-  private get hasUsable(): boolean {
-    for (const lane of this.lanes) if (this.isUsable(lane)) return true
-    return false
+    return Math.max(0, this.requests.length - this.lanes.openings)
   }
 
   /** Whether the streams lent of the session are the last of it. */
   isLeaving(lane: SessionLane<Session>): boolean {
-    return this.isOver || (!this.supply.isFixed && lane.isRetired)
-  }
-
-  /** The session pool drains or closes. */
-  get isOver(): boolean {
-    return !this.supply.isOpen
+    return this.lanes.isLeaving(lane)
   }
 
   // --- sessions
 
   sessionCame(lane: SessionLane<Session>, now: number): void {
-    this.asked--
+    this.asking.asked--
     lane.begin()
     if (this.state === "Closed") {
-      this.outbox.push({ _tag: "GiveSessionBack", lane, hasReceived: lane.hasReceived })
+      this.returns.giveBack(lane)
       return this.outbox.flush()
     }
     this.lanes.add(lane)
@@ -309,33 +231,26 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   sessionFailed(failure: F, now: number): void {
-    this.asked--
+    this.asking.asked--
     if (this.state === "Closed") return
     // the sessions that are there may still serve the requests
-    if (!this.hasUsable && this.asked === 0) this.refuseAll({ _tag: "Failed", failure })
-    else this.delaySessions(now)
+    if (!this.lanes.hasUsable && this.asking.asked === 0) this.requests.refuseAll({ _tag: "Failed", failure })
+    else this.asking.delay(now)
     this.settle(now)
   }
 
   /** A new session is asked for only when all there are have no room. */
   private wantSessions(now: number): void {
     if (this.supply.isFixed) {
-      for (const lane of this.lanes) if (lane.isGone) this.refuseAll({ _tag: "Gone", lane })
+      for (const lane of this.lanes) if (lane.isGone) this.requests.refuseAll({ _tag: "Gone", lane })
       return
     }
-    const { maxStreamsPerSession: max } = this.options
-    let expected = max
-    for (const lane of this.lanes) {
-      const isOpening = lane.opening === "UnderWay" && this.isUsable(lane)
-      if (isOpening && lane.streams.size + 1 < Math.min(max, lane.capacity)) return
-      expected = Math.max(1, Math.min(expected, lane.capacity))
-    }
-    if (now < this.sessionAt) return
+    if (this.lanes.hasMoreRoom || now < this.asking.readyAt) return
     const streams = this.wantedStreams
     // where no limit is known, one session serves any number
-    const wanted = streams === 0 ? 0 : Math.max(1, Math.ceil(streams / expected))
-    while (this.asked < wanted) {
-      this.asked++
+    const wanted = streams === 0 ? 0 : Math.max(1, Math.ceil(streams / this.lanes.expectedCapacity))
+    while (this.asking.asked < wanted) {
+      this.asking.asked++
       this.outbox.push({ _tag: "AskForSession" })
     }
   }
@@ -345,22 +260,8 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
    * to be kept ready take no session from borrowers who wait for one.
    */
   private get wantedStreams(): number {
-    const areSessionsAwaited = this.supply.waiting > this.asked
-    let personal = 0
-    for (let request = this.requests.first; request !== undefined; request = request.next) {
-      if (request.isPersonal) personal++
-    }
-    return Math.min(this.unserved, personal + (areSessionsAwaited ? this.demand.needed : this.demand.wanted))
-  }
-
-  private delaySessions(now: number): void {
-    this.sessionAt = now + this.sessionBackoff
-    this.sessionBackoff = Math.min(lastBackoff, this.sessionBackoff * 2)
-  }
-
-  private forgetDelay(): void {
-    this.sessionAt = -Infinity
-    this.sessionBackoff = firstBackoff
+    const { needed, wanted } = this.demand
+    return Math.min(this.unserved, this.requests.personal + (this.asking.isContended ? needed : wanted))
   }
 
   /** The session is retired, closes, or is closed. */
@@ -379,76 +280,20 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
       if (stream.state === "Spare") this.end(stream, now)
       else if (stream.isItem) this.outbox.push({ _tag: isDead ? "LoseItem" : "RetireItem", stream })
     }
-    if (isDead) this.giveBack(lane)
+    if (isDead) this.returns.giveBack(lane)
   }
 
   /** A stream of the session has ended, the pool's or another one. */
   streamFreed(lane: SessionLane<Session>, now: number): void {
     if (!lane.isFull || !this.lanes.has(lane)) return
     lane.freed(now)
-    if (this.requests.first !== undefined) this.settle(now)
-  }
-
-  private retire(lane: SessionLane<Session>): void {
-    if (this.supply.isFixed || lane.isRetired) return
-    lane.isRetiring = true
-    this.outbox.push({ _tag: "RetireSession", lane })
-  }
-
-  private giveBack(lane: SessionLane<Session>): void {
-    if (!this.supply.isFixed) this.lanes.delete(lane)
-    this.outbox.push({ _tag: "GiveSessionBack", lane, hasReceived: lane.hasReceived })
-  }
-
-  /** A session without a stream goes back once the ends of its streams are confirmed, unless it is asked for another one. */
-  private settleLane(lane: SessionLane<Session>, now: number): void {
-    if (this.supply.isFixed || lane.streams.size > 0 || lane.opening === "UnderWay") return
-    if (lane.opening === "None" && this.unserved > 0 && this.isUsable(lane)) return
-    // the next borrower of the session finds the credit of its streams back
-    if (lane.ending > 0) return
-    if (lane.opening === "Late") {
-      // a ping has a stream, which may be the one that is missing
-      if (lane.session.pings.size > 0 && lane.lateAt === Infinity) lane.lateAt = now + this.options.openTimeout
-      if (lane.lateAt < Infinity) return
-      // the session grants no stream at all
-      this.outbox.push({ _tag: "AbandonOpening", lane })
-      lane.endOpening()
-      this.retire(lane)
-    }
-    this.giveBack(lane)
+    if (this.hasRequests) this.settle(now)
   }
 
   /** What the pool of the streams or that of the sessions wants has changed. */
   demandChanged(now: number): void {
-    if (this.isOver) { for (const lane of this.lanes) this.retireItems(lane) }
+    if (!this.supply.isOpen) { for (const lane of this.lanes) this.returns.retireItems(lane) }
     this.settle(now)
-  }
-
-  /** How many sessions are wanted back, apart from those that go already. */
-  private get sessionsWantedBack(): number {
-    let wanted = Math.max(0, this.supply.waiting - this.asked) + this.supply.excess
-    if (wanted > 0) { for (const lane of this.lanes) if (lane.isGivingWay) wanted-- }
-    return wanted
-  }
-
-  /** Whether a session of which nothing is lent goes back now, since it is wanted back. */
-  private yieldToWaiters(lane: SessionLane<Session>): boolean {
-    if (lane.isGivingWay) return true
-    // a late stream may never come: it keeps the session from no borrower
-    if (this.supply.isFixed || lane.lent > 0 || lane.opening === "UnderWay" || this.sessionsWantedBack <= 0) {
-      return false
-    }
-    // borrowers of streams come first, unless there are too many sessions
-    if (this.demand.waiting > 0 && this.supply.excess === 0) return false
-    // a stream that has just been granted is somebody's, as far as is known yet
-    for (const stream of lane.streams) if (!stream.isItem) return false
-    lane.isGivingWay = true
-    this.retireItems(lane)
-    return true
-  }
-
-  private retireItems(lane: SessionLane<Session>): void {
-    for (const stream of lane.streams) if (stream.isItem) this.outbox.push({ _tag: "RetireItem", stream })
   }
 
   // --- borrows
@@ -456,9 +301,9 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   /** The pool has an item of the stream. */
   becameItem(stream: LaneStream<Stream, Session>): void {
     stream.isItem = true
-    if (this.isOver) this.outbox.push({ _tag: "RetireItem", stream })
+    if (!this.supply.isOpen) this.outbox.push({ _tag: "RetireItem", stream })
     // its borrower may have been served meanwhile, and others wait for the session
-    else this.yieldToWaiters(stream.lane)
+    else this.returns.yieldToWaiters(stream.lane)
     this.outbox.flush()
   }
 
@@ -475,16 +320,15 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     stream.isSpoiled = isSpoiled
     if (silentSince === undefined) return
     const unanswered = lane.mark(silentSince, ++this.moment)
-    if (unanswered < this.options.suspectAfter || this.supply.isFixed || lane.isRetired) return
-    this.outbox.push({ _tag: "WarnSuspect", lane, unanswered })
-    this.retire(lane)
+    if (unanswered < this.options.suspectAfter) return
+    this.returns.suspect(lane, unanswered)
     this.outbox.flush()
   }
 
   /** What becomes of a stream that came back. */
   verdictOf(stream: LaneStream<Stream, Session>, isFit: boolean): ReturnVerdict {
     const { lane } = stream
-    const isGoing = this.isLeaving(lane) || this.yieldToWaiters(lane)
+    const isGoing = this.isLeaving(lane) || this.returns.yieldToWaiters(lane)
     this.outbox.flush()
     return isFit ? isGoing ? "retire" : "keep" : "discard"
   }
@@ -492,17 +336,14 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   /** The stream is clean but for writes. `written` follows, or `StopAwaitingWrites` is asked for. */
   awaitWrites(stream: LaneStream<Stream, Session>, now: number): void {
     if (stream.state !== "Open") return
-    stream.state = "Writing"
-    stream.deadline = now + endingTimeout
-    this.writing.push(stream)
+    this.endings.awaitWrites(stream, now)
     this.arm(now)
     this.outbox.flush()
   }
 
   /** The platform is done with the writes of the stream, or they are awaited no longer. */
   written(stream: LaneStream<Stream, Session>): ReturnVerdict {
-    this.writing.remove(stream)
-    if (stream.state === "Writing") stream.state = "Open"
+    this.endings.writesSettled(stream)
     return this.verdictOf(stream, stream.state === "Open" && cleanliness(stream.stream) === "Clean")
   }
 
@@ -517,40 +358,21 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
 
   private end(stream: LaneStream<Stream, Session>, now: number): void {
     const { lane } = stream
-    this.spare.remove(stream)
-    this.writing.remove(stream)
+    this.requests.removeSpare(stream)
+    this.endings.writesSettled(stream)
     lane.streams.delete(stream)
     lane.freed(now)
     stream.state = "Ended"
     // nothing confirms the ends of a session that is gone
-    if (!lane.isGone) this.awaitEnd(stream, now)
+    if (!lane.isGone) this.endings.awaitEnd(stream, now)
     this.outbox.push({ _tag: "EndStream", stream, how: stream.isSpoiled ? "reset" : "finish" })
-  }
-
-  private awaitEnd(stream: LaneStream<Stream, Session>, now: number): void {
-    stream.state = "Ending"
-    stream.deadline = now + endingTimeout
-    stream.takenAt = stream.lane.session.taken
-    stream.lane.ending++
-    this.endings.push(stream)
   }
 
   /** `wasSilent`: the transport took nothing of the stream for so long that it was reset. */
   ended(stream: LaneStream<Stream, Session>, wasSilent: boolean, now: number): void {
-    this.endSettled(stream)
-    if (wasSilent) this.unconfirmed(stream.lane)
+    this.endings.endSettled(stream)
+    if (wasSilent) this.returns.unconfirmed(stream.lane)
     this.settle(now)
-  }
-
-  private endSettled(stream: LaneStream<Stream, Session>): void {
-    if (stream.state !== "Ending") return
-    stream.state = "Ended"
-    stream.lane.ending--
-    this.endings.remove(stream)
-  }
-
-  private unconfirmed(lane: SessionLane<Session>): void {
-    if (++lane.unconfirmed >= maxUnconfirmed) this.retire(lane)
   }
 
   // --- time
@@ -558,17 +380,12 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   tick(now: number): void {
     this.armedAt = Infinity
     if (this.state === "Closed") return
-    for (let stream = this.writing.first; stream !== undefined && stream.deadline <= now; stream = this.writing.first) {
-      this.writing.remove(stream)
+    for (let stream = this.endings.overdueWriter(now); stream !== undefined; stream = this.endings.overdueWriter(now)) {
       // the stream is not lent again: its end sends what is left, and takes no place of the pool
       this.outbox.push({ _tag: "StopAwaitingWrites", stream })
     }
-    for (let stream = this.endings.first; stream !== undefined && stream.deadline <= now; stream = this.endings.first) {
-      this.endSettled(stream)
-      const { isSending, isWriting } = stream.stream
-      // a reset comes after the write that is under way, which may take long on a slow session
-      if (isSending || (isWriting && stream.takenAt !== stream.lane.session.taken)) this.awaitEnd(stream, now)
-      else this.unconfirmed(stream.lane)
+    for (let stream = this.endings.overdueEnd(now); stream !== undefined; stream = this.endings.overdueEnd(now)) {
+      this.returns.unconfirmed(stream.lane)
     }
     for (const lane of this.lanes) if (lane.lateAt <= now) this.openingLate(lane, now)
     this.settle(now)
@@ -583,15 +400,12 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   private arm(now: number): void {
-    let at = Math.min(this.endings.first?.deadline ?? Infinity, this.writing.first?.deadline ?? Infinity)
-    for (const lane of this.lanes) at = Math.min(at, lane.lateAt)
-    if (this.unserved > 0) {
-      if (this.sessionAt > now) at = Math.min(at, this.sessionAt)
-      const isProbed = this.wantedStreams > 0
-      for (const lane of this.lanes) {
-        if (isProbed && lane.probeAt > now && this.isUsable(lane)) at = Math.min(at, lane.probeAt)
-      }
-    }
+    const isAwaited = this.unserved > 0
+    const at = Math.min(
+      this.endings.dueAt,
+      this.lanes.dueAt(isAwaited && this.wantedStreams > 0, now),
+      isAwaited && this.asking.readyAt > now ? this.asking.readyAt : Infinity
+    )
     // an early call of `tick` is harmless, and arms anew
     if (at >= this.armedAt) return
     this.armedAt = at
