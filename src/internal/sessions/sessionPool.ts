@@ -2,7 +2,6 @@ import { withoutParentSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -19,7 +18,15 @@ import { describeFailure } from "../observe/describeFailure.js"
 import { checkedBy, countOrInfinity, described, duration } from "../options/poolConfig.js"
 import { checkDuration, decode, type Problem, Reader } from "../options/poolOptions.js"
 import { parseUrl } from "../transport/connect.js"
-import { endView, PingHandle, type SessionCore, SessionHandle, SessionView, viewCore } from "../transport/session.js"
+import {
+  endView,
+  type News,
+  PingHandle,
+  type SessionCore,
+  SessionHandle,
+  SessionView,
+  viewCore
+} from "../transport/session.js"
 import { pingsOf } from "./pingStream.js"
 
 /** Datagrams that wait for `onDatagram`, for each session. */
@@ -37,7 +44,17 @@ const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
     return viewCore(view).isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
-  leaving: (core) => core.retire()
+  leaving: (core) => core.retire(),
+  // the session tells in the same step; what it dies of is its failure, whichever way it ended
+  watch: (core, control) => {
+    const observe = (news: News) => {
+      if (news !== "Leaving") return
+      if (core.isRetired) control.retire()
+      if (core.state === "Closed") control.lost(Cause.fail(core.gone))
+    }
+    core.observers.add(observe)
+    observe("Leaving")
+  }
 }
 
 /**
@@ -328,10 +345,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
         concurrency: typeof concurrency === "function" ? (core) => concurrency(handle(core)) : undefined,
         validate: validate && ((core, info) => validate(handle(core), info)),
         ping: keepAlive && ((core) => pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))),
-        onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info)),
-        // it fails whichever way the session ended, so that the pool knows why
-        lost: (core) => Effect.zipRight(Effect.exit(Deferred.await(core.closure)), Effect.suspend(() => core.gone!)),
-        retire: (core) => Deferred.await(core.retirement)
+        onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info))
       }),
       "SessionPool"
     )
