@@ -11,8 +11,13 @@ import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { LaneStream, SessionLane } from "../core/streams/sessionLane.js"
 import { fixedSupply } from "../core/streams/sessionSupply.js"
-import { type Refusal, type StreamCommand, StreamRequest } from "../core/streams/streamCommands.js"
-import { StreamMachine, type StreamMachineOptions } from "../core/streams/streamMachine.js"
+import {
+  type Refusal,
+  type StreamCommand,
+  type StreamMachineOptions,
+  StreamRequest
+} from "../core/streams/streamCommands.js"
+import { StreamMachine } from "../core/streams/streamMachine.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { type News, Opening, type SessionCore, type SessionHandle } from "../transport/session.js"

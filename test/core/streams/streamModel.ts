@@ -5,12 +5,13 @@
 import { assert } from "@effect/vitest"
 import { LaneStream, SessionLane } from "../../../src/internal/core/streams/sessionLane.js"
 import type { SessionSupply, StreamDemand } from "../../../src/internal/core/streams/sessionSupply.js"
-import { type StreamCommand, StreamRequest } from "../../../src/internal/core/streams/streamCommands.js"
 import {
   type ReturnVerdict,
-  StreamMachine,
-  type StreamMachineOptions
-} from "../../../src/internal/core/streams/streamMachine.js"
+  type StreamCommand,
+  type StreamMachineOptions,
+  StreamRequest
+} from "../../../src/internal/core/streams/streamCommands.js"
+import { StreamMachine } from "../../../src/internal/core/streams/streamMachine.js"
 
 export const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) => {
   if (!holds) assert.fail(rule)
@@ -478,7 +479,7 @@ export class World {
   private lend(stream: ModelStream): void {
     stream.bytesBefore = stream.session.bytesReceived
     stream.began = this.machine.lent(stream.record)
-    if (this.machine.isLeaving(stream.session.lane)) stream.isLeaving = true
+    if (this.machine.lanes.isLeaving(stream.session.lane)) stream.isLeaving = true
   }
 
   returned(stream: ModelStream, how: "clean" | "writing" | "spoiled" | "silent"): void {

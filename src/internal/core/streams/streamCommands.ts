@@ -1,6 +1,17 @@
 import type { Linked, LinkedList } from "../linkedList.js"
 import type { LaneStream, SessionLane } from "./sessionLane.js"
 
+/** Milliseconds. */
+export interface StreamMachineOptions {
+  readonly maxStreamsPerSession: number
+  readonly maxStreamsOpened: number
+  readonly openTimeout: number
+  readonly suspectAfter: number
+}
+
+/** What becomes of a stream that a borrower returned. */
+export type ReturnVerdict = "keep" | "discard" | "retire"
+
 /** `Late`: no stream came within `openTimeout`. `Gone`: the only session is. `Closed`: the pool is. */
 export type Refusal<F> =
   | { readonly _tag: "Failed"; readonly failure: F }

@@ -10,19 +10,8 @@ import { RequestQueue } from "./requestQueue.js"
 import type { LaneStream, OpenStreamFacts, SessionFacts, SessionLane } from "./sessionLane.js"
 import { SessionReturns } from "./sessionReturns.js"
 import { SessionAsking, type SessionSupply, type StreamDemand } from "./sessionSupply.js"
-import type { Refusal, StreamCommand, StreamRequest } from "./streamCommands.js"
+import type { Refusal, ReturnVerdict, StreamCommand, StreamMachineOptions, StreamRequest } from "./streamCommands.js"
 import { StreamEndings } from "./streamEndings.js"
-
-/** Milliseconds. */
-export interface StreamMachineOptions {
-  readonly maxStreamsPerSession: number
-  readonly maxStreamsOpened: number
-  readonly openTimeout: number
-  readonly suspectAfter: number
-}
-
-/** What becomes of a stream that a borrower returned. */
-export type ReturnVerdict = "keep" | "discard" | "retire"
 
 export class StreamMachine<Session extends SessionFacts, Stream extends OpenStreamFacts, F> {
   readonly options: StreamMachineOptions
@@ -191,7 +180,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   private serve(now: number): void {
     if (this.state !== "Open") return
     for (let stream = this.requests.takeSpare(); stream !== undefined; stream = this.requests.takeSpare()) {
-      if (cleanliness(stream.stream) === "Clean" && !this.isLeaving(stream.lane)) this.requests.grant(stream)
+      if (cleanliness(stream.stream) === "Clean" && !this.lanes.isLeaving(stream.lane)) this.requests.grant(stream)
       else this.end(stream, now)
     }
     while (this.unserved > 0) {
@@ -209,11 +198,6 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   /** Requests for which no stream is on its way. */
   private get unserved(): number {
     return Math.max(0, this.requests.length - this.lanes.openings)
-  }
-
-  /** Whether the streams lent of the session are the last of it. */
-  isLeaving(lane: SessionLane<Session>): boolean {
-    return this.lanes.isLeaving(lane)
   }
 
   // --- sessions
@@ -328,7 +312,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   /** What becomes of a stream that came back. */
   verdictOf(stream: LaneStream<Stream, Session>, isFit: boolean): ReturnVerdict {
     const { lane } = stream
-    const isGoing = this.isLeaving(lane) || this.returns.yieldToWaiters(lane)
+    const isGoing = this.lanes.isLeaving(lane) || this.returns.yieldToWaiters(lane)
     this.outbox.flush()
     return isFit ? isGoing ? "retire" : "keep" : "discard"
   }
