@@ -1,6 +1,6 @@
 /**
- * `npx tsx examples/file-copy.ts`: copies files of several sizes to an echo server and checks what comes back. Each part
- * of a file is read into a pooled buffer of the smallest size that holds it.
+ * `npx tsx examples/file-copy.ts`: copies files of several sizes to an echo server and checks the answer. It reads each
+ * part of a file into a pooled buffer of the smallest size that holds it.
  */
 import { Console, Effect } from "effect"
 import { SessionPool, StreamPool, TieredBufferPool, type WebTransport } from "effect-pools"
@@ -33,11 +33,11 @@ const send = Effect.fnUntraced(function*(name: string, stream: WebTransport.Bidi
       Effect.gen(function*() {
         const { bytesRead } = yield* Effect.promise(() => file.read(bytes))
         if (bytesRead === 0) return yield* Effect.dieMessage(`${name} became shorter`)
-        // when this is done the buffer may be used again
+        // when this is done, the pool may lend the buffer again
         yield* stream.write(bytes.subarray(0, bytesRead))
         return bytesRead
       }).pipe(
-        // a read or write that is interrupted may go on, in this buffer
+        // an interrupted read or write may continue, in this buffer
         Effect.onInterrupt(() => Effect.sync(() => lease.discard()))
       ))
   }
@@ -53,7 +53,7 @@ const program = Effect.gen(function*() {
     yield* Effect.promise(() => fs.writeFile(name, content))
     const copy = yield* streams.use((stream) =>
       Effect.gen(function*() {
-        // beside the reading: neither side has to keep a whole file
+        // concurrent with the read, so that neither side keeps a whole file
         yield* Effect.forkScoped(send(name, stream))
         return yield* stream.readExactly(size)
       }).pipe(Effect.scoped, Effect.timeout("20 seconds"))

@@ -1,7 +1,7 @@
 /**
  * `npx tsx examples/http-service.ts`: an HTTP service whose handlers share one pool of sessions. `GET /echo/hello` asks the
- * server behind it, at `SESSION_POOL_URL`, or an embedded one if that is not set; `SESSION_POOL_MAX_SIZE` and so on
- * configure the pool. On SIGTERM it answers every request that it has accepted, then ends.
+ * backend at `SESSION_POOL_URL`, or an embedded one if that is not set; `SESSION_POOL_MAX_SIZE` and so on
+ * configure the pool. On SIGTERM the service answers every accepted request, then ends.
  */
 import { HttpApp, HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
@@ -38,9 +38,9 @@ const router = HttpRouter.empty.pipe(
     }).pipe(
       Effect.catchTags({
         ParseError: () => status(400),
-        // no session to be had
+        // no session is available
         PoolError: () => status(503),
-        // the server behind it failed, or does not answer
+        // the backend failed, or does not answer
         WebTransportError: () => status(502),
         TimeoutException: () => status(504)
       })
@@ -48,7 +48,7 @@ const router = HttpRouter.empty.pipe(
   )
 )
 
-// --- its end
+// --- shutdown
 
 let accepted = 0
 let pending = 0
@@ -65,12 +65,12 @@ server.on("request", (_, response) => {
   })
 })
 
-/** Node counts a connection on which nothing was ever asked as busy, for a minute. */
+/** For a minute, Node counts a connection without any request as busy. */
 const cutIdle = () => {
   if (isClosing && pending === 0) server.closeAllConnections()
 }
 
-/** Whoever keeps a connection is told to open another one, elsewhere. */
+/** Tells clients that keep a connection to open another one, elsewhere. */
 const drainable = <E, R>(app: HttpApp.Default<E, R>) =>
   HttpApp.withPreResponseHandler(
     app,
@@ -78,7 +78,7 @@ const drainable = <E, R>(app: HttpApp.Default<E, R>) =>
       Effect.succeed(isDraining ? HttpServerResponse.setHeader(response, "connection", "close") : response)
   )
 
-/** Until `DRAIN_DELAY` is over new connections are welcome: a load balancer has to notice. Then it ends with the last answer. */
+/** Accepts new connections until `DRAIN_DELAY` is over, so that a load balancer can notice. Then ends with the last answer. */
 const drain = Effect.gen(function*() {
   isDraining = true
   yield* Effect.sleep(yield* Config.withDefault(Config.duration("DRAIN_DELAY"), Duration.seconds(1)))
@@ -90,9 +90,9 @@ const drain = Effect.gen(function*() {
   yield* Console.log(`${accepted} requests accepted`)
 }).pipe(Effect.orDie)
 
-// --- the wiring. What was built last ends first: the drain, the server, the pool, the server behind it.
+// --- wiring. Layers end in reverse order: the drain, the server, the pool, the backend.
 
-/** Without a `SESSION_POOL_URL` a server of its own. */
+/** Starts an embedded server if there is no `SESSION_POOL_URL`. */
 const EndpointLive = Layer.unwrapScoped(Effect.gen(function*() {
   const url = yield* Config.option(Config.string("SESSION_POOL_URL"))
   if (Option.isSome(url)) return Layer.empty

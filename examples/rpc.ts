@@ -1,6 +1,6 @@
 /**
- * `npx tsx examples/rpc.ts`: RPCs of `@effect/rpc`, one that fails and one that answers with a stream among them, all on
- * one pooled WebTransport stream. `examples/rpc/` has the procedures and the server.
+ * `npx tsx examples/rpc.ts`: RPCs of `@effect/rpc` on one pooled WebTransport stream. One of them fails, one answers
+ * with a stream. `examples/rpc/` has the procedures and the server.
  */
 import { Socket } from "@effect/platform"
 import { RpcClient, RpcSerialization } from "@effect/rpc"
@@ -19,7 +19,7 @@ const SessionsLive = Layer.scoped(
   )
 )
 
-// The socket of the client: when its stream breaks, the client runs it again, on another one.
+// The socket of the client. When its stream breaks, the client runs it again, on another stream.
 const SocketLive = Layer.effect(Socket.Socket, Effect.flatMap(StreamPool.StreamPool, (pool) => pool.makeSocket))
 
 const ProtocolLive = RpcClient.layerProtocolSocket().pipe(Layer.provide([SocketLive, RpcSerialization.layerNdjson]))

@@ -1,4 +1,4 @@
-/** `npx tsx examples/session-pool.ts`: ten requests, each on a stream of its own, over at most two sessions. */
+/** `npx tsx examples/session-pool.ts`: ten requests, each on its own stream, over at most two sessions. */
 import { Console, Effect } from "effect"
 import { SessionPool } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"

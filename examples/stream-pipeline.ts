@@ -1,6 +1,6 @@
 /**
  * `npx tsx examples/stream-pipeline.ts`: sends a hundred numbers through an Effect `Stream`, at most eight at a time, each
- * on a pooled stream, and adds up what comes back.
+ * on a pooled stream, and adds up the answers.
  */
 import { Console, Effect, Stream } from "effect"
 import { SessionPool, StreamPool } from "effect-pools"
@@ -17,7 +17,7 @@ const program = Effect.gen(function*() {
       yield* stream.write(Uint8Array.of(n))
       const [answer] = yield* stream.readExactly(1)
       return answer!
-      // a scope for each element, or all streams would be kept until the pipeline ends
+      // a scope for each element; otherwise every stream would stay open until the pipeline ends
     }).pipe(Effect.scoped, Effect.timeout("5 seconds"))
 
   const sum = yield* Stream.range(1, 100).pipe(

@@ -1,10 +1,10 @@
-/** `npx vitest run examples/testing.test.ts`: tests one's own code, `lookUp`, without a server. */
+/** `npx vitest run examples/testing.test.ts`: tests your own code, here `lookUp`, without a server. */
 import { expect, it } from "@effect/vitest"
 import { Effect, Either, Fiber, Layer, TestClock } from "effect"
 import { SessionPool } from "effect-pools"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 
-/** The code under test: asks once, and for three seconds at most. */
+/** The code under test: asks once, and waits at most three seconds. */
 const lookUp = (key: string) =>
   Effect.flatMap(SessionPool.SessionPool, (pool) =>
     pool.use((session) =>
@@ -16,7 +16,7 @@ const lookUp = (key: string) =>
       }).pipe(Effect.scoped)
     )).pipe(Effect.timeout("3 seconds"))
 
-/** As in the application, but for the constructor under the pool. */
+/** The application's layer with another constructor under the pool. */
 const PoolTest = SessionPool.layer({ url: "https://test/", maxSize: 1 }).pipe(
   Layer.provideMerge(TestWebTransport.layer())
 )
@@ -33,7 +33,7 @@ it.effect("gives up on a server that hangs", () =>
     const [server] = yield* sessions
     yield* server!.hang
     const asking = yield* Effect.fork(Effect.either(lookUp("key")))
-    // no second passes but on this clock
+    // time passes only on this clock
     yield* TestClock.adjust("3 seconds")
     expect(Either.isLeft(yield* Fiber.join(asking))).toBe(true)
   }).pipe(Effect.provide(PoolTest)))

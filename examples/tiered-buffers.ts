@@ -1,8 +1,8 @@
 /**
  * `npx tsx examples/tiered-buffers.ts`: reads 256 MB of records, from 100 bytes to 300 KB each, and digests them on four
- * fibers. A record lives in a buffer of the smallest tier that holds it, from the moment at which its length is known to
- * the moment at which it is digested; then the next one gets the buffer. The chunks come in by BYOB reads, into one
- * buffer that travels back and forth. However long the stream, the memory is that of the records under way.
+ * fibers. A record borrows a buffer of the smallest tier that holds it, from the moment when its length is known until
+ * it is digested. BYOB reads fill one buffer, which travels back and forth, with the chunks. However long the stream,
+ * it takes only the memory of the records in flight.
  */
 import { Context, Duration, Effect, Layer, Queue, Ref } from "effect"
 import { BufferPool, TieredBufferPool } from "effect-pools"
@@ -12,7 +12,7 @@ const chunkSize = 64 * 1024
 const workers = 4
 const modulus = 1_000_003
 
-// --- a large stream: each record is its length in four bytes, then as many bytes
+// --- a large stream: each record is its length in four bytes, then that many bytes
 
 class Source extends Context.Tag("example/Source")<Source, {
   /** A byte stream, for BYOB reads. */
@@ -23,10 +23,10 @@ class Source extends Context.Tag("example/Source")<Source, {
   readonly sum: number
 }>() {}
 
-/** Most of them small, few large. */
+/** Most records are small, a few are large. */
 const lengthOf = (record: number): number => 100 + Math.floor(300_000 * ((record * 7919 % 1000) / 1000) ** 6)
 
-/** Writes the stream from a position on, as far as there is room. */
+/** Writes the stream from a position on, until the room is used up. */
 class Generator {
   private record = 0
   private length = lengthOf(0)
@@ -82,7 +82,7 @@ const SourceLive = Layer.sync(Source, () => {
   return { open, records, bytes, sum }
 })
 
-// --- what is done with a record
+// --- the work on a record
 
 class Digests extends Context.Tag("example/Digests")<Digests, {
   readonly add: (record: Uint8Array) => Effect.Effect<void>
@@ -105,7 +105,7 @@ const DigestsLive = Layer.effect(
   }))
 )
 
-// --- the way of a record: read, queued, digested, its buffer given back
+// --- the path of a record: read, queued, digested, its buffer returned
 
 class Chunks extends BufferPool.Tag("example/Chunks")<Chunks>() {}
 
@@ -115,7 +115,7 @@ interface Assembly {
   filled: number
 }
 
-/** Cuts chunks into records, each in a buffer of its own. */
+/** Cuts chunks into records, each in its own buffer. */
 const cut = Effect.fnUntraced(function*(
   chunk: Uint8Array,
   state: { header: ReadonlyArray<number>; assembly: Assembly | undefined },
@@ -138,7 +138,7 @@ const cut = Effect.fnUntraced(function*(
     at += part.length
     if (assembly.filled < assembly.bytes.length) continue
     state.assembly = undefined
-    // waits where the workers are slower than the stream
+    // waits if the workers are slower than the stream
     yield* Queue.offer(queue, assembly.lease)
   }
 })
@@ -158,7 +158,7 @@ const read = Effect.fnUntraced(function*(queue: Queue.Queue<BufferPool.Lease>) {
       let chunk = yield* Effect.promise(() => reader.read(lease.buffer))
       while (!chunk.done) {
         yield* cut(chunk.value, state, queue)
-        // the memory of the buffer has travelled through the stream: this is the buffer from now on
+        // the buffer's memory has travelled through the stream: adopt it as the lease's buffer
         const buffer = lease.replace(chunk.value)
         chunk = yield* Effect.promise(() => reader.read(buffer))
       }

@@ -1,17 +1,17 @@
-/** `npx tsx examples/two-pools.ts`: two pools of sessions, to two servers, under tags of one's own. */
+/** `npx tsx examples/two-pools.ts`: two pools of sessions, to two servers, under your own tags. */
 import { Console, Context, Effect, Layer } from "effect"
 import { SessionPool } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { startEndpoint } from "./support/endpoint.js"
 
-// `SessionPool.SessionPool` is one tag, so it can stand for one endpoint only.
+// The tag `SessionPool.SessionPool` can stand for only one endpoint.
 class Orders extends Context.Tag("example/Orders")<Orders, SessionPool.Service>() {}
 class Telemetry extends Context.Tag("example/Telemetry")<Telemetry, SessionPool.Service>() {}
 
 const pool = (options: { readonly name: string; readonly maxSize: number }) =>
   Effect.flatMap(startEndpoint, (endpoint) => SessionPool.make({ ...endpoint, ...options }))
 
-// Constants: each call of `Layer.scoped` would be a pool of its own.
+// Bound to constants: each call of `Layer.scoped` is a new pool.
 const OrdersLive = Layer.scoped(Orders, pool({ name: "orders", maxSize: 4 }))
 const TelemetryLive = Layer.scoped(Telemetry, pool({ name: "telemetry", maxSize: 1 }))
 

@@ -31,11 +31,11 @@
  * import type { BufferPool } from "effect-pools"
  * import type { FileHandle } from "node:fs/promises"
  *
- * // the borrower waits for the end of the read, also when it is interrupted
+ * // the borrower waits for the read to end, even if it is interrupted
  * export const waiting = (pool: BufferPool.Service, file: FileHandle) =>
  *   pool.use((bytes) => Effect.uninterruptible(Effect.tryPromise(() => file.read(bytes))))
  *
- * // the borrower is gone at once, and the pool has one buffer less
+ * // the borrower returns at once, and the pool loses the buffer
  * export const discarding = (pool: BufferPool.Service, file: FileHandle) =>
  *   pool.use((bytes, lease) =>
  *     Effect.tryPromise(() => file.read(bytes)).pipe(
@@ -148,7 +148,7 @@ export interface Lease extends Inspectable, Disposable {
    * import { Effect } from "effect"
    * import { BufferPool } from "effect-pools"
    *
-   * // how many bytes there are
+   * // counts the bytes
    * export const count = (pool: BufferPool.Service, reader: ReadableStreamBYOBReader) =>
    *   pool.use((_, lease) =>
    *     Effect.promise(async () => {
@@ -266,7 +266,7 @@ export const Tag = <const Id extends string>(id: Id) => <Self>(): TagClass<Self,
  *   const pool = yield* BufferPool.make({ bufferSize: 65536, maxBuffers: 32 })
  *   const text = new TextEncoder()
  *
- *   // a view of 1 KiB: no more than that has to be zeroed
+ *   // a view of 1 KiB: the pool zeroes no more than that
  *   yield* pool.use((bytes) => Effect.log(text.encodeInto("hello", bytes).written), { length: 1024 })
  *
  *   // in plain code

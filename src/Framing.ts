@@ -37,7 +37,8 @@ import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { FramingError } from "./FramingError.js"
-import * as frame from "./internal/core/bytes/frameCodec.js"
+import * as decoder from "./internal/framing/decoder.js"
+import * as encoding from "./internal/framing/encoding.js"
 import * as internal from "./internal/framing/messages.js"
 import type * as WebTransport from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
@@ -170,7 +171,7 @@ export const messages: (
 export const encode: (
   message: Uint8Array,
   options?: EncodeOptions
-) => Either.Either<Uint8Array<ArrayBuffer>, FramingError> = frame.encode
+) => Either.Either<Uint8Array<ArrayBuffer>, FramingError> = encoding.encode
 
 /**
  * Turns a stream of bytes, in pieces of any size, into the framed messages. Fails with `Truncated` if the bytes end
@@ -245,7 +246,7 @@ export interface Decoder {
  * @since 0.1.0
  * @category decoding
  */
-export const makeDecoder = (options?: Options): Decoder => new frame.Decoder(frame.maxMessageSize(options))
+export const makeDecoder: (options?: Options) => Decoder = decoder.makeDecoder
 
 // -----------------------------------------------------------------------------
 // Correlation ids
@@ -274,7 +275,7 @@ export interface Identified {
  * @since 0.1.0
  * @category correlation
  */
-export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer> = frame.withId
+export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer> = encoding.withId
 
 /**
  * Splits the result of {@link withId}. Returns a `Left` with `Malformed` if the id is cut off or above 2^53 - 1.
@@ -296,4 +297,4 @@ export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer
  * @since 0.1.0
  * @category correlation
  */
-export const splitId: (payload: Uint8Array) => Either.Either<Identified, FramingError> = frame.splitId
+export const splitId: (payload: Uint8Array) => Either.Either<Identified, FramingError> = encoding.splitId

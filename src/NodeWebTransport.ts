@@ -8,7 +8,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as FailsComponents from "./internal/platform/failsComponents.js"
+import { abandon } from "./internal/platform/fails/abandon.js"
+import { explain, freed, received } from "./internal/platform/fails/connection.js"
+import { construct, type Protocol } from "./internal/platform/fails/construct.js"
+import { load as loadOnce, type Loaded } from "./internal/platform/fails/load.js"
 import { type ConstructorService, WebTransportConstructor } from "./WebTransport.js"
 import { WebTransportError } from "./WebTransportError.js"
 
@@ -26,7 +29,7 @@ const http3IsMissing = (detail: string) =>
     advice: "install @fails-components/webtransport-transport-http3-quiche, or use NodeWebTransport.layerHttp2"
   })
 
-const service = (loaded: FailsComponents.Loaded, protocol: FailsComponents.Protocol): ConstructorService => ({
+const service = (loaded: Loaded, protocol: Protocol): ConstructorService => ({
   construct: (url, options, connectTimeout) => {
     // The client itself ignores this over HTTP/2 (1.6.8).
     if (protocol === "http2" && options.requireUnreliable === true) {
@@ -34,19 +37,19 @@ const service = (loaded: FailsComponents.Loaded, protocol: FailsComponents.Proto
     }
     const hasHeaders = options.headers !== undefined
     if (hasHeaders && (protocol === "http3" || options.requireUnreliable === true)) throw noHeaders()
-    return FailsComponents.construct(loaded.module, hasHeaders ? "http2" : protocol, url, options, connectTimeout)
+    return construct(loaded.module, hasHeaders ? "http2" : protocol, url, options, connectTimeout)
   },
-  abandon: FailsComponents.abandon,
-  freed: FailsComponents.freed,
-  received: FailsComponents.received,
-  explain: FailsComponents.explain,
-  // What is written goes on to the socket as it is (1.6.8): a buffer used again would change what is sent.
+  abandon,
+  freed,
+  received,
+  explain,
+  // The client passes written buffers to the socket uncopied (1.6.8): reusing a buffer would change the sent bytes.
   retainsWrites: true,
-  // Over HTTP/2 each stream keeps some 8 kB until its session closes (1.6.8).
+  // Over HTTP/2 the client keeps some 8 kB of each stream until its session closes (1.6.8).
   retainsStreams: (native) => native.reliability === "reliable-only"
 })
 
-const load = Effect.promise(FailsComponents.load)
+const load = Effect.promise(loadOnce)
 
 /**
  * Sessions over HTTP/3 if its native package is installed, with a fallback to HTTP/2 after half of `connectTimeout`.

@@ -33,7 +33,7 @@
  *
  * @since 0.1.0
  */
-import * as Metric from "effect/Metric"
+import { type Counter, type Gauge, type Histogram, metricOf } from "#effect/metricRegistry"
 import * as keys from "./internal/observe/poolMetrics.js"
 
 /**
@@ -42,7 +42,7 @@ import * as keys from "./internal/observe/poolMetrics.js"
  * @since 0.1.0
  * @category gauges
  */
-export const size: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.size)
+export const size: Gauge = metricOf(keys.size)
 
 /**
  * Idle live items.
@@ -50,7 +50,7 @@ export const size: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.size)
  * @since 0.1.0
  * @category gauges
  */
-export const idle: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.idle)
+export const idle: Gauge = metricOf(keys.idle)
 
 /**
  * Lent live items.
@@ -58,7 +58,7 @@ export const idle: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.idle)
  * @since 0.1.0
  * @category gauges
  */
-export const inUse: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.inUse)
+export const inUse: Gauge = metricOf(keys.inUse)
 
 /**
  * Leases out; more than `inUse` if borrowers share items.
@@ -66,7 +66,7 @@ export const inUse: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.inUs
  * @since 0.1.0
  * @category gauges
  */
-export const leases: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.leases)
+export const leases: Gauge = metricOf(keys.leases)
 
 /**
  * Items being created.
@@ -74,7 +74,7 @@ export const leases: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.lea
  * @since 0.1.0
  * @category gauges
  */
-export const creating: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.creating)
+export const creating: Gauge = metricOf(keys.creating)
 
 /**
  * Items being closed.
@@ -82,7 +82,7 @@ export const creating: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.c
  * @since 0.1.0
  * @category gauges
  */
-export const closing: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.closing)
+export const closing: Gauge = metricOf(keys.closing)
 
 /**
  * Borrowers in the queue.
@@ -90,7 +90,7 @@ export const closing: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.cl
  * @since 0.1.0
  * @category gauges
  */
-export const waiters: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.waiters)
+export const waiters: Gauge = metricOf(keys.waiters)
 
 /**
  * The current `minSize`.
@@ -98,7 +98,7 @@ export const waiters: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.wa
  * @since 0.1.0
  * @category gauges
  */
-export const minSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.minSize)
+export const minSize: Gauge = metricOf(keys.minSize)
 
 /**
  * The current `maxSize`.
@@ -106,7 +106,7 @@ export const minSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.mi
  * @since 0.1.0
  * @category gauges
  */
-export const maxSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.maxSize)
+export const maxSize: Gauge = metricOf(keys.maxSize)
 
 /**
  * Times that the pool lent an item.
@@ -114,7 +114,7 @@ export const maxSize: Metric.Metric.Gauge<number> = Metric.fromMetricKey(keys.ma
  * @since 0.1.0
  * @category counters
  */
-export const acquisitions: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.acquisitions)
+export const acquisitions: Counter = metricOf(keys.acquisitions)
 
 /**
  * The acquisitions that got an item which had been lent before.
@@ -122,7 +122,7 @@ export const acquisitions: Metric.Metric.Counter<number> = Metric.fromMetricKey(
  * @since 0.1.0
  * @category counters
  */
-export const reuses: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.reuses)
+export const reuses: Counter = metricOf(keys.reuses)
 
 /**
  * Items created.
@@ -130,7 +130,7 @@ export const reuses: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.r
  * @since 0.1.0
  * @category counters
  */
-export const created: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.created)
+export const created: Counter = metricOf(keys.created)
 
 /**
  * Items closed, with the tag `reason`: see `PoolStats.Destroyed`.
@@ -138,7 +138,7 @@ export const created: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.
  * @since 0.1.0
  * @category counters
  */
-export const destroyed: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.destroyed)
+export const destroyed: Counter = metricOf(keys.destroyed)
 
 /**
  * Creations that failed.
@@ -146,7 +146,7 @@ export const destroyed: Metric.Metric.Counter<number> = Metric.fromMetricKey(key
  * @since 0.1.0
  * @category counters
  */
-export const failures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.failures)
+export const failures: Counter = metricOf(keys.failures)
 
 /**
  * Borrowers that reached `acquireTimeout`.
@@ -154,7 +154,7 @@ export const failures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys
  * @since 0.1.0
  * @category counters
  */
-export const timeouts: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.timeouts)
+export const timeouts: Counter = metricOf(keys.timeouts)
 
 /**
  * Borrowers refused by `maxWaiters`.
@@ -162,7 +162,7 @@ export const timeouts: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys
  * @since 0.1.0
  * @category counters
  */
-export const rejections: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.rejections)
+export const rejections: Counter = metricOf(keys.rejections)
 
 /**
  * Borrowers that were interrupted while they waited, by their own timeout or by hand.
@@ -170,7 +170,7 @@ export const rejections: Metric.Metric.Counter<number> = Metric.fromMetricKey(ke
  * @since 0.2.0
  * @category counters
  */
-export const abandoned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.abandoned)
+export const abandoned: Counter = metricOf(keys.abandoned)
 
 /**
  * Items whose finalizers failed, died or took longer than `closeTimeout`.
@@ -178,7 +178,7 @@ export const abandoned: Metric.Metric.Counter<number> = Metric.fromMetricKey(key
  * @since 0.1.0
  * @category counters
  */
-export const finalizerFailures: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.finalizerFailures)
+export const finalizerFailures: Counter = metricOf(keys.finalizerFailures)
 
 /**
  * Times that an object of a recycling pool came back, kept or not.
@@ -186,7 +186,7 @@ export const finalizerFailures: Metric.Metric.Counter<number> = Metric.fromMetri
  * @since 0.1.0
  * @category counters
  */
-export const returned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.returned)
+export const returned: Counter = metricOf(keys.returned)
 
 /**
  * Objects that a recycling pool dropped, with the tag `reason`: see `PoolStats.Discarded`.
@@ -194,7 +194,7 @@ export const returned: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys
  * @since 0.1.0
  * @category counters
  */
-export const discarded: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.discarded)
+export const discarded: Counter = metricOf(keys.discarded)
 
 /**
  * Misuse by borrowers of a recycling pool, with the tag `reason`: see `PoolStats.Refused`.
@@ -202,7 +202,7 @@ export const discarded: Metric.Metric.Counter<number> = Metric.fromMetricKey(key
  * @since 0.1.0
  * @category counters
  */
-export const refused: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.refused)
+export const refused: Counter = metricOf(keys.refused)
 
 /**
  * How long borrowers that got an item waited, in seconds; zero if one was idle. The same as
@@ -211,7 +211,7 @@ export const refused: Metric.Metric.Counter<number> = Metric.fromMetricKey(keys.
  * @since 0.1.0
  * @category histograms
  */
-export const waitTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.waitTime)
+export const waitTime: Histogram = metricOf(keys.waitTime)
 
 /**
  * How long it took to create an item, in seconds, without failed creations. The same as
@@ -220,7 +220,7 @@ export const waitTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(ke
  * @since 0.1.0
  * @category histograms
  */
-export const createTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.createTime)
+export const createTime: Histogram = metricOf(keys.createTime)
 
 /**
  * How long borrowers had an item, in seconds. The same as `db.client.connection.use_time` of OpenTelemetry's
@@ -229,4 +229,4 @@ export const createTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(
  * @since 0.1.0
  * @category histograms
  */
-export const useTime: Metric.Metric.Histogram<number> = Metric.fromMetricKey(keys.useTime)
+export const useTime: Histogram = metricOf(keys.useTime)

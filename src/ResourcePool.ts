@@ -27,7 +27,7 @@ import type { Destroyed, PoolStats } from "./PoolStats.js"
  * @since 0.1.0
  * @category type ids
  */
-export const TypeId: unique symbol = internal.TypeId
+export const TypeId: typeof internal.TypeId = internal.TypeId
 
 /**
  * The type of `TypeId`.

@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { FramingError } from "./FramingError.js"
 import * as ping from "./internal/sessions/pingStream.js"
+import * as internalOptions from "./internal/sessions/sessionOptions.js"
 import * as internal from "./internal/sessions/sessionPool.js"
 import type { PoolError } from "./PoolError.js"
 import type * as ResourcePool from "./ResourcePool.js"
@@ -42,7 +43,8 @@ export interface Unwanted {
  * The pool delivers what a successful borrower wrote. A session that has left the pool (too old, too used, idle for too
  * long) stays open until the transport has taken it, for at most `retireGrace`, or the `shutdownGrace` of a closing
  * pool. Meanwhile the session takes no place of `maxSize`, unless `overlap` is `false`. If the transport takes nothing
- * of a stream for `closeTimeout`, the pool resets the stream.
+ * of a stream for `closeTimeout`, the pool resets the stream. Bytes that the transport has taken may still be in its
+ * buffers: some transports drop them when the session closes (see `flushed` of a stream).
  *
  * Incoming streams and datagrams belong to the pool: accepting or receiving them through a borrowed session fails with
  * `Unsupported`. See `onIncoming` and `onDatagram`.
@@ -71,25 +73,9 @@ export class SessionPool extends Context.Tag("effect-pools/SessionPool")<Session
  * @category options
  */
 export interface ConfigOptions extends
-  Pick<
+  Omit<
     ResourcePool.Options<never, never, never>,
-    | "name"
-    | "minSize"
-    | "maxSize"
-    | "minIdle"
-    | "order"
-    | "acquireTimeout"
-    | "maxWaiters"
-    | "createConcurrency"
-    | "idleTimeToLive"
-    | "maxLifetime"
-    | "maxUses"
-    | "overlap"
-    | "retireGrace"
-    | "closeTimeout"
-    | "shutdownGrace"
-    | "histograms"
-    | "metrics"
+    "acquire" | "concurrency" | "createTimeout" | "lost" | "retire" | keyof Hooks
   >
 {
   /** Where to connect; https only. */
@@ -329,10 +315,12 @@ export const layer = <E = never, R = never>(
  * | `NAME` | `SessionPool` | for logs, errors and stats |
  * | `MIN_SIZE` | 0 | sessions to keep open |
  * | `MAX_SIZE` | 10 | the maximum number of sessions at once |
+ * | `MIN_IDLE` | 0 | idle sessions to keep ready beside the lent ones |
  * | `CONCURRENCY` | 1 | borrowers per session |
  * | `ORDER` | `lifo` | `lifo` or `fifo` |
  * | `ACQUIRE_TIMEOUT` | 30 seconds | how long a borrower waits |
  * | `MAX_WAITERS` | no limit | how many borrowers may wait |
+ * | `RIDE_OUT` | 2 seconds | how long connects must keep failing before borrowers fail |
  * | `CONNECT_TIMEOUT` | 10 seconds | how long connecting may take |
  * | `CREATE_CONCURRENCY` | 8 | how many sessions connect at the same time |
  * | `CERTIFICATE_HASHES` | none | SHA-256, hex, comma-separated |
@@ -345,13 +333,14 @@ export const layer = <E = never, R = never>(
  * | `CLOSE_TIMEOUT` | 5 seconds | how long a closing session may hold its place |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
  * | `HISTOGRAMS` | false | whether the pool times waiting, creating and use, for `PoolMetrics` |
+ * | `METRICS` | true | whether the pool shows its figures as metrics |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<ConfigOptions> = internal.config
+export const config: Config.Config<ConfigOptions> = internalOptions.config
 
 /**
  * The pool as a layer whose options come from a `Config`, or from a record of them. Pass an application's hooks beside
@@ -380,7 +369,10 @@ export const layerConfig = <E = never, R = never>(
 > =>
   Layer.scoped(
     SessionPool,
-    Effect.flatMap(internal.checked(Config.unwrap(config)), (options) => make(internal.fromConfig(options, hooks)))
+    Effect.flatMap(
+      internalOptions.checked(Config.unwrap(config)),
+      (options) => make(internal.fromConfig(options, hooks))
+    )
   )
 
 /**

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import * as internalOptions from "./internal/streams/streamOptions.js"
 import * as internal from "./internal/streams/streamPool.js"
 import type { RequestError } from "./RequestError.js"
 import type * as ResourcePool from "./ResourcePool.js"
@@ -138,26 +139,18 @@ export class StreamPool extends Context.Tag("effect-pools/StreamPool")<StreamPoo
  * @category options
  */
 export interface CommonOptions extends
-  Pick<
+  Omit<
     ResourcePool.Options<never, never, never>,
-    | "name"
-    | "minSize"
-    | "maxSize"
-    | "minIdle"
-    | "order"
-    | "acquireTimeout"
-    | "maxWaiters"
-    | "checkTimeout"
-    | "idleTimeToLive"
-    | "maxLifetime"
-    | "maxUses"
-    | "createConcurrency"
-    | "createBackoff"
-    | "shutdownGrace"
-    | "exhaustedThreshold"
-    | "leakThreshold"
-    | "histograms"
-    | "metrics"
+    | "acquire"
+    | "concurrency"
+    | "rideOut"
+    | "lost"
+    | "retire"
+    | "createTimeout"
+    | "closeTimeout"
+    | "overlap"
+    | "retireGrace"
+    | keyof Hooks
   >
 {
   /**
@@ -268,7 +261,8 @@ export type MakeOptions<E = never, R = never> =
  *
  * **Over one session.** When the session ends, every borrower fails with `SessionClosed` at once, and so does every
  * later one. When the session has no stream left and has granted none for `openTimeout`, borrowers fail with
- * `StreamLimit`.
+ * `StreamLimit`. They keep waiting while the transport still sends earlier bytes of streams that ended without an
+ * answer: a stream may become free after that.
  *
  * **Across a `SessionPool`.** The pool holds one lease of each session, for all its streams there, and shares the
  * session with no other borrower, whatever the `concurrency` of the `SessionPool`. It returns the session when no
@@ -282,6 +276,9 @@ export type MakeOptions<E = never, R = never> =
  *
  * - The pool cannot tell an answer from bytes that a misbehaving peer sends after the next borrower has written: see
  *   `quarantine`, and the correlation ids of `request`.
+ * - `@moq/web-transport` (0.1.4) takes some 10 MB, does not tell whether it has sent them, and drops the rest when their
+ *   session closes: because of its age, its use, or with its pool. A session that is replaced because it grants no more
+ *   streams stays open for `retireGrace`. If every message counts, read an answer before the borrow ends.
  * - A lease counts as one use of the session, however many streams it carries. So `maxUses` of the `SessionPool` means
  *   little here; use `maxStreamsOpened`.
  *
@@ -349,6 +346,7 @@ export const layer = <E = never, R = never>(
  * | `NAME` | `StreamPool` | for logs, errors and stats |
  * | `MIN_SIZE` | 0 | streams to keep open |
  * | `MAX_SIZE` | 100 | the maximum number of streams at once |
+ * | `MIN_IDLE` | 0 | idle streams to keep ready beside the lent ones |
  * | `MAX_STREAMS_PER_SESSION` | 100 | the maximum number of streams of one session at once |
  * | `MAX_STREAMS_OPENED` | 500 | after how many streams the pool replaces a session |
  * | `ORDER` | `lifo` | `lifo` or `fifo` |
@@ -363,13 +361,14 @@ export const layer = <E = never, R = never>(
  * | `MAX_USES` | no limit | after how many borrows the pool replaces a stream |
  * | `SHUTDOWN_GRACE` | 5 seconds | how long borrowers have when the pool closes |
  * | `HISTOGRAMS` | false | whether the pool times waiting, creating and use, for `PoolMetrics` |
+ * | `METRICS` | true | whether the pool shows its figures as metrics |
  *
  * A value that makes no sense is a `ConfigError` that names the key.
  *
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config<ConfigOptions> = internal.config
+export const config: Config.Config<ConfigOptions> = internalOptions.config
 
 /**
  * The pool as a layer whose options come from a `Config`, or from a record of them. Pass hooks beside it.
@@ -389,4 +388,6 @@ export const layerConfig = <E = never, R = never>(
   config: Config.Config.Wrap<ConfigOptions>,
   hooks?: Hooks<E, R> | undefined
 ): Layer.Layer<StreamPool, ConfigError.ConfigError, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
-  Layer.unwrapEffect(Effect.map(internal.checked(Config.unwrap(config)), (options) => layer({ ...options, ...hooks })))
+  Layer.unwrapEffect(
+    Effect.map(internalOptions.checked(Config.unwrap(config)), (options) => layer({ ...options, ...hooks }))
+  )

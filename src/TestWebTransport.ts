@@ -12,7 +12,8 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import * as internal from "./internal/platform/testWebTransport.js"
+import * as handlers from "./internal/platform/testTransport/handlers.js"
+import * as internal from "./internal/platform/testTransport/layer.js"
 import type { CloseInfo, WebTransportConstructor } from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
 
@@ -266,7 +267,7 @@ export class TestWebTransport extends Context.Tag("effect-pools/TestWebTransport
  * @since 0.1.0
  * @category handlers
  */
-export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportError> = internal.echo
+export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportError> = handlers.echo
 
 /**
  * An in-memory WebTransport, and the service that commands its server.
@@ -283,7 +284,7 @@ export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportErr
  * import * as SessionPool from "effect-pools/SessionPool"
  * import * as TestWebTransport from "effect-pools/TestWebTransport"
  *
- * // what `onDatagram` does with what the server sends
+ * // passes the server's datagrams to `onDatagram`
  * export const test = Effect.gen(function*() {
  *   const received = yield* Queue.unbounded<Uint8Array>()
  *   const pool = yield* SessionPool.make({

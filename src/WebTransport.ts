@@ -25,7 +25,7 @@ import { WebTransportError } from "./WebTransportError.js"
  * @since 0.1.0
  * @category type ids
  */
-export const SessionTypeId: unique symbol = internalSession.SessionTypeId
+export const SessionTypeId: typeof internalSession.SessionTypeId = internalSession.SessionTypeId
 
 /**
  * The type of {@link SessionTypeId}.
@@ -41,7 +41,7 @@ export type SessionTypeId = typeof SessionTypeId
  * @since 0.1.0
  * @category type ids
  */
-export const StreamTypeId: unique symbol = internalStream.StreamTypeId
+export const StreamTypeId: typeof internalStream.StreamTypeId = internalStream.StreamTypeId
 
 /**
  * The type of {@link StreamTypeId}.
@@ -356,7 +356,7 @@ export type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly 
  * import * as Redacted from "effect/Redacted"
  * import * as WebTransport from "effect-pools/WebTransport"
  *
- * // read anew on every connect, and never logged
+ * // runs on every connect, and is never logged
  * const headers = Effect.map(Config.redacted("TOKEN"), (token) => ({
  *   authorization: `Bearer ${Redacted.value(token)}`
  * }))

@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from "node:crypto"
 
-/** A certificate that WebTransport accepts by its hash, and the key to it. */
+/** A certificate that WebTransport accepts by its hash, and its key. */
 export interface Certificate {
   /** PEM */
   readonly cert: string
@@ -15,13 +15,13 @@ const hour = 60 * 60 * 1000
 const day = 24 * hour
 
 /**
- * Makes a self-signed certificate for `127.0.0.1` and `localhost` on the spot.
+ * Creates a self-signed certificate for `127.0.0.1` and `localhost`.
  *
- * ECDSA P-256 and 13 days: WebTransport refuses RSA keys and more than 14 days when it checks by hash. It starts an
- * hour ago, for clocks that disagree.
+ * ECDSA P-256 and 13 days: WebTransport refuses RSA keys and more than 14 days when it checks by hash. The certificate is
+ * valid from an hour ago, for clocks that disagree.
  */
 export const makeCertificate = async (): Promise<Certificate> => {
-  // Imported when needed: it takes 0.2 s, and a server that was given its certificate can do without.
+  // Imported on demand: it takes 0.2 s, and a server with its own certificate does not need it.
   const { generate } = await import("selfsigned")
   const notBefore = Date.now() - hour
   const pem = await generate([{ name: "commonName", value: "localhost" }], {
@@ -40,7 +40,7 @@ export const makeCertificate = async (): Promise<Certificate> => {
   return withHash(pem.cert, pem.private)
 }
 
-/** The same record from a PEM that exists already. */
+/** The same record from an existing PEM. */
 export const withHash = (cert: string, key: string): Certificate => {
   const digest = createHash("sha256").update(new X509Certificate(cert).raw).digest()
   return { cert, key, hash: new Uint8Array(digest), hashHex: digest.toString("hex") }

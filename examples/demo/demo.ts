@@ -1,4 +1,4 @@
-/** What pools of streams and of sessions are worth, measured against an echo server. */
+/** Measures the gain of stream and session pools, with an echo server. */
 import { Cause, ConfigProvider, Effect, Encoding, Exit, Layer, Logger, LogLevel } from "effect"
 import { SessionPoolLive, StreamPool, WebTransportError } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
@@ -9,10 +9,10 @@ import { printTable, withProgress } from "./output.js"
 
 const connectTimeout = "5 seconds"
 
-/** How many fibers share a session, so that all of them have one. */
+/** How many fibers share a session, so that every fiber has one. */
 const shareOf = (options: Options) => Math.ceil(options.concurrency / options.maxSessions)
 
-/** What an application's environment would say: `SESSION_POOL_URL=https://… SESSION_POOL_MAX_SIZE=4 …`. */
+/** The environment of an application: `SESSION_POOL_URL=https://… SESSION_POOL_MAX_SIZE=4 …`. */
 const environment = (options: Options, url: string, hash: string | undefined) =>
   Layer.setConfigProvider(ConfigProvider.fromMap(
     new Map([
@@ -77,7 +77,7 @@ const describe = (error: unknown): string => {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Sets the exit code; the process ends by itself, since nothing is left open. */
+/** Sets the exit code. The process ends by itself, since nothing stays open. */
 export const run = async (options: Options): Promise<void> => {
   const controller = new AbortController()
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
@@ -86,7 +86,7 @@ export const run = async (options: Options): Promise<void> => {
       controller.abort()
     })
   }
-  // what the pools log of a failure is said below, in a line
+  // hides the pools' logs: one line below reports a failure
   const quiet = Logger.withMinimumLogLevel(demo(options), LogLevel.None)
   const exit = await Effect.runPromiseExit(quiet, { signal: controller.signal })
   if (Exit.isFailure(exit) && !controller.signal.aborted) {

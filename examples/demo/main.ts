@@ -1,21 +1,21 @@
-/** `npm start`: the command line. A wrong one gets one line and exit code 1. */
+/** `npm start`: the command line. A wrong option prints one line and gives exit code 1. */
 import { Command, InvalidArgumentError } from "commander"
 
 export interface Options {
-  /** The echo server; an embedded one if absent. */
+  /** The echo server. Default: an embedded one. */
   readonly url?: string
-  /** SHA-256 of its certificate, hexadecimal; the platform decides whom to trust if absent. */
+  /** SHA-256 of its certificate, hexadecimal. By default the platform decides whether to trust it. */
   readonly certificateHash?: string
   readonly requests: number
   readonly concurrency: number
   readonly maxSessions: number
-  /** Seconds that each way of sending may take. */
+  /** The time limit of each way of sending, in seconds. */
   readonly timeLimit: number
 }
 
 const url = (text: string): string => {
   if (!URL.canParse(text) || new URL(text).protocol !== "https:" || new URL(text).hash !== "") {
-    throw new InvalidArgumentError("It has to look like https://localhost:4433/echo.")
+    throw new InvalidArgumentError("It must look like https://localhost:4433/echo.")
   }
   return text
 }
@@ -24,7 +24,7 @@ const certificateHash = (text: string): string => {
   const hex = text.replaceAll(":", "")
   if (!/^[0-9a-f]{64}$/i.test(hex)) {
     throw new InvalidArgumentError(
-      "It has to be the SHA-256 of the certificate: 64 hexadecimal digits, colons allowed."
+      "It must be the SHA-256 of the certificate: 64 hexadecimal digits, colons allowed."
     )
   }
   return hex
@@ -33,7 +33,7 @@ const certificateHash = (text: string): string => {
 const count = (text: string): number => {
   const n = Number(text)
   if (!/^\d+$/.test(text) || n < 1 || n > 1_000_000) {
-    throw new InvalidArgumentError("It has to be a whole number from 1 to 1000000.")
+    throw new InvalidArgumentError("It must be a whole number from 1 to 1000000.")
   }
   return n
 }
@@ -42,17 +42,22 @@ const command = new Command("npm start --")
   .description(
     "Sends requests to an echo server: on pooled streams, on a stream each over pooled sessions, on a session each."
   )
-  .option("--url <url>", "a WebTransport echo server of yours (default: an embedded one)", url)
+  .option("--url <url>", "your WebTransport echo server (default: an embedded one)", url)
   .option("--certificate-hash <hex>", "SHA-256 of its certificate (default: what the platform trusts)", certificateHash)
   .option(
     "--requests <n>",
-    "requests with a stream each; five times as many on pooled streams, a tenth on a session each",
+    "requests on a stream each; five times as many on pooled streams, a tenth on a session each",
     count,
     4000
   )
-  .option("--concurrency <n>", "fibers that send them", count, 32)
-  .option("--max-sessions <n>", "the most sessions that the pool may open", count, 4)
-  .option("--time-limit <seconds>", "after which each of the three ways ends, with what it has got", count, 10)
+  .option("--concurrency <n>", "fibers that send requests", count, 32)
+  .option("--max-sessions <n>", "the maximum number of sessions of the pool", count, 4)
+  .option(
+    "--time-limit <seconds>",
+    "the time limit of each of the three ways; it then reports its results so far",
+    count,
+    10
+  )
   .helpOption("--help", "show this")
   .configureOutput({
     outputError: (text, write) => write(`${text.trim().replaceAll(/\s+/g, " ")} (npm start -- --help tells more)\n`)
@@ -60,8 +65,8 @@ const command = new Command("npm start --")
 
 const options = command.parse().opts<Options>()
 if (options.certificateHash !== undefined && options.url === undefined) {
-  command.error("error: option '--certificate-hash <hex>' is for a server of yours: give its --url, too.")
+  command.error("error: option '--certificate-hash <hex>' needs --url, too.")
 }
-// Not before the options are known to be good: loading all of it takes a second.
+// Loaded only after the options are checked: loading takes a second.
 const { run } = await import("./demo.js")
 await run(options)

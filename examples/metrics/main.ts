@@ -1,5 +1,5 @@
 /**
- * `npx tsx examples/metrics/main.ts`: pools under load, until Ctrl-C, and what they tell about themselves: metrics for
+ * `npx tsx examples/metrics/main.ts`: runs pools under load until Ctrl-C, and exports what they report: metrics for
  * Prometheus on http://127.0.0.1:9464/metrics, a table every ten seconds, and with `OTEL_EXPORTER_OTLP_ENDPOINT` (such as
  * http://127.0.0.1:4318) metrics, spans and logs to a collector. `grafana-dashboard.json` beside this file shows the metrics.
  */
@@ -41,7 +41,7 @@ const program = Effect.gen(function*() {
   yield* echo
   yield* Console.log(`metrics: http://127.0.0.1:${yield* metricsPort}/metrics`)
   yield* Effect.fork(Effect.repeat(report, Schedule.spaced("10 seconds")))
-  // more of them than streams, so that some wait
+  // more clients than streams, so that some wait
   yield* Effect.all(Array.from({ length: 12 }, () => client), { concurrency: "unbounded", discard: true })
 })
 

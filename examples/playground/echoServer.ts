@@ -14,7 +14,7 @@ export class ServerFailed extends Data.TaggedError("ServerFailed")<{ readonly me
 
 export type State = "running" | "stopped" | "dead"
 
-/** `stop` (it hangs, and nobody is told), `resume`, `kill` and `start` are of its process. */
+/** `stop` (the process hangs silently), `resume`, `kill` and `start` act on the server's process. */
 export type Action = Fault | "stop" | "resume" | "kill" | "start"
 
 export interface EchoServer {

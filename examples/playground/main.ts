@@ -1,4 +1,4 @@
-/** `npm run playground`: the command line. What goes wrong is said in one line. */
+/** `npm run playground`: the command line. An error prints one line. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Command, InvalidArgumentError } from "commander"
 import { Cause, Effect, Exit } from "effect"
@@ -15,7 +15,7 @@ interface Options {
 
 const port = (text: string): number => {
   if (!/^\d+$/.test(text) || Number(text) > 65535) {
-    throw new InvalidArgumentError("It has to be a whole number from 0 to 65535.")
+    throw new InvalidArgumentError("It must be a whole number from 0 to 65535.")
   }
   return Number(text)
 }
@@ -58,7 +58,7 @@ NodeRuntime.runMain(program, {
   disableErrorReporting: true,
   teardown: (exit, onExit) => {
     if (Exit.isSuccess(exit)) return onExit(0)
-    // what a shell says of a program that Ctrl-C ends
+    // the exit code of a program that Ctrl-C ends
     if (Cause.isInterruptedOnly(exit.cause)) return onExit(130)
     console.error(`error: ${message(Cause.squash(exit.cause))}`)
     onExit(1)

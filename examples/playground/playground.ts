@@ -10,7 +10,7 @@ import { type Action, type EchoServer, startEchoServer, type State } from "./ech
 
 export class PortTaken extends Data.TaggedError("PortTaken")<{ readonly message: string }> {}
 
-/** What the page asks for. */
+/** What the page needs to know. */
 export interface Server {
   readonly url: string
   readonly hash: string
@@ -44,7 +44,7 @@ const contentTypes: Readonly<Record<string, string>> = {
 const file = (files: ReadonlyMap<string, string>, name: string) =>
   HttpServerResponse.text(files.get(name) ?? "", {
     contentType: `${contentTypes[name.split(".")[1]!]}; charset=utf-8`,
-    // with these two the page's clock has microseconds
+    // these two headers give the page's clock microseconds
     headers: { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" }
   })
 
@@ -68,7 +68,7 @@ const router = (files: ReadonlyMap<string, string>, server: EchoServer) => {
   )
 }
 
-/** Serves it until the scope closes; where. */
+/** Serves the page until the scope closes. Returns its address. */
 export const startPlayground = (port: number) =>
   Effect.gen(function*() {
     const files = yield* bundle

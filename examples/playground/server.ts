@@ -1,8 +1,8 @@
 /**
- * The main of the echo server's process: WebTransport over HTTP/3 on a port of this machine.
+ * The main module of the echo server's process: WebTransport over HTTP/3 on a port of this machine.
  *
- * Reads lines from stdin: first `Options` as JSON, then a `Fault` each. Prints a line once it is ready, and ends when
- * stdin does.
+ * Reads lines from stdin: first `Options` as JSON, then one `Fault` per line. Prints a line once it is ready, and ends
+ * when stdin does.
  */
 import { createInterface } from "node:readline"
 import { Server } from "../support/moq.js"
@@ -14,7 +14,7 @@ export interface Options {
   readonly key: string
 }
 
-/** What is done to one session, or one stream, of those that are open: any of them. */
+/** A fault for any one open session, or any one open stream. */
 export type Fault = "close-session" | "reset-stream"
 
 interface Stream {
@@ -28,7 +28,7 @@ interface Session {
   readonly close: (info: { readonly closeCode: number; readonly reason: string }) => void
 }
 
-// Ctrl-C reaches every process of a terminal; who started this one says when it ends.
+// Ctrl-C reaches every process of a terminal; the parent decides when this one ends.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {})
 
 const sessions = new Set<Session>()

@@ -1,4 +1,4 @@
-/** The main of the RPC server's process: every stream that a client opens carries RPCs. */
+/** The main module of the RPC server's process: every stream that a client opens carries RPCs. */
 import { Socket, SocketServer } from "@effect/platform"
 import { RpcSerialization, RpcServer } from "@effect/rpc"
 import { Effect, Layer, Queue, Stream } from "effect"
@@ -26,7 +26,7 @@ const SocketServerLive = Layer.effect(
       run: (handler) =>
         Queue.take(streams).pipe(
           Effect.flatMap((stream) => Socket.fromTransformStream(Effect.succeed(stream))),
-          // a client that leaves in the middle of an answer is no failure of the server
+          // if a client leaves in the middle of an answer, the server goes on
           Effect.flatMap((socket) => Effect.forkDaemon(Effect.exit(handler(socket)))),
           Effect.forever
         )

@@ -12,7 +12,7 @@ const launch = (executablePath: string) =>
       "--disable-component-update",
       "--disable-sync"
     ],
-    // it would take WebTransport away
+    // that argument would disable WebTransport
     ignoreDefaultArgs: ["--disable-field-trial-config"]
   })
 

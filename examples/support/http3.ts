@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process"
 
 /**
- * The executable for processes that load the native package of HTTP/3: `HTTP3_NODE`, for machines whose own C library
- * is older than it wants, or this process's node.
+ * The executable for processes that load the native package of HTTP/3: `HTTP3_NODE`, for machines with too old a C
+ * library, or this process's node.
  */
 export const http3Node = (): string => process.env["HTTP3_NODE"] ?? process.execPath
 
-/** Why this machine cannot run HTTP/3; undefined if it can. Tries it in a process of its own. */
+/** Why this machine cannot run HTTP/3; undefined if it can. Tries it in a child process. */
 export const http3Problem = (): string | undefined => {
   const { error, status, stderr } = spawnSync(
     http3Node(),

@@ -1,6 +1,6 @@
 import type { layerConstructor } from "effect-pools/WebTransport"
 
-// The package (0.1.4) takes it for granted; Node 20 has none.
+// The package (0.1.4) needs `Promise.withResolvers`; Node 20 does not have it.
 const polyfill = {
   withResolvers: () => {
     let resolve, reject
@@ -19,7 +19,7 @@ export interface Request {
   readonly reject: (status: number) => Promise<void>
 }
 
-/** What is used of `@moq/web-transport`. */
+/** The used members of `@moq/web-transport`. */
 interface Moq {
   readonly default: Parameters<typeof layerConstructor>[0]
   readonly Server: {
@@ -29,8 +29,8 @@ interface Moq {
   }
 }
 
-// Its types are its TypeScript source, which a literal would have the compiler check by our rules.
+// Its types are its TypeScript source. With a literal name, the compiler would check that source by our rules.
 const name: string = "@moq/web-transport"
 
-/** The native package: import this module only where there is no `http3Problem`. */
+/** The native package: import this module only if there is no `http3Problem`. */
 export const { default: Session, Server }: Moq = await import(name)

@@ -1,4 +1,4 @@
-/** A WebTransport server over HTTP/2 as the whole of a process, on a free port of this machine. */
+/** Runs a WebTransport server over HTTP/2 as a process, on a free port of this machine. */
 import { makeCertificate } from "../demo/certificate.js"
 
 export interface Ready {
@@ -16,11 +16,11 @@ export interface ServedStream {
 const ignore = () => {}
 
 /**
- * Prints `Ready` as one line of JSON, and ends when stdin does: with the process that started it, however that ends.
+ * Prints `Ready` as one line of JSON. Ends when stdin does, so it ends with its parent process, however that ends.
  */
 export const serve = async (path: string, onStream: (stream: ServedStream) => void): Promise<void> => {
   process.stdin.on("end", () => process.exit()).resume()
-  // Ctrl-C reaches every process of a terminal; who started this one says when it ends.
+  // Ctrl-C reaches every process of a terminal; the parent decides when this one ends.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, ignore)
   // Importing the server's library without its native package for HTTP/3 prints some 30 lines.
   for (const method of ["log", "info", "warn", "error"] as const) console[method] = ignore
@@ -35,7 +35,7 @@ export const serve = async (path: string, onStream: (stream: ServedStream) => vo
     cert,
     privKey: key,
     defaultDatagramsReadableMode: "default" as const,
-    // By default a session stalls after 16 KiB, and gives 100 streams in its whole life.
+    // By default a session stalls after 16 KiB, and grants 100 streams in its whole life.
     initialSessionFlowControlWindow: 15 << 20,
     initialBidirectionalStreams: 1_000_000
   }

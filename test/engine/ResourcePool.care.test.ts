@@ -389,7 +389,7 @@ describe("ResourcePool", () => {
           yield* Deferred.succeed(gate, undefined)
           yield* Fiber.join(fiber)
           yield* settle
-          assert.include(logs[1]!.message, "came back after all")
+          assert.include(logs[1]!.message, "the borrower returned the item after all")
         })
       ))
 

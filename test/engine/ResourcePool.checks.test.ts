@@ -150,13 +150,13 @@ describe("a check that is slow", () => {
         assert.strictEqual(error.reason, "AcquireTimeout")
         assert.include(
           error.message,
-          "Items were being checked (checkTimeout is 5s): does the resource answer validate?"
+          "Items were still being checked (checkTimeout is 5s): does the resource answer validate?"
         )
         yield* TestClock.adjust("1 minute")
         yield* settle
         assert.deepStrictEqual(
           logs.filter(({ annotations }) => annotations.event === "HookFailure").map(({ message }) => message),
-          ["validate took longer than checkTimeout (5s), and the item goes"]
+          ["validate took longer than checkTimeout (5s); the pool closes the item"]
         )
       })
     ))
@@ -367,7 +367,7 @@ describe("a hook whose effect is done", () => {
           { lost: (yield* pool.stats).destroyed.lost, discarded: (yield* pool.stats).destroyed.discarded },
           { lost: 2, discarded: 1 }
         )
-        assert.include(logs.map(({ message }) => message), "onRelease died, and the item goes")
+        assert.include(logs.map(({ message }) => message), "onRelease died; the pool closes the item")
       })
     ))
 
@@ -386,8 +386,8 @@ describe("a hook whose effect is done", () => {
         }
         const of = (event: string) => logs.filter(({ annotations }) => annotations.event === event)
         assert.deepStrictEqual(of("HookFailure").map(({ message }) => message), [
-          "lost died, and the item goes",
-          "retire died, and the item goes"
+          "lost died; the pool closes the item",
+          "retire died; the pool closes the item"
         ])
       })
     ))
@@ -407,7 +407,7 @@ describe("a hook whose effect is done", () => {
         assert.strictEqual(early.length, 1)
         assert.include(
           early[0]!.message,
-          "an item died young, before it was of use; the next one is made after a pause of 10ms"
+          "an item was lost soon after its creation, before it was of use; the next creation waits 10ms"
         )
       })
     ))

@@ -52,12 +52,13 @@ describe("the logs of a pool", () => {
         assert.deepStrictEqual(logs, [
           {
             level: "WARN",
-            message: "making an item failed; from now on one attempt at a time, after a backoff: nobody listens",
+            message:
+              "creating an item failed; the pool retries one creation at a time, after a backoff: nobody listens",
             annotations: { ...annotated, event: "Backoff", delay: 1_000 }
           },
           {
             level: "INFO",
-            message: "an item could be made again after 3s and 2 failed attempts",
+            message: "creating an item succeeded again, after 3s and 2 failed attempts",
             annotations: { ...annotated, event: "Recovered", lasted: 3_000, failures: 2 }
           }
         ])
@@ -215,7 +216,7 @@ describe("an error of the library", () => {
       })
     )
 
-  const state = (creating: number) => `0 of 0 items in use, at most 10, ${creating} being made`
+  const state = (creating: number) => `0 of 0 items in use, maxSize 10, ${creating} being created`
 
   it.scoped("says how it is with the pool, then why there is no item", () =>
     Effect.gen(function*() {
@@ -223,18 +224,18 @@ describe("an error of the library", () => {
       assert.strictEqual(failed.errors[0], "x".repeat(1000))
       assert.strictEqual(
         failed.errors[1],
-        `Pool "slow" had no item within 5s: ${state(0)}, 0 more waiting. ` +
-          `The last attempt to make one failed: ${"x".repeat(500)}…`
+        `Pool "slow" had no item within 5s: ${state(0)}, 0 more borrower(s) waiting. ` +
+          `The last creation failed: ${"x".repeat(500)}…`
       )
       const slow = yield* timedOut(Effect.never, "1 second")
-      const tooSlow = "making one took longer than createTimeout (1s)"
+      const tooSlow = "creating an item took longer than createTimeout (1s)"
       assert.include(slow.errors[0], `Pool "slow" has no item: ${tooSlow}.`)
-      assert.include(slow.errors[1], `The last attempt to make one failed: Pool "slow" has no item: ${tooSlow}.`)
+      assert.include(slow.errors[1], `The last creation failed: Pool "slow" has no item: ${tooSlow}.`)
       assert.include(slow.logs[0], tooSlow)
       const hung = yield* timedOut(Effect.never, "1 hour")
       for (const text of [...hung.errors, ...hung.logs]) {
-        assert.match(text, /[12] being made/)
-        assert.include(text, "Making one has not come to an end: is the resource there")
+        assert.match(text, /[12] being created/)
+        assert.include(text, "An item is still being created: is the resource reachable?")
       }
     }))
 

@@ -139,7 +139,7 @@ describe("an outage", () => {
       const [exit] = yield* Fiber.join(borrower)
       const error = Cause.squash(Exit.isFailure(exit) ? exit.cause : Cause.empty) as PoolError.PoolError
       assert.deepInclude(error, { reason: "AcquireTimeout", cause: "down" })
-      assert.include(error.message, "The last attempt to make one failed: down")
+      assert.include(error.message, "The last creation failed: down")
     }))
 
   const withRideOut = (rideOut: (cause: Cause.Cause<string | PoolError.PoolError>) => Duration.DurationInput) =>
@@ -173,7 +173,7 @@ describe("an outage", () => {
           yield* settle
         }
         const lines = logs.filter(({ annotations }) => annotations.event === "HookFailure")
-        assert.deepStrictEqual(lines.map(({ message }) => message), Array(2).fill("rideOut failed, which counts as 0"))
+        assert.deepStrictEqual(lines.map(({ message }) => message), Array(2).fill("rideOut failed; 0 is used instead"))
       })
     ))
 

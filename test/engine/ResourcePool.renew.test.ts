@@ -257,7 +257,7 @@ describe("what users see", () => {
         yield* TestClock.adjust("10 seconds")
         yield* settle
         assert.strictEqual(logs.length, 1)
-        assert.include(logs[0]!.message, "drain has waited for 10s: 1 borrow(s) still out, 0 waiting")
+        assert.include(logs[0]!.message, "drain has waited for 10s: 1 lease(s) still out, 0 borrower(s) waiting")
         assert.strictEqual(logs[0]!.annotations.event, "Draining")
         assert.deepInclude((logs[0]!.annotations.borrowers as Array<object>)[0], { spans: "the borrower" })
         yield* Fiber.interrupt(fiber)

@@ -719,7 +719,17 @@ describe("ResourcePool", () => {
       ["acquire must be an Effect, but was of type function", { acquire: (() => Effect.succeed(1)) as never }],
       ["acquire must be an Effect, but was of type Promise", { acquire: Promise.resolve(1) as never }],
       ["overlap must be true or false, but was \"false\"", { overlap: "false" as never }],
-      ["order must be \"lifo\" or \"fifo\", but was \"random\"", { order: "random" as never }]
+      ["order must be \"lifo\" or \"fifo\", but was \"random\"", { order: "random" as never }],
+      ["name must be a string, but was 5", { name: 5 as never }],
+      ["validate must be a function, but was true", { validate: true as never }],
+      ["lost must be a function, but was null", { lost: null as never }],
+      ["rideOut must be a duration of zero or more", { rideOut: "for a while" as never }],
+      ["keepAlive.interval must be a duration of 1 ms or more, such as \"15 seconds\", but was 0", {
+        keepAlive: { interval: 0, ping: () => Effect.void }
+      }],
+      ["createBackoff.initial must be at most createBackoff.max (5s), but was 6000", {
+        createBackoff: { initial: 6_000 }
+      }]
     ]
     for (const [message, options] of cases) {
       it.scoped(`refuses: ${message}`, () =>
@@ -729,6 +739,19 @@ describe("ResourcePool", () => {
           assert.include(String(defects[0]), message)
         }))
     }
+
+    it.scoped("refuses nonsense in a call, too, by the name of its argument", () =>
+      Effect.gen(function*() {
+        const pool = yield* makePool({ acquire: makeSource().acquire, name: "mine", maxSize: 10 })
+        assert.include(
+          String(yield* Effect.exit(pool.prune(-1))),
+          "[mine] maxIdle must be a duration of zero or more, such as \\\"30 seconds\\\" or 500 (ms), but was -1"
+        )
+        assert.include(
+          String(yield* Effect.exit(pool.resize({ minSize: 11 }))),
+          "[mine] minSize must be at most maxSize (10), but was 11"
+        )
+      }))
 
     it.scoped("fails a borrower whose item answers the concurrency function with nonsense", () =>
       Effect.gen(function*() {

@@ -577,11 +577,13 @@ describe("read", () => {
       const reading = yield* Effect.fork(Framing.read(memory.stream))
       memory.send(varint(1_048_576, 4), new Uint8Array(10))
       yield* arrived
-      const { assembly } = memory.internals as unknown as { readonly assembly: { readonly retained: number } }
-      expect(assembly.retained).toBe(4096)
+      const { assembler } = memory.internals.receiver.inbox as unknown as {
+        readonly assembler: { readonly retained: number }
+      }
+      expect(assembler.retained).toBe(4096)
       memory.send(new Uint8Array(100_000))
       yield* arrived
-      expect(assembly.retained).toBe(100_010)
+      expect(assembler.retained).toBe(100_010)
       yield* Fiber.interrupt(reading)
     }))
 

@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { SizeTable } from "../../src/internal/recycling/tieredBufferPool.js"
+import { SizeTable } from "../../src/internal/core/recycling/sizeTable.js"
 import { failureOf } from "../support/pool.js"
 
 const make = (options: TieredBufferPool.Options = {}) => TieredBufferPool.make({ sizes: [8, 16, 64], ...options })

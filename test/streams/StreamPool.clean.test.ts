@@ -62,7 +62,7 @@ const message = (stream: WebTransport.BidirectionalStream, request: string) =>
 
 /** Waits until the stream was given bytes that nobody has read. */
 const bringsMore = (stream: WebTransport.BidirectionalStream) =>
-  until(Effect.sync(() => (stream as any).pooled.stream), ({ inbox }) => inbox !== undefined)
+  until(Effect.sync(() => (stream as any).pooled.stream), ({ receiver }) => !receiver.inbox.hasRoom)
 
 /** What a borrower may do to a stream so that nobody else gets it, and how the peer sees it end. */
 const unfit: Record<string, {
@@ -141,7 +141,7 @@ const unfit: Record<string, {
       Effect.gen(function*() {
         yield* stream.write(bytes("hello"))
         const fiber = yield* Effect.fork(stream.readExactly(10))
-        while ((stream as any).pooled.stream.keptSize < 5) yield* Effect.sleep(1)
+        while ((stream as any).pooled.stream.receiver.inbox.keptSize < 5) yield* Effect.sleep(1)
         yield* Fiber.interrupt(fiber)
       }),
     ends: "streamsReset"

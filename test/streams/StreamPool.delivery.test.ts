@@ -13,7 +13,9 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { can } from "../support/capabilities.js"
 import { live, startServer } from "../support/implementation.js"
+import { messageOf } from "../support/oneWay.js"
 import { connect, inMemory, quiet, sessionOptions, silent, soon, until } from "../support/streams.js"
+import { flow } from "../support/time.js"
 
 const pieces = 10
 const much = new Uint8Array(pieces * 64 * 1024)
@@ -176,6 +178,31 @@ describe("what was written in success", () => {
     })
   }
 
+  it.effect("has the grace of a session that grants no more streams", () => {
+    const { layer, streams } = stalling({ streamLimit: 1, creditBatch: Infinity, beyondLimit: "wait" })
+    return Effect.gen(function*() {
+      const { sessions } = yield* TestWebTransport.TestWebTransport
+      const sessionPool = yield* SessionPool.make({ url, maxSize: 1, retireGrace: "20 seconds" })
+      const pool = yield* StreamPool.make({ sessionPool, maxUses: 1 })
+      yield* pool.use((stream) => stream.write(new Uint8Array(1)))
+      yield* quiet
+      yield* streams[0]!.resume
+      yield* quiet
+      assert.strictEqual(streams[0]!.sending, "Finished")
+      const next = yield* Effect.fork(pool.use((stream) => stream.write(new Uint8Array(1))))
+      // it is asked for a while, and then it is replaced
+      yield* pass(4)
+      assert.lengthOf(yield* sessions, 1)
+      yield* pass(6)
+      yield* Fiber.join(next)
+      assert.lengthOf(yield* sessions, 2)
+      yield* pass(10)
+      assert.isTrue((yield* sessions)[0]!.isOpen)
+      yield* pass(15)
+      assert.isFalse((yield* sessions)[0]!.isOpen)
+    }).pipe(Effect.scoped, Effect.provide([layer, silent]))
+  })
+
   it.effect("keeps a session from its next use no longer than before", () => {
     const { layer, streams } = stalling()
     return Effect.gen(function*() {
@@ -227,6 +254,33 @@ describe("what was written in success", () => {
           }))
       }
     }
+
+    it.scoped("arrives whole though a peer that takes nothing for seconds grants no streams for more of it", () =>
+      Effect.gen(function*() {
+        const server = yield* startServer({ initialBidirectionalStreams: 100 })
+        const path = "/oneway"
+        const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, path), maxSize: 1 })
+        const pool = yield* StreamPool.make({ sessionPool, maxUses: 1, maxStreamsOpened: Infinity })
+        let sent = 0
+        const send = Effect.suspend(() => pool.use((stream) => stream.write(messageOf(sent++, 20_000))))
+        yield* soon(send)
+        yield* soon(server.until(({ paths }) => paths[path]?.streamsFinished === 1))
+        yield* server.stop
+        const sending = yield* Effect.fork(Effect.replicateEffect(send, 129, { concurrency: 4 }))
+        yield* soon(until(Effect.sync(() => sent), (sent) => sent > 90))
+        for (let i = 0; i < 4; i++) yield* Effect.zipRight(quiet, TestClock.adjust("1 second"))
+        yield* server.resume
+        yield* flow(Fiber.join(sending))
+        let whole = 0
+        const arrivals = Effect.map(server.command("arrivals", { path }), (arrivals) => {
+          for (const arrival of arrivals) {
+            assert.deepInclude(arrival, { isWhole: true, isFinished: true })
+            whole++
+          }
+          return whole
+        })
+        yield* flow(until(arrivals, (whole) => whole === 130))
+      }))
 
     it.scoped("is flushed when the transport has taken it", () =>
       Effect.gen(function*() {

@@ -740,7 +740,7 @@ describe("the engine, over streams", () => {
           Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.Warning))
         )
         const lease = yield* pool.acquire
-        assert.include(yield* soon(Deferred.await(reported)), "out for")
+        assert.include(yield* soon(Deferred.await(reported)), "a borrower has held an item for")
         assert.strictEqual(yield* soon(echo(lease.value)), "hello")
         yield* lease.release()
         yield* untilStats(pool, ({ leases }) => leases === 0)

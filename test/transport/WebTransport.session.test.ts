@@ -8,7 +8,8 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { endView, makeView, viewCore } from "../../src/internal/transport/session.js"
+import { SessionView } from "../../src/internal/sessions/sessionView.js"
+import { viewCore } from "../../src/internal/transport/session.js"
 import * as WebTransport from "../../src/WebTransport.js"
 import type { WebTransportError } from "../../src/WebTransportError.js"
 import { can, where } from "../support/capabilities.js"
@@ -237,8 +238,8 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       const server = yield* TestServer.TestServer
       const path = "/echo?views"
       const session = yield* sessionTo(server, path)
-      const view = makeView(session)
-      const other = makeView(session)
+      const view = new SessionView(viewCore(session))
+      const other = new SessionView(viewCore(session))
       expect(viewCore(view)).toBe(viewCore(session))
       const stream = yield* view.createBidirectionalStream()
       const uni = yield* view.createUnidirectionalStream()
@@ -248,8 +249,8 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       const reading = yield* Effect.fork(stream.read)
       yield* Effect.yieldNow()
       expect(yield* view.isOpen).toBe(true)
-      endView(view, true)
-      endView(view, true)
+      view.end(true)
+      view.end(true)
       expect(yield* view.isOpen).toBe(false)
       expect(view.streams.size).toBe(0)
       yield* soon(Effect.all([stream.lost, uni.lost]))
@@ -277,7 +278,7 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
 
   it.scoped("leave what comes in to the pool", () =>
     Effect.gen(function*() {
-      const view = makeView(yield* connect("/echo"))
+      const view = new SessionView(viewCore(yield* connect("/echo")))
       const attempts: ReadonlyArray<Effect.Effect<unknown, WebTransportError, Scope.Scope>> = [
         view.acceptBidirectionalStream,
         view.acceptUnidirectionalStream,
@@ -301,10 +302,10 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
         const session = yield* sessionTo(server, "/echo")
         yield* fill(session)
         const others = viewCore(session).openings.size
-        const view = makeView(session)
+        const view = new SessionView(viewCore(session))
         const waiting = yield* Effect.fork(view.createBidirectionalStream({ waitUntilAvailable: true }))
         yield* Effect.yieldNow()
-        endView(view, true)
+        view.end(true)
         expect(failure(yield* soon(Fiber.await(waiting))).message).toContain("given back")
         expect(viewCore(session).openings.size).toBe(others)
       })
@@ -313,7 +314,7 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
   it.scoped("tell when the session behind them is gone", () =>
     Effect.gen(function*() {
       const session = yield* connect("/close?code=9&afterMs=20")
-      const view = makeView(session)
+      const view = new SessionView(viewCore(session))
       const done = yield* Deferred.make<WebTransport.CloseInfo, WebTransportError>()
       yield* Effect.fork(Deferred.complete(done, view.closed))
       expect((yield* soon(Deferred.await(done))).closeCode).toBe(9)

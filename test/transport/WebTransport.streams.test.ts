@@ -201,7 +201,7 @@ layer(live(), { excludeTestServices: true })(
           for (let steps = 0; steps < 30; steps++) {
             for (let yields = 0; yields < 4; yields++) {
               yield* stream.write(Uint8Array.of(steps, yields))
-              while (internals.inbox === undefined) yield* Effect.promise(() => new Promise(setImmediate))
+              while (internals.receiver.inbox.isEmpty) yield* Effect.promise(() => new Promise(setImmediate))
               const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), read))
               for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
               const exit = yield* Fiber.interrupt(fiber)
@@ -221,7 +221,7 @@ layer(live(), { excludeTestServices: true })(
         yield* stream.readExactly(1)
         const fiber = yield* Effect.fork(stream.readExactly(10))
         yield* stream.write(bytes("de"))
-        while ((stream as unknown as ByteStream).keptSize < 4) yield* Effect.sleep(1)
+        while ((stream as unknown as ByteStream).receiver.inbox.keptSize < 4) yield* Effect.sleep(1)
         yield* Fiber.interrupt(fiber)
         yield* stream.write(bytes("fghijk"))
         expect(text(yield* stream.readExactly(10))).toBe("bcdefghijk")
@@ -436,7 +436,8 @@ layer(live(), { excludeTestServices: true })(
 
     it.scoped("know whether they are as good as new", () =>
       Effect.gen(function*() {
-        const echoing = (yield* open("/echo")) as unknown as ByteStream
+        const session = yield* connect("/echo")
+        const echoing = (yield* session.createBidirectionalStream()) as unknown as ByteStream
         expect(echoing.isClean).toBe(true)
         const writing = yield* Effect.fork(echoing.write(bytes("ab")))
         yield* Effect.yieldNow()
@@ -448,7 +449,7 @@ layer(live(), { excludeTestServices: true })(
         yield* echoing.written
         expect(echoing.isClean).toBe(true)
         expect(echoing.bytesReceived).toBe(2)
-        expect(echoing.session.bytesReceived).toBe(2)
+        expect(viewCore(session).bytesReceived).toBe(2)
         yield* echoing.closeWrite
         expect(echoing.isClean).toBe(false)
         const surprised = (yield* open("/unsolicited?when=accept")) as unknown as ByteStream

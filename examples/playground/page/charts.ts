@@ -68,7 +68,7 @@ export class Charts {
   constructor(elements: Charts["elements"]) {
     this.elements = elements
     this.make()
-    // its colours are drawn, and known to no style sheet
+    // the chart draws its own colours, which no style sheet can change
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.throughput.destroy()
       this.wait.destroy()

@@ -3,7 +3,7 @@ import { Data, Effect, Encoding } from "effect"
 import { SessionPool, StreamPool, type WebTransport } from "effect-pools"
 import type { Server } from "../playground.js"
 
-/** Told of each session when it is opened, pinged and closed. */
+/** Callbacks for each session: opened, pinged and closed. */
 export interface Watcher<Tile> {
   readonly opened: (native: WebTransport.NativeWebTransport) => Tile
   readonly pinged: (native: WebTransport.NativeWebTransport) => void
@@ -17,9 +17,9 @@ export const makePools = <Tile>(server: Server, watcher: Watcher<Tile>) =>
       name: "sessions",
       url: server.url,
       connect: { serverCertificateHashes: [{ value }] },
-      // Chromium remembers failed connects for five minutes, and delays the next one the longer the more there were
+      // Chromium counts failed connects for five minutes: the more failures, the longer it delays the next connect
       createBackoff: { initial: "250 millis", max: "4 seconds" },
-      // over HTTP/3 the transport itself notices a server that hangs, or is gone, after 30 seconds
+      // over HTTP/3 the transport itself detects a server that hangs, or is gone, after 30 seconds
       keepAlive: {
         interval: "1 second",
         ping: (session) =>
@@ -30,7 +30,7 @@ export const makePools = <Tile>(server: Server, watcher: Watcher<Tile>) =>
       },
       checkTimeout: "1 second",
       idleTimeToLive: "10 seconds",
-      // in the scope of the session
+      // runs in the scope of the session
       onOpen: (session) =>
         Effect.acquireRelease(
           Effect.sync(() => watcher.opened(session.native)),
@@ -41,7 +41,7 @@ export const makePools = <Tile>(server: Server, watcher: Watcher<Tile>) =>
       name: "streams",
       sessionPool: sessions,
       maxStreamsPerSession: 8,
-      // the sessions have theirs
+      // the session pool has its own backoff
       createBackoff: { initial: "1 millis", max: "100 millis" },
       acquireTimeout: "2 seconds",
       idleTimeToLive: "5 seconds"
@@ -55,14 +55,14 @@ class WrongAnswer extends Data.TaggedError("WrongAnswer")<{}> {
   override readonly message = "the answer is another request's"
 }
 
-/** The message there and back. */
+/** Sends the message and reads it back. */
 export const echo = (message: Uint8Array) => (stream: WebTransport.BidirectionalStream) =>
   Effect.gen(function*() {
     yield* stream.write(message)
     const answer = yield* stream.readExactly(message.length)
     if (answer.every((byte, i) => byte === message[i])) return
     const error = new WrongAnswer()
-    // it must not pass for one of the failures that are to be seen here
+    // this is a bug, not one of the failures that the page shows
     reportError(error)
     return yield* error
   })

@@ -1,19 +1,19 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
+import { andThen } from "./effect.js"
+import { type AnyFiber, interruptFiber } from "./fiber.js"
 
-/** One fiber that sleeps until something is due, and none while nothing is. */
+/** Sleeps on one fiber until something is due. While nothing is due, there is no fiber. */
 export class Sleeper {
   private readonly clock: Clock.Clock
-  private readonly fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<unknown, unknown>
+  private readonly fork: (effect: Effect.Effect<void>) => AnyFiber
   private readonly wake: Effect.Effect<void>
-  private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  private fiber: AnyFiber | undefined
 
   constructor(
     clock: Clock.Clock,
-    fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<unknown, unknown>,
+    fork: (effect: Effect.Effect<void>) => AnyFiber,
     wake: Effect.Effect<void>
   ) {
     this.clock = clock
@@ -21,13 +21,13 @@ export class Sleeper {
     this.wake = wake
   }
 
-  /** In so many milliseconds. Replaces an earlier call. */
+  /** Wakes after `delay` milliseconds. Replaces an earlier call. */
   sleep(delay: number): void {
     this.cancel()
-    // whole ones: a clock that rounds down would wake it too early, for ever; and no more than Effect's clock can wait
+    // whole milliseconds: a clock that rounds down would wake it too early, again and again; at most what Effect's clock can wait
     const millis = Math.min(Math.max(0, Math.ceil(delay)), 0x7fff_ffff)
     this.fiber = this.fork(
-      Effect.zipRight(
+      andThen(
         Effect.interruptible(this.clock.sleep(Duration.millis(millis))),
         Effect.suspend(() => {
           this.fiber = undefined
@@ -38,7 +38,7 @@ export class Sleeper {
   }
 
   cancel(): void {
-    this.fiber?.unsafeInterruptAsFork(FiberId.none)
+    interruptFiber(this.fiber)
     this.fiber = undefined
   }
 }

@@ -3,12 +3,33 @@ import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
-const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+/** The tracer of a fiber that was given none. Its spans go nowhere. */
+const findNative = (): Tracer.Tracer | undefined => {
+  try {
+    const service = Context.getOption(DefaultServices.liveServices, Tracer.Tracer)
+    return Option.isSome(service) && Effect.runSync(Effect.tracer) === service.value ? service.value : undefined
+  } catch {
+    return undefined
+  }
+}
 
-/** Whether anybody looks at spans: those of Effect's own tracer go nowhere. */
-export const isTraced = (tracer: Tracer.Tracer): boolean => tracer !== native
+let isSearched = false
+let native: Tracer.Tracer | undefined
+
+/**
+ * Whether spans of this tracer go anywhere: those of Effect's own tracer do not. It is known by its identity, which is
+ * tried once in a process. Where it is not found, all fibers count as traced: correct, and more expensive.
+ */
+export const isTraced = (tracer: Tracer.Tracer): boolean => {
+  if (!isSearched) {
+    isSearched = true
+    native = findNative()
+  }
+  return tracer !== native
+}
 
 /** Ends its span also when interrupted between two steps, where `Effect.withSpan` (effect 3.22) leaves it open. */
 export const withSpan = <A, E, R>(
@@ -20,7 +41,7 @@ export const withSpan = <A, E, R>(
     Effect.useSpan(name, options, (span) => restore(Effect.withParentSpan(effect, span)))
   )
 
-/** For what goes on long after the span that it begins in. */
+/** For an effect that goes on long after the span in which it begins. */
 export const withoutParentSpan = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.mapInputContext(
     Effect.locally(effect, FiberRef.currentTracerSpanLinks, Chunk.empty()),

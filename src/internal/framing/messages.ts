@@ -1,4 +1,4 @@
-/** Messages of streams, as effects: `frame.ts` knows what they look like, `byteStream.ts` how to await them. */
+/** Messages of streams, as effects: the codec knows what a frame looks like, the stream how to wait for it. */
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -6,48 +6,49 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type * as Api from "../../Framing.js"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import type { WebTransportError } from "../../WebTransportError.js"
-import { Decoder, encode, maxMessageSize } from "../core/bytes/frameCodec.js"
 import { type Framed, untilNone } from "../transport/byteStream.js"
+import { framingError } from "../transport/failure.js"
+import { type Decoder, makeDecoder } from "./decoder.js"
+import { type EncodeOptions, frameOf, maxMessageSize, type Options } from "./encoding.js"
 
 const framed = (
   stream: WebTransport.ReceiveStream | WebTransport.SendStream | WebTransport.BidirectionalStream
 ): Framed => {
   if (Predicate.hasProperty(stream, "readMessage")) return stream as unknown as Framed
-  throw new TypeError("this stream is none of a WebTransport.Session")
+  throw new TypeError("this stream is not one of a WebTransport.Session")
 }
 
 export const read = (
   stream: WebTransport.ReceiveStream | WebTransport.BidirectionalStream,
-  options?: Api.Options
+  options?: Options
 ): Effect.Effect<Option.Option<Uint8Array>, FramingError | WebTransportError> =>
   Effect.suspend(() => framed(stream).readMessage(maxMessageSize(options)))
 
 export const write = (
   stream: WebTransport.SendStream | WebTransport.BidirectionalStream,
   message: Uint8Array,
-  options?: Api.EncodeOptions
+  options?: EncodeOptions
 ): Effect.Effect<void, FramingError | WebTransportError> =>
   Effect.suspend((): Effect.Effect<void, FramingError | WebTransportError> => {
-    const frame = encode(message, options)
-    return Either.isLeft(frame) ? Effect.fail(frame.left) : framed(stream).writeOwned(frame.right)
+    const frame = frameOf(message, options)
+    return frame._tag === "Frame" ? framed(stream).writeOwned(frame.bytes) : Effect.fail(framingError(frame))
   })
 
 export const messages = (
   stream: WebTransport.ReceiveStream | WebTransport.BidirectionalStream,
-  options?: Api.Options
+  options?: Options
 ): Stream.Stream<Uint8Array, FramingError | WebTransportError> => untilNone(read(stream, options))
 
-/** Messages that are handed on together: a chunk of many tiny ones would otherwise become a hundred times as large. */
+/** How many messages are handed on together: a chunk of tiny ones, handed on whole, would become a hundred times as large. */
 const batchSize = 256
 
 export const decode =
-  (options?: Api.Options) =>
+  (options?: Options) =>
   <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | FramingError, R> =>
-    Stream.pipeThroughChannel(self, Channel.suspend(() => decoding<E>(new Decoder(maxMessageSize(options)))))
+    Stream.pipeThroughChannel(self, Channel.suspend(() => decoding<E>(makeDecoder(options))))
 
 type Decoding<E> = Channel.Channel<
   Chunk.Chunk<Uint8Array>,

@@ -1,23 +1,30 @@
-import { globalMetricRegistry } from "effect/Metric"
-import * as MetricBoundaries from "effect/MetricBoundaries"
-import type * as MetricHook from "effect/MetricHook"
-import * as MetricKey from "effect/MetricKey"
-import type * as MetricLabel from "effect/MetricLabel"
-import * as MetricState from "effect/MetricState"
-import type { PoolStats, RecyclingPoolStats } from "../../PoolStats.js"
+/** The metrics of pools: their names, and which figure each shows. */
+import {
+  type CounterKey,
+  counterKey,
+  type Figure,
+  type GaugeKey,
+  gaugeKey,
+  type HistogramKey,
+  observer,
+  secondsKey,
+  show,
+  type Tag
+} from "#effect/metricRegistry"
+import type { PoolRuntime } from "#effect/poolRuntime"
+import type { RecyclingFigures, WaitingFigures } from "./figures.js"
 
-export const size = MetricKey.gauge("effect_pools_size", { description: "Live items, idle and in use" })
-export const idle = MetricKey.gauge("effect_pools_idle", { description: "Live items that nobody has" })
-export const inUse = MetricKey.gauge("effect_pools_in_use", { description: "Live items that somebody has" })
-export const leases = MetricKey.gauge("effect_pools_leases", { description: "Leases out" })
-export const creating = MetricKey.gauge("effect_pools_creating", { description: "Items being made" })
-export const closing = MetricKey.gauge("effect_pools_closing", { description: "Items being closed" })
-export const waiters = MetricKey.gauge("effect_pools_waiters", { description: "Borrowers in the queue" })
-export const minSize = MetricKey.gauge("effect_pools_min_size", { description: "Items to keep live" })
-export const maxSize = MetricKey.gauge("effect_pools_max_size", { description: "The most items at once" })
+export const size = gaugeKey("effect_pools_size", "Live items, idle and in use")
+export const idle = gaugeKey("effect_pools_idle", "Live items that nobody has")
+export const inUse = gaugeKey("effect_pools_in_use", "Live items that somebody has")
+export const leases = gaugeKey("effect_pools_leases", "Leases out")
+export const creating = gaugeKey("effect_pools_creating", "Items being made")
+export const closing = gaugeKey("effect_pools_closing", "Items being closed")
+export const waiters = gaugeKey("effect_pools_waiters", "Borrowers in the queue")
+export const minSize = gaugeKey("effect_pools_min_size", "Items to keep live")
+export const maxSize = gaugeKey("effect_pools_max_size", "The most items at once")
 
-const total = (name: string, description: string) =>
-  MetricKey.counter(`effect_pools_${name}_total`, { description, incremental: true })
+const total = (name: string, description: string): CounterKey => counterKey(`effect_pools_${name}_total`, description)
 
 export const acquisitions = total("acquisitions", "Times that an item was lent")
 export const reuses = total("reuses", "Times that an item was lent again")
@@ -33,13 +40,29 @@ export const discarded = total("discarded", "Objects that a recycling pool let g
 export const refused = total("refused", "What borrowers of a recycling pool did wrong, by reason")
 
 /** From 0.1 ms, which a stream takes, to the usual time limits. */
-const boundaries = MetricBoundaries.fromIterable(
-  [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
-)
+const boundaries = [
+  0.0001,
+  0.00025,
+  0.0005,
+  0.001,
+  0.0025,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  5,
+  10,
+  30,
+  60
+]
 
-/** The tag is what OpenTelemetry's exporters take for the unit. */
-const seconds = (name: string, description: string) =>
-  MetricKey.tagged(MetricKey.histogram(`effect_pools_${name}_seconds`, boundaries, description), "unit", "s")
+const seconds = (name: string, description: string): HistogramKey =>
+  secondsKey(`effect_pools_${name}_seconds`, description, boundaries)
 
 export const waitTime = seconds("wait_time", "How long borrowers waited who got an item")
 export const createTime = seconds("create_time", "How long it took to make an item")
@@ -49,13 +72,13 @@ type Read<S> = (stats: S) => number
 
 /** What a kind of pool shows. */
 interface Figures<S> {
-  readonly gauges: ReadonlyArray<readonly [MetricKey.MetricKey.Gauge<number>, Read<S>]>
-  readonly counters: ReadonlyArray<readonly [MetricKey.MetricKey.Counter<number>, Read<S>]>
+  readonly gauges: ReadonlyArray<readonly [GaugeKey, Read<S>]>
+  readonly counters: ReadonlyArray<readonly [CounterKey, Read<S>]>
   /** With the tag `reason`. */
-  readonly reasons: ReadonlyArray<readonly [MetricKey.MetricKey.Counter<number>, (stats: S) => object]>
+  readonly reasons: ReadonlyArray<readonly [CounterKey, (stats: S) => object]>
 }
 
-const gauges: Figures<PoolStats>["gauges"] = [
+const gauges: Figures<WaitingFigures>["gauges"] = [
   [size, (stats) => stats.size],
   [idle, (stats) => stats.idle],
   [inUse, (stats) => stats.inUse],
@@ -67,7 +90,7 @@ const gauges: Figures<PoolStats>["gauges"] = [
   [maxSize, (stats) => stats.max]
 ]
 
-const counters: Figures<PoolStats>["counters"] = [
+const counters: Figures<WaitingFigures>["counters"] = [
   [acquisitions, (stats) => stats.acquisitions],
   [reuses, (stats) => stats.reuses],
   [created, (stats) => stats.created],
@@ -78,13 +101,13 @@ const counters: Figures<PoolStats>["counters"] = [
   [finalizerFailures, (stats) => stats.finalizerFailures]
 ]
 
-export const waitingPool: Figures<PoolStats> = {
+export const waitingPool: Figures<WaitingFigures> = {
   gauges,
   counters,
   reasons: [[destroyed, (stats) => stats.destroyed]]
 }
 
-export const recyclingPool: Figures<RecyclingPoolStats> = {
+export const recyclingPool: Figures<RecyclingFigures> = {
   gauges: [
     [idle, (stats) => stats.size],
     [inUse, (stats) => stats.inUse],
@@ -101,42 +124,6 @@ export const recyclingPool: Figures<RecyclingPoolStats> = {
   reasons: [[discarded, (stats) => stats.discarded], [refused, (stats) => stats.refused]]
 }
 
-/** What stands behind one metric in the registry: the pools that live, and what those left that closed. */
-interface Source {
-  readonly live: Set<() => number>
-  closed: number
-}
-
-const sources = new WeakMap<MetricHook.MetricHook<any, any>, Source>()
-
-/** Makes the registry read the metric from its sources: a hook is asked only when somebody takes a snapshot. */
-const sourceOf = (
-  key: MetricKey.MetricKey<any>,
-  state: (value: number) => unknown
-): Source => {
-  const hook = globalMetricRegistry.get(key) as { -readonly [K in keyof MetricHook.MetricHook<any, any>]: any }
-  let source = sources.get(hook as never)
-  if (source === undefined) {
-    const fresh: Source = { live: new Set(), closed: 0 }
-    hook.get = () => state([...fresh.live].reduce((sum, read) => sum + read(), fresh.closed))
-    sources.set(hook as never, source = fresh)
-  }
-  return source
-}
-
-type Tag = readonly [name: string, value: string]
-
-/** In the order in which Effect looks a tagged metric up: the maker's labels come last. */
-const tag = <K extends MetricKey.MetricKey<any>>(
-  key: K,
-  labels: ReadonlyArray<MetricLabel.MetricLabel>,
-  tags: ReadonlyArray<Tag>
-): K =>
-  MetricKey.taggedWithLabels(
-    tags.reduce((tagged, [name, value]) => MetricKey.tagged(tagged, name, value), key as MetricKey.MetricKey<any>),
-    labels
-  ) as K
-
 /** Takes seconds. */
 type Observe = (time: number) => void
 
@@ -146,45 +133,28 @@ export interface Times {
   readonly use: Observe
 }
 
-/** The histograms of one pool. Pools of the same tags share them. */
-export const timesOf = (tags: ReadonlyArray<Tag>, labels: ReadonlyArray<MetricLabel.MetricLabel>): Times => {
-  const observe = (key: MetricKey.MetricKey.Histogram): Observe => {
-    const hook = globalMetricRegistry.get(tag(key, labels, tags))
-    return (time) => hook.update(time)
-  }
-  return { wait: observe(waitTime), create: observe(createTime), use: observe(useTime) }
-}
+/** The histograms of a pool. Pools of the same tags share them. */
+export const timesOf = (tags: ReadonlyArray<Tag>, runtime: PoolRuntime): Times => ({
+  wait: observer(runtime, waitTime, tags),
+  create: observer(runtime, createTime, tags),
+  use: observer(runtime, useTime, tags)
+})
 
 /** Shows a pool's figures as metrics, under these tags, until the returned function is called. */
 export const register = <S>(
-  figures: Figures<S>,
+  { counters, gauges, reasons }: Figures<S>,
   tags: ReadonlyArray<Tag>,
-  labels: ReadonlyArray<MetricLabel.MetricLabel>,
+  runtime: PoolRuntime,
   stats: () => S
 ): () => void => {
-  const undo: Array<() => void> = []
-  const show = (
-    key: MetricKey.MetricKey<any>,
-    more: ReadonlyArray<Tag>,
-    state: (value: number) => unknown,
-    read: Read<S>,
-    keep: boolean
-  ) => {
-    const source = sourceOf(tag(key, labels, [...tags, ...more]), state)
-    const current = () => read(stats())
-    source.live.add(current)
-    undo.push(() => {
-      source.live.delete(current)
-      if (keep) source.closed += current()
-    })
-  }
-  for (const [key, read] of figures.gauges) show(key, [], MetricState.gauge, read, false)
-  for (const [key, read] of figures.counters) show(key, [], MetricState.counter, read, true)
-  for (const [key, read] of figures.reasons) {
+  const figures: Array<Figure> = []
+  for (const [key, read] of gauges) figures.push({ kind: "gauge", key, tags, read: () => read(stats()) })
+  for (const [key, read] of counters) figures.push({ kind: "counter", key, tags, read: () => read(stats()) })
+  for (const [key, read] of reasons) {
     for (const reason of Object.keys(read(stats()))) {
-      const count = (stats: S) => (read(stats) as Record<string, number>)[reason]!
-      show(key, [["reason", reason]], MetricState.counter, count, true)
+      const count = (): number => (read(stats()) as Record<string, number>)[reason]!
+      figures.push({ kind: "counter", key, tags: [...tags, ["reason", reason]], read: count })
     }
   }
-  return () => undo.forEach((f) => f())
+  return show(runtime, figures)
 }

@@ -1,10 +1,11 @@
-import type { PoolStats, RecyclingPoolStats, TieredBufferPoolStats } from "../../PoolStats.js"
+/** Figures as a table. */
+import type { RecyclingFigures, TieredFigures, WaitingFigures } from "./figures.js"
 
 type Column<S> = readonly [title: string, show: (stats: S) => number | string]
 
 interface Row<S> {
   readonly label: string
-  /** What it has no figure for is left blank. */
+  /** Blank where the row has no figure. */
   readonly show: (column: Column<S>) => number | string
 }
 
@@ -14,7 +15,7 @@ const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)}%`
 
 const sum = (counts: object): number => Object.values(counts).reduce((total: number, count: number) => total + count, 0)
 
-const waiting: ReadonlyArray<Column<PoolStats>> = [
+const waiting: ReadonlyArray<Column<WaitingFigures>> = [
   ["size", (stats) => stats.size],
   ["idle", (stats) => stats.idle],
   ["in use", (stats) => stats.inUse],
@@ -30,7 +31,7 @@ const waiting: ReadonlyArray<Column<PoolStats>> = [
   ["lost", (stats) => stats.destroyed.lost]
 ]
 
-const recycling: ReadonlyArray<Column<RecyclingPoolStats>> = [
+const recycling: ReadonlyArray<Column<RecyclingFigures>> = [
   ["idle", (stats) => stats.size],
   ["in use", (stats) => stats.inUse],
   ["max", (stats) => stats.max],
@@ -55,7 +56,7 @@ const table = <S>(columns: ReadonlyArray<Column<S>>, rows: ReadonlyArray<Row<S>>
   ).join("\n")
 }
 
-const rowsOf = (stats: RecyclingPoolStats | TieredBufferPoolStats): ReadonlyArray<Row<RecyclingPoolStats>> => {
+const rowsOf = (stats: RecyclingFigures | TieredFigures): ReadonlyArray<Row<RecyclingFigures>> => {
   if (!("tiers" in stats)) return [rowOf(stats.pool, stats)]
   return [
     rowOf(stats.pool, stats.all),
@@ -64,14 +65,14 @@ const rowsOf = (stats: RecyclingPoolStats | TieredBufferPoolStats): ReadonlyArra
       ? []
       : [{
         label: "  larger",
-        show: ([title]: Column<RecyclingPoolStats>) => title === "acquisitions" ? stats.oversize : ""
+        show: ([title]: Column<RecyclingFigures>) => title === "acquisitions" ? stats.oversize : ""
       }])
   ]
 }
 
-export const pretty = (...stats: ReadonlyArray<PoolStats | RecyclingPoolStats | TieredBufferPoolStats>): string => {
-  const waitingRows: Array<Row<PoolStats>> = []
-  const recyclingRows: Array<Row<RecyclingPoolStats>> = []
+export const pretty = (...stats: ReadonlyArray<WaitingFigures | RecyclingFigures | TieredFigures>): string => {
+  const waitingRows: Array<Row<WaitingFigures>> = []
+  const recyclingRows: Array<Row<RecyclingFigures>> = []
   for (const one of stats) {
     if ("waiters" in one) waitingRows.push(rowOf(one.pool, one))
     else recyclingRows.push(...rowsOf(one))

@@ -1,35 +1,48 @@
 /**
- * Buffers, what they have to be cleared of, and the pool of one size. `tieredBufferPool.ts` has many sizes.
+ * Buffers, which of their bytes have to be zeroed, and the pool of one size. `tieredBufferPool.ts` has many sizes.
  *
- * A buffer whose memory was transferred away has no length. `byteLength` says the same, at six times the price (V8 11.3).
+ * A buffer whose memory was transferred away has `length` 0. `byteLength` says the same at six times the price (V8 11.3).
  */
+import { format, inspectSymbol } from "#effect/inspect"
+import type { PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import type * as Scope from "effect/Scope"
-import type * as Api from "../../BufferPool.js"
 import type { RecyclingPoolStats } from "../../PoolStats.js"
-import { type Ageing, type Budget, FreeList, isPooled, type Slot, slotOf } from "../core/recycling/freeList.js"
-import { Reader, readSizes } from "../options/poolOptions.js"
-import { makePool, RecyclingPool, refuse, snapshot, stale, type Surroundings } from "./recyclingPool.js"
+import type { Ageing } from "../core/recycling/ageing.js"
+import { type Budget, FreeList, type ListSlot } from "../core/recycling/freeList.js"
+import { isPooled, slotOf } from "../core/recycling/slot.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import {
+  checkAtMost,
+  count,
+  decode,
+  type Decoded,
+  duration,
+  type Input,
+  oneOf,
+  required,
+  text,
+  value
+} from "../options/optionTable.js"
+import { makePool, RecyclingPool, refuse, snapshot, stale } from "./recyclingPool.js"
 
 export type Bytes = Uint8Array<ArrayBuffer>
 
-/** What the table of tiers can find. */
+interface BorrowOptions {
+  readonly length?: number | undefined
+}
+
+/** The largest size that a `SizeTable` can find. */
 const largest = 0xffff_ffff
 
-export const readBufferSize = (read: Reader, option: string, value: number): boolean => {
-  if (Number.isInteger(value) && value >= 1 && value <= largest) return true
-  read.refuse(option, value, `a whole number of bytes from 1 to ${largest}`)
-  return false
-}
+export const bufferSizeOption = /* @__PURE__ */ required(
+  value<number>(
+    `a whole number of bytes from 1 to ${largest}`,
+    (size) => Number.isInteger(size) && size >= 1 && size <= largest
+  )
+)
 
-/** Whether there is anything to zero. */
-export const readZero = (read: Reader, value: Api.Zero | undefined): boolean => {
-  if (value !== undefined && value !== "onRelease" && value !== "never") {
-    read.refuse("zero", value, `"onRelease" or "never"`)
-  }
-  return value !== "never"
-}
+export const zeroOption = /* @__PURE__ */ oneOf(["onRelease", "never"])
 
 interface BufferListOptions {
   readonly bufferSize: number
@@ -46,14 +59,14 @@ export const makeList = ({ bufferSize, ...options }: BufferListOptions): FreeLis
     ...options,
     weight: bufferSize,
     factory: () => new Uint8Array(bufferSize),
-    // whoever had it before may have transferred its memory away since
+    // its last borrower may have transferred its memory away
     validate: (bytes) => bytes.length === bufferSize,
     part: memoryOf
   })
 
-/** Gives back a buffer, of which the first `dirty` bytes may have been written to. */
-export const giveBytes = (slot: Slot<Bytes>, dirty: number, zero: boolean): void => {
-  const { list, value } = slot
+/** Returns a buffer whose first `dirty` bytes may have been written to. */
+export const giveBytes = (slot: ListSlot<Bytes>, dirty: number, zero: boolean): void => {
+  const { owner: list, value } = slot
   list.takeBack(slot)
   if (value.length !== list.weight) return list.discard(slot, "unfit")
   if (!list.hasRoom) return list.drop(slot)
@@ -61,12 +74,12 @@ export const giveBytes = (slot: Slot<Bytes>, dirty: number, zero: boolean): void
   list.keep(slot)
 }
 
-export const checkLength = (length: number, most: number): void => {
-  if (Number.isInteger(length) && length >= 0 && length <= most) return
-  throw new RangeError(`length must be a whole number of bytes from 0 to ${most}, but was ${String(length)}`)
+export const checkLength = (length: number, max: number): void => {
+  if (Number.isInteger(length) && length >= 0 && length <= max) return
+  throw new RangeError(`length must be a whole number of bytes from 0 to ${max}, but was ${String(length)}`)
 }
 
-/** What is wrong with memory that is to take the place of a buffer's own. */
+/** Why memory cannot take the place of a buffer's own. */
 const unfit = (memory: ArrayBufferLike, size: number): string | undefined => {
   if (Object.prototype.toString.call(memory) !== "[object ArrayBuffer]") return "shared memory cannot be pooled"
   if ((memory as { readonly resizable?: boolean }).resizable === true) return "a resizable buffer cannot be pooled"
@@ -74,11 +87,11 @@ const unfit = (memory: ArrayBufferLike, size: number): string | undefined => {
   return isPooled(memory) ? "the buffer is of a pool already" : undefined
 }
 
-/** Knows what it has shown of its buffer, which is what may have been written to. */
-export class BufferLease implements Api.Lease {
+/** Knows which bytes of its buffer the borrower has seen: only those may have been written to. */
+export class BufferLease {
   readonly length: number
   private readonly pool: BufferLender
-  private slot: Slot<Bytes>
+  private slot: ListSlot<Bytes>
   private dirty = 0
 
   constructor(pool: BufferLender, length: number) {
@@ -92,12 +105,12 @@ export class BufferLease implements Api.Lease {
   }
 
   get size(): number {
-    // what was made for this lease alone has its length
-    return this.slot.list.weight || this.length
+    // a buffer that was made for this lease alone has its length
+    return this.slot.owner.weight || this.length
   }
 
   private get bytes(): Bytes {
-    if (this.slot.holder !== this) throw stale(this.slot.list, this.pool.name)
+    if (this.slot.holder !== this) throw stale(this.slot.owner, this.pool.name)
     return this.slot.value
   }
 
@@ -128,23 +141,23 @@ export class BufferLease implements Api.Lease {
     if (memory !== bytes.buffer) {
       const problem = unfit(memory, this.size)
       if (problem !== undefined) {
-        refuse(slot.list, "foreign")
+        refuse(slot.owner, "foreign")
         throw new TypeError(`[${this.pool.name}] replace: ${problem}`)
       }
-      this.slot = slot.list.replace(slot, new Uint8Array(memory as ArrayBuffer))
+      this.slot = slot.owner.replace(slot, new Uint8Array(memory as ArrayBuffer))
     }
-    // all of it: who knows where it comes from
+    // all bytes count as written to: they are the borrower's
     return this.buffer
   }
 
   release(): boolean {
-    if (this.slot.holder !== this) return refuse(this.slot.list, "stale")
+    if (this.slot.holder !== this) return refuse(this.slot.owner, "stale")
     this.pool.give(this.slot, this.dirty)
     return true
   }
 
   discard(): boolean {
-    if (this.slot.holder !== this) return refuse(this.slot.list, "stale")
+    if (this.slot.holder !== this) return refuse(this.slot.owner, "stale")
     this.pool.invalidate(this.slot)
     return true
   }
@@ -158,26 +171,26 @@ export class BufferLease implements Api.Lease {
   }
 
   toString(): string {
-    return Inspectable.format(this.toJSON())
+    return format(this.toJSON())
   }
 
-  [Inspectable.NodeInspectSymbol](): unknown {
+  [inspectSymbol](): unknown {
     return this.toJSON()
   }
 }
 
-/** What pools of one size and of many have in common. */
+/** What pools of one size and of many sizes share. */
 export abstract class BufferLender extends RecyclingPool<BufferLease> {
-  /** A buffer of that length or more. */
-  abstract take(length: number, holder: object): Slot<Bytes>
+  /** Lends a buffer of that length or more. */
+  abstract take(length: number, holder: object): ListSlot<Bytes>
 
-  abstract give(slot: Slot<Bytes>, dirty: number): void
+  abstract give(slot: ListSlot<Bytes>, dirty: number): void
 
-  invalidate(slot: Slot<Bytes>): void {
-    slot.list.invalidate(slot)
+  invalidate(slot: ListSlot<Bytes>): void {
+    slot.owner.invalidate(slot)
   }
 
-  /** Counts what is refused and of no list. */
+  /** Counts refusals that are of no list. */
   protected abstract readonly first: FreeList<Bytes>
 
   protected abstract has(list: FreeList<Bytes>): boolean
@@ -188,12 +201,12 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
 
   protected useLease<B, E, R>(
     length: number,
-    f: (bytes: Bytes, lease: Api.Lease) => Effect.Effect<B, E, R>
+    f: (bytes: Bytes, lease: BufferLease) => Effect.Effect<B, E, R>
   ): Effect.Effect<B, E, R> {
     return this.lend(() => new BufferLease(this, length), (lease) => f(lease.view(), lease))
   }
 
-  protected useLeaseSync<B>(length: number, f: (bytes: Bytes, lease: Api.Lease) => B): Effect.Effect<B> {
+  protected useLeaseSync<B>(length: number, f: (bytes: Bytes, lease: BufferLease) => B): Effect.Effect<B> {
     return this.lendSync(() => new BufferLease(this, length), (lease) => f(lease.view(), lease))
   }
 
@@ -203,12 +216,12 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
 
   unsafeRelease(bytes: Uint8Array, written: number = bytes.length): boolean {
     const slot = slotOf(bytes)
-    // the memory of a buffer has its slot, too
+    // the memory of a buffer has the slot too
     if (slot === undefined || slot.value !== bytes) return refuse(this.first, "foreign")
     if (slot.holder !== this) {
-      return this.has(slot.list) ? refuse(slot.list, "notOut") : refuse(this.first, "foreign")
+      return this.has(slot.owner) ? refuse(slot.owner, "notOut") : refuse(this.first, "foreign")
     }
-    // whatever is no count of bytes means all of them
+    // anything but a number of bytes means all of them
     this.give(
       slot,
       typeof written === "number" && written >= 0 && written < bytes.length ? Math.ceil(written) : bytes.length
@@ -217,35 +230,37 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
   }
 }
 
-interface Decoded {
-  readonly bufferSize: number
-  readonly minSize: number
-  readonly maxSize: number
-  readonly zero: boolean
-  readonly idleTimeToLive: number
+export const bufferOptions = {
+  name: text("BufferPool"),
+  bufferSize: bufferSizeOption,
+  minBuffers: count(0, 0),
+  maxBuffers: count(0, 64),
+  zero: zeroOption,
+  idleTimeToLive: duration(Infinity)
 }
 
-class BufferPoolImpl extends BufferLender implements Api.Service {
+class BufferPool extends BufferLender {
   protected readonly module = "BufferPool"
   readonly bufferSize: number
   readonly lists
   protected readonly first: FreeList<Bytes>
   private readonly zero: boolean
 
-  constructor(name: string, { bufferSize, idleTimeToLive, maxSize, minSize, zero }: Decoded, around: Surroundings) {
-    super(name, idleTimeToLive, around)
+  constructor(options: Decoded<typeof bufferOptions>, runtime: PoolRuntime) {
+    const { bufferSize, maxBuffers, minBuffers } = options
+    super(options.name, options.idleTimeToLive, runtime)
     this.bufferSize = bufferSize
-    this.zero = zero
-    this.first = makeList({ bufferSize, minSize, maxSize, ageing: this.ageing })
+    this.zero = options.zero === "onRelease"
+    this.first = makeList({ bufferSize, minSize: minBuffers, maxSize: maxBuffers, ageing: this.ageing })
     this.lists = [[this.first, []]] as const
   }
 
-  take(length: number, holder: object): Slot<Bytes> {
+  take(length: number, holder: object): ListSlot<Bytes> {
     checkLength(length, this.bufferSize)
     return this.first.take(holder)
   }
 
-  give(slot: Slot<Bytes>, dirty: number): void {
+  give(slot: ListSlot<Bytes>, dirty: number): void {
     giveBytes(slot, dirty, this.zero)
   }
 
@@ -254,18 +269,18 @@ class BufferPoolImpl extends BufferLender implements Api.Service {
   }
 
   readonly use = <B, E, R>(
-    f: (bytes: Bytes, lease: Api.Lease) => Effect.Effect<B, E, R>,
-    options?: Api.BorrowOptions
+    f: (bytes: Bytes, lease: BufferLease) => Effect.Effect<B, E, R>,
+    options?: BorrowOptions
   ): Effect.Effect<B, E, R> => this.useLease(options?.length ?? this.bufferSize, f)
 
-  readonly useSync = <B>(f: (bytes: Bytes, lease: Api.Lease) => B, options?: Api.BorrowOptions): Effect.Effect<B> =>
+  readonly useSync = <B>(f: (bytes: Bytes, lease: BufferLease) => B, options?: BorrowOptions): Effect.Effect<B> =>
     this.useLeaseSync(options?.length ?? this.bufferSize, f)
 
   get get(): Effect.Effect<Bytes, never, Scope.Scope> {
     return this.getView(this.bufferSize)
   }
 
-  lease(options?: Api.BorrowOptions): Api.Lease {
+  lease(options?: BorrowOptions): BufferLease {
     return new BufferLease(this, options?.length ?? this.bufferSize)
   }
 
@@ -289,16 +304,10 @@ class BufferPoolImpl extends BufferLender implements Api.Service {
   }
 }
 
-export const make = (options: Api.Options): Effect.Effect<Api.Service, never, Scope.Scope> =>
+export const make = (options: Input<typeof bufferOptions>): Effect.Effect<BufferPool, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "BufferPool"
-    const read = new Reader()
-    readBufferSize(read, "bufferSize", options.bufferSize)
-    const decoded = {
-      bufferSize: options.bufferSize,
-      ...readSizes(read, ["minBuffers", options.minBuffers], ["maxBuffers", options.maxBuffers], 64),
-      zero: readZero(read, options.zero),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (surroundings) => new BufferPoolImpl(name, decoded, surroundings))
+    const checks = new OptionChecks()
+    const decoded = decode(bufferOptions, options, checks)
+    checkAtMost(decoded, "minBuffers", "maxBuffers", checks)
+    return makePool(decoded.name, checks, (runtime) => new BufferPool(decoded, runtime))
   })

@@ -1,36 +1,38 @@
-import type * as Duration from "effect/Duration"
+import type { DurationInput } from "#effect/duration"
+import { format, inspectSymbol } from "#effect/inspect"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import type * as Scope from "effect/Scope"
 import { ArrayList } from "../../ArrayList.js"
-import type * as Api from "../../CollectionPool.js"
-import type * as ObjectPool from "../../ObjectPool.js"
+import type { RecyclingPoolStats } from "../../PoolStats.js"
 import * as Resettable from "../../Resettable.js"
-import { failures, Reader } from "../options/poolOptions.js"
-import * as internal from "./objectPool.js"
+import { dieOfProblems, OptionChecks } from "../options/optionChecks.js"
+import { count, decode, duration, type Input, text } from "../options/optionTable.js"
+import { make as makeObjectPool, type ObjectPool } from "./objectPool.js"
 
 interface Pools {
-  readonly arrays: ObjectPool.Service<Array<any>>
-  readonly lists: ObjectPool.Service<ArrayList<any>>
-  readonly maps: ObjectPool.Service<Map<any, any>>
-  readonly sets: ObjectPool.Service<Set<any>>
-  readonly records: ObjectPool.Service<Record<string, any>>
+  readonly arrays: ObjectPool<Array<any>>
+  readonly lists: ObjectPool<ArrayList<any>>
+  readonly maps: ObjectPool<Map<any, any>>
+  readonly sets: ObjectPool<Set<any>>
+  readonly records: ObjectPool<Record<string, any>>
 }
 
-/** Leaves no entry and no property, and the memory of the entries where there were not too many. */
-const emptyArray = (most: number) => (array: Array<any>): void => {
-  if (array.length > most) array.length = 0
+type Stats = { readonly [K in keyof Pools]: RecyclingPoolStats }
+
+/** Removes all entries and properties, and keeps the memory of the entries unless there were too many. */
+const emptyArray = (max: number) => (array: Array<any>): void => {
+  if (array.length > max) array.length = 0
   else Resettable.array(array)
   const properties: object = array
   for (const key in properties) Reflect.deleteProperty(properties, key)
 }
 
-const emptyList = (most: number) => (list: ArrayList<any>): void => {
-  if (list.capacity > most) list.release()
+const emptyList = (max: number) => (list: ArrayList<any>): void => {
+  if (list.capacity > max) list.release()
   else list.reset()
 }
 
-/** Whether it is as a new one is, with so many keys: an empty one that was given a property that stays passes every reset. */
+/** Whether a collection is as a new one is. A reset does not notice a property that cannot be deleted. */
 const isNew = (prototype: object | null, keys: number) => (collection: object): boolean =>
   Object.getPrototypeOf(collection) === prototype && Reflect.ownKeys(collection).length === keys
 
@@ -39,7 +41,7 @@ const isNewMap = isNew(Map.prototype, 0)
 const isNewSet = isNew(Set.prototype, 0)
 const isNewRecord = isNew(null, 0)
 
-/** Whether it can grow and shrink: an empty one that was frozen does not. */
+/** Whether an array can grow and shrink: an empty one that was frozen cannot. */
 const isFlexible = (array: Array<any>): boolean => {
   try {
     array.push(undefined)
@@ -50,14 +52,14 @@ const isFlexible = (array: Array<any>): boolean => {
   }
 }
 
-class CollectionPoolImpl implements Api.Service {
+class CollectionPool {
   readonly name: string
   readonly arrays: Pools["arrays"]
   readonly lists: Pools["lists"]
   readonly maps: Pools["maps"]
   readonly sets: Pools["sets"]
   readonly records: Pools["records"]
-  private readonly all: ReadonlyArray<ObjectPool.Service<any>>
+  private readonly all: ReadonlyArray<ObjectPool<any>>
 
   constructor(name: string, { arrays, lists, maps, records, sets }: Pools) {
     this.name = name
@@ -83,7 +85,7 @@ class CollectionPoolImpl implements Api.Service {
   readonly useRecord = <A, B, E, R>(f: (record: Record<string, A>) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
     this.records.use(f)
 
-  readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
+  readonly prune = (maxIdle?: DurationInput | undefined): Effect.Effect<number> =>
     this.sum((pool) => pool.prune(maxIdle))
 
   get clear(): Effect.Effect<number> {
@@ -94,11 +96,11 @@ class CollectionPoolImpl implements Api.Service {
     return this.sum((pool) => pool.size)
   }
 
-  private sum(f: (pool: ObjectPool.Service<any>) => Effect.Effect<number>): Effect.Effect<number> {
+  private sum(f: (pool: ObjectPool<any>) => Effect.Effect<number>): Effect.Effect<number> {
     return Effect.reduce(this.all, 0, (sum, pool) => Effect.map(f(pool), (count) => sum + count))
   }
 
-  unsafeStats(): Api.Stats {
+  unsafeStats(): Stats {
     return {
       arrays: this.arrays.unsafeStats(),
       lists: this.lists.unsafeStats(),
@@ -108,58 +110,67 @@ class CollectionPoolImpl implements Api.Service {
     }
   }
 
-  readonly stats: Effect.Effect<Api.Stats> = Effect.sync(() => this.unsafeStats())
+  readonly stats: Effect.Effect<Stats> = Effect.sync(() => this.unsafeStats())
 
   toJSON(): unknown {
     return { _id: "CollectionPool", name: this.name, stats: this.unsafeStats() }
   }
 
   toString(): string {
-    return Inspectable.format(this.toJSON())
+    return format(this.toJSON())
   }
 
-  [Inspectable.NodeInspectSymbol](): unknown {
+  [inspectSymbol](): unknown {
     return this.toJSON()
   }
 }
 
-export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, never, Scope.Scope> =>
+export const collectionOptions = {
+  name: text("CollectionPool"),
+  maxArrays: count(0, 64),
+  maxLists: count(0, 64),
+  maxArrayLength: count(0, 65536),
+  maxMaps: count(0, 0),
+  maxSets: count(0, 0),
+  maxRecords: count(0, 0),
+  idleTimeToLive: duration(Infinity)
+}
+
+export const make = (
+  options: Input<typeof collectionOptions> = {}
+): Effect.Effect<CollectionPool, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const name = options.name ?? "CollectionPool"
-    const read = new Reader()
-    const maxArrayLength = read.count("maxArrayLength", options.maxArrayLength, 0, 65536)
-    const sizes = {
-      arrays: read.count("maxArrays", options.maxArrays, 0, 64),
-      lists: read.count("maxLists", options.maxLists, 0, 64),
-      maps: read.count("maxMaps", options.maxMaps, 0, 0),
-      sets: read.count("maxSets", options.maxSets, 0, 0),
-      records: read.count("maxRecords", options.maxRecords, 0, 0)
-    }
-    read.duration("idleTimeToLive", options.idleTimeToLive, 0)
-    if (read.problems.length > 0) return yield* Effect.dieMessage(`[${name}] ${failures(read.problems)}`)
+    const checks = new OptionChecks()
+    const { maxArrayLength, maxArrays, maxLists, maxMaps, maxRecords, maxSets, name } = decode(
+      collectionOptions,
+      options,
+      checks
+    )
+    yield* dieOfProblems(name, checks.problems)
+    const sizes = { arrays: maxArrays, lists: maxLists, maps: maxMaps, sets: maxSets, records: maxRecords }
     const pool = <A extends object>(
       kind: keyof Pools,
       factory: () => A,
       reset: (collection: A) => void,
       validate?: (collection: A) => boolean
     ) =>
-      internal.make({
+      makeObjectPool({
         name: `${name}.${kind}`,
         factory,
-        // what is not kept needs no reset
+        // a collection that is not kept needs no reset
         reset: sizes[kind] === 0 ? undefined : reset,
         validate,
         maxSize: sizes[kind],
         idleTimeToLive: options.idleTimeToLive
       })
-    return new CollectionPoolImpl(name, {
+    return new CollectionPool(name, {
       arrays: yield* pool(
         "arrays",
         (): Array<any> => [],
         emptyArray(maxArrayLength),
         (array) => isNewArray(array) && isFlexible(array)
       ),
-      // nothing can be done to it that its reset does not undo
+      // its reset undoes all that a borrower can do to it
       lists: yield* pool("lists", () => Object.preventExtensions(new ArrayList<any>()), emptyList(maxArrayLength)),
       maps: yield* pool(
         "maps",

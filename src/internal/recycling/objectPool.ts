@@ -1,47 +1,74 @@
+import { format, inspectSymbol } from "#effect/inspect"
+import type { PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import type * as Scope from "effect/Scope"
-import type * as Api from "../../ObjectPool.js"
 import type { RecyclingPoolStats } from "../../PoolStats.js"
 import * as Resettable from "../../Resettable.js"
-import { FreeList, type Slot, slotOf } from "../core/recycling/freeList.js"
-import { Reader, readSizes } from "../options/poolOptions.js"
-import { byScope, makePool, RecyclingPool, refuse, snapshot, stale, type Surroundings } from "./recyclingPool.js"
+import { FreeList, type ListSlot } from "../core/recycling/freeList.js"
+import { slotOf } from "../core/recycling/slot.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import {
+  checkAtMost,
+  count,
+  decode,
+  type Decoded,
+  duration,
+  hook,
+  type Input,
+  required,
+  text
+} from "../options/optionTable.js"
+import { byScope, makePool, RecyclingPool, refuse, snapshot, stale } from "./recyclingPool.js"
 
-interface Decoded {
-  readonly minSize: number
-  readonly maxSize: number
-  readonly idleTimeToLive: number
+export const objectOptions = {
+  name: text("ObjectPool"),
+  factory: required(hook),
+  reset: hook,
+  validate: hook,
+  minSize: count(0, 0),
+  maxSize: count(0, 64),
+  idleTimeToLive: duration(Infinity)
 }
 
-class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements Api.Service<A> {
+type KeepingOptions = Omit<Input<typeof objectOptions>, "factory" | "reset" | "validate">
+
+interface ResettableOptions<A> extends KeepingOptions {
+  readonly validate?: ((object: A) => boolean) | undefined
+}
+
+interface Options<A> extends ResettableOptions<A> {
+  readonly factory: () => A
+  readonly reset?: ((object: A) => void | boolean) | undefined
+}
+
+export class ObjectPool<A extends object> extends RecyclingPool<ListSlot<A>> {
   protected readonly module = "ObjectPool"
   readonly lists
   private readonly list: FreeList<A>
 
-  constructor(name: string, options: Api.Options<A>, decoded: Decoded, surroundings: Surroundings) {
-    super(name, decoded.idleTimeToLive, surroundings)
-    const { minSize, maxSize } = decoded
+  constructor(options: Options<A>, decoded: Decoded<typeof objectOptions>, runtime: PoolRuntime) {
+    const { idleTimeToLive, maxSize, minSize, name } = decoded
+    super(name, idleTimeToLive, runtime)
     const { factory, reset, validate } = options
     this.list = new FreeList({ factory, reset, validate, minSize, maxSize, weight: 0, ageing: this.ageing })
     this.lists = [[this.list, []]] as const
   }
 
-  protected giveBack(slot: Slot<A>): void {
+  protected giveBack(slot: ListSlot<A>): void {
     this.list.give(slot)
   }
 
-  private readonly take = (): Slot<A> => this.list.take(byScope)
+  private readonly take = (): ListSlot<A> => this.list.take(byScope)
 
   readonly use = <B, E, R>(f: (object: A) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
     this.lend(this.take, (slot) => f(slot.value))
 
-  readonly useSync = <B>(f: (object: A) => B): Effect.Effect<B> => Effect.sync(() => useOnce(this.list, f))
+  readonly useSync = <B>(f: (object: A) => B): Effect.Effect<B> => this.lendSync(this.take, (slot) => f(slot.value))
 
   readonly get: Effect.Effect<A, never, Scope.Scope> = this.lendScoped(this.take, (slot) => slot.value)
 
-  lease(): Api.Lease<A> {
-    return new LeaseImpl(this.name, this.list)
+  lease(): Lease<A> {
+    return new Lease(this.name, this.list)
   }
 
   unsafeAcquire(): A {
@@ -51,7 +78,7 @@ class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements
   unsafeRelease(object: A): boolean {
     const slot = slotOf(object)
     if (slot === undefined || slot.holder !== this) {
-      return refuse(this.list, slot?.list === this.list ? "notOut" : "foreign")
+      return refuse(this.list, slot?.owner === this.list ? "notOut" : "foreign")
     }
     this.list.give(slot)
     return true
@@ -68,32 +95,11 @@ class ObjectPoolImpl<A extends object> extends RecyclingPool<Slot<A>> implements
   }
 }
 
-const useOnce = <A extends object, B>(list: FreeList<A>, f: (object: A) => B): B => {
-  const slot = list.take(byScope)
-  let value: B
-  try {
-    value = f(slot.value)
-  } catch (defect) {
-    giveAfter(list, slot)
-    throw defect
-  }
-  list.give(slot)
-  return value
-}
-
-/** After a failure that matters more than one of `reset`, which is counted. */
-const giveAfter = <A extends object>(list: FreeList<A>, slot: Slot<A>): void => {
-  try {
-    list.give(slot)
-  } catch {
-    return
-  }
-}
-
-class LeaseImpl<A extends object> implements Api.Lease<A> {
+/** An object, until it is released or discarded. */
+class Lease<A extends object> {
   private readonly pool: string
   private readonly list: FreeList<A>
-  private readonly slot: Slot<A>
+  private readonly slot: ListSlot<A>
 
   constructor(pool: string, list: FreeList<A>) {
     this.pool = pool
@@ -127,32 +133,23 @@ class LeaseImpl<A extends object> implements Api.Lease<A> {
   }
 
   toString(): string {
-    return Inspectable.format(this.toJSON())
+    return format(this.toJSON())
   }
 
-  [Inspectable.NodeInspectSymbol](): unknown {
+  [inspectSymbol](): unknown {
     return this.toJSON()
   }
 }
 
-export const make = <A extends object>(
-  options: Api.Options<A>
-): Effect.Effect<Api.Service<A>, never, Scope.Scope> =>
+export const make = <A extends object>(options: Options<A>): Effect.Effect<ObjectPool<A>, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "ObjectPool"
-    const read = new Reader()
-    for (const key of ["factory", "reset", "validate"] as const) {
-      const isRight = typeof options[key] === "function" || (options[key] === undefined && key !== "factory")
-      if (!isRight) read.refuse(key, options[key], "a function")
-    }
-    const decoded = {
-      ...readSizes(read, ["minSize", options.minSize], ["maxSize", options.maxSize], 64),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (surroundings) => new ObjectPoolImpl(name, options, decoded, surroundings))
+    const checks = new OptionChecks()
+    const decoded = decode(objectOptions, options, checks)
+    checkAtMost(decoded, "minSize", "maxSize", checks)
+    return makePool(decoded.name, checks, (runtime) => new ObjectPool(options, decoded, runtime))
   })
 
 export const makeResettable = <A extends Resettable.Resettable>(
   factory: () => A,
-  options: Api.ResettableOptions<A> | undefined
-): Effect.Effect<Api.Service<A>, never, Scope.Scope> => make({ ...options, factory, reset: Resettable.reset })
+  options: ResettableOptions<A> | undefined
+): Effect.Effect<ObjectPool<A>, never, Scope.Scope> => make({ ...options, factory, reset: Resettable.reset })

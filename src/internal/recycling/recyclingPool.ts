@@ -1,34 +1,23 @@
 /** What all recycling pools share around their lists: the ways of lending, ageing, figures, and the end. */
-import { after, areSupported, FiberFrame, isDone, push, raise } from "#effect/fiberFrame"
+import { millisOf } from "#effect/clock"
+import type { DurationInput } from "#effect/duration"
+import { attempt } from "#effect/effect"
+import { type AnyFiber, withFiber } from "#effect/fiber"
+import { after, FiberFrame, isDone, push, raise } from "#effect/fiberFrame"
+import { format, inspectSymbol } from "#effect/inspect"
+import { fork, type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
 import { Sleeper } from "#effect/sleeper"
-import type * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
-import * as Inspectable from "effect/Inspectable"
-import type * as MetricLabel from "effect/MetricLabel"
-import * as Runtime from "effect/Runtime"
-import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import { RecyclingPoolStats } from "../../PoolStats.js"
-import { Ageing, type FreeList, type RefusalReason } from "../core/recycling/freeList.js"
+import { Ageing } from "../core/recycling/ageing.js"
+import type { FreeList, RefusalReason } from "../core/recycling/freeList.js"
 import { recyclingPool, register } from "../observe/poolMetrics.js"
-import { failures, Reader } from "../options/poolOptions.js"
+import { dieOfProblems, type OptionChecks } from "../options/optionChecks.js"
+import { decodeOne, duration } from "../options/optionTable.js"
 
-/** What a pool is made with. */
-export interface Surroundings {
-  readonly clock: Clock.Clock
-  readonly runtime: Runtime.Runtime<never>
-  readonly hasFrames: boolean
-  readonly labels: ReadonlyArray<MetricLabel.MetricLabel>
-}
-
-/** Of the lists together. The most that were out at once has to be known where there are several. */
+/** The figures of several lists together. If there are several, the caller knows how many were lent at once. */
 export const snapshot = (
   pool: string,
   lists: ReadonlyArray<FreeList<any>>,
@@ -65,59 +54,43 @@ export const snapshot = (
   })
 }
 
-/** What a throwing function does to an effect. */
-const begin = <L, B, E, R>(body: (loan: L) => Effect.Effect<B, E, R>, loan: L): Effect.Effect<B, E, R> => {
-  try {
-    return body(loan)
-  } catch (defect) {
-    return Exit.die(defect)
-  }
-}
-
-/** Whoever holds an item that is lent by `use` or `get`. Nobody else can give it back, so one will do for all. */
+/** The holder of an item that is lent by `use` or `get`. Nothing else can return it, so one holder serves for all. */
 export const byScope = { holder: "use or get" }
 
 const misuse: Record<RefusalReason, string> = {
-  foreign: "something was given back that is not of this pool",
+  foreign: "a borrower released an object that is not of this pool",
   notOut:
-    "something was given back that `unsafeAcquire` had not lent: a second release, or one of what `use`, `get` or a " +
-    "lease is to give back",
-  stale: "a lease was used, released or discarded that had been released or discarded before"
+    "a borrower released an object that `unsafeAcquire` had not lent: a second release, or an object that `use`, `get` " +
+    "or a lease is to return",
+  stale: "a borrower used, released or discarded a lease that had been released or discarded before"
 }
 
-/** `L` is what a borrower has to give back. */
+/** `L` is what a borrower returns. */
 export abstract class RecyclingPool<L> {
   readonly name: string
   protected readonly ageing: Ageing
   private readonly sleeper: Sleeper
-  private readonly hasFrames: boolean
-  private readonly labels: ReadonlyArray<MetricLabel.MetricLabel>
-  private readonly runtime: Runtime.Runtime<never>
+  private readonly runtime: PoolRuntime
   private hasWarned = false
   private hideMetrics: () => void = () => undefined
 
-  constructor(name: string, idleTimeToLive: number, { clock, hasFrames, labels, runtime }: Surroundings) {
+  constructor(name: string, idleTimeToLive: number, runtime: PoolRuntime) {
+    const { clock } = runtime
     this.name = name
-    this.hasFrames = hasFrames
-    this.labels = labels
     this.runtime = runtime
     this.ageing = new Ageing({
-      clock: () => clock.unsafeCurrentTimeMillis(),
+      clock: () => millisOf(clock),
       later: (run) => queueMicrotask(run),
       timeToLive: idleTimeToLive,
       wakeIn: (delay) => this.sleeper.sleep(delay)
     })
-    this.sleeper = new Sleeper(
-      clock,
-      (effect) => Runtime.runFork(runtime, effect, { immediate: false }),
-      Effect.sync(() => this.ageing.tick())
-    )
+    this.sleeper = new Sleeper(clock, (effect) => fork(runtime, effect), Effect.sync(() => this.ageing.tick()))
   }
 
-  /** Of the library, as the user knows it. */
+  /** The module of the pool, for logs. */
   protected abstract readonly module: string
 
-  /** Each with the tags that it is known by beside the pool's name. */
+  /** Each with the tags of its metrics, beside the name of the pool. */
   abstract readonly lists: ReadonlyArray<readonly [FreeList<any>, tags: ReadonlyArray<readonly [string, string]>]>
 
   protected abstract giveBack(loan: L): void
@@ -125,18 +98,18 @@ export abstract class RecyclingPool<L> {
   // --- lending
 
   protected lend<B, E, R>(take: () => L, body: (loan: L) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> {
-    if (this.hasFrames) {
-      return Effect.withFiberRuntime((fiber) => {
+    if (this.runtime.hasFrames) {
+      return withFiber((fiber) => {
         const loan = take()
-        const effect = begin(body, loan)
+        const effect = attempt(body, loan)
         if (isDone(effect)) return this.end(loan, effect)
-        push(fiber, new Loan(fiber, this, loan))
+        push(fiber, new ReturnFrame(fiber, this, loan))
         return effect
       })
     }
     return Effect.uninterruptibleMask((restore) => {
       const loan = take()
-      const effect = begin(body, loan)
+      const effect = attempt(body, loan)
       if (isDone(effect)) return this.end(loan, effect)
       return Effect.matchCauseEffect(restore(effect), {
         onFailure: (cause) => this.end(loan, Exit.failCause(cause)),
@@ -154,8 +127,8 @@ export abstract class RecyclingPool<L> {
     }
   }
 
-  /** When a fiber comes by. */
-  passed(fiber: Fiber.RuntimeFiber<unknown, unknown>, loan: L): void {
+  /** A fiber has left the effect that it borrowed for. */
+  passed(fiber: AnyFiber, loan: L): void {
     try {
       this.giveBack(loan)
     } catch (defect) {
@@ -178,7 +151,7 @@ export abstract class RecyclingPool<L> {
     })
   }
 
-  /** After a failure that matters more than one of giving back, which is counted. */
+  /** After a failure of the borrower, which matters more than one of the return. The latter is counted. */
   protected giveBackAfter(loan: L): void {
     try {
       this.giveBack(loan)
@@ -197,12 +170,13 @@ export abstract class RecyclingPool<L> {
 
   // --- care
 
-  readonly prune = (maxIdle?: Duration.DurationInput | undefined): Effect.Effect<number> =>
+  readonly prune = (maxIdle?: DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
-      const read = new Reader()
-      const millis = read.duration("maxIdle", maxIdle, this.ageing.timeToLive)
-      if (read.problems.length > 0) return Effect.dieMessage(`[${this.name}] ${failures(read.problems)}`)
-      return Effect.succeed(this.sum((list) => list.prune(millis)))
+      const { decoded, problems } = decodeOne(duration(this.ageing.timeToLive), maxIdle, "maxIdle")
+      return Effect.andThen(
+        dieOfProblems(this.name, problems),
+        Effect.sync(() => this.sum((list) => list.prune(decoded)))
+      )
     })
 
   readonly clear: Effect.Effect<number> = Effect.sync(() => this.sum((list) => list.clear()))
@@ -219,17 +193,19 @@ export abstract class RecyclingPool<L> {
       list.fill()
     }
     const hide = this.lists.map(([list, tags]) =>
-      register(recyclingPool, [["pool", this.name], ...tags], this.labels, () => snapshot(this.name, [list]))
+      register(recyclingPool, [["pool", this.name], ...tags], this.runtime, () => snapshot(this.name, [list]))
     )
     this.hideMetrics = () => hide.forEach((f) => f())
   }
 
-  /** The first one tells where to look; the others are in the stats. */
+  /** The first misuse tells where to look; the others are counted. */
   private readonly warnOnce = (reason: RefusalReason): void => {
     if (this.hasWarned) return
     this.hasWarned = true
     const { stack } = new Error("refused here")
-    const warning = Effect.logWarning(`${misuse[reason]}. Nothing came of it; from here on such calls are only counted`)
+    const warning = Effect.logWarning(
+      `${misuse[reason]}. The call did nothing; from now on such calls are only counted`
+    )
     const annotations = {
       package: "effect-pools",
       module: this.module,
@@ -238,7 +214,7 @@ export abstract class RecyclingPool<L> {
       reason,
       stack
     }
-    Runtime.runFork(this.runtime, Effect.annotateLogs(warning, annotations), { immediate: false })
+    fork(this.runtime, Effect.annotateLogs(warning, annotations))
   }
 
   close(): void {
@@ -253,21 +229,21 @@ export abstract class RecyclingPool<L> {
   abstract toJSON(): unknown
 
   toString(): string {
-    return Inspectable.format(this.toJSON())
+    return format(this.toJSON())
   }
 
-  [Inspectable.NodeInspectSymbol](): unknown {
+  [inspectSymbol](): unknown {
     return this.toJSON()
   }
 }
 
-/** Gives back what a fiber was lent when it comes by. */
-class Loan<L> extends FiberFrame {
-  private readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+/** Returns what a fiber was lent, when the fiber leaves the frame. */
+class ReturnFrame<L> extends FiberFrame {
+  private readonly fiber: AnyFiber
   private readonly pool: RecyclingPool<L>
   private readonly loan: L
 
-  constructor(fiber: Fiber.RuntimeFiber<unknown, unknown>, pool: RecyclingPool<L>, loan: L) {
+  constructor(fiber: AnyFiber, pool: RecyclingPool<L>, loan: L) {
     super()
     this.fiber = fiber
     this.pool = pool
@@ -279,7 +255,7 @@ class Loan<L> extends FiberFrame {
   }
 }
 
-/** What a lease of any kind may be asked: who holds it, and the words for one who does no longer. */
+/** Counts a call that does nothing, and returns `false` for it. */
 export const refuse = (list: FreeList<any>, reason: RefusalReason): false => {
   list.refused[reason]++
   list.onRefused?.(reason)
@@ -288,29 +264,21 @@ export const refuse = (list: FreeList<any>, reason: RefusalReason): false => {
 
 export const stale = (list: FreeList<any>, pool: string): Error => {
   refuse(list, "stale")
-  return new Error(`[${pool}] this lease has been released or discarded; what it lent may be somebody else's by now`)
+  return new Error(`[${pool}] this lease has been released or discarded; another borrower may have its object by now`)
 }
 
-/** Options that make no sense are a defect. */
+/** Makes and starts a pool. Options that make no sense are a defect. */
 export const makePool = <P extends RecyclingPool<any>>(
   name: string,
-  read: Reader,
-  construct: (surroundings: Surroundings) => P
+  { problems }: OptionChecks,
+  construct: (runtime: PoolRuntime) => P
 ): Effect.Effect<P, never, Scope.Scope> =>
   Effect.gen(function*() {
-    if (read.problems.length > 0) return yield* Effect.dieMessage(`[${name}] ${failures(read.problems)}`)
-    const clock = yield* Effect.clock
-    const maker = yield* Effect.runtime<never>()
-    const hasFrames = yield* areSupported
-    const runtime = Runtime.make({
-      context: Context.omit(Tracer.ParentSpan, Scope.Scope)(maker.context as Context.Context<any>),
-      fiberRefs: maker.fiberRefs,
-      runtimeFlags: RuntimeFlags.disable(maker.runtimeFlags, RuntimeFlags.Interruption)
-    }) as Runtime.Runtime<never>
-    const labels = FiberRefs.getOrDefault(maker.fiberRefs, FiberRef.currentMetricLabels)
+    yield* dieOfProblems(name, problems)
+    const runtime = yield* poolRuntime
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const pool = construct({ clock, runtime, hasFrames, labels })
+        const pool = construct(runtime)
         pool.start()
         return pool
       }),

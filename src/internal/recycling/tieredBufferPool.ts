@@ -1,81 +1,58 @@
+import type { PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type * as BufferPool from "../../BufferPool.js"
 import { TieredBufferPoolStats } from "../../PoolStats.js"
-import type * as Api from "../../TieredBufferPool.js"
-import { type Budget, FreeList, type Slot } from "../core/recycling/freeList.js"
-import { Reader } from "../options/poolOptions.js"
+import { type Budget, FreeList, type ListSlot } from "../core/recycling/freeList.js"
+import { SizeTable } from "../core/recycling/sizeTable.js"
+import { OptionChecks } from "../options/optionChecks.js"
+import { count, decode, type Decoded, duration, type Input, read, text, value } from "../options/optionTable.js"
 import {
   BufferLease,
   BufferLender,
+  bufferSizeOption,
   type Bytes,
   checkLength,
   giveBytes,
   makeList,
-  readBufferSize,
-  readZero
+  zeroOption
 } from "./bufferPool.js"
-import { makePool, snapshot, type Surroundings } from "./recyclingPool.js"
+import { makePool, snapshot } from "./recyclingPool.js"
 
-export const defaultSizes: ReadonlyArray<number> = [256, 1024, 4096, 16384, 65536, 262144, 1048576]
-
-/**
- * Finds the smallest size that fits. Sizes between the same two powers of two are tried one after the other: no more
- * than one step where each is twice the last or more, however many sizes there are.
- */
-export class SizeTable {
-  private readonly sizes: ReadonlyArray<number>
-  /** The first size that may do, by the number of bits that `length - 1` has. */
-  private readonly first: ReadonlyArray<number>
-  private readonly largest: number
-
-  /** Ascending. */
-  constructor(sizes: ReadonlyArray<number>) {
-    this.sizes = sizes
-    this.largest = sizes.at(-1)!
-    this.first = Array.from({ length: 33 }, (_, bits) => {
-      const shortest = bits === 0 ? 1 : 2 ** (bits - 1) + 1
-      const index = sizes.findIndex((size) => size >= shortest)
-      return index < 0 ? sizes.length : index
-    })
-  }
-
-  /** -1 where none fits. */
-  indexOf(length: number): number {
-    if (length > this.largest) return -1
-    let index = length === 0 ? 0 : this.first[32 - Math.clz32(length - 1)]!
-    while (this.sizes[index]! < length) index++
-    return index
-  }
+export const tieredOptions = {
+  name: text("TieredBufferPool"),
+  sizes: value<ReadonlyArray<number>, ReadonlyArray<number>>(
+    "an array of numbers",
+    Array.isArray,
+    [256, 1024, 4096, 16384, 65536, 262144, 1048576]
+  ),
+  maxBuffersPerTier: count(0, 64),
+  // or the largest size, if that is more
+  maxBytes: count(1, 32 * 1024 * 1024),
+  zero: zeroOption,
+  idleTimeToLive: duration(Infinity)
 }
 
-const readTiers = (read: Reader, sizes: ReadonlyArray<number>): void => {
-  if (sizes.length === 0) read.refuse("sizes", sizes, "one size or more")
+const checkSizes = (sizes: ReadonlyArray<number>, checks: OptionChecks): void => {
+  if (sizes.length === 0) checks.refuse("sizes", sizes, "one size or more")
   sizes.forEach((size, index) => {
+    const option = `sizes[${index}]`
     const before = sizes[index - 1]
-    if (readBufferSize(read, `sizes[${index}]`, size) && before !== undefined && !(size > before)) {
-      read.refuse(`sizes[${index}]`, size, `larger than the one before it (${before})`)
+    read(bufferSizeOption, size, option, checks)
+    if (before !== undefined && size <= before) {
+      checks.refuse(option, size, `larger than the one before it (${before})`)
     }
   })
 }
 
-interface Decoded {
-  readonly sizes: ReadonlyArray<number>
-  readonly maxSize: number
-  readonly maxBytes: number
-  readonly zero: boolean
-  readonly idleTimeToLive: number
-}
-
 const never = (): never => {
-  throw new Error("what is larger than every tier is made to measure")
+  throw new Error("a buffer that is larger than every tier is made for its borrower")
 }
 
-class TieredBufferPoolImpl extends BufferLender implements Api.Service {
+class TieredBufferPool extends BufferLender {
   protected readonly module = "TieredBufferPool"
   readonly sizes: ReadonlyArray<number>
   readonly lists
-  /** What is larger than every tier; keeps nothing. */
+  /** Buffers that are larger than every tier. It keeps none. */
   protected readonly first: FreeList<Bytes>
   private readonly tiers: ReadonlyArray<FreeList<Bytes>>
   private readonly table: SizeTable
@@ -84,12 +61,13 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
   private out = 0
   private peak = 0
 
-  constructor(name: string, { idleTimeToLive, maxBytes, maxSize, sizes, zero }: Decoded, around: Surroundings) {
-    super(name, idleTimeToLive, around)
+  constructor(options: Decoded<typeof tieredOptions>, runtime: PoolRuntime) {
+    const { maxBuffersPerTier: maxSize, maxBytes, sizes } = options
+    super(options.name, options.idleTimeToLive, runtime)
     const { ageing } = this
     this.sizes = sizes
     this.table = new SizeTable(sizes)
-    this.zero = zero
+    this.zero = options.zero === "onRelease"
     this.budget = { kept: 0, max: maxBytes }
     const common = { minSize: 0, budget: this.budget, ageing }
     this.tiers = sizes.map((bufferSize) => makeList({ ...common, bufferSize, maxSize }))
@@ -106,7 +84,7 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     ] as const
   }
 
-  take(length: number, holder: object): Slot<Bytes> {
+  take(length: number, holder: object): ListSlot<Bytes> {
     checkLength(length, Number.MAX_SAFE_INTEGER)
     const index = this.table.indexOf(length)
     const slot = index < 0 ? this.first.lendNew(new Uint8Array(length), holder) : this.tiers[index]!.take(holder)
@@ -114,9 +92,9 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     return slot
   }
 
-  give(slot: Slot<Bytes>, dirty: number): void {
+  give(slot: ListSlot<Bytes>, dirty: number): void {
     this.out--
-    if (slot.list === this.first) {
+    if (slot.owner === this.first) {
       this.first.takeBack(slot)
       this.first.drop(slot)
     } else {
@@ -124,7 +102,7 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
     }
   }
 
-  override invalidate(slot: Slot<Bytes>): void {
+  override invalidate(slot: ListSlot<Bytes>): void {
     this.out--
     super.invalidate(slot)
   }
@@ -135,15 +113,15 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
 
   readonly use = <B, E, R>(
     length: number,
-    f: (bytes: Bytes, lease: BufferPool.Lease) => Effect.Effect<B, E, R>
+    f: (bytes: Bytes, lease: BufferLease) => Effect.Effect<B, E, R>
   ): Effect.Effect<B, E, R> => this.useLease(length, f)
 
-  readonly useSync = <B>(length: number, f: (bytes: Bytes, lease: BufferPool.Lease) => B): Effect.Effect<B> =>
+  readonly useSync = <B>(length: number, f: (bytes: Bytes, lease: BufferLease) => B): Effect.Effect<B> =>
     this.useLeaseSync(length, f)
 
   readonly get = (length: number): Effect.Effect<Bytes, never, Scope.Scope> => this.getView(length)
 
-  lease(length: number): BufferPool.Lease {
+  lease(length: number): BufferLease {
     return new BufferLease(this, length)
   }
 
@@ -169,25 +147,16 @@ class TieredBufferPoolImpl extends BufferLender implements Api.Service {
   }
 }
 
-export const make = (options: Api.Options = {}): Effect.Effect<Api.Service, never, Scope.Scope> =>
+export const make = (options: Input<typeof tieredOptions> = {}): Effect.Effect<TieredBufferPool, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const name = options.name ?? "TieredBufferPool"
-    const read = new Reader()
-    // a copy, since whoever made the pool may go on with theirs
-    const given: unknown = options.sizes ?? defaultSizes
-    const sizes: ReadonlyArray<number> = Array.isArray(given) ? [...given] : []
-    if (Array.isArray(given)) readTiers(read, sizes)
-    else read.refuse("sizes", given, "an array of numbers")
-    const maxSize = read.count("maxBuffersPerTier", options.maxBuffersPerTier, 0, 64)
+    const checks = new OptionChecks()
+    const given = decode(tieredOptions, options, checks)
+    // a copy, since the caller may change the array later
+    const sizes = [...given.sizes]
+    checkSizes(sizes, checks)
     const largest = sizes.at(-1) ?? 1
-    const maxBytes = read.count("maxBytes", options.maxBytes, 1, Math.max(32 * 1024 * 1024, largest))
-    if (maxBytes < largest) read.refuse("maxBytes", maxBytes, `at least the largest of sizes (${largest})`)
-    const decoded = {
-      sizes,
-      maxSize,
-      maxBytes,
-      zero: readZero(read, options.zero),
-      idleTimeToLive: read.duration("idleTimeToLive", options.idleTimeToLive, Infinity)
-    }
-    return makePool(name, read, (surroundings) => new TieredBufferPoolImpl(name, decoded, surroundings))
+    const maxBytes = options.maxBytes === undefined ? Math.max(given.maxBytes, largest) : given.maxBytes
+    if (maxBytes < largest) checks.refuse("maxBytes", maxBytes, `at least the largest of sizes (${largest})`)
+    const decoded = { ...given, sizes, maxBytes }
+    return makePool(decoded.name, checks, (runtime) => new TieredBufferPool(decoded, runtime))
   })

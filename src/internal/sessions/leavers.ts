@@ -1,7 +1,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { SessionCore } from "../transport/session.js"
+import type { SessionCore } from "../transport/sessionCore.js"
 
 /**
  * Sessions that have left the pool, and on which something is on its way that was written in success: they stay open until

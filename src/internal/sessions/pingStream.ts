@@ -13,10 +13,11 @@ import type { FramingError } from "../../FramingError.js"
 import type * as SessionPool from "../../SessionPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
-import { encode } from "../core/bytes/frameCodec.js"
+import { encode } from "../framing/encoding.js"
 import * as Framing from "../framing/messages.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import { type SessionCore, viewCore } from "../transport/session.js"
+import { viewCore } from "../transport/session.js"
+import type { SessionCore } from "../transport/sessionCore.js"
 
 /** The pings of a session of a pool. */
 class Pings {
@@ -134,7 +135,7 @@ const finish = (
 
 export const pingStream = (options?: SessionPool.PingStreamOptions) => {
   const message = options?.message ?? new TextEncoder().encode("ping")
-  Either.getOrThrowWith(encode(message, undefined), (error) => error)
+  Either.getOrThrowWith(encode(message), (error) => error)
   return (session: WebTransport.Session): Effect.Effect<void, WebTransportError | FramingError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {

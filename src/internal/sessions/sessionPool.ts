@@ -1,11 +1,7 @@
 import { withoutParentSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
-import * as Config from "effect/Config"
-import * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Encoding from "effect/Encoding"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
@@ -14,33 +10,27 @@ import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import { checkedBy, countOrInfinity, described, duration } from "../options/poolConfig.js"
-import { checkDuration, decode, type Problem, Reader } from "../options/poolOptions.js"
-import { parseUrl } from "../transport/connect.js"
-import {
-  endView,
-  type News,
-  PingHandle,
-  type SessionCore,
-  SessionHandle,
-  SessionView,
-  viewCore
-} from "../transport/session.js"
+import { connectOptions } from "../options/connectOptions.js"
+import { dieOfProblems } from "../options/optionChecks.js"
+import { given } from "../options/optionTable.js"
+import { PingHandle, SessionHandle, viewCore } from "../transport/session.js"
+import type { News, SessionCore } from "../transport/sessionCore.js"
 import { Leavers } from "./leavers.js"
 import { pingsOf } from "./pingStream.js"
+import { decodeSession, presets, sessionEngine } from "./sessionOptions.js"
+import { SessionView } from "./sessionView.js"
 
 /** Datagrams that wait for `onDatagram`, for each session. */
 const datagramBuffer = 64
 
-const defaults = { name: "SessionPool", acquireTimeout: "30 seconds", overlap: true, maxStreamsOpened: 1_000 } as const
-
-const defaultConnectTimeout = "10 seconds"
+/** Of a transport that keeps something of each stream until the session ends. */
+const maxRetainedStreams = 1_000
 
 /** Borrowers get views; the pool knows a session by its core. */
 const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, isSuccess) => {
-    endView(view, isSuccess)
+    if (view instanceof SessionView) view.end(isSuccess)
     return viewCore(view).isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
@@ -58,20 +48,6 @@ const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
 }
 
 const handle = (core: SessionCore): WebTransport.Session => new SessionHandle(core)
-
-const checkUrl = (url: unknown): ReadonlyArray<Problem> => {
-  if (Effect.isEffect(url)) return []
-  const parsed = parseUrl(url as string | URL)
-  return Either.isLeft(parsed)
-    ? [{ option: "url", message: `url must be an absolute https: URL without a fragment, but ${parsed.left.detail}` }]
-    : []
-}
-
-const checkMaxStreamsOpened = (count: number | undefined): ReadonlyArray<Problem> => {
-  const read = new Reader()
-  read.count("maxStreamsOpened", count, 1, Infinity)
-  return read.problems
-}
 
 const asWebTransportError = (what: string) => (cause: unknown): WebTransportError =>
   isWebTransportError(cause) ? cause : new WebTransportError({
@@ -93,24 +69,12 @@ type Make = <E, R>(
 export const make: Make = (options) => Effect.suspend(() => makeOne(options))
 
 const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
-  const {
-    concurrency,
-    connect,
-    keepAlive,
-    maxStreamsOpened,
-    onDatagram,
-    onIncoming,
-    onOpen,
-    onRelease,
-    url,
-    validate,
-    ...engine
-  } = options
+  const { concurrency, connect, keepAlive, onDatagram, onIncoming, onOpen, onRelease, url, validate } = options
   const unwanted = { streams: 0, datagrams: 0 }
-  const limit = connect?.connectTimeout ?? defaultConnectTimeout
-  const overlap = engine.overlap ?? defaults.overlap
-  const settings = { closeTimeout: engine.closeTimeout, ...connect }
-  const { machine } = decode(engine)
+  const { decoded, problems } = decodeSession(options)
+  const { maxStreamsOpened, name, overlap, retireGrace, shutdownGrace } = decoded
+  const limit = decoded.connect?.connectTimeout ?? connectOptions.connectTimeout.byDefault
+  const settings = { closeTimeout: options.closeTimeout, ...connect }
 
   const open = Effect.suspend(() => {
     let step = "connecting"
@@ -133,7 +97,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
       onTimeout: () => {
         const what = onOpen === undefined ? "connecting" : "connecting and onOpen together"
         const detail = `${what} took longer than ${
-          Duration.format(Duration.decode(limit))
+          Duration.format(Duration.millis(limit))
         }, and it was ${step} that hung`
         return new WebTransportError({ reason: "ConnectTimeout", detail })
       }
@@ -149,7 +113,6 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
         pool,
         event: "HookFailure"
       })
-  const name = engine.name ?? defaults.name
 
   /** One stream after the other, each handled on a fiber of its own until the session is gone. */
   const streams = <A extends WebTransport.BidirectionalStream | WebTransport.ReceiveStream>(
@@ -210,7 +173,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     })
   }
 
-  const leavers = new Leavers(machine.retireGrace)
+  const leavers = new Leavers(retireGrace)
 
   /** Closes it with the item; later, if it has something to deliver and its time is not over. */
   const opened = Effect.flatMap(
@@ -237,7 +200,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     Effect.gen(function*() {
       const session = yield* opened
       const core = viewCore(session)
-      const limit = maxStreamsOpened ?? (core.retainsStreams ? defaults.maxStreamsOpened : Infinity)
+      const limit = maxStreamsOpened ?? (core.retainsStreams ? maxRetainedStreams : Infinity)
       // it may have opened some already, in onOpen
       core.limitStreams(limit)
       yield* Effect.addFinalizer(() =>
@@ -263,21 +226,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
   }
 
   return Effect.gen(function*() {
-    const problems = [
-      ...checkUrl(url),
-      ...checkDuration("connect.connectTimeout", limit),
-      ...checkDuration("connect.closeTimeout", connect?.closeTimeout ?? "5 seconds"),
-      ...decode({
-        ...engine,
-        concurrency: typeof concurrency === "number" ? concurrency : undefined,
-        keepAlive,
-        validate
-      }).problems,
-      ...checkMaxStreamsOpened(maxStreamsOpened)
-    ]
-    if (problems.length > 0) {
-      return yield* Effect.dieMessage(`[${name}] ${problems.map((problem) => problem.message).join("; ")}`)
-    }
+    yield* dieOfProblems(name, problems)
     const { engine: inner, pool } = yield* makeWith<
       SessionCore,
       WebTransportError,
@@ -285,16 +234,10 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
       WebTransport.Session
     >(
       {
-        ...engine,
-        name,
-        acquireTimeout: engine.acquireTimeout ?? defaults.acquireTimeout,
+        ...presets,
+        ...given(sessionEngine, options),
         // the connect timeout is the one that counts; this is for hooks that ignore it
-        createTimeout: engine.createTimeout ?? Duration.sum(limit, "5 seconds"),
-        overlap,
-        concurrency,
-        validate,
-        keepAlive,
-        onRelease
+        createTimeout: options.createTimeout ?? limit + 5_000
       },
       (inner) => ({
         ...lending,
@@ -310,21 +253,12 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     return Object.assign(pool, {
       unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })),
       close: Effect.suspend(() => {
-        const until = inner.now() + machine.shutdownGrace
+        const until = inner.now() + shutdownGrace
         return Effect.zipRight(close, Effect.suspend(() => leavers.end(Math.max(0, until - inner.now()))))
       })
     })
   })
 }
-
-// --- Config
-
-export const checked = checkedBy((options: SessionPool.ConfigOptions) => [
-  ...checkUrl(options.url),
-  ...checkDuration("connectTimeout", options.connectTimeout),
-  ...decode(options).problems,
-  ...checkMaxStreamsOpened(options.maxStreamsOpened)
-])
 
 export const fromConfig = <E, R>(
   { certificateHashes, connectTimeout, ...options }: SessionPool.ConfigOptions,
@@ -337,86 +271,3 @@ export const fromConfig = <E, R>(
     serverCertificateHashes: certificateHashes?.map((value) => ({ value }))
   }
 })
-
-const parseHashes = (text: string): Either.Either<ReadonlyArray<Uint8Array>, ConfigError.ConfigError> =>
-  Either.all(
-    text.split(",").map((part) => part.trim()).filter((part) => part !== "").map((part) => {
-      const hex = Either.getOrUndefined(Encoding.decodeHex(part.replaceAll(":", "")))
-      return hex?.length === 32
-        ? Either.right(hex)
-        : Either.left(ConfigError.InvalidData(
-          [],
-          `a SHA-256 hash has 64 hexadecimal digits; ${JSON.stringify(part)} is none`
-        ))
-    })
-  )
-
-export const config: Config.Config<SessionPool.ConfigOptions> = checked(Config.all({
-  url: Config.string("URL").pipe(Config.withDescription("Where to connect; https only")),
-  name: described(Config.string("NAME"), "The pool's name in logs, errors and stats", defaults.name),
-  minSize: described(Config.integer("MIN_SIZE"), "Sessions to keep open", 0),
-  maxSize: described(Config.integer("MAX_SIZE"), "The most sessions at once", 10),
-  concurrency: described(Config.integer("CONCURRENCY"), "Borrowers per session", 1),
-  minIdle: described(Config.integer("MIN_IDLE"), "Sessions to keep open that nobody has", 0),
-  order: described(
-    Config.literal("lifo", "fifo")("ORDER"),
-    "Which session is lent: the one used last, or first",
-    "lifo"
-  ),
-  acquireTimeout: described(
-    duration("ACQUIRE_TIMEOUT"),
-    "How long a borrower waits",
-    Duration.decode(defaults.acquireTimeout)
-  ),
-  maxWaiters: described(countOrInfinity("MAX_WAITERS"), "How many borrowers may wait", Infinity),
-  rideOut: described(
-    duration("RIDE_OUT"),
-    "For how long connects go on failing before borrowers do",
-    Duration.seconds(2)
-  ),
-  connectTimeout: described(
-    duration("CONNECT_TIMEOUT"),
-    "How long connecting may take",
-    Duration.decode(defaultConnectTimeout)
-  ),
-  createConcurrency: described(Config.integer("CREATE_CONCURRENCY"), "How many connect at the same time", 8),
-  certificateHashes: described(
-    Config.mapOrFail(Config.string("CERTIFICATE_HASHES"), parseHashes),
-    "SHA-256 hashes of trusted certificates, hexadecimal, comma-separated",
-    []
-  ),
-  idleTimeToLive: described(
-    duration("IDLE_TIME_TO_LIVE"),
-    "When an unused session is closed",
-    Duration.infinity
-  ),
-  maxLifetime: described(duration("MAX_LIFETIME"), "When a session is replaced", Duration.infinity),
-  maxUses: described(countOrInfinity("MAX_USES"), "After how many borrows a session is replaced", Infinity),
-  maxStreamsOpened: described(
-    Config.map(countOrInfinity("MAX_STREAMS_OPENED"), (count): number | undefined => count),
-    "After how many streams a session is replaced",
-    undefined
-  ),
-  overlap: described(
-    Config.boolean("OVERLAP"),
-    "Whether a replaced session that is still lent gives up its place",
-    defaults.overlap
-  ),
-  retireGrace: described(
-    duration("RETIRE_GRACE"),
-    "How long a borrower may keep a replaced session",
-    Duration.seconds(30)
-  ),
-  closeTimeout: described(
-    duration("CLOSE_TIMEOUT"),
-    "How long a closing session may hold its place",
-    Duration.seconds(5)
-  ),
-  shutdownGrace: described(
-    duration("SHUTDOWN_GRACE"),
-    "How long borrowers have when the pool closes",
-    Duration.seconds(5)
-  ),
-  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false),
-  metrics: described(Config.boolean("METRICS"), "Whether the pool shows metrics", true)
-}))

@@ -1,4 +1,3 @@
-import * as Config from "effect/Config"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,59 +9,14 @@ import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { cleanliness, isUnfit } from "../core/streams/cleanliness.js"
 import { engineOf, type LeaseAdapter, makeWith, type SyncLease } from "../engine/resourcePool.js"
-import { checkedBy, countOrInfinity, described, duration } from "../options/poolConfig.js"
-import { decode, type Problem, Reader } from "../options/poolOptions.js"
+import { dieOfProblems } from "../options/optionChecks.js"
+import { given } from "../options/optionTable.js"
 import { SessionHandle } from "../transport/session.js"
 import { requestOn, requestStreamOn } from "./request.js"
 import { makeSocket } from "./socket.js"
-import { type Failure, type Lane, PooledStream, type SourceOptions, StreamSource } from "./streamSource.js"
+import { decodeStream, presets, streamEngine } from "./streamOptions.js"
+import { type Failure, type Lane, PooledStream, StreamSource } from "./streamSource.js"
 import { type StreamPoolContext, StreamView } from "./streamView.js"
-
-export const defaults = {
-  name: "StreamPool",
-  maxSize: 100,
-  acquireTimeout: "30 seconds",
-  maxStreamsPerSession: 100,
-  maxStreamsOpened: 500,
-  openTimeout: 1_000,
-  suspectAfter: 2,
-  quarantine: 0,
-  clientSpeaksFirst: true
-} as const
-
-interface Decoded extends SourceOptions {
-  readonly acquireTimeout: number
-  readonly quarantine: number
-  readonly problems: ReadonlyArray<Problem>
-}
-
-/** The options that are not the engine's, and those of the engine that depend on them. */
-export const decodeOptions = (options: StreamPool.CommonOptions & Partial<StreamPool.Hooks<any, any>>): Decoded => {
-  const read = new Reader()
-  const acquireTimeout = options.acquireTimeout ?? defaults.acquireTimeout
-  const engine = decode({ ...options, acquireTimeout, maxSize: options.maxSize ?? defaults.maxSize })
-  read.flag("clientSpeaksFirst", options.clientSpeaksFirst, defaults.clientSpeaksFirst)
-  const quarantine = read.duration("quarantine", options.quarantine, defaults.quarantine)
-  if (quarantine >= engine.machine.checkTimeout) {
-    read.refuse("quarantine", options.quarantine, `below checkTimeout (${engine.machine.checkTimeout}ms)`)
-  }
-  return {
-    acquireTimeout: engine.machine.acquireTimeout,
-    quarantine,
-    maxStreamsPerSession: read.count(
-      "maxStreamsPerSession",
-      options.maxStreamsPerSession,
-      1,
-      defaults.maxStreamsPerSession,
-      true
-    ),
-    maxStreamsOpened: read.count("maxStreamsOpened", options.maxStreamsOpened, 1, defaults.maxStreamsOpened, true),
-    openTimeout: read.duration("openTimeout", options.openTimeout, defaults.openTimeout),
-    suspectAfter: read.count("suspectAfter", options.suspectAfter, 1, defaults.suspectAfter, true),
-    streamOptions: options.sendOrder === undefined ? undefined : { sendOrder: options.sendOrder },
-    problems: [...engine.problems, ...read.problems]
-  }
-}
 
 const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
@@ -79,7 +33,7 @@ const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTr
     const { clientSpeaksFirst } = context
     const onChange = () => {
       // the session's end is told by the machine
-      if (stream.session.state === "Closed" && pooled.isItem) return
+      if (pooled.lane.session.state === "Closed" && pooled.isItem) return
       if (pooled.holder !== undefined) return pooled.holder.onChange()
       const isFresh = pooled.uses === 0
       const holder = isFresh && !control.isIdle() ? "OnItsWay" : "Idle"
@@ -112,12 +66,10 @@ export const make = <E, R>(
   options: StreamPool.MakeOptions<E, R>
 ): Effect.Effect<StreamPool.Service, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
   const { keepAlive, onRelease, session, sessionPool, validate } = options
-  const name = options.name ?? defaults.name
   return Effect.gen(function*() {
-    const decoded = decodeOptions(options)
-    if (decoded.problems.length > 0) {
-      return yield* Effect.dieMessage(`[${name}] ${decoded.problems.map(({ message }) => message).join("; ")}`)
-    }
+    const { decoded, problems } = decodeStream(options)
+    const { clientSpeaksFirst, name, quarantine, sendOrder } = decoded
+    yield* dieOfProblems(name, problems)
     if ((session === undefined) === (sessionPool === undefined)) {
       return yield* Effect.dieMessage(`[${name}] one of session and sessionPool is needed`)
     }
@@ -130,9 +82,9 @@ export const make = <E, R>(
     if (sessionPool !== undefined && sessions === undefined) {
       return yield* Effect.dieMessage(`[${name}] sessionPool was not made by SessionPool.make`)
     }
-    const { quarantine } = decoded
+    const streamOptions = sendOrder === undefined ? undefined : { sendOrder }
     const leaving = yield* Deferred.make<void>()
-    const { adapter, pool } = yield* makeWith<
+    const { built: { context }, pool } = yield* makeWith<
       PooledStream,
       Failure,
       R | Scope.Scope,
@@ -140,37 +92,15 @@ export const make = <E, R>(
       { readonly context: StreamPoolContext }
     >(
       {
-        name,
-        minSize: options.minSize,
-        maxSize: options.maxSize ?? defaults.maxSize,
-        minIdle: options.minIdle,
-        order: options.order,
-        acquireTimeout: options.acquireTimeout ?? defaults.acquireTimeout,
-        maxWaiters: options.maxWaiters,
+        ...presets,
+        ...given(streamEngine, options),
         // its session pool has that; and without one nothing comes back
         rideOut: 0,
-        checkTimeout: options.checkTimeout,
-        validateAfterIdle: options.validateAfterIdle,
-        idleTimeToLive: options.idleTimeToLive,
-        maxLifetime: options.maxLifetime,
-        maxUses: options.maxUses,
-        createConcurrency: options.createConcurrency,
-        // to be refused by a session costs nothing, nor does asking a pool that has a pause of its own after a failure;
-        // and whoever comes later is not to wait for the same
-        createBackoff: options.createBackoff ?? { initial: 1, max: 100 },
         // each opening has a limit of its own, and waiting for a session's grant is no failure
-        createTimeout: Duration.infinity,
-        shutdownGrace: options.shutdownGrace,
-        exhaustedThreshold: options.exhaustedThreshold,
-        leakThreshold: options.leakThreshold,
-        histograms: options.histograms,
-        metrics: options.metrics,
-        validate,
-        keepAlive
+        createTimeout: Duration.infinity
       },
       (engine) => {
-        const source = new StreamSource(decoded, sessions, session, engine)
-        const clientSpeaksFirst = options.clientSpeaksFirst ?? defaults.clientSpeaksFirst
+        const source = new StreamSource({ ...decoded, streamOptions }, sessions, session, engine)
         const context: StreamPoolContext = { source, clientSpeaksFirst, pool: engine }
         if (quarantine > 0) {
           engine.demand.add(() => engine.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
@@ -199,7 +129,6 @@ export const make = <E, R>(
       },
       "StreamPool"
     )
-    const { context } = adapter
     const { source } = context
     const service = Object.assign(pool, {
       request: requestOn(pool),
@@ -255,67 +184,3 @@ const fresh = (context: StreamPoolContext, timeout: number): Effect.Effect<Strea
       return view
     })
   )
-
-// -----------------------------------------------------------------------------
-// Config
-// -----------------------------------------------------------------------------
-
-export const checked = checkedBy((options: StreamPool.ConfigOptions) => decodeOptions(options).problems)
-
-export const config: Config.Config<StreamPool.ConfigOptions> = checked(Config.all({
-  name: described(Config.string("NAME"), "The pool's name in logs, errors and stats", defaults.name),
-  minSize: described(Config.integer("MIN_SIZE"), "Streams to keep open", 0),
-  maxSize: described(Config.integer("MAX_SIZE"), "The most streams at once", defaults.maxSize),
-  minIdle: described(Config.integer("MIN_IDLE"), "Streams to keep open that nobody has", 0),
-  maxStreamsPerSession: described(
-    countOrInfinity("MAX_STREAMS_PER_SESSION"),
-    "The most streams of one session at once",
-    defaults.maxStreamsPerSession
-  ),
-  maxStreamsOpened: described(
-    countOrInfinity("MAX_STREAMS_OPENED"),
-    "After how many streams a session is replaced",
-    defaults.maxStreamsOpened
-  ),
-  order: described(
-    Config.literal("lifo", "fifo")("ORDER"),
-    "Which stream is lent: the one used last, or first",
-    "lifo"
-  ),
-  acquireTimeout: described(
-    duration("ACQUIRE_TIMEOUT"),
-    "How long a borrower waits",
-    Duration.decode(defaults.acquireTimeout)
-  ),
-  maxWaiters: described(countOrInfinity("MAX_WAITERS"), "How many borrowers may wait", Infinity),
-  openTimeout: described(
-    duration("OPEN_TIMEOUT"),
-    "After how long without a stream a session counts as full",
-    Duration.millis(defaults.openTimeout)
-  ),
-  clientSpeaksFirst: described(
-    Config.boolean("CLIENT_SPEAKS_FIRST"),
-    "Whether the peer only answers",
-    defaults.clientSpeaksFirst
-  ),
-  quarantine: described(
-    duration("QUARANTINE"),
-    "How long a stream that came back is watched before it is lent again",
-    Duration.zero
-  ),
-  suspectAfter: described(
-    countOrInfinity("SUSPECT_AFTER"),
-    "After how many answers that never came a session is replaced",
-    defaults.suspectAfter
-  ),
-  idleTimeToLive: described(duration("IDLE_TIME_TO_LIVE"), "When an unused stream is ended", Duration.infinity),
-  maxLifetime: described(duration("MAX_LIFETIME"), "When a stream is replaced", Duration.infinity),
-  maxUses: described(countOrInfinity("MAX_USES"), "After how many borrows a stream is replaced", Infinity),
-  shutdownGrace: described(
-    duration("SHUTDOWN_GRACE"),
-    "How long borrowers have when the pool closes",
-    Duration.seconds(5)
-  ),
-  histograms: described(Config.boolean("HISTOGRAMS"), "Whether waiting, creating and use are timed", false),
-  metrics: described(Config.boolean("METRICS"), "Whether the pool shows metrics", true)
-}))

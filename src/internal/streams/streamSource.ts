@@ -20,7 +20,9 @@ import {
 import { StreamMachine } from "../core/streams/streamMachine.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import type { ByteStream } from "../transport/byteStream.js"
-import { type News, Opening, type SessionCore, type SessionHandle } from "../transport/session.js"
+import { Opening } from "../transport/opening.js"
+import type { SessionHandle } from "../transport/session.js"
+import type { News, SessionCore } from "../transport/sessionCore.js"
 
 export interface SourceOptions extends StreamMachineOptions {
   readonly streamOptions: WebTransport.StreamOptions | undefined
@@ -217,8 +219,10 @@ export class StreamSource {
         return this.askForSession(this.sessions!)
       case "GiveSessionBack":
         return this.giveSessionBack(command.lane, command.hasReceived)
-      case "RetireSession":
-        return (command.lane as Lane).session.retire()
+      case "RetireSession": {
+        const { session } = command.lane as Lane
+        return command.isUngranted ? session.retireUngranted() : session.retire()
+      }
       case "ForgetPing":
         ;(command.lane as Lane).session.isPingLatest = false
         return
@@ -279,10 +283,13 @@ export class StreamSource {
   // --- sessions
 
   private askForSession(sessions: Sessions): void {
-    const borrowed = Effect.matchCause(Effect.interruptible(sessions.lend((lease) => this.onSession(lease), true)), {
-      onSuccess: () => undefined,
-      onFailure: (cause) => this.machine.sessionFailed(cause, this.pool.now())
-    })
+    const borrowed = Effect.matchCause(
+      Effect.interruptible(sessions.lend((lease) => this.onSession(lease), "exclusive")),
+      {
+        onSuccess: () => undefined,
+        onFailure: (cause) => this.machine.sessionFailed(cause, this.pool.now())
+      }
+    )
     const fiber = sessions.fork(borrowed)
     this.acquirers.add(fiber)
     fiber.addObserver(() => this.acquirers.delete(fiber))

@@ -72,7 +72,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     pooled.holder = this
     pooled.uses++
     this.began = context.source.machine.lent(pooled)
-    this.receivedBefore = pooled.stream.session.bytesReceived
+    this.receivedBefore = pooled.lane.session.bytesReceived
   }
 
   get [StreamTypeId](): WebTransport.StreamTypeId {
@@ -156,7 +156,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     if (this.isGivenBack) return Effect.fail(givenBack("Write"))
     if (this.replacement !== undefined) return write(this.replacement.value)
     // a peer that spoils each fresh stream would spoil the next one, too
-    const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.session.gone === undefined &&
+    const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.host.gone === undefined &&
       this.context.pool.isOpen
     if (isHopeless) return Effect.fail(spokeFirst("Write"))
     return Effect.zipRight(this.replace, Effect.suspend(() => write(this)))
@@ -168,7 +168,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     if (this.isGivenBack) return Effect.fail(givenBack("Read"))
     if (this.replacement !== undefined) return read(this.replacement.value)
     if (!this.isUnfit) return Effect.zipRight(this.beginning, Effect.suspend(() => read(this)))
-    const { gone } = this.beneath.session
+    const { gone } = this.beneath.host
     // what a stream brings that nobody had before is no leftover: the next one would bring it as well
     const isGreeted = this.context.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
       this.context.pool.isOpen
@@ -222,7 +222,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     const state = cleanliness(stream, { isSuccess, isOwn: this.isOwn })
     const isReadGivenUp = stream.isOverdue && !(this.isOwn && isSuccess)
     // a peer that sent anything meanwhile, on any stream, does not hang
-    const isSilent = isReadGivenUp && stream.session.bytesReceived === this.receivedBefore
+    const isSilent = isReadGivenUp && pooled.lane.session.bytesReceived === this.receivedBefore
     this.context.source.machine.returned(pooled, state === "Spoiled", isSilent ? this.began : undefined)
     return this.isForOneUse && state !== "Spoiled" ? "Dirty" : state
   }

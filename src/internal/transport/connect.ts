@@ -1,6 +1,5 @@
-/**
- * How a session comes about, and what is left of one that does not.
- */
+/** How a session comes about, and what is left of an attempt that fails. */
+import { areSupported } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,20 +7,30 @@ import * as Either from "effect/Either"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type * as Api from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { kindOf } from "../core/kinds.js"
-import { checkCloseInfo, explainCause, SessionCore, SessionHandle } from "./session.js"
-
-const defaultConnectTimeout = Duration.seconds(10)
-const defaultCloseTimeout = Duration.seconds(5)
+import { connectOptions } from "../options/connectOptions.js"
+import { checkCloseInfo } from "./closeInfo.js"
+import { explainCause } from "./failure.js"
+import { SessionHandle } from "./session.js"
+import { SessionCore } from "./sessionCore.js"
+import type {
+  CertificateHash,
+  ConnectOptions,
+  ConstructorService,
+  DatagramOptions,
+  HeaderFields,
+  NativeOptions,
+  NativeWebTransport,
+  SessionOptions
+} from "./shape.js"
 
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
 
 const invalidUrl = (detail: string) => Either.left(new WebTransportError({ reason: "InvalidUrl", detail }))
 
-/** Never says more of a URL than its scheme: tokens travel in the rest, also in what the platform's own error says. */
+/** The error says no more of a URL than its scheme: tokens travel in the rest. The platform's own error would show them. */
 export const parseUrl = (source: string | URL): Either.Either<URL, WebTransportError> => {
   let url: URL
   try {
@@ -46,18 +55,18 @@ const copyBytes = (value: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer
     ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice() as Uint8Array<ArrayBuffer>
     : new Uint8Array(value).slice()
 
-const pairsOf = (headers: Api.HeaderFields): Array<[string, string]> =>
+const pairsOf = (headers: HeaderFields): Array<[string, string]> =>
   (Symbol.iterator in headers ? Array.from(headers) : Object.entries(headers)).map(([name, value]) => [
     String(name).toLowerCase(),
     value
   ])
 
-/** RFC 9110, sections 5.1 and 5.5; those that HTTP/2 and 3 have no use for (RFC 9113, section 8.2.2). */
+/** Names and values: RFC 9110, sections 5.1 and 5.5. Forbidden ones: fields of a connection (RFC 9113, section 8.2.2). */
 const isName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 const isValue = /^[\t\x20-\x7e\x80-\xff]*$/
 const isForbidden = /^(connection|host|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/
 
-/** By its name alone: values are secrets. */
+/** What is wrong with a header. It tells the name alone: values are secrets. */
 const headerProblem = (name: string, value: unknown): string | undefined => {
   const header = `the header ${JSON.stringify(name)}`
   if (!isName.test(name)) return `${header} has a name that HTTP does not allow`
@@ -66,7 +75,7 @@ const headerProblem = (name: string, value: unknown): string | undefined => {
   return isValue.test(value) ? undefined : `${header} has a character in its value that HTTP does not allow`
 }
 
-const nativeHeaders = (headers: Api.HeaderFields): Either.Either<Array<[string, string]>, WebTransportError> => {
+const nativeHeaders = (headers: HeaderFields): Either.Either<Array<[string, string]>, WebTransportError> => {
   const pairs = pairsOf(headers)
   const problem = pairs.map(([name, value]) => headerProblem(name, value)).find((one) => one !== undefined)
   return problem === undefined
@@ -75,23 +84,23 @@ const nativeHeaders = (headers: Api.HeaderFields): Either.Either<Array<[string, 
 }
 
 export const nativeOptions = <E, R>(
-  options: Api.ConnectOptions<E, R>
-): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> => {
+  options: ConnectOptions<E, R>
+): Effect.Effect<NativeOptions, WebTransportError | E, R> => {
   const { headers } = options
   return headers === undefined ? withoutHeaders(options) : Effect.zipWith(
-    Effect.flatMap(resolve<Api.HeaderFields, E, R>(headers), nativeHeaders),
+    Effect.flatMap(resolve<HeaderFields, E, R>(headers), nativeHeaders),
     withoutHeaders(options),
     (headers, native) => headers.length === 0 ? native : { ...native, headers }
   )
 }
 
 const withoutHeaders = <E, R>(
-  options: Api.ConnectOptions<E, R>
-): Effect.Effect<Api.NativeOptions, WebTransportError | E, R> =>
+  options: ConnectOptions<E, R>
+): Effect.Effect<NativeOptions, WebTransportError | E, R> =>
   Effect.flatMap(
-    resolve<ReadonlyArray<Api.CertificateHash>, E, R>(options.serverCertificateHashes ?? []),
-    (hashes): Effect.Effect<Api.NativeOptions, WebTransportError> => {
-      const native: Api.NativeOptions = {}
+    resolve<ReadonlyArray<CertificateHash>, E, R>(options.serverCertificateHashes ?? []),
+    (hashes): Effect.Effect<NativeOptions, WebTransportError> => {
+      const native: NativeOptions = {}
       if (hashes.length > 0) {
         if (options.allowPooling === true) {
           return Effect.die(
@@ -125,15 +134,15 @@ const withoutHeaders = <E, R>(
     }
   )
 
-/** The first name that the platform knows: the newer ones come first. */
-const datagramAttributes: ReadonlyArray<readonly [keyof Api.DatagramOptions, ReadonlyArray<string>]> = [
+/** The first name that the platform knows is used: newer names come first. */
+const datagramAttributes: ReadonlyArray<readonly [keyof DatagramOptions, ReadonlyArray<string>]> = [
   ["incomingMaxBuffered", ["incomingMaxBufferedDatagrams", "incomingHighWaterMark"]],
   ["outgoingMaxBuffered", ["outgoingMaxBufferedDatagrams", "outgoingHighWaterMark"]],
   ["incomingMaxAge", ["incomingMaxAge"]],
   ["outgoingMaxAge", ["outgoingMaxAge"]]
 ]
 
-const setDatagramOptions = (native: Api.NativeWebTransport, options: Api.DatagramOptions): void => {
+const setDatagramOptions = (native: NativeWebTransport, options: DatagramOptions): void => {
   const datagrams = native.datagrams as unknown as Record<string, unknown>
   for (const [option, names] of datagramAttributes) {
     const value = options[option]
@@ -144,7 +153,7 @@ const setDatagramOptions = (native: Api.NativeWebTransport, options: Api.Datagra
   }
 }
 
-/** Not a failure of the network but of what was asked for. */
+/** A constructor throws because of the options, not because of the network. */
 const constructFailure = (cause: unknown): WebTransportError => {
   if (cause instanceof WebTransportError) return cause
   return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
@@ -157,16 +166,18 @@ const constructFailure = (cause: unknown): WebTransportError => {
 }
 
 const establish = (
-  make: (connectTimeout: number) => Api.NativeWebTransport,
-  service: Api.ConstructorService | undefined,
+  make: (connectTimeout: number) => NativeWebTransport,
+  service: ConstructorService | undefined,
   where: string,
-  options: Api.SessionOptions
-): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
+  options: SessionOptions
+): Effect.Effect<SessionHandle, WebTransportError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       yield* checkCloseInfo(options.closeInfo)
-      const limit = Duration.decode(options.connectTimeout ?? defaultConnectTimeout)
-      // One of its own, so that an attempt that fails leaves nothing in a scope that lives on.
+      // the streams of the session wait by it
+      yield* areSupported
+      const limit = Duration.decode(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
+      // A scope of its own, so that a failed attempt leaves nothing in a scope that lives on.
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       const core = yield* Effect.try({
         try: () =>
@@ -175,7 +186,7 @@ const establish = (
             service,
             where,
             options.closeInfo,
-            Duration.decode(options.closeTimeout ?? defaultCloseTimeout)
+            Duration.decode(options.closeTimeout ?? connectOptions.closeTimeout.byDefault)
           ),
         catch: constructFailure
       }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))
@@ -201,11 +212,11 @@ const establish = (
   )
 
 export const open = (
-  service: Api.ConstructorService,
+  service: ConstructorService,
   url: URL,
-  native: Api.NativeOptions,
-  options: Api.SessionOptions
-): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> =>
+  native: NativeOptions,
+  options: SessionOptions
+): Effect.Effect<SessionHandle, WebTransportError, Scope.Scope> =>
   establish(
     (connectTimeout) => service.construct(url.href, native, connectTimeout),
     service,
@@ -214,7 +225,7 @@ export const open = (
   )
 
 export const adopt = (
-  native: Api.NativeWebTransport,
-  service: Api.ConstructorService | undefined,
-  options: Api.SessionOptions
-): Effect.Effect<Api.Session, WebTransportError, Scope.Scope> => establish(() => native, service, "the peer", options)
+  native: NativeWebTransport,
+  service: ConstructorService | undefined,
+  options: SessionOptions
+): Effect.Effect<SessionHandle, WebTransportError, Scope.Scope> => establish(() => native, service, "the peer", options)

@@ -2,9 +2,9 @@
  * A pool of few, dear things, written for nothing but to be obviously right: plain arrays, every figure summed up anew,
  * every choice made by looking at everything. What it would ask of its shell it writes to a log.
  */
+import type { Counters } from "../../../src/internal/core/pool/counters.js"
 import type { CheckResult, ItemState, Reason, Sharing, Time, Verdict } from "../../../src/internal/core/pool/item.js"
 import type { MachineOptions } from "../../../src/internal/core/pool/policy.js"
-import type { Counters } from "../../../src/internal/core/pool/poolMachine.js"
 
 export type ModelRefusal =
   | `AcquireTimeout ${"queue" | "creation" | "check"}`

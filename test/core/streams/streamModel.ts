@@ -37,6 +37,7 @@ export class ModelSession {
   taken = 0
   readonly pings = { size: 0 }
   isPingLatest = false
+  mayBeOwedCredit = false
 
   // books of its own
   isHeld = false

@@ -254,7 +254,7 @@ describe("StreamPool, pausing anywhere", () => {
               const where = `${name}, budget ${budget}, ${steps} steps, ${microtasks} microtasks`
               const { peers, pool, scope, writes } = yield* usedPool
               writes.on = (_, stream) => {
-                if (stream.inbox !== undefined || stream.keptSize > 0) dirty.push(where)
+                if (!stream.receiver.inbox.isEmpty) dirty.push(where)
               }
               const borrower = pool.use((stream) => {
                 later(microtasks, () => Effect.runSync(peers[0]!.write(bytes("dirt"))))

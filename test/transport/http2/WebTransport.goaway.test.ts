@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { ServerHttp2Stream } from "node:http2"
 import { inspect } from "node:util"
-import { construct, load } from "../../../src/internal/platform/failsComponents.js"
+import { construct } from "../../../src/internal/platform/fails/construct.js"
+import { load } from "../../../src/internal/platform/fails/load.js"
 import {
   closeCapsule,
   type ConnectServer,

@@ -1,45 +1,61 @@
-/** What a frame looks like, and what is kept of one that is not whole yet. Plain code: every byte passes here. */
-import * as Either from "effect/Either"
-import * as Inspectable from "effect/Inspectable"
-import * as Option from "effect/Option"
-import type * as Api from "../../../Framing.js"
-import { FramingError } from "../../../FramingError.js"
-import { isBytes, notBytes } from "../kinds.js"
+/**
+ * What a frame looks like: its length as a variable-length integer (RFC 9000, section 16), then its bytes. And the parts of a
+ * message that has not arrived in full. Plain code: every byte passes here.
+ */
 
 // -----------------------------------------------------------------------------
-// Options
+// Results
 // -----------------------------------------------------------------------------
 
-export const defaultMaxMessageSize = 1024 * 1024
-
-/** What every engine can put into one array. */
-const largest = 0xffff_ffff
-
-export const maxMessageSize = (options: Api.Options | undefined): number => {
-  const max = options?.maxMessageSize
-  if (max === undefined) return defaultMaxMessageSize
-  if (Number.isInteger(max) && max >= 1 && max <= largest) return max
-  throw new RangeError(`maxMessageSize must be a whole number of bytes from 1 to ${largest}, but was ${String(max)}`)
+/** A message, or the length that announces it, is above the limit. Sizes are bytes. */
+export interface Oversized {
+  readonly _tag: "Oversized"
+  readonly operation: "read" | "write"
+  readonly size: number
+  readonly limit: number
 }
 
-const checkId = (id: number): void => {
-  if (Number.isSafeInteger(id) && id >= 0) return
-  throw new RangeError(`id must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, but was ${String(id)}`)
+/** The bytes ended within a message. `size` is undefined where they ended within its length. */
+export interface Truncated {
+  readonly _tag: "Truncated"
+  readonly size: number | undefined
+  readonly received: number
+}
+
+/** A message does not begin with a correlation id. */
+export interface Malformed {
+  readonly _tag: "Malformed"
+  readonly size: number
+  readonly detail: string
+}
+
+export type FrameProblem = Oversized | Truncated | Malformed
+
+export interface Frame {
+  readonly _tag: "Frame"
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+
+export interface Identified {
+  readonly _tag: "Identified"
+  readonly id: number
+  /** A view of the payload. */
+  readonly message: Uint8Array
 }
 
 // -----------------------------------------------------------------------------
-// Variable-length integers, RFC 9000 section 16
+// Variable-length integers
 // -----------------------------------------------------------------------------
 
-/** The longest there is. */
+/** The most bytes that an integer takes. */
 const longest = 8
 
-/** How many bytes there are in all, by the first one. */
+/** How many bytes an integer takes, by its first byte. */
 const sizeByFirst = (first: number): number => 1 << (first >>> 6)
 
 const sizeOf = (n: number): number => n < 0x40 ? 1 : n < 0x4000 ? 2 : n < 0x4000_0000 ? 4 : 8
 
-/** In as few bytes as will do; returns where it ends. */
+/** Writes an integer in as few bytes as possible; returns where it ends. */
 const put = (bytes: Uint8Array, at: number, n: number): number => {
   const size = sizeOf(n)
   // `>>>` sees the low 32 bits only
@@ -52,7 +68,7 @@ const put = (bytes: Uint8Array, at: number, n: number): number => {
   return at + size
 }
 
-/** Above 2^53 it is rounded, and still above. */
+/** Above 2^53 the integer is rounded, and is still above. */
 const get = (bytes: Uint8Array, at: number, size: number): number => {
   let high = 0
   let low = bytes[at]! & 0x3f
@@ -70,24 +86,21 @@ const get = (bytes: Uint8Array, at: number, size: number): number => {
 // Writing
 // -----------------------------------------------------------------------------
 
-const oversized = (operation: "read" | "write", size: number, limit: number) =>
-  new FramingError({ reason: "Oversized", operation, size, limit })
+const checkId = (id: number): void => {
+  if (Number.isSafeInteger(id) && id >= 0) return
+  throw new RangeError(`id must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, but was ${String(id)}`)
+}
 
-export const encode = (
-  message: Uint8Array,
-  options: Api.EncodeOptions | undefined
-): Either.Either<Uint8Array<ArrayBuffer>, FramingError> => {
-  if (!isBytes(message)) throw notBytes("a message", message)
-  const max = maxMessageSize(options)
-  const id = options?.id
+/** The frame of a message of `max` bytes at most; the id, if any, begins the message and counts. */
+export const encode = (message: Uint8Array, max: number, id: number | undefined): Frame | Oversized => {
   if (id !== undefined) checkId(id)
   const size = (id === undefined ? 0 : sizeOf(id)) + message.byteLength
-  if (size > max) return Either.left(oversized("write", size, max))
-  const frame = new Uint8Array(sizeOf(size) + size)
-  let at = put(frame, 0, size)
-  if (id !== undefined) at = put(frame, at, id)
-  frame.set(message, at)
-  return Either.right(frame)
+  if (size > max) return { _tag: "Oversized", operation: "write", size, limit: max }
+  const bytes = new Uint8Array(sizeOf(size) + size)
+  let at = put(bytes, 0, size)
+  if (id !== undefined) at = put(bytes, at, id)
+  bytes.set(message, at)
+  return { _tag: "Frame", bytes }
 }
 
 // -----------------------------------------------------------------------------
@@ -101,42 +114,41 @@ export const withId = (id: number, message: Uint8Array): Uint8Array<ArrayBuffer>
   return payload
 }
 
-const malformed = (size: number, detail: string) =>
-  Either.left(new FramingError({ reason: "Malformed", operation: "read", size, detail }))
-
-export const splitId = (payload: Uint8Array): Either.Either<Api.Identified, FramingError> => {
+export const splitId = (payload: Uint8Array): Identified | Malformed => {
   const length = payload.byteLength
-  if (length === 0) return malformed(length, "the message is empty, and should begin with a correlation id")
+  const malformed = (detail: string): Malformed => ({ _tag: "Malformed", size: length, detail })
+  if (length === 0) return malformed("the message is empty, and should begin with a correlation id")
   const size = sizeByFirst(payload[0]!)
   if (size > length) {
-    return malformed(length, `the message has ${length} bytes, and its correlation id alone should have ${size}`)
+    return malformed(`the message has ${length} bytes, and its correlation id alone should have ${size}`)
   }
   const id = get(payload, 0, size)
-  if (!Number.isSafeInteger(id)) return malformed(length, "the message begins with a correlation id above 2^53 - 1")
-  return Either.right({ id, message: payload.subarray(size) })
+  return Number.isSafeInteger(id)
+    ? { _tag: "Identified", id, message: payload.subarray(size) }
+    : malformed("the message begins with a correlation id above 2^53 - 1")
 }
 
 // -----------------------------------------------------------------------------
 // Reading
 // -----------------------------------------------------------------------------
 
-/** A buffer begins with this many bytes, unless its message is smaller: pieces of a small one need no second. */
+/** The first buffer of a message that arrives in pieces, in bytes: a small message needs no second one. */
 const firstCapacity = 4096
 
 const nothing = new Uint8Array(0)
 
 /**
- * One message in the making, and after it the next.
+ * Puts one message together, and after it the next.
  *
- * The announced length is never believed: the buffer is at most twice as large as what came, or `firstCapacity`. As it
+ * The announced length is never believed: the buffer is at most twice as large as what arrived, or `firstCapacity`. As it
  * doubles, a byte is copied twice on average, however small the pieces; it ends with the message's own size.
  */
-export class Assembly {
+export class MessageAssembler {
   private readonly prefix = new Uint8Array(longest)
   private prefixSize = 0
   private body: Uint8Array<ArrayBuffer> = nothing
   private filled = 0
-  /** Of the message, as announced; -1 before that. */
+  /** The announced length of the message; -1 before that. */
   private length = -1
 
   get isEmpty(): boolean {
@@ -147,11 +159,11 @@ export class Assembly {
     return this.filled === this.length
   }
 
-  isRefused(max: number): boolean {
+  isOversized(max: number): boolean {
     return this.length > max
   }
 
-  /** Whether it takes no more bytes: whole, or refused. */
+  /** Whether the message takes no more bytes: it is whole, or oversized. */
   isDecided(max: number): boolean {
     return this.filled === this.length || this.length > max
   }
@@ -161,7 +173,7 @@ export class Assembly {
     return this.body.byteLength
   }
 
-  /** Takes what belongs to this message; returns how many bytes that were. All of them, unless it is decided then. */
+  /** Takes the bytes that belong to this message; returns how many. Takes all of them, unless the message is decided then. */
   feed(chunk: Uint8Array, max: number): number {
     let at = 0
     while (this.length < 0) {
@@ -188,14 +200,14 @@ export class Assembly {
     this.body = larger
   }
 
-  /** Only of one that is whole. */
+  /** The message; only when it is whole. */
   take(): Uint8Array<ArrayBuffer> {
     const message = this.length === 0 ? new Uint8Array(0) : this.body
     this.clear()
     return message
   }
 
-  /** The bytes as they came, for whoever reads no messages. */
+  /** Gives the bytes back as they arrived, for a reader of bytes. */
   spill(): Array<Uint8Array> {
     const bytes = [this.prefix.slice(0, this.prefixSize)]
     if (this.filled > 0) bytes.push(this.body.subarray(0, this.filled))
@@ -210,77 +222,12 @@ export class Assembly {
     this.length = -1
   }
 
-  oversized(max: number): FramingError {
-    return oversized("read", this.length, max)
+  oversized(max: number): Oversized {
+    return { _tag: "Oversized", operation: "read", size: this.length, limit: max }
   }
 
-  truncated(): FramingError {
-    return new FramingError({
-      reason: "Truncated",
-      operation: "read",
-      size: this.length < 0 ? undefined : this.length,
-      received: this.filled
-    })
-  }
-}
-
-const none = Either.right(Option.none<Uint8Array<ArrayBuffer>>())
-
-export class Decoder extends Inspectable.Class implements Api.Decoder {
-  private readonly max: number
-  private readonly assembly = new Assembly()
-  /** Those that came and were not asked for; they are taken by index, since taking off the front is quadratic. */
-  private chunks: Array<Uint8Array> = []
-  private head = 0
-  private waiting = 0
-  private isEnded = false
-
-  constructor(max: number) {
-    super()
-    this.max = max
-  }
-
-  push(chunk: Uint8Array): void {
-    if (this.isEnded) throw new Error("push after end: this decoder has been told that nothing more comes")
-    if (chunk.byteLength === 0) return
-    this.chunks.push(chunk)
-    this.waiting += chunk.byteLength
-  }
-
-  end(): void {
-    this.isEnded = true
-  }
-
-  next(): Either.Either<Option.Option<Uint8Array<ArrayBuffer>>, FramingError> {
-    const { assembly, max } = this
-    while (!assembly.isDecided(max)) {
-      const chunk = this.chunks[this.head]
-      if (chunk === undefined) {
-        this.chunks = []
-        this.head = 0
-        return this.isEnded && !assembly.isEmpty ? Either.left(assembly.truncated()) : none
-      }
-      const used = assembly.feed(chunk, max)
-      this.waiting -= used
-      if (used < chunk.byteLength) this.chunks[this.head] = chunk.subarray(used)
-      else this.done()
-    }
-    return assembly.isWhole ? Either.right(Option.some(assembly.take())) : Either.left(assembly.oversized(max))
-  }
-
-  private done(): void {
-    this.chunks[this.head++] = nothing
-    if (this.head < 1024 || 2 * this.head < this.chunks.length) return
-    this.chunks = this.chunks.slice(this.head)
-    this.head = 0
-  }
-
-  get retained(): number {
-    return this.waiting + this.assembly.retained
-  }
-
-  /** Nothing of what is in it. */
-  toJSON(): object {
-    return { _id: "Decoder", maxMessageSize: this.max, retained: this.retained }
+  /** What is wrong where no more bytes follow. */
+  truncated(): Truncated {
+    return { _tag: "Truncated", size: this.length < 0 ? undefined : this.length, received: this.filled }
   }
 }

@@ -3,12 +3,12 @@ import { LinkedList } from "../linkedList.js"
 import { LoadIndex } from "../loadIndex.js"
 import { Due, type Item, type Sharing } from "./item.js"
 
-/** Where borrowers find items: those that nobody has, and shared ones with free places. */
+/** Where borrowers find items: the idle ones, and shared ones with room for another borrower. */
 export class Available<A> {
-  /** In the order in which they became idle. Those that are checked for nobody keep their place. */
+  /** In the order in which they became idle. Those in a background check keep their place. */
   readonly idle = new LinkedList<Item<A>>()
   private readonly shared = new LoadIndex<Item<A>>()
-  // the one that proved good last comes first; of pools that check
+  // the item that proved good last comes first; only in pools that check
   private readonly provenIdle: IndexedHeap<Due<A>> | undefined
   private readonly provenShared: IndexedHeap<Due<A>> | undefined
   private readonly isLifo: boolean
@@ -25,14 +25,14 @@ export class Available<A> {
     this.note(item)
   }
 
-  /** Idempotent. `load`: how many had it when it was added. */
+  /** Idempotent. `load`: how many borrowers the item had when it was added. */
   remove(item: Item<A>, load: number): void {
     if (item.list === this.idle) this.idle.remove(item)
     else this.shared.remove(item, load)
     this.hide(item)
   }
 
-  /** It has proved good, or may be lent again, where it is. */
+  /** The item has proved good, or may be lent again, where it stands. */
   note(item: Item<A>): void {
     if (this.provenIdle === undefined) return
     const isFound = item.state === "Idle" || (item.state === "InUse" && item.list !== undefined)
@@ -44,7 +44,7 @@ export class Available<A> {
     heap.add(proof)
   }
 
-  /** An idle item that is checked is not found by `proven`. */
+  /** `proven` does not find the item, as while it is checked. */
   hide(item: Item<A>): void {
     if (item.proof === undefined) return
     this.provenIdle!.remove(item.proof)
@@ -57,14 +57,14 @@ export class Available<A> {
     return this.isLifo ? this.shared.most() ?? this.newestIdle() : this.oldestIdle() ?? this.shared.least()
   }
 
-  /** The one that proved good last. */
+  /** The item that proved good last. */
   proven(sharing: Sharing): Item<A> | undefined {
     const idle = this.provenIdle?.first
     const shared = sharing === "exclusive" ? undefined : this.provenShared?.first
     return (idle === undefined || (shared !== undefined && shared.key < idle.key) ? shared : idle)?.item
   }
 
-  // those that are checked keep their place; they are few, since not many are at a time
+  // items in a check keep their place, and are skipped; they are few, since few checks run at a time
 
   private newestIdle(): Item<A> | undefined {
     let item = this.idle.last

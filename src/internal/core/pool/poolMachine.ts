@@ -6,11 +6,16 @@
 import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
 import { Outbox } from "../outbox.js"
+import { Alarm } from "./alarm.js"
 import { Available } from "./available.js"
+import { Checks } from "./checks.js"
 import type { Command, Shell } from "./commands.js"
+import { Counters } from "./counters.js"
+import { Creations } from "./creations.js"
 import {
   type Awaited,
-  Check,
+  type Check,
+  type CheckPurpose,
   type CheckResult,
   Due,
   isLive,
@@ -24,178 +29,131 @@ import {
   type Verdict,
   type Waiter
 } from "./item.js"
+import { LeakWatch } from "./leakWatch.js"
+import { Pings } from "./pings.js"
+import { Places } from "./places.js"
 import type { MachineOptions, Policy, Sizes } from "./policy.js"
+import { ValueIndex } from "./valueIndex.js"
+import { WaiterQueue } from "./waiterQueue.js"
 
 export type { MachineOptions } from "./policy.js"
 
-/** The figures of a pool, as plain counters. */
-export class Counters {
-  acquisitions = 0
-  reuses = 0
-  created = 0
-  failures = 0
-  timeouts = 0
-  rejections = 0
-  /** Borrowers who were interrupted while they waited. */
-  abandoned = 0
-  peak = 0
-  readonly destroyed: Record<Reason, number> = {
-    lost: 0,
-    invalidated: 0,
-    retired: 0,
-    discarded: 0,
-    idle: 0,
-    excess: 0,
-    closed: 0
-  }
-}
-
-/** How long a check may keep a borrower from another item. Half of `checkTimeout`, where that is less. */
-const slowCheck = 250
-
 export class PoolMachine<A, F> {
   state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
+  readonly policy: Policy<F>
+  /** Replaced as a whole by `resize`. */
+  sizes: Sizes
   readonly counters = new Counters()
-  readonly waiters = new LinkedList<Waiter<A, F>>()
+  readonly waiters = new WaiterQueue<A, F>()
   /** Every item that is not gone. */
   readonly items = new Set<Item<A>>()
   /** Items with a value, until they are closed. */
   live = 0
-  /** Live items that somebody has. */
+  /** Live items that are lent. */
   inUse = 0
   /** Leases out, on whatever item. */
   leases = 0
-  /** Places of `maxSize` taken. */
-  occupied = 0
-  /** Whether the last attempt to create an item failed. */
-  failing = false
-  /** Why none will ever be created any more, if so. */
+  /** Live items that are open to no new borrower. */
+  private leaving = 0
+  /** Why no item will ever be created any more, if so. */
   private broken: Refusal<F> | undefined = undefined
+  private newestConcurrency: number
+  private proofs = 0
 
   private readonly available: Available<A>
-  /** `invalidate` knows values only, and nothing forbids two items of the same value. */
-  private readonly byValue = new Map<A, Item<A> | Set<Item<A>>>()
+  private readonly places = new Places()
+  private readonly byValue = new ValueIndex<A>()
+  private readonly creations: Creations<A>
+  private readonly checks: Checks<A>
+  private readonly pings: Pings<A>
+  private readonly leaks: LeakWatch
   private readonly lifetimes = new IndexedHeap<Due<A>>()
-  private readonly pings = new IndexedHeap<Due<A>>()
   // in the order of their deadlines, since each has one time limit for all
-  private readonly creations = new LinkedList<Item<A>>()
-  private readonly promptChecks = new LinkedList<Check<A>>()
-  private readonly slowChecks = new LinkedList<Check<A>>()
   private readonly closings = new LinkedList<Item<A>>()
   private readonly overlapping = new LinkedList<Item<A>>()
   private readonly releases = new LinkedList<Release<A>>()
-  private readonly loans = new LinkedList<Loan>()
-  /** Leases that have been out for too long. */
-  private readonly overdueLoans = new LinkedList<Loan>()
-  /** Renewed while nobody had them; they close as their replacements come. */
+  /** Renewed while idle; they close as their replacements come. */
   private readonly renewed = new LinkedList<Item<A>>()
-  /** Checks that nobody waits for. */
-  private readonly background = new Set<Check<A>>()
-  /** Those among them whose item nobody has. */
-  private backgroundIdle = 0
-  /** Checks that a borrower waits for and that are not slow. */
-  private promptAwaited = 0
-  /** Idle items that are to be checked since the check of another one failed. */
-  private doubtful: Array<Item<A>> = []
-  private exclusiveWaiters = 0
-  private tickets = 0
-  private proofs = 0
-  private attempts = 0
-  /** Creations whose items nobody will get. */
-  private outdated = 0
-  /** Retired items that gave their place up. */
-  private overlaps = 0
-  private leavingCount = 0
-  /** Places whose items are being closed. */
-  private freeing = 0
-  private newestConcurrency: number
-  private backoffDelay = 0
-  private retryAt = 0
-  /** Attempts that had begun when the last one failed. */
-  private failedAttempts = 0
-  private failedAt = 0
-  /** When the first of the attempts began that have gone on failing. */
-  private failingSince = Infinity
-  /** Whether somebody waits for the backoff to pass. */
-  private retryIsWanted = false
-  /** When the next attempt may come that somebody waits for. */
-  private attemptAt = Infinity
-  /** Items in a row that died young and before they were of use; a pause after them keeps a storm away. */
-  private earlyDeaths = 0
-  private pausedUntil = 0
+
+  private readonly outbox: Outbox<Command<A, F>>
+  private readonly alarm: Alarm
+  /** Something happened that `settle` has to look at, though nothing is in the outbox. */
+  private unsettled = false
   private closeAt = Infinity
   private drainingSince = Infinity
-  private armedAt = Infinity
-  private isResting = false
+  // what is said once
   private readyWanted = false
   private drainAnnounced = false
   private exhaustionAnnounced = false
-  /** Something happened that `settle` has to look at, though nothing is in the outbox. */
-  private unsettled = false
-  private readonly outbox: Outbox<Command<A, F>>
-
-  readonly policy: Policy<F>
-  /** Replaced as a whole by `resize`. */
-  sizes: Sizes
-  private readonly slowAfter: number
   /** Whether items may be too old to be lent. */
   private readonly ages: boolean
 
   constructor(options: MachineOptions<F>, shell: Shell<A, F>) {
-    const { maxSize, minIdle, minSize, ...policy } = options
-    this.policy = policy
+    const { maxSize, minIdle, minSize } = options
+    const { checkTimeout, idleTimeToLive, leakThreshold, maxLifetime, order, pingInterval, validateAfterIdle } = options
+    this.policy = options
     this.sizes = { minSize, maxSize, minIdle }
+    this.newestConcurrency = options.expectedConcurrency
+    // at zero no item is ever proven for the next borrower
+    this.available = new Available(order, validateAfterIdle > 0 && validateAfterIdle !== Infinity)
+    this.creations = new Creations(options)
+    this.checks = new Checks(checkTimeout)
+    this.pings = new Pings(pingInterval)
+    this.leaks = new LeakWatch(leakThreshold)
+    this.ages = idleTimeToLive !== Infinity || maxLifetime !== Infinity
     this.outbox = new Outbox((command) => {
       // another time replaced it
-      if (command._tag !== "WakeAt" || command.at === this.armedAt) shell.perform(command)
+      if (command._tag !== "WakeAt" || this.alarm.isSetTo(command.at)) shell.perform(command)
     })
-    const { checkTimeout, idleTimeToLive, maxLifetime, order, validateAfterIdle } = policy
-    this.newestConcurrency = policy.expectedConcurrency
-    // at zero nothing is ever proven for the next borrower
-    this.available = new Available(order, validateAfterIdle > 0 && validateAfterIdle !== Infinity)
-    this.slowAfter = Math.min(slowCheck, checkTimeout / 2)
-    this.ages = idleTimeToLive !== Infinity || maxLifetime !== Infinity
+    this.alarm = new Alarm(this.outbox)
   }
 
   get creating(): number {
     return this.creations.length
   }
 
+  /** Whether the last attempt to create an item failed. */
+  get failing(): boolean {
+    return this.creations.failing
+  }
+
+  /** Places of `maxSize` taken. */
+  get occupied(): number {
+    return this.places.occupied
+  }
+
   get closing(): number {
     return this.closings.length
   }
 
-  /** Live items that nobody has or will have: they close as their replacements come. */
+  /** Live items that are neither lent nor will be: they close as their replacements come. */
   get renewing(): number {
     return this.renewed.length
   }
 
   /** Live items that are, or may be again, open to borrowers. */
   get open(): number {
-    return this.live - this.leavingCount
+    return this.live - this.leaving
   }
 
-  /** Items for those who wait. */
+  /** Items for the borrowers that wait. */
   get needed(): number {
-    const sharing = this.waiters.length - this.exclusiveWaiters
-    return this.exclusiveWaiters + Math.ceil(sharing / this.newestConcurrency)
+    return this.waiters.itemsNeeded(this.newestConcurrency)
   }
 
-  /** Items for those who wait, or that are missing from `minSize` and `minIdle`. */
+  /** Items for the borrowers that wait, or that are missing from `minSize` and `minIdle`. */
   get wanted(): number {
     return Math.max(this.needed, this.state === "Open" ? this.lacking : 0)
   }
 
-  /** How many items there are beyond `maxSize`, but for those that go anyway. */
+  /** How many items there are beyond `maxSize`, without those that will not be lent again. */
   get excess(): number {
-    return Math.max(0, this.occupied - this.freeing - (this.leavingCount - this.overlaps) - this.sizes.maxSize)
+    return Math.max(0, this.places.held - (this.leaving - this.places.overlapping) - this.sizes.maxSize)
   }
 
   /** The leases that are watched and out. */
-  *out(): Iterable<Loan> {
-    for (const list of [this.overdueLoans, this.loans]) {
-      for (let loan = list.first; loan !== undefined; loan = loan.next) yield loan
-    }
+  out(): Iterable<Loan> {
+    return this.leaks
   }
 
   // --- borrowing
@@ -220,7 +178,7 @@ export class PoolMachine<A, F> {
     if (item === undefined && this.state === "Open" && this.waiters.length === 0) {
       const unproven = this.available.first("shared")
       if (unproven !== undefined) {
-        this.beginCheck(unproven, "validate", true, now)
+        this.beginCheck(unproven, "validate", "borrower", now)
         this.settle(now)
       }
     }
@@ -238,7 +196,7 @@ export class PoolMachine<A, F> {
     this.take(item)
     item.state = "Checking"
     // for the borrower who asks now
-    return this.startCheck(item, "validate", true, this.tickets + 1, now)
+    return this.checks.start(item, "validate", "borrower", this.waiters.tickets + 1, now)
   }
 
   /** It passed the check that it was claimed for, and is lent. */
@@ -248,7 +206,7 @@ export class PoolMachine<A, F> {
       this.checked(check, "passed", now)
       return undefined
     }
-    this.endCheck(check)
+    this.checks.end(check)
     this.prove(item, now)
     item.state = "InUse"
     this.lend(item, now, sharing)
@@ -256,33 +214,28 @@ export class PoolMachine<A, F> {
     return item
   }
 
-  /** Nobody waits longer than `acquireTimeout`, so the queue is in the order of its deadlines. */
   enqueue(waiter: Waiter<A, F>, now: Time): "Queued" | "Full" | "Closed" {
     if (this.state !== "Open") return "Closed"
     const { acquireTimeout, maxWaiters } = this.policy
-    // those for whom an item is on its way, or could be
+    // the waiters for whom an item is on its way, or could be
     const room = Math.max(0, this.sizes.maxSize - this.occupied)
-    const served = (this.awaitedCreations + this.promptAwaited + room) * this.newestConcurrency
-    // nobody overtakes one who wants an item whole
-    const sharing = waiter.sharing === "exclusive" ? "exclusive" : this.waiters.first?.sharing ?? "shared"
+    const served = (this.creations.awaited + this.checks.awaitedPrompt + room) * this.newestConcurrency
+    // a waiter that wants an item of its own is not overtaken
+    const sharing = waiter.sharing === "exclusive" ? "exclusive" : this.waiters.sharing
     if (this.waiters.length - served >= maxWaiters && this.candidate(sharing) === undefined) {
       this.counters.rejections++
       return "Full"
     }
-    waiter.ticket = ++this.tickets
-    waiter.since = now.monotonic
-    waiter.deadline = now.monotonic + acquireTimeout
-    this.waiters.push(waiter)
-    if (waiter.sharing === "exclusive") this.exclusiveWaiters++
+    this.waiters.enqueue(waiter, now, acquireTimeout)
     this.settle(now)
     return "Queued"
   }
 
-  /** The borrower does not want it any more: it leaves the queue, or what it was given goes back. Idempotent. */
+  /** The borrower gives up: it leaves the queue, or the item that it got goes back. Idempotent. */
   abandon(waiter: Waiter<A, F>, now: Time): void {
     if (waiter.list !== undefined) {
       this.counters.abandoned++
-      this.dequeue(waiter)
+      this.waiters.dequeue(waiter)
       this.settle(now)
     } else if (waiter.item !== undefined) {
       const item = waiter.item
@@ -301,7 +254,6 @@ export class PoolMachine<A, F> {
     const { concurrency } = item
     if (load === 1 && this.sizes.minIdle > 0) this.unsettled = true
     if (item.sharing === "exclusive") {
-      item.concurrency = item.capacity
       item.sharing = "shared"
       // it proves good by itself
       if (item.check !== undefined && verdict === "proven") this.cancelCheck(item.check)
@@ -320,12 +272,12 @@ export class PoolMachine<A, F> {
         if (load < concurrency) this.available.remove(item, load)
         if (verdict === "proven") this.prove(item, now)
         else {
-          item.isDoubtful = true
           this.served(item)
-          this.pingOverdue(item)
+          item.trust = "Doubtful"
+          if (this.pings.catchUp(item)) this.unsettled = true
         }
         if (load === 1 && this.overfull) this.destroy(item, "excess", now)
-        else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
+        else if (this.excess > 0) this.leave(item, "excess", now)
         else this.offer(item, now, 0)
         break
       case "Checking":
@@ -341,10 +293,10 @@ export class PoolMachine<A, F> {
     if (this.unsettled || !this.outbox.isEmpty || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
   }
 
-  /** It was of use, though nobody has decided yet whether it may stay. */
+  /** The item was of use, though it is not decided yet whether it may stay. */
   served(item: Item<A>): void {
-    item.hasServed = true
-    this.earlyDeaths = 0
+    if (item.trust === "Untried") item.trust = "Trusted"
+    this.creations.served()
   }
 
   /** Something decides, within `checkTimeout`, what becomes of an item that came back. It counts as lent until then. */
@@ -366,16 +318,13 @@ export class PoolMachine<A, F> {
 
   /** Watches a lease until `untrack`. */
   track(loan: Loan, now: Time): void {
-    loan.since = now.monotonic
-    this.loans.push(loan)
-    this.arm(now.monotonic + this.policy.leakThreshold)
+    this.arm(this.leaks.track(loan, now.monotonic))
     this.outbox.flush()
   }
 
   untrack(loan: Loan, now: Time): void {
-    this.loans.remove(loan)
-    this.overdueLoans.remove(loan)
-    if (this.loans.length === 0) this.armWhatIsDue(now)
+    this.leaks.untrack(loan)
+    if (this.leaks.nextDue === Infinity) this.armWhatIsDue(now)
     this.outbox.flush()
   }
 
@@ -385,31 +334,22 @@ export class PoolMachine<A, F> {
   created(item: Item<A>, value: A, concurrency: number, now: Time, chance: number): void {
     if (item.state === "Outdated") return this.endOutdated(item, now)
     if (item.state !== "Creating") return
-    const { maxLifetime, pingInterval } = this.policy
-    this.creations.remove(item)
-    // one that began before an attempt failed tells nothing of the next ones
-    if (this.failing && item.attempt > this.failedAttempts) {
-      this.failing = false
-      this.failingSince = Infinity
-      this.outbox.push({ _tag: "Recovered" })
-    }
+    const { maxLifetime } = this.policy
+    this.creations.end(item)
+    if (this.creations.succeeded(item)) this.outbox.push({ _tag: "Recovered" })
     this.counters.created++
     this.newestConcurrency = concurrency
     item.value = value
     item.capacity = concurrency
-    item.concurrency = concurrency
     item.createdAt = now.wall
     item.provenAt = now.wall
     item.provenTurn = ++this.proofs
-    this.remember(item)
+    this.byValue.add(item)
     if (maxLifetime !== Infinity) {
       item.lifetime = new Due(item, now.wall + maxLifetime * (0.9 + 0.2 * chance))
       this.lifetimes.add(item.lifetime)
     }
-    if (pingInterval !== Infinity) {
-      item.ping = new Due(item, now.wall + pingInterval)
-      this.pings.add(item.ping)
-    }
+    this.pings.add(item, now)
     this.live++
     item.state = "InUse"
     this.offer(item, now, Infinity)
@@ -433,13 +373,12 @@ export class PoolMachine<A, F> {
     if (item.check !== check) return
     if (result === "failed") {
       this.doubt(check, now)
-      this.endCheck(check)
+      this.checks.end(check)
       return this.lost(item, now)
     }
-    const wasAwaited = check.awaited
-    this.endCheck(check)
+    this.checks.end(check)
     this.prove(item, now)
-    if (item.state === "Checking" && !wasAwaited && this.waiters.length === 0) {
+    if (item.state === "Checking" && check.purpose === "background" && this.waiters.length === 0) {
       item.state = "Idle"
       this.available.note(item)
     } else if (item.state === "Checking" || (item.state !== "Leaving" && this.waiters.length > 0)) {
@@ -477,10 +416,9 @@ export class PoolMachine<A, F> {
   }
 
   invalidate(value: A, now: Time): void {
-    const known = this.byValue.get(value)
-    if (known === undefined) return
-    for (const item of known instanceof Item ? [known] : [...known]) this.withdraw(item, "invalidated", now)
-    this.settle(now)
+    const items = this.byValue.get(value)
+    for (const item of items) this.withdraw(item, "invalidated", now)
+    if (items.length > 0) this.settle(now)
   }
 
   /** Its finalizers ended, or were left behind. */
@@ -513,14 +451,10 @@ export class PoolMachine<A, F> {
    */
   renew(now: Time): number {
     let count = 0
-    // what failed until now is of another time
-    this.retryAt = Math.min(this.retryAt, now.monotonic)
-    this.pausedUntil = Math.min(this.pausedUntil, now.monotonic)
-    this.failingSince = Infinity
+    this.creations.forgive(now)
     for (const item of this.items) {
       if (item.state === "Creating") {
-        this.outdated++
-        item.state = "Outdated"
+        this.creations.outdate(item)
       } else if (isLive(item) && item.state !== "Leaving") {
         count++
         this.leave(item, "retired", now)
@@ -553,7 +487,7 @@ export class PoolMachine<A, F> {
   /** No item can be created any more: whoever waits is refused at once, now and later. */
   breakDown(failure: F, now: Time): void {
     this.broken = { _tag: "CreateFailed", failure }
-    this.doubtful = []
+    this.checks.forgetDoubts()
     this.settle(now)
   }
 
@@ -569,7 +503,7 @@ export class PoolMachine<A, F> {
       this.state = "Draining"
       this.drainingSince = now.monotonic
     }
-    this.doubtful = []
+    this.checks.forgetDoubts()
     this.announceReady({ _tag: "PoolClosed" })
     this.settle(now)
   }
@@ -581,8 +515,8 @@ export class PoolMachine<A, F> {
     this.refuseAll({ _tag: "PoolClosed" })
     this.announceReady({ _tag: "PoolClosed" })
     this.closeAt = now.monotonic + this.policy.shutdownGrace
-    this.attemptAt = Infinity
-    this.doubtful = []
+    this.creations.stop()
+    this.checks.forgetDoubts()
     for (const item of [...this.items]) {
       if (item.state === "Creating" || item.state === "Outdated") {
         this.endCreation(item, now)
@@ -599,21 +533,13 @@ export class PoolMachine<A, F> {
   /** Does what was due by now. */
   tick(now: Time, chance: number): void {
     const { monotonic } = now
-    this.armedAt = Infinity
-    while (this.creations.first !== undefined && this.creations.first.deadline <= monotonic) {
-      const item = this.creations.first
+    this.alarm.clear()
+    for (let item = this.creations.overdue(now); item !== undefined; item = this.creations.overdue(now)) {
       this.failed(item, { _tag: "CreateTimeout" }, now, chance)
       this.outbox.push({ _tag: "CancelCreation", item })
     }
-    while (this.promptChecks.first !== undefined && this.promptChecks.first.slowAt <= monotonic) {
-      const check = this.promptChecks.first
-      this.promptChecks.remove(check)
-      this.slowChecks.push(check)
-      check.isSlow = true
-      if (check.awaited) this.promptAwaited--
-    }
-    while (this.slowChecks.first !== undefined && this.slowChecks.first.deadline <= monotonic) {
-      const check = this.slowChecks.first
+    this.checks.slowDown(now)
+    for (let check = this.checks.overdue(now); check !== undefined; check = this.checks.overdue(now)) {
       this.doubt(check, now)
       this.outbox.push({ _tag: "CheckTimedOut", check })
       this.lose(check.item, now)
@@ -637,11 +563,7 @@ export class PoolMachine<A, F> {
     while (this.overlapping.first !== undefined && this.overlapping.first.deadline <= monotonic) {
       this.destroy(this.overlapping.first, "retired", now)
     }
-    while (this.loans.first !== undefined && this.loans.first.since + this.policy.leakThreshold <= monotonic) {
-      const loan = this.loans.first
-      this.loans.remove(loan)
-      this.overdueLoans.push(loan)
-      loan.reported = true
+    for (let loan = this.leaks.report(monotonic); loan !== undefined; loan = this.leaks.report(monotonic)) {
       this.outbox.push({ _tag: "Overdue", loan })
     }
     const waited = this.waiters.first === undefined ? -1 : monotonic - this.waiters.first.since
@@ -662,9 +584,9 @@ export class PoolMachine<A, F> {
 
   /** After `rest`: whether nothing has become due since, so that `tick` is not to be called. */
   disarm(now: Time): boolean {
-    this.isResting = false
+    this.alarm.rested()
     const rests = this.nextDue(now) === Infinity
-    if (rests) this.armedAt = Infinity
+    if (rests) this.alarm.clear()
     return rests
   }
 
@@ -677,11 +599,11 @@ export class PoolMachine<A, F> {
     if (first !== undefined && !this.needsCheck(first, now)) return first
     const proven = this.available.proven(sharing)
     if (proven !== undefined && !this.needsCheck(proven, now)) return proven
-    if (this.backgroundIdle === 0) return undefined
+    if (this.checks.backgroundIdle === 0) return undefined
     // nobody waits for the end of a ping, but where the item does not answer, or may be what its borrowers fail on
-    for (const check of this.background) {
+    for (const check of this.checks.background) {
       const { item } = check
-      if (item.state !== "Checking" || item.isDoubtful) continue
+      if (item.state !== "Checking" || item.trust === "Doubtful") continue
       if (check.slowAt <= now.monotonic || this.needsCheck(item, now)) continue
       this.cancelCheck(check)
       item.state = "Idle"
@@ -693,8 +615,8 @@ export class PoolMachine<A, F> {
   /** One that can be lent once it has proved good, when there is none that can be lent now. */
   private candidate(sharing: Sharing): Item<A> | undefined {
     const first = this.available.first(sharing)
-    if (first !== undefined || this.backgroundIdle === 0) return first
-    for (const { item } of this.background) if (item.state === "Checking") return item
+    if (first !== undefined || this.checks.backgroundIdle === 0) return first
+    for (const { item } of this.checks.background) if (item.state === "Checking") return item
     return undefined
   }
 
@@ -709,10 +631,7 @@ export class PoolMachine<A, F> {
   }
 
   private lend(item: Item<A>, now: Time, sharing: Sharing): void {
-    if (sharing === "exclusive") {
-      item.concurrency = 1
-      item.sharing = "exclusive"
-    }
+    if (sharing === "exclusive") item.sharing = sharing
     if (item.borrowers++ === 0) {
       this.inUse++
       if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
@@ -739,7 +658,7 @@ export class PoolMachine<A, F> {
       }
       // nobody overtakes one who has to wait for it to be free
       if (waiter.sharing === "exclusive" && item.borrowers > 0) break
-      this.dequeue(waiter)
+      this.waiters.dequeue(waiter)
       waiter.item = item
       this.available.remove(item, item.borrowers)
       this.lend(item, now, waiter.sharing)
@@ -756,11 +675,6 @@ export class PoolMachine<A, F> {
       this.available.add(item)
       if (this.policy.idleTimeToLive !== Infinity) this.armIdle(now)
     }
-  }
-
-  private dequeue(waiter: Waiter<A, F>): void {
-    this.waiters.remove(waiter)
-    if (waiter.sharing === "exclusive") this.exclusiveWaiters--
   }
 
   /** Those that are too old go, also where the clock that wakes the pool has stood still. */
@@ -791,25 +705,20 @@ export class PoolMachine<A, F> {
 
   /** Items that somebody has and that will be lent again. */
   private get lent(): number {
-    return this.inUse - (this.leavingCount - this.renewed.length)
+    return this.inUse - (this.leaving - this.renewed.length)
   }
 
   private prove(item: Item<A>, now: Time): void {
     item.provenAt = now.wall
     item.provenTurn = ++this.proofs
-    item.isDoubtful = false
-    this.served(item)
+    item.trust = "Trusted"
+    this.creations.served()
   }
 
   private lose(item: Item<A>, now: Time): void {
-    const { factor, initial, max } = this.policy.backoff
-    if (!item.hasServed && now.wall - item.createdAt < max && now.monotonic >= this.pausedUntil) {
-      // the power of a long row is infinite, and nothing times that is no number
-      const delay = Math.max(1, initial === 0 ? 0 : Math.min(max, initial * factor ** this.earlyDeaths))
-      this.pausedUntil = now.monotonic + delay
-      if (this.earlyDeaths++ === 0) this.outbox.push({ _tag: "Paused", delay })
-    }
-    this.uncount(item)
+    const delay = this.creations.died(item, now)
+    if (delay !== undefined) this.outbox.push({ _tag: "Paused", delay })
+    if (item.place === "Held") this.places.leave(item)
     this.destroy(item, "lost", now)
   }
 
@@ -823,18 +732,14 @@ export class PoolMachine<A, F> {
   /** From now on open to nobody else. An idle one closes when it is told so. */
   private leave(item: Item<A>, reason: Reason, now: Time): void {
     const isIdle = item.borrowers === 0
-    if (item.check !== undefined && (isIdle || item.check.awaited)) this.cancelCheck(item.check)
+    if (item.check !== undefined && (isIdle || item.check.purpose === "borrower")) this.cancelCheck(item.check)
     this.available.remove(item, item.borrowers)
     item.state = "Leaving"
     item.reason = reason
-    this.leavingCount++
+    this.leaving++
     this.outlive(item)
     if (reason === "retired" && this.policy.overlap) {
-      if (this.overlaps < this.sizes.maxSize) {
-        this.overlaps++
-        item.overlaps = true
-        this.uncount(item)
-      }
+      if (this.places.overlapping < this.sizes.maxSize) this.places.overlap(item)
       item.deadline = now.monotonic + this.policy.retireGrace
       if (!isIdle) this.overlapping.push(item)
     }
@@ -845,15 +750,14 @@ export class PoolMachine<A, F> {
 
   private destroy(item: Item<A>, reason: Reason, now: Time): void {
     if (item.check !== undefined) this.cancelCheck(item.check)
-    if (item.state === "Leaving") this.leavingCount--
-    if (item.overlaps) this.overlaps--
+    if (item.state === "Leaving") this.leaving--
     if (item.list === this.overlapping) this.overlapping.remove(item)
     else if (item.list === this.renewed) this.renewed.remove(item)
     else this.available.remove(item, item.borrowers)
     if (item.borrowers > 0) this.inUse--
     this.live--
     this.outlive(item)
-    this.forgetValue(item)
+    this.byValue.remove(item)
     this.beginClosing(item, now)
     this.counters.destroyed[reason]++
     this.outbox.push({ _tag: "Destroy", item, reason })
@@ -862,106 +766,48 @@ export class PoolMachine<A, F> {
   /** It neither ages nor is pinged any more. */
   private outlive(item: Item<A>): void {
     if (item.lifetime !== undefined) this.lifetimes.remove(item.lifetime)
-    if (item.ping !== undefined) this.pings.remove(item.ping)
+    this.pings.remove(item)
   }
 
   private beginClosing(item: Item<A>, now: Time): void {
     item.state = "Closing"
     item.deadline = now.monotonic + this.policy.closeTimeout
-    if (item.counted) this.freeing++
+    this.places.free(item)
     this.closings.push(item)
   }
 
   private forget(item: Item<A>): void {
     this.closings.remove(item)
-    if (item.counted) this.freeing--
-    this.uncount(item)
+    this.places.leave(item)
     item.state = "Gone"
     this.items.delete(item)
   }
 
-  private uncount(item: Item<A>): void {
-    if (!item.counted) return
-    item.counted = false
-    this.occupied--
-  }
-
   private get overfull(): boolean {
-    return this.occupied - this.freeing > this.sizes.maxSize
-  }
-
-  /** The same once those that will not be lent again have come back. */
-  private get overfullAfterLeaving(): boolean {
-    return this.excess > 0
-  }
-
-  private remember(item: Item<A>): void {
-    const known = this.byValue.get(item.value)
-    if (known === undefined) this.byValue.set(item.value, item)
-    else if (known instanceof Item) this.byValue.set(item.value, new Set([known, item]))
-    else known.add(item)
-  }
-
-  private forgetValue(item: Item<A>): void {
-    const known = this.byValue.get(item.value)
-    if (known === item) this.byValue.delete(item.value)
-    else if (known instanceof Set && known.delete(item) && known.size === 0) this.byValue.delete(item.value)
+    return this.places.held > this.sizes.maxSize
   }
 
   // --- within: checks
 
-  private startCheck(item: Item<A>, hook: "validate" | "ping", awaited: boolean, ticket: number, now: Time): Check<A> {
-    const check = new Check(item, hook, awaited, ticket, now, this.slowAfter, this.policy.checkTimeout)
-    item.check = check
-    this.promptChecks.push(check)
-    if (awaited) {
-      this.promptAwaited++
-    } else {
-      this.background.add(check)
-      if (item.state === "Checking") this.backgroundIdle++
-    }
-    return check
-  }
-
-  /** Nobody gets the item meanwhile, unless it is pinged while it is lent. */
-  private beginCheck(item: Item<A>, hook: "validate" | "ping", awaited: boolean, now: Time): void {
+  /** The item is open to no new borrower meanwhile, unless it is pinged while it is lent. */
+  private beginCheck(item: Item<A>, hook: Check<A>["hook"], purpose: CheckPurpose, now: Time): void {
     const underWay = item.check
-    if (awaited) {
-      // under way: that will tell the borrower too
-      if (underWay !== undefined) this.leaveBackground(underWay)
+    // a check under way answers for the borrower too
+    if (underWay !== undefined) this.checks.promote(underWay)
+    if (purpose === "borrower") {
       this.take(item)
       item.state = "Checking"
     } else if (item.state === "Idle") {
       item.state = "Checking"
       this.available.hide(item)
     }
-    if (underWay !== undefined) {
-      underWay.awaited = true
-      if (!underWay.isSlow) this.promptAwaited++
-      return
-    }
-    const check = this.startCheck(item, hook, awaited, this.tickets, now)
+    if (underWay !== undefined) return
+    const check = this.checks.start(item, hook, purpose, this.waiters.tickets, now)
     this.outbox.push({ _tag: "Check", check })
   }
 
-  private leaveBackground(check: Check<A>): void {
-    this.background.delete(check)
-    if (check.item.state === "Checking") this.backgroundIdle--
-  }
-
-  private endCheck(check: Check<A>): void {
-    if (check.awaited) {
-      if (!check.isSlow) this.promptAwaited--
-    } else {
-      this.leaveBackground(check)
-    }
-    this.promptChecks.remove(check)
-    this.slowChecks.remove(check)
-    check.item.check = undefined
-  }
-
   private cancelCheck(check: Check<A>): void {
-    this.endCheck(check)
+    this.checks.end(check)
     this.outbox.push({ _tag: "CancelCheck", check })
   }
 
@@ -973,90 +819,66 @@ export class PoolMachine<A, F> {
 
   /** A check failed: what idles as long as its item is checked, too, before anybody waits for it. */
   private doubt(check: Check<A>, now: Time): void {
-    if (this.policy.validateAfterIdle === Infinity || this.doubtful.length > 0) return
+    if (this.policy.validateAfterIdle === Infinity || this.checks.hasDoubts) return
     if (this.state !== "Open" || this.broken !== undefined) return
     const { idle } = this.available
     for (let item = idle.last; item !== undefined; item = item.previous) {
-      if (item.provenAt < check.startedAt && this.needsCheck(item, now)) this.doubtful.push(item)
+      if (item.provenAt < check.startedAt && this.needsCheck(item, now)) this.checks.doubt(item)
     }
     this.unsettled = true
   }
 
   private checkDoubtful(now: Time): void {
-    while (this.doubtful.length > 0 && this.background.size < this.policy.createConcurrency) {
-      const item = this.doubtful.pop()!
+    while (this.checks.background.size < this.policy.createConcurrency) {
+      const item = this.checks.nextDoubtful()
+      if (item === undefined) return
       if (item.state === "Idle" && item.check === undefined && this.needsCheck(item, now)) {
-        this.beginCheck(item, "validate", false, now)
+        this.beginCheck(item, "validate", "background", now)
       }
     }
   }
 
-  /** One that was due while it could not be pinged was put off, as one that would prove good. */
-  private pingOverdue({ ping, provenAt }: Item<A>): void {
-    if (ping === undefined || ping.key <= provenAt + this.policy.pingInterval) return
-    this.pings.remove(ping)
-    ping.key = provenAt + this.policy.pingInterval
-    this.pings.add(ping)
-    this.unsettled = true
-  }
-
   /** Whether so many are checked, or so many idle ones, that the others have to wait. */
   private get pingsEnough(): boolean {
-    const { item } = this.pings.first!
-    return this.background.size >= this.policy.createConcurrency ||
-      (item.state === "Idle" && this.backgroundIdle >= Math.max(1, this.available.idle.length >> 1))
+    const { item } = this.pings.next!
+    return this.checks.background.size >= this.policy.createConcurrency ||
+      (item.state === "Idle" && this.checks.backgroundIdle >= Math.max(1, this.available.idle.length >> 1))
   }
 
   private pingThoseDue(now: Time): void {
-    const { pingInterval } = this.policy
-    while (this.pings.first !== undefined && this.pings.first.key <= now.wall) {
-      const due = this.pings.first
+    for (let due = this.pings.next; due !== undefined && due.key <= now.wall; due = this.pings.next) {
       const { item } = due
-      const isSilent = item.provenAt + pingInterval <= now.wall
+      const isSilent = this.pings.isSilent(item, now)
       const isPingable = item.check === undefined &&
         (item.state === "Idle" || (item.state === "InUse" && (item.capacity > 1 || item.sharing === "exclusive")))
       if (isSilent && isPingable) {
         if (this.pingsEnough) return
-        this.beginCheck(item, "ping", false, now)
+        this.beginCheck(item, "ping", "background", now)
       }
-      this.pings.remove(due)
-      due.key = (isSilent ? now.wall : item.provenAt) + pingInterval
-      this.pings.add(due)
+      this.pings.postpone(due, isSilent ? now.wall : item.provenAt)
     }
   }
 
   // --- within: creations
 
   private endCreation(item: Item<A>, now: Time): void {
-    this.creations.remove(item)
-    if (item.state === "Outdated") this.outdated--
+    this.creations.end(item)
     // what it acquired before it failed has to be closed
     this.beginClosing(item, now)
   }
 
   private failed(item: Item<A>, refusal: Refusal<F>, now: Time, chance: number): void {
-    const { monotonic } = now
     const isOutdated = item.state === "Outdated"
     this.endCreation(item, now)
     if (isOutdated) return
     this.counters.failures++
-    const { factor, initial, jitter, max } = this.policy.backoff
-    // attempts that were under way together count as one
-    if (!this.failing || monotonic >= this.retryAt) {
-      this.backoffDelay = this.failing ? Math.min(max, this.backoffDelay * factor) : Math.min(max, initial)
-      const delay = Math.max(1, this.backoffDelay * (1 + jitter * (2 * chance - 1)))
-      this.retryAt = monotonic + delay
-      this.outbox.push({ _tag: "Backoff", refusal, delay })
-    }
-    this.failing = true
-    this.failedAttempts = this.attempts
-    this.failedAt = monotonic
-    this.failingSince = Math.min(this.failingSince, item.startedAt)
+    const delay = this.creations.failed(item, now, chance)
+    if (delay !== undefined) this.outbox.push({ _tag: "Backoff", refusal, delay })
     const patience = this.policy.rideOut(refusal)
-    // what is there, or on its way, can still serve whoever waits
-    if (this.open === 0 && this.awaitedCreations === 0) {
+    // an item that is there, or on its way, can still serve the borrowers that wait
+    if (this.open === 0 && this.creations.awaited === 0) {
       // a pool that never had an item may be told the wrong address
-      if (this.counters.created === 0 || monotonic - this.failingSince >= patience) this.refuseAll(refusal)
+      if (this.counters.created === 0 || this.creations.failingFor(now) >= patience) this.refuseAll(refusal)
     }
     this.announceReady(refusal)
   }
@@ -1067,18 +889,13 @@ export class PoolMachine<A, F> {
 
   private refuseFirst(refusal: Refusal<F>): void {
     const waiter = this.waiters.first!
-    this.dequeue(waiter)
+    this.waiters.dequeue(waiter)
     waiter.refusal = refusal
     this.outbox.push({ _tag: "Wake", waiter })
   }
 
   private get awaited(): Awaited {
-    return this.creating > 0 || this.failing ? "creation" : this.awaitedChecks > 0 ? "check" : "queue"
-  }
-
-  /** Creations whose items somebody will get. */
-  private get awaitedCreations(): number {
-    return this.creations.length - this.outdated
+    return this.creating > 0 || this.failing ? "creation" : this.checks.awaited > 0 ? "check" : "queue"
   }
 
   private get hasRoom(): boolean {
@@ -1086,29 +903,16 @@ export class PoolMachine<A, F> {
   }
 
   private create(now: Time): boolean {
-    if (!this.hasRoom || (this.failing && this.creating > 0)) return false
-    const at = Math.max(this.failing ? this.retryAt : 0, this.pausedUntil)
-    if (now.monotonic < at) {
-      this.attemptAt = at
-      this.retryIsWanted = true
-      return false
-    }
+    if (!this.hasRoom || !this.creations.mayBegin(now)) return false
     this.beginCreating(now)
     return true
   }
 
   private beginCreating(now: Time): void {
     const item = new Item<A>()
-    // nobody wanted an item for so long that these failures are of another time
-    if (this.failing && !this.retryIsWanted && now.monotonic - this.failedAt >= this.policy.backoff.max) {
-      this.failingSince = Infinity
-    }
-    item.attempt = ++this.attempts
-    item.startedAt = now.monotonic
-    item.deadline = now.monotonic + this.policy.createTimeout
+    this.creations.begin(item, now)
     this.items.add(item)
-    this.creations.push(item)
-    this.occupied++
+    this.places.take(item)
     this.outbox.push({ _tag: "Create", item })
   }
 
@@ -1141,8 +945,7 @@ export class PoolMachine<A, F> {
 
   /** No more items on their way than those who wait need, a new one counted at the concurrency of the newest. */
   private supply(now: Time): void {
-    const isWanted = this.retryIsWanted
-    this.attemptAt = Infinity
+    this.creations.beginSupply()
     for (;;) {
       if (this.waiters.first === undefined) break
       const item = this.lendable(this.waiters.first.sharing, now)
@@ -1151,7 +954,7 @@ export class PoolMachine<A, F> {
       this.offer(item, now, 0)
     }
     // an item that is there is checked also while another is made: that may take longer, or fail
-    while (this.needed > this.awaitedChecks && this.checkCandidate(now)) {
+    while (this.needed > this.checks.awaited && this.checkCandidate(now)) {
       // `checkCandidate` counts
     }
     if (this.broken !== undefined) {
@@ -1159,31 +962,26 @@ export class PoolMachine<A, F> {
       if (this.open < this.sizes.minSize) this.announceReady(this.broken)
       return
     }
-    while (this.needed > this.awaitedCreations + this.promptAwaited && this.create(now)) {
+    while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.create(now)) {
       // `create` counts
     }
     // where none can be made, nobody waits for one check alone that is slow
-    while (this.needed > this.awaitedCreations + this.promptAwaited && this.checkCandidate(now)) {
+    while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.checkCandidate(now)) {
       // `checkCandidate` counts
     }
     if (this.state === "Open") {
-      while (this.lacking > this.awaitedCreations && this.create(now)) {
+      while (this.lacking > this.creations.awaited && this.create(now)) {
         // `create` counts
       }
       this.checkDoubtful(now)
     }
-    // nobody waits for the backoff any more
-    if (isWanted && this.attemptAt === Infinity) this.retryIsWanted = false
-  }
-
-  private get awaitedChecks(): number {
-    return this.promptChecks.length + this.slowChecks.length - this.background.size
+    this.creations.endSupply()
   }
 
   private checkCandidate(now: Time): boolean {
-    const item = this.candidate(this.waiters.first?.sharing ?? "shared")
+    const item = this.candidate(this.waiters.sharing)
     if (item === undefined) return false
-    this.beginCheck(item, "validate", true, now)
+    this.beginCheck(item, "validate", "borrower", now)
     return true
   }
 
@@ -1200,8 +998,8 @@ export class PoolMachine<A, F> {
     const { maxSize } = this.sizes
     const isOpen = this.state === "Open"
     while (this.renewed.first !== undefined && this.closings.length < createConcurrency) {
-      const wanted = Math.max(this.needed - this.promptAwaited, isOpen ? this.lacking : 0)
-      const replaceable = Math.max(0, maxSize - this.occupied) + this.awaitedCreations
+      const wanted = Math.max(this.needed - this.checks.awaitedPrompt, isOpen ? this.lacking : 0)
+      const replaceable = Math.max(0, maxSize - this.occupied) + this.creations.awaited
       if (this.renewed.length <= Math.min(wanted, replaceable)) return
       this.destroy(this.renewed.first, "retired", now)
     }
@@ -1216,17 +1014,13 @@ export class PoolMachine<A, F> {
   // --- within: what is due
 
   private arm(at: number): void {
-    if (at >= this.armedAt || at === Infinity || this.state === "Closed") return
-    this.armedAt = at
-    this.outbox.push({ _tag: "WakeAt", at })
+    if (this.state !== "Closed") this.alarm.set(at)
   }
 
   private armWhatIsDue(now: Time): void {
     const due = this.nextDue(now)
-    if (due !== Infinity) return this.arm(due)
-    if (this.armedAt === Infinity || this.isResting || this.state === "Closed") return
-    this.isResting = true
-    this.outbox.push({ _tag: "Rest" })
+    if (due !== Infinity) this.arm(due)
+    else if (this.state !== "Closed") this.alarm.rest()
   }
 
   private armIdle(now: Time): void {
@@ -1237,31 +1031,25 @@ export class PoolMachine<A, F> {
 
   /** By the monotonic clock. */
   private nextDue(now: Time): number {
-    const { exhaustedThreshold, idleTimeToLive, leakThreshold } = this.policy
+    const { exhaustedThreshold, idleTimeToLive } = this.policy
     if (this.state === "Closed") return Infinity
-    let due = this.attemptAt
+    let due = Math.min(this.creations.nextDue, this.checks.nextDue, this.leaks.nextDue)
     let aged = Infinity
     const waiter = this.waiters.first
     if (waiter !== undefined) {
       due = Math.min(due, waiter.deadline)
       if (!this.exhaustionAnnounced) due = Math.min(due, waiter.since + exhaustedThreshold)
     }
-    if (this.creations.first !== undefined) due = Math.min(due, this.creations.first.deadline)
-    if (this.promptChecks.first !== undefined) {
-      due = Math.min(due, this.promptAwaited > 0 ? this.promptChecks.first.slowAt : this.promptChecks.first.deadline)
-    }
-    if (this.slowChecks.first !== undefined) due = Math.min(due, this.slowChecks.first.deadline)
     if (this.releases.first !== undefined) due = Math.min(due, this.releases.first.deadline)
     if (this.closings.first !== undefined) due = Math.min(due, this.closings.first.deadline)
     if (this.overlapping.first !== undefined) due = Math.min(due, this.overlapping.first.deadline)
-    if (this.loans.first !== undefined) due = Math.min(due, this.loans.first.since + leakThreshold)
     if (this.state === "Closing" && this.live > 0) due = Math.min(due, this.closeAt)
     if (this.state === "Draining" && !this.drainAnnounced) {
       due = Math.min(due, this.drainingSince + exhaustedThreshold)
     }
     if (this.lifetimes.first !== undefined) aged = this.lifetimes.first.key
     // when too many are pinged already, the end of one goes on with the others
-    if (this.pings.first !== undefined && !this.pingsEnough) aged = Math.min(aged, this.pings.first.key)
+    if (this.pings.next !== undefined && !this.pingsEnough) aged = Math.min(aged, this.pings.next.key)
     const idle = this.available.idle.first
     if (idle !== undefined && idleTimeToLive !== Infinity && this.open > this.floor) {
       aged = Math.min(aged, idle.idleSince + idleTimeToLive)

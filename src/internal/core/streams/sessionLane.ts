@@ -20,6 +20,8 @@ export interface SessionFacts {
   readonly taken: number
   /** Open streams of pings. */
   readonly pings: { readonly size: number }
+  /** Credit may come late, since it comes after what was written on other streams. */
+  readonly mayBeOwedCredit: boolean
   /** The stream granted last was a ping's. */
   readonly isPingLatest: boolean
 }
@@ -169,6 +171,11 @@ export class SessionLane<Session extends SessionFacts> {
   freed(now: number): void {
     this.freedAt = now
     if (this.isFull) this.probeAt = Math.min(this.probeAt, Math.max(now, this.refusedAt + firstBackoff))
+  }
+
+  /** A late stream may be on its way still. */
+  get mayBeOwed(): boolean {
+    return this.opening === "Late" && this.session.mayBeOwedCredit
   }
 
   hasRoom(max: number, now: number): boolean {

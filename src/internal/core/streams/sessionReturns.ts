@@ -31,10 +31,10 @@ export class SessionReturns<Session extends SessionFacts> {
     this.outbox = outbox
   }
 
-  retire(lane: SessionLane<Session>): void {
+  retire(lane: SessionLane<Session>, why: "leaving" | "ungranted" = "leaving"): void {
     if (this.supply.isFixed || lane.isRetired) return
     lane.isRetiring = true
-    this.outbox.push({ _tag: "RetireSession", lane })
+    this.outbox.push({ _tag: "RetireSession", lane, isUngranted: why === "ungranted" })
   }
 
   /** `unanswered`: so many borrowers, one after the other, waited for bytes in vain. */
@@ -67,13 +67,13 @@ export class SessionReturns<Session extends SessionFacts> {
     // the next borrower of the session finds the credit of its streams back
     if (lane.ending > 0) return
     if (lane.opening === "Late") {
-      // a ping has a stream, which may be the one that is missing
-      if (lane.session.pings.size > 0 && lane.lateAt === Infinity) lane.lateAt = now + openTimeout
+      // a ping has a stream, which may be the one that is missing; or the session is owed credit
+      if ((lane.session.pings.size > 0 || lane.mayBeOwed) && lane.lateAt === Infinity) lane.lateAt = now + openTimeout
       if (lane.lateAt < Infinity) return
       // the session grants no stream at all
       this.outbox.push({ _tag: "AbandonOpening", lane })
       lane.endOpening()
-      this.retire(lane)
+      this.retire(lane, "ungranted")
     }
     this.giveBack(lane)
   }

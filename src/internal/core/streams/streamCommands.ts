@@ -43,7 +43,8 @@ export type StreamCommand<F> =
   /** Answered by `sessionCame` or `sessionFailed`. */
   | { readonly _tag: "AskForSession" }
   | { readonly _tag: "GiveSessionBack"; readonly lane: SessionLane<any>; readonly hasReceived: boolean }
-  | { readonly _tag: "RetireSession"; readonly lane: SessionLane<any> }
+  /** `isUngranted`: the session grants no stream. */
+  | { readonly _tag: "RetireSession"; readonly lane: SessionLane<any>; readonly isUngranted: boolean }
   /** The session's latest ping explains refusals no longer. */
   | { readonly _tag: "ForgetPing"; readonly lane: SessionLane<any> }
   /** Answered by `ended` when the platform confirms it. */

@@ -126,12 +126,12 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     lane.refused(now)
     if (lane.streams.size > 0) return
     // the session has no stream and grants none; but the credit of one that ended may be on its way
-    if (lane.ending > 0 || this.isPingToBlame(lane)) return
+    if (lane.ending > 0 || lane.mayBeOwed || this.isPingToBlame(lane)) return
     if (this.supply.isFixed) {
       if (now >= lane.freedAt + this.options.openTimeout) this.refuseUnserved(refusal)
       return
     }
-    this.returns.retire(lane)
+    this.returns.retire(lane, lane.opening === "Late" ? "ungranted" : "leaving")
     if (lane.session.streamsOpened > 0) return
     // the session never granted any, and its successor may be no better
     this.asking.delay(now)

@@ -1,0 +1,147 @@
+/**
+ * The bytes of a stream that arrived and were not read. A reader takes them as they arrived, or a number of them, or message by
+ * message; each finds what the one before it left. Plain code: every byte passes here.
+ */
+import { type FrameProblem, MessageAssembler } from "./frameCodec.js"
+
+export const twoReads = () =>
+  new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
+
+export class Inbox {
+  /** The latest chunk. While the inbox holds one, the stream asks its transport for no more. */
+  private chunk: Uint8Array | undefined = undefined
+  /** What an unfinished `gather` has put aside; comes before the chunk. */
+  private kept: Array<Uint8Array> = []
+  keptSize = 0
+  /** What an unfinished `assemble` has taken; comes before all else. Made with the first message. */
+  private assembler: MessageAssembler | undefined = undefined
+
+  /** Whether the next chunk may be asked for. */
+  get hasRoom(): boolean {
+    return this.chunk === undefined
+  }
+
+  get isEmpty(): boolean {
+    return this.chunk === undefined && this.keptSize === 0 && this.assembler?.isEmpty !== false
+  }
+
+  /** Adds a chunk that is not empty. Only where there is room. */
+  put(chunk: Uint8Array): void {
+    this.chunk = chunk
+  }
+
+  // --- bytes
+
+  /** Whether there are bytes to take. */
+  get hasBytes(): boolean {
+    this.spill()
+    return this.chunk !== undefined || this.keptSize > 0
+  }
+
+  /** The oldest bytes, as many as arrived together. */
+  take(): Uint8Array {
+    const kept = this.kept.shift()
+    if (kept !== undefined) {
+      this.keptSize -= kept.byteLength
+      return kept
+    }
+    const { chunk } = this
+    if (chunk === undefined) throw twoReads()
+    this.chunk = undefined
+    return chunk
+  }
+
+  /** Whether there are `size` bytes to cut off. Where there are not, the chunk is put aside so that the next one may come. */
+  gather(size: number): boolean {
+    this.spill()
+    if (this.chunk !== undefined && this.held < size) {
+      this.kept.push(this.chunk)
+      this.keptSize += this.chunk.byteLength
+      this.chunk = undefined
+    }
+    return this.held >= size
+  }
+
+  private get held(): number {
+    return this.keptSize + (this.chunk?.byteLength ?? 0)
+  }
+
+  /** The oldest `size` bytes. */
+  cut(size: number): Uint8Array {
+    if (this.held < size) throw twoReads()
+    if (this.keptSize === 0 && this.chunk?.byteLength === size) return this.take()
+    const bytes = new Uint8Array(size)
+    let at = 0
+    let used = 0
+    // not chunk by chunk off the front, which would be quadratic
+    for (const chunk of this.kept) {
+      if (chunk.byteLength > size - at) break
+      bytes.set(chunk, at)
+      at += chunk.byteLength
+      used++
+    }
+    this.kept.splice(0, used)
+    this.keptSize -= at
+    if (at === size) return bytes
+    const last = this.kept[0] ?? this.chunk!
+    const part = size - at
+    bytes.set(last.subarray(0, part), at)
+    if (this.kept.length > 0) {
+      this.kept[0] = last.subarray(part)
+      this.keptSize -= part
+    } else this.chunk = part === last.byteLength ? undefined : last.subarray(part)
+    return bytes
+  }
+
+  /** Gives a reader of bytes what a reader of messages has left. */
+  private spill(): void {
+    if (this.assembler === undefined || this.assembler.isEmpty) return
+    for (const bytes of this.assembler.spill().reverse()) {
+      this.kept.unshift(bytes)
+      this.keptSize += bytes.byteLength
+    }
+  }
+
+  // --- messages
+
+  /** Takes in bytes of one message of `max` bytes at most, and says how far it is: undefined while it needs more. */
+  assemble(max: number): "Whole" | "Oversized" | undefined {
+    const assembler = this.assembler ??= new MessageAssembler()
+    if (this.keptSize > 0) this.assembleKept(assembler, max)
+    // Not a loop: the next chunk comes later.
+    if (this.chunk !== undefined && !assembler.isDecided(max)) {
+      const used = assembler.feed(this.chunk, max)
+      this.chunk = used === this.chunk.byteLength ? undefined : this.chunk.subarray(used)
+    }
+    if (assembler.isOversized(max)) return "Oversized"
+    return assembler.isWhole ? "Whole" : undefined
+  }
+
+  private assembleKept(assembler: MessageAssembler, max: number): void {
+    let whole = 0
+    for (const chunk of this.kept) {
+      if (assembler.isDecided(max)) break
+      const used = assembler.feed(chunk, max)
+      this.keptSize -= used
+      if (used < chunk.byteLength) this.kept[whole] = chunk.subarray(used)
+      else whole++
+    }
+    this.kept.splice(0, whole)
+  }
+
+  /** The message that `assemble` found whole. */
+  takeMessage(): Uint8Array {
+    if (this.assembler?.isWhole !== true) throw twoReads()
+    return this.assembler.take()
+  }
+
+  /** What is wrong with the message that `assemble` found oversized. */
+  oversized(max: number): FrameProblem {
+    return this.assembler!.oversized(max)
+  }
+
+  /** What is wrong with the message that `assemble` has begun, where no more bytes follow; undefined if it has begun none. */
+  truncated(): FrameProblem | undefined {
+    return this.assembler!.isEmpty ? undefined : this.assembler!.truncated()
+  }
+}

@@ -1,0 +1,43 @@
+import { IndexedHeap } from "../indexedHeap.js"
+import { Due, type Item, type Time } from "./item.js"
+
+/** When to look whether an item has to be pinged, by the wall clock. */
+export class Pings<A> {
+  private readonly heap = new IndexedHeap<Due<A>>()
+  private readonly interval: number
+
+  constructor(interval: number) {
+    this.interval = interval
+  }
+
+  get next(): Due<A> | undefined {
+    return this.heap.first
+  }
+
+  add(item: Item<A>, now: Time): void {
+    if (this.interval === Infinity) return
+    item.ping = new Due(item, now.wall + this.interval)
+    this.heap.add(item.ping)
+  }
+
+  remove(item: Item<A>): void {
+    if (item.ping !== undefined) this.heap.remove(item.ping)
+  }
+
+  isSilent(item: Item<A>, now: Time): boolean {
+    return item.provenAt + this.interval <= now.wall
+  }
+
+  postpone(due: Due<A>, from: number): void {
+    this.heap.remove(due)
+    due.key = from + this.interval
+    this.heap.add(due)
+  }
+
+  /** Whether the item's ping comes sooner now. It was put off while the item was lent, as if that would prove it good. */
+  catchUp({ ping, provenAt }: Item<A>): boolean {
+    if (ping === undefined || ping.key <= provenAt + this.interval) return false
+    this.postpone(ping, provenAt)
+    return true
+  }
+}

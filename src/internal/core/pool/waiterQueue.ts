@@ -1,0 +1,33 @@
+import { LinkedList } from "../linkedList.js"
+import type { Sharing, Time, Waiter } from "./item.js"
+
+/** The borrowers that wait, the oldest first. All have the same time limit, so the first deadline is the first one's. */
+export class WaiterQueue<A, F> extends LinkedList<Waiter<A, F>> {
+  /** How many of them want an item of their own. */
+  private exclusive = 0
+  /** How many borrowers have ever waited. */
+  tickets = 0
+
+  enqueue(waiter: Waiter<A, F>, now: Time, timeout: number): void {
+    waiter.ticket = ++this.tickets
+    waiter.since = now.monotonic
+    waiter.deadline = now.monotonic + timeout
+    this.push(waiter)
+    if (waiter.sharing === "exclusive") this.exclusive++
+  }
+
+  dequeue(waiter: Waiter<A, F>): void {
+    this.remove(waiter)
+    if (waiter.sharing === "exclusive") this.exclusive--
+  }
+
+  /** What the first waiter wants. No later one overtakes it. */
+  get sharing(): Sharing {
+    return this.first === undefined ? "shared" : this.first.sharing
+  }
+
+  /** How many items the waiters need, each shared by so many borrowers. */
+  itemsNeeded(concurrency: number): number {
+    return this.exclusive + Math.ceil((this.length - this.exclusive) / concurrency)
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Finds the smallest size that fits a length. Sizes between the same two powers of two are tried one after the other: at
+ * most one step if each size is at least twice the one before, however many sizes there are.
+ */
+export class SizeTable {
+  private readonly sizes: ReadonlyArray<number>
+  /** The first size that may fit, by the number of bits of `length - 1`. */
+  private readonly first: ReadonlyArray<number>
+  private readonly largest: number
+
+  /** Sizes ascend. */
+  constructor(sizes: ReadonlyArray<number>) {
+    this.sizes = sizes
+    this.largest = sizes.at(-1)!
+    this.first = Array.from({ length: 33 }, (_, bits) => {
+      const shortest = bits === 0 ? 1 : 2 ** (bits - 1) + 1
+      const index = sizes.findIndex((size) => size >= shortest)
+      return index < 0 ? sizes.length : index
+    })
+  }
+
+  /** -1 if none fits. */
+  indexOf(length: number): number {
+    if (length > this.largest) return -1
+    let index = length === 0 ? 0 : this.first[32 - Math.clz32(length - 1)]!
+    while (this.sizes[index]! < length) index++
+    return index
+  }
+}

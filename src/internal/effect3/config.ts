@@ -1,0 +1,115 @@
+/** A table of options as a `Config`, whose keys are the names of the options: `MAX_SIZE` for `maxSize`. */
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+
+/** What a text says, or what is wrong with it. */
+export type Parsed<A> = { readonly value: A } | { readonly problem: string }
+
+/** What a `Config` has to know of an option. Durations are milliseconds by default. */
+interface Row {
+  readonly rule: string
+  readonly isRequired: boolean
+  readonly byDefault: unknown
+  /** How it is read: a word of `ValueOf`, the texts that it may be, or a function that reads it. */
+  readonly source: unknown
+  /** Without one the option is no key. `{item}` is what the pool lends. */
+  readonly description: string | undefined
+}
+
+interface Problem {
+  readonly option: string
+  readonly message: string
+}
+
+type ValueOf<S> = S extends "text" ? string
+  : S extends "integer" | "limit" ? number
+  : S extends "duration" ? Duration.Duration
+  : S extends "flag" ? boolean
+  : S extends ReadonlyArray<infer A> ? A
+  : S extends (text: string) => Parsed<infer A> ? A
+  : never
+
+type Keys<T> = { [K in keyof T]: T[K] extends { readonly description: string } ? K : never }[keyof T]
+
+/** The options that have a description. */
+export type Values<T> = {
+  readonly [K in Keys<T>]: T[K] extends { readonly source: infer S; readonly byDefault: infer O }
+    ? ValueOf<S> | Extract<O, undefined>
+    : never
+}
+
+const key = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+
+const isInfinity = (text: string): boolean => text.trim().toLowerCase() === "infinity"
+
+/** How many, where there may be no limit. */
+const parseLimit = (text: string): Parsed<number> => {
+  if (isInfinity(text)) return { value: Infinity }
+  const count = text.trim() === "" ? NaN : Number(text)
+  return Number.isSafeInteger(count)
+    ? { value: count }
+    : { problem: `expected a whole number or "infinity", but was ${JSON.stringify(text)}` }
+}
+
+/** Effect's own makes zero of a negative one. */
+const parseDuration = (rule: string) => (text: string): Parsed<Duration.Duration> => {
+  if (isInfinity(text)) return { value: Duration.infinity }
+  const decoded = text.trimStart().startsWith("-") ? Option.none() : Duration.decodeUnknown(text.trim())
+  return Option.isSome(decoded)
+    ? { value: decoded.value }
+    : { problem: `expected ${rule}, but was ${JSON.stringify(text)}` }
+}
+
+const parsed = (name: string, parse: (text: string) => Parsed<unknown>): Config.Config<unknown> =>
+  Config.mapOrFail(Config.string(name), (text) => {
+    const result = parse(text)
+    return "value" in result ? Either.right(result.value) : Either.left(ConfigError.InvalidData([], result.problem))
+  })
+
+const sourceOf = (name: string, { rule, source }: Row): Config.Config<unknown> => {
+  switch (source) {
+    case "text":
+      return Config.string(name)
+    case "integer":
+      return Config.integer(name)
+    case "flag":
+      return Config.boolean(name)
+    case "limit":
+      return parsed(name, parseLimit)
+    case "duration":
+      return parsed(name, parseDuration(rule))
+  }
+  return typeof source === "function"
+    ? parsed(name, source as (text: string) => Parsed<unknown>)
+    : Config.literal(...source as ReadonlyArray<string>)(name)
+}
+
+const configOf = (option: string, row: Row, item: string): Config.Config<unknown> => {
+  const description = row.description!
+    .replace("{item}", item)
+    .replace("{Item}", item.charAt(0).toUpperCase() + item.slice(1))
+  const config = Config.withDescription(sourceOf(key(option), row), description)
+  if (row.isRequired) return config
+  const byDefault = row.source === "duration" ? Duration.millis(row.byDefault as number) : row.byDefault
+  return Config.withDefault(config, byDefault)
+}
+
+/** Fails for the first option that makes no sense, and names its key. */
+export const checkedBy =
+  <I>(problems: (options: I) => ReadonlyArray<Problem>) => <A extends I>(config: Config.Config<A>): Config.Config<A> =>
+    Config.mapOrFail(config, (options) => {
+      const problem = problems(options)[0]
+      return problem === undefined
+        ? Either.right(options)
+        : Either.left(ConfigError.InvalidData([key(problem.option)], problem.message))
+    })
+
+export const fromTable = <T extends Readonly<Record<string, Row>>>(table: T, item: string): Config.Config<Values<T>> =>
+  Config.all(Object.fromEntries(
+    Object.entries(table)
+      .filter(([, { description }]) => description !== undefined)
+      .map(([option, row]) => [option, configOf(option, row, item)])
+  )) as Config.Config<any>

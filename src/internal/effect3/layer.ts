@@ -1,0 +1,6 @@
+/** Layers of what needs a scope. */
+import * as Layer from "effect/Layer"
+
+export const scoped = Layer.scoped
+export const scopedContext = Layer.scopedContext
+export const unwrap = Layer.unwrapEffect

@@ -1,0 +1,19 @@
+/** What a pool is to Effect: in Effect 3 an `effect/Pool`, and an effect that borrows; in Effect 4 neither. */
+import type * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as Pool from "effect/Pool"
+import type * as Scope from "effect/Scope"
+
+/** The interface of Effect's own pool. */
+export type PoolLike<A, E> = Pool.Pool<A, E>
+
+export abstract class PoolBase<A, E> extends Effectable.Class<A, E, Scope.Scope> {
+  readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
+
+  abstract readonly get: Effect.Effect<A, E, Scope.Scope>
+
+  /** Effect calls it when the pool is run as an effect. */
+  commit(): Effect.Effect<A, E, Scope.Scope> {
+    return this.get
+  }
+}

@@ -1,0 +1,13 @@
+/** A value or an error: `Either` in Effect 3, `Result` in Effect 4. */
+import * as Either from "effect/Either"
+
+export type Result<A, E> = Either.Either<A, E>
+
+export const succeed: <A>(value: A) => Result<A, never> = Either.right
+export const fail: <E>(error: E) => Result<never, E> = Either.left
+export const isFailure: <A, E>(result: Result<A, E>) => result is Either.Left<E, A> = Either.isLeft
+export const isSuccess: <A, E>(result: Result<A, E>) => result is Either.Right<E, A> = Either.isRight
+export const match: <A, E, B, C>(
+  result: Result<A, E>,
+  on: { readonly onSuccess: (value: A) => B; readonly onFailure: (error: E) => C }
+) => B | C = (result, { onFailure, onSuccess }) => Either.match(result, { onLeft: onFailure, onRight: onSuccess })

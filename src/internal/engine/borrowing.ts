@@ -1,0 +1,193 @@
+/** What borrowers call. An item goes to its borrower within one step of the fiber, or in an uninterruptible region. */
+import { attempt } from "#effect/effect"
+import { withFiber } from "#effect/fiber"
+import { isDone } from "#effect/fiberFrame"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { PoolError } from "../../PoolError.js"
+import { type Item, type Sharing, Waiter } from "../core/pool/item.js"
+import type * as Contract from "./contract.js"
+import { FramedUse } from "./framedUse.js"
+import { Lease, type LeaseRecord, type LeaseWatch } from "./leases.js"
+import type { PoolParts } from "./parts.js"
+import { BorrowQueue, type QueuedBorrower, type QueueParts } from "./queue.js"
+import type { Returns } from "./returns.js"
+import type { PoolTimer } from "./timer.js"
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+export interface BorrowingParts<A, E, V> extends QueueParts<A, E, V> {
+  readonly returns: Returns<A, E, V>
+  readonly leases: LeaseWatch
+  readonly timer: PoolTimer
+  /** Whether items are worth more after a borrower's success. */
+  readonly needsSuccess: boolean
+}
+
+export class Borrowing<A, E, V> {
+  private readonly parts: BorrowingParts<A, E, V>
+  private readonly queue: BorrowQueue<A, E, V>
+  private readonly returns: Returns<A, E, V>
+  private readonly leases: LeaseWatch
+  private readonly timer: PoolTimer
+  private readonly machine: PoolParts<A, E, V>["machine"]
+  private readonly time: PoolParts<A, E, V>["time"]
+  private readonly adapter: PoolParts<A, E, V>["adapter"]
+
+  readonly use: Contract.WaitingPool<V, E>["use"]
+  readonly useSync: Contract.WaitingPool<V, E>["useSync"]
+
+  constructor(parts: BorrowingParts<A, E, V>) {
+    const { adapter, leases, machine, needsSuccess, returns, runtime, time, timer } = parts
+    this.parts = parts
+    this.queue = new BorrowQueue(parts)
+    this.returns = returns
+    this.leases = leases
+    this.timer = timer
+    this.machine = machine
+    this.time = time
+    this.adapter = adapter
+    // a frame keeps no record of a lease
+    if (leases.isOn || !runtime.hasFrames) {
+      this.use = (f) => this.useRecorded(f, leases.callSite())
+    } else {
+      const framed = new FramedUse(this.queue, returns, adapter, needsSuccess)
+      this.use = (f) => withFiber((fiber) => framed.use(fiber, f))
+    }
+    this.useSync = leases.isOn ? (f) => this.use((item) => Exit.succeed(f(item))) : this.useAtOnce
+  }
+
+  readonly get: Effect.Effect<V, E | PoolError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
+    this.borrow(restore, this.lendToScope)
+  )
+
+  readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
+    if (this.machine.state !== "Open") return this.parts.refusals.poolClosed(0)
+    const item = this.machine.tryCheckout(this.time.read())
+    if (item === undefined) return Effect.succeedNone
+    this.timer.lentAtOnce()
+    return Effect.asSome(this.lendToScope(item))
+  }).pipe(Effect.uninterruptible)
+
+  readonly acquire: Effect.Effect<Contract.Lease<V>, E | PoolError> = Effect.uninterruptibleMask((restore) =>
+    this.borrow(
+      restore,
+      (item) => this.leases.record(undefined, (record) => Effect.succeed(this.leaseOf(item, record)))
+    )
+  )
+
+  /** Hands the lease over in the step in which the item is lent. */
+  lend(take: (lease: Contract.SyncLease<V>) => void, sharing: Sharing): Effect.Effect<void, E | PoolError> {
+    const lend = (item: Item<A>) =>
+      this.leases.record(undefined, (record) => {
+        take(this.leaseOf(item, record))
+        return Effect.void
+      })
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, lend, sharing))
+  }
+
+  private leaseOf(item: Item<A>, record: LeaseRecord | undefined): Lease<V> {
+    return new Lease(this.parts.name, item, this.adapter.view(item.value), record, this.giveBack)
+  }
+
+  private readonly giveBack = (
+    item: Item<A>,
+    view: V,
+    exit: Exit.Exit<unknown, unknown>,
+    record: LeaseRecord | undefined
+  ): void => {
+    this.leases.returned(record)
+    this.returns.giveBack(item, view, exit)
+  }
+
+  private readonly lendToScope = (item: Item<A>): Effect.Effect<V, never, Scope.Scope> =>
+    this.leases.record(undefined, (record) => {
+      const view = this.adapter.view(item.value)
+      const add = (scope: Scope.Scope) =>
+        Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.giveBack(item, view, exit, record)))
+      return Effect.flatMap(Effect.scope, (scope) => Effect.as(add(scope), view))
+    })
+
+  /** Borrowed and given back within one step of the fiber, where an item can be lent at once. */
+  private readonly useAtOnce = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> =>
+    Effect.suspend(() => {
+      const item = this.machine.checkout(this.time.read(), "shared")
+      if (item === undefined) return this.use((view) => Exit.succeed(f(view)))
+      const view = this.adapter.view(item.value)
+      let exit: Exit.Exit<B>
+      try {
+        exit = Exit.succeed(f(view))
+      } catch (defect) {
+        exit = Exit.die(defect)
+      }
+      this.returns.giveBack(item, view, exit)
+      return exit
+    })
+
+  private useRecorded<B, E2, R>(
+    f: (item: V) => Effect.Effect<B, E2, R>,
+    stack: string | undefined
+  ): Effect.Effect<B, E | E2 | PoolError, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      this.borrow(restore, (item) => this.leases.record(stack, (record) => this.run(restore, item, f, record)))
+    )
+  }
+
+  private run<B, E2, R>(
+    restore: Restore,
+    item: Item<A>,
+    f: (item: V) => Effect.Effect<B, E2, R>,
+    record: LeaseRecord | undefined
+  ): Effect.Effect<B, E2, R> {
+    const view = this.adapter.view(item.value)
+    const effect = attempt(f, view)
+    const end = (exit: Exit.Exit<B, E2>): Exit.Exit<B, E2> => {
+      this.giveBack(item, view, exit, record)
+      return exit
+    }
+    if (isDone(effect)) return end(effect)
+    return Effect.matchCauseEffect(restore(effect), {
+      onFailure: (cause) => end(Exit.failCause(cause)),
+      onSuccess: (value) => end(Exit.succeed(value))
+    })
+  }
+
+  /** In an uninterruptible region, but for the wait. */
+  private borrow<X, E2, R>(
+    restore: Restore,
+    lend: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    sharing: Sharing = "shared"
+  ): Effect.Effect<X, E | E2 | PoolError, R> {
+    const item = this.queue.checkout(sharing)
+    if (item === undefined) return this.borrowQueued(restore, lend, sharing)
+    this.timer.lentAtOnce()
+    return lend(item)
+  }
+
+  private borrowQueued<X, E2, R>(
+    restore: Restore,
+    lend: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    sharing: Sharing
+  ): Effect.Effect<X, E | E2 | PoolError, R> {
+    return withFiber((fiber) => {
+      const waiter: QueuedBorrower<A, E> = new Waiter()
+      waiter.sharing = sharing
+      const since = this.timer.start()
+      const refusal = this.queue.enter(waiter, fiber)
+      if (refusal !== undefined) return refusal
+      return Effect.matchCauseEffect(restore(this.queue.wait(waiter, fiber)), {
+        onFailure: (cause) => {
+          this.queue.abandon(waiter)
+          return Effect.failCause(cause)
+        },
+        onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> => {
+          if (waiter.item === undefined) return this.queue.refusalOf(waiter)
+          this.timer.waited(since)
+          return lend(waiter.item)
+        }
+      })
+    })
+  }
+}

@@ -1,0 +1,220 @@
+/** What a waiting pool is, to those who use it and to the pools that are built on it. The public modules document it. */
+import type { DurationInput } from "#effect/duration"
+import type { RunningFiber } from "#effect/fiber"
+import type { PoolLike } from "#effect/poolBase"
+import type * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type { Inspectable } from "effect/Inspectable"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type * as Types from "effect/Types"
+import type { PoolError } from "../../PoolError.js"
+import type { PoolStats } from "../../PoolStats.js"
+import type { Reason, Sharing } from "../core/pool/item.js"
+import type { LogEvent } from "../observe/poolLog.js"
+
+export const TypeId: unique symbol = Symbol.for("effect-pools/ResourcePool")
+
+export type TypeId = typeof TypeId
+
+export interface Sizes {
+  readonly minSize?: number | undefined
+  readonly maxSize?: number | undefined
+  readonly minIdle?: number | undefined
+}
+
+export interface WaitingPool<in out A, out E> extends PoolLike<A, E | PoolError>, Inspectable {
+  readonly [TypeId]: TypeId
+  readonly name: string
+  readonly get: Effect.Effect<A, E | PoolError, Scope.Scope>
+  readonly use: <B, E2, R>(f: (item: A) => Effect.Effect<B, E2, R>) => Effect.Effect<B, E | E2 | PoolError, R>
+  readonly useSync: <B>(f: (item: A) => B) => Effect.Effect<B, E | PoolError>
+  readonly tryGet: Effect.Effect<Option.Option<A>, PoolError, Scope.Scope>
+  readonly acquire: Effect.Effect<Lease<A>, E | PoolError>
+  readonly invalidate: (item: A) => Effect.Effect<void>
+  readonly prune: (maxIdle?: DurationInput | undefined) => Effect.Effect<number>
+  readonly clear: Effect.Effect<number>
+  readonly renew: Effect.Effect<number>
+  readonly resize: (size: Sizes) => Effect.Effect<void>
+  readonly ready: Effect.Effect<void, E | PoolError>
+  readonly drain: Effect.Effect<void>
+  readonly close: Effect.Effect<void>
+  readonly stats: Effect.Effect<PoolStats>
+  readonly events: Stream.Stream<PoolEvent>
+}
+
+export interface Lease<out A> extends Inspectable {
+  readonly value: A
+  readonly release: (exit?: Exit.Exit<unknown, unknown> | undefined) => Effect.Effect<void>
+  readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+export interface ItemInfo {
+  readonly age: Duration.Duration
+  readonly idle: Duration.Duration
+  readonly uses: number
+}
+
+export type PoolEvent =
+  | { readonly _tag: "Created" }
+  | { readonly _tag: "Destroyed"; readonly reason: Reason; readonly cause: Cause.Cause<unknown> | undefined }
+  | { readonly _tag: "Backoff"; readonly delay: Duration.Duration; readonly cause: Cause.Cause<unknown> }
+  | { readonly _tag: "Recovered" }
+  | { readonly _tag: "Exhausted"; readonly waited: Duration.Duration; readonly waiters: number }
+
+/** The options that are not about the items. `E`: what a creation may fail with. */
+export interface PoolSettings<E> extends Sizes {
+  readonly name?: string | undefined
+  readonly order?: "lifo" | "fifo" | undefined
+  readonly acquireTimeout?: DurationInput | undefined
+  readonly rideOut?:
+    | DurationInput
+    | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => DurationInput)
+    | undefined
+  readonly maxWaiters?: number | undefined
+  readonly validateAfterIdle?: DurationInput | undefined
+  readonly checkTimeout?: DurationInput | undefined
+  readonly idleTimeToLive?: DurationInput | undefined
+  readonly maxLifetime?: DurationInput | undefined
+  readonly maxUses?: number | undefined
+  readonly createBackoff?: {
+    readonly initial?: DurationInput | undefined
+    readonly factor?: number | undefined
+    readonly max?: DurationInput | undefined
+    readonly jitter?: number | undefined
+  } | undefined
+  readonly createConcurrency?: number | undefined
+  readonly createTimeout?: DurationInput | undefined
+  readonly closeTimeout?: DurationInput | undefined
+  readonly overlap?: boolean | undefined
+  readonly retireGrace?: DurationInput | undefined
+  readonly shutdownGrace?: DurationInput | undefined
+  readonly exhaustedThreshold?: DurationInput | undefined
+  readonly leakThreshold?: DurationInput | undefined
+  readonly histograms?: boolean | undefined
+  readonly metrics?: boolean | undefined
+}
+
+type Ping<A, R> = (item: A) => Effect.Effect<unknown, unknown, R>
+
+export interface PoolOptions<A, E, R> extends PoolSettings<E>, Omit<ItemHooks<Types.NoInfer<A>, E, R>, Own> {
+  readonly acquire: Effect.Effect<A, E, R>
+  readonly concurrency?: number | ((item: Types.NoInfer<A>) => number) | undefined
+  readonly keepAlive?: {
+    readonly interval: DurationInput
+    readonly ping: Ping<Types.NoInfer<A>, R>
+  } | undefined
+}
+
+type Own = "acquire" | "concurrency" | "ping"
+
+/** How the items of a pool are made, checked and given up. */
+export interface ItemHooks<A, E, R> {
+  readonly acquire: Effect.Effect<A, E, R>
+  /** Asked once for each item. Without it the setting counts. */
+  readonly concurrency?: ((item: A) => number) | undefined
+  readonly lost?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly retire?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly validate?: ((item: A, info: ItemInfo) => Effect.Effect<boolean, unknown, R>) | undefined
+  readonly ping?: Ping<A, R> | undefined
+  readonly onRelease?:
+    | ((
+      item: A,
+      exit: Exit.Exit<unknown, unknown>,
+      info: ItemInfo
+    ) => Effect.Effect<"keep" | "discard", unknown, R>)
+    | undefined
+}
+
+/** What becomes of an item that comes back. `later`: the borrower is done, but the item is not. */
+export type ReturnVerdict = "keep" | "discard" | "retire" | "later"
+
+/** What an item may tell its pool about itself. The pool acts in the same step. */
+export interface ItemControl {
+  readonly isIdle: () => boolean
+  /** `cause`: what the item died of. */
+  readonly lost: (cause?: Cause.Cause<unknown>) => void
+  readonly retire: () => void
+  /** The item showed that it is alive, as by a ping. */
+  readonly proven: () => void
+}
+
+/**
+ * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
+ * them, which it can end.
+ */
+export interface LeaseAdapter<A, V> {
+  readonly view: (item: A) => V
+  /** Ends the view, and decides whether the item may be lent again. */
+  readonly end: (view: V, isSuccess: boolean) => ReturnVerdict
+  /** Decides after `end` returned `later`. The item counts as lent until then. */
+  readonly later?: (view: V, then: (verdict: ReturnVerdict) => void) => void
+  /** The item of a view, or `undefined` for a value that the pool never lent. */
+  readonly core: (view: V) => A | undefined
+  /** Called once, before the item is lent for the first time. */
+  readonly watch?: (item: A, control: ItemControl) => void
+  /** The pool retires an item that is lent. */
+  readonly leaving?: (item: A) => void
+  /** The last failure of the pool below, while that pool goes on failing. */
+  readonly trouble?: () => Cause.Cause<unknown> | undefined
+  /** The pool has closed, and has no item left. */
+  readonly closed?: () => void
+}
+
+/** What tells one kind of pool from another: how its items are made, checked and lent. */
+export interface PoolAdapter<A, E, R, V> extends ItemHooks<A, E, R>, LeaseAdapter<A, V> {}
+
+type AnyHook = (...args: ReadonlyArray<any>) => any
+
+/** The settings of a pool that has an adapter. Hooks are there only to tell which of them the adapter has. */
+export interface AdaptedSettings<E> extends PoolSettings<E> {
+  readonly acquire?: unknown
+  readonly concurrency?: number | AnyHook | undefined
+  readonly lost?: AnyHook | undefined
+  readonly retire?: AnyHook | undefined
+  readonly validate?: AnyHook | undefined
+  readonly keepAlive?: { readonly interval: DurationInput; readonly ping: AnyHook } | undefined
+  readonly onRelease?: AnyHook | undefined
+}
+
+/** A lease for plain code. */
+export interface SyncLease<V> {
+  readonly value: V
+  giveBack(exit: Exit.Exit<unknown, unknown>): void
+}
+
+/** What a pool that is built on another pool may do with that pool. */
+export interface PoolEngine<V, E> {
+  /**
+   * Borrows, and hands the lease over in the step in which the item is lent: no interruption comes in between. An
+   * exclusive item has no other borrower meanwhile.
+   */
+  lend(take: (lease: SyncLease<V>) => void, sharing?: Sharing): Effect.Effect<void, E | PoolError>
+  /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
+  readonly demand: Set<() => void>
+  /** Borrowers in the queue. */
+  readonly waiting: number
+  /** Items that the borrowers in the queue need. */
+  readonly needed: number
+  /** The same, and those that are missing from `minSize` and `minIdle`. */
+  readonly wanted: number
+  readonly isOpen: boolean
+  /** How many items have to go when they come back, since there are more than `maxSize`. */
+  readonly excess: number
+  /** What the last creation failed with, while creations go on failing. */
+  readonly lastFailure: Cause.Cause<unknown> | undefined
+  /** Makes an item that no borrower asked for, though the last creation failed. False: there is no room. */
+  prepare(): boolean
+  /** No item can be made any more: borrowers that wait fail with the cause, now and later. */
+  breakDown(cause: Cause.Cause<E>): void
+  warn(message: string, event: LogEvent, details: Readonly<Record<string, unknown>>): void
+  /** Runs an effect on a fiber of the pool. */
+  fork<X, E2>(effect: Effect.Effect<X, E2>): RunningFiber<X, E2>
+  /** Milliseconds of the monotonic clock. */
+  now(): number
+  readonly clock: Clock.Clock
+}

@@ -1,0 +1,141 @@
+/** `use` by a frame on the borrower's fiber, which gives the item back as the fiber passes: the fast way. */
+import { attempt } from "#effect/effect"
+import type { RunningFiber } from "#effect/fiber"
+import { FiberFrame, interruptionOf, isDone, OutcomeFrame, push, SuccessFrame } from "#effect/fiberFrame"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type { PoolError } from "../../PoolError.js"
+import { type Item, Waiter } from "../core/pool/item.js"
+import type { PoolParts } from "./parts.js"
+import type { BorrowQueue, QueuedBorrower } from "./queue.js"
+import type { Returns } from "./returns.js"
+
+type Borrower = RunningFiber<unknown, unknown>
+
+/** Gives back what its borrower has, or takes the borrower out of the queue, when the fiber comes by. */
+class ReturnFrame<A, E, V> extends FiberFrame {
+  private readonly uses: FramedUse<A, E, V>
+  readonly borrower: Borrower
+  readonly waiter: QueuedBorrower<A, E> | undefined
+  item: Item<A> | undefined
+  view: V | undefined
+  isSuccess = false
+  /** Where the pool asks for it. */
+  exit: Exit.Exit<unknown, unknown> | undefined = undefined
+
+  constructor(
+    uses: FramedUse<A, E, V>,
+    borrower: Borrower,
+    waiter: QueuedBorrower<A, E> | undefined,
+    item: Item<A> | undefined,
+    view: V | undefined
+  ) {
+    super()
+    this.uses = uses
+    this.borrower = borrower
+    this.waiter = waiter
+    this.item = item
+    this.view = view
+  }
+
+  protected passed(): void {
+    this.uses.passed(this)
+  }
+}
+
+/** A `ReturnFrame` is not told whether its borrower succeeded. */
+class Success extends SuccessFrame {
+  private readonly frame: ReturnFrame<any, any, any>
+
+  constructor(frame: ReturnFrame<any, any, any>) {
+    super()
+    this.frame = frame
+  }
+
+  protected succeeded(): void {
+    this.frame.isSuccess = true
+  }
+}
+
+/** Nor how its borrower ended. */
+class Outcome extends OutcomeFrame {
+  private readonly frame: ReturnFrame<any, any, any>
+
+  constructor(frame: ReturnFrame<any, any, any>) {
+    super()
+    this.frame = frame
+  }
+
+  protected ended(exit: Exit.Exit<unknown, unknown>): void {
+    this.frame.exit = exit
+  }
+}
+
+export class FramedUse<A, E, V> {
+  private readonly queue: BorrowQueue<A, E, V>
+  private readonly returns: Returns<A, E, V>
+  private readonly adapter: PoolParts<A, E, V>["adapter"]
+  /** How much of a borrower's end matters to the pool: each costs a frame more. */
+  private readonly needs: "nothing" | "success" | "outcome"
+
+  /** `needsSuccess`: an item is worth more after a borrower's success. */
+  constructor(
+    queue: BorrowQueue<A, E, V>,
+    returns: Returns<A, E, V>,
+    adapter: PoolParts<A, E, V>["adapter"],
+    needsSuccess: boolean
+  ) {
+    this.queue = queue
+    this.returns = returns
+    this.adapter = adapter
+    this.needs = adapter.onRelease !== undefined ? "outcome" : needsSuccess ? "success" : "nothing"
+  }
+
+  use<B, E2, R>(
+    borrower: Borrower,
+    f: (item: V) => Effect.Effect<B, E2, R>
+  ): Effect.Effect<B, E | E2 | PoolError, R> {
+    const item = this.queue.checkout("shared")
+    if (item === undefined) return this.useQueued(borrower, f)
+    const view = this.adapter.view(item.value)
+    const effect = attempt(f, view)
+    if (isDone(effect)) {
+      this.returns.giveBack(item, view, effect)
+      return effect
+    }
+    const frame = new ReturnFrame(this, borrower, undefined, item, view)
+    push(borrower, frame)
+    if (this.needs !== "nothing") this.pushObserver(frame)
+    return effect
+  }
+
+  private useQueued<B, E2, R>(
+    borrower: Borrower,
+    f: (item: V) => Effect.Effect<B, E2, R>
+  ): Effect.Effect<B, E | E2 | PoolError, R> {
+    const waiter: QueuedBorrower<A, E> = new Waiter()
+    const refusal = this.queue.enter(waiter, borrower)
+    if (refusal !== undefined) return refusal
+    const frame = new ReturnFrame<A, E, V>(this, borrower, waiter, undefined, undefined)
+    push(borrower, frame)
+    return Effect.flatMap(this.queue.wait(waiter, borrower), (): Effect.Effect<B, E | E2 | PoolError, R> => {
+      if (waiter.item === undefined) return this.queue.refusalOf(waiter)
+      const view = this.adapter.view(waiter.item.value)
+      frame.item = waiter.item
+      frame.view = view
+      if (this.needs !== "nothing") this.pushObserver(frame)
+      return attempt(f, view)
+    })
+  }
+
+  private pushObserver(frame: ReturnFrame<A, E, V>): void {
+    push(frame.borrower, this.needs === "outcome" ? new Outcome(frame) : new Success(frame))
+  }
+
+  /** The borrower's fiber has left the borrow. */
+  passed({ borrower, exit, isSuccess, item, view, waiter }: ReturnFrame<A, E, V>): void {
+    if (item === undefined) this.queue.abandon(waiter!)
+    else if (this.needs === "outcome") this.returns.giveBack(item, view as V, exit ?? interruptionOf(borrower))
+    else this.returns.giveBackUnasked(item, view as V, isSuccess)
+  }
+}

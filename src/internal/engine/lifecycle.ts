@@ -1,0 +1,227 @@
+/** Performs what the machine asks for: items are made, watched and closed, borrowers woken, the rest passed on. */
+import { andThen, type CloseableScope, provideScope } from "#effect/effect"
+import { interruptFiber, type RunningFiber } from "#effect/fiber"
+import { fork } from "#effect/poolRuntime"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import type { Command } from "../core/pool/commands.js"
+import type { Item, Reason, Time } from "../core/pool/item.js"
+import { isConcurrency } from "../options/engineOptions.js"
+import type { Checks } from "./checks.js"
+import type { PoolEnds } from "./ends.js"
+import type { PoolEvents } from "./events.js"
+import { explain, type ItemHandle, runHook, takeHandle } from "./itemHooks.js"
+import type { PoolParts } from "./parts.js"
+import type { Reports } from "./reports.js"
+import type { Returns } from "./returns.js"
+import type { PoolSpans } from "./spans.js"
+import type { Ticker } from "./ticker.js"
+import type { PoolTimer } from "./timer.js"
+
+export interface LifecycleParts<A, E, V> extends PoolParts<A, E, V> {
+  readonly checks: Checks<A, E, V>
+  readonly returns: Returns<A, E, V>
+  readonly ends: PoolEnds<A, E, V>
+  readonly events: PoolEvents
+  readonly reports: Reports<A, E, V>
+  readonly spans: PoolSpans
+  readonly ticker: Ticker<A, E, V>
+  readonly timer: PoolTimer
+}
+
+export class Lifecycle<A, E, V> {
+  /** Items whose finalizers failed, or took too long. */
+  finalizerFailures = 0
+  private readonly parts: LifecycleParts<A, E, V>
+  private readonly creations = new Map<Item<A>, RunningFiber<unknown, unknown>>()
+  /** Items that were closed under their borrowers when the pool closed. */
+  private forced = 0
+
+  constructor(parts: LifecycleParts<A, E, V>) {
+    this.parts = parts
+  }
+
+  perform(command: Command<A, Cause.Cause<E>>): void {
+    const { adapter, checks, ends, reports, returns, ticker } = this.parts
+    switch (command._tag) {
+      case "Wake":
+        return command.waiter.resume?.()
+      case "WakeAt":
+        return ticker.wakeAt(command.at)
+      case "Rest":
+        return ticker.rest()
+      case "Create":
+        return this.create(command.item)
+      case "CancelCreation":
+        return interruptFiber(this.creations.get(command.item))
+      case "Check":
+        return checks.start(command.check)
+      case "CancelCheck":
+        return checks.cancel(command.check)
+      case "CheckTimedOut":
+        return checks.timedOut(command.check)
+      case "ReleaseTimedOut":
+        return returns.timedOut(command.release)
+      case "Destroy":
+        return this.destroy(command.item, command.reason)
+      case "Leaving":
+        return adapter.leaving?.(command.item.value)
+      case "LeaveBehind":
+        return this.leaveBehind()
+      case "Reached":
+        return ends.reached(command.refusal)
+      case "Backoff":
+        return reports.backoff(command.refusal, command.delay)
+      case "Recovered":
+        return reports.recovered()
+      case "Paused":
+        return this.parts.log.earlyDeath(command.delay)
+      case "Exhausted":
+        return reports.exhausted(command.waited)
+      case "Overdue":
+        return reports.overdue(command.loan)
+      case "DrainsSlowly":
+        return reports.drainsSlowly(command.waited)
+      case "Drained":
+        return ends.drained()
+      case "Closed":
+        return this.close()
+    }
+  }
+
+  // --- creation
+
+  private create(item: Item<A>): void {
+    const { adapter, machine, runtime, spans, time, timer } = this.parts
+    const borrower = machine.waiters.first?.note as RunningFiber<unknown, unknown> | undefined
+    const acquire = spans.create(adapter.acquire, borrower)
+    const program = Effect.flatMap(Scope.make(), (scope) => {
+      const start = timer.start()
+      return Effect.flatMap(
+        Effect.zip(Effect.exit(Effect.interruptible(provideScope(acquire, scope))), Random.next),
+        ([exit, chance]) => {
+          if (this.admit(item, scope, exit, chance)) return Effect.sync(() => timer.created(start))
+          const gone = Effect.sync(() => machine.gone(item, time.read()))
+          return andThen(this.closeScope(scope, exit), gone)
+        }
+      )
+    })
+    const fiber = fork(runtime, program)
+    // a scheduler that runs at once is done with it
+    if (item.state === "Creating" || item.state === "Outdated") this.creations.set(item, fiber)
+  }
+
+  /** In one step, so that nothing happens to the item in between. False: it failed, or nothing needs it any more. */
+  private admit(item: Item<A>, scope: CloseableScope, exit: Exit.Exit<A, E>, chance: number): boolean {
+    const { adapter, events, machine, time } = this.parts
+    this.creations.delete(item)
+    // asked first, since it may call back
+    const concurrency = Exit.flatMap(exit, (value) => this.askConcurrency(value))
+    if (item.state === "Outdated") {
+      machine.endOutdated(item, time.read())
+      return false
+    }
+    if (item.state !== "Creating") return false
+    if (Exit.isFailure(concurrency)) {
+      machine.createFailed(item, concurrency.cause, time.read(), chance)
+      return false
+    }
+    const { value } = exit as Exit.Success<A, E>
+    item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined } satisfies ItemHandle
+    machine.created(item, value, concurrency.value, time.read(), chance)
+    events.announce({ _tag: "Created" })
+    // after that: what happened to the item before may end it at once
+    adapter.watch?.(value, {
+      isIdle: () => item.state === "Idle",
+      lost: (cause) => {
+        if (cause !== undefined && item.handle !== undefined) {
+          explain(this.parts.log, "lost", item, Exit.failCause(cause))
+        }
+        machine.lost(item, time.read())
+      },
+      retire: () => machine.retire(item, time.read()),
+      proven: () => machine.proven(item, time.read())
+    })
+    return true
+  }
+
+  private askConcurrency(item: A): Exit.Exit<number> {
+    const { adapter, machine, name } = this.parts
+    const ask = (): Exit.Exit<number> => {
+      const concurrency = adapter.concurrency?.(item) ?? machine.policy.expectedConcurrency
+      const rule = `[${name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`
+      return isConcurrency(concurrency) ? Exit.succeed(concurrency) : Exit.die(new RangeError(rule))
+    }
+    return runHook(ask) as Exit.Exit<number>
+  }
+
+  private watch(item: Item<A>, value: A, scope: Scope.Scope): ItemHandle["watchers"] {
+    const { adapter: { lost, retire }, log, machine, runtime, time } = this.parts
+    const watchers: Array<RunningFiber<unknown, unknown>> = []
+    const start = (
+      name: "lost" | "retire",
+      hook: typeof lost,
+      then: (item: Item<A>, now: Time) => void
+    ) => {
+      if (hook === undefined) return
+      const effect = Effect.suspend(() => hook(value)).pipe(
+        Effect.provideService(Scope.Scope, scope),
+        Effect.interruptible,
+        Effect.exit,
+        Effect.tap((exit) => explain(log, name, item, exit)),
+        // the machine ignores what comes after the item's end
+        Effect.ensuring(Effect.sync(() => then(item, time.read())))
+      )
+      watchers.push(fork(runtime, effect))
+    }
+    start("lost", lost, (item, now) => machine.lost(item, now))
+    start("retire", retire, (item, now) => machine.retire(item, now))
+    return watchers
+  }
+
+  // --- closing
+
+  private destroy(item: Item<A>, reason: Reason): void {
+    const { events, machine, runtime, spans, time } = this.parts
+    const { cause, scope } = takeHandle(item)
+    if (item.borrowers > 0) this.countForced(reason)
+    events.announce({ _tag: "Destroyed", reason, cause })
+    const closing = spans.close(this.closeScope(scope, Exit.void), reason)
+    fork(runtime, andThen(closing, Effect.sync(() => machine.gone(item, time.read()))))
+  }
+
+  private closeScope(scope: CloseableScope, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.matchCauseEffect(Scope.close(scope, exit), {
+      onSuccess: () => Effect.void,
+      onFailure: (cause) => {
+        this.finalizerFailures++
+        return this.parts.log.finalizerFailed(cause)
+      }
+    })
+  }
+
+  /** An item is closed under its borrowers. One that was lost went by itself. */
+  private countForced(reason: Reason): void {
+    // one line for all, when the pool is closed
+    if (reason === "closed") this.forced++
+    if (reason === "retired") this.parts.log.forcedByRetireGrace(this.parts.machine.policy.retireGrace)
+  }
+
+  private leaveBehind(): void {
+    this.finalizerFailures++
+    this.parts.log.leftBehind(this.parts.machine.policy.closeTimeout)
+  }
+
+  private close(): void {
+    const { adapter, ends, events, log, returns, ticker } = this.parts
+    ticker.cancel()
+    if (this.forced > 0) log.forcedByShutdown(this.forced)
+    returns.close()
+    events.end()
+    adapter.closed?.()
+    ends.closed()
+  }
+}

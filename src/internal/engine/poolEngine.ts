@@ -1,0 +1,167 @@
+/** A waiting pool, put together from its parts; and what the pools that are built on it may do with it. */
+import { type RunningFiber } from "#effect/fiber"
+import { fork, type PoolRuntime } from "#effect/poolRuntime"
+import type * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { PoolError } from "../../PoolError.js"
+import type { PoolStats } from "../../PoolStats.js"
+import { PoolClock } from "../core/clock.js"
+import type { Command, Shell } from "../core/pool/commands.js"
+import type { Sharing } from "../core/pool/item.js"
+import { PoolMachine } from "../core/pool/poolMachine.js"
+import { type Details, type LogEvent, PoolLog } from "../observe/poolLog.js"
+import { register, timesOf, waitingPool } from "../observe/poolMetrics.js"
+import type { DecodedEngine } from "../options/engineOptions.js"
+import { isAsTheyAre } from "./asTheyAre.js"
+import { Borrowing, type BorrowingParts } from "./borrowing.js"
+import { Checks } from "./checks.js"
+import type * as Contract from "./contract.js"
+import { PoolEnds } from "./ends.js"
+import { PoolEvents } from "./events.js"
+import { type LeaseWatch, leaseWatch } from "./leases.js"
+import { Lifecycle, type LifecycleParts } from "./lifecycle.js"
+import { Refusals } from "./refusals.js"
+import { Reports } from "./reports.js"
+import { Returns } from "./returns.js"
+import { rideOutOf } from "./rideOut.js"
+import { PoolSpans } from "./spans.js"
+import { statsOf } from "./stats.js"
+import { Ticker } from "./ticker.js"
+import { noTimer, type PoolTimer, timerOf } from "./timer.js"
+
+/** What a pool is made from. */
+export interface Origin<E> {
+  /** Of the package, as users know it. */
+  readonly module: string
+  readonly settings: Contract.AdaptedSettings<E>
+  readonly decoded: DecodedEngine
+  readonly runtime: PoolRuntime
+}
+
+export class Engine<A, E, V, X = unknown>
+  implements Contract.PoolEngine<V, E>, BorrowingParts<A, E, V>, LifecycleParts<A, E, V>, Shell<A, Cause.Cause<E>>
+{
+  readonly name: string
+  readonly demand = new Set<() => void>()
+  readonly machine: PoolMachine<A, Cause.Cause<E>>
+  readonly time: PoolClock
+  readonly runtime: PoolRuntime
+  readonly log: PoolLog
+  readonly events = new PoolEvents()
+  readonly spans: PoolSpans
+  readonly timer: PoolTimer
+  readonly refusals: Refusals<A, E, V>
+  readonly reports: Reports<A, E, V>
+  readonly ends: PoolEnds<A, E, V>
+  readonly ticker: Ticker<A, E, V>
+  readonly lifecycle: Lifecycle<A, E, V>
+  readonly adapter: Contract.PoolAdapter<A, E, Scope.Scope, V> & X
+  readonly checks: Checks<A, E, V>
+  readonly returns: Returns<A, E, V>
+  readonly leases: LeaseWatch
+  readonly needsSuccess: boolean
+  readonly borrowing: Borrowing<A, E, V>
+  private readonly hideMetrics: () => void
+
+  constructor(
+    { decoded, module, runtime, settings }: Origin<E>,
+    build: (engine: Contract.PoolEngine<V, E>) => Contract.PoolAdapter<A, E, Scope.Scope, V> & X
+  ) {
+    const { histograms = false, metrics = true, name = "ResourcePool" } = settings
+    const tags = [["pool", name]] as const
+    this.name = name
+    this.runtime = runtime
+    this.time = new PoolClock(runtime.clock)
+    this.log = new PoolLog(module, name, (effect) => fork(runtime, effect))
+    this.spans = new PoolSpans(module, name, runtime.isTraced)
+    this.timer = histograms ? timerOf(timesOf(tags, runtime), runtime.clock) : noTimer
+    this.refusals = new Refusals(this, () => this.lastFailure)
+    this.reports = new Reports(this, this.refusals, this.events)
+    this.ends = new PoolEnds(this.refusals)
+    this.lifecycle = new Lifecycle(this)
+    const rideOut = rideOutOf(settings.rideOut, decoded.rideOut, this.log)
+    this.machine = new PoolMachine(
+      { ...decoded.machine, rideOut: (refusal) => rideOut(this.refusals.causeOf(refusal)) },
+      this
+    )
+    this.ticker = new Ticker(this)
+    this.leases = leaseWatch(this, this.timer, histograms)
+    this.adapter = build(this)
+    const { pingInterval, validateAfterIdle } = this.machine.policy
+    this.needsSuccess = !isAsTheyAre(this.adapter) || validateAfterIdle !== Infinity ||
+      pingInterval !== Infinity
+    this.checks = new Checks(this)
+    this.returns = new Returns(this)
+    this.borrowing = new Borrowing(this)
+    this.hideMetrics = metrics ? register(waitingPool, tags, runtime, () => this.stats()) : () => undefined
+  }
+
+  perform(command: Command<A, Cause.Cause<E>>): void {
+    if (command._tag === "Closed") this.hideMetrics()
+    this.lifecycle.perform(command)
+  }
+
+  readonly announceDemand = (): void => {
+    for (const listener of this.demand) listener()
+  }
+
+  stats(): PoolStats {
+    return statsOf(this.name, this.machine, this.lifecycle.finalizerFailures)
+  }
+
+  // --- what a pool calls that is built on this one
+
+  lend(take: (lease: Contract.SyncLease<V>) => void, sharing: Sharing = "shared"): Effect.Effect<void, E | PoolError> {
+    return Effect.suspend(() => this.borrowing.lend(take, sharing))
+  }
+
+  get waiting(): number {
+    return this.machine.waiters.length
+  }
+
+  get needed(): number {
+    return this.machine.needed
+  }
+
+  get wanted(): number {
+    return this.machine.wanted
+  }
+
+  get isOpen(): boolean {
+    return this.machine.state === "Open"
+  }
+
+  get excess(): number {
+    return this.machine.excess
+  }
+
+  get lastFailure(): Cause.Cause<unknown> | undefined {
+    return this.reports.lastFailure
+  }
+
+  prepare(): boolean {
+    return this.machine.prepare(this.time.read())
+  }
+
+  breakDown(cause: Cause.Cause<E>): void {
+    this.machine.breakDown(cause, this.time.read())
+  }
+
+  warn(message: string, event: LogEvent, details: Details): void {
+    this.log.warn(message, event, details)
+  }
+
+  fork<X, E2>(effect: Effect.Effect<X, E2>): RunningFiber<X, E2> {
+    return fork(this.runtime, effect)
+  }
+
+  now(): number {
+    return this.time.read().monotonic
+  }
+
+  get clock(): Clock.Clock {
+    return this.runtime.clock
+  }
+}

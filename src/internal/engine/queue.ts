@@ -1,0 +1,102 @@
+/** How a borrower comes to an item: at once, or through the queue. */
+import { callback } from "#effect/effect"
+import type { AnyFiber, RunningFiber } from "#effect/fiber"
+import { isDone } from "#effect/fiberFrame"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type { PoolError } from "../../PoolError.js"
+import { type Item, type Sharing, Waiter } from "../core/pool/item.js"
+import type { Checks } from "./checks.js"
+import type { PoolParts } from "./parts.js"
+import type { Refusals } from "./refusals.js"
+import type { PoolSpans } from "./spans.js"
+
+export interface QueueParts<A, E, V> extends PoolParts<A, E, V> {
+  readonly checks: Checks<A, E, V>
+  readonly refusals: Refusals<A, E, V>
+  readonly spans: PoolSpans
+  /** Called whenever a borrower begins to wait. */
+  readonly announceDemand: () => void
+}
+
+export type QueuedBorrower<A, E> = Waiter<A, Cause.Cause<E>>
+
+/** Ends when the machine has served or refused the waiter. */
+const settled = (waiter: Waiter<any, any>): Effect.Effect<void> =>
+  callback((resume) => {
+    if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
+    else waiter.resume = () => resume(Effect.void)
+  })
+
+export class BorrowQueue<A, E, V> {
+  private readonly parts: QueueParts<A, E, V>
+  private readonly machine: PoolParts<A, E, V>["machine"]
+  private readonly time: PoolParts<A, E, V>["time"]
+  /** Whether an item may need a check before it is lent. */
+  private readonly validates: boolean
+
+  constructor(parts: QueueParts<A, E, V>) {
+    this.parts = parts
+    this.machine = parts.machine
+    this.time = parts.time
+    this.validates = parts.machine.policy.validateAfterIdle !== Infinity
+  }
+
+  /** An item that can be lent now, or `undefined`: then the borrower has to enter the queue. */
+  checkout(sharing: Sharing): Item<A> | undefined {
+    const item = this.machine.checkout(this.time.read(), sharing)
+    return item === undefined && this.validates ? this.checkoutChecked(sharing) : item
+  }
+
+  /** An item whose check is over at once. Where it is not, the borrower waits in the queue for the end of the check. */
+  private checkoutChecked(sharing: Sharing): Item<A> | undefined {
+    const { machine, parts: { checks }, time } = this
+    for (;;) {
+      const check = machine.claim(time, sharing)
+      if (check === undefined) return undefined
+      const effect = checks.ask(check)
+      if (!isDone(effect)) {
+        // the hook may have ended the item itself
+        if (check.item.check === check) checks.run(check, effect)
+        return undefined
+      }
+      if (checks.resultOf(check, effect) === "passed") return machine.admit(check, time.read(), sharing)
+      machine.checked(check, "failed", time.read())
+      const other = machine.checkout(time, sharing)
+      if (other !== undefined) return other
+    }
+  }
+
+  /** The borrower waits from now on. Or the failure of a borrower that may not wait. */
+  enter(waiter: QueuedBorrower<A, E>, borrower: AnyFiber): Effect.Effect<never, PoolError> | undefined {
+    waiter.note = borrower
+    switch (this.machine.enqueue(waiter, this.time.read())) {
+      case "Queued":
+        this.parts.announceDemand()
+        return undefined
+      case "Closed":
+        return this.parts.refusals.poolClosed(0)
+      case "Full":
+        return this.parts.refusals.queueFull()
+    }
+  }
+
+  /** Ends when there is an item, or a refusal. With a span a refusal fails it, so that the span shows the failure. */
+  wait(waiter: QueuedBorrower<A, E>, borrower: RunningFiber<unknown, unknown>): Effect.Effect<void, E | PoolError> {
+    const { spans } = this.parts
+    if (waiter.item !== undefined || !spans.seesWait(borrower)) return settled(waiter)
+    return spans.wait(
+      Effect.flatMap(settled(waiter), () => waiter.item === undefined ? this.refusalOf(waiter) : Effect.void)
+    )
+  }
+
+  /** What a waiter fails with that got no item. */
+  refusalOf(waiter: QueuedBorrower<A, E>): Effect.Effect<never, E | PoolError> {
+    return this.parts.refusals.refused(waiter.refusal!, this.time.read().monotonic - waiter.since)
+  }
+
+  /** The borrower does not want an item any more, or has not taken the one it was given. */
+  abandon(waiter: QueuedBorrower<A, E>): void {
+    this.machine.abandon(waiter, this.time.read())
+  }
+}

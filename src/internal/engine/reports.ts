@@ -1,0 +1,81 @@
+/** What the machine has to say of the pool's state: to logs, and to those who listen to events. */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import type { Loan, Refusal } from "../core/pool/item.js"
+import * as texts from "../observe/poolTexts.js"
+import type { PoolEvents } from "./events.js"
+import type { LeaseRecord } from "./leases.js"
+import type { PoolParts } from "./parts.js"
+import type { Refusals } from "./refusals.js"
+
+/** Creations fail: with what, since when, and how many had failed before. */
+interface Outage {
+  readonly cause: Cause.Cause<unknown>
+  readonly since: number
+  readonly failuresBefore: number
+}
+
+export class Reports<A, E, V> {
+  private readonly parts: PoolParts<A, E, V>
+  private readonly refusals: Refusals<A, E, V>
+  private readonly events: PoolEvents
+  private outage: Outage | undefined = undefined
+
+  constructor(parts: PoolParts<A, E, V>, refusals: Refusals<A, E, V>, events: PoolEvents) {
+    this.parts = parts
+    this.refusals = refusals
+    this.events = events
+  }
+
+  /** What the last creation failed with, in this pool or the one below, while creations go on failing. */
+  get lastFailure(): Cause.Cause<unknown> | undefined {
+    return this.outage?.cause ?? this.parts.adapter.trouble?.()
+  }
+
+  backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
+    const { log, machine } = this.parts
+    const cause = this.refusals.causeOf(refusal)
+    const failure = refusal._tag === "CreateTimeout" ? this.refusals.tookTooLong : Cause.squash(cause)
+    if (this.outage === undefined) log.backoff(failure, delay)
+    const { failuresBefore, since } = this.outage ??
+      { since: this.now, failuresBefore: machine.counters.failures - 1 }
+    this.outage = { cause, since, failuresBefore }
+    this.events.announce({ _tag: "Backoff", delay: Duration.millis(delay), cause })
+  }
+
+  recovered(): void {
+    const { log, machine } = this.parts
+    if (this.outage !== undefined) {
+      const { failuresBefore, since } = this.outage
+      log.recovered(Math.round(this.now - since), machine.counters.failures - failuresBefore)
+    }
+    this.outage = undefined
+    this.events.announce({ _tag: "Recovered" })
+  }
+
+  exhausted(waited: number): void {
+    const { creating, inUse, live, sizes: { maxSize }, waiters: { length: waiters } } = this.parts.machine
+    this.events.announce({ _tag: "Exhausted", waited: Duration.millis(waited), waiters })
+    const cause = this.lastFailure
+    const why = cause !== undefined
+      ? texts.lastCreationFailed(Cause.squash(cause))
+      : inUse === 0 && creating > 0
+      ? texts.stillCreating
+      : undefined
+    this.parts.log.exhausted(waited, { inUse, size: live, maxSize, waiters }, creating, why)
+  }
+
+  overdue(loan: Loan): void {
+    this.parts.log.leak(Math.round(this.now - loan.since), (loan as LeaseRecord).borrower)
+  }
+
+  drainsSlowly(waited: number): void {
+    const { log, machine } = this.parts
+    const borrowers = Array.from(machine.out(), (loan) => (loan as LeaseRecord).borrower)
+    log.drainsSlowly(waited, machine.leases, machine.waiters.length, borrowers)
+  }
+
+  private get now(): number {
+    return this.parts.time.read().monotonic
+  }
+}

@@ -1,0 +1,26 @@
+/** How long borrowers wait for the end of an outage. */
+import type { DurationInput } from "#effect/duration"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import type { PoolError } from "../../PoolError.js"
+import type { PoolLog } from "../observe/poolLog.js"
+import { rideOutAnswer } from "../options/engineOptions.js"
+import { decodeOne } from "../options/optionTable.js"
+import type { PoolSettings } from "./contract.js"
+import { runHook } from "./itemHooks.js"
+
+/** Milliseconds for each cause; a function of the user's that throws, or answers no duration, counts as 0. */
+export const rideOutOf = <E>(
+  rideOut: PoolSettings<E>["rideOut"],
+  millis: number,
+  log: PoolLog
+): (cause: Cause.Cause<E | PoolError>) => number => {
+  if (typeof rideOut !== "function") return () => millis
+  return (cause) => {
+    const answer = runHook(() => Exit.succeed(rideOut(cause))) as Exit.Exit<DurationInput>
+    const { decoded, problems } = decodeOne(rideOutAnswer, Exit.isSuccess(answer) ? answer.value : 0, "rideOut")
+    const wrong = Exit.isFailure(answer) ? answer.cause : problems[0] && Cause.die(problems[0].message)
+    if (wrong !== undefined) log.rideOutFailed(wrong)
+    return wrong === undefined ? decoded : 0
+  }
+}

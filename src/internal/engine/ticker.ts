@@ -1,0 +1,48 @@
+/** One fiber that sleeps until the machine has something due, and none while nothing is due. */
+import { andThen } from "#effect/effect"
+import { fork } from "#effect/poolRuntime"
+import { Sleeper } from "#effect/sleeper"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type { PoolParts } from "./parts.js"
+
+/** A tick that comes this many milliseconds late was held up, and so were the answers that are about to be missed. */
+const heldUp = 100
+
+export class Ticker<A, E, V> {
+  private readonly parts: PoolParts<A, E, V>
+  private readonly sleeper: Sleeper
+  private dueAt = Infinity
+
+  constructor(parts: PoolParts<A, E, V>) {
+    const { machine, runtime, time } = parts
+    this.parts = parts
+    const tick = Effect.map(Random.next, (chance) => machine.tick(time.read(), chance))
+    // one turn of I/O: what is about to time out may have been answered
+    const late = andThen(runtime.clock.sleep(Duration.zero), tick)
+    this.sleeper = new Sleeper(
+      runtime.clock,
+      (effect) => fork(runtime, effect),
+      Effect.suspend(() => time.read().monotonic - this.dueAt > heldUp ? late : tick)
+    )
+  }
+
+  wakeAt(at: number): void {
+    this.dueAt = at
+    this.sleeper.sleep(at - this.parts.time.read().monotonic)
+  }
+
+  /** Once the borrowers of this moment are done: the next one may have something due again. */
+  rest(): void {
+    const { machine, runtime, time } = this.parts
+    const disarm = Effect.sync(() => {
+      if (machine.disarm(time.read())) this.cancel()
+    })
+    fork(runtime, disarm)
+  }
+
+  cancel(): void {
+    this.sleeper.cancel()
+  }
+}

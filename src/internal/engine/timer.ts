@@ -1,0 +1,36 @@
+/** The histograms of a pool: how long borrowers wait, creations take, and items are out. */
+import { nanosOf } from "#effect/clock"
+import type * as Clock from "effect/Clock"
+import type { Times } from "../observe/poolMetrics.js"
+
+/** Where there are no histograms nothing is timed. */
+export interface PoolTimer {
+  readonly start: () => bigint
+  /** A borrower that did not have to wait has an item. */
+  readonly lentAtOnce: () => void
+  readonly waited: (since: bigint) => void
+  readonly created: (since: bigint) => void
+  readonly used: (since: bigint) => void
+}
+
+const nothing = () => undefined
+
+export const noTimer: PoolTimer = {
+  start: () => 0n,
+  lentAtOnce: nothing,
+  waited: nothing,
+  created: nothing,
+  used: nothing
+}
+
+export const timerOf = (times: Times, clock: Clock.Clock): PoolTimer => {
+  const start = () => nanosOf(clock)
+  const seconds = (since: bigint) => Number(start() - since) / 1e9
+  return {
+    start,
+    lentAtOnce: () => times.wait(0),
+    waited: (since) => times.wait(seconds(since)),
+    created: (since) => times.create(seconds(since)),
+    used: (since) => times.use(seconds(since))
+  }
+}

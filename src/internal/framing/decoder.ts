@@ -1,0 +1,75 @@
+/** Puts messages together from pieces of bytes that come from anywhere. */
+import * as Either from "effect/Either"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import type { FramingError } from "../../FramingError.js"
+import { MessageAssembler } from "../core/bytes/frameCodec.js"
+import { framingError } from "../transport/failure.js"
+import { maxMessageSize, type Options } from "./encoding.js"
+
+const none = Either.right(Option.none<Uint8Array<ArrayBuffer>>())
+
+const nothing = new Uint8Array(0)
+
+export class Decoder extends Inspectable.Class {
+  private readonly max: number
+  private readonly assembler = new MessageAssembler()
+  /** Chunks that were not used yet; taken by index, since taking off the front is quadratic. */
+  private chunks: Array<Uint8Array> = []
+  private head = 0
+  private waiting = 0
+  private isEnded = false
+
+  constructor(max: number) {
+    super()
+    this.max = max
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.isEnded) throw new Error("push after end: this decoder has been told that nothing more comes")
+    if (chunk.byteLength === 0) return
+    this.chunks.push(chunk)
+    this.waiting += chunk.byteLength
+  }
+
+  end(): void {
+    this.isEnded = true
+  }
+
+  next(): Either.Either<Option.Option<Uint8Array<ArrayBuffer>>, FramingError> {
+    const { assembler, max } = this
+    while (!assembler.isDecided(max)) {
+      const chunk = this.chunks[this.head]
+      if (chunk === undefined) {
+        this.chunks = []
+        this.head = 0
+        return this.isEnded && !assembler.isEmpty ? Either.left(framingError(assembler.truncated())) : none
+      }
+      const used = assembler.feed(chunk, max)
+      this.waiting -= used
+      if (used < chunk.byteLength) this.chunks[this.head] = chunk.subarray(used)
+      else this.dropFirst()
+    }
+    return assembler.isWhole
+      ? Either.right(Option.some(assembler.take()))
+      : Either.left(framingError(assembler.oversized(max)))
+  }
+
+  private dropFirst(): void {
+    this.chunks[this.head++] = nothing
+    if (this.head < 1024 || 2 * this.head < this.chunks.length) return
+    this.chunks = this.chunks.slice(this.head)
+    this.head = 0
+  }
+
+  get retained(): number {
+    return this.waiting + this.assembler.retained
+  }
+
+  /** Nothing of the bytes in it. */
+  toJSON(): object {
+    return { _id: "Decoder", maxMessageSize: this.max, retained: this.retained }
+  }
+}
+
+export const makeDecoder = (options?: Options): Decoder => new Decoder(maxMessageSize(options))

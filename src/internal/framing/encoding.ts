@@ -1,0 +1,53 @@
+/** Frames and correlation ids of the public API: plain results of the codec as `Either`s, plain problems as errors. */
+import * as Either from "effect/Either"
+import type { FramingError } from "../../FramingError.js"
+import * as frameCodec from "../core/bytes/frameCodec.js"
+import { isBytes, notBytes } from "../core/kinds.js"
+import { framingError } from "../transport/failure.js"
+
+const defaultMaxMessageSize = 1024 * 1024
+
+/** What every engine can put into one array. */
+const largest = 0xffff_ffff
+
+export interface Options {
+  readonly maxMessageSize?: number | undefined
+}
+
+export interface EncodeOptions extends Options {
+  readonly id?: number | undefined
+}
+
+export const maxMessageSize = (options: Options | undefined): number => {
+  const max = options?.maxMessageSize
+  if (max === undefined) return defaultMaxMessageSize
+  if (Number.isInteger(max) && max >= 1 && max <= largest) return max
+  throw new RangeError(`maxMessageSize must be a whole number of bytes from 1 to ${largest}, but was ${String(max)}`)
+}
+
+export const frameOf = (
+  message: Uint8Array,
+  options: EncodeOptions | undefined
+): frameCodec.Frame | frameCodec.Oversized => {
+  if (!isBytes(message)) throw notBytes("a message", message)
+  return frameCodec.encode(message, maxMessageSize(options), options?.id)
+}
+
+export const encode = (
+  message: Uint8Array,
+  options?: EncodeOptions
+): Either.Either<Uint8Array<ArrayBuffer>, FramingError> => {
+  const frame = frameOf(message, options)
+  return frame._tag === "Frame" ? Either.right(frame.bytes) : Either.left(framingError(frame))
+}
+
+export const withId = frameCodec.withId
+
+export const splitId = (
+  payload: Uint8Array
+): Either.Either<{ readonly id: number; readonly message: Uint8Array }, FramingError> => {
+  const split = frameCodec.splitId(payload)
+  return split._tag === "Identified"
+    ? Either.right({ id: split.id, message: split.message })
+    : Either.left(framingError(split))
+}

@@ -1,0 +1,52 @@
+/** The figures that metrics and tables show: what `PoolStats` has of each kind of pool. */
+
+export interface WaitingFigures {
+  readonly pool: string
+  readonly size: number
+  readonly idle: number
+  readonly inUse: number
+  readonly leases: number
+  readonly creating: number
+  readonly closing: number
+  readonly waiters: number
+  readonly min: number
+  readonly max: number
+  readonly created: number
+  readonly destroyed: { readonly lost: number }
+  readonly acquisitions: number
+  readonly reuses: number
+  readonly reuseRatio: number
+  readonly timeouts: number
+  readonly rejections: number
+  readonly abandoned: number
+  readonly failures: number
+  readonly finalizerFailures: number
+  readonly peak: number
+}
+
+export interface RecyclingFigures {
+  readonly pool: string
+  readonly size: number
+  readonly inUse: number
+  readonly min: number
+  readonly max: number
+  readonly created: number
+  readonly acquisitions: number
+  readonly reused: number
+  readonly reuseRatio: number
+  readonly returned: number
+  /** By reason. */
+  readonly discarded: object
+  /** By reason. */
+  readonly refused: object
+  readonly failures: number
+  readonly peak: number
+}
+
+export interface TieredFigures {
+  readonly pool: string
+  readonly all: RecyclingFigures
+  readonly tiers: ReadonlyArray<{ readonly bufferSize: number; readonly stats: RecyclingFigures }>
+  /** Requests above the largest tier. */
+  readonly oversize: number
+}

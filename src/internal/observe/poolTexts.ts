@@ -1,0 +1,66 @@
+/** What the logs and the errors of a waiting pool say in the same words. */
+import * as Duration from "effect/Duration"
+import { describeFailure } from "./describeFailure.js"
+
+/** Milliseconds in words. */
+export const showMillis = (millis: number): string =>
+  millis > 0 && millis < 1
+    ? "less than 1ms"
+    : millis === 0
+    ? "0ms"
+    : Duration.format(Duration.millis(Math.round(millis)))
+
+export const stillCreating = "An item is still being created: is the resource reachable?"
+
+export const creatingTookTooLong = (createTimeout: number): string =>
+  `creating an item took longer than createTimeout (${showMillis(createTimeout)})`
+
+export const lastCreationFailed = (failure: unknown): string => `The last creation failed: ${describeFailure(failure)}`
+
+/** `hooks`: those that check the items of the pool. */
+export const stillChecking = (checkTimeout: number, hooks: ReadonlyArray<string>): string =>
+  `Items were still being checked (checkTimeout is ${showMillis(checkTimeout)}): does the resource answer ` +
+  `${hooks.join(" and ")}? Keep checkTimeout well below acquireTimeout.`
+
+export const queueIsFull = (maxWaiters: number): string =>
+  `maxWaiters ${maxWaiters}; borrowers for whom an item is on its way do not count`
+
+/** What a `PoolError` knows of the pool. */
+interface Figures {
+  readonly reason: "AcquireTimeout" | "CreateTimeout" | "QueueFull" | "PoolClosed"
+  readonly pool: string
+  readonly waited: Duration.Duration
+  readonly size: number
+  readonly maxSize: number
+  readonly inUse: number
+  readonly creating: number
+  readonly waiters: number
+  readonly detail?: string | undefined
+}
+
+const advice = ({ creating, inUse }: Figures): string =>
+  inUse === 0 && creating > 0
+    ? stillCreating
+    : "Borrow for a shorter time, or raise maxSize or the time limit; or find the borrower that never returns its item " +
+      "(leakThreshold), or that holds one item while it waits for another."
+
+/** What happened, the state of the pool, and what to do. */
+export const describePoolError = (error: Figures): string => {
+  const { creating, detail, inUse, maxSize, size, waited, waiters } = error
+  const pool = `Pool "${error.pool}"`
+  const state = `${inUse} of ${size} items in use, maxSize ${maxSize}, ${creating} being created, ` +
+    `${waiters} more borrower(s) waiting`
+  switch (error.reason) {
+    case "AcquireTimeout":
+      return `${pool} had no item within ${Duration.format(waited)}: ${state}. ${detail ?? advice(error)}`
+    case "CreateTimeout":
+      return `${pool} has no item: ${detail}. ${state}. Is the resource reachable?`
+    case "QueueFull":
+      return `${pool} has a full queue (${detail}): ${state}. Send less at once, or raise maxSize or maxWaiters.`
+    case "PoolClosed":
+      return `${pool} is closed to borrowers: ${state}. ` +
+        (detail ?? "Borrow within the lifetime of the layer or scope that made the pool.")
+  }
+}
+
+export const drained = "It was drained, and takes no new borrowers."

@@ -1,0 +1,147 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { MachineOptions } from "../core/pool/poolMachine.js"
+import { OptionChecks, type Problem } from "./optionChecks.js"
+import {
+  checkAtMost,
+  count,
+  decode,
+  type Decoded,
+  duration,
+  flag,
+  group,
+  hook,
+  type Input,
+  interval,
+  limit,
+  nested,
+  oneOf,
+  orHook,
+  ratio,
+  required,
+  text,
+  value,
+  without
+} from "./optionTable.js"
+
+const sizeOptions = {
+  minSize: count(0, 0, "{Item}s to keep open"),
+  maxSize: count(1, 10, "The most {item}s at once"),
+  minIdle: count(0, 0, "{Item}s to keep open that nobody has")
+}
+
+/** The options of a waiting pool. A `Config` has those that have a description; `{item}` is a session or a stream there. */
+export const engineOptions = {
+  name: text("ResourcePool", "The pool's name in logs, errors and stats"),
+  acquire: required(value<Effect.Effect<any, any, any>>("an Effect", Effect.isEffect)),
+  ...sizeOptions,
+  concurrency: orHook(count(1, 1)),
+  order: oneOf(["lifo", "fifo"], "Which {item} is lent: the one used last, or first"),
+  acquireTimeout: duration(Infinity, "How long a borrower waits"),
+  rideOut: orHook(duration(2_000)),
+  maxWaiters: limit(0, Infinity, "How many borrowers may wait"),
+  lost: hook,
+  retire: hook,
+  validate: hook,
+  validateAfterIdle: duration(1_000),
+  keepAlive: nested({ interval: required(interval(Infinity)), ping: required(hook) }),
+  onRelease: hook,
+  checkTimeout: duration(5_000),
+  idleTimeToLive: duration(Infinity, "When an unused {item} is closed"),
+  maxLifetime: duration(Infinity, "When a {item} is replaced"),
+  maxUses: limit(1, Infinity, "After how many borrows a {item} is replaced"),
+  createBackoff: group({
+    initial: duration(10),
+    factor: ratio(1, Infinity, 2),
+    max: duration(5_000),
+    jitter: ratio(0, 1, 0.1)
+  }),
+  createConcurrency: count(1, 8),
+  createTimeout: duration(30_000),
+  closeTimeout: duration(5_000),
+  overlap: flag(false),
+  retireGrace: duration(30_000),
+  shutdownGrace: duration(5_000, "How long borrowers have when the pool closes"),
+  exhaustedThreshold: duration(10_000),
+  leakThreshold: duration(Infinity),
+  histograms: flag(false, "Whether waiting, creating and use are timed"),
+  metrics: flag(true, "Whether the pool shows metrics")
+}
+
+/** The same without what makes an item: pools that are built on the engine make theirs in their own way. */
+const settings = without(engineOptions, ["acquire"])
+
+/** What a function `rideOut` answers. */
+export const rideOutAnswer = required(duration(0))
+
+type Settings = typeof settings
+
+const checkSizes = (sizes: Decoded<typeof sizeOptions>, checks: OptionChecks): void => {
+  checkAtMost(sizes, "minSize", "maxSize", checks)
+  checkAtMost(sizes, "minIdle", "maxSize", checks)
+}
+
+/** Checks the sizes of a pool, of one that exists too. */
+export const problemsOfSizes = (size: Input<typeof sizeOptions>): ReadonlyArray<Problem> => {
+  const checks = new OptionChecks()
+  checkSizes(decode(sizeOptions, size, checks), checks)
+  return checks.problems
+}
+
+/** Those of a pool that is built on the engine: some are left out, some are added. */
+type Part<T> = { readonly [K in keyof T]?: T[K] | undefined }
+
+/** What is wrong with options of the engine that are right by themselves. */
+export const checkTogether = (
+  options: Part<Input<Settings>>,
+  { createBackoff, ...decoded }: Part<Decoded<Settings>> & Decoded<typeof sizeOptions>,
+  checks: OptionChecks
+): void => {
+  checkSizes(decoded, checks)
+  if (options.validateAfterIdle !== undefined && options.validate === undefined) {
+    checks.refuse("validateAfterIdle", options.validateAfterIdle, "left out where there is no validate")
+  }
+  if (options.histograms === true && options.metrics === false) {
+    checks.refuse("histograms", true, "left out where metrics is false")
+  }
+  if (options.createBackoff?.initial !== undefined && createBackoff!.initial > createBackoff!.max) {
+    checks.refuse(
+      "createBackoff.initial",
+      options.createBackoff.initial,
+      `at most createBackoff.max (${Duration.format(Duration.millis(createBackoff!.max))})`
+    )
+  }
+}
+
+export interface DecodedEngine {
+  readonly problems: ReadonlyArray<Problem>
+  readonly machine: Omit<MachineOptions, "rideOut">
+  /** Milliseconds, where it is no function. */
+  readonly rideOut: number
+  readonly concurrency: (item: any) => number
+}
+
+export const isConcurrency = (n: number): boolean => Number.isInteger(n) && n >= 1
+
+/** Checks every option and fills in the defaults. The result is to be used only when there is no problem. */
+export const decodeEngine = (
+  options: Input<Settings> & { readonly acquire?: unknown }
+): DecodedEngine => {
+  const checks = new OptionChecks()
+  const decoded = decode(settings, options, checks)
+  if ("acquire" in options) decode({ acquire: engineOptions.acquire }, { acquire: options.acquire as any }, checks)
+  checkTogether(options, decoded, checks)
+  const { concurrency, keepAlive, rideOut, validateAfterIdle } = decoded
+  return {
+    problems: checks.problems,
+    rideOut: typeof rideOut === "function" ? 0 : rideOut,
+    concurrency: typeof concurrency === "function" ? concurrency : () => concurrency,
+    machine: {
+      ...decoded,
+      expectedConcurrency: typeof concurrency === "function" ? 1 : concurrency,
+      validateAfterIdle: options.validate === undefined ? Infinity : validateAfterIdle,
+      pingInterval: keepAlive?.interval ?? Infinity,
+      backoff: decoded.createBackoff
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import { dieMessage } from "#effect/effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { kindOf } from "../core/kinds.js"
+
+/** An option that makes no sense. */
+export interface Problem {
+  readonly option: string
+  readonly message: string
+}
+
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null
+}
+
+const show = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value)
+  if (Duration.isDuration(value)) return Duration.format(value)
+  if (typeof value === "function") return "of type function"
+  if (typeof value !== "object" || value === null) return String(value)
+  return isPlain(value) ? JSON.stringify(value) : `of type ${kindOf(value)}`
+}
+
+/** Keeps what is wrong with the options of a pool. */
+export class OptionChecks {
+  readonly problems: Array<Problem> = []
+
+  /** The rule is what follows "must be", the fault what follows "but". */
+  refuse(option: string, value: unknown, rule: string, fault = `was ${show(value)}`): void {
+    this.problems.push({ option, message: `${option} must be ${rule}, but ${fault}` })
+  }
+}
+
+export const formatProblems = (problems: ReadonlyArray<Problem>): string =>
+  problems.map((problem) => problem.message).join("; ")
+
+/** Options that make no sense are a defect, which names the pool and each option. */
+export const dieOfProblems = (pool: string, problems: ReadonlyArray<Problem>): Effect.Effect<void> =>
+  problems.length === 0 ? Effect.void : dieMessage(`[${pool}] ${formatProblems(problems)}`)

@@ -1,0 +1,59 @@
+/**
+ * What is reached within a session of `@fails-components/webtransport` (1.6.8): the HTTP/2 client under it, and the object that
+ * awaits its news. Each access is checked; where the shape is another one, the session goes without.
+ */
+
+export interface Emitter {
+  on?(event: string, listener: (...args: Array<never>) => void): unknown
+  once(event: string, listener: (...args: Array<never>) => void): unknown
+}
+
+export type Fields = Readonly<Record<string, number | string | ReadonlyArray<string> | undefined>>
+
+/** The stream of the CONNECT. */
+export interface ConnectStream extends Emitter {
+  close(code: number): void
+  end(): void
+}
+
+/** The HTTP/2 session of `node:http2`, and the object that awaits its news. */
+export interface FailsInternals {
+  readonly client: Emitter & {
+    readonly socket: Emitter | undefined
+    /** Until TLS stands. */
+    readonly connecting: boolean
+    readonly remoteSettings?: { readonly enableConnectProtocol?: boolean | undefined } | undefined
+    request?(headers: Fields, ...others: ReadonlyArray<unknown>): ConnectStream
+    removeAllListeners(event: string): unknown
+    close(): void
+    destroy(): void
+  }
+  readonly parent: {
+    onClientConnected(event: { success: boolean }): void
+    onClientWebTransportSupport(event: object): void
+  }
+}
+
+const isObject = (u: unknown): u is Record<string, unknown> => typeof u === "object" && u !== null
+export const has = (u: unknown, ...methods: ReadonlyArray<string>): boolean =>
+  isObject(u) && methods.every((method) => typeof u[method] === "function")
+
+export const sessionOf = (native: unknown): Record<string, unknown> | undefined => {
+  const session = isObject(native) ? native["sessionint"] : undefined
+  return isObject(session) ? session : undefined
+}
+
+export const parentOf = (native: unknown): Record<string, unknown> | undefined => {
+  const parent = sessionOf(native)?.["parentobj"]
+  return has(parent, "onClientConnected", "onClientWebTransportSupport") ? parent as Record<string, unknown> : undefined
+}
+
+/** There right after `new` over HTTP/2; undefined over HTTP/3, and where the shape is not that of 1.6.8. */
+export const internals = (native: unknown): FailsInternals | undefined => {
+  const parent = parentOf(native)
+  const transport = parent?.["transportInt"]
+  const client = isObject(transport) ? transport["clientInt"] : undefined
+  return has(client, "once", "removeAllListeners", "close", "destroy")
+    ? { client, parent } as unknown as FailsInternals
+    : undefined
+}

@@ -1,0 +1,52 @@
+/** Loads `@fails-components/webtransport` (1.6.8, pinned exactly), silently and once per process. */
+import type { NativeWebTransport } from "../../transport/shape.js"
+
+export interface Module {
+  readonly WebTransport: new(url: string, options: Record<string, unknown>) => NativeWebTransport
+  readonly quicheLoaded: Promise<unknown>
+}
+
+const nativePackage = "@fails-components/webtransport-transport-http3-quiche"
+
+const isNoise = (first: unknown): boolean =>
+  first === "http3 loader:" || first === "Problem loading http3-quiche transport" ||
+  first === `Did you install ${nativePackage}?`
+
+/** Without the native package, importing prints some 30 lines: they are held back. All else passes. */
+const filterConsole = (method: "log" | "error"): () => void => {
+  const original = console[method]
+  let isLoading = true
+  const filter = (...args: Array<unknown>) => {
+    if (!isLoading || !isNoise(args[0])) original.apply(console, args)
+  }
+  console[method] = filter
+  return () => {
+    isLoading = false
+    if (console[method] === filter) console[method] = original
+  }
+}
+
+const loadQuietly = async (): Promise<Loaded> => {
+  const restore = [filterConsole("log"), filterConsole("error")]
+  try {
+    const module = await import("@fails-components/webtransport") as unknown as Module
+    await module.quicheLoaded
+    const hasHttp3 = await import(nativePackage).then(() => true, () => false)
+    // Its server half prints on its own, perhaps later.
+    await new Promise((resolve) => setImmediate(resolve))
+    return { module, hasHttp3 }
+  } finally {
+    for (const undo of restore) undo()
+  }
+}
+
+export interface Loaded {
+  readonly module: Module
+  /** Whether the native package is there, which it needs for HTTP/3. */
+  readonly hasHttp3: boolean
+}
+
+let loaded: Promise<Loaded> | undefined
+
+/** Once per process. */
+export const load = (): Promise<Loaded> => loaded ??= loadQuietly()

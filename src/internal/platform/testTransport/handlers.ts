@@ -1,0 +1,17 @@
+/** What the server does with a stream unless a test says otherwise. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { WebTransportError } from "../../../WebTransportError.js"
+import type { ServerReceiveStream, ServerStream } from "./contract.js"
+
+export const readAll = (stream: ServerReceiveStream): Effect.Effect<void, WebTransportError> =>
+  Effect.asVoid(Effect.repeat(stream.read, { while: Option.isSome }))
+
+export const echo = (stream: ServerStream): Effect.Effect<void, WebTransportError> =>
+  Effect.flatMap(
+    stream.read,
+    Option.match({
+      onNone: () => stream.finish,
+      onSome: (bytes) => Effect.zipRight(stream.write(bytes), Effect.suspend(() => echo(stream)))
+    })
+  )

@@ -1,0 +1,112 @@
+import { checkedBy, fromTable, type Parsed } from "#effect/config"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
+import { connectOptions } from "../options/connectOptions.js"
+import { checkTogether, engineOptions } from "../options/engineOptions.js"
+import { OptionChecks, type Problem } from "../options/optionChecks.js"
+import {
+  decode,
+  type Decoded,
+  described,
+  duration,
+  hook,
+  type Input,
+  limit,
+  nested,
+  type Required,
+  type Row,
+  value,
+  withDefaults,
+  without
+} from "../options/optionTable.js"
+import { parseUrl } from "../transport/connect.js"
+
+type Url = string | URL
+
+/** Why it is none. Never says more of a URL than its scheme. */
+const faultOf = (url: unknown): string | undefined => {
+  const parsed = parseUrl(url as Url)
+  return Either.isLeft(parsed) ? parsed.left.detail : undefined
+}
+
+const url: Row<Url | Effect.Effect<Url, any, any>, unknown, "text", string> & Required = {
+  rule: "an absolute https: URL without a fragment",
+  isRequired: true,
+  byDefault: undefined,
+  source: "text",
+  description: "Where to connect; https only",
+  fault: (url) => faultOf(url)!,
+  decode: (url) => Effect.isEffect(url) || faultOf(url) === undefined ? url : undefined
+}
+
+const parseHashes = (text: string): Parsed<ReadonlyArray<Uint8Array>> => {
+  const parts = text.split(",").map((part) => part.trim()).filter((part) => part !== "")
+  const hashes = parts.map((part) => Either.getOrUndefined(Encoding.decodeHex(part.replaceAll(":", ""))))
+  const bad = hashes.findIndex((hash) => hash?.length !== 32)
+  return bad < 0
+    ? { value: hashes as ReadonlyArray<Uint8Array> }
+    : { problem: `a SHA-256 hash has 64 hexadecimal digits; ${JSON.stringify(parts[bad])} is none` }
+}
+
+/** What a pool of sessions has in place of the engine's defaults. */
+export const presets = { name: "SessionPool", acquireTimeout: 30_000, overlap: true }
+
+/** The engine's options that a pool of sessions takes. What makes a session, and what ends it, is its own. */
+export const sessionEngine = withDefaults({
+  ...without(engineOptions, ["acquire", "lost", "retire"]),
+  concurrency: described(engineOptions.concurrency, "Borrowers per session"),
+  rideOut: described(engineOptions.rideOut, "For how long connects go on failing before borrowers do"),
+  createConcurrency: described(engineOptions.createConcurrency, "How many connect at the same time"),
+  // 5 seconds more than the connect timeout
+  createTimeout: duration(undefined),
+  overlap: described(engineOptions.overlap, "Whether a replaced session that is still lent gives up its place"),
+  retireGrace: described(engineOptions.retireGrace, "How long a borrower may keep a replaced session"),
+  closeTimeout: described(engineOptions.closeTimeout, "How long a closing session may hold its place")
+}, presets)
+
+const common = {
+  url,
+  ...sessionEngine,
+  // each transport has a default of its own
+  maxStreamsOpened: limit(1, undefined, "After how many streams a session is replaced")
+}
+
+export const sessionOptions = {
+  ...common,
+  connect: nested(connectOptions),
+  onOpen: hook,
+  onIncoming: hook,
+  onDatagram: hook
+}
+
+/** The options that may come from a `Config`: those that have a description. */
+export const configOptions = {
+  ...common,
+  connectTimeout: connectOptions.connectTimeout,
+  certificateHashes: {
+    ...value<ReadonlyArray<Uint8Array>, ReadonlyArray<Uint8Array>>("an array of Uint8Arrays", Array.isArray, []),
+    source: parseHashes,
+    description: "SHA-256 hashes of trusted certificates, hexadecimal, comma-separated"
+  }
+}
+
+export interface DecodedSession {
+  readonly problems: ReadonlyArray<Problem>
+  readonly decoded: Decoded<typeof sessionOptions>
+}
+
+export const decodeSession = (options: Input<typeof sessionOptions>): DecodedSession => {
+  const checks = new OptionChecks()
+  const decoded = decode(sessionOptions, options, checks)
+  checkTogether(options, decoded, checks)
+  return { problems: checks.problems, decoded }
+}
+
+export const checked = checkedBy((options: Input<typeof configOptions>) => {
+  const checks = new OptionChecks()
+  checkTogether(options, decode(configOptions, options, checks), checks)
+  return checks.problems
+})
+
+export const config = checked(fromTable(configOptions, "session"))

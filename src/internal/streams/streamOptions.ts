@@ -1,0 +1,74 @@
+import { checkedBy, fromTable } from "#effect/config"
+import { checkTogether, engineOptions } from "../options/engineOptions.js"
+import { OptionChecks, type Problem } from "../options/optionChecks.js"
+import {
+  decode,
+  type Decoded,
+  described,
+  duration,
+  flag,
+  type Input,
+  limit,
+  value,
+  withDefaults,
+  without
+} from "../options/optionTable.js"
+
+/** What a pool of streams has in place of the engine's defaults. */
+export const presets = {
+  name: "StreamPool",
+  maxSize: 100,
+  acquireTimeout: 30_000,
+  // to be refused by a session costs nothing, nor does asking a pool that has a pause of its own after a failure; and
+  // whoever comes later is not to wait for the same
+  createBackoff: { ...engineOptions.createBackoff.byDefault, initial: 1, max: 100 }
+}
+
+/** The engine's options that a pool of streams takes. The rest follows from what streams are. */
+export const streamEngine = withDefaults({
+  ...without(engineOptions, [
+    "acquire",
+    "concurrency",
+    "rideOut",
+    "lost",
+    "retire",
+    "createTimeout",
+    "closeTimeout",
+    "overlap",
+    "retireGrace"
+  ]),
+  idleTimeToLive: described(engineOptions.idleTimeToLive, "When an unused stream is ended")
+}, presets)
+
+export const streamOptions = {
+  ...streamEngine,
+  maxStreamsPerSession: limit(1, 100, "The most streams of one session at once"),
+  maxStreamsOpened: limit(1, 500, "After how many streams a session is replaced"),
+  openTimeout: duration(1_000, "After how long without a stream a session counts as full"),
+  clientSpeaksFirst: flag(true, "Whether the peer only answers"),
+  quarantine: duration(0, "How long a stream that came back is watched before it is lent again"),
+  suspectAfter: limit(1, 2, "After how many answers that never came a session is replaced"),
+  sendOrder: value<number>("a number", (value) => typeof value === "number")
+}
+
+type Options = Input<typeof streamOptions>
+
+export interface DecodedStream {
+  readonly problems: ReadonlyArray<Problem>
+  readonly decoded: Decoded<typeof streamOptions>
+}
+
+export const decodeStream = (options: Options): DecodedStream => {
+  const checks = new OptionChecks()
+  const decoded = decode(streamOptions, options, checks)
+  checkTogether(options, decoded, checks)
+  const { checkTimeout, quarantine } = decoded
+  if (quarantine >= checkTimeout) {
+    checks.refuse("quarantine", options.quarantine, `below checkTimeout (${checkTimeout}ms)`)
+  }
+  return { problems: checks.problems, decoded }
+}
+
+export const checked = checkedBy((options: Options) => decodeStream(options).problems)
+
+export const config = checked(fromTable(streamOptions, "stream"))

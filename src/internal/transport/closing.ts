@@ -1,0 +1,87 @@
+/** How a native session is freed, and how long a peer has to confirm that it is closed. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { atMost, longestSilence, longestTurn } from "./endings.js"
+import type { ConstructorService, NativeWebTransport } from "./shape.js"
+
+/**
+ * Whether an attempt that was closed before it was ready is beyond reach, and becomes an unowned session all the same
+ * (Firefox 153): it is closed when it is ready, and not before. Goes by the platform's name, since nothing else tells.
+ */
+const keepsClosedAttempts = (): boolean => /\bFirefox\//.test(globalThis.navigator?.userAgent ?? "")
+
+const closeNative = (native: NativeWebTransport): void => {
+  try {
+    native.close()
+  } catch {
+    // Not a session that can be closed before it is ready, or after it broke.
+  }
+}
+
+/** `wasReady`: whether the platform has called the session ready. */
+export const freeNative = (
+  native: NativeWebTransport,
+  service: ConstructorService | undefined,
+  wasReady: boolean
+): void => {
+  if (service?.abandon !== undefined) return service.abandon(native)
+  if (!wasReady) {
+    // It may come about all the same, and would live on unowned (Deno 2.9, where `close()` throws until then).
+    native.ready.then(() => closeNative(native), () => {})
+    if (keepsClosedAttempts()) return
+  }
+  closeNative(native)
+}
+
+const closeWithin = Duration.millis(500)
+/**
+ * So many looks in a row without a byte of the peer are the longest silence of a session that is closed: less than an item of
+ * a pool may take to close.
+ */
+const longestPause = 6
+
+interface ClosedSession {
+  readonly native: NativeWebTransport
+  readonly service: ConstructorService | undefined
+  /** Whether the session has left its pool, in which nothing waits for its end. */
+  readonly isLeaving: boolean
+}
+
+const freed = ({ native, service }: ClosedSession): Effect.Effect<void> => {
+  const promise = service?.freed?.(native)
+  if (promise === undefined) return Effect.void
+  return Effect.async<void>((resume) => {
+    const done = () => resume(Effect.void)
+    promise.then(done, done)
+  })
+}
+
+/**
+ * Waits until the session is closed and its connection gone. A slow peer is waited for as long as it says something, where
+ * what was written may still be on its way to it.
+ */
+export const untilGone = (
+  session: ClosedSession,
+  closed: Effect.Effect<unknown>,
+  endings: { readonly hasDelivered: boolean; readonly lookEvery: Duration.Duration }
+): Effect.Effect<unknown> => {
+  const { native, service } = session
+  const { hasDelivered, lookEvery } = endings
+  const gone = Effect.zipRight(closed, freed(session))
+  const silence = Duration.times(lookEvery, longestPause)
+  let received = service?.received?.(native)
+  if (!hasDelivered || received === undefined || Duration.lessThan(silence, closeWithin)) {
+    return atMost(gone, closeWithin)
+  }
+  let pause = 0
+  let looks = 0
+  const wait: Effect.Effect<unknown> = Effect.flatMap(atMost(gone, lookEvery), (outcome) => {
+    const now = service?.received?.(native)
+    pause = now === received ? pause + 1 : 0
+    received = now
+    const longest = session.isLeaving ? longestSilence : longestPause
+    return Option.isSome(outcome) || pause >= longest || ++looks >= longestTurn ? Effect.void : wait
+  })
+  return wait
+}

@@ -1,0 +1,92 @@
+/** Errors of the transport, and what the platforms' own words mean. */
+import { FramingError } from "../../FramingError.js"
+import { WebTransportError } from "../../WebTransportError.js"
+import type { FrameProblem } from "../core/bytes/frameCodec.js"
+import { describeFailure } from "../observe/describeFailure.js"
+import { describeCloseInfo } from "./closeInfo.js"
+import type { CloseInfo, Explanation } from "./shape.js"
+
+export const framingError = (problem: FrameProblem): FramingError => {
+  switch (problem._tag) {
+    case "Oversized": {
+      const { operation, size, limit } = problem
+      return new FramingError({ reason: "Oversized", operation, size, limit })
+    }
+    case "Truncated": {
+      const { received, size } = problem
+      return new FramingError({ reason: "Truncated", operation: "read", size, received })
+    }
+    case "Malformed": {
+      const { detail, size } = problem
+      return new FramingError({ reason: "Malformed", operation: "read", size, detail })
+    }
+  }
+}
+
+/** Whether the failure of a stream is its session's. Goes by names or words where the platform has no `source`. */
+export const isSessionEnd = (cause: unknown): boolean => {
+  if (!(cause instanceof Error)) return false
+  // Chromium says InvalidStateError when a stream is opened
+  return (cause as { readonly source?: unknown }).source === "session" || cause.name === "InvalidStateError" ||
+    // Deno 2.9 when a stream is read
+    cause.name === "NotConnected" ||
+    // @moq/web-transport 0.1.4
+    /^(session|webtransport|connection) error: /.test(cause.message)
+}
+
+/**
+ * What platforms throw where more streams are asked for than the session grants; platforms that are not listed wait until
+ * there is one (Firefox 153, @moq/web-transport 0.1.4). Messages count where a name is too common.
+ */
+const streamLimits: ReadonlyArray<readonly [name: string, message?: RegExp]> = [
+  // the standard's, and fails-components 1.6.8
+  ["QuotaExceededError"],
+  // Chromium 156
+  ["NetworkError"],
+  // Deno 2.9: "Connection has reached the maximum number of concurrent outgoing bidirectional streams"
+  ["RangeError", /maximum number of concurrent/]
+]
+
+export const isStreamLimit = (cause: unknown): boolean => {
+  const { message, name } = (cause ?? {}) as { readonly name?: unknown; readonly message?: unknown }
+  return streamLimits.some(([one, words]) => one === name && (words === undefined || words.test(String(message))))
+}
+
+/** Why a session did not come about, as far as the platform's words tell. Without the query: tokens travel there. */
+export const explainCause = (cause: unknown): Explanation => {
+  const detail = describeFailure(cause).replaceAll(/\?[^\s"')]*/g, "")
+  return /certificate/i.test(detail)
+    ? {
+      detail,
+      advice: "pin the certificate that the server has now with serverCertificateHashes, or have the platform trust it"
+    }
+    : { detail }
+}
+
+// -----------------------------------------------------------------------------
+// Sessions
+// -----------------------------------------------------------------------------
+
+export const connectFailure = (where: string, why: Explanation, cause: unknown): WebTransportError => {
+  const { advice, status } = why
+  const detail = `no session with ${where}: ${why.detail}`
+  return new WebTransportError({ reason: "Connect", detail, advice, status, cause: why.cause ?? cause })
+}
+
+export const endedBeforeReady = (where: string, info: CloseInfo): WebTransportError =>
+  new WebTransportError({
+    reason: "Connect",
+    detail: `the session with ${where} ended before it was ready (${describeCloseInfo(info)})`
+  })
+
+export const endedByPeer = (info: CloseInfo): WebTransportError =>
+  new WebTransportError({
+    reason: "SessionClosed",
+    detail: `the session was ended by its peer, or by the network (${describeCloseInfo(info)})`
+  })
+
+/** `because`: who closed the session, and why, where its pool did. */
+export const closedHere = (because: string | undefined, info?: CloseInfo): WebTransportError => {
+  const how = info === undefined ? "" : ` (${describeCloseInfo(info)})`
+  return new WebTransportError({ reason: "SessionClosed", detail: because ?? `the session was closed here${how}` })
+}

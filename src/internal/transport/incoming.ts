@@ -1,0 +1,108 @@
+/** What a peer begins: queues of incoming streams and of datagrams. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { WebTransportError } from "../../WebTransportError.js"
+import type { ByteStream } from "./byteStream.js"
+import { isSessionEnd } from "./failure.js"
+import { endWith } from "./opening.js"
+
+/** A native readable that several fibers take from: one reader for life, which reads only while a fiber waits. */
+export class IncomingQueue<A> {
+  private readonly reader: ReadableStreamDefaultReader<A>
+  private readPending = false
+  private item: A | undefined = undefined
+  private waiters: Array<() => void> = []
+  isEnded = false
+  failure: unknown = undefined
+
+  constructor(readable: ReadableStream<A>) {
+    this.reader = readable.getReader()
+  }
+
+  take(): A | undefined {
+    const { item } = this
+    this.item = undefined
+    if (item !== undefined && this.waiters.length > 0) this.pull()
+    return item
+  }
+
+  /** Completes when there may be something to take. Takes nothing, so interrupting it loses nothing. */
+  readonly arrival: Effect.Effect<void> = Effect.async<void>((resume) => {
+    if (this.item !== undefined || this.isEnded) return resume(Effect.void)
+    const wake = () => resume(Effect.void)
+    this.waiters.push(wake)
+    this.pull()
+    return Effect.sync(() => {
+      this.waiters = this.waiters.filter((waiter) => waiter !== wake)
+    })
+  })
+
+  end(failure: unknown): void {
+    if (this.isEnded) return
+    this.isEnded = true
+    this.failure = failure
+    this.wake()
+  }
+
+  private pull(): void {
+    if (this.readPending || this.isEnded) return
+    this.readPending = true
+    this.reader.read().then(
+      (next) => {
+        this.readPending = false
+        if (next.done) return this.end(undefined)
+        this.item = next.value
+        this.wake()
+      },
+      (cause) => {
+        // A session says itself how it ended, and ends this queue with it (Chromium breaks the queue before).
+        if (!isSessionEnd(cause)) this.end(cause)
+      }
+    )
+  }
+
+  /** Wakes all of them: a fiber that is interrupted meanwhile need not pass anything on. The others wait again. */
+  private wake(): void {
+    const { waiters } = this
+    this.waiters = []
+    for (const wake of waiters) wake()
+  }
+}
+
+/** The next item of a queue, made into something else in the same step; fails with `ended` of what broke the queue. */
+export const takeNext = <A, B, R>(
+  queue: IncomingQueue<A>,
+  ended: (failure: unknown) => WebTransportError,
+  use: (item: A) => Effect.Effect<B, never, R>,
+  wait: (arrival: Effect.Effect<void>) => Effect.Effect<void>
+): Effect.Effect<B, WebTransportError, R> => {
+  const attempt: Effect.Effect<B, WebTransportError, R> = Effect.suspend(() => {
+    const item = queue.take()
+    if (item !== undefined) return use(item)
+    if (queue.isEnded) return Effect.fail(ended(queue.failure))
+    return Effect.zipRight(wait(queue.arrival), attempt)
+  })
+  return attempt
+}
+
+/** The next stream of a queue, which ends with the scope. */
+export const acceptStream = <A>(
+  queue: IncomingQueue<A>,
+  ended: (failure: unknown) => WebTransportError,
+  wrap: (native: A) => ByteStream
+): Effect.Effect<ByteStream, WebTransportError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (scope) => takeNext(queue, ended, (native) => endWith(scope, wrap(native)), restore))
+  )
+
+/** Everything of a queue: ends where the queue ended by itself, fails where it broke. */
+export const streamOf = <A, B, R>(
+  queue: () => IncomingQueue<A>,
+  next: Effect.Effect<B, WebTransportError, R>
+): Stream.Stream<B, WebTransportError, R> =>
+  Stream.repeatEffectOption(
+    Effect.mapError(next, (error) =>
+      queue().isEnded && queue().failure === undefined ? Option.none() : Option.some(error))
+  )

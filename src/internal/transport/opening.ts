@@ -1,0 +1,200 @@
+/** A stream that was asked for, until it comes or is refused. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { WebTransportError } from "../../WebTransportError.js"
+import { ByteStream } from "./byteStream.js"
+import { isStreamLimit } from "./failure.js"
+import type { NativeWebTransport, StreamOptions } from "./shape.js"
+import type { StreamHost } from "./streamHost.js"
+
+export type Kind = "Bidirectional" | "Unidirectional"
+
+/** What an opening tells, and asks of, the session that it belongs to. */
+export interface OpeningSession {
+  readonly native: NativeWebTransport
+  readonly openings: Set<Opening>
+  /** Whether the latest stream that was granted was a ping's: then that may be the one which is missing. */
+  isPingLatest: boolean
+  /** Pings have so many streams. */
+  readonly pings: { readonly size: number }
+  /** The session refused a stream. */
+  refused(): void
+  failure(reason: "StreamOpen", detail: string | undefined, cause: unknown): WebTransportError
+}
+
+/** The handle that a stream is opened through. */
+export interface OpeningHandle {
+  readonly core: OpeningSession
+  /** What the stream is to belong to. */
+  readonly host: StreamHost
+  /** Why nothing can be opened through it, if so. */
+  readonly refusal: WebTransportError | undefined
+  /** The session has granted a stream. */
+  granted(): void
+  /** Whether the handle is a ping's. */
+  readonly isPing: boolean
+}
+
+/** A stream that comes after its opening was given up is ended at once. */
+export class Opening {
+  readonly handle: OpeningHandle
+  private readonly kind: Kind
+  /** The stream, once it came. */
+  stream: ByteStream | undefined = undefined
+  /** Why it did not come. */
+  failure: WebTransportError | undefined = undefined
+  private outcome: Effect.Effect<ByteStream, WebTransportError> | undefined = undefined
+  private resume: ((outcome: Effect.Effect<ByteStream, WebTransportError>) => void) | undefined = undefined
+  private isAbandoned = false
+
+  constructor(handle: OpeningHandle, kind: Kind, options: StreamOptions | undefined) {
+    this.handle = handle
+    this.kind = kind
+    const { core } = handle
+    core.openings.add(this)
+    try {
+      const native = nativeStreamOptions(options)
+      const promise: Promise<unknown> = kind === "Bidirectional"
+        ? core.native.createBidirectionalStream(native)
+        : core.native.createUnidirectionalStream(native)
+      promise.then(this.onStream, this.onFailure)
+    } catch (cause) {
+      this.onFailure(cause)
+    }
+  }
+
+  readonly settled: Effect.Effect<ByteStream, WebTransportError> = Effect.async<ByteStream, WebTransportError>(
+    (resume) => {
+      if (this.outcome !== undefined) resume(this.outcome)
+      else this.resume = resume
+    }
+  )
+
+  /** For an opening that takes too long: called when it settles after all, with a stream or without. */
+  whenLate(then: (stream: ByteStream | undefined) => void): void {
+    const settled = () => then(this.stream)
+    if (this.outcome === undefined) this.resume = settled
+    else queueMicrotask(settled)
+  }
+
+  /** Called in the step in which the opening settles, with a stream or without. In place of `settled`. */
+  whenSettled(then: () => void): void {
+    if (this.outcome === undefined) this.resume = then
+    else then()
+  }
+
+  abandon(): void {
+    this.isAbandoned = true
+    this.handle.core.openings.delete(this)
+    this.stream?.end(false)
+  }
+
+  fail(error: WebTransportError): void {
+    if (this.outcome !== undefined) return
+    this.abandon()
+    this.failure = error
+    this.settle(Effect.fail(error))
+  }
+
+  private readonly onStream = (native: any): void => {
+    const { core, host } = this.handle
+    core.openings.delete(this)
+    let stream: ByteStream
+    try {
+      stream = this.kind === "Bidirectional"
+        ? new ByteStream(host, native, native.readable, native.writable)
+        : new ByteStream(host, native, undefined, native)
+    } catch (cause) {
+      return this.onFailure(cause)
+    }
+    this.handle.granted()
+    if (this.isAbandoned) return stream.end(false)
+    this.stream = stream
+    this.settle(Effect.succeed(stream))
+  }
+
+  private readonly onFailure = (cause: unknown): void => {
+    // A session that dies refuses its streams before it says so itself, in the same task.
+    queueMicrotask(() => this.fail(openFailure(this.handle, cause)))
+  }
+
+  private settle(outcome: Effect.Effect<ByteStream, WebTransportError>): void {
+    this.outcome = outcome
+    this.resume?.(outcome)
+  }
+}
+
+const nativeStreamOptions = (options: StreamOptions | undefined) => {
+  if (options?.sendOrder === undefined && options?.waitUntilAvailable === undefined) return undefined
+  return {
+    ...(options.sendOrder === undefined ? undefined : { sendOrder: options.sendOrder }),
+    ...(options.waitUntilAvailable === undefined ? undefined : { waitUntilAvailable: options.waitUntilAvailable })
+  }
+}
+
+const openFailure = ({ core, refusal }: OpeningHandle, cause: unknown): WebTransportError => {
+  if (refusal !== undefined) return refusal
+  if (!isStreamLimit(cause)) return core.failure("StreamOpen", undefined, cause)
+  core.refused()
+  return new WebTransportError({ reason: "StreamLimit", cause })
+}
+
+// -----------------------------------------------------------------------------
+// In a scope
+// -----------------------------------------------------------------------------
+
+/** Ends the stream with the scope: by a FIN after success, by a reset otherwise. */
+export const endWith = (scope: Scope.Scope, stream: ByteStream): Effect.Effect<ByteStream> =>
+  Effect.as(
+    Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => stream.end(Exit.isSuccess(exit)))),
+    stream
+  )
+
+/** Milliseconds between attempts to open a stream while a ping has one, and for some 1.3 s after that. */
+const firstPause = 10
+const pingedPause = 80
+const lastPause = 640
+
+/**
+ * The pause after the next one, where a stream is to be asked for again: a ping of the session's pool may have had the stream
+ * that was refused, and a ping is to cost no borrower a stream.
+ */
+const nextPause = (
+  { core, isPing }: OpeningHandle,
+  cause: Cause.Cause<WebTransportError>,
+  pause: number
+): number | undefined => {
+  if (isPing || !core.isPingLatest || !Cause.isFailType(cause) || cause.error.reason !== "StreamLimit") return undefined
+  if (core.pings.size > 0) return Math.min(pause * 2, pingedPause)
+  if (pause <= lastPause) return pause * 2
+  core.isPingLatest = false
+  return undefined
+}
+
+/** A new stream, which ends with the scope. */
+export const openStream = (
+  handle: OpeningHandle,
+  kind: Kind,
+  options: StreamOptions | undefined
+): Effect.Effect<ByteStream, WebTransportError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (scope) => {
+      const attempt = (pause: number): Effect.Effect<ByteStream, WebTransportError> => {
+        const { refusal } = handle
+        if (refusal !== undefined) return Effect.fail(refusal)
+        const opening = new Opening(handle, kind, options)
+        return Effect.matchCauseEffect(restore(opening.settled), {
+          onFailure: (cause) => {
+            opening.abandon()
+            const next = nextPause(handle, cause, pause)
+            if (next === undefined) return Effect.failCause(cause)
+            return Effect.zipRight(restore(Effect.sleep(pause)), Effect.suspend(() => attempt(next)))
+          },
+          onSuccess: (stream) => endWith(scope, stream)
+        })
+      }
+      return attempt(firstPause)
+    })
+  )

@@ -1,0 +1,283 @@
+/** The sending direction of a stream: one native writer for life, and the fibers that wait for it. */
+import { Pending, type Resume } from "#effect/wait"
+import * as Effect from "effect/Effect"
+import { WebTransportError } from "../../WebTransportError.js"
+import { copyOf } from "../core/copyBytes.js"
+import { isBytes, notBytes } from "../core/kinds.js"
+import { type Linked, LinkedList } from "../core/linkedList.js"
+import type { NativeSendStream } from "./shape.js"
+import type { Direction, StreamState } from "./streamHost.js"
+
+/** A write that waits for room, in a queue. */
+class WaitingWrite implements Linked<WaitingWrite> {
+  readonly bytes: Uint8Array
+  readonly isOwned: boolean
+  readonly resume: Resume
+  previous: WaitingWrite | undefined = undefined
+  next: WaitingWrite | undefined = undefined
+  list: LinkedList<any> | undefined = undefined
+
+  constructor(bytes: Uint8Array, isOwned: boolean, resume: Resume) {
+    this.bytes = bytes
+    this.isOwned = isOwned
+    this.resume = resume
+  }
+}
+
+/**
+ * The platform is given this many bytes at a time, and says how far it is: one that takes none for long is silent. The last
+ * piece of a write may be half as large again.
+ */
+const pieceSize = 64 * 1024
+const largestPiece = 1.5 * pieceSize
+
+export class Sender {
+  private readonly stream: StreamState
+  /** One for life. */
+  readonly writer: WritableStreamDefaultWriter<Uint8Array> | undefined
+  state: Direction
+  /** How many bytes had come on the stream at the last write. */
+  private receivedAtWrite = -1
+  /** How many writes the platform is not done with, a FIN among them. */
+  unsettled = 0
+  /** Writes that wait for room. Nothing of them was handed over. */
+  private readonly waiting = new LinkedList<WaitingWrite>()
+  private isAwaitingRoom = false
+  /** The fiber that waits for the FIN. */
+  private finishing: Pending | undefined = undefined
+  /** Why bytes that were accepted are not sent. */
+  private cutBy: WebTransportError | undefined = undefined
+  private cutListeners: Set<(error: Effect.Effect<WebTransportError>) => void> | undefined = undefined
+  private flushers: Set<Resume> | undefined = undefined
+  private failure: WebTransportError | undefined = undefined
+  /** Called once the platform is done with every write, or the stream is ended. */
+  whenWritten: (() => void) | undefined = undefined
+  /** Whether the stream was ended in success: what was accepted is sent, and the FIN after it. */
+  isDelivering = false
+
+  constructor(stream: StreamState, writable: NativeSendStream | undefined) {
+    this.stream = stream
+    this.writer = writable?.getWriter()
+    this.state = this.writer === undefined ? "Absent" : "Open"
+  }
+
+  start(): void {
+    this.writer?.closed.then(this.onWriterClosed, this.onWriteFailed)
+  }
+
+  // --- writing
+
+  /**
+   * Hands the bytes over now where there is room; else what it returns waits for it.
+   *
+   * All of them or none: an interrupted wait has handed nothing over, and a write that is done cannot be interrupted. The
+   * platform may not have looked at the bytes yet, so nothing else may be able to change them. `isOwned`: nothing will.
+   */
+  send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
+    if (!isBytes(bytes)) return Effect.die(notBytes("what is written", bytes))
+    if (this.state !== "Open") return Effect.fail(this.refusal())
+    if (bytes.byteLength === 0) return Effect.void
+    if (this.waiting.first !== undefined || !(this.writer!.desiredSize! > 0)) return this.waitForRoom(bytes, isOwned)
+    this.handOver(bytes, isOwned)
+    return Effect.void
+  }
+
+  private handOver(bytes: Uint8Array, isOwned: boolean): void {
+    this.receivedAtWrite = this.stream.bytesReceived
+    const owned = isOwned ? bytes : this.stream.host.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
+    let at = 0
+    // all at once: what is queued is sent whole
+    while (owned.byteLength - at > largestPiece) {
+      this.queue(owned.subarray(at, at += pieceSize))
+    }
+    this.queue(at === 0 ? owned : owned.subarray(at))
+  }
+
+  private queue(piece: Uint8Array): void {
+    this.unsettled++
+    this.writer!.write(piece).then(this.onWritten, this.onWriteRejected)
+  }
+
+  /** Writes wait in turn. */
+  private waitForRoom(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
+    return Effect.async<void, WebTransportError>((resume) => {
+      if (this.state !== "Open") return resume(Effect.fail(this.refusal()))
+      const write = new WaitingWrite(bytes, isOwned, resume)
+      this.waiting.push(write)
+      this.awaitRoom()
+      return Effect.sync(() => this.waiting.remove(write))
+    })
+  }
+
+  private awaitRoom(): void {
+    if (this.isAwaitingRoom || this.waiting.first === undefined || this.state !== "Open") return
+    this.isAwaitingRoom = true
+    // it breaks only with the stream, which says so itself
+    this.writer!.ready.then(this.onRoom, () => {})
+  }
+
+  private readonly onRoom = (): void => {
+    this.isAwaitingRoom = false
+    while (this.state === "Open" && this.writer!.desiredSize! > 0 && this.letFirstWrite()) {
+      // the first one has written
+    }
+    this.awaitRoom()
+  }
+
+  private letFirstWrite(): boolean {
+    const write = this.waiting.first
+    if (write === undefined) return false
+    this.waiting.remove(write)
+    this.handOver(write.bytes, write.isOwned)
+    write.resume(Effect.void)
+    return true
+  }
+
+  failWaiting(): void {
+    for (let write = this.waiting.first; write !== undefined; write = this.waiting.first) {
+      this.waiting.remove(write)
+      write.resume(Effect.fail(this.refusal()))
+    }
+  }
+
+  private readonly onWritten = (): void => {
+    this.stream.host.took()
+    if (--this.unsettled > 0) return
+    if (this.whenWritten !== undefined) this.allWritten()
+    if (this.flushers !== undefined) this.allFlushed(Effect.void)
+  }
+
+  private readonly onWriteRejected = (cause: unknown): void => {
+    this.onWriteFailed(cause)
+    queueMicrotask(() => this.onCut(cause))
+    // after that
+    queueMicrotask(this.onWritten)
+  }
+
+  // --- what becomes of the bytes
+
+  /** The platform is done with every write, or nothing waits for that any longer. */
+  allWritten(): void {
+    const { whenWritten } = this
+    this.whenWritten = undefined
+    whenWritten?.()
+  }
+
+  /** Completes when the platform is done with every write, or the stream is ended. One fiber at a time may wait. */
+  get written(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      if (this.unsettled === 0 || this.stream.endedBecause !== undefined) return resume(Effect.void)
+      this.whenWritten = () => resume(Effect.void)
+      return Effect.sync(() => this.whenWritten = undefined)
+    })
+  }
+
+  /** Bytes that were accepted, or the FIN, are not sent. */
+  private onCut(cause: unknown): void {
+    if (this.cutBy !== undefined) return
+    const detail = this.stream.endedBecause ?? "the stream broke before all was sent"
+    const error = this.cutBy = this.failure ?? this.stream.host.failure("Write", detail, cause)
+    this.allFlushed(Effect.fail(error))
+    const listeners = this.cutListeners
+    this.cutListeners = undefined
+    listeners?.forEach((resume) => resume(Effect.succeed(error)))
+  }
+
+  allFlushed(outcome: Effect.Effect<void, WebTransportError>): void {
+    const { flushers } = this
+    this.flushers = undefined
+    flushers?.forEach((resume) => resume(outcome))
+  }
+
+  get flushed(): Effect.Effect<void, WebTransportError> {
+    return Effect.async<void, WebTransportError>((resume) => {
+      if (this.cutBy !== undefined) return resume(Effect.fail(this.cutBy))
+      if (this.state === "Failed" && !this.isDelivering) return resume(Effect.fail(this.refusal()))
+      if (this.unsettled === 0) return resume(Effect.void)
+      const flushers = this.flushers ??= new Set()
+      flushers.add(resume)
+      return Effect.sync(() => flushers.delete(resume))
+    })
+  }
+
+  /** Completes, with the reason, when bytes that were accepted are not sent: nothing after them makes sense. */
+  get whenCut(): Effect.Effect<WebTransportError> {
+    return Effect.async<WebTransportError>((resume) => {
+      if (this.cutBy !== undefined) return resume(Effect.succeed(this.cutBy))
+      const listeners = this.cutListeners ??= new Set()
+      listeners.add(resume)
+      return Effect.sync(() => listeners.delete(resume))
+    })
+  }
+
+  /** Whether something was written, and nothing has come since: the peer may not have got it. */
+  get isUnanswered(): boolean {
+    return this.receivedAtWrite === this.stream.bytesReceived
+  }
+
+  // --- the end
+
+  /** Begins the FIN now; what it returns waits for the platform. */
+  finish(): Effect.Effect<void, WebTransportError> {
+    if (this.state === "Finished") return Effect.void
+    if (this.state !== "Open") return Effect.fail(this.refusal())
+    // writes that wait for room come before it
+    while (this.letFirstWrite()) {
+      // the first one has written
+    }
+    this.state = "Finished"
+    const pending = this.finishing = new Pending()
+    this.unsettled++
+    this.writer!.close().then(
+      () => {
+        this.onWritten()
+        pending.done(Effect.void)
+      },
+      (cause) => {
+        this.onWriteRejected(cause)
+        queueMicrotask(() => pending.done(Effect.fail(this.refusal(cause))))
+      }
+    )
+    return Effect.async<void, WebTransportError>((resume) => {
+      pending.await(resume)
+      // The FIN cannot be taken back, and does no harm.
+      return Effect.sync(() => pending.forget())
+    })
+  }
+
+  refusal(cause?: unknown): WebTransportError {
+    const finished = this.state === "Finished"
+      ? "this direction of the stream was finished already"
+      : "the stream broke"
+    if (this.failure !== undefined) return this.failure
+    const { endedBecause, host } = this.stream
+    return endedBecause === undefined
+      ? host.failure("Write", finished, cause)
+      : new WebTransportError({ reason: "Write", detail: endedBecause, cause })
+  }
+
+  private readonly onWriterClosed = (): void => {
+    this.fail(() => new WebTransportError({ reason: "Write", detail: "the platform closed the stream" }))
+  }
+
+  private readonly onWriteFailed = (cause: unknown): void => {
+    queueMicrotask(() => {
+      this.fail(() => this.stream.host.failure("Write", "the peer stopped the stream, or it broke", cause))
+    })
+  }
+
+  /** Makes the error only if it is needed: an Error costs its stack, and every stream ends. */
+  fail(error: () => WebTransportError): void {
+    if (this.state !== "Open") return
+    this.state = "Failed"
+    const failure = this.failure = error()
+    this.failWaiting()
+    this.allFlushed(Effect.fail(failure))
+    this.stream.signalLost()
+  }
+
+  /** What was under way when a session died settles never (fails-components 1.6.8). */
+  releaseFinish(): void {
+    this.finishing?.done(Effect.fail(this.refusal()))
+  }
+}

@@ -1,0 +1,394 @@
+/** The core of a session: the native one, its life from connecting to closed, and what its handles share. */
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import { WebTransportError } from "../../WebTransportError.js"
+import type { ByteStream } from "./byteStream.js"
+import { applicationInfo, closeInfoOf } from "./closeInfo.js"
+import { freeNative, untilGone } from "./closing.js"
+import { DatagramSender } from "./datagrams.js"
+import { StreamEndings } from "./endings.js"
+import { closedHere, connectFailure, endedBeforeReady, endedByPeer, explainCause, isSessionEnd } from "./failure.js"
+import { IncomingQueue } from "./incoming.js"
+import type { Opening } from "./opening.js"
+import type {
+  CloseInfo,
+  ConstructorService,
+  Explanation,
+  NativeBidirectionalStream,
+  NativeReceiveStream,
+  NativeWebTransport
+} from "./shape.js"
+
+/** What observers of a session are told: nothing more is to be begun on it, or one of its streams has ended. */
+export type News = "Leaving" | "Freed"
+
+export type State = "Connecting" | "Open" | "Closing" | "Closed"
+
+export class SessionCore {
+  readonly native: NativeWebTransport
+  readonly service: ConstructorService | undefined
+  readonly retainsWrites: boolean
+  /** Host and path: the rest of a URL may hold a token. */
+  readonly where: string
+  private readonly closeInfo: Partial<CloseInfo> | undefined
+
+  state: State = "Connecting"
+  /** Whether the platform has called the session ready, also after the attempt was given up. */
+  private wasReady = false
+  /** Set as soon as nothing can be opened any more. */
+  gone: WebTransportError | undefined = undefined
+  readonly readiness = Deferred.unsafeMake<void, WebTransportError>(FiberId.none)
+  readonly closure = Deferred.unsafeMake<CloseInfo, WebTransportError>(FiberId.none)
+  readonly drained = Deferred.unsafeMake<void>(FiberId.none)
+  private closed: Deferred.Deferred<void> | undefined = undefined
+  private ownInfo: CloseInfo | undefined = undefined
+  /** Who closes the session, and why, where that is its pool. */
+  closedBecause: string | undefined = undefined
+
+  /** Bytes received on all its streams, and in datagrams of a pool: they tell whether the peer lives. */
+  bytesReceived = 0
+  /** Those of them that answer no ping. */
+  bytesHeard = 0
+  /** Told of these as they come. */
+  whenHeard: (() => void) | undefined = undefined
+
+  /** Completes when nothing new is to be begun on the session: it drains, is spent, or is retired by its pool. */
+  readonly retirement = Deferred.unsafeMake<void>(FiberId.none)
+  isRetired = false
+  /** Told, in the same step, that the session is retired or gone, or that one of its streams has ended. */
+  readonly observers = new Set<(news: News) => void>()
+  /** Streams that were opened here, in its whole life. */
+  streamsOpened = 0
+  private streamsAccepted = 0
+  private maxStreams = Infinity
+  /** Whether the session has left its pool, in which nothing waits for its end. */
+  isLeaving = false
+  /** Views that were not given back. */
+  views = 0
+
+  /** Streams that were not ended. */
+  readonly streams = new Set<ByteStream>()
+  readonly openings = new Set<Opening>()
+  private readonly ended: StreamEndings
+  /** Streams of its pool's pings that were not ended. */
+  readonly pings = new Set<ByteStream>()
+  /** Whether the latest stream that was granted was a ping's: then that may be the one which is missing. */
+  isPingLatest = false
+
+  readonly outgoingDatagrams: DatagramSender = new DatagramSender(this)
+  private incomingBidirectional: IncomingQueue<NativeBidirectionalStream> | undefined = undefined
+  private incomingUnidirectional: IncomingQueue<NativeReceiveStream> | undefined = undefined
+  private incomingDatagrams: IncomingQueue<Uint8Array> | undefined = undefined
+
+  constructor(
+    native: NativeWebTransport,
+    service: ConstructorService | undefined,
+    where: string,
+    closeInfo: Partial<CloseInfo> | undefined,
+    closeTimeout: Duration.Duration
+  ) {
+    this.native = native
+    this.service = service
+    this.retainsWrites = service?.retainsWrites === true
+    this.where = where
+    this.closeInfo = closeInfo
+    this.ended = new StreamEndings(closeTimeout, () => this.state === "Closing")
+    // Each of them rejects on its own, perhaps without the others.
+    native.ready.then(() => this.onReady(), (cause) => this.onConnectFailed(cause))
+    native.closed.then(
+      (info) => this.unlessReadySays(() => this.onClosed(info)),
+      (cause) => this.unlessReadySays(() => this.onBroken(cause))
+    )
+    // Nothing else tells of a peer that ends the connection before its settings (fails-components 1.6.8).
+    service?.freed?.(native)?.then(() => this.onConnectFailed(new Error("the connection ended")), () => {})
+    native.draining?.then(() => {
+      Deferred.unsafeDone(this.drained, Exit.void)
+      this.retire()
+    }, () => {})
+  }
+
+  // ---------------------------------------------------------------------------
+  // From connecting to closed
+  // ---------------------------------------------------------------------------
+
+  private onReady(): void {
+    this.wasReady = true
+    if (this.state !== "Connecting") return
+    this.state = "Open"
+    Deferred.unsafeDone(this.readiness, Exit.void)
+  }
+
+  /** `ready` says why; some platforms settle `closed` a moment before, which does not (Deno 2.9). */
+  private unlessReadySays(onEnd: () => void): void {
+    if (this.state === "Connecting") setTimeout(onEnd, 0)
+    else onEnd()
+  }
+
+  private onConnectFailed(cause: unknown): void {
+    if (this.state === "Connecting") this.settle(this.connectFailure(cause))
+  }
+
+  private connectFailure(cause: unknown): WebTransportError {
+    return connectFailure(this.where, this.explain() ?? explainCause(cause), cause)
+  }
+
+  /** What is known of an attempt to connect beside what the platform says. */
+  explain(): Explanation | undefined {
+    return this.service?.explain?.(this.native)
+  }
+
+  private onClosed(native: unknown): void {
+    const info = applicationInfo(closeInfoOf(native as Partial<CloseInfo> | undefined))
+    this.settle(
+      this.state === "Connecting"
+        ? endedBeforeReady(this.where, info)
+        : info
+    )
+  }
+
+  private onBroken(cause: unknown): void {
+    this.settle(
+      this.state === "Connecting"
+        ? this.connectFailure(cause)
+        : new WebTransportError({ reason: "SessionClosed", detail: "the session broke", cause })
+    )
+  }
+
+  private settle(how: CloseInfo | WebTransportError): void {
+    if (this.state === "Closed") return
+    const wasConnecting = this.state === "Connecting"
+    this.state = "Closed"
+    // Closed here: the platform's own words are noise ("Stream closed with error code …", fails-components 1.6.8).
+    const end = this.ownInfo ?? how
+    const gone = this.gone = end instanceof WebTransportError
+      ? end
+      : this.ownInfo === undefined
+      ? endedByPeer(end)
+      : closedHere(this.closedBecause, end)
+    if (wasConnecting) Deferred.unsafeDone(this.readiness, Exit.fail(gone))
+    Deferred.unsafeDone(this.closure, end instanceof WebTransportError ? Exit.fail(end) : Exit.succeed(end))
+    for (const opening of [...this.openings]) opening.fail(gone)
+    for (const stream of [...this.streams]) stream.sessionLost(gone)
+    this.outgoingDatagrams.end(gone)
+    const failure = end instanceof WebTransportError ? end : undefined
+    this.incomingBidirectional?.end(failure)
+    this.incomingUnidirectional?.end(failure)
+    this.incomingDatagrams?.end(failure)
+    for (const stream of [...this.ended.unconfirmed]) stream.sessionLost(gone)
+    this.ended.clear()
+    this.tellObservers()
+  }
+
+  retire(): void {
+    if (this.isRetired) return
+    this.isRetired = true
+    Deferred.unsafeDone(this.retirement, Exit.void)
+    this.tellObservers()
+  }
+
+  private tellObservers(): void {
+    for (const observer of [...this.observers]) observer("Leaving")
+  }
+
+  // ---------------------------------------------------------------------------
+  // Closing
+  // ---------------------------------------------------------------------------
+
+  /** Frees the session at once, whatever its state; fibers that wait for it fail with the error. */
+  giveUp(error: WebTransportError): void {
+    this.settle(error)
+    this.free()
+  }
+
+  private free(): void {
+    freeNative(this.native, this.service, this.wasReady)
+  }
+
+  /** Ends the session, in an orderly way as far as the peer plays along; done when it is gone. */
+  close(info: Partial<CloseInfo> | undefined): Effect.Effect<void> {
+    return Effect.uninterruptible(Effect.suspend(() => {
+      switch (this.state) {
+        case "Connecting":
+          this.giveUp(new WebTransportError({ reason: "Connect", detail: "its scope was closed before it was ready" }))
+          return Effect.void
+        case "Open":
+          return this.closeOpen(closeInfoOf(info ?? this.closeInfo))
+        case "Closing":
+          return Deferred.await(this.closed!)
+        case "Closed":
+          if (this.closed !== undefined) return Deferred.await(this.closed)
+          this.free()
+          return Effect.void
+      }
+    }))
+  }
+
+  private closeOpen(info: CloseInfo): Effect.Effect<void> {
+    const closed = this.closed = Deferred.unsafeMake<void>(FiberId.none)
+    this.state = "Closing"
+    this.gone = closedHere(this.closedBecause)
+    this.tellObservers()
+    const closing = Effect.suspend(() => {
+      // The peer may have ended it while endings were awaited: its word counts then.
+      if (this.state === "Closing") {
+        this.ownInfo = info
+        try {
+          this.native.close({ ...info })
+        } catch {
+          // It was closed already.
+        }
+      }
+      return untilGone(this, Effect.exit(Deferred.await(this.closure)), this.ended)
+    })
+    return this.ended.deliver.pipe(
+      Effect.zipRight(this.ended.untilConfirmed),
+      Effect.zipRight(closing),
+      Effect.zipRight(Effect.sync(() => {
+        // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
+        this.free()
+        this.settle(info)
+      })),
+      // other callers of `close` wait for this
+      Effect.ensuring(Effect.sync(() => Deferred.unsafeDone(closed, Exit.void)))
+    )
+  }
+
+  // ---------------------------------------------------------------------------
+  // Streams
+  // ---------------------------------------------------------------------------
+
+  /** Streams that were ended, and whose end the platform has not confirmed. */
+  get endings(): ReadonlySet<ByteStream> {
+    return this.ended.unconfirmed
+  }
+
+  ending(stream: ByteStream, isDelivering: boolean): void {
+    this.streams.delete(stream)
+    this.ended.add(stream, isDelivering)
+  }
+
+  delivered(stream: ByteStream): void {
+    this.ended.delivered(stream)
+  }
+
+  confirmed(stream: ByteStream): void {
+    this.ended.confirmed(stream)
+    stream.onEnded?.()
+    for (const observer of this.observers) observer("Freed")
+    this.ended.releaseIfEmpty()
+  }
+
+  /** How often the platform has taken a piece of what was written on its streams. */
+  get taken(): number {
+    return this.ended.taken
+  }
+
+  took(): void {
+    this.ended.taken++
+  }
+
+  get hasToDeliver(): boolean {
+    return this.ended.hasToDeliver
+  }
+
+  get mayBeOwedCredit(): boolean {
+    return this.ended.mayBeOwedCredit
+  }
+
+  /** Retires a session that grants no stream. */
+  retireUngranted(): void {
+    this.ended.giveUpGranting()
+    this.retire()
+  }
+
+  get untilDelivered(): Effect.Effect<void> {
+    return this.ended.untilDelivered
+  }
+
+  get guard(): Effect.Effect<never> {
+    return this.ended.guard
+  }
+
+  cutShort(): void {
+    this.ended.cutShort()
+  }
+
+  /** Streams are open, or their ends are not confirmed. */
+  get hasOpen(): boolean {
+    return this.streams.size > 0 || this.endings.size > 0
+  }
+
+  opened(): void {
+    this.streamsOpened++
+    this.limitStreams(this.maxStreams)
+  }
+
+  accepted(): void {
+    this.streamsAccepted++
+    this.limitStreams(this.maxStreams)
+  }
+
+  /** After so many streams, opened by either side, the session is retired. */
+  limitStreams(max: number): void {
+    this.maxStreams = max
+    if (this.streamsOpened + this.streamsAccepted >= max) this.retire()
+  }
+
+  /** Whether the session keeps some memory of each stream until it closes. */
+  get retainsStreams(): boolean {
+    return this.service?.retainsStreams?.(this.native) === true
+  }
+
+  refused(): void {
+    // a session that grants no stream although none is open is spent; the credit of one that is ending may be on its way
+    if (!this.hasOpen && !this.isPingLatest) this.retire()
+  }
+
+  received(bytes: number): void {
+    this.bytesReceived += bytes
+    this.bytesHeard += bytes
+    this.whenHeard?.()
+  }
+
+  /** The same for an answer to a ping. */
+  receivedPong(bytes: number): void {
+    this.bytesReceived += bytes
+  }
+
+  /** Why something of it failed: since it has ended, where that is known, or the platform says so a moment before. */
+  failure(reason: "StreamOpen" | "Read" | "Write", detail: string | undefined, cause: unknown): WebTransportError {
+    if (this.gone !== undefined) return this.gone
+    return isSessionEnd(cause)
+      ? new WebTransportError({ reason: "SessionClosed", cause })
+      : new WebTransportError({ reason, detail, cause })
+  }
+
+  /** Why nothing more comes in. */
+  readonly goneOr = (cause: unknown): WebTransportError =>
+    this.gone ?? new WebTransportError({ reason: "SessionClosed", cause })
+
+  // ---------------------------------------------------------------------------
+  // What comes in
+  // ---------------------------------------------------------------------------
+
+  get bidirectional(): IncomingQueue<NativeBidirectionalStream> {
+    return this.incomingBidirectional ??= this.queueOf(this.native.incomingBidirectionalStreams)
+  }
+
+  get unidirectional(): IncomingQueue<NativeReceiveStream> {
+    return this.incomingUnidirectional ??= this.queueOf(this.native.incomingUnidirectionalStreams)
+  }
+
+  get datagrams(): IncomingQueue<Uint8Array> {
+    return this.incomingDatagrams ??= this.queueOf(this.native.datagrams.readable)
+  }
+
+  private queueOf<A>(readable: ReadableStream<A>): IncomingQueue<A> {
+    const queue = new IncomingQueue(readable)
+    if (this.state === "Closed") queue.end(undefined)
+    return queue
+  }
+}

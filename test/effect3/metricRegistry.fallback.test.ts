@@ -1,0 +1,24 @@
+/** Metrics where Effect's registry does not call what is put in place of a hook's method. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { globalMetricRegistry } from "effect/Metric"
+import * as TestClock from "effect/TestClock"
+import { areReadable } from "../../src/internal/effect3/metricRegistry.js"
+import { expected, twoPools } from "./metricFigures.js"
+
+const registry = Object.getPrototypeOf(globalMetricRegistry)
+const get: (key: unknown) => object = registry.get
+registry.get = function(key: unknown) {
+  return Object.freeze(get.call(this, key))
+}
+
+describe("metrics that cannot be read from a pool", () => {
+  it("are noticed", () => {
+    assert.isFalse(areReadable())
+  })
+
+  it.effect("are written every 5 seconds, and when the pool closes", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* twoPools(TestClock.adjust("5 seconds")), expected)
+    }))
+})

@@ -1,0 +1,40 @@
+/** Spans where Effect's own tracer is not found. */
+import { assert, describe, it } from "@effect/vitest"
+import * as ResourcePool from "effect-pools/ResourcePool"
+import * as DefaultServices from "effect/DefaultServices"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Tracer from "effect/Tracer"
+import { isTraced } from "../../src/internal/effect3/tracing.js"
+
+const services = DefaultServices.liveServices.unsafeMap
+const native: Tracer.Tracer = services.get(Tracer.Tracer.key)
+
+// it is looked for at the first call, and never again
+services.delete(Tracer.Tracer.key)
+isTraced(native)
+services.set(Tracer.Tracer.key, native)
+
+describe("tracing, where Effect's own tracer is not found", () => {
+  it("counts as on", () => {
+    assert.isTrue(isTraced(native))
+  })
+
+  it.scoped("leaves pools as they are", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* Effect.tracer, native)
+      const pool = yield* ResourcePool.make({ acquire: Effect.succeed("item"), maxSize: 1 })
+      const returned = yield* Deferred.make<void>()
+      const borrowed = yield* Deferred.make<void>()
+      const first = yield* Effect.fork(
+        pool.use(() => Effect.zipRight(Deferred.succeed(borrowed, undefined), Deferred.await(returned)))
+      )
+      yield* Deferred.await(borrowed)
+      const second = yield* Effect.fork(pool.use(Effect.succeed))
+      yield* Effect.yieldNow()
+      yield* Deferred.succeed(returned, undefined)
+      yield* Fiber.join(first)
+      assert.strictEqual(yield* Fiber.join(second), "item")
+    }))
+})

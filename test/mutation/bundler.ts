@@ -1,0 +1,131 @@
+/** Test files as one program that runs without vitest: starting that for each mutant takes longer than the tests. */
+import { build, type Plugin } from "esbuild"
+import { existsSync } from "node:fs"
+import { resolve } from "node:path"
+
+/** What the tests of a room use of vitest; the first test that fails ends the program. */
+const vitest = `
+import * as chai from "chai"
+import * as fastCheck from "fast-check"
+// that a property fails is enough; the shortest failing case takes long to find
+fastCheck.configureGlobal({ endOnFailure: true })
+export const { assert, expect } = chai
+const tests = []
+const hooks = { before: [], after: [] }
+let skipping = false
+const add = (name, a, b) => {
+  const body = typeof a === "function" ? a : b
+  if (!skipping) tests.push({ name, body })
+}
+const nothing = () => {}
+export const it = Object.assign((...args) => add(...args), {
+  skip: nothing,
+  todo: nothing,
+  only: add,
+  skipIf: (left) => left ? nothing : add,
+  runIf: (runs) => runs ? add : nothing,
+  each: (cases) => (name, a, b) => {
+    const body = typeof a === "function" ? a : b
+    for (const one of cases) add(name, () => Array.isArray(one) ? body(...one) : body(one))
+  },
+  for: (cases) => (name, a, b) => {
+    const body = typeof a === "function" ? a : b
+    for (const one of cases) add(name, (context) => body(one, context))
+  }
+})
+export const test = it
+const group = (name, a, b) => (typeof a === "function" ? a : b)()
+export const describe = Object.assign(group, {
+  skip: nothing,
+  skipIf: (left) => left ? nothing : group,
+  runIf: (runs) => runs ? group : nothing,
+  each: (cases) => (name, a) => cases.forEach((one) => a(one))
+})
+export const beforeAll = (hook) => hooks.before.push(hook)
+export const afterAll = (hook) => hooks.after.push(hook)
+export const beforeEach = () => { throw new Error("beforeEach is not supported here") }
+export const afterEach = beforeEach
+export const inject = () => ""
+export const vi = undefined
+setImmediate(async () => {
+  try {
+    for (const hook of hooks.before) await hook()
+    for (const { body, name } of tests) {
+      const ends = []
+      try {
+        await body({ task: { name }, signal: new AbortController().signal, onTestFinished: (end) => ends.push(end), onTestFailed: nothing, expect })
+      } catch (error) {
+        console.error("failed:", name, error)
+        process.exit(1)
+      }
+      for (const end of ends) await end()
+    }
+    for (const hook of hooks.after) await hook()
+    const { systemCPUTime, userCPUTime } = process.resourceUsage()
+    console.log(tests.length, "tests, spent", Math.round((systemCPUTime + userCPUTime) / 1000))
+    process.exit(0)
+  } catch (error) {
+    console.error(error)
+    process.exit(1)
+  }
+})
+`
+
+export interface Change {
+  readonly file: string
+  readonly text: string
+}
+
+export class Bundler {
+  private readonly root: string
+  private readonly tests: ReadonlyArray<string>
+
+  constructor(root: string, tests: ReadonlyArray<string>) {
+    this.root = root
+    this.tests = tests
+  }
+
+  async bundle(change: Change | undefined): Promise<string> {
+    const src = resolve(this.root, "src")
+    const rooms: Plugin = {
+      name: "rooms",
+      setup: (build) => {
+        const named = (path: string) => ({ path: existsSync(`${path}.ts`) ? `${path}.ts` : path })
+        build.onResolve({ filter: /^#effect\// }, ({ path }) => named(`${src}/internal/effect3/${path.slice(8)}`))
+        build.onResolve({ filter: /^effect-pools$/ }, () => named(`${src}/index`))
+        build.onResolve({ filter: /^effect-pools\// }, ({ path }) => named(`${src}/${path.slice(13)}`))
+        build.onResolve({ filter: /^vitest$/ }, () => ({ path: "vitest", namespace: "here" }))
+        build.onLoad({ filter: /.*/, namespace: "here" }, () => ({
+          contents: vitest,
+          resolveDir: resolve(this.root, "node_modules/vitest")
+        }))
+        // what is bundled of the packages is what imports vitest
+        build.onResolve(
+          { filter: /^[a-z@]/ },
+          ({ path }) => path === "@effect/vitest" || path === "chai" ? undefined : { path, external: true }
+        )
+        if (change !== undefined) {
+          const escaped = change.file.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
+          build.onLoad({ filter: new RegExp(`^${escaped}$`) }, () => ({ contents: change.text, loader: "ts" }))
+        }
+      }
+    }
+    const { outputFiles } = await build({
+      stdin: {
+        contents: this.tests.map((path) => `import ${JSON.stringify(path)}`).join("\n"),
+        resolveDir: this.root,
+        loader: "ts"
+      },
+      bundle: true,
+      // the package says that its modules have no side effects; tests have
+      ignoreAnnotations: true,
+      format: "esm",
+      platform: "node",
+      target: "node20",
+      write: false,
+      logLevel: "silent",
+      plugins: [rooms]
+    })
+    return outputFiles[0]!.text
+  }
+}
