@@ -731,7 +731,7 @@ describe("the engine, over streams", () => {
       Effect.gen(function*() {
         const reported = yield* Deferred.make<string>()
         const logger = Logger.make(({ message }) => {
-          if (String(message).includes("ever given back")) {
+          if (String(message).includes("ever return the item")) {
             Deferred.unsafeDone(reported, Effect.succeed(String(message)))
           }
         })

@@ -136,7 +136,8 @@ export type ReturnVerdict = "keep" | "discard" | "retire" | "later"
 /** What an item may tell its pool about itself. The pool acts in the same step. */
 export interface ItemControl {
   readonly isIdle: () => boolean
-  readonly lost: () => void
+  /** `cause`: what the item died of. */
+  readonly lost: (cause?: Cause.Cause<unknown>) => void
   readonly retire: () => void
   /** The item showed that it is alive, as by a ping. */
   readonly proven: () => void

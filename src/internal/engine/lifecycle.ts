@@ -131,14 +131,20 @@ export class Lifecycle<A, E, V> {
     }
     const { value } = exit as Exit.Success<A, E>
     item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined } satisfies ItemHandle
+    machine.created(item, value, concurrency.value, time.read(), chance)
+    events.announce({ _tag: "Created" })
+    // after that: what happened to the item before may end it at once
     adapter.watch?.(value, {
       isIdle: () => item.state === "Idle",
-      lost: () => machine.lost(item, time.read()),
+      lost: (cause) => {
+        if (cause !== undefined && item.handle !== undefined) {
+          explain(this.parts.log, "lost", item, Exit.failCause(cause))
+        }
+        machine.lost(item, time.read())
+      },
       retire: () => machine.retire(item, time.read()),
       proven: () => machine.proven(item, time.read())
     })
-    machine.created(item, value, concurrency.value, time.read(), chance)
-    events.announce({ _tag: "Created" })
     return true
   }
 

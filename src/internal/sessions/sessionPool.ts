@@ -1,10 +1,8 @@
 import { withoutParentSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import type * as SessionPool from "../../SessionPool.js"
@@ -16,7 +14,8 @@ import { connectOptions } from "../options/connectOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { given } from "../options/optionTable.js"
 import { PingHandle, SessionHandle, viewCore } from "../transport/session.js"
-import type { SessionCore } from "../transport/sessionCore.js"
+import type { News, SessionCore } from "../transport/sessionCore.js"
+import { Leavers } from "./leavers.js"
 import { pingsOf } from "./pingStream.js"
 import { decodeSession, presets, sessionEngine } from "./sessionOptions.js"
 import { SessionView } from "./sessionView.js"
@@ -35,49 +34,16 @@ const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
     return viewCore(view).isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
-  leaving: (core) => core.retire()
-}
-
-/**
- * Sessions that have left the pool, and on which something is on its way that was written in success: they stay open until
- * it is sent, for `retireGrace` at most, and until the pool has closed. A replaced session that is still lent has the same.
- */
-class Leavers {
-  private readonly leaving = new Map<SessionCore, Fiber.RuntimeFiber<void>>()
-  private readonly grace: Duration.DurationInput
-
-  constructor(grace: Duration.DurationInput) {
-    this.grace = grace
-  }
-
-  /** What closes it; a fiber does that which nobody waits for. */
-  leave(core: SessionCore, close: Effect.Effect<void>): Effect.Effect<void> {
-    core.isLeaving = true
-    return core.untilDelivered.pipe(
-      Effect.timeoutOption(this.grace),
-      Effect.interruptible,
-      Effect.exit,
-      Effect.zipRight(Effect.sync(() => core.cutShort())),
-      Effect.zipRight(close),
-      Effect.ensuring(Effect.sync(() => this.leaving.delete(core))),
-      Effect.forkDaemon,
-      Effect.map((fiber) => {
-        this.leaving.set(core, fiber)
-      })
-    )
-  }
-
-  /** No session stays for longer than that. */
-  end(within: Duration.DurationInput): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.leaving.size === 0) return Effect.void
-      const gone = Effect.asVoid(Fiber.awaitAll([...this.leaving.values()]))
-      const cut = Effect.suspend(() => {
-        for (const core of this.leaving.keys()) core.cutShort()
-        return gone
-      })
-      return Effect.zipRight(Effect.timeoutOption(Effect.interruptible(gone), within), cut)
-    })
+  leaving: (core) => core.retire(),
+  // the session tells in the same step; what it dies of is its failure, whichever way it ended
+  watch: (core, control) => {
+    const observe = (news: News) => {
+      if (news !== "Leaving") return
+      if (core.isRetired) control.retire()
+      if (core.state === "Closed") control.lost(Cause.fail(core.gone))
+    }
+    core.observers.add(observe)
+    observe("Leaving")
   }
 }
 
@@ -279,10 +245,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
         concurrency: typeof concurrency === "function" ? (core) => concurrency(handle(core)) : undefined,
         validate: validate && ((core, info) => validate(handle(core), info)),
         ping: keepAlive && ((core) => pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))),
-        onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info)),
-        // it fails whichever way the session ended, so that the pool knows why
-        lost: (core) => Effect.zipRight(Effect.exit(Deferred.await(core.closure)), Effect.suspend(() => core.gone!)),
-        retire: (core) => Deferred.await(core.retirement)
+        onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info))
       }),
       "SessionPool"
     )

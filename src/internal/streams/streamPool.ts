@@ -1,65 +1,59 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import * as Framing from "../../Framing.js"
-import type { FramingError } from "../../FramingError.js"
-import { RequestError } from "../../RequestError.js"
 import type * as ResourcePool from "../../ResourcePool.js"
 import type * as StreamPool from "../../StreamPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
+import { cleanliness, isUnfit } from "../core/streams/cleanliness.js"
 import { engineOf, type LeaseAdapter, makeWith, type SyncLease } from "../engine/resourcePool.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { given } from "../options/optionTable.js"
 import { SessionHandle } from "../transport/session.js"
+import { requestOn, requestStreamOn } from "./request.js"
 import { makeSocket } from "./socket.js"
 import { decodeStream, presets, streamEngine } from "./streamOptions.js"
-import { type Branch, type Failure, PooledStream, StreamSource } from "./streamSource.js"
-import { type Home, StreamView } from "./streamView.js"
+import { type Failure, type Lane, PooledStream, StreamSource } from "./streamSource.js"
+import { type StreamPoolContext, StreamView } from "./streamView.js"
 
-const lendingOf = (home: Home): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
+const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
-    // on a session that is retired it is good for this use alone, and nobody who waits may count on it
-    if (home.source.isLeaving(pooled.branch)) pooled.control!.retire()
-    return new StreamView(home, pooled)
+    // on a retired session the stream is good for this use alone, and no borrower who waits may count on it
+    if (context.source.machine.lanes.isLeaving(pooled.lane)) pooled.control!.retire()
+    return new StreamView(context, pooled)
   },
   end: (view, isSuccess) => (view as StreamView).end(isSuccess),
-  later: (view, then) => home.source.whenWritten((view as StreamView).pooled, then),
+  later: (view, then) => context.source.awaitWrites((view as StreamView).pooled, then),
   core: (view) => view instanceof StreamView ? view.current : undefined,
   watch: (pooled, control) => {
     pooled.control = control
     const { stream } = pooled
-    /** What a fresh stream of a server that speaks first brings is for its first borrower. */
-    const isGreeting = () => !home.clientSpeaksFirst && pooled.uses === 0 && !stream.isLost
-    /** Whoever it was made for has a look when it gets there. */
-    const isOnItsWay = () => pooled.uses === 0 && !control.isIdle()
-    const changed = () => {
-      if (pooled.holder !== undefined) pooled.holder.onChange()
-      else if (!isGreeting() && !isOnItsWay()) control.lost()
+    const { clientSpeaksFirst } = context
+    const onChange = () => {
+      // the session's end is told by the machine
+      if (pooled.lane.session.state === "Closed" && pooled.isItem) return
+      if (pooled.holder !== undefined) return pooled.holder.onChange()
+      const isFresh = pooled.uses === 0
+      const holder = isFresh && !control.isIdle() ? "OnItsWay" : "Idle"
+      if (isUnfit(stream, { clientSpeaksFirst, isFresh }, holder)) control.lost()
     }
-    stream.watcher = changed
-    // what happened before it was watched
-    if (!stream.isClean && !isGreeting()) queueMicrotask(changed)
-    // on a session that is merely retired, perhaps by its coming, it is good for one use
-    else if (home.source.isOver) queueMicrotask(control.retire)
-    // whoever wanted it may have been served meanwhile, and others wait for the session
-    else queueMicrotask(() => home.source.giveWay(pooled.branch))
+    stream.watcher = onChange
+    // what happened before the pool had the stream
+    onChange()
+    context.source.machine.becameItem(pooled)
   }
 })
 
 /** A hook of the user's, on a stream that nobody has. Fails if it leaves the stream in another state. */
 const checking = <A, E, R>(
-  home: Home,
+  context: StreamPoolContext,
   pooled: PooledStream,
   check: (stream: WebTransport.BidirectionalStream) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | "unclean", R> =>
   Effect.suspend(() => {
-    const view = new StreamView(home, pooled, false)
+    const view = new StreamView(context, pooled, false)
     let isClean = false
     return Effect.suspend(() => check(view)).pipe(
       Effect.zipLeft(pooled.stream.written),
@@ -90,12 +84,12 @@ export const make = <E, R>(
     }
     const streamOptions = sendOrder === undefined ? undefined : { sendOrder }
     const leaving = yield* Deferred.make<void>()
-    const { built: { home }, pool } = yield* makeWith<
+    const { built: { context }, pool } = yield* makeWith<
       PooledStream,
       Failure,
       R | Scope.Scope,
       WebTransport.BidirectionalStream,
-      { readonly home: Home }
+      { readonly context: StreamPoolContext }
     >(
       {
         ...presets,
@@ -107,69 +101,69 @@ export const make = <E, R>(
       },
       (engine) => {
         const source = new StreamSource({ ...decoded, streamOptions }, sessions, session, engine)
-        const home: Home = { source, clientSpeaksFirst, pool: engine }
+        const context: StreamPoolContext = { source, clientSpeaksFirst, pool: engine }
         if (quarantine > 0) {
           engine.demand.add(() => engine.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
         }
         return {
-          ...lendingOf(home),
-          home,
+          ...lendingOf(context),
+          context,
           trouble: () => sessions?.lastFailure,
           closed: () => source.close(),
           acquire: source.open,
-          validate: validate && ((pooled, info) => checking(home, pooled, (stream) => validate(stream, info))),
-          ping: keepAlive && ((pooled) => checking(home, pooled, keepAlive.ping)),
+          validate: validate && ((pooled, info) => checking(context, pooled, (stream) => validate(stream, info))),
+          ping: keepAlive && ((pooled) => checking(context, pooled, keepAlive.ping)),
           onRelease: onRelease === undefined && quarantine === 0 ?
             undefined :
             (pooled, exit, info) =>
               Effect.gen(function*() {
                 if (onRelease !== undefined) {
-                  const verdict = yield* checking(home, pooled, (stream) => onRelease(stream, exit, info))
+                  const verdict = yield* checking(context, pooled, (stream) => onRelease(stream, exit, info))
                   if (verdict === "discard") return "discard"
                 }
                 // a pool that closes does not wait for streams that nobody has
                 if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
-                return pooled.stream.isClean ? "keep" : "discard"
+                return cleanliness(pooled.stream) === "Clean" ? "keep" : "discard"
               })
         }
       },
       "StreamPool"
     )
-    const { source } = home
+    const { source } = context
     const service = Object.assign(pool, {
       request: requestOn(pool),
       requestStream: requestStreamOn(pool),
-      makeSocket: Effect.sync(() => makeSocket(fresh(home, decoded.acquireTimeout))),
-      sessions: Effect.sync(() => Array.from(source.branches, (branch) => infoOf(source, branch)))
+      makeSocket: Effect.sync(() => makeSocket(fresh(context, decoded.acquireTimeout))),
+      sessions: Effect.sync(() => Array.from(source.machine.lanes, (lane) => infoOf(source, lane)))
     })
     // whatever it meets besides is a PoolError, which every pool's borrowers may meet
     return service as typeof service & ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError>
   })
 }
 
-const infoOf = (source: StreamSource, branch: Branch): StreamPool.SessionInfo => {
+const infoOf = (source: StreamSource, lane: Lane): StreamPool.SessionInfo => {
   const figures = {
-    streams: branch.streams.size,
-    inUse: branch.lent,
-    opened: branch.core.streamsOpened,
-    capacity: branch.capacity,
-    isSuspect: branch.isSuspect,
-    isRetired: source.isLeaving(branch)
+    streams: lane.streams.size,
+    inUse: lane.lent,
+    opened: lane.session.streamsOpened,
+    capacity: lane.capacity,
+    isSuspect: lane.isSuspect,
+    isRetired: source.machine.lanes.isLeaving(lane)
   }
   // not shown with the figures: it is large, and its URL may hold a token
   return Object.defineProperty(figures as typeof figures & StreamPool.SessionInfo, "native", {
-    value: branch.core.native
+    value: lane.session.native
   })
 }
 
 /** A stream that nobody has had and nobody will have after, under the limits of the pool. */
-const fresh = (home: Home, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
+const fresh = (context: StreamPoolContext, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const scope = yield* Effect.scope
       let lease: SyncLease<StreamView> | undefined
       let wasLent = false
-      yield* restore(home.pool.lend((lent) => {
+      yield* restore(context.pool.lend((lent) => {
         lease = lent as SyncLease<StreamView>
         wasLent = lease.value.pooled.uses > 1
         lease.value.own()
@@ -178,112 +172,15 @@ const fresh = (home: Home, timeout: number): Effect.Effect<StreamView, Failure, 
       if (!wasLent) return lease!.value
       // a new one, in the place of one that was used before
       lease!.value.end(true)
-      const opened = home.source.openInstead(lease!.value.pooled).pipe(
+      const opened = context.source.openInstead(lease!.value.pooled).pipe(
         Effect.timeoutFail({
           duration: timeout,
           onTimeout: () =>
             new WebTransportError({ reason: "StreamOpen", detail: `no session granted a stream within ${timeout}ms` })
         })
       )
-      const view = new StreamView(home, yield* restore(opened), false).own()
+      const view = new StreamView(context, yield* restore(opened), false).own()
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => view.endCheck(exit)))
       return view
     })
   )
-
-// -----------------------------------------------------------------------------
-// Requests
-// -----------------------------------------------------------------------------
-
-type Trouble = Failure | FramingError | "NoAnswer"
-
-/** Names the failure of a request, and says whether it was sent. */
-const failing = (view: StreamView | undefined, trouble: Trouble): RequestError => {
-  const sent = view?.wasWritten === true ? "maybe" : "no"
-  if (trouble === "NoAnswer") return new RequestError({ reason: "NoAnswer", sent })
-  const reason = view === undefined ? "Borrow" : trouble._tag === "FramingError" ? "Framing" : "Transport"
-  return new RequestError({ reason, sent, cause: trouble })
-}
-
-let latestId = 0
-
-/** Ids need only differ from those of earlier requests on the same stream. */
-const newId = (): number => latestId = (latestId + 1) % 0x4000_0000
-
-interface Question {
-  readonly id: number | undefined
-  readonly frame: Uint8Array
-}
-
-/** Before a stream is borrowed for it: one that is too large is to cost none, and what waits is to stay as it was. */
-const questionOf = (
-  message: Uint8Array,
-  options: StreamPool.RequestOptions | undefined
-): Either.Either<Question, RequestError> => {
-  const id = options?.correlate === true ? newId() : undefined
-  return Either.mapBoth(Framing.encode(message, { maxMessageSize: options?.maxMessageSize, id }), {
-    onLeft: (cause) => new RequestError({ reason: "Framing", sent: "no", cause }),
-    onRight: (frame) => ({ id, frame })
-  })
-}
-
-/** The next answer; with an id, what answers other requests is passed over. */
-const receive = (
-  view: StreamView,
-  id: number | undefined,
-  options: StreamPool.RequestOptions | undefined
-): Effect.Effect<Option.Option<Uint8Array>, FramingError | WebTransportError> => {
-  const next = Framing.read(view, options)
-  if (id === undefined) return next
-  return Effect.flatMap(next, (message): typeof next => {
-    if (Option.isNone(message)) return Effect.succeedNone
-    const split = Framing.splitId(message.value)
-    if (Either.isLeft(split)) return Effect.fail(split.left)
-    return split.right.id === id ? Effect.succeedSome(split.right.message) : receive(view, id, options)
-  })
-}
-
-type Pool = ResourcePool.ResourcePool<WebTransport.BidirectionalStream, Failure>
-
-const requestOn = (pool: Pool): StreamPool.Service["request"] => (message, options) =>
-  Effect.suspend(() => {
-    const question = questionOf(message, options)
-    if (Either.isLeft(question)) return Effect.fail(question.left)
-    const { frame, id } = question.right
-    let view: StreamView | undefined
-    const answer = pool.use((stream) => {
-      view = stream as StreamView
-      return Effect.flatMap(view.writeOwned(frame), () => receive(stream as StreamView, id, options))
-    })
-    return Effect.matchEffect(answer, {
-      onFailure: (trouble) => Effect.fail(failing(view, trouble)),
-      onSuccess: (message) =>
-        Option.isSome(message) ? Effect.succeed(message.value) : Effect.fail(failing(view, "NoAnswer"))
-    })
-  })
-
-const requestStreamOn = (pool: Pool): StreamPool.Service["requestStream"] => (message, options) =>
-  Stream.unwrapScoped(Effect.gen(function*() {
-    const isLast = options?.isLast
-    const { frame, id } = yield* Effect.suspend(() => questionOf(message, options))
-    const view = (yield* Effect.mapError(pool.get, (trouble) => failing(undefined, trouble))) as StreamView
-    // whoever stops before the last answer leaves the others on the stream
-    view.isForOneUse = true
-    yield* Effect.mapError(view.writeOwned(frame), (trouble) => failing(view, trouble))
-    const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failing(view, trouble)))
-    let isDone = false
-    return Stream.repeatEffectOption(
-      Effect.suspend(() =>
-        isDone ? Effect.fail(Option.none()) : Effect.flatMap(next, (message) => {
-          if (Option.isNone(message)) {
-            return Effect.fail(isLast === undefined ? Option.none() : Option.some(failing(view, "NoAnswer")))
-          }
-          if (isLast?.(message.value) === true) {
-            isDone = true
-            view.isForOneUse = false
-          }
-          return Effect.succeed(message.value)
-        })
-      )
-    )
-  }))

@@ -9,6 +9,7 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
+import { type Cleanliness, cleanliness, isUnfit } from "../core/streams/cleanliness.js"
 import type { PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import { type ByteStream, type Framed, StreamTypeId, untilNone } from "../transport/byteStream.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
@@ -35,7 +36,7 @@ const noOther = (cause: Failure) =>
   })
 
 /** What the views of a pool share. */
-export interface Home {
+export interface StreamPoolContext {
   readonly source: StreamSource
   readonly clientSpeaksFirst: boolean
   readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
@@ -43,7 +44,7 @@ export interface Home {
 
 export class StreamView extends Inspectable.Class implements WebTransport.BidirectionalStream, Framed {
   readonly pooled: PooledStream
-  private readonly home: Home
+  private readonly context: StreamPoolContext
   /** Checks are about this one stream; a borrower gets another one if it breaks before it was of use. */
   private readonly isReplaceable: boolean
   private replacement: SyncLease<StreamView> | undefined = undefined
@@ -63,18 +64,15 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   /** Whether it is not to be lent again, however it comes back. */
   isForOneUse = false
 
-  constructor(home: Home, pooled: PooledStream, isReplaceable = true) {
+  constructor(context: StreamPoolContext, pooled: PooledStream, isReplaceable = true) {
     super()
-    this.home = home
+    this.context = context
     this.pooled = pooled
     this.isReplaceable = isReplaceable
     pooled.holder = this
     pooled.uses++
-    pooled.branch.lent++
-    this.began = home.source.moment
-    this.receivedBefore = pooled.branch.core.bytesReceived
-    // while it was on its way here nobody could tell whose it is
-    if (pooled.uses === 1 && !pooled.stream.isClean) queueMicrotask(() => this.onChange())
+    this.began = context.source.machine.lent(pooled)
+    this.receivedBefore = pooled.lane.session.bytesReceived
   }
 
   get [StreamTypeId](): WebTransport.StreamTypeId {
@@ -106,12 +104,13 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   /** Whether the stream broke, or brought what nobody asked for, before it was of use. */
   private get isUnfit(): boolean {
     if (this.hasBegun) return false
-    return this.home.clientSpeaksFirst ? !this.beneath.isClean : this.beneath.endedBecause !== undefined
+    const { clientSpeaksFirst } = this.context
+    return isUnfit(this.beneath, { clientSpeaksFirst, isFresh: this.pooled.uses <= 1 }, "Borrower")
   }
 
   /** Something came, or the stream broke: one that is unfit goes at once, and its borrower gets another. */
   onChange(): void {
-    if (!this.home.clientSpeaksFirst || !this.isUnfit) return
+    if (!this.context.clientSpeaksFirst || !this.isUnfit) return
     this.pooled.control?.lost()
     this.wakeEarly()
   }
@@ -144,7 +143,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   private mayRead(): boolean {
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
-      if (this.home.clientSpeaksFirst || this.isUnfit) return false
+      if (this.context.clientSpeaksFirst || this.isUnfit) return false
       this.begin()
     }
     return true
@@ -158,7 +157,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     if (this.replacement !== undefined) return write(this.replacement.value)
     // a peer that spoils each fresh stream would spoil the next one, too
     const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.host.gone === undefined &&
-      this.home.pool.isOpen
+      this.context.pool.isOpen
     if (isHopeless) return Effect.fail(spokeFirst("Write"))
     return Effect.zipRight(this.replace, Effect.suspend(() => write(this)))
   }
@@ -171,8 +170,8 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     if (!this.isUnfit) return Effect.zipRight(this.beginning, Effect.suspend(() => read(this)))
     const { gone } = this.beneath.host
     // what a stream brings that nobody had before is no leftover: the next one would bring it as well
-    const isGreeted = this.home.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
-      this.home.pool.isOpen
+    const isGreeted = this.context.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
+      this.context.pool.isOpen
     if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, Effect.suspend(() => read(this)))
     return Effect.fail(gone ?? spokeFirst("Read"))
   }
@@ -193,23 +192,24 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   /** One at a time: fibers of the borrower that write at once are to share it. */
   private get replace(): Effect.Effect<void, WebTransportError> {
     this.replacing ??= Effect.unsafeMakeSemaphore(1)
-    return this.replacing.withPermits(1)(
-      Effect.suspend(() =>
-        this.replacement !== undefined || this.isGivenBack ? Effect.void : Effect.mapError(
-          this.home.pool.lend((lease) => {
-            if (this.isGivenBack) return lease.giveBack(Exit.void)
-            this.replacement = lease as SyncLease<StreamView>
-            this.replacement.value.isReplacement = true
-            this.wakeEarly()
-          }),
-          noOther
-        )
+    return this.replacing.withPermits(1)(Effect.suspend(() => {
+      if (this.replacement !== undefined || this.isGivenBack) return Effect.void
+      // what happened while the stream was on its way to its first borrower was told to none: the other one needs its place
+      this.onChange()
+      return Effect.mapError(
+        this.context.pool.lend((lease) => {
+          if (this.isGivenBack) return lease.giveBack(Exit.void)
+          this.replacement = lease as SyncLease<StreamView>
+          this.replacement.value.isReplacement = true
+          this.wakeEarly()
+        }),
+        noOther
       )
-    )
+    }))
   }
 
-  /** The end of the lease. Whether the stream may be used again. */
-  private finish(isSuccess: boolean): ReturnVerdict {
+  /** The end of the lease. */
+  private finish(isSuccess: boolean): Cleanliness {
     this.isGivenBack = true
     this.wakeEarly()
     if (this.replacement !== undefined) {
@@ -217,28 +217,26 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
       this.replacement.giveBack(isSuccess ? Exit.void : Exit.interrupt(FiberId.none))
     }
     const { pooled } = this
-    const { branch, stream } = pooled
+    const { stream } = pooled
     pooled.holder = undefined
-    branch.lent--
-    // one that owns it reads until it has enough, and what ends that is its own business
-    const isOverdue = stream.isOverdue && !(this.isOwn && isSuccess)
-    // a peer that sent anything meanwhile, to whomever, does not hang
-    if (isOverdue && branch.core.bytesReceived === this.receivedBefore) this.home.source.suspect(branch, this.began)
-    pooled.isSpoiled = isOverdue || !isSuccess
-    if (pooled.isSpoiled || this.isForOneUse) return "discard"
-    return stream.isClean ? "keep" : stream.isQuiet ? "later" : "discard"
+    const state = cleanliness(stream, { isSuccess, isOwn: this.isOwn })
+    const isReadGivenUp = stream.isOverdue && !(this.isOwn && isSuccess)
+    // a peer that sent anything meanwhile, on any stream, does not hang
+    const isSilent = isReadGivenUp && pooled.lane.session.bytesReceived === this.receivedBefore
+    this.context.source.machine.returned(pooled, state === "Spoiled", isSilent ? this.began : undefined)
+    return this.isForOneUse && state !== "Spoiled" ? "Dirty" : state
   }
 
   end(isSuccess: boolean): ReturnVerdict {
     if (this.isGivenBack) return "discard"
-    const fate = this.finish(isSuccess)
-    return fate === "later" ? fate : this.home.source.fateOf(this.pooled, fate === "keep")
+    const state = this.finish(isSuccess)
+    return state === "Settling" ? "later" : this.context.source.machine.verdictOf(this.pooled, state === "Clean")
   }
 
   /** Of a check of this one stream: whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
-    const isFit = this.finish(Exit.isSuccess(exit)) === "keep"
-    this.home.source.giveWay(this.pooled.branch)
+    const isFit = this.finish(Exit.isSuccess(exit)) === "Clean"
+    this.context.source.machine.verdictOf(this.pooled, isFit)
     return isFit
   }
 

@@ -12,6 +12,7 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type { WebTransportError } from "../../WebTransportError.js"
+import { cleanliness } from "../core/streams/cleanliness.js"
 import { Receiver } from "./receiver.js"
 import { Sender } from "./sender.js"
 import type { NativeReceiveStream, NativeSendStream } from "./shape.js"
@@ -132,13 +133,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
 
   /** Whether the next borrower finds the stream as if it were new. */
   get isClean(): boolean {
-    return this.areWritesSettled && this.isQuiet
-  }
-
-  /** The same, but for writes that the platform is not done with. */
-  get isQuiet(): boolean {
-    return this.receiving === "Open" && this.sending === "Open" && this.isInboxEmpty && this.isReadPending &&
-      this.isSessionAlive
+    return cleanliness(this) === "Clean"
   }
 
   // ---------------------------------------------------------------------------

@@ -1,0 +1,63 @@
+import { LinkedList } from "../linkedList.js"
+import type { LaneStream } from "./sessionLane.js"
+
+/** Milliseconds the platform has to take what was written on a stream that is lent again, or to confirm an end. */
+export const endingTimeout = 1_000
+
+/** Streams of which the platform has something to do: it takes what was written, or confirms an end. Oldest first. */
+export class StreamEndings {
+  private readonly writing = new LinkedList<LaneStream<any, any>>()
+  private readonly endings = new LinkedList<LaneStream<any, any>>()
+
+  /** When the oldest of them is overdue. */
+  get dueAt(): number {
+    return Math.min(this.endings.first?.deadline ?? Infinity, this.writing.first?.deadline ?? Infinity)
+  }
+
+  awaitWrites(stream: LaneStream<any, any>, now: number): void {
+    stream.state = "Writing"
+    stream.deadline = now + endingTimeout
+    this.writing.push(stream)
+  }
+
+  writesSettled(stream: LaneStream<any, any>): void {
+    this.writing.remove(stream)
+    if (stream.state === "Writing") stream.state = "Open"
+  }
+
+  awaitEnd(stream: LaneStream<any, any>, now: number): void {
+    stream.state = "Ending"
+    stream.deadline = now + endingTimeout
+    stream.takenAt = stream.lane.session.taken
+    stream.lane.ending++
+    this.endings.push(stream)
+  }
+
+  endSettled(stream: LaneStream<any, any>): void {
+    if (stream.state !== "Ending") return
+    stream.state = "Ended"
+    stream.lane.ending--
+    this.endings.remove(stream)
+  }
+
+  /** A stream whose writes take too long; none is told twice. */
+  overdueWriter(now: number): LaneStream<any, any> | undefined {
+    const stream = this.writing.first
+    if (stream === undefined || stream.deadline > now) return undefined
+    this.writing.remove(stream)
+    return stream
+  }
+
+  /** A stream whose end was not confirmed in time. */
+  overdueEnd(now: number): LaneStream<any, any> | undefined {
+    for (;;) {
+      const stream = this.endings.first
+      if (stream === undefined || stream.deadline > now) return undefined
+      this.endSettled(stream)
+      const { isSending, isWriting } = stream.stream
+      // a reset comes after the write that is under way, which may take long on a slow session
+      if (!isSending && (!isWriting || stream.takenAt === stream.lane.session.taken)) return stream
+      this.awaitEnd(stream, now)
+    }
+  }
+}

@@ -1,0 +1,398 @@
+/**
+ * The decisions of a stream pool: which sessions it holds and what each of them grants, who waits for a stream, and when a
+ * stream's end is confirmed. Plain and synchronous: time is an argument, failures are opaque, and what has to happen
+ * outside is a command, performed after the transition.
+ */
+import { Outbox } from "../outbox.js"
+import { cleanliness } from "./cleanliness.js"
+import { Lanes } from "./lanes.js"
+import { RequestQueue } from "./requestQueue.js"
+import type { LaneStream, OpenStreamFacts, SessionFacts, SessionLane } from "./sessionLane.js"
+import { SessionReturns } from "./sessionReturns.js"
+import { SessionAsking, type SessionSupply, type StreamDemand } from "./sessionSupply.js"
+import type { Refusal, ReturnVerdict, StreamCommand, StreamMachineOptions, StreamRequest } from "./streamCommands.js"
+import { StreamEndings } from "./streamEndings.js"
+
+export class StreamMachine<Session extends SessionFacts, Stream extends OpenStreamFacts, F> {
+  readonly options: StreamMachineOptions
+  readonly lanes: Lanes<Session>
+  private readonly requests: RequestQueue<F>
+  private readonly endings = new StreamEndings()
+  private readonly asking: SessionAsking
+  private readonly returns: SessionReturns<Session>
+  state: "New" | "Open" | "Closed" = "New"
+  private readonly supply: SessionSupply
+  private readonly demand: StreamDemand
+  private readonly outbox: Outbox<StreamCommand<F>>
+  private armedAt = Infinity
+  /** Orders borrows, also within a millisecond. */
+  private moment = 0
+
+  constructor(
+    options: StreamMachineOptions,
+    supply: SessionSupply,
+    demand: StreamDemand,
+    perform: (command: StreamCommand<F>) => void
+  ) {
+    this.options = options
+    this.supply = supply
+    this.demand = demand
+    this.outbox = new Outbox((command) => {
+      perform(command)
+      if (command._tag === "GiveSessionBack") this.returns.gaveBack()
+    })
+    this.requests = new RequestQueue(this.outbox)
+    this.asking = new SessionAsking(supply)
+    this.lanes = new Lanes(supply, options.maxStreamsPerSession)
+    this.returns = new SessionReturns(supply, demand, this.lanes, this.asking, this.outbox)
+  }
+
+  /** Before that, requests wait. */
+  start(fixed: SessionLane<Session> | undefined, now: number): void {
+    this.state = "Open"
+    if (fixed !== undefined) {
+      this.lanes.add(fixed)
+      this.lookAt(fixed, now)
+    }
+    this.settle(now)
+  }
+
+  /** After the pool of the streams has closed. */
+  close(): void {
+    this.state = "Closed"
+    for (const lane of this.lanes) this.returns.giveBack(lane)
+    this.requests.refuseAll({ _tag: "Closed" })
+    this.outbox.flush()
+  }
+
+  // --- requests
+
+  request(request: StreamRequest, now: number): void {
+    this.requests.add(request)
+    if (this.state === "Closed") this.requests.refuseAll({ _tag: "Closed" })
+    this.settle(now)
+  }
+
+  /** The creation does not want its stream any more, though the stream may have been granted. */
+  abandon(request: StreamRequest, now: number): void {
+    const stream = this.requests.abandon(request)
+    if (stream !== undefined) this.keepSpare(stream, now)
+    this.settle(now)
+  }
+
+  /** When sessions may be asked for again. */
+  get sessionsAt(): number {
+    return this.asking.readyAt
+  }
+
+  get hasRequests(): boolean {
+    return this.requests.length > 0
+  }
+
+  // --- openings
+
+  opened(stream: LaneStream<Stream, Session>, now: number): void {
+    const { lane } = stream
+    const isInTime = lane.opening === "UnderWay"
+    lane.endOpening()
+    if (this.state === "Closed") {
+      this.outbox.push({ _tag: "EndStream", stream, how: "finish" })
+      return this.outbox.flush()
+    }
+    lane.granted()
+    // the session is no early refuser
+    if (lane.opened === 1) this.asking.forgetDelay()
+    lane.streams.add(stream)
+    if (lane.session.streamsOpened >= this.options.maxStreamsOpened) this.returns.retire(lane)
+    if (isInTime && this.hasRequests) this.requests.grant(stream)
+    else if (lane.isGivingWay) this.end(stream, now)
+    else this.keepSpare(stream, now)
+    this.settle(now)
+  }
+
+  /** `isRefusal`: the session grants no more streams than it has. */
+  openFailed(lane: SessionLane<Session>, isRefusal: boolean, failure: F, now: number): void {
+    const wasLate = lane.opening === "Late"
+    lane.endOpening()
+    if (!wasLate && this.state === "Open") this.afterRefusal(lane, isRefusal, { _tag: "Failed", failure }, now)
+    this.settle(now)
+  }
+
+  /** Refuses the first request unless another attempt makes sense. */
+  private afterRefusal(lane: SessionLane<Session>, isRefusal: boolean, refusal: Refusal<F>, now: number): void {
+    // requests go on to other sessions, or are refused because the only one is gone
+    if (lane.isGone) return
+    if (!isRefusal) return this.refuseUnserved(refusal)
+    lane.refused(now)
+    if (lane.streams.size > 0) return
+    // the session has no stream and grants none; but the credit of one that ended may be on its way
+    if (lane.ending > 0 || lane.mayBeOwed || this.isPingToBlame(lane)) return
+    if (this.supply.isFixed) {
+      if (now >= lane.freedAt + this.options.openTimeout) this.refuseUnserved(refusal)
+      return
+    }
+    this.returns.retire(lane, lane.opening === "Late" ? "ungranted" : "leaving")
+    if (lane.session.streamsOpened > 0) return
+    // the session never granted any, and its successor may be no better
+    this.asking.delay(now)
+    if (!this.lanes.hasUsable) this.refuseUnserved(refusal)
+  }
+
+  /** Whether a ping may have had the stream that the session would grant. */
+  private isPingToBlame(lane: SessionLane<Session>): boolean {
+    const blame = lane.blamePing()
+    if (blame === "Forget") this.outbox.push({ _tag: "ForgetPing", lane })
+    return blame === "Yes"
+  }
+
+  /** The first request takes a stream that came when no request waited; without one, the pool may. */
+  private keepSpare(stream: LaneStream<Stream, Session>, now: number): void {
+    if (stream.state !== "Open") return
+    this.requests.keep(stream)
+    this.serve(now)
+    if (!this.requests.isSpare(stream)) return
+    if (this.returns.wantedBack > 0) this.end(stream, now)
+    else this.outbox.push({ _tag: "PrepareItem", stream })
+  }
+
+  /** Whether the pool makes an item of the spare stream. */
+  prepared(stream: LaneStream<Stream, Session>, isPrepared: boolean, now: number): void {
+    if (isPrepared || stream.state !== "Spare") return
+    this.end(stream, now)
+    this.settle(now)
+  }
+
+  // --- who gets what
+
+  private settle(now: number): void {
+    if (this.state === "Open") {
+      this.serve(now)
+      if (this.unserved > 0) this.wantSessions(now)
+      const isAwaited = this.unserved > 0
+      for (const lane of this.lanes) this.returns.giveBackIfIdle(lane, isAwaited, this.options.openTimeout, now)
+      // those without a stream go first
+      for (const lane of this.lanes) this.returns.yieldToWaiters(lane)
+      this.arm(now)
+    }
+    this.outbox.flush()
+  }
+
+  private serve(now: number): void {
+    if (this.state !== "Open") return
+    for (let stream = this.requests.takeSpare(); stream !== undefined; stream = this.requests.takeSpare()) {
+      if (cleanliness(stream.stream) === "Clean" && !this.lanes.isLeaving(stream.lane)) this.requests.grant(stream)
+      else this.end(stream, now)
+    }
+    while (this.unserved > 0) {
+      const lane = this.lanes.choose(this.wantedStreams > 0, now)
+      if (lane === undefined) return
+      lane.beginOpening(now + this.options.openTimeout)
+      this.outbox.push({ _tag: "OpenStream", lane })
+    }
+  }
+
+  private refuseUnserved(refusal: Refusal<F>): void {
+    if (this.unserved > 0) this.requests.refuseFirst(refusal)
+  }
+
+  /** Requests for which no stream is on its way. */
+  private get unserved(): number {
+    return Math.max(0, this.requests.length - this.lanes.openings)
+  }
+
+  // --- sessions
+
+  sessionCame(lane: SessionLane<Session>, now: number): void {
+    this.asking.asked--
+    lane.begin()
+    if (this.state === "Closed") {
+      this.returns.giveBack(lane)
+      return this.outbox.flush()
+    }
+    this.lanes.add(lane)
+    this.lookAt(lane, now)
+    this.settle(now)
+  }
+
+  sessionFailed(failure: F, now: number): void {
+    this.asking.asked--
+    if (this.state === "Closed") return
+    // the sessions that are there may still serve the requests
+    if (!this.lanes.hasUsable && this.asking.asked === 0) this.requests.refuseAll({ _tag: "Failed", failure })
+    else this.asking.delay(now)
+    this.settle(now)
+  }
+
+  /** A new session is asked for only when all there are have no room. */
+  private wantSessions(now: number): void {
+    if (this.supply.isFixed) {
+      for (const lane of this.lanes) if (lane.isGone) this.requests.refuseAll({ _tag: "Gone", lane })
+      return
+    }
+    if (this.lanes.hasMoreRoom || now < this.asking.readyAt) return
+    const streams = this.wantedStreams
+    // where no limit is known, one session serves any number
+    const wanted = streams === 0 ? 0 : Math.max(1, Math.ceil(streams / this.lanes.expectedCapacity))
+    while (this.asking.asked < wanted) {
+      this.asking.asked++
+      this.outbox.push({ _tag: "AskForSession" })
+    }
+  }
+
+  /**
+   * Streams that somebody wants: the borrowers of other requests were served meanwhile, or have left. Streams that are only
+   * to be kept ready take no session from borrowers who wait for one.
+   */
+  private get wantedStreams(): number {
+    const { needed, wanted } = this.demand
+    return Math.min(this.unserved, this.requests.personal + (this.asking.isContended ? needed : wanted))
+  }
+
+  /** The session is retired, closes, or is closed. */
+  sessionChanged(lane: SessionLane<Session>, now: number): void {
+    if (!this.lanes.has(lane)) return
+    this.lookAt(lane, now)
+    this.settle(now)
+  }
+
+  private lookAt(lane: SessionLane<Session>, now: number): void {
+    const { gone, state } = lane.session
+    if (gone === undefined && (this.supply.isFixed || !lane.isRetired)) return
+    if (this.supply.isFixed) this.outbox.push({ _tag: "BreakDown", lane })
+    const isDead = state === "Closed"
+    for (const stream of [...lane.streams]) {
+      if (stream.state === "Spare") this.end(stream, now)
+      else if (stream.isItem) this.outbox.push({ _tag: isDead ? "LoseItem" : "RetireItem", stream })
+    }
+    if (isDead) this.returns.giveBack(lane)
+  }
+
+  /** A stream of the session has ended, the pool's or another one. */
+  streamFreed(lane: SessionLane<Session>, now: number): void {
+    if (!lane.isFull || !this.lanes.has(lane)) return
+    lane.freed(now)
+    if (this.hasRequests) this.settle(now)
+  }
+
+  /** What the pool of the streams or that of the sessions wants has changed. */
+  demandChanged(now: number): void {
+    if (!this.supply.isOpen) { for (const lane of this.lanes) this.returns.retireItems(lane) }
+    this.settle(now)
+  }
+
+  // --- borrows
+
+  /** The pool has an item of the stream. */
+  becameItem(stream: LaneStream<Stream, Session>): void {
+    stream.isItem = true
+    if (!this.supply.isOpen) this.outbox.push({ _tag: "RetireItem", stream })
+    // its borrower may have been served meanwhile, and others wait for the session
+    else this.returns.yieldToWaiters(stream.lane)
+    this.outbox.flush()
+  }
+
+  /** A borrower or a check has the stream. Returns the moment. */
+  lent(stream: LaneStream<Stream, Session>): number {
+    stream.lane.lent++
+    return ++this.moment
+  }
+
+  /** `silentSince`: the moment since when the borrower awaited bytes in vain, while none came on the whole session. */
+  returned(stream: LaneStream<Stream, Session>, isSpoiled: boolean, silentSince: number | undefined): void {
+    const { lane } = stream
+    lane.lent--
+    stream.isSpoiled = isSpoiled
+    if (silentSince === undefined) return
+    const unanswered = lane.mark(silentSince, ++this.moment)
+    if (unanswered < this.options.suspectAfter) return
+    this.returns.suspect(lane, unanswered)
+    this.outbox.flush()
+  }
+
+  /** What becomes of a stream that came back. */
+  verdictOf(stream: LaneStream<Stream, Session>, isFit: boolean): ReturnVerdict {
+    const { lane } = stream
+    const isGoing = this.lanes.isLeaving(lane) || this.returns.yieldToWaiters(lane)
+    this.outbox.flush()
+    return isFit ? isGoing ? "retire" : "keep" : "discard"
+  }
+
+  /** The stream is clean but for writes. `written` follows, or `StopAwaitingWrites` is asked for. */
+  awaitWrites(stream: LaneStream<Stream, Session>, now: number): void {
+    if (stream.state !== "Open") return
+    this.endings.awaitWrites(stream, now)
+    this.arm(now)
+    this.outbox.flush()
+  }
+
+  /** The platform is done with the writes of the stream, or they are awaited no longer. */
+  written(stream: LaneStream<Stream, Session>): ReturnVerdict {
+    this.endings.writesSettled(stream)
+    return this.verdictOf(stream, stream.state === "Open" && cleanliness(stream.stream) === "Clean")
+  }
+
+  // --- ends
+
+  /** The stream is not lent again; the platform confirms its end later. */
+  discard(stream: LaneStream<Stream, Session>, now: number): void {
+    if (stream.state === "Ending" || stream.state === "Ended") return
+    this.end(stream, now)
+    this.settle(now)
+  }
+
+  private end(stream: LaneStream<Stream, Session>, now: number): void {
+    const { lane } = stream
+    this.requests.removeSpare(stream)
+    this.endings.writesSettled(stream)
+    lane.streams.delete(stream)
+    lane.freed(now)
+    stream.state = "Ended"
+    // nothing confirms the ends of a session that is gone
+    if (!lane.isGone) this.endings.awaitEnd(stream, now)
+    this.outbox.push({ _tag: "EndStream", stream, how: stream.isSpoiled ? "reset" : "finish" })
+  }
+
+  /** `wasSilent`: the transport took nothing of the stream for so long that it was reset. */
+  ended(stream: LaneStream<Stream, Session>, wasSilent: boolean, now: number): void {
+    this.endings.endSettled(stream)
+    if (wasSilent) this.returns.unconfirmed(stream.lane)
+    this.settle(now)
+  }
+
+  // --- time
+
+  tick(now: number): void {
+    this.armedAt = Infinity
+    if (this.state === "Closed") return
+    for (let stream = this.endings.overdueWriter(now); stream !== undefined; stream = this.endings.overdueWriter(now)) {
+      // the stream is not lent again: its end sends what is left, and takes no place of the pool
+      this.outbox.push({ _tag: "StopAwaitingWrites", stream })
+    }
+    for (let stream = this.endings.overdueEnd(now); stream !== undefined; stream = this.endings.overdueEnd(now)) {
+      this.returns.unconfirmed(stream.lane)
+    }
+    for (const lane of this.lanes) if (lane.lateAt <= now) this.openingLate(lane, now)
+    this.settle(now)
+  }
+
+  private openingLate(lane: SessionLane<Session>, now: number): void {
+    const isFirst = lane.opening === "UnderWay"
+    lane.opening = "Late"
+    lane.lateAt = Infinity
+    if (isFirst && this.unserved > 0) this.afterRefusal(lane, true, { _tag: "Late" }, now)
+    else lane.refused(now)
+  }
+
+  private arm(now: number): void {
+    const isAwaited = this.unserved > 0
+    const at = Math.min(
+      this.endings.dueAt,
+      this.lanes.dueAt(isAwaited && this.wantedStreams > 0, now),
+      isAwaited && this.asking.readyAt > now ? this.asking.readyAt : Infinity
+    )
+    // an early call of `tick` is harmless, and arms anew
+    if (at >= this.armedAt) return
+    this.armedAt = at
+    this.outbox.push({ _tag: "WakeAt", at })
+  }
+}

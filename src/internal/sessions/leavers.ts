@@ -1,0 +1,47 @@
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { SessionCore } from "../transport/sessionCore.js"
+
+/**
+ * Sessions that have left the pool, and on which something is on its way that was written in success: they stay open until
+ * it is sent, for `retireGrace` at most, and until the pool has closed. A replaced session that is still lent has the same.
+ */
+export class Leavers {
+  private readonly leaving = new Map<SessionCore, Fiber.RuntimeFiber<void>>()
+  private readonly grace: Duration.DurationInput
+
+  constructor(grace: Duration.DurationInput) {
+    this.grace = grace
+  }
+
+  /** What closes it; a fiber does that which nobody waits for. */
+  leave(core: SessionCore, close: Effect.Effect<void>): Effect.Effect<void> {
+    core.isLeaving = true
+    return core.untilDelivered.pipe(
+      Effect.timeoutOption(this.grace),
+      Effect.interruptible,
+      Effect.exit,
+      Effect.zipRight(Effect.sync(() => core.cutShort())),
+      Effect.zipRight(close),
+      Effect.ensuring(Effect.sync(() => this.leaving.delete(core))),
+      Effect.forkDaemon,
+      Effect.map((fiber) => {
+        this.leaving.set(core, fiber)
+      })
+    )
+  }
+
+  /** No session stays for longer than that. */
+  end(within: Duration.DurationInput): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.leaving.size === 0) return Effect.void
+      const gone = Effect.asVoid(Fiber.awaitAll([...this.leaving.values()]))
+      const cut = Effect.suspend(() => {
+        for (const core of this.leaving.keys()) core.cutShort()
+        return gone
+      })
+      return Effect.zipRight(Effect.timeoutOption(Effect.interruptible(gone), within), cut)
+    })
+  }
+}
