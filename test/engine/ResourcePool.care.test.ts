@@ -420,7 +420,7 @@ describe("ResourcePool", () => {
           yield* settle
           yield* TestClock.adjust("1 minute")
           assert.strictEqual(logs.length, 1)
-          assert.include(logs[0]!.message, "holds one while it waits for another")
+          assert.include(logs[0]!.message, "holds one item while it waits for another")
           yield* lease.release()
           yield* Fiber.joinAll(fibers)
         })
