@@ -342,6 +342,18 @@ export const layer = <E = never, R = never>(
  */
 export const config: Config.Config<ConfigOptions> = internalOptions.config
 
+const fromConfig = <E, R>(
+  { certificateHashes, connectTimeout, ...options }: ConfigOptions,
+  hooks: Hooks<E, R> | undefined
+): Options<E, R> => ({
+  ...options,
+  ...hooks,
+  connect: {
+    connectTimeout,
+    serverCertificateHashes: certificateHashes?.map((value) => ({ value }))
+  }
+})
+
 /**
  * The pool as a layer whose options come from a `Config`, or from a record of them. Pass an application's hooks beside
  * it. For a second pool, nest `config` under another prefix.
@@ -371,7 +383,7 @@ export const layerConfig = <E = never, R = never>(
     SessionPool,
     Effect.flatMap(
       internalOptions.checked(Config.unwrap(config)),
-      (options) => make(internal.fromConfig(options, hooks))
+      (options) => make(fromConfig(options, hooks))
     )
   )
 

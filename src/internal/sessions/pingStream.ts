@@ -10,7 +10,6 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { FramingError } from "../../FramingError.js"
-import type * as SessionPool from "../../SessionPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { encode } from "../framing/encoding.js"
@@ -133,7 +132,7 @@ const finish = (
   )
 }
 
-export const pingStream = (options?: SessionPool.PingStreamOptions) => {
+export const pingStream = (options?: { readonly message?: Uint8Array | undefined }) => {
   const message = options?.message ?? new TextEncoder().encode("ping")
   Either.getOrThrowWith(encode(message), (error) => error)
   return (session: WebTransport.Session): Effect.Effect<void, WebTransportError | FramingError> =>

@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
-import type * as SessionPool from "../../SessionPool.js"
 import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
@@ -15,6 +14,7 @@ import { dieOfProblems } from "../options/optionChecks.js"
 import { given } from "../options/optionTable.js"
 import { PingHandle, SessionHandle, viewCore } from "../transport/session.js"
 import type { News, SessionCore } from "../transport/sessionCore.js"
+import type { SessionPoolOptions, SessionPoolService, Unwanted } from "./contract.js"
 import { Leavers } from "./leavers.js"
 import { pingsOf } from "./pingStream.js"
 import { decodeSession, presets, sessionEngine } from "./sessionOptions.js"
@@ -58,9 +58,9 @@ const asWebTransportError = (what: string) => (cause: unknown): WebTransportErro
   })
 
 type Make = <E, R>(
-  options: SessionPool.Options<E, R>
+  options: SessionPoolOptions<E, R>
 ) => Effect.Effect<
-  SessionPool.Service,
+  SessionPoolService,
   never,
   WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
 >
@@ -68,7 +68,7 @@ type Make = <E, R>(
 /** Each time it is run it makes a pool of its own. */
 export const make: Make = (options) => Effect.suspend(() => makeOne(options))
 
-const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
+const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const { concurrency, connect, keepAlive, onDatagram, onIncoming, onOpen, onRelease, url, validate } = options
   const unwanted = { streams: 0, datagrams: 0 }
   const { decoded, problems } = decodeSession(options)
@@ -251,7 +251,7 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     )
     const { close } = pool
     return Object.assign(pool, {
-      unwanted: Effect.sync((): SessionPool.Unwanted => ({ ...unwanted })),
+      unwanted: Effect.sync((): Unwanted => ({ ...unwanted })),
       close: Effect.suspend(() => {
         const until = inner.now() + shutdownGrace
         return Effect.zipRight(close, Effect.suspend(() => leavers.end(Math.max(0, until - inner.now()))))
@@ -259,15 +259,3 @@ const makeOne: Make = <E, R>(options: SessionPool.Options<E, R>) => {
     })
   })
 }
-
-export const fromConfig = <E, R>(
-  { certificateHashes, connectTimeout, ...options }: SessionPool.ConfigOptions,
-  hooks: SessionPool.Hooks<E, R> | undefined
-): SessionPool.Options<E, R> => ({
-  ...options,
-  ...hooks,
-  connect: {
-    connectTimeout,
-    serverCertificateHashes: certificateHashes?.map((value) => ({ value }))
-  }
-})

@@ -7,9 +7,9 @@ import * as Framing from "../../Framing.js"
 import type { FramingError } from "../../FramingError.js"
 import { RequestError } from "../../RequestError.js"
 import type * as ResourcePool from "../../ResourcePool.js"
-import type * as StreamPool from "../../StreamPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import type { WebTransportError } from "../../WebTransportError.js"
+import type { RequestOptions, StreamPoolService } from "./contract.js"
 import type { Failure } from "./streamSource.js"
 import type { StreamView } from "./streamView.js"
 
@@ -36,7 +36,7 @@ interface Question {
 /** Before a stream is borrowed for it: one that is too large is to cost none, and what waits is to stay as it was. */
 const questionOf = (
   message: Uint8Array,
-  options: StreamPool.RequestOptions | undefined
+  options: RequestOptions | undefined
 ): Either.Either<Question, RequestError> => {
   const id = options?.correlate === true ? newId() : undefined
   return Either.mapBoth(Framing.encode(message, { maxMessageSize: options?.maxMessageSize, id }), {
@@ -49,7 +49,7 @@ const questionOf = (
 const receive = (
   view: StreamView,
   id: number | undefined,
-  options: StreamPool.RequestOptions | undefined
+  options: RequestOptions | undefined
 ): Effect.Effect<Option.Option<Uint8Array>, FramingError | WebTransportError> => {
   const next = Framing.read(view, options)
   if (id === undefined) return next
@@ -63,7 +63,7 @@ const receive = (
 
 type Pool = ResourcePool.ResourcePool<WebTransport.BidirectionalStream, Failure>
 
-export const requestOn = (pool: Pool): StreamPool.Service["request"] => (message, options) =>
+export const requestOn = (pool: Pool): StreamPoolService["request"] => (message, options) =>
   Effect.suspend(() => {
     const question = questionOf(message, options)
     if (Either.isLeft(question)) return Effect.fail(question.left)
@@ -80,7 +80,7 @@ export const requestOn = (pool: Pool): StreamPool.Service["request"] => (message
     })
   })
 
-export const requestStreamOn = (pool: Pool): StreamPool.Service["requestStream"] => (message, options) =>
+export const requestStreamOn = (pool: Pool): StreamPoolService["requestStream"] => (message, options) =>
   Stream.unwrapScoped(Effect.gen(function*() {
     const isLast = options?.isLast
     const { frame, id } = yield* Effect.suspend(() => questionOf(message, options))

@@ -51,14 +51,14 @@ export const streamOptions = {
   sendOrder: value<number>("a number", (value) => typeof value === "number")
 }
 
-type Options = Input<typeof streamOptions>
+export type StreamOptions = Input<typeof streamOptions>
 
 export interface DecodedStream {
   readonly problems: ReadonlyArray<Problem>
   readonly decoded: Decoded<typeof streamOptions>
 }
 
-export const decodeStream = (options: Options): DecodedStream => {
+export const decodeStream = (options: StreamOptions): DecodedStream => {
   const checks = new OptionChecks()
   const decoded = decode(streamOptions, options, checks)
   checkTogether(options, decoded, checks)
@@ -69,6 +69,6 @@ export const decodeStream = (options: Options): DecodedStream => {
   return { problems: checks.problems, decoded }
 }
 
-export const checked = checkedBy((options: Options) => decodeStream(options).problems)
+export const checked = checkedBy((options: StreamOptions) => decodeStream(options).problems)
 
 export const config = checked(fromTable(streamOptions, "stream"))

@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as ResourcePool from "../../ResourcePool.js"
-import type * as StreamPool from "../../StreamPool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { cleanliness, isUnfit } from "../core/streams/cleanliness.js"
@@ -12,6 +11,7 @@ import { engineOf, type LeaseAdapter, makeWith, type SyncLease } from "../engine
 import { dieOfProblems } from "../options/optionChecks.js"
 import { given } from "../options/optionTable.js"
 import { SessionHandle } from "../transport/session.js"
+import type { SessionInfo, StreamPoolOptions, StreamPoolService } from "./contract.js"
 import { requestOn, requestStreamOn } from "./request.js"
 import { makeSocket } from "./socket.js"
 import { decodeStream, presets, streamEngine } from "./streamOptions.js"
@@ -63,8 +63,8 @@ const checking = <A, E, R>(
   })
 
 export const make = <E, R>(
-  options: StreamPool.MakeOptions<E, R>
-): Effect.Effect<StreamPool.Service, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
+  options: StreamPoolOptions<E, R>
+): Effect.Effect<StreamPoolService, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
   const { keepAlive, onRelease, session, sessionPool, validate } = options
   return Effect.gen(function*() {
     const { decoded, problems } = decodeStream(options)
@@ -141,7 +141,7 @@ export const make = <E, R>(
   })
 }
 
-const infoOf = (source: StreamSource, lane: Lane): StreamPool.SessionInfo => {
+const infoOf = (source: StreamSource, lane: Lane): SessionInfo => {
   const figures = {
     streams: lane.streams.size,
     inUse: lane.lent,
@@ -151,7 +151,7 @@ const infoOf = (source: StreamSource, lane: Lane): StreamPool.SessionInfo => {
     isRetired: source.machine.lanes.isLeaving(lane)
   }
   // not shown with the figures: it is large, and its URL may hold a token
-  return Object.defineProperty(figures as typeof figures & StreamPool.SessionInfo, "native", {
+  return Object.defineProperty(figures as typeof figures & SessionInfo, "native", {
     value: lane.session.native
   })
 }

@@ -1,0 +1,38 @@
+/** What a pool of sessions takes and is, as this room knows it. `SessionPool` documents the same. */
+import type * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { PoolError } from "../../PoolError.js"
+import type * as ResourcePool from "../../ResourcePool.js"
+import type * as WebTransport from "../../WebTransport.js"
+import type { WebTransportError } from "../../WebTransportError.js"
+
+export interface Unwanted {
+  readonly streams: number
+  readonly datagrams: number
+}
+
+export interface SessionPoolService extends ResourcePool.ResourcePool<WebTransport.Session, WebTransportError> {
+  readonly unwanted: Effect.Effect<Unwanted>
+}
+
+type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => Duration.DurationInput
+
+export interface SessionPoolOptions<E, R>
+  extends Omit<ResourcePool.Options<WebTransport.Session, E, R>, "acquire" | "lost" | "retire" | "rideOut">
+{
+  readonly url: string | URL | Effect.Effect<string | URL, E, R>
+  readonly connect?: WebTransport.ConnectOptions<E, R> | undefined
+  readonly rideOut?: Duration.DurationInput | RideOut | undefined
+  readonly maxStreamsOpened?: number | undefined
+  readonly onOpen?: ((session: WebTransport.Session) => Effect.Effect<unknown, E, R>) | undefined
+  readonly onIncoming?:
+    | ((
+      stream: WebTransport.BidirectionalStream | WebTransport.ReceiveStream,
+      session: WebTransport.Session
+    ) => Effect.Effect<unknown, E, R>)
+    | undefined
+  readonly onDatagram?:
+    | ((datagram: Uint8Array, session: WebTransport.Session) => Effect.Effect<unknown, E, R>)
+    | undefined
+}
