@@ -19,6 +19,7 @@ import * as Stream from "effect/Stream"
 import * as Supervisor from "effect/Supervisor"
 import type { ByteStream } from "../../../src/internal/transport/byteStream.js"
 import { viewCore } from "../../../src/internal/transport/session.js"
+import { withLogs } from "../../support/logs.js"
 import { settle } from "../../support/pool.js"
 import { bytes, echo, soon, text, turn, until } from "../../support/streamPools.js"
 
@@ -239,38 +240,41 @@ const usedPool = Effect.gen(function*() {
 
 describe("StreamPool, pausing anywhere", () => {
   it.live("never writes first on a stream on which something has come", () =>
-    Effect.gen(function*() {
-      const dirty: Array<string> = []
-      let replaced = 0
-      const write: Record<string, (stream: WebTransport.BidirectionalStream) => Effect.Effect<unknown, unknown>> = {
-        write: (stream) => stream.write(bytes("hello")),
-        message: (stream) => Framing.write(stream, bytes("hello")),
-        "much at once": (stream) => stream.write(new Uint8Array(100_000))
-      }
-      for (const [name, first] of Object.entries(write)) {
-        for (let budget = 13; budget < 20; budget++) {
-          for (let steps = 0; steps < 20; steps++) {
-            for (const microtasks of [0, 1, 2, 3, 5, 8]) {
-              const where = `${name}, budget ${budget}, ${steps} steps, ${microtasks} microtasks`
-              const { peers, pool, scope, writes } = yield* usedPool
-              writes.on = (_, stream) => {
-                if (!stream.receiver.inbox.isEmpty) dirty.push(where)
+    // an item that dies before it was of use is told of
+    withLogs(() =>
+      Effect.gen(function*() {
+        const dirty: Array<string> = []
+        let replaced = 0
+        const write: Record<string, (stream: WebTransport.BidirectionalStream) => Effect.Effect<unknown, unknown>> = {
+          write: (stream) => stream.write(bytes("hello")),
+          message: (stream) => Framing.write(stream, bytes("hello")),
+          "much at once": (stream) => stream.write(new Uint8Array(100_000))
+        }
+        for (const [name, first] of Object.entries(write)) {
+          for (let budget = 13; budget < 20; budget++) {
+            for (let steps = 0; steps < 20; steps++) {
+              for (const microtasks of [0, 1, 2, 3, 5, 8]) {
+                const where = `${name}, budget ${budget}, ${steps} steps, ${microtasks} microtasks`
+                const { peers, pool, scope, writes } = yield* usedPool
+                writes.on = (_, stream) => {
+                  if (!stream.receiver.inbox.isEmpty) dirty.push(where)
+                }
+                const borrower = pool.use((stream) => {
+                  later(microtasks, () => Effect.runSync(peers[0]!.write(bytes("dirt"))))
+                  return Effect.zipRight(pad(steps), first(stream))
+                })
+                yield* Effect.withMaxOpsBeforeYield(borrower, budget)
+                if (peers.length > 1) replaced++
+                yield* Scope.close(scope, Exit.void)
               }
-              const borrower = pool.use((stream) => {
-                later(microtasks, () => Effect.runSync(peers[0]!.write(bytes("dirt"))))
-                return Effect.zipRight(pad(steps), first(stream))
-              })
-              yield* Effect.withMaxOpsBeforeYield(borrower, budget)
-              if (peers.length > 1) replaced++
-              yield* Scope.close(scope, Exit.void)
             }
           }
         }
-      }
-      assert.deepStrictEqual(dirty, [])
-      // some came in time
-      assert.isAbove(replaced, 100)
-    }))
+        assert.deepStrictEqual(dirty, [])
+        // some came in time
+        assert.isAbove(replaced, 100)
+      })
+    ))
 
   it.live("never lets what a fiber of the last borrower does touch the next exchange", () =>
     Effect.gen(function*() {
