@@ -44,3 +44,6 @@ export const attempt = <X, A, E, R>(body: (input: X) => Effect.Effect<A, E, R>, 
     return Exit.die(defect)
   }
 }
+
+/** Fails with `onTimeout()`, and interrupts the effect, once `duration` is over. */
+export const timeoutFail = Effect.timeoutFail

@@ -37,3 +37,6 @@ export const logAnnotationsOf = (fiber: AnyFiber): Record<string, unknown> =>
 
 /** The name of the fiber in logs. */
 export const nameOf = (fiber: AnyFiber): string => FiberId.threadName(fiber.id())
+
+/** The tracer that the fiber has. */
+export const tracerOf = (fiber: AnyFiber): Tracer.Tracer => fiber.currentTracer

@@ -5,3 +5,6 @@ export const inspectSymbol: typeof Inspectable.NodeInspectSymbol = Inspectable.N
 
 /** As text. */
 export const format: (value: unknown) => string = Inspectable.format
+
+/** What shows itself so. */
+export type { Inspectable } from "effect/Inspectable"

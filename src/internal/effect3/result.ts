@@ -11,3 +11,6 @@ export const match: <A, E, B, C>(
   result: Result<A, E>,
   on: { readonly onSuccess: (value: A) => B; readonly onFailure: (error: E) => C }
 ) => B | C = (result, { onFailure, onSuccess }) => Either.match(result, { onLeft: onFailure, onRight: onSuccess })
+
+/** The value; or throws what the function makes of the error. */
+export const getOrThrowWith: <A, E>(result: Result<A, E>, onFailure: (error: E) => unknown) => A = Either.getOrThrowWith

@@ -15,6 +15,7 @@ import type { PoolEnds } from "./ends.js"
 import type { PoolEvents } from "./events.js"
 import { explain, type ItemHandle, runHook, takeHandle } from "./itemHooks.js"
 import type { PoolParts } from "./parts.js"
+import { wake } from "./queue.js"
 import type { Reports } from "./reports.js"
 import type { Returns } from "./returns.js"
 import type { PoolSpans } from "./spans.js"
@@ -48,7 +49,7 @@ export class Lifecycle<A, E, V> {
     const { adapter, checks, ends, reports, returns, ticker } = this.parts
     switch (command._tag) {
       case "Wake":
-        return command.waiter.resume?.()
+        return wake(command.waiter)
       case "WakeAt":
         return ticker.wakeAt(command.at)
       case "Rest":
@@ -119,7 +120,9 @@ export class Lifecycle<A, E, V> {
     const { adapter, events, machine, time } = this.parts
     this.creations.delete(item)
     // asked first, since it may call back
-    const concurrency = Exit.flatMap(exit, (value) => this.askConcurrency(value))
+    const concurrency: Exit.Exit<number, E> = Exit.isSuccess(exit)
+      ? this.askConcurrency(exit.value)
+      : Exit.failCause(exit.cause)
     if (item.state === "Outdated") {
       machine.endOutdated(item, time.read())
       return false
@@ -171,7 +174,7 @@ export class Lifecycle<A, E, V> {
         Effect.provideService(Scope.Scope, scope),
         Effect.interruptible,
         Effect.exit,
-        Effect.tap((exit) => explain(log, name, item, exit)),
+        Effect.map((exit) => explain(log, name, item, exit)),
         // the machine ignores what comes after the item's end
         Effect.ensuring(Effect.sync(() => then(item, time.read())))
       )

@@ -1,6 +1,6 @@
 /** How a borrower comes to an item: at once, or through the queue. */
 import { callback } from "#effect/effect"
-import type { AnyFiber, RunningFiber } from "#effect/fiber"
+import { type AnyFiber, resumeFiber, type RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -27,6 +27,11 @@ const settled = (waiter: Waiter<any, any>): Effect.Effect<void> =>
     if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
     else waiter.resume = () => resume(Effect.void)
   })
+
+/** Lets the borrower go on that the machine has served or refused. */
+export const wake = ({ note, resume }: Waiter<any, any>): void => {
+  if (resume !== undefined) resumeFiber(note as AnyFiber, resume)
+}
 
 export class BorrowQueue<A, E, V> {
   private readonly parts: QueueParts<A, E, V>

@@ -1,5 +1,5 @@
 /** The spans of a pool: a borrower's wait, and the creation and the closing of an item. */
-import { type AnyFiber, spanOf } from "#effect/fiber"
+import { type AnyFiber, spanOf, tracerOf } from "#effect/fiber"
 import { isTraced, withSpan } from "#effect/tracing"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -21,7 +21,7 @@ export class PoolSpans {
 
   /** Whether a span of this borrower goes anywhere. */
   seesWait(borrower: AnyFiber): boolean {
-    return isTraced(borrower.currentTracer)
+    return isTraced(tracerOf(borrower))
   }
 
   wait<E>(wait: Effect.Effect<void, E>): Effect.Effect<void, E> {

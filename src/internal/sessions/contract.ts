@@ -1,6 +1,6 @@
 /** What a pool of sessions takes and is, as this room knows it. `SessionPool` documents the same. */
+import type { DurationInput } from "#effect/duration"
 import type * as Cause from "effect/Cause"
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { PoolError } from "../../PoolError.js"
 import type * as ResourcePool from "../../ResourcePool.js"
@@ -16,14 +16,14 @@ export interface SessionPoolService extends ResourcePool.ResourcePool<WebTranspo
   readonly unwanted: Effect.Effect<Unwanted>
 }
 
-type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => Duration.DurationInput
+type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => DurationInput
 
 export interface SessionPoolOptions<E, R>
   extends Omit<ResourcePool.Options<WebTransport.Session, E, R>, "acquire" | "lost" | "retire" | "rideOut">
 {
   readonly url: string | URL | Effect.Effect<string | URL, E, R>
   readonly connect?: WebTransport.ConnectOptions<E, R> | undefined
-  readonly rideOut?: Duration.DurationInput | RideOut | undefined
+  readonly rideOut?: DurationInput | RideOut | undefined
   readonly maxStreamsOpened?: number | undefined
   readonly onOpen?: ((session: WebTransport.Session) => Effect.Effect<unknown, E, R>) | undefined
   readonly onIncoming?:

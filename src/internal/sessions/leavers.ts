@@ -1,4 +1,6 @@
-import type * as Duration from "effect/Duration"
+import type { DurationInput } from "#effect/duration"
+import { andThen, forkDetach } from "#effect/effect"
+import type { RunningFiber } from "#effect/fiber"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { SessionCore } from "../transport/sessionCore.js"
@@ -8,10 +10,10 @@ import type { SessionCore } from "../transport/sessionCore.js"
  * it is sent, for `retireGrace` at most, and until the pool has closed. A replaced session that is still lent has the same.
  */
 export class Leavers {
-  private readonly leaving = new Map<SessionCore, Fiber.RuntimeFiber<void>>()
-  private readonly grace: Duration.DurationInput
+  private readonly leaving = new Map<SessionCore, RunningFiber<void, never>>()
+  private readonly grace: DurationInput
 
-  constructor(grace: Duration.DurationInput) {
+  constructor(grace: DurationInput) {
     this.grace = grace
   }
 
@@ -22,10 +24,10 @@ export class Leavers {
       Effect.timeoutOption(this.grace),
       Effect.interruptible,
       Effect.exit,
-      Effect.zipRight(Effect.sync(() => core.cutShort())),
-      Effect.zipRight(close),
+      andThen(Effect.sync(() => core.cutShort())),
+      andThen(close),
       Effect.ensuring(Effect.sync(() => this.leaving.delete(core))),
-      Effect.forkDaemon,
+      forkDetach,
       Effect.map((fiber) => {
         this.leaving.set(core, fiber)
       })
@@ -33,7 +35,7 @@ export class Leavers {
   }
 
   /** No session stays for longer than that. */
-  end(within: Duration.DurationInput): Effect.Effect<void> {
+  end(within: DurationInput): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.leaving.size === 0) return Effect.void
       const gone = Effect.asVoid(Fiber.awaitAll([...this.leaving.values()]))
@@ -41,7 +43,7 @@ export class Leavers {
         for (const core of this.leaving.keys()) core.cutShort()
         return gone
       })
-      return Effect.zipRight(Effect.timeoutOption(Effect.interruptible(gone), within), cut)
+      return andThen(Effect.timeoutOption(Effect.interruptible(gone), within), cut)
     })
   }
 }

@@ -1,12 +1,14 @@
 /** Pings of sessions: when they are needed, and one over a stream. */
+import { isInterruptedOnly } from "#effect/cause"
+import { complete, into, makeDeferred } from "#effect/deferred"
+import { andThen, type CloseableScope, forkDetach, provideScope, timeoutFail } from "#effect/effect"
+import { interruptFiber } from "#effect/fiber"
+import { getOrThrowWith } from "#effect/result"
 import { withoutParentSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { FramingError } from "../../FramingError.js"
@@ -59,21 +61,21 @@ class Pings {
     restore: <A, E2, R2>(effect: Effect.Effect<A, E2, R2>) => Effect.Effect<A, E2, R2>
   ): Effect.Effect<unknown, E, R> {
     return Effect.suspend(() => {
-      const outcome = Deferred.unsafeMake<unknown, E>(FiberId.none)
+      const outcome = makeDeferred<unknown, E>()
       this.isUnanswered = true
-      this.core.whenHeard = () => Deferred.unsafeDone(outcome, Exit.void)
+      this.core.whenHeard = () => complete(outcome, Exit.void)
       // on a fiber of its own: nobody waits until one that is given up has ended
       return Effect.flatMap(
-        Effect.forkDaemon(Effect.intoDeferred(restore(ping), outcome)),
+        forkDetach(into(restore(ping), outcome)),
         (fiber) =>
           restore(Deferred.await(outcome)).pipe(
             Effect.onExit((exit) => {
               this.core.whenHeard = undefined
               if (Exit.isSuccess(exit)) this.isUnanswered = false
-              else if (!Cause.isInterruptedOnly(exit.cause)) {
+              else if (!isInterruptedOnly(exit.cause)) {
                 this.failed = `keepAlive.ping failed (${describeFailure(Cause.squash(exit.cause))})`
               }
-              return Fiber.interruptFork(fiber)
+              return Effect.sync(() => interruptFiber(fiber))
             })
           )
       )
@@ -116,36 +118,36 @@ const noStream = () =>
 const finish = (
   session: WebTransport.Session,
   stream: WebTransport.BidirectionalStream,
-  scope: Scope.CloseableScope,
+  scope: CloseableScope,
   exit: Exit.Exit<unknown, { readonly reason: string }>
 ): Effect.Effect<void> => {
   const close = Scope.close(scope, exit)
-  const isOver = Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)
+  const isOver = Exit.isFailure(exit) && !isInterruptedOnly(exit.cause)
   if (isOver || session.reliability === "reliable-only") return close
-  return Effect.zipRight(stream.closeWrite, Effect.repeat(stream.read, { while: Option.isSome })).pipe(
+  return andThen(stream.closeWrite, Effect.repeat(stream.read, { while: Option.isSome })).pipe(
     Effect.timeoutOption(finishedWithin),
     Effect.exit,
-    Effect.zipRight(Scope.close(scope, Exit.void)),
+    andThen(Scope.close(scope, Exit.void)),
     Effect.interruptible,
     withoutParentSpan,
-    Effect.forkDaemon
+    forkDetach
   )
 }
 
 export const pingStream = (options?: { readonly message?: Uint8Array | undefined }) => {
   const message = options?.message ?? new TextEncoder().encode("ping")
-  Either.getOrThrowWith(encode(message), (error) => error)
+  getOrThrowWith(encode(message), (error) => error)
   return (session: WebTransport.Session): Effect.Effect<void, WebTransportError | FramingError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         const opening = session.createBidirectionalStream().pipe(
-          Scope.extend(scope),
-          Effect.timeoutFail({ duration: grantedWithin, onTimeout: noStream }),
+          provideScope(scope),
+          timeoutFail({ duration: grantedWithin, onTimeout: noStream }),
           Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
         )
         const stream = yield* restore(opening)
-        const asked = Effect.zipRight(Framing.write(stream, message), Framing.read(stream))
+        const asked = andThen(Framing.write(stream, message), Framing.read(stream))
         const exit = yield* Effect.exit(restore(Effect.filterOrFail(asked, Option.isSome, noAnswer)))
         yield* finish(session, stream, scope, exit)
         yield* exit

@@ -1,7 +1,7 @@
 import { checkedBy, fromTable, type Parsed } from "#effect/config"
+import { decodeHex } from "#effect/encoding"
+import { match } from "#effect/result"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Encoding from "effect/Encoding"
 import { connectOptions } from "../options/connectOptions.js"
 import { checkTogether, engineOptions } from "../options/engineOptions.js"
 import { OptionChecks, type Problem } from "../options/optionChecks.js"
@@ -25,10 +25,8 @@ import { parseUrl } from "../transport/connect.js"
 type Url = string | URL
 
 /** Why it is none. Never says more of a URL than its scheme. */
-const faultOf = (url: unknown): string | undefined => {
-  const parsed = parseUrl(url as Url)
-  return Either.isLeft(parsed) ? parsed.left.detail : undefined
-}
+const faultOf = (url: unknown): string | undefined =>
+  match(parseUrl(url as Url), { onSuccess: () => undefined, onFailure: (error) => error.detail })
 
 const url: Row<Url | Effect.Effect<Url, any, any>, unknown, "text", string> & Required = {
   rule: "an absolute https: URL without a fragment",
@@ -42,7 +40,7 @@ const url: Row<Url | Effect.Effect<Url, any, any>, unknown, "text", string> & Re
 
 const parseHashes = (text: string): Parsed<ReadonlyArray<Uint8Array>> => {
   const parts = text.split(",").map((part) => part.trim()).filter((part) => part !== "")
-  const hashes = parts.map((part) => Either.getOrUndefined(Encoding.decodeHex(part.replaceAll(":", ""))))
+  const hashes = parts.map((part) => decodeHex(part.replaceAll(":", "")))
   const bad = hashes.findIndex((hash) => hash?.length !== 32)
   return bad < 0
     ? { value: hashes as ReadonlyArray<Uint8Array> }

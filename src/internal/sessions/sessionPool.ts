@@ -1,3 +1,6 @@
+import { isInterruptedOnly } from "#effect/cause"
+import { andThen, catchCause, provideScope, tapCause, timeoutFail } from "#effect/effect"
+import { sizeOf } from "#effect/queue"
 import { withoutParentSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -92,7 +95,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     // who connects keeps the limit, and can say more about it
     const isEffectful = [url, connect?.serverCertificateHashes, connect?.headers].some(Effect.isEffect)
     if (onOpen === undefined && !isEffectful) return opened
-    return Effect.timeoutFail(opened, {
+    return timeoutFail(opened, {
       duration: limit,
       onTimeout: () => {
         const what = onOpen === undefined ? "connecting" : "connecting and onOpen together"
@@ -105,7 +108,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   })
 
   const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-    Cause.isInterruptedOnly(cause)
+    isInterruptedOnly(cause)
       ? Effect.void
       : Effect.annotateLogs(Effect.logWarning(`${what} failed`, cause), {
         package: "effect-pools",
@@ -123,7 +126,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
           const scope = yield* Scope.make()
-          const stream = yield* restore(Scope.extend(accept, scope)).pipe(
+          const stream = yield* restore(provideScope(accept, scope)).pipe(
             Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
           )
           if (onIncoming === undefined) {
@@ -132,8 +135,8 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
             return yield* Scope.close(scope, Exit.void)
           }
           yield* restore(Effect.suspend(() => onIncoming(stream, session))).pipe(
-            Scope.extend(scope),
-            Effect.tapErrorCause(warn("onIncoming", name)),
+            provideScope(scope),
+            tapCause(warn("onIncoming", name)),
             Effect.onExit((exit) => Scope.close(scope, exit)),
             Effect.exit,
             Effect.interruptible,
@@ -157,16 +160,14 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       const queue = yield* Queue.sliding<Uint8Array>(datagramBuffer)
       yield* Queue.take(queue).pipe(
         Effect.flatMap((datagram) =>
-          Effect.catchAllCause(Effect.suspend(() => onDatagram(datagram, session)), warn("onDatagram", name))
+          catchCause(Effect.suspend(() => onDatagram(datagram, session)), warn("onDatagram", name))
         ),
         Effect.forever,
         Effect.forkScoped
       )
       return yield* Effect.forever(
         Effect.flatMap(receive, (datagram) => {
-          if (queue.unsafeSize().pipe((size) => size._tag === "Some" && size.value >= datagramBuffer)) {
-            unwanted.datagrams++
-          }
+          if (sizeOf(queue) >= datagramBuffer) unwanted.datagrams++
           return Queue.offer(queue, datagram)
         })
       )
@@ -188,7 +189,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       }
     ),
     (own) =>
-      Effect.map(Scope.extend(open, own.scope), (session) => {
+      Effect.map(provideScope(open, own.scope), (session) => {
         own.core = viewCore(session)
         return session
       })
@@ -254,7 +255,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       unwanted: Effect.sync((): Unwanted => ({ ...unwanted })),
       close: Effect.suspend(() => {
         const until = inner.now() + shutdownGrace
-        return Effect.zipRight(close, Effect.suspend(() => leavers.end(Math.max(0, until - inner.now()))))
+        return andThen(close, Effect.suspend(() => leavers.end(Math.max(0, until - inner.now()))))
       })
     })
   })
