@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import type * as Socket from "@effect/platform/Socket"
+import type { DurationInput } from "#effect/duration"
+import { scoped, unwrap } from "#effect/layer"
+import type { Socket } from "#effect/socket"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as internalOptions from "./internal/streams/streamOptions.js"
@@ -118,7 +119,7 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
    * bytes or none. As soon as nothing can be written any more (a write failed, or accepted bytes are not sent), the run
    * fails with `Write`, so that its owner can start another one.
    */
-  readonly makeSocket: Effect.Effect<Socket.Socket>
+  readonly makeSocket: Effect.Effect<Socket>
   /** The state of each session. */
   readonly sessions: Effect.Effect<ReadonlyArray<SessionInfo>>
 }
@@ -168,7 +169,7 @@ export interface CommonOptions extends
    * borrowers wait. While a borrower waits, the pool asks the session again, for one stream at a time: when one of its
    * streams has ended, and after pauses that grow from 10 ms to a second. Default: 1 s.
    */
-  readonly openTimeout?: Duration.DurationInput | undefined
+  readonly openTimeout?: DurationInput | undefined
   /**
    * Whether the peer only answers. If so, bytes that it sends before the borrower has written make the stream dirty,
    * and the borrower silently gets another stream. Set it to `false` for peers that greet. Default: `true`.
@@ -178,7 +179,7 @@ export interface CommonOptions extends
    * How long the pool watches a returned stream before it lends the stream again: for peers that may send more after
    * their answer. The stream counts as in use meanwhile. Must be below `checkTimeout`. Default: 0.
    */
-  readonly quarantine?: Duration.DurationInput | undefined
+  readonly quarantine?: DurationInput | undefined
   /**
    * Replaces a session of a `SessionPool` when this many streams in a row were given up while a borrower waited for
    * bytes: over HTTP/2 nothing else detects a hung peer. Streams that were lent at the same time count once. A stream
@@ -333,7 +334,7 @@ export const make: <E = never, R = never>(
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<StreamPool, never, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
-  Layer.scoped(
+  scoped(
     StreamPool,
     Effect.flatMap(SessionPool.SessionPool, (sessionPool) => make({ ...options, sessionPool }))
   )
@@ -388,6 +389,6 @@ export const layerConfig = <E = never, R = never>(
   config: Config.Config.Wrap<ConfigOptions>,
   hooks?: Hooks<E, R> | undefined
 ): Layer.Layer<StreamPool, ConfigError.ConfigError, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
-  Layer.unwrapEffect(
+  unwrap(
     Effect.map(internalOptions.checked(Config.unwrap(config)), (options) => layer({ ...options, ...hooks }))
   )

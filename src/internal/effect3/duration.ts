@@ -8,5 +8,7 @@ export type DurationInput = Duration.DurationInput
 /** `None` for what is no duration. */
 export const decodeDuration = (input: unknown): Option.Option<Duration.Duration> => Duration.decodeUnknown(input)
 
+export const isLessThan: (self: DurationInput, that: DurationInput) => boolean = Duration.lessThan
+
 /** Throws for what is no duration. */
 export const durationOf: (input: DurationInput) => Duration.Duration = Duration.decode

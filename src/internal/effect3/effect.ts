@@ -3,6 +3,7 @@
  * its new name is a reserved word.
  */
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 
@@ -31,6 +32,11 @@ export const yieldNow: Effect.Effect<void> = /* @__PURE__ */ Effect.yieldNow()
 export const forkChild = Effect.fork
 export const forkDetach = Effect.forkDaemon
 export const provideScope = Scope.extend
+
+/** A scope that is closed with another one, or before it. Its finalizers run one after the other. */
+export const forkScope = (scope: Scope.Scope): Effect.Effect<CloseableScope> =>
+  Scope.fork(scope, ExecutionStrategy.sequential)
+
 export const disconnect = Effect.disconnect
 
 /** For arguments that make no sense. */

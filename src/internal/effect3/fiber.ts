@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
+import type * as FiberStatus from "effect/FiberStatus"
 import type * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
@@ -14,6 +15,14 @@ export type AnyFiber = Fiber.RuntimeFiber<any, any>
 /** Gives the fiber that runs it. */
 export const withFiber: <A, E = never, R = never>(
   f: (fiber: RunningFiber<A, E>) => Effect.Effect<A, E, R>
+) => Effect.Effect<A, E, R> = Effect.withFiberRuntime
+
+/** What an effect knows of the fiber that runs it, beside the fiber. Nothing in Effect 4, where the fiber itself tells. */
+export type FiberState = FiberStatus.Running
+
+/** Gives the fiber that runs it, and its state. */
+export const withFiberState: <A, E = never, R = never>(
+  f: (fiber: RunningFiber<A, E>, state: FiberState) => Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E, R> = Effect.withFiberRuntime
 
 /** Interrupts a fiber, and does not wait for its end. */

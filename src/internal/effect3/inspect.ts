@@ -1,6 +1,9 @@
 /** How values show themselves in logs and in Node. */
 import * as Inspectable from "effect/Inspectable"
 
+/** Shows what `toJSON` returns. */
+export { Class as InspectableClass } from "effect/Inspectable"
+
 export const inspectSymbol: typeof Inspectable.NodeInspectSymbol = Inspectable.NodeInspectSymbol
 
 /** As text. */

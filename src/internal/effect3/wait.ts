@@ -10,8 +10,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
-import type * as FiberStatus from "effect/FiberStatus"
 import * as RuntimeFlags from "effect/RuntimeFlags"
+import type { AnyFiber, FiberState, RunningFiber } from "./fiber.js"
 
 export type Resume = (effect: Effect.Effect<any, any>) => void
 
@@ -49,8 +49,7 @@ class Waiter extends Pending {
   }
 }
 
-const hasInterruption = (fiber: Fiber.RuntimeFiber<any, any>): boolean =>
-  !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
+const hasInterruption = (fiber: AnyFiber): boolean => !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
 
 export abstract class WaitSlot {
   protected waiter: Waiter | undefined = undefined
@@ -66,8 +65,8 @@ export abstract class WaitSlot {
   /** Waits for an outcome, which is asked for at first and at each `wake`. The effect is to be run at once. */
   abstract begin<A, E>(
     ask: Outcome<A, E>,
-    fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    status: FiberStatus.Running
+    fiber: RunningFiber<unknown, unknown>,
+    state: FiberState
   ): Effect.Effect<A, E>
 
   /** Whether the fiber in the slot was interrupted. */
@@ -105,7 +104,7 @@ export abstract class WaitSlot {
 
 export class AskingWaitSlot extends WaitSlot {
   /** Undefined where the fiber cannot be interrupted while it waits. */
-  private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
+  private fiber: RunningFiber<unknown, unknown> | undefined = undefined
 
   protected get wasInterrupted(): boolean {
     return this.waiter !== undefined && this.fiber !== undefined && hasInterruption(this.fiber)
@@ -113,12 +112,12 @@ export class AskingWaitSlot extends WaitSlot {
 
   begin<A, E>(
     ask: Outcome<A, E>,
-    fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    status: FiberStatus.Running
+    fiber: RunningFiber<unknown, unknown>,
+    state: FiberState
   ): Effect.Effect<A, E> {
     const begun = this.beginNow(ask)
     if (!(begun instanceof Waiter)) return begun
-    this.fiber = RuntimeFlags.interruptible(status.runtimeFlags) ? fiber : undefined
+    this.fiber = RuntimeFlags.interruptible(state.runtimeFlags) ? fiber : undefined
     return Effect.async<A, E>((resume) => begun.await(resume))
   }
 }

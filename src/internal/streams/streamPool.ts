@@ -1,3 +1,6 @@
+import { complete } from "#effect/deferred"
+import { dieMessage, timeoutFail } from "#effect/effect"
+import { makeSocket } from "#effect/socket"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,7 +16,6 @@ import { given } from "../options/optionTable.js"
 import { SessionHandle } from "../transport/session.js"
 import type { SessionInfo, StreamPoolOptions, StreamPoolService } from "./contract.js"
 import { requestOn, requestStreamOn } from "./request.js"
-import { makeSocket } from "./socket.js"
 import { decodeStream, presets, streamEngine } from "./streamOptions.js"
 import { type Failure, type Lane, PooledStream, StreamSource } from "./streamSource.js"
 import { type StreamPoolContext, StreamView } from "./streamView.js"
@@ -56,7 +58,7 @@ const checking = <A, E, R>(
     const view = new StreamView(context, pooled, false)
     let isClean = false
     return Effect.suspend(() => check(view)).pipe(
-      Effect.zipLeft(pooled.stream.written),
+      Effect.tap(() => pooled.stream.written),
       Effect.onExit((exit) => Effect.sync(() => isClean = view.endCheck(exit))),
       Effect.filterOrFail(() => isClean, () => "unclean" as const)
     )
@@ -71,16 +73,16 @@ export const make = <E, R>(
     const { clientSpeaksFirst, name, quarantine, sendOrder } = decoded
     yield* dieOfProblems(name, problems)
     if ((session === undefined) === (sessionPool === undefined)) {
-      return yield* Effect.dieMessage(`[${name}] one of session and sessionPool is needed`)
+      return yield* dieMessage(`[${name}] one of session and sessionPool is needed`)
     }
     if (session !== undefined && !(session instanceof SessionHandle)) {
-      return yield* Effect.dieMessage(
+      return yield* dieMessage(
         `[${name}] session was not made by WebTransport.connect or WebTransport.fromNative`
       )
     }
     const sessions = sessionPool === undefined ? undefined : engineOf(sessionPool)
     if (sessionPool !== undefined && sessions === undefined) {
-      return yield* Effect.dieMessage(`[${name}] sessionPool was not made by SessionPool.make`)
+      return yield* dieMessage(`[${name}] sessionPool was not made by SessionPool.make`)
     }
     const streamOptions = sendOrder === undefined ? undefined : { sendOrder }
     const leaving = yield* Deferred.make<void>()
@@ -103,7 +105,7 @@ export const make = <E, R>(
         const source = new StreamSource({ ...decoded, streamOptions }, sessions, session, engine)
         const context: StreamPoolContext = { source, clientSpeaksFirst, pool: engine }
         if (quarantine > 0) {
-          engine.demand.add(() => engine.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
+          engine.demand.add(() => engine.isOpen ? undefined : complete(leaving, Exit.void))
         }
         return {
           ...lendingOf(context),
@@ -173,7 +175,7 @@ const fresh = (context: StreamPoolContext, timeout: number): Effect.Effect<Strea
       // a new one, in the place of one that was used before
       lease!.value.end(true)
       const opened = context.source.openInstead(lease!.value.pooled).pipe(
-        Effect.timeoutFail({
+        timeoutFail({
           duration: timeout,
           onTimeout: () =>
             new WebTransportError({ reason: "StreamOpen", detail: `no session granted a stream within ${timeout}ms` })

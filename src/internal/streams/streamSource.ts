@@ -1,10 +1,10 @@
 /** Performs what the stream machine asks for: opens and ends streams, borrows sessions, and sleeps. It decides nothing. */
+import { callback } from "#effect/effect"
+import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { Sleeper } from "#effect/sleeper"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Scope from "effect/Scope"
 import type { PoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
@@ -56,7 +56,7 @@ class Claim extends StreamRequest {
   refusal: Refusal<Cause.Cause<Failure>> | undefined = undefined
   private resume: ((effect: Effect.Effect<void>) => void) | undefined = undefined
 
-  readonly answer: Effect.Effect<void> = Effect.async<void>((resume) => {
+  readonly answer: Effect.Effect<void> = callback<void>((resume) => {
     if (this.state === "Waiting") this.resume = resume
     else resume(Effect.void)
   })
@@ -83,7 +83,7 @@ export class StreamSource {
   private readonly leases = new Map<Lane, SyncLease<WebTransport.Session>>()
   private readonly openings = new Map<Lane, Opening>()
   private readonly observers = new Map<Lane, (news: News) => void>()
-  private readonly acquirers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  private readonly acquirers = new Set<RunningFiber<unknown, unknown>>()
 
   constructor(
     options: SourceOptions,
@@ -122,7 +122,7 @@ export class StreamSource {
   close(): void {
     this.sleeper.cancel()
     this.sessions?.demand.delete(this.onDemand)
-    for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
+    for (const fiber of this.acquirers) interruptFiber(fiber)
     this.machine.close()
   }
 

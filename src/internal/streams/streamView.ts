@@ -1,8 +1,11 @@
 /** What a borrower of a pooled stream has: a view, good for one lease. */
+import { interrupted } from "#effect/cause"
+import { andThen, callback } from "#effect/effect"
+import { withFiberState } from "#effect/fiber"
+import { InspectableClass } from "#effect/inspect"
+import { makeSemaphore, type Semaphore } from "#effect/latch"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
-import * as Inspectable from "effect/Inspectable"
 import type * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
@@ -42,13 +45,13 @@ export interface StreamPoolContext {
   readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
 }
 
-export class StreamView extends Inspectable.Class implements WebTransport.BidirectionalStream, Framed {
+export class StreamView extends InspectableClass implements WebTransport.BidirectionalStream, Framed {
   readonly pooled: PooledStream
   private readonly context: StreamPoolContext
   /** Checks are about this one stream; a borrower gets another one if it breaks before it was of use. */
   private readonly isReplaceable: boolean
   private replacement: SyncLease<StreamView> | undefined = undefined
-  private replacing: Effect.Semaphore | undefined = undefined
+  private replacing: Semaphore | undefined = undefined
   /** Whether the stream is this borrower's, whatever comes or breaks. */
   private hasBegun = false
   private hasWritten = false
@@ -159,7 +162,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.host.gone === undefined &&
       this.context.pool.isOpen
     if (isHopeless) return Effect.fail(spokeFirst("Write"))
-    return Effect.zipRight(this.replace, Effect.suspend(() => write(this)))
+    return andThen(this.replace, Effect.suspend(() => write(this)))
   }
 
   private readElsewhere<A, E>(
@@ -167,17 +170,17 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   ): Effect.Effect<A, E | WebTransportError> {
     if (this.isGivenBack) return Effect.fail(givenBack("Read"))
     if (this.replacement !== undefined) return read(this.replacement.value)
-    if (!this.isUnfit) return Effect.zipRight(this.beginning, Effect.suspend(() => read(this)))
+    if (!this.isUnfit) return andThen(this.beginning, Effect.suspend(() => read(this)))
     const { gone } = this.beneath.host
     // what a stream brings that nobody had before is no leftover: the next one would bring it as well
     const isGreeted = this.context.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
       this.context.pool.isOpen
-    if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, Effect.suspend(() => read(this)))
+    if (this.isReplaceable && !isGreeted) return andThen(this.replace, Effect.suspend(() => read(this)))
     return Effect.fail(gone ?? spokeFirst("Read"))
   }
 
   private get beginning(): Effect.Effect<void> {
-    return Effect.async((resume) => {
+    return callback((resume) => {
       if (this.hasBegun || this.isUnfit || this.replacement !== undefined || this.isGivenBack) {
         return resume(Effect.void)
       }
@@ -191,7 +194,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
 
   /** One at a time: fibers of the borrower that write at once are to share it. */
   private get replace(): Effect.Effect<void, WebTransportError> {
-    this.replacing ??= Effect.unsafeMakeSemaphore(1)
+    this.replacing ??= makeSemaphore(1)
     return this.replacing.withPermits(1)(Effect.suspend(() => {
       if (this.replacement !== undefined || this.isGivenBack) return Effect.void
       // what happened while the stream was on its way to its first borrower was told to none: the other one needs its place
@@ -214,7 +217,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     this.wakeEarly()
     if (this.replacement !== undefined) {
       this.replacement.value.isForOneUse = this.isForOneUse
-      this.replacement.giveBack(isSuccess ? Exit.void : Exit.interrupt(FiberId.none))
+      this.replacement.giveBack(isSuccess ? Exit.void : interrupted)
     }
     const { pooled } = this
     const { stream } = pooled
@@ -257,25 +260,25 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   }
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
-    return Effect.withFiberRuntime((fiber, status) =>
+    return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.bytes, fiber, status)
+        ? this.beneath.begin(this.beneath.bytes, fiber, state)
         : this.readElsewhere((view) => view.read)
     )
   }
 
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    return Effect.withFiberRuntime((fiber, status) =>
+    return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.exactly(size), fiber, status)
+        ? this.beneath.begin(this.beneath.exactly(size), fiber, state)
         : this.readElsewhere((view) => view.readExactly(size))
     )
   }
 
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
-    return Effect.withFiberRuntime((fiber, status) =>
+    return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.messages(max), fiber, status)
+        ? this.beneath.begin(this.beneath.messages(max), fiber, state)
         : this.readElsewhere((view) => view.readMessage(max))
     )
   }

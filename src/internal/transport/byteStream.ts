@@ -1,15 +1,15 @@
 /** One WebTransport stream, in one direction or both: a class with plain fields, since every byte passes here. */
+import { complete, makeDeferred } from "#effect/deferred"
+import { type FiberState, type RunningFiber, withFiberState } from "#effect/fiber"
+import { InspectableClass } from "#effect/inspect"
+import { repeatEffectOption } from "#effect/stream"
 import type { Outcome } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import type * as FiberStatus from "effect/FiberStatus"
-import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type { WebTransportError } from "../../WebTransportError.js"
 import { cleanliness } from "../core/streams/cleanliness.js"
@@ -43,7 +43,7 @@ const reasonOf = (code: number): unknown => {
 
 /** Runs the effect again and again, until it gives none. */
 export const untilNone = <A, E, R>(next: Effect.Effect<Option.Option<A>, E, R>): Stream.Stream<A, E, R> =>
-  Stream.repeatEffectOption(
+  repeatEffectOption(
     Effect.matchEffect(next, {
       onFailure: (error) => Effect.fail(Option.some(error)),
       onSuccess: (value) => Option.isSome(value) ? Effect.succeed(value.value) : Effect.fail(Option.none())
@@ -57,7 +57,7 @@ export interface Framed {
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError>
 }
 
-export class ByteStream extends Inspectable.Class implements Framed, HostedStream, StreamState {
+export class ByteStream extends InspectableClass implements Framed, HostedStream, StreamState {
   readonly host: StreamHost
   readonly native: any
   readonly receiver: Receiver
@@ -159,16 +159,16 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
 
   /** Waits for an outcome, which is asked for again whenever something comes. */
   private reading<A, E>(outcome: Outcome<A, E>): Effect.Effect<A, E> {
-    return Effect.withFiberRuntime((fiber, status) => this.receiver.slot.begin(outcome, fiber, status))
+    return withFiberState((fiber, state) => this.receiver.slot.begin(outcome, fiber, state))
   }
 
   /** The same, from now on: for callers that have a fiber at hand. */
   begin<A, E>(
     outcome: Outcome<A, E>,
-    fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    status: FiberStatus.Running
+    fiber: RunningFiber<unknown, unknown>,
+    state: FiberState
   ): Effect.Effect<A, E> {
-    return this.receiver.slot.begin(outcome, fiber, status)
+    return this.receiver.slot.begin(outcome, fiber, state)
   }
 
   get bytes(): Outcome<Option.Option<Uint8Array>, WebTransportError> {
@@ -262,9 +262,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
   // ---------------------------------------------------------------------------
 
   get lost(): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      this.isLost ? Effect.void : Deferred.await(this.lostSignal ??= Deferred.unsafeMake(FiberId.none))
-    )
+    return Effect.suspend(() => this.isLost ? Effect.void : Deferred.await(this.lostSignal ??= makeDeferred()))
   }
 
   reset(code: number): Effect.Effect<void> {
@@ -365,7 +363,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     if (this.isLost) return
     this.isLost = true
     this.watcher?.()
-    if (this.lostSignal !== undefined) Deferred.unsafeDone(this.lostSignal, Exit.void)
+    if (this.lostSignal !== undefined) complete(this.lostSignal, Exit.void)
   }
 
   /** Nothing of the bytes on it. */

@@ -1,4 +1,6 @@
 /** How a native session is freed, and how long a peer has to confirm that it is closed. */
+import { isLessThan } from "#effect/duration"
+import { andThen, callback } from "#effect/effect"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -51,7 +53,7 @@ interface ClosedSession {
 const freed = ({ native, service }: ClosedSession): Effect.Effect<void> => {
   const promise = service?.freed?.(native)
   if (promise === undefined) return Effect.void
-  return Effect.async<void>((resume) => {
+  return callback<void>((resume) => {
     const done = () => resume(Effect.void)
     promise.then(done, done)
   })
@@ -68,10 +70,10 @@ export const untilGone = (
 ): Effect.Effect<unknown> => {
   const { native, service } = session
   const { hasDelivered, lookEvery } = endings
-  const gone = Effect.zipRight(closed, freed(session))
+  const gone = andThen(closed, freed(session))
   const silence = Duration.times(lookEvery, longestPause)
   let received = service?.received?.(native)
-  if (!hasDelivered || received === undefined || Duration.lessThan(silence, closeWithin)) {
+  if (!hasDelivered || received === undefined || isLessThan(silence, closeWithin)) {
     return atMost(gone, closeWithin)
   }
   let pause = 0

@@ -1,7 +1,8 @@
 /** Datagrams of a session: messages that may be lost, each within one packet. */
+import { callback } from "#effect/effect"
+import { InspectableClass } from "#effect/inspect"
 import type { Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import type * as Stream from "effect/Stream"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
@@ -32,7 +33,7 @@ export class DatagramSender {
   }
 
   send(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return Effect.async<void, WebTransportError>((resume) => {
+    return callback<void, WebTransportError>((resume) => {
       const { gone, retainsWrites } = this.session
       if (gone !== undefined) return resume(Effect.fail(gone))
       if (!isBytes(bytes)) return resume(Effect.die(notBytes("a datagram", bytes)))
@@ -91,7 +92,7 @@ export interface DatagramHandle {
   toJSON(): object
 }
 
-export class Datagrams extends Inspectable.Class {
+export class Datagrams extends InspectableClass {
   private readonly handle: DatagramHandle
 
   constructor(handle: DatagramHandle) {

@@ -4,10 +4,12 @@
  * What was written on a stream that ended in success is sent, as long as the platform goes on taking bytes. A look from time to
  * time tells whether it does: a stream that is silent for too long is reset.
  */
+import { complete, makeDeferred } from "#effect/deferred"
+import { andThen } from "#effect/effect"
+import { closeLatch, makeLatch, openLatch } from "#effect/latch"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import type { ByteStream } from "./byteStream.js"
 
@@ -29,13 +31,13 @@ class Gate {
   private deferred: Deferred.Deferred<void> | undefined = undefined
 
   get wait(): Effect.Effect<void> {
-    return Deferred.await(this.deferred ??= Deferred.unsafeMake<void>(FiberId.none))
+    return Deferred.await(this.deferred ??= makeDeferred<void>())
   }
 
   release(): void {
     const { deferred } = this
     this.deferred = undefined
-    if (deferred !== undefined) Deferred.unsafeDone(deferred, Effect.void)
+    if (deferred !== undefined) complete(deferred, Effect.void)
   }
 }
 
@@ -56,7 +58,7 @@ export class StreamEndings {
   taken = 0
   private takenAtLook = 0
   private looks = 0
-  private readonly isGuarded = Effect.unsafeMakeLatch(false)
+  private readonly isGuarded = makeLatch(false)
   private readonly allDelivered = new Gate()
   private readonly allConfirmed = new Gate()
 
@@ -76,7 +78,7 @@ export class StreamEndings {
     this.takenAtLook = this.taken
     if (this.hasDelivered) return
     this.hasDelivered = true
-    this.isGuarded.unsafeOpen()
+    openLatch(this.isGuarded)
   }
 
   /** The FIN of the stream is sent, or the stream broke. */
@@ -125,8 +127,8 @@ export class StreamEndings {
   readonly guard: Effect.Effect<never> = Effect.forever(
     Effect.suspend(() =>
       this.isGuarded.await.pipe(
-        Effect.zipRight(Effect.sleep(this.lookEvery)),
-        Effect.tap(() => this.isClosing() ? undefined : this.look())
+        andThen(Effect.sleep(this.lookEvery)),
+        andThen(Effect.sync(() => this.isClosing() ? undefined : this.look()))
       )
     )
   )
@@ -134,7 +136,7 @@ export class StreamEndings {
   /** The same while the session closes. */
   get deliver(): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.delivering.size === 0 ? Effect.void : Effect.zipRight(
+      this.delivering.size === 0 ? Effect.void : andThen(
         atMost(this.untilDelivered, this.lookEvery),
         Effect.suspend(() => {
           this.look()
@@ -149,7 +151,7 @@ export class StreamEndings {
     this.takenAtLook = this.taken
     if (this.delivering.size === 0 && this.looks > longestSilence) {
       this.hasDelivered = false
-      this.isGuarded.unsafeClose()
+      closeLatch(this.isGuarded)
     }
     for (const stream of [...this.delivering]) {
       const looks = stream.look()

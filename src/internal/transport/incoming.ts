@@ -1,8 +1,10 @@
 /** What a peer begins: queues of incoming streams and of datagrams. */
+import { andThen, callback } from "#effect/effect"
+import { repeatEffectOption } from "#effect/stream"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { WebTransportError } from "../../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
 import { isSessionEnd } from "./failure.js"
@@ -29,7 +31,7 @@ export class IncomingQueue<A> {
   }
 
   /** Completes when there may be something to take. Takes nothing, so interrupting it loses nothing. */
-  readonly arrival: Effect.Effect<void> = Effect.async<void>((resume) => {
+  readonly arrival: Effect.Effect<void> = callback<void>((resume) => {
     if (this.item !== undefined || this.isEnded) return resume(Effect.void)
     const wake = () => resume(Effect.void)
     this.waiters.push(wake)
@@ -82,7 +84,7 @@ export const takeNext = <A, B, R>(
     const item = queue.take()
     if (item !== undefined) return use(item)
     if (queue.isEnded) return Effect.fail(ended(queue.failure))
-    return Effect.zipRight(wait(queue.arrival), attempt)
+    return andThen(wait(queue.arrival), attempt)
   })
   return attempt
 }
@@ -102,7 +104,7 @@ export const streamOf = <A, B, R>(
   queue: () => IncomingQueue<A>,
   next: Effect.Effect<B, WebTransportError, R>
 ): Stream.Stream<B, WebTransportError, R> =>
-  Stream.repeatEffectOption(
+  repeatEffectOption(
     Effect.mapError(next, (error) =>
       queue().isEnded && queue().failure === undefined ? Option.none() : Option.some(error))
   )

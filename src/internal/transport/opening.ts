@@ -1,7 +1,10 @@
 /** A stream that was asked for, until it comes or is refused. */
-import * as Cause from "effect/Cause"
+import { findError } from "#effect/cause"
+import { andThen, callback } from "#effect/effect"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { WebTransportError } from "../../WebTransportError.js"
 import { ByteStream } from "./byteStream.js"
@@ -65,7 +68,7 @@ export class Opening {
     }
   }
 
-  readonly settled: Effect.Effect<ByteStream, WebTransportError> = Effect.async<ByteStream, WebTransportError>(
+  readonly settled: Effect.Effect<ByteStream, WebTransportError> = callback<ByteStream, WebTransportError>(
     (resume) => {
       if (this.outcome !== undefined) resume(this.outcome)
       else this.resume = resume
@@ -166,7 +169,8 @@ const nextPause = (
   cause: Cause.Cause<WebTransportError>,
   pause: number
 ): number | undefined => {
-  if (isPing || !core.isPingLatest || !Cause.isFailType(cause) || cause.error.reason !== "StreamLimit") return undefined
+  if (isPing || !core.isPingLatest) return undefined
+  if (!Option.exists(findError(cause), ({ reason }) => reason === "StreamLimit")) return undefined
   if (core.pings.size > 0) return Math.min(pause * 2, pingedPause)
   if (pause <= lastPause) return pause * 2
   core.isPingLatest = false
@@ -190,7 +194,7 @@ export const openStream = (
             opening.abandon()
             const next = nextPause(handle, cause, pause)
             if (next === undefined) return Effect.failCause(cause)
-            return Effect.zipRight(restore(Effect.sleep(pause)), Effect.suspend(() => attempt(next)))
+            return andThen(restore(Effect.sleep(pause)), Effect.suspend(() => attempt(next)))
           },
           onSuccess: (stream) => endWith(scope, stream)
         })

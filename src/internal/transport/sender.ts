@@ -1,4 +1,5 @@
 /** The sending direction of a stream: one native writer for life, and the fibers that wait for it. */
+import { callback } from "#effect/effect"
 import { Pending, type Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import { WebTransportError } from "../../WebTransportError.js"
@@ -100,7 +101,7 @@ export class Sender {
 
   /** Writes wait in turn. */
   private waitForRoom(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
-    return Effect.async<void, WebTransportError>((resume) => {
+    return callback<void, WebTransportError>((resume) => {
       if (this.state !== "Open") return resume(Effect.fail(this.refusal()))
       const write = new WaitingWrite(bytes, isOwned, resume)
       this.waiting.push(write)
@@ -165,7 +166,7 @@ export class Sender {
 
   /** Completes when the platform is done with every write, or the stream is ended. One fiber at a time may wait. */
   get written(): Effect.Effect<void> {
-    return Effect.async((resume) => {
+    return callback((resume) => {
       if (this.unsettled === 0 || this.stream.endedBecause !== undefined) return resume(Effect.void)
       this.whenWritten = () => resume(Effect.void)
       return Effect.sync(() => this.whenWritten = undefined)
@@ -190,7 +191,7 @@ export class Sender {
   }
 
   get flushed(): Effect.Effect<void, WebTransportError> {
-    return Effect.async<void, WebTransportError>((resume) => {
+    return callback<void, WebTransportError>((resume) => {
       if (this.cutBy !== undefined) return resume(Effect.fail(this.cutBy))
       if (this.state === "Failed" && !this.isDelivering) return resume(Effect.fail(this.refusal()))
       if (this.unsettled === 0) return resume(Effect.void)
@@ -202,7 +203,7 @@ export class Sender {
 
   /** Completes, with the reason, when bytes that were accepted are not sent: nothing after them makes sense. */
   get whenCut(): Effect.Effect<WebTransportError> {
-    return Effect.async<WebTransportError>((resume) => {
+    return callback<WebTransportError>((resume) => {
       if (this.cutBy !== undefined) return resume(Effect.succeed(this.cutBy))
       const listeners = this.cutListeners ??= new Set()
       listeners.add(resume)
@@ -238,7 +239,7 @@ export class Sender {
         queueMicrotask(() => pending.done(Effect.fail(this.refusal(cause))))
       }
     )
-    return Effect.async<void, WebTransportError>((resume) => {
+    return callback<void, WebTransportError>((resume) => {
       pending.await(resume)
       // The FIN cannot be taken back, and does no harm.
       return Effect.sync(() => pending.forget())

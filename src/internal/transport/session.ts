@@ -1,7 +1,8 @@
 /** Handles to a session: the owner's, and those of its pool's pings. */
+import { andThen, callback } from "#effect/effect"
+import { InspectableClass } from "#effect/inspect"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -87,7 +88,7 @@ const fieldsOf = (pairs: Iterable<readonly [string, string]>): Readonly<Record<s
 
 /** The platform's figures, where it has any. */
 const statsOf = (core: SessionCore): Effect.Effect<Option.Option<SessionStats>, WebTransportError> =>
-  Effect.async<Option.Option<SessionStats>, WebTransportError>((resume) => {
+  callback<Option.Option<SessionStats>, WebTransportError>((resume) => {
     if (core.gone !== undefined) return resume(Effect.fail(core.gone))
     const failed = (cause: unknown) =>
       resume(
@@ -105,7 +106,7 @@ const statsOf = (core: SessionCore): Effect.Effect<Option.Option<SessionStats>, 
   })
 
 /** The owner's handle: all of the session. */
-export class SessionHandle extends Inspectable.Class implements OpeningHandle {
+export class SessionHandle extends InspectableClass implements OpeningHandle {
   readonly core: SessionCore
   /** The streams of the handle, where it ends before the session does. */
   readonly streams: Set<ByteStream> | undefined = undefined
@@ -201,7 +202,7 @@ export class SessionHandle extends Inspectable.Class implements OpeningHandle {
   }
 
   close(info?: Partial<CloseInfo>): Effect.Effect<void> {
-    return Effect.zipRight(checkCloseInfo(info), this.core.close(info))
+    return andThen(checkCloseInfo(info), this.core.close(info))
   }
 
   get reliability(): string | undefined {

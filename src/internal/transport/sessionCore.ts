@@ -1,9 +1,10 @@
 /** The core of a session: the native one, its life from connecting to closed, and what its handles share. */
+import { complete, makeDeferred } from "#effect/deferred"
+import { andThen } from "#effect/effect"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import { WebTransportError } from "../../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
 import { applicationInfo, closeInfoOf } from "./closeInfo.js"
@@ -40,9 +41,9 @@ export class SessionCore {
   private wasReady = false
   /** Set as soon as nothing can be opened any more. */
   gone: WebTransportError | undefined = undefined
-  readonly readiness = Deferred.unsafeMake<void, WebTransportError>(FiberId.none)
-  readonly closure = Deferred.unsafeMake<CloseInfo, WebTransportError>(FiberId.none)
-  readonly drained = Deferred.unsafeMake<void>(FiberId.none)
+  readonly readiness = makeDeferred<void, WebTransportError>()
+  readonly closure = makeDeferred<CloseInfo, WebTransportError>()
+  readonly drained = makeDeferred<void>()
   private closed: Deferred.Deferred<void> | undefined = undefined
   private ownInfo: CloseInfo | undefined = undefined
   /** Who closes the session, and why, where that is its pool. */
@@ -56,7 +57,7 @@ export class SessionCore {
   whenHeard: (() => void) | undefined = undefined
 
   /** Completes when nothing new is to be begun on the session: it drains, is spent, or is retired by its pool. */
-  readonly retirement = Deferred.unsafeMake<void>(FiberId.none)
+  readonly retirement = makeDeferred<void>()
   isRetired = false
   /** Told, in the same step, that the session is retired or gone, or that one of its streams has ended. */
   readonly observers = new Set<(news: News) => void>()
@@ -105,7 +106,7 @@ export class SessionCore {
     // Nothing else tells of a peer that ends the connection before its settings (fails-components 1.6.8).
     service?.freed?.(native)?.then(() => this.onConnectFailed(new Error("the connection ended")), () => {})
     native.draining?.then(() => {
-      Deferred.unsafeDone(this.drained, Exit.void)
+      complete(this.drained, Exit.void)
       this.retire()
     }, () => {})
   }
@@ -118,7 +119,7 @@ export class SessionCore {
     this.wasReady = true
     if (this.state !== "Connecting") return
     this.state = "Open"
-    Deferred.unsafeDone(this.readiness, Exit.void)
+    complete(this.readiness, Exit.void)
   }
 
   /** `ready` says why; some platforms settle `closed` a moment before, which does not (Deno 2.9). */
@@ -168,8 +169,8 @@ export class SessionCore {
       : this.ownInfo === undefined
       ? endedByPeer(end)
       : closedHere(this.closedBecause, end)
-    if (wasConnecting) Deferred.unsafeDone(this.readiness, Exit.fail(gone))
-    Deferred.unsafeDone(this.closure, end instanceof WebTransportError ? Exit.fail(end) : Exit.succeed(end))
+    if (wasConnecting) complete(this.readiness, Exit.fail(gone))
+    complete(this.closure, end instanceof WebTransportError ? Exit.fail(end) : Exit.succeed(end))
     for (const opening of [...this.openings]) opening.fail(gone)
     for (const stream of [...this.streams]) stream.sessionLost(gone)
     this.outgoingDatagrams.end(gone)
@@ -185,7 +186,7 @@ export class SessionCore {
   retire(): void {
     if (this.isRetired) return
     this.isRetired = true
-    Deferred.unsafeDone(this.retirement, Exit.void)
+    complete(this.retirement, Exit.void)
     this.tellObservers()
   }
 
@@ -227,7 +228,7 @@ export class SessionCore {
   }
 
   private closeOpen(info: CloseInfo): Effect.Effect<void> {
-    const closed = this.closed = Deferred.unsafeMake<void>(FiberId.none)
+    const closed = this.closed = makeDeferred<void>()
     this.state = "Closing"
     this.gone = closedHere(this.closedBecause)
     this.tellObservers()
@@ -244,15 +245,15 @@ export class SessionCore {
       return untilGone(this, Effect.exit(Deferred.await(this.closure)), this.ended)
     })
     return this.ended.deliver.pipe(
-      Effect.zipRight(this.ended.untilConfirmed),
-      Effect.zipRight(closing),
-      Effect.zipRight(Effect.sync(() => {
+      andThen(this.ended.untilConfirmed),
+      andThen(closing),
+      andThen(Effect.sync(() => {
         // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
         this.free()
         this.settle(info)
       })),
       // other callers of `close` wait for this
-      Effect.ensuring(Effect.sync(() => Deferred.unsafeDone(closed, Exit.void)))
+      Effect.ensuring(Effect.sync(() => complete(closed, Exit.void)))
     )
   }
 

@@ -2,7 +2,7 @@
  * What the transport asks of a platform's WebTransport, and what it is asked for: contracts of its own. The public module
  * documents the same shapes; its signatures check that both agree.
  */
-import type * as Duration from "effect/Duration"
+import type { DurationInput } from "#effect/duration"
 import type * as Effect from "effect/Effect"
 
 // -----------------------------------------------------------------------------
@@ -87,14 +87,14 @@ export interface CloseInfo {
 export interface DatagramOptions {
   readonly incomingMaxBuffered?: number | undefined
   readonly outgoingMaxBuffered?: number | undefined
-  readonly incomingMaxAge?: Duration.DurationInput | undefined
-  readonly outgoingMaxAge?: Duration.DurationInput | undefined
+  readonly incomingMaxAge?: DurationInput | undefined
+  readonly outgoingMaxAge?: DurationInput | undefined
 }
 
 export interface SessionOptions {
   readonly closeInfo?: Partial<CloseInfo> | undefined
-  readonly connectTimeout?: Duration.DurationInput | undefined
-  readonly closeTimeout?: Duration.DurationInput | undefined
+  readonly connectTimeout?: DurationInput | undefined
+  readonly closeTimeout?: DurationInput | undefined
   readonly datagrams?: DatagramOptions | undefined
 }
 

@@ -1,5 +1,6 @@
 /** A session of the link in memory: the client's native one, and the server's side of it. */
-import * as Cause from "effect/Cause"
+import { hasDies } from "#effect/cause"
+import { andThen, callback, catchCause } from "#effect/effect"
 import * as Effect from "effect/Effect"
 import { WebTransportError } from "../../../WebTransportError.js"
 import type {
@@ -143,11 +144,11 @@ export class TestSession implements NativeWebTransport, ServerSession {
   }
 
   private serve(stream: TestStream, what: string, handler: () => Effect.Effect<void, unknown>): void {
-    this.run(Effect.catchAllCause(Effect.suspend(handler), (cause) =>
+    this.run(catchCause(Effect.suspend(handler), (cause) =>
       // a test that fails because of a dead handler is to say so
-      (Cause.isDie(cause) ? Effect.logError(`${what} of TestWebTransport died`, cause) : Effect.void).pipe(
-        Effect.zipRight(stream.reset),
-        Effect.zipRight(stream.stopSending)
+      (hasDies(cause) ? Effect.logError(`${what} of TestWebTransport died`, cause) : Effect.void).pipe(
+        andThen(stream.reset),
+        andThen(stream.stopSending)
       )))
   }
 
@@ -204,14 +205,14 @@ export class TestSession implements NativeWebTransport, ServerSession {
     const datagram = this.received.shift()
     if (datagram !== undefined) return Effect.succeed(datagram)
     if (this.state === "closed") return Effect.fail(new WebTransportError({ reason: "SessionClosed" }))
-    const arrival = Effect.async<void>((resume) => {
+    const arrival = callback<void>((resume) => {
       const wake = () => resume(Effect.void)
       this.receivers.push(wake)
       return Effect.sync(() => {
         this.receivers = this.receivers.filter((other) => other !== wake)
       })
     })
-    return Effect.zipRight(arrival, this.receiveDatagram)
+    return andThen(arrival, this.receiveDatagram)
   })
 
   get streamCounts(): StreamCounts {

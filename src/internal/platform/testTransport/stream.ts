@@ -1,4 +1,5 @@
 /** One stream of the link in memory: the client's native side, and the server's. */
+import { callback } from "#effect/effect"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { WebTransportError } from "../../../WebTransportError.js"
@@ -116,7 +117,7 @@ export class TestStream implements ServerStream {
     this.wake()
   }
 
-  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> = Effect.async((resume) => {
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> = callback((resume) => {
     const take = () => {
       if (this.sending === "Reset") {
         resume(Effect.fail(new WebTransportError({ reason: "Read", detail: "the client reset the stream" })))

@@ -1,16 +1,24 @@
-/** A stream as a `Socket` of `@effect/platform`. */
+/** A stream as a `Socket`: of `@effect/platform` in Effect 3, of `effect` itself in Effect 4. */
 import * as Socket from "@effect/platform/Socket"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type * as WebTransport from "../../WebTransport.js"
-import type { WebTransportError } from "../../WebTransportError.js"
+import { into } from "./deferred.js"
+import { andThen, catchAll, forkDetach } from "./effect.js"
+import { makeLatch } from "./latch.js"
 
-/** A stream that says when bytes that were accepted are not sent. */
-interface SocketStream extends WebTransport.BidirectionalStream {
-  readonly whenCut: Effect.Effect<WebTransportError>
+export type { Socket } from "@effect/platform/Socket"
+
+/** What a socket needs of a stream. */
+export interface SocketStream {
+  /** None once the peer has finished. */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, unknown>
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, unknown>
+  readonly closeWrite: Effect.Effect<void, unknown>
+  /** Completes, with the reason, when bytes that were accepted are not sent. */
+  readonly whenCut: Effect.Effect<unknown>
 }
 
 interface Connection {
@@ -29,7 +37,7 @@ const failure = (reason: "Open" | "Read" | "Write") => (cause: unknown) =>
 const finish = (connection: Connection): Effect.Effect<void> =>
   Effect.suspend(() => {
     connection.isFinished = true
-    return Effect.asVoid(Effect.forkDaemon(Effect.ignore(connection.stream.closeWrite)))
+    return Effect.asVoid(forkDetach(Effect.ignore(connection.stream.closeWrite)))
   })
 
 /** Nothing can be written any more: the run fails, too, so that whoever shares the socket connects again. */
@@ -40,7 +48,7 @@ const broken = (connection: Connection, error: Socket.SocketError): Effect.Effec
 export const makeSocket = (
   acquire: Effect.Effect<SocketStream, unknown, Scope.Scope>
 ): Socket.Socket => {
-  const latch = Effect.unsafeMakeLatch(false)
+  const latch = makeLatch(false)
   let current: Connection | undefined
   let isRunning = false
 
@@ -66,7 +74,7 @@ export const makeSocket = (
       const fork = yield* FiberSet.runtime(handlers)<R>()
       const connection: Connection = { stream, done, isFinished: false }
       yield* Effect.acquireRelease(
-        Effect.zipRight(Effect.sync(() => current = connection), latch.open),
+        andThen(Effect.sync(() => current = connection), latch.open),
         () =>
           Effect.suspend(() => {
             if (current !== connection) return Effect.void
@@ -85,10 +93,10 @@ export const makeSocket = (
         }
       )
       // what came before the peer finished is handled to its end
-      const toTheEnd = Effect.zipRight(reading, FiberSet.awaitEmpty(handlers))
+      const toTheEnd = andThen(reading, FiberSet.awaitEmpty(handlers))
       // not `raceFirst`, which hangs if it is interrupted just before it starts its fibers (effect 3.22)
-      yield* Effect.forkScoped(Effect.intoDeferred(toTheEnd, done))
-      yield* Effect.forkScoped(Effect.intoDeferred(FiberSet.join(handlers), done))
+      yield* Effect.forkScoped(into(toTheEnd, done))
+      yield* Effect.forkScoped(into(FiberSet.join(handlers), done))
       // the peer would wait for what never comes, and so would those who wait for its answers
       yield* Effect.forkScoped(Effect.flatMap(stream.whenCut, (cause) => broken(connection, failure("Write")(cause))))
       yield* Deferred.await(done).pipe(
@@ -111,9 +119,9 @@ export const makeSocket = (
           Deferred.fail(done, new Socket.SocketCloseError({ reason: "Close", code, closeReason: reason }))
         )
       }
-      return Effect.catchAll(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), (cause) => {
+      return catchAll(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), (cause) => {
         const error = failure("Write")(cause)
-        return Effect.zipRight(broken(connection, error), Effect.fail(error))
+        return andThen(broken(connection, error), Effect.fail(error))
       })
     }))
 
