@@ -20,7 +20,7 @@ export type Command<A, F> =
   | { readonly _tag: "Wake"; readonly waiter: Waiter<A, F> }
   /** Call `tick` at that time of the monotonic clock. A later command replaces an earlier one. */
   | { readonly _tag: "WakeAt"; readonly at: number }
-  /** Nothing is due. Call `disarm` later in this turn of the event loop: the next borrow may arm the alarm again. */
+  /** Nothing is due. Call `disarm` when the fibers that run now are done: a new borrow may make something due. */
   | { readonly _tag: "Rest" }
   /** `minSize` items are live; or, with a refusal, a creation failed before that. */
   | { readonly _tag: "Reached"; readonly refusal: Refusal<F> | undefined }
