@@ -1,4 +1,4 @@
-/** One message of `Framing` sent, and its answers read. Never sent again. */
+/** Sends one message of `Framing` and reads its answers. The message is never sent again. */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -15,7 +15,7 @@ import type { StreamView } from "./streamView.js"
 
 type Trouble = Failure | FramingError | "NoAnswer"
 
-/** Names the failure of a request, and says whether it was sent. */
+/** The error of a request, with whether its message was sent. */
 const failing = (view: StreamView | undefined, trouble: Trouble): RequestError => {
   const sent = view?.wasWritten === true ? "maybe" : "no"
   if (trouble === "NoAnswer") return new RequestError({ reason: "NoAnswer", sent })
@@ -25,7 +25,7 @@ const failing = (view: StreamView | undefined, trouble: Trouble): RequestError =
 
 let latestId = 0
 
-/** Ids need only differ from those of earlier requests on the same stream. */
+/** An id only has to differ from the ids of earlier requests on the same stream. */
 const newId = (): number => latestId = (latestId + 1) % 0x4000_0000
 
 interface Question {
@@ -33,7 +33,7 @@ interface Question {
   readonly frame: Uint8Array
 }
 
-/** Before a stream is borrowed for it: one that is too large is to cost none, and what waits is to stay as it was. */
+/** Encodes before a stream is borrowed: an oversized message costs no stream, and a waiting request keeps its bytes. */
 const questionOf = (
   message: Uint8Array,
   options: RequestOptions | undefined
@@ -45,7 +45,7 @@ const questionOf = (
   })
 }
 
-/** The next answer; with an id, what answers other requests is passed over. */
+/** The next answer. With an id, answers to other requests are skipped. */
 const receive = (
   view: StreamView,
   id: number | undefined,
@@ -85,7 +85,7 @@ export const requestStreamOn = (pool: Pool): StreamPoolService["requestStream"] 
     const isLast = options?.isLast
     const { frame, id } = yield* Effect.suspend(() => questionOf(message, options))
     const view = (yield* Effect.mapError(pool.get, (trouble) => failing(undefined, trouble))) as StreamView
-    // whoever stops before the last answer leaves the others on the stream
+    // a reader that stops before the last answer leaves the rest on the stream
     view.isForOneUse = true
     yield* Effect.mapError(view.writeOwned(frame), (trouble) => failing(view, trouble))
     const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failing(view, trouble)))

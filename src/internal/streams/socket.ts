@@ -8,16 +8,16 @@ import type * as Scope from "effect/Scope"
 import type * as WebTransport from "../../WebTransport.js"
 import type { WebTransportError } from "../../WebTransportError.js"
 
-/** A stream that says when bytes that were accepted are not sent. */
+/** A stream that tells when accepted bytes will not be sent. */
 interface SocketStream extends WebTransport.BidirectionalStream {
   readonly whenCut: Effect.Effect<WebTransportError>
 }
 
 interface Connection {
   readonly stream: SocketStream
-  /** Says how the run ends; fails when a writer closes the socket. */
+  /** The end of the run. Fails when a writer closes the socket. */
   readonly done: Deferred.Deferred<void, any>
-  /** Whether a writer's scope has ended: what fails to be written after that breaks nothing. */
+  /** Whether a writer's scope has ended. After that, a failing write does not break the run. */
   isFinished: boolean
 }
 
@@ -32,11 +32,11 @@ const finish = (connection: Connection): Effect.Effect<void> =>
     return Effect.asVoid(Effect.forkDaemon(Effect.ignore(connection.stream.closeWrite)))
   })
 
-/** Nothing can be written any more: the run fails, too, so that whoever shares the socket connects again. */
+/** Writing is over. The run fails, too, so that the user of the socket connects again. */
 const broken = (connection: Connection, error: Socket.SocketError): Effect.Effect<unknown> =>
   Effect.suspend(() => connection.isFinished ? Effect.void : Deferred.fail(connection.done, error))
 
-/** One that acquires a stream for each run. */
+/** A socket that acquires a stream for each run. */
 export const makeSocket = (
   acquire: Effect.Effect<SocketStream, unknown, Scope.Scope>
 ): Socket.Socket => {
@@ -44,7 +44,7 @@ export const makeSocket = (
   let current: Connection | undefined
   let isRunning = false
 
-  /** Its writers would not know which stream is theirs. */
+  /** Allows one run at a time: with more, writers would not know their stream. */
   const onlyOne = Effect.acquireRelease(
     Effect.suspend(() => {
       if (isRunning) return Effect.fail(failure("Open")(new Error("this socket runs already: make another one")))
@@ -84,15 +84,15 @@ export const makeSocket = (
           return reading
         }
       )
-      // what came before the peer finished is handled to its end
+      // chunks that came before the peer finished are handled to the end
       const toTheEnd = Effect.zipRight(reading, FiberSet.awaitEmpty(handlers))
       // not `raceFirst`, which hangs if it is interrupted just before it starts its fibers (effect 3.22)
       yield* Effect.forkScoped(Effect.intoDeferred(toTheEnd, done))
       yield* Effect.forkScoped(Effect.intoDeferred(FiberSet.join(handlers), done))
-      // the peer would wait for what never comes, and so would those who wait for its answers
+      // the peer would wait for bytes that never come, and the callers for its answers
       yield* Effect.forkScoped(Effect.flatMap(stream.whenCut, (cause) => broken(connection, failure("Write")(cause))))
       yield* Deferred.await(done).pipe(
-        // within the scope: the stream is to see a success
+        // inside the scope, so that the stream ends in success
         Effect.catchIf(
           Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
           () => Effect.void
@@ -123,7 +123,7 @@ export const makeSocket = (
     runRaw: run as Socket.Socket["runRaw"],
     writer: Effect.acquireRelease(
       Effect.succeed(write),
-      // nobody waits for it: it comes behind what was written, and a peer that hangs takes none of that
+      // the finalizer does not wait: the finish comes after all writes, and a peer that hangs takes none of them
       () => Effect.suspend(() => current === undefined ? Effect.void : finish(current))
     )
   }

@@ -14,17 +14,17 @@ import {
   without
 } from "../options/optionTable.js"
 
-/** What a pool of streams has in place of the engine's defaults. */
+/** Defaults of a stream pool that differ from the engine's. */
 export const presets = {
   name: "StreamPool",
   maxSize: 100,
   acquireTimeout: 30_000,
-  // to be refused by a session costs nothing, nor does asking a pool that has a pause of its own after a failure; and
-  // whoever comes later is not to wait for the same
+  // short: a refusal by a session costs nothing, a session pool has its own backoff, and later borrowers should not wait
+  // for an old failure
   createBackoff: { ...engineOptions.createBackoff.byDefault, initial: 1, max: 100 }
 }
 
-/** The engine's options that a pool of streams takes. The rest follows from what streams are. */
+/** The engine's options that a stream pool takes. The nature of streams decides the others. */
 export const streamEngine = withDefaults({
   ...without(engineOptions, [
     "acquire",
