@@ -1,4 +1,4 @@
-/** A borrower's handle to a session, good for one lease. */
+/** A borrower's handle to a session, valid for one lease. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -17,7 +17,7 @@ const ownedByPool = (what: string) =>
     })
   )
 
-/** What was opened through a view ends with it. */
+/** Streams that were opened through a view end with the view. */
 export class SessionView extends SessionHandle {
   override readonly streams = new Set<ByteStream>()
   private isGivenBack = false
@@ -61,7 +61,7 @@ export class SessionView extends SessionHandle {
     return Effect.suspend(() => this.isGivenBack ? Effect.void : super.close(info))
   }
 
-  /** Ends everything that was opened through the view, as a scope would; synchronously, waiting for nothing. */
+  /** Ends everything that was opened through the view, as a scope would, but synchronously and without waiting. */
   end(success: boolean): void {
     if (this.isGivenBack) return
     this.isGivenBack = true
