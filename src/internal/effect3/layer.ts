@@ -1,4 +1,4 @@
-/** Layers of what needs a scope. */
+/** Layers of scoped effects. */
 import * as Layer from "effect/Layer"
 
 export const scoped = Layer.scoped

@@ -1,4 +1,4 @@
-/** The metrics of pools: their names, and which figure each shows. */
+/** The metrics of pools: their names, and the figure of each. */
 import {
   type CounterKey,
   counterKey,
@@ -39,7 +39,7 @@ export const returned = /* @__PURE__ */ total("returned", "Times that an object 
 export const discarded = /* @__PURE__ */ total("discarded", "Objects that a recycling pool let go of, by reason")
 export const refused = /* @__PURE__ */ total("refused", "What borrowers of a recycling pool did wrong, by reason")
 
-/** From 0.1 ms, which a stream takes, to the usual time limits. */
+/** From 0.1 ms, the time to open a stream, to the usual time limits. */
 const boundaries = [
   0.0001,
   0.00025,
@@ -70,7 +70,7 @@ export const useTime = /* @__PURE__ */ seconds("use_time", "How long borrowers h
 
 type Read<S> = (stats: S) => number
 
-/** What a kind of pool shows. */
+/** The metrics of a kind of pool. */
 interface Figures<S> {
   readonly gauges: ReadonlyArray<readonly [GaugeKey, Read<S>]>
   readonly counters: ReadonlyArray<readonly [CounterKey, Read<S>]>
@@ -124,7 +124,7 @@ export const recyclingPool: Figures<RecyclingFigures> = {
   reasons: [[discarded, (stats) => stats.discarded], [refused, (stats) => stats.refused]]
 }
 
-/** Takes seconds. */
+/** `time` is in seconds. */
 type Observe = (time: number) => void
 
 export interface Times {
@@ -133,7 +133,7 @@ export interface Times {
   readonly use: Observe
 }
 
-/** The histograms of a pool. Pools of the same tags share them. */
+/** The histograms of a pool. Pools with the same tags share them. */
 export const timesOf = (tags: ReadonlyArray<Tag>, runtime: PoolRuntime): Times => ({
   wait: observer(runtime, waitTime, tags),
   create: observer(runtime, createTime, tags),

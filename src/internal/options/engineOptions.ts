@@ -30,7 +30,7 @@ const sizeOptions = {
   minIdle: count(0, 0, "{Item}s to keep open that nobody has")
 }
 
-/** The options of a waiting pool. A `Config` has those that have a description; `{item}` is a session or a stream there. */
+/** The options of a waiting pool. A `Config` has those with a description, in which `{item}` becomes a session or a stream. */
 export const engineOptions = {
   name: text("ResourcePool", "The pool's name in logs, errors and stats"),
   acquire: required(value<Effect.Effect<any, any, any>>("an Effect", Effect.isEffect)),
@@ -68,10 +68,10 @@ export const engineOptions = {
   metrics: flag(true, "Whether the pool shows metrics")
 }
 
-/** The same without what makes an item: pools that are built on the engine make theirs in their own way. */
+/** All options except `acquire`: pools that are built on the engine create items in their own way. */
 const settings = without(engineOptions, ["acquire"])
 
-/** What a function `rideOut` answers. */
+/** The result of a function `rideOut`. */
 export const rideOutAnswer = required(duration(0))
 
 type Settings = typeof settings
@@ -81,17 +81,17 @@ const checkSizes = (sizes: Decoded<typeof sizeOptions>, checks: OptionChecks): v
   checkAtMost(sizes, "minIdle", "maxSize", checks)
 }
 
-/** Checks the sizes of a pool, of one that exists too. */
+/** Checks the sizes of a new or an existing pool. */
 export const problemsOfSizes = (size: Input<typeof sizeOptions>): ReadonlyArray<Problem> => {
   const checks = new OptionChecks()
   checkSizes(decode(sizeOptions, size, checks), checks)
   return checks.problems
 }
 
-/** Those of a pool that is built on the engine: some are left out, some are added. */
+/** The options of a pool that is built on the engine: it leaves some out and adds others. */
 type Part<T> = { readonly [K in keyof T]?: T[K] | undefined }
 
-/** What is wrong with options of the engine that are right by themselves. */
+/** Checks valid options of the engine against each other. */
 export const checkTogether = (
   options: Part<Input<Settings>>,
   { createBackoff, ...decoded }: Part<Decoded<Settings>> & Decoded<typeof sizeOptions>,
@@ -116,14 +116,14 @@ export const checkTogether = (
 export interface DecodedEngine {
   readonly problems: ReadonlyArray<Problem>
   readonly machine: Omit<MachineOptions, "rideOut">
-  /** Milliseconds, where it is no function. */
+  /** Milliseconds, if it is not a function. */
   readonly rideOut: number
   readonly concurrency: (item: any) => number
 }
 
 export const isConcurrency = (n: number): boolean => Number.isInteger(n) && n >= 1
 
-/** Checks every option and fills in the defaults. The result is to be used only when there is no problem. */
+/** Checks every option and fills in the defaults. Use the result only if there are no problems. */
 export const decodeEngine = (
   options: Input<Settings> & { readonly acquire?: unknown }
 ): DecodedEngine => {
