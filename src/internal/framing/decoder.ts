@@ -1,4 +1,4 @@
-/** Puts messages together from pieces of bytes that come from anywhere. */
+/** Assembles messages from chunks of bytes of any origin. */
 import * as Either from "effect/Either"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -14,7 +14,7 @@ const nothing = new Uint8Array(0)
 export class Decoder extends Inspectable.Class {
   private readonly max: number
   private readonly assembler = new MessageAssembler()
-  /** Chunks that were not used yet; taken by index, since taking off the front is quadratic. */
+  /** Unused chunks. The decoder takes them by index, since removing from the front is quadratic. */
   private chunks: Array<Uint8Array> = []
   private head = 0
   private waiting = 0
@@ -66,7 +66,7 @@ export class Decoder extends Inspectable.Class {
     return this.waiting + this.assembler.retained
   }
 
-  /** Nothing of the bytes in it. */
+  /** Shows none of the bytes. */
   toJSON(): object {
     return { _id: "Decoder", maxMessageSize: this.max, retained: this.retained }
   }

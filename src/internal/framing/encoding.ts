@@ -1,4 +1,4 @@
-/** Frames and correlation ids of the public API: plain results of the codec as `Either`s, plain problems as errors. */
+/** Frames and correlation ids for the public API: turns results of the codec into `Either`s, and problems into errors. */
 import * as Either from "effect/Either"
 import type { FramingError } from "../../FramingError.js"
 import * as frameCodec from "../core/bytes/frameCodec.js"
@@ -7,7 +7,7 @@ import { framingError } from "../transport/failure.js"
 
 const defaultMaxMessageSize = 1024 * 1024
 
-/** What every engine can put into one array. */
+/** The largest array that every JavaScript engine supports. */
 const largest = 0xffff_ffff
 
 export interface Options {

@@ -1,4 +1,4 @@
-/** Messages of streams, as effects: the codec knows what a frame looks like, the stream how to wait for it. */
+/** Messages on streams, as effects: the codec knows the format of frames, the stream waits for their bytes. */
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -42,7 +42,7 @@ export const messages = (
   options?: Options
 ): Stream.Stream<Uint8Array, FramingError | WebTransportError> => untilNone(read(stream, options))
 
-/** How many messages are handed on together: a chunk of tiny ones, handed on whole, would become a hundred times as large. */
+/** The maximum number of messages per chunk: the tiny messages of one chunk can take a hundred times its memory. */
 const batchSize = 256
 
 export const decode =
