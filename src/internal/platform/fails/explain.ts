@@ -1,4 +1,4 @@
-/** Why a session has not come about, in words: from errors of Node, certificates, and the status of an answer. */
+/** Explains why a session failed to connect: from errors of Node, certificates, and the status of an answer. */
 import type { Explanation, NativeOptions } from "../../transport/shape.js"
 import type { FailsInternals } from "./internals.js"
 
@@ -18,7 +18,7 @@ const noAddress = { detail: "its name has no address", advice: "check the host n
 
 const noHttp2 = { detail: "it does not speak HTTP/2", advice: "check that the port is that of a WebTransport server" }
 
-/** By the code of Node's error. */
+/** Keys are the codes of Node's errors. */
 const explanations: Record<string, Explanation> = {
   ECONNREFUSED: noListener,
   ENOTFOUND: noAddress,
@@ -99,7 +99,7 @@ export const endedEarly: Explanation = {
   advice: "see what it logs"
 }
 
-/** How far an attempt is that has not failed. */
+/** Explains how far a pending attempt has come. */
 export const explainWaiting = ({ client }: FailsInternals): Explanation => {
   if (client.connecting) {
     return { detail: "TLS does not stand yet", advice: "check the address, and what is on the way" }
