@@ -1,4 +1,4 @@
-/** How a session comes about, and what is left of an attempt that fails. */
+/** Connects sessions, and cleans up after failed attempts. */
 import { areSupported } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -30,7 +30,7 @@ const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, 
 
 const invalidUrl = (detail: string) => Either.left(new WebTransportError({ reason: "InvalidUrl", detail }))
 
-/** The error says no more of a URL than its scheme: tokens travel in the rest. The platform's own error would show them. */
+/** The error shows only the scheme of a URL: the rest may contain tokens, which the platform's own error would show. */
 export const parseUrl = (source: string | URL): Either.Either<URL, WebTransportError> => {
   let url: URL
   try {
@@ -61,12 +61,12 @@ const pairsOf = (headers: HeaderFields): Array<[string, string]> =>
     value
   ])
 
-/** Names and values: RFC 9110, sections 5.1 and 5.5. Forbidden ones: fields of a connection (RFC 9113, section 8.2.2). */
+/** Names and values: RFC 9110, sections 5.1 and 5.5. Forbidden names: fields of a connection (RFC 9113, section 8.2.2). */
 const isName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 const isValue = /^[\t\x20-\x7e\x80-\xff]*$/
 const isForbidden = /^(connection|host|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/
 
-/** What is wrong with a header. It tells the name alone: values are secrets. */
+/** The problem with a header. It shows only the name: values are secret. */
 const headerProblem = (name: string, value: unknown): string | undefined => {
   const header = `the header ${JSON.stringify(name)}`
   if (!isName.test(name)) return `${header} has a name that HTTP does not allow`
@@ -134,7 +134,7 @@ const withoutHeaders = <E, R>(
     }
   )
 
-/** The first name that the platform knows is used: newer names come first. */
+/** The first name that the platform knows is used; newer names come first. */
 const datagramAttributes: ReadonlyArray<readonly [keyof DatagramOptions, ReadonlyArray<string>]> = [
   ["incomingMaxBuffered", ["incomingMaxBufferedDatagrams", "incomingHighWaterMark"]],
   ["outgoingMaxBuffered", ["outgoingMaxBufferedDatagrams", "outgoingHighWaterMark"]],
@@ -153,7 +153,7 @@ const setDatagramOptions = (native: NativeWebTransport, options: DatagramOptions
   }
 }
 
-/** A constructor throws because of the options, not because of the network. */
+/** A constructor throws because of its options, not because of the network. */
 const constructFailure = (cause: unknown): WebTransportError => {
   if (cause instanceof WebTransportError) return cause
   return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
@@ -174,10 +174,10 @@ const establish = (
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       yield* checkCloseInfo(options.closeInfo)
-      // the streams of the session wait by it
+      // the wait slots of the session's streams need this test
       yield* areSupported
       const limit = Duration.decode(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
-      // A scope of its own, so that a failed attempt leaves nothing in a scope that lives on.
+      // its own scope, so that a failed attempt leaves nothing in the caller's scope
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       const core = yield* Effect.try({
         try: () =>

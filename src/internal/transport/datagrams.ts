@@ -1,4 +1,4 @@
-/** Datagrams of a session: messages that may be lost, each within one packet. */
+/** Datagrams of a session: messages in a single packet, which may be lost. */
 import type { Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
@@ -9,10 +9,10 @@ import { isBytes, notBytes } from "../core/kinds.js"
 import { type IncomingQueue, streamOf } from "./incoming.js"
 import type { NativeDatagrams } from "./shape.js"
 
-/** What datagrams ask of their session. */
+/** The session, as its datagrams see it. */
 export interface DatagramSession {
   readonly native: { readonly datagrams: NativeDatagrams }
-  /** Why nothing can be sent any more, if so. */
+  /** Why the session can send nothing any more; `undefined` while it can. */
   readonly gone: WebTransportError | undefined
   readonly retainsWrites: boolean
   failure(reason: "Write", detail: string, cause: unknown): WebTransportError
@@ -48,7 +48,7 @@ export class DatagramSender {
       }
       this.pending.add(done)
       try {
-        // an interrupted sender may use the bytes again, though they still wait
+        // an interrupted sender may reuse the bytes while they still wait
         this.outgoing().write(retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)).then(
           () => done(Effect.void),
           (cause) => queueMicrotask(() => done(Effect.fail(this.failure(cause))))
