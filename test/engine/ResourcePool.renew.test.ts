@@ -241,7 +241,7 @@ describe("what users see", () => {
       assert.strictEqual(yield* named("silent"), 0)
       assert.isAbove(yield* named("loud"), 0)
       const both = yield* Effect.exit(ResourcePool.make({ acquire: Effect.void, metrics: false, histograms: true }))
-      assert.include(failureOf(both), "histograms must be left out where metrics is false")
+      assert.include(failureOf(both), "histograms must be left out if metrics is false")
     }))
 
   it.scoped("a drain that its own borrower waits for says so", () =>

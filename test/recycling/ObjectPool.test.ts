@@ -484,11 +484,11 @@ describe("ObjectPool", () => {
         const pool = yield* ObjectPool.make({ factory: () => one, maxSize: 1 })
         const other = yield* ObjectPool.make({ factory: () => one })
         assert.strictEqual(pool.unsafeAcquire(), one)
-        assert.throws(() => pool.unsafeAcquire(), "a pool has already")
-        assert.throws(() => other.unsafeAcquire(), "a pool has already")
+        assert.throws(() => pool.unsafeAcquire(), "is in a pool already")
+        assert.throws(() => other.unsafeAcquire(), "is in a pool already")
         pool.unsafeRelease(one)
-        assert.throws(() => other.unsafeAcquire(), "a pool has already")
-        // once the pool has let go of it, another may have it
+        assert.throws(() => other.unsafeAcquire(), "is in a pool already")
+        // after the pool has dropped the object, another pool may have it
         yield* pool.clear
         assert.strictEqual(other.unsafeAcquire(), one)
         assert.isFalse(pool.unsafeRelease(one))
@@ -594,7 +594,7 @@ describe("ObjectPool", () => {
         const second = yield* ObjectPool.make({ factory: () => stock })
         first.unsafeRelease(Object.freeze(first.unsafeAcquire()))
         const lent = second.unsafeAcquire()
-        assert.throws(() => second.unsafeAcquire(), "a pool has already")
+        assert.throws(() => second.unsafeAcquire(), "is in a pool already")
         assert.isTrue(second.unsafeRelease(lent))
       }))
 

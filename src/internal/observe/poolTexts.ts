@@ -23,7 +23,7 @@ export const stillChecking = (checkTimeout: number, hooks: ReadonlyArray<string>
   `${hooks.join(" and ")}? Keep checkTimeout well below acquireTimeout.`
 
 export const queueIsFull = (maxWaiters: number): string =>
-  `maxWaiters ${maxWaiters}; borrowers for whom an item is on its way do not count`
+  `maxWaiters ${maxWaiters}; borrowers whose item is being created or checked do not count`
 
 /** The figures in a `PoolError`. */
 interface Figures {

@@ -26,8 +26,8 @@ import {
 
 const sizeOptions = {
   minSize: count(0, 0, "{Item}s to keep open"),
-  maxSize: count(1, 10, "The most {item}s at once"),
-  minIdle: count(0, 0, "{Item}s to keep open that nobody has")
+  maxSize: count(1, 10, "The maximum number of {item}s"),
+  minIdle: count(0, 0, "Idle {item}s to keep ready")
 }
 
 /** The options of a waiting pool. A `Config` has those with a description, in which `{item}` becomes a session or a stream. */
@@ -36,7 +36,7 @@ export const engineOptions = {
   acquire: required(value<Effect.Effect<any, any, any>>("an Effect", Effect.isEffect)),
   ...sizeOptions,
   concurrency: orHook(count(1, 1)),
-  order: oneOf(["lifo", "fifo"], "Which {item} is lent: the one used last, or first"),
+  order: oneOf(["lifo", "fifo"], "Which {item} the pool lends: the most recently used, or the longest idle"),
   acquireTimeout: duration(Infinity, "How long a borrower waits"),
   rideOut: orHook(duration(2_000)),
   maxWaiters: limit(0, Infinity, "How many borrowers may wait"),
@@ -64,7 +64,7 @@ export const engineOptions = {
   shutdownGrace: duration(5_000, "How long borrowers have when the pool closes"),
   exhaustedThreshold: duration(10_000),
   leakThreshold: duration(Infinity),
-  histograms: flag(false, "Whether waiting, creating and use are timed"),
+  histograms: flag(false, "Whether the pool measures waits, creations and borrows"),
   metrics: flag(true, "Whether the pool shows metrics")
 }
 
@@ -99,10 +99,10 @@ export const checkTogether = (
 ): void => {
   checkSizes(decoded, checks)
   if (options.validateAfterIdle !== undefined && options.validate === undefined) {
-    checks.refuse("validateAfterIdle", options.validateAfterIdle, "left out where there is no validate")
+    checks.refuse("validateAfterIdle", options.validateAfterIdle, "left out without validate")
   }
   if (options.histograms === true && options.metrics === false) {
-    checks.refuse("histograms", true, "left out where metrics is false")
+    checks.refuse("histograms", true, "left out if metrics is false")
   }
   if (options.createBackoff?.initial !== undefined && createBackoff!.initial > createBackoff!.max) {
     checks.refuse(

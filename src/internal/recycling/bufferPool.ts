@@ -84,7 +84,7 @@ const unfit = (memory: ArrayBufferLike, size: number): string | undefined => {
   if (Object.prototype.toString.call(memory) !== "[object ArrayBuffer]") return "shared memory cannot be pooled"
   if ((memory as { readonly resizable?: boolean }).resizable === true) return "a resizable buffer cannot be pooled"
   if (memory.byteLength !== size) return `the buffer must have ${size} bytes, but has ${memory.byteLength}`
-  return isPooled(memory) ? "the buffer is of a pool already" : undefined
+  return isPooled(memory) ? "the buffer belongs to a pool already" : undefined
 }
 
 /** Tracks the bytes of its buffer that the borrower has seen: only those may have been written to. */

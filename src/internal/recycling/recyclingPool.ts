@@ -62,7 +62,7 @@ const misuse: Record<RefusalReason, string> = {
   notOut:
     "a borrower released an object that `unsafeAcquire` had not lent: a second release, or an object that `use`, `get` " +
     "or a lease is to return",
-  stale: "a borrower used, released or discarded a lease that had been released or discarded before"
+  stale: "a borrower used, released or discarded a lease that had ended"
 }
 
 /** `L` is the type that a borrower returns. */

@@ -45,7 +45,7 @@ const checkSizes = (sizes: ReadonlyArray<number>, checks: OptionChecks): void =>
 }
 
 const never = (): never => {
-  throw new Error("a buffer that is larger than every tier is made for its borrower")
+  throw new Error("no tier fits this length")
 }
 
 class TieredBufferPool extends BufferLender {

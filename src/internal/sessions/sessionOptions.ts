@@ -46,7 +46,7 @@ const parseHashes = (text: string): Parsed<ReadonlyArray<Uint8Array>> => {
   const bad = hashes.findIndex((hash) => hash?.length !== 32)
   return bad < 0
     ? { value: hashes as ReadonlyArray<Uint8Array> }
-    : { problem: `a SHA-256 hash has 64 hexadecimal digits; ${JSON.stringify(parts[bad])} is none` }
+    : { problem: `a SHA-256 hash has 64 hexadecimal digits; ${JSON.stringify(parts[bad])} is not one` }
 }
 
 /** Defaults of a session pool that differ from the engine's. */
@@ -56,7 +56,7 @@ export const presets = { name: "SessionPool", acquireTimeout: 30_000, overlap: t
 export const sessionEngine = withDefaults({
   ...without(engineOptions, ["acquire", "lost", "retire"]),
   concurrency: described(engineOptions.concurrency, "Borrowers per session"),
-  rideOut: described(engineOptions.rideOut, "For how long connects go on failing before borrowers do"),
+  rideOut: described(engineOptions.rideOut, "How long connects must fail before borrowers fail"),
   createConcurrency: described(engineOptions.createConcurrency, "How many connect at the same time"),
   // default: 5 seconds more than the connect timeout
   createTimeout: duration(undefined),

@@ -42,12 +42,12 @@ export const streamEngine = withDefaults({
 
 export const streamOptions = {
   ...streamEngine,
-  maxStreamsPerSession: limit(1, 100, "The most streams of one session at once"),
+  maxStreamsPerSession: limit(1, 100, "The maximum number of concurrent streams per session"),
   maxStreamsOpened: limit(1, 500, "After how many streams a session is replaced"),
   openTimeout: duration(1_000, "After how long without a stream a session counts as full"),
   clientSpeaksFirst: flag(true, "Whether the peer only answers"),
-  quarantine: duration(0, "How long a stream that came back is watched before it is lent again"),
-  suspectAfter: limit(1, 2, "After how many answers that never came a session is replaced"),
+  quarantine: duration(0, "How long the pool watches a returned stream before it lends it again"),
+  suspectAfter: limit(1, 2, "After how many missing answers a session is replaced"),
   sendOrder: value<number>("a number", (value) => typeof value === "number")
 }
 

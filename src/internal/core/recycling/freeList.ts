@@ -41,7 +41,7 @@ const notAnObject = (value: unknown) =>
   new TypeError(`factory must return an object, but returned ${value === null ? "null" : typeof value}`)
 
 const alreadyPooled = () =>
-  new TypeError("factory returned an object that a pool has already; it has to make a new one for each call")
+  new TypeError("factory returned an object that is in a pool already; it must create a new object for each call")
 
 export class FreeList<A extends object> implements Aged {
   /** The most recently returned item is on top, the longest idle item at the bottom. */
