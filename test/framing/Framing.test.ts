@@ -492,7 +492,7 @@ describe("read", () => {
       yield* Effect.yieldNow()
       const { read, stream } = memory.stream
       for (const second of [next(memory), read, memory.stream.readExactly(1), Stream.runDrain(stream)]) {
-        expect(String(defect(yield* Effect.exit<unknown, unknown, never>(second)))).toContain("Two reads")
+        expect(String(defect(yield* Effect.exit<unknown, unknown, never>(second)))).toContain("Two concurrent reads")
       }
       expect(memory.internals.isClean).toBe(false)
       yield* Fiber.interrupt(first)
@@ -515,7 +515,7 @@ describe("read", () => {
       yield* Fiber.interruptFork(first)
       yield* arrived
       expect(memory.internals.isClean).toBe(false)
-      expect(String(defect(yield* Effect.exit(next(memory))))).toContain("Two reads")
+      expect(String(defect(yield* Effect.exit(next(memory))))).toContain("Two concurrent reads")
       memory.send(frame(bytes("one")))
       yield* Fiber.await(first)
       expect(got).toEqual(Option.some("one"))

@@ -508,5 +508,5 @@ it.scoped("says so when it is used after its layer was closed", () =>
     const error = yield* Effect.flip(
       Effect.provideService(connected, WebTransport.WebTransportConstructor, constructor)
     )
-    expect(error.message).toContain("provide it further out")
+    expect(error.message).toContain("provide it around the whole test")
   }))

@@ -231,7 +231,7 @@ describe("BufferPool", () => {
           [new Uint8Array(new SharedArrayBuffer(64)), "shared memory"],
           [new Uint8Array(resizable), "resizable"],
           [new Uint8Array(63), "must have 64 bytes, but has 63"],
-          [other.view(1), "of a pool already"],
+          [other.view(1), "belongs to a pool already"],
           [peek(pool).subarray(0, 0), ""]
         ]
         for (const [view, message] of refusals.slice(0, 4)) assert.throws(() => lease.replace(view), message)

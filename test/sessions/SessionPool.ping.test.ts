@@ -62,7 +62,10 @@ describe("what proves a session good", () => {
       assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
       const error = yield* Effect.flip(Fiber.join(reading))
       assert.strictEqual(error.reason, "SessionClosed")
-      assert.include(error.message, "its pool, SessionPool, closed it: nothing came within checkTimeout of a ping")
+      assert.include(
+        error.message,
+        "the pool SessionPool closed the session: nothing came within checkTimeout of a ping"
+      )
     }).pipe(Effect.provide(TestWebTransport.layer(busy))))
 
   it.scoped("anything that comes while it is pinged; the ping is given up then", () =>
@@ -121,7 +124,10 @@ describe("what proves a session good", () => {
       assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
       const error = yield* Effect.flip(stream.read)
       assert.strictEqual(error.reason, "SessionClosed")
-      assert.include(error.message, "its pool, SessionPool, closed it: keepAlive.ping failed (the answer was no)")
+      assert.include(
+        error.message,
+        "the pool SessionPool closed the session: keepAlive.ping failed (the answer was no)"
+      )
     }).pipe(Effect.provide(TestWebTransport.layer())))
 
   it.scoped("a download under a pool of streams, behind which the pong waits", () =>
@@ -162,7 +168,7 @@ describe("who closed a session, and why", () => {
       const pool = yield* SessionPool.make({ url, name: "mine", maxLifetime: 1_000, retireGrace: 1_000 })
       const error = yield* reading(yield* pool.get)
       yield* pass(3_000, 500)
-      assert.include((yield* Fiber.join(error)).message, "its pool, mine, closed it: it was to be replaced")
+      assert.include((yield* Fiber.join(error)).message, "the pool mine closed the session: it was retired")
     }).pipe(Effect.provide(inMemory()), Effect.provide(silent)))
 
   it.scoped("its pool, which closes", () =>
@@ -172,7 +178,7 @@ describe("who closed a session, and why", () => {
       const closing = yield* Effect.fork(pool.close)
       yield* pass(3_000, 500)
       yield* Fiber.join(closing)
-      assert.include((yield* Fiber.join(error)).message, "closed it: the pool is closing")
+      assert.include((yield* Fiber.join(error)).message, "closed the session: the pool is closing")
     }).pipe(Effect.provide(inMemory()), Effect.provide(silent)))
 
   it.scopedLive("its borrower, or its peer", () =>
@@ -184,12 +190,12 @@ describe("who closed a session, and why", () => {
       assert.strictEqual(yield* soon(echo(stream)), "hello")
       yield* soon(session.close({ closeCode: 7, reason: "done" }))
       const own = yield* Effect.flip(session.createBidirectionalStream())
-      assert.include(own.message, `the session was closed here (code 7, "done")`)
+      assert.include(own.message, `this side closed the session (code 7, "done")`)
       const other = yield* pool.get
       yield* server.command("closeSessions", { code: 8, reason: "bye" })
       yield* soon(other.closed)
       const peers = yield* Effect.flip(other.createBidirectionalStream())
-      assert.include(peers.message, `the session was ended by its peer, or by the network (code 8, "bye")`)
+      assert.include(peers.message, `the peer or the network ended the session (code 8, "bye")`)
     }).pipe(withClient))
 })
 

@@ -147,7 +147,7 @@ describe("SessionPool", () => {
         yield* server.until((stats) => stats.paths[path]?.streamsOpen === 0)
         const error = yield* Effect.flip(echo(session))
         assert.strictEqual(error.reason, "SessionClosed")
-        assert.include(error.message, "given back")
+        assert.include(error.message, "returned to its pool")
         // and the session itself lives on
         assert.strictEqual(yield* pool.use((session) => echo(session)), "hello")
         assert.strictEqual((yield* stats(pool)).created, 1)

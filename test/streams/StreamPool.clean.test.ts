@@ -766,7 +766,7 @@ describe("StreamPool: clean or gone", () => {
             for (const attempt of attempts) {
               const error = failure(yield* soon(Effect.exit(attempt)))
               assert.isTrue(isWebTransportError(error), String(error))
-              assert.include(String(error), "given back")
+              assert.include(String(error), "returned to its pool")
             }
             yield* old.reset(7)
             yield* soon(old.lost)
@@ -789,7 +789,7 @@ describe("StreamPool: clean or gone", () => {
           )
         )
         assert.strictEqual(yield* pool.use((stream) => echo(stream, "mine")), "mine")
-        assert.include(String(failure(yield* Fiber.join(late))), "given back")
+        assert.include(String(failure(yield* Fiber.join(late))), "returned to its pool")
         assert.strictEqual((yield* counts).streamsAccepted, 1)
       }))
 

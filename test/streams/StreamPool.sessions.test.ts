@@ -136,7 +136,7 @@ describe("sessions of streams", () => {
         yield* untilStats(sessionPool, ({ destroyed }) => destroyed.lost === 1)
         const error = yield* soon(Effect.flip(held.value.read))
         assert.strictEqual(error.reason, "SessionClosed")
-        assert.include(error.message, "its pool, SessionPool, closed it: keepAlive.ping failed (dead)")
+        assert.include(error.message, "the pool SessionPool closed the session: keepAlive.ping failed (dead)")
       }))
 
     it.scoped("gives back a session without streams, which then ages", () =>

@@ -172,7 +172,7 @@ layer(live(), { excludeTestServices: true })(
         const nothing = connect(server, server.url("/nothing?secret"))
         const failures: Record<string, ReadonlyArray<readonly [typeof nothing, ...ReadonlyArray<string>]>> = {
           http2: [
-            [connect(server, `https://${dead}`), `${dead}: nobody listens`, "the port"],
+            [connect(server, `https://${dead}`), `${dead}: no server listens`, "the port"],
             [nowhere, "no address", "check the host name"],
             [nothing, "/nothing: the server answered 404", "path"],
             [connect(server, server.url("/refuse?status=503")), "the server answered 503", "try again later"],
@@ -180,7 +180,7 @@ layer(live(), { excludeTestServices: true })(
             [WebTransport.connect(server.url("/echo")), address, "self-signed", "serverCertificateHashes"],
             [
               connect(server, server.silentUrl("/echo"), { connectTimeout: 200 }),
-              "within 200ms: TLS does not stand yet"
+              "within 200ms: the TLS handshake is not done"
             ]
           ],
           http3: [

@@ -140,7 +140,7 @@ layer(live(), { excludeTestServices: true })(
         const size = limit + 1
         const error = failure(yield* Effect.exit(datagrams.send(new Uint8Array(size))))
         expect(error).toMatchObject({ reason: "DatagramTooLarge", size, limit })
-        expect(error.message).toContain(`${size} bytes where a datagram holds ${limit}`)
+        expect(error.message).toContain(`${size} bytes; a datagram holds at most ${limit}`)
         const wrong = yield* Effect.exit(datagrams.send(null as never))
         expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(
           "must be a Uint8Array, but was of type null"
@@ -254,8 +254,10 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       expect(yield* view.isOpen).toBe(false)
       expect(view.streams.size).toBe(0)
       yield* soon(Effect.all([stream.lost, uni.lost]))
-      expect(failure(yield* Fiber.await(reading)).message).toContain("given back")
-      expect(failure(yield* Effect.exit(stream.write(bytes("x")))).message).toContain("given back")
+      expect(failure(yield* Fiber.await(reading)).message).toContain("the borrower returned its session")
+      expect(failure(yield* Effect.exit(stream.write(bytes("x")))).message).toContain(
+        "the borrower returned its session"
+      )
       for (
         const attempt of [
           view.createBidirectionalStream(),
@@ -265,7 +267,7 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       ) {
         const error = failure(yield* Effect.exit(attempt))
         expect(error.reason).toBe("SessionClosed")
-        expect(error.message).toContain("this session was given back to its pool")
+        expect(error.message).toContain("this session was returned to its pool")
       }
       yield* view.close()
       for (const left of [others, own]) {
@@ -306,7 +308,7 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
         const waiting = yield* Effect.fork(view.createBidirectionalStream({ waitUntilAvailable: true }))
         yield* Effect.yieldNow()
         view.end(true)
-        expect(failure(yield* soon(Fiber.await(waiting))).message).toContain("given back")
+        expect(failure(yield* soon(Fiber.await(waiting))).message).toContain("this session was returned to its pool")
         expect(viewCore(session).openings.size).toBe(others)
       })
   )

@@ -26,7 +26,7 @@ export class Decoder extends Inspectable.Class {
   }
 
   push(chunk: Uint8Array): void {
-    if (this.isEnded) throw new Error("push after end: this decoder has been told that nothing more comes")
+    if (this.isEnded) throw new Error("push after end: this decoder takes no more bytes")
     if (chunk.byteLength === 0) return
     this.chunks.push(chunk)
     this.waiting += chunk.byteLength

@@ -18,7 +18,7 @@ const framed = (
   stream: WebTransport.ReceiveStream | WebTransport.SendStream | WebTransport.BidirectionalStream
 ): Framed => {
   if (Predicate.hasProperty(stream, "readMessage")) return stream as unknown as Framed
-  throw new TypeError("this stream is not one of a WebTransport.Session")
+  throw new TypeError("this stream is not from a WebTransport.Session")
 }
 
 export const read = (

@@ -50,7 +50,9 @@ export class PoolLog {
 
   earlyDeath(delay: number): void {
     this.warn(
-      `an item was lost soon after its creation, before it was of use; the next creation waits ${showMillis(delay)}. ` +
+      `an item was lost soon after its creation, before any borrower used it; the next creation waits ${
+        showMillis(delay)
+      }. ` +
         "Does the server close new connections, or does `lost` complete too early?",
       "EarlyDeath",
       { delay: Math.round(delay) }

@@ -34,7 +34,10 @@ export const failures = /* @__PURE__ */ total("failures", "Creations that failed
 export const timeouts = /* @__PURE__ */ total("timeouts", "Borrowers that reached acquireTimeout")
 export const rejections = /* @__PURE__ */ total("rejections", "Borrowers refused by maxWaiters")
 export const abandoned = /* @__PURE__ */ total("abandoned", "Borrowers that were interrupted while they waited")
-export const finalizerFailures = /* @__PURE__ */ total("finalizer_failures", "Items whose finalizers failed or took too long")
+export const finalizerFailures = /* @__PURE__ */ total(
+  "finalizer_failures",
+  "Items whose finalizers failed or took too long"
+)
 export const returned = /* @__PURE__ */ total("returned", "Returns of objects to a recycling pool")
 export const discarded = /* @__PURE__ */ total("discarded", "Objects that a recycling pool dropped, by reason")
 export const refused = /* @__PURE__ */ total("refused", "Misuse by borrowers of a recycling pool, by reason")

@@ -97,7 +97,7 @@ const noAnswer = () =>
   new WebTransportError({
     reason: "Read",
     detail: "the peer finished the stream without an answer to the ping",
-    advice: "let the server answer framed messages, or give keepAlive a ping of its own"
+    advice: "let the server answer framed messages, or set another keepAlive.ping"
   })
 
 /** How long a session that has other streams may take to grant the ping a stream. */

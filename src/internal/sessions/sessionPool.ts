@@ -53,7 +53,7 @@ const asWebTransportError = (what: string) => (cause: unknown): WebTransportErro
   isWebTransportError(cause) ? cause : new WebTransportError({
     reason: "Connect",
     detail: `${what} failed (${describeFailure(cause)})`,
-    advice: "the cause says more",
+    advice: "see the cause",
     cause
   })
 
@@ -204,7 +204,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       // onOpen may have opened streams already
       core.limitStreams(limit)
       yield* Effect.addFinalizer(() =>
-        Effect.sync(() => core.closedBecause = `its pool, ${name}, closed it: ${why(pool, core)}`)
+        Effect.sync(() => core.closedBecause = `the pool ${name} closed the session: ${why(pool, core)}`)
       )
       const incoming = [
         streams(session, session.acceptBidirectionalStream),
@@ -221,8 +221,8 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   /** Why the pool closed the session, for borrowers that still have it. */
   const why = (pool: Engine, core: SessionCore): string => {
     if (!pool.isOpen) return "the pool is closing, and shutdownGrace is over"
-    if (core.isRetired) return "it was to be replaced, and retireGrace is over"
-    return pingsOf(core).failure ?? "it was not to be lent again"
+    if (core.isRetired) return "it was retired, and retireGrace is over"
+    return pingsOf(core).failure ?? "the pool discarded it"
   }
 
   return Effect.gen(function*() {

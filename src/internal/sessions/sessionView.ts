@@ -12,8 +12,8 @@ const ownedByPool = (what: string) =>
   Effect.fail(
     new WebTransportError({
       reason: "Unsupported",
-      detail: `a borrowed session cannot ${what}: its pool owns what comes in`,
-      advice: "give SessionPool the option onIncoming or onDatagram"
+      detail: `a borrowed session cannot ${what}: its pool handles incoming streams and datagrams`,
+      advice: "use the option onIncoming or onDatagram of SessionPool"
     })
   )
 
@@ -31,7 +31,7 @@ export class SessionView extends SessionHandle {
     return this.isGivenBack
       ? new WebTransportError({
         reason: "SessionClosed",
-        detail: "this session was given back to its pool",
+        detail: "this session was returned to its pool",
         advice: "use it within the effect or scope that borrowed it"
       })
       : this.core.gone
@@ -69,6 +69,6 @@ export class SessionView extends SessionHandle {
     for (const opening of [...this.core.openings]) {
       if (opening.handle === this) opening.fail(this.refusal!)
     }
-    for (const stream of [...this.streams]) stream.end(success, 0, "its session was given back to the pool")
+    for (const stream of [...this.streams]) stream.end(success, 0, "the borrower returned its session to the pool")
   }
 }

@@ -47,7 +47,7 @@ export const makeSocket = (
   /** Allows one run at a time: with more, writers would not know their stream. */
   const onlyOne = Effect.acquireRelease(
     Effect.suspend(() => {
-      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket runs already: make another one")))
+      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket is already running: make another one")))
       isRunning = true
       return Effect.void
     }),

@@ -252,7 +252,7 @@ export class StreamSource {
         return this.pool.breakDown(Cause.fail((command.lane as Lane).session.gone!))
       case "WarnSuspect": {
         const { unanswered } = command
-        const message = `${unanswered} answers of a session in a row never came; it is replaced`
+        const message = `${unanswered} answers in a row never came on a session; the pool replaces the session`
         return this.pool.warn(message, "Suspect", { unanswered })
       }
       case "WakeAt":
@@ -276,7 +276,7 @@ export class StreamSource {
     const { stream } = pooled
     stream.watcher = undefined
     stream.onEnded = () => this.machine.ended(pooled, stream.wasSilent, this.pool.now())
-    stream.end(how === "finish", 0, "its pool has ended the stream")
+    stream.end(how === "finish", 0, "the pool ended the stream")
     pooled.holder?.onChange()
   }
 

@@ -17,21 +17,21 @@ import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 const givenBack = (reason: "Read" | "Write") =>
   new WebTransportError({
     reason,
-    detail: "this stream was given back to its pool",
+    detail: "this stream was returned to its pool",
     advice: "use it within the effect or scope that borrowed it"
   })
 
 const spokeFirst = (reason: "Read" | "Write") =>
   new WebTransportError({
     reason,
-    detail: "the peer sent something, or ended the stream, before anything was written",
-    advice: "write first, or give the pool the option clientSpeaksFirst: false"
+    detail: "the peer sent bytes, or ended the stream, before the borrower wrote",
+    advice: "write first, or set clientSpeaksFirst: false"
   })
 
 const noOther = (cause: Failure) =>
   isWebTransportError(cause) ? cause : new WebTransportError({
     reason: "StreamOpen",
-    detail: "the stream broke before it was of use, and there was no other",
+    detail: "the stream broke before its first use, and no other stream was available",
     cause
   })
 

@@ -272,7 +272,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
       if (!Number.isInteger(code) || code < 0 || code > 255) {
         return Effect.die(new RangeError(`reset: code must be a whole number from 0 to 255, not ${code}`))
       }
-      this.end(false, code, "the stream was reset here")
+      this.end(false, code, "this side reset the stream")
       return Effect.void
     })
   }

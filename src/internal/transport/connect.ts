@@ -70,7 +70,7 @@ const isForbidden = /^(connection|host|keep-alive|proxy-connection|te|transfer-e
 const headerProblem = (name: string, value: unknown): string | undefined => {
   const header = `the header ${JSON.stringify(name)}`
   if (!isName.test(name)) return `${header} has a name that HTTP does not allow`
-  if (isForbidden.test(name)) return `${header} is not one that a request for a session may have`
+  if (isForbidden.test(name)) return `${header} is not allowed in a request for a session`
   if (typeof value !== "string") return `${header} has a value of type ${kindOf(value)} instead of a string`
   return isValue.test(value) ? undefined : `${header} has a character in its value that HTTP does not allow`
 }
@@ -116,11 +116,11 @@ const withoutHeaders = <E, R>(
         for (const { algorithm, value } of native.serverCertificateHashes) {
           if (algorithm !== "sha-256") {
             const detail = `a certificate hash has the algorithm ${JSON.stringify(algorithm)}`
-            const advice = `give one of "sha-256": WebTransport knows no other`
+            const advice = `use "sha-256": WebTransport supports no other`
             return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
           }
           if (value.byteLength !== 32) {
-            const detail = `a certificate hash has ${value.byteLength} bytes, where sha-256 has 32`
+            const detail = `a certificate hash has ${value.byteLength} bytes; sha-256 has 32`
             const advice = "give the bytes of the hash, not its hexadecimal text"
             return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
           }
@@ -159,7 +159,7 @@ const constructFailure = (cause: unknown): WebTransportError => {
   return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
     ? new WebTransportError({
       reason: "Unsupported",
-      detail: "the platform has not all that the options ask for",
+      detail: "the platform does not support all of these options",
       cause
     })
     : new WebTransportError({ reason: "Connect", ...explainCause(cause), cause })

@@ -39,7 +39,7 @@ export class DatagramSender {
       const limit = this.maxSize
       const size = bytes.byteLength
       if (size > limit) {
-        const detail = `${size} bytes where a datagram holds ${limit}`
+        const detail = `${size} bytes; a datagram holds at most ${limit}`
         return resume(Effect.fail(new WebTransportError({ reason: "DatagramTooLarge", detail, size, limit })))
       }
       const done = (effect: Effect.Effect<void, WebTransportError>) => {

@@ -154,7 +154,7 @@ export class StreamEndings {
     for (const stream of [...this.delivering]) {
       const looks = stream.look()
       if (looks > longestTurn || (looks > longestSilence && this.looks > longestSilence)) {
-        stream.giveUp("the transport took none of its bytes for closeTimeout")
+        stream.giveUp("the transport took no byte of the stream for closeTimeout")
       }
     }
   }
@@ -175,7 +175,7 @@ export class StreamEndings {
   cutShort(): void {
     this.isOwedCredit = false
     for (const stream of [...this.delivering]) {
-      stream.giveUp("its session had no more time for what was left to be sent")
+      stream.giveUp("the session closed before all bytes were sent")
     }
     if (!this.hasToDeliver) this.allDelivered.release()
   }

@@ -58,7 +58,7 @@ export const explainCause = (cause: unknown): Explanation => {
   return /certificate/i.test(detail)
     ? {
       detail,
-      advice: "pin the certificate that the server has now with serverCertificateHashes, or have the platform trust it"
+      advice: "pin the server's current certificate with serverCertificateHashes, or have the platform trust it"
     }
     : { detail }
 }
@@ -82,11 +82,11 @@ export const endedBeforeReady = (where: string, info: CloseInfo): WebTransportEr
 export const endedByPeer = (info: CloseInfo): WebTransportError =>
   new WebTransportError({
     reason: "SessionClosed",
-    detail: `the session was ended by its peer, or by the network (${describeCloseInfo(info)})`
+    detail: `the peer or the network ended the session (${describeCloseInfo(info)})`
   })
 
 /** `because`: why the pool closed the session, if it did. */
 export const closedHere = (because: string | undefined, info?: CloseInfo): WebTransportError => {
   const how = info === undefined ? "" : ` (${describeCloseInfo(info)})`
-  return new WebTransportError({ reason: "SessionClosed", detail: because ?? `the session was closed here${how}` })
+  return new WebTransportError({ reason: "SessionClosed", detail: because ?? `this side closed the session${how}` })
 }

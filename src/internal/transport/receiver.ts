@@ -82,7 +82,7 @@ export class Receiver {
         new WebTransportError({
           reason: "Read",
           detail: `the peer finished the stream after ${this.inbox.keptSize} of ${size} bytes`,
-          advice: "read the bytes that came with read, or ask again on another stream"
+          advice: "use read for the remaining bytes, or send the request again on another stream"
         })
       )
     }
@@ -147,7 +147,7 @@ export class Receiver {
     // A dying session breaks its streams first and tells its own end later, in the same task.
     queueMicrotask(() => {
       this.readPending = false
-      this.fail(() => this.stream.host.failure("Read", "the stream was reset, or broke", cause))
+      this.fail(() => this.stream.host.failure("Read", "the stream was reset or broke", cause))
     })
   }
 

@@ -175,7 +175,7 @@ export class Sender {
   /** Accepted bytes, or the FIN, are not sent. */
   private onCut(cause: unknown): void {
     if (this.cutBy !== undefined) return
-    const detail = this.stream.endedBecause ?? "the stream broke before all was sent"
+    const detail = this.stream.endedBecause ?? "the stream broke before all bytes were sent"
     const error = this.cutBy = this.failure ?? this.stream.host.failure("Write", detail, cause)
     this.allFlushed(Effect.fail(error))
     const listeners = this.cutListeners

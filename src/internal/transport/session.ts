@@ -92,7 +92,7 @@ const statsOf = (core: SessionCore): Effect.Effect<Option.Option<SessionStats>, 
     const failed = (cause: unknown) =>
       resume(
         Effect.fail(
-          core.gone ?? new WebTransportError({ reason: "Unsupported", detail: "the platform gives no stats", cause })
+          core.gone ?? new WebTransportError({ reason: "Unsupported", detail: "the platform has no stats", cause })
         )
       )
     try {

@@ -311,7 +311,7 @@ describe("StreamPool, pausing anywhere", () => {
               isOver = true
               assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "mine"))), "mine", where)
               const exit = yield* soon(Fiber.join(late))
-              if (Exit.isFailure(exit) && String(exit).includes("given back")) refused++
+              if (Exit.isFailure(exit) && String(exit).includes("returned to its pool")) refused++
               yield* Scope.close(scope, Exit.void)
             }
           }

@@ -178,7 +178,7 @@ for (const [what, how] of [["GOAWAY", goaway], ["DRAIN", drain]] as const) {
 
 live("the status of a refusal is in its error, so that 401 is not 503", () =>
   Effect.gen(function*() {
-    for (const [status, advice] of [[401, "headers"], [503, "later"], [302, "logs"]] as const) {
+    for (const [status, advice] of [[401, "headers"], [503, "later"], [302, "log"]] as const) {
       for (const endStream of [true, false]) {
         const server = yield* connectServer((stream) => stream.respond({ ":status": status }, { endStream }))
         const error = failure(yield* Effect.exit(connect(server)))

@@ -120,7 +120,7 @@ export const splitId = (payload: Uint8Array): Identified | Malformed => {
   if (length === 0) return malformed("the message is empty, and should begin with a correlation id")
   const size = sizeByFirst(payload[0]!)
   if (size > length) {
-    return malformed(`the message has ${length} bytes, and its correlation id alone should have ${size}`)
+    return malformed(`the message has ${length} bytes, but its correlation id needs ${size}`)
   }
   const id = get(payload, 0, size)
   return Number.isSafeInteger(id)

@@ -4,8 +4,7 @@
  */
 import { type FrameProblem, MessageAssembler } from "./frameCodec.js"
 
-export const twoReads = () =>
-  new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
+export const twoReads = () => new Error("Two concurrent reads on one stream: read in one fiber, or one after the other")
 
 export class Inbox {
   /** The latest chunk. While the inbox holds a chunk, the stream asks its transport for no more. */

@@ -112,7 +112,7 @@ describe("a read", () => {
         yield* arrived
         expect(internals.isClean).toBe(false)
         expect(internals.isOverdue).toBe(false)
-        expect(String(defect(yield* Effect.exit(stream.readExactly(2))))).toContain("Two reads")
+        expect(String(defect(yield* Effect.exit(stream.readExactly(2))))).toContain("Two concurrent reads")
         send(Uint8Array.of(1, 2))
         yield* Fiber.await(first)
         expect(got).toEqual(Uint8Array.of(1, 2))
