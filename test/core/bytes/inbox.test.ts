@@ -17,7 +17,7 @@ const filled = (chunk: Uint8Array): Inbox => {
 
 describe("an inbox", () => {
   it("gives all bytes once and in order, whatever the readers ask for in turn", () => {
-    // any of these bytes is a length in its shortest form, so that a message may begin anywhere
+    // each of these bytes is a length in its shortest form, so a message may begin anywhere
     const chunk = FastCheck.uint8Array({ max: 0x3f, minLength: 1, maxLength: 70 })
     const chunks = FastCheck.array(chunk, { maxLength: 10 })
     const step = FastCheck.oneof(
@@ -41,7 +41,7 @@ describe("an inbox", () => {
         } else if (step === "take") {
           if (inbox.hasBytes) got.push(...inbox.take())
         } else if (step === "assemble") {
-          // what it takes in and does not give out goes back to the next reader of bytes
+          // bytes of an unfinished message go to the next reader of bytes
           if (inbox.assemble(100) === "Whole") got.push(...frameOf(inbox.takeMessage()))
         } else if (inbox.gather(step)) {
           const bytes = inbox.cut(step)
