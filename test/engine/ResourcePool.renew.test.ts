@@ -1,4 +1,4 @@
-/** `renew`, `minIdle`, borrowers who give up, pools without metrics, and tags. */
+/** `renew`, `minIdle`, borrowers that give up, pools without metrics, and tags. */
 import { assert, describe, it } from "@effect/vitest"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as ResourcePool from "effect-pools/ResourcePool"
