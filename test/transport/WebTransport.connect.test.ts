@@ -152,7 +152,7 @@ layer(live(), { excludeTestServices: true })(
           WebTransport.connect(server.url("/echo"))
         ]
         for (const attempt of attempts) {
-          // In a scope that stays open: what a failed attempt held is freed all the same.
+          // In a scope that stays open: the resources of a failed attempt are freed nevertheless.
           const error = failure(yield* Effect.exit(attempt))
           expect(error.reason).toBe("Connect")
           expect(error.message).not.toContain("secret")
@@ -188,7 +188,7 @@ layer(live(), { excludeTestServices: true })(
             [nowhere, "invalid DNS name"],
             [nothing, "/nothing: ", "this path"]
           ],
-          // which tells a page next to nothing
+          // a browser tells a page very little
           browser: [
             [wrongHash, address, "certificate"],
             [nothing, "/nothing: ", "serves this path"]

@@ -124,7 +124,7 @@ layer(live(), { excludeTestServices: true })(
         yield* datagrams.send(bytes("one"))
         yield* datagrams.send(bytes("two"))
         expect(Chunk.toReadonlyArray(yield* soon(Fiber.join(received))).map(text)).toEqual(["one", "two"])
-        // An interrupted wait loses none.
+        // An interrupted wait loses no datagram.
         const waiting = yield* Effect.fork(datagrams.receive)
         yield* Effect.yieldNow()
         yield* Fiber.interrupt(waiting)
@@ -163,7 +163,7 @@ layer(live(), { excludeTestServices: true })(
         yield* Fiber.interrupt(gaveUp)
         yield* server.command("openBidirectional", { path, count: 4, size: 5 })
         yield* soon(Fiber.join(waiting))
-        // The first one of a session loses its data (fails-components 1.6.8): not looked at.
+        // The first stream of a session loses its data (fails-components 1.6.8), so the test ignores its data.
         const third = yield* soon(session.acceptBidirectionalStream)
         expect((yield* soon(third.readExactly(5))).length).toBe(5)
         const fourth = yield* soon(session.acceptBidirectionalStream)
@@ -192,7 +192,7 @@ layer(live(), { excludeTestServices: true })(
         if (!can("readsAfterClose")) yield* soon(Effect.repeat(Effect.sleep(1), { until: () => came === 8 }))
         yield* server.command("closeSessions", { path })
         expect(yield* soon(Fiber.join(count))).toBe(3)
-        // Not the first one's, see above; a uni stream's id is never 0.
+        // Not the first stream's text, see above; a unidirectional stream's id is never 0.
         expect(yield* soon(Fiber.join(texts))).toBe(21)
         expect(yield* soon(Fiber.join(datagrams))).toBe(2)
       }))
