@@ -74,7 +74,7 @@ export class Sender {
    * The platform may read the bytes later, so they must not change. `isOwned`: nothing will change them.
    */
   send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
-    if (!isBytes(bytes)) return Effect.die(notBytes("what is written", bytes))
+    if (!isBytes(bytes)) return Effect.die(notBytes("the argument of write", bytes))
     if (this.state !== "Open") return Effect.fail(this.refusal())
     if (bytes.byteLength === 0) return Effect.void
     if (this.waiting.first !== undefined || !(this.writer!.desiredSize! > 0)) return this.waitForRoom(bytes, isOwned)

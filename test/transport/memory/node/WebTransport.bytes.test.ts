@@ -381,7 +381,7 @@ describe("a write", () => {
       const memory = yield* streamInMemory()
       for (const [what, type] of [["secret", "string"], [new Uint16Array(2), "Uint16Array"], [{}, "Object"]] as const) {
         const error = defect(yield* Effect.exit(memory.stream.write(what as never)))
-        expect(String(error)).toBe(`TypeError: what is written must be a Uint8Array, but was of type ${type}`)
+        expect(String(error)).toBe(`TypeError: the argument of write must be a Uint8Array, but was of type ${type}`)
         expect(() => Framing.encode(what as never)).toThrow(`a message must be a Uint8Array, but was of type ${type}`)
       }
       const ofAnotherRealm: Uint8Array = runInNewContext("Uint8Array.of(1, 2)")
