@@ -348,7 +348,7 @@ export const layer = <E = never, R = never>(
  * | `MIN_SIZE` | 0 | streams to keep open |
  * | `MAX_SIZE` | 100 | the maximum number of streams at once |
  * | `MIN_IDLE` | 0 | idle streams to keep ready beside the lent ones |
- * | `MAX_STREAMS_PER_SESSION` | 100 | the maximum number of streams of one session at once |
+ * | `MAX_STREAMS_PER_SESSION` | 100 | the maximum number of concurrent streams per session |
  * | `MAX_STREAMS_OPENED` | 500 | after how many streams the pool replaces a session |
  * | `ORDER` | `lifo` | `lifo` or `fifo` |
  * | `ACQUIRE_TIMEOUT` | 30 seconds | how long a borrower waits |
@@ -356,7 +356,7 @@ export const layer = <E = never, R = never>(
  * | `OPEN_TIMEOUT` | 1 second | after how long without a stream a session counts as full |
  * | `CLIENT_SPEAKS_FIRST` | true | whether the peer only answers |
  * | `QUARANTINE` | 0 | how long the pool watches a returned stream |
- * | `SUSPECT_AFTER` | 2 | after how many answers that never came the pool replaces a session |
+ * | `SUSPECT_AFTER` | 2 | after how many missing answers the pool replaces a session |
  * | `IDLE_TIME_TO_LIVE` | infinity | when the pool ends an idle stream |
  * | `MAX_LIFETIME` | infinity | when the pool replaces a stream |
  * | `MAX_USES` | no limit | after how many borrows the pool replaces a stream |

@@ -1,4 +1,4 @@
-/** The names under which the other rooms reach what majors of Effect name differently. */
+/** The names under which other rooms use functions that majors of Effect name differently. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -294,7 +294,7 @@ describe("streams", () => {
       assert.strictEqual(listeners.size, 0)
     }))
 
-  /** Values are pairs of what comes in; zero is an error. */
+  /** Decodes pairs of input values; zero is an error. */
   const pairs = (): channel.Decoder<number, readonly [number, number], string> => {
     const input: Array<number> = []
     let isEnded = false

@@ -23,9 +23,9 @@ export interface SocketStream {
 
 interface Connection {
   readonly stream: SocketStream
-  /** Says how the run ends; fails when a writer closes the socket. */
+  /** The end of the run. Fails when a writer closes the socket. */
   readonly done: Deferred.Deferred<void, any>
-  /** Whether a writer's scope has ended: what fails to be written after that breaks nothing. */
+  /** Whether a writer's scope has ended. After that, a failing write does not break the run. */
   isFinished: boolean
 }
 
@@ -40,11 +40,11 @@ const finish = (connection: Connection): Effect.Effect<void> =>
     return Effect.asVoid(forkDetach(Effect.ignore(connection.stream.closeWrite)))
   })
 
-/** Nothing can be written any more: the run fails, too, so that whoever shares the socket connects again. */
+/** Writing is over. The run fails, too, so that the user of the socket connects again. */
 const broken = (connection: Connection, error: Socket.SocketError): Effect.Effect<unknown> =>
   Effect.suspend(() => connection.isFinished ? Effect.void : Deferred.fail(connection.done, error))
 
-/** One that acquires a stream for each run. */
+/** A socket that acquires a stream for each run. */
 export const makeSocket = (
   acquire: Effect.Effect<SocketStream, unknown, Scope.Scope>
 ): Socket.Socket => {
@@ -52,10 +52,10 @@ export const makeSocket = (
   let current: Connection | undefined
   let isRunning = false
 
-  /** Its writers would not know which stream is theirs. */
+  /** Allows one run at a time: with more, writers would not know their stream. */
   const onlyOne = Effect.acquireRelease(
     Effect.suspend(() => {
-      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket runs already: make another one")))
+      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket is already running: make another one")))
       isRunning = true
       return Effect.void
     }),
@@ -100,7 +100,7 @@ export const makeSocket = (
       // the peer would wait for what never comes, and so would those who wait for its answers
       yield* Effect.forkScoped(Effect.flatMap(stream.whenCut, (cause) => broken(connection, failure("Write")(cause))))
       yield* Deferred.await(done).pipe(
-        // within the scope: the stream is to see a success
+        // inside the scope, so that the stream ends in success
         Effect.catchIf(
           Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
           () => Effect.void
@@ -131,7 +131,7 @@ export const makeSocket = (
     runRaw: run as Socket.Socket["runRaw"],
     writer: Effect.acquireRelease(
       Effect.succeed(write),
-      // nobody waits for it: it comes behind what was written, and a peer that hangs takes none of that
+      // the finalizer does not wait: the finish comes after all writes, and a peer that hangs takes none of them
       () => Effect.suspend(() => current === undefined ? Effect.void : finish(current))
     )
   }

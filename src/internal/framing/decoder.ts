@@ -19,7 +19,7 @@ const nothing = new Uint8Array(0)
 export class Decoder extends InspectableClass {
   private readonly max: number
   private readonly assembler = new MessageAssembler()
-  /** Chunks that were not used yet; taken by index, since taking off the front is quadratic. */
+  /** Unused chunks. The decoder takes them by index, since removing from the front is quadratic. */
   private chunks: Array<Uint8Array> = []
   private head = 0
   private waiting = 0
@@ -31,7 +31,7 @@ export class Decoder extends InspectableClass {
   }
 
   push(chunk: Uint8Array): void {
-    if (this.isEnded) throw new Error("push after end: this decoder has been told that nothing more comes")
+    if (this.isEnded) throw new Error("push after end: this decoder takes no more bytes")
     if (chunk.byteLength === 0) return
     this.chunks.push(chunk)
     this.waiting += chunk.byteLength
@@ -84,7 +84,7 @@ export class Decoder extends InspectableClass {
     return this.waiting + this.assembler.retained
   }
 
-  /** Nothing of the bytes in it. */
+  /** Shows none of the bytes. */
   toJSON(): object {
     return { _id: "Decoder", maxMessageSize: this.max, retained: this.retained }
   }

@@ -7,7 +7,7 @@ import { framingError } from "../transport/failure.js"
 
 const defaultMaxMessageSize = 1024 * 1024
 
-/** What every engine can put into one array. */
+/** The largest array that every JavaScript engine supports. */
 const largest = 0xffff_ffff
 
 export interface Options {

@@ -16,7 +16,7 @@ const framed = (
   stream: WebTransport.ReceiveStream | WebTransport.SendStream | WebTransport.BidirectionalStream
 ): Framed => {
   if (Predicate.hasProperty(stream, "readMessage")) return stream as unknown as Framed
-  throw new TypeError("this stream is not one of a WebTransport.Session")
+  throw new TypeError("this stream is not from a WebTransport.Session")
 }
 
 export const read = (
@@ -40,7 +40,7 @@ export const messages = (
   options?: Options
 ): Stream.Stream<Uint8Array, FramingError | WebTransportError> => untilNone(read(stream, options))
 
-/** How many messages are handed on together: a chunk of tiny ones, handed on whole, would become a hundred times as large. */
+/** The maximum number of messages per chunk: the tiny messages of one chunk can take a hundred times its memory. */
 const batchSize = 256
 
 export const decode =

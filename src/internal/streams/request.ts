@@ -17,7 +17,7 @@ import type { StreamView } from "./streamView.js"
 
 type Trouble = Failure | FramingError | "NoAnswer"
 
-/** Names the failure of a request, and says whether it was sent. */
+/** The error of a request, with whether its message was sent. */
 const failing = (view: StreamView | undefined, trouble: Trouble): RequestError => {
   const sent = view?.wasWritten === true ? "maybe" : "no"
   if (trouble === "NoAnswer") return new RequestError({ reason: "NoAnswer", sent })
@@ -27,7 +27,7 @@ const failing = (view: StreamView | undefined, trouble: Trouble): RequestError =
 
 let latestId = 0
 
-/** Ids need only differ from those of earlier requests on the same stream. */
+/** An id only has to differ from the ids of earlier requests on the same stream. */
 const newId = (): number => latestId = (latestId + 1) % 0x4000_0000
 
 interface Question {
@@ -44,7 +44,7 @@ const questionOf = (message: Uint8Array, options: RequestOptions | undefined): Q
     : new RequestError({ reason: "Framing", sent: "no", cause: framingError(frame) })
 }
 
-/** The next answer; with an id, what answers other requests is passed over. */
+/** The next answer. With an id, answers to other requests are skipped. */
 const receive = (
   view: StreamView,
   id: number | undefined,
@@ -86,7 +86,7 @@ export const requestStreamOn = (pool: Pool): StreamPoolService["requestStream"] 
     if (question instanceof RequestError) return yield* Effect.fail(question)
     const { frame, id } = question
     const view = (yield* Effect.mapError(pool.get, (trouble) => failing(undefined, trouble))) as StreamView
-    // whoever stops before the last answer leaves the others on the stream
+    // a reader that stops before the last answer leaves the rest on the stream
     view.isForOneUse = true
     yield* Effect.mapError(view.writeOwned(frame), (trouble) => failing(view, trouble))
     const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failing(view, trouble)))

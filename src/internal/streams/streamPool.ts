@@ -22,7 +22,7 @@ import { type StreamPoolContext, StreamView } from "./streamView.js"
 
 const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
-    // on a retired session the stream is good for this use alone, and no borrower who waits may count on it
+    // the session is retired: this is the stream's last use, and no waiter may count on it
     if (context.source.machine.lanes.isLeaving(pooled.lane)) pooled.control!.retire()
     return new StreamView(context, pooled)
   },
@@ -34,7 +34,7 @@ const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTr
     const { stream } = pooled
     const { clientSpeaksFirst } = context
     const onChange = () => {
-      // the session's end is told by the machine
+      // the machine tells the end of the session
       if (pooled.lane.session.state === "Closed" && pooled.isItem) return
       if (pooled.holder !== undefined) return pooled.holder.onChange()
       const isFresh = pooled.uses === 0
@@ -42,13 +42,13 @@ const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTr
       if (isUnfit(stream, { clientSpeaksFirst, isFresh }, holder)) control.lost()
     }
     stream.watcher = onChange
-    // what happened before the pool had the stream
+    // for changes before the pool had the stream
     onChange()
     context.source.machine.becameItem(pooled)
   }
 })
 
-/** A hook of the user's, on a stream that nobody has. Fails if it leaves the stream in another state. */
+/** Runs a hook of the user on a stream that no borrower has. Fails if the hook does not leave the stream clean. */
 const checking = <A, E, R>(
   context: StreamPoolContext,
   pooled: PooledStream,
@@ -96,9 +96,9 @@ export const make = <E, R>(
       {
         ...presets,
         ...given(streamEngine, options),
-        // its session pool has that; and without one nothing comes back
+        // the session pool has this option; without a session pool, a lost session never comes back
         rideOut: 0,
-        // each opening has a limit of its own, and waiting for a session's grant is no failure
+        // each opening has its own limit, and waiting for a session's grant is not a failure
         createTimeout: Duration.infinity
       },
       (engine) => {
@@ -123,7 +123,7 @@ export const make = <E, R>(
                   const verdict = yield* checking(context, pooled, (stream) => onRelease(stream, exit, info))
                   if (verdict === "discard") return "discard"
                 }
-                // a pool that closes does not wait for streams that nobody has
+                // a pool that closes does not wait for streams in quarantine
                 if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
                 return cleanliness(pooled.stream) === "Clean" ? "keep" : "discard"
               })
@@ -138,7 +138,7 @@ export const make = <E, R>(
       makeSocket: Effect.sync(() => makeSocket(fresh(context, decoded.acquireTimeout))),
       sessions: Effect.sync(() => Array.from(source.machine.lanes, (lane) => infoOf(source, lane)))
     })
-    // whatever it meets besides is a PoolError, which every pool's borrowers may meet
+    // other failures are PoolErrors, which borrowers of every pool may meet
     return service as typeof service & ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError>
   })
 }
@@ -152,13 +152,13 @@ const infoOf = (source: StreamSource, lane: Lane): SessionInfo => {
     isSuspect: lane.isSuspect,
     isRetired: source.machine.lanes.isLeaving(lane)
   }
-  // not shown with the figures: it is large, and its URL may hold a token
+  // not enumerable: it is large, and its URL may contain a token
   return Object.defineProperty(figures as typeof figures & SessionInfo, "native", {
     value: lane.session.native
   })
 }
 
-/** A stream that nobody has had and nobody will have after, under the limits of the pool. */
+/** A stream for one borrower only, within the limits of the pool. */
 const fresh = (context: StreamPoolContext, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
@@ -172,7 +172,7 @@ const fresh = (context: StreamPoolContext, timeout: number): Effect.Effect<Strea
       })).pipe(Effect.onError(() => Effect.sync(() => lease?.giveBack(Exit.void))))
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => lease!.giveBack(exit)))
       if (!wasLent) return lease!.value
-      // a new one, in the place of one that was used before
+      // a new stream, in the place of the used one
       lease!.value.end(true)
       const opened = context.source.openInstead(lease!.value.pooled).pipe(
         timeoutFail({

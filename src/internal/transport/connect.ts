@@ -63,16 +63,16 @@ const pairsOf = (headers: HeaderFields): Array<[string, string]> =>
     value
   ])
 
-/** Names and values: RFC 9110, sections 5.1 and 5.5. Forbidden ones: fields of a connection (RFC 9113, section 8.2.2). */
+/** Names and values: RFC 9110, sections 5.1 and 5.5. Forbidden names: fields of a connection (RFC 9113, section 8.2.2). */
 const isName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 const isValue = /^[\t\x20-\x7e\x80-\xff]*$/
 const isForbidden = /^(connection|host|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/
 
-/** What is wrong with a header. It tells the name alone: values are secrets. */
+/** The problem with a header. It shows only the name: values are secret. */
 const headerProblem = (name: string, value: unknown): string | undefined => {
   const header = `the header ${JSON.stringify(name)}`
   if (!isName.test(name)) return `${header} has a name that HTTP does not allow`
-  if (isForbidden.test(name)) return `${header} is not one that a request for a session may have`
+  if (isForbidden.test(name)) return `${header} is not allowed in a request for a session`
   if (typeof value !== "string") return `${header} has a value of type ${kindOf(value)} instead of a string`
   return isValue.test(value) ? undefined : `${header} has a character in its value that HTTP does not allow`
 }
@@ -118,11 +118,11 @@ const withoutHeaders = <E, R>(
         for (const { algorithm, value } of native.serverCertificateHashes) {
           if (algorithm !== "sha-256") {
             const detail = `a certificate hash has the algorithm ${JSON.stringify(algorithm)}`
-            const advice = `give one of "sha-256": WebTransport knows no other`
+            const advice = `use "sha-256": WebTransport supports no other`
             return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
           }
           if (value.byteLength !== 32) {
-            const detail = `a certificate hash has ${value.byteLength} bytes, where sha-256 has 32`
+            const detail = `a certificate hash has ${value.byteLength} bytes; sha-256 has 32`
             const advice = "give the bytes of the hash, not its hexadecimal text"
             return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
           }
@@ -136,7 +136,7 @@ const withoutHeaders = <E, R>(
     }
   )
 
-/** The first name that the platform knows is used: newer names come first. */
+/** The first name that the platform knows is used; newer names come first. */
 const datagramAttributes: ReadonlyArray<readonly [keyof DatagramOptions, ReadonlyArray<string>]> = [
   ["incomingMaxBuffered", ["incomingMaxBufferedDatagrams", "incomingHighWaterMark"]],
   ["outgoingMaxBuffered", ["outgoingMaxBufferedDatagrams", "outgoingHighWaterMark"]],
@@ -155,13 +155,13 @@ const setDatagramOptions = (native: NativeWebTransport, options: DatagramOptions
   }
 }
 
-/** A constructor throws because of the options, not because of the network. */
+/** A constructor throws because of its options, not because of the network. */
 const constructFailure = (cause: unknown): WebTransportError => {
   if (cause instanceof WebTransportError) return cause
   return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
     ? new WebTransportError({
       reason: "Unsupported",
-      detail: "the platform has not all that the options ask for",
+      detail: "the platform does not support all of these options",
       cause
     })
     : new WebTransportError({ reason: "Connect", ...explainCause(cause), cause })
@@ -176,7 +176,7 @@ const establish = (
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       yield* checkCloseInfo(options.closeInfo)
-      // the streams of the session wait by it
+      // the wait slots of the session's streams need this test
       yield* areSupported
       const limit = durationOf(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
       // A scope of its own, so that a failed attempt leaves nothing in a scope that lives on.

@@ -10,10 +10,10 @@ import { isBytes, notBytes } from "../core/kinds.js"
 import { type IncomingQueue, streamOf } from "./incoming.js"
 import type { NativeDatagrams } from "./shape.js"
 
-/** What datagrams ask of their session. */
+/** The session, as its datagrams see it. */
 export interface DatagramSession {
   readonly native: { readonly datagrams: NativeDatagrams }
-  /** Why nothing can be sent any more, if so. */
+  /** Why the session can send nothing any more; `undefined` while it can. */
   readonly gone: WebTransportError | undefined
   readonly retainsWrites: boolean
   failure(reason: "Write", detail: string, cause: unknown): WebTransportError
@@ -40,7 +40,7 @@ export class DatagramSender {
       const limit = this.maxSize
       const size = bytes.byteLength
       if (size > limit) {
-        const detail = `${size} bytes where a datagram holds ${limit}`
+        const detail = `${size} bytes; a datagram holds at most ${limit}`
         return resume(Effect.fail(new WebTransportError({ reason: "DatagramTooLarge", detail, size, limit })))
       }
       const done = (effect: Effect.Effect<void, WebTransportError>) => {
@@ -49,7 +49,7 @@ export class DatagramSender {
       }
       this.pending.add(done)
       try {
-        // an interrupted sender may use the bytes again, though they still wait
+        // an interrupted sender may reuse the bytes while they still wait
         this.outgoing().write(retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)).then(
           () => done(Effect.void),
           (cause) => queueMicrotask(() => done(Effect.fail(this.failure(cause))))

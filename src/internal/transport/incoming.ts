@@ -10,7 +10,7 @@ import type { ByteStream } from "./byteStream.js"
 import { isSessionEnd } from "./failure.js"
 import { endWith } from "./opening.js"
 
-/** A native readable that several fibers take from: one reader for life, which reads only while a fiber waits. */
+/** A native readable for several fibers: one reader for its whole life, which reads only while a fiber waits. */
 export class IncomingQueue<A> {
   private readonly reader: ReadableStreamDefaultReader<A>
   private readPending = false
@@ -59,13 +59,13 @@ export class IncomingQueue<A> {
         this.wake()
       },
       (cause) => {
-        // A session says itself how it ended, and ends this queue with it (Chromium breaks the queue before).
+        // The session tells how it ended, and ends this queue (Chromium breaks the queue before that).
         if (!isSessionEnd(cause)) this.end(cause)
       }
     )
   }
 
-  /** Wakes all of them: a fiber that is interrupted meanwhile need not pass anything on. The others wait again. */
+  /** Wakes all waiting fibers, so that an interrupted fiber need not wake the next. Fibers without an item wait again. */
   private wake(): void {
     const { waiters } = this
     this.waiters = []
@@ -73,7 +73,7 @@ export class IncomingQueue<A> {
   }
 }
 
-/** The next item of a queue, made into something else in the same step; fails with `ended` of what broke the queue. */
+/** Takes the next item of a queue and applies `use` in the same step. Fails with `ended` if the queue has ended. */
 export const takeNext = <A, B, R>(
   queue: IncomingQueue<A>,
   ended: (failure: unknown) => WebTransportError,
@@ -89,7 +89,7 @@ export const takeNext = <A, B, R>(
   return attempt
 }
 
-/** The next stream of a queue, which ends with the scope. */
+/** Accepts the next stream of a queue. The stream ends with the scope. */
 export const acceptStream = <A>(
   queue: IncomingQueue<A>,
   ended: (failure: unknown) => WebTransportError,
@@ -99,7 +99,7 @@ export const acceptStream = <A>(
     Effect.flatMap(Effect.scope, (scope) => takeNext(queue, ended, (native) => endWith(scope, wrap(native)), restore))
   )
 
-/** Everything of a queue: ends where the queue ended by itself, fails where it broke. */
+/** All items of a queue. Ends if the queue ended normally, fails if it broke. */
 export const streamOf = <A, B, R>(
   queue: () => IncomingQueue<A>,
   next: Effect.Effect<B, WebTransportError, R>

@@ -9,7 +9,7 @@ import { type Linked, LinkedList } from "../core/linkedList.js"
 import type { NativeSendStream } from "./shape.js"
 import type { Direction, StreamState } from "./streamHost.js"
 
-/** A write that waits for room, in a queue. */
+/** A queued write that waits for room. */
 class WaitingWrite implements Linked<WaitingWrite> {
   readonly bytes: Uint8Array
   readonly isOwned: boolean
@@ -26,34 +26,34 @@ class WaitingWrite implements Linked<WaitingWrite> {
 }
 
 /**
- * The platform is given this many bytes at a time, and says how far it is: one that takes none for long is silent. The last
- * piece of a write may be half as large again.
+ * The platform gets the bytes in pieces of this size, and confirms each piece: without a confirmation for long, it is
+ * silent. The last piece of a write may be half as large again.
  */
 const pieceSize = 64 * 1024
 const largestPiece = 1.5 * pieceSize
 
 export class Sender {
   private readonly stream: StreamState
-  /** One for life. */
+  /** The same writer for the whole life. */
   readonly writer: WritableStreamDefaultWriter<Uint8Array> | undefined
   state: Direction
-  /** How many bytes had come on the stream at the last write. */
+  /** The bytes received on the stream before the last write. */
   private receivedAtWrite = -1
-  /** How many writes the platform is not done with, a FIN among them. */
+  /** The number of writes that the platform has not completed, the FIN included. */
   unsettled = 0
-  /** Writes that wait for room. Nothing of them was handed over. */
+  /** Writes that wait for room. None of their bytes are handed over. */
   private readonly waiting = new LinkedList<WaitingWrite>()
   private isAwaitingRoom = false
   /** The fiber that waits for the FIN. */
   private finishing: Pending | undefined = undefined
-  /** Why bytes that were accepted are not sent. */
+  /** Why accepted bytes are not sent. */
   private cutBy: WebTransportError | undefined = undefined
   private cutListeners: Set<(error: Effect.Effect<WebTransportError>) => void> | undefined = undefined
   private flushers: Set<Resume> | undefined = undefined
   private failure: WebTransportError | undefined = undefined
-  /** Called once the platform is done with every write, or the stream is ended. */
+  /** Called when the platform has completed all writes, or the stream is ended. */
   whenWritten: (() => void) | undefined = undefined
-  /** Whether the stream was ended in success: what was accepted is sent, and the FIN after it. */
+  /** Whether the stream ended in success: the accepted bytes are sent, then the FIN. */
   isDelivering = false
 
   constructor(stream: StreamState, writable: NativeSendStream | undefined) {
@@ -69,13 +69,13 @@ export class Sender {
   // --- writing
 
   /**
-   * Hands the bytes over now where there is room; else what it returns waits for it.
+   * Hands the bytes over now if there is room; otherwise the returned effect waits for room.
    *
-   * All of them or none: an interrupted wait has handed nothing over, and a write that is done cannot be interrupted. The
-   * platform may not have looked at the bytes yet, so nothing else may be able to change them. `isOwned`: nothing will.
+   * It hands over all bytes or none: an interrupted wait has handed over nothing, and a completed write cannot be interrupted.
+   * The platform may read the bytes later, so they must not change. `isOwned`: nothing will change them.
    */
   send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
-    if (!isBytes(bytes)) return Effect.die(notBytes("what is written", bytes))
+    if (!isBytes(bytes)) return Effect.die(notBytes("the argument of write", bytes))
     if (this.state !== "Open") return Effect.fail(this.refusal())
     if (bytes.byteLength === 0) return Effect.void
     if (this.waiting.first !== undefined || !(this.writer!.desiredSize! > 0)) return this.waitForRoom(bytes, isOwned)
@@ -87,7 +87,7 @@ export class Sender {
     this.receivedAtWrite = this.stream.bytesReceived
     const owned = isOwned ? bytes : this.stream.host.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
     let at = 0
-    // all at once: what is queued is sent whole
+    // all pieces at once: queued bytes are sent completely
     while (owned.byteLength - at > largestPiece) {
       this.queue(owned.subarray(at, at += pieceSize))
     }
@@ -99,7 +99,7 @@ export class Sender {
     this.writer!.write(piece).then(this.onWritten, this.onWriteRejected)
   }
 
-  /** Writes wait in turn. */
+  /** Queues the write: writes are handed over in order. */
   private waitForRoom(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
     return callback<void, WebTransportError>((resume) => {
       if (this.state !== "Open") return resume(Effect.fail(this.refusal()))
@@ -113,7 +113,7 @@ export class Sender {
   private awaitRoom(): void {
     if (this.isAwaitingRoom || this.waiting.first === undefined || this.state !== "Open") return
     this.isAwaitingRoom = true
-    // it breaks only with the stream, which says so itself
+    // `ready` rejects only when the stream breaks, which is handled elsewhere
     this.writer!.ready.then(this.onRoom, () => {})
   }
 
@@ -151,20 +151,20 @@ export class Sender {
   private readonly onWriteRejected = (cause: unknown): void => {
     this.onWriteFailed(cause)
     queueMicrotask(() => this.onCut(cause))
-    // after that
+    // runs after `onCut`
     queueMicrotask(this.onWritten)
   }
 
-  // --- what becomes of the bytes
+  // --- written bytes
 
-  /** The platform is done with every write, or nothing waits for that any longer. */
+  /** The platform has completed all writes, or nothing waits for them any longer. */
   allWritten(): void {
     const { whenWritten } = this
     this.whenWritten = undefined
     whenWritten?.()
   }
 
-  /** Completes when the platform is done with every write, or the stream is ended. One fiber at a time may wait. */
+  /** Completes when the platform has completed all writes, or the stream is ended. One fiber at a time may wait. */
   get written(): Effect.Effect<void> {
     return callback((resume) => {
       if (this.unsettled === 0 || this.stream.endedBecause !== undefined) return resume(Effect.void)
@@ -173,10 +173,10 @@ export class Sender {
     })
   }
 
-  /** Bytes that were accepted, or the FIN, are not sent. */
+  /** Accepted bytes, or the FIN, are not sent. */
   private onCut(cause: unknown): void {
     if (this.cutBy !== undefined) return
-    const detail = this.stream.endedBecause ?? "the stream broke before all was sent"
+    const detail = this.stream.endedBecause ?? "the stream broke before all bytes were sent"
     const error = this.cutBy = this.failure ?? this.stream.host.failure("Write", detail, cause)
     this.allFlushed(Effect.fail(error))
     const listeners = this.cutListeners
@@ -201,7 +201,7 @@ export class Sender {
     })
   }
 
-  /** Completes, with the reason, when bytes that were accepted are not sent: nothing after them makes sense. */
+  /** Completes, with the reason, when accepted bytes are not sent. Writes after that are useless. */
   get whenCut(): Effect.Effect<WebTransportError> {
     return callback<WebTransportError>((resume) => {
       if (this.cutBy !== undefined) return resume(Effect.succeed(this.cutBy))
@@ -211,18 +211,18 @@ export class Sender {
     })
   }
 
-  /** Whether something was written, and nothing has come since: the peer may not have got it. */
+  /** Whether no bytes have come since the last write: the peer may not have received it. */
   get isUnanswered(): boolean {
     return this.receivedAtWrite === this.stream.bytesReceived
   }
 
   // --- the end
 
-  /** Begins the FIN now; what it returns waits for the platform. */
+  /** Begins the FIN now; the returned effect waits for the platform. */
   finish(): Effect.Effect<void, WebTransportError> {
     if (this.state === "Finished") return Effect.void
     if (this.state !== "Open") return Effect.fail(this.refusal())
-    // writes that wait for room come before it
+    // writes that wait for room come before the FIN
     while (this.letFirstWrite()) {
       // the first one has written
     }
@@ -241,7 +241,7 @@ export class Sender {
     )
     return callback<void, WebTransportError>((resume) => {
       pending.await(resume)
-      // The FIN cannot be taken back, and does no harm.
+      // an interruption does not undo the FIN, which does no harm
       return Effect.sync(() => pending.forget())
     })
   }
@@ -267,7 +267,7 @@ export class Sender {
     })
   }
 
-  /** Makes the error only if it is needed: an Error costs its stack, and every stream ends. */
+  /** Makes the error only if needed: its stack is expensive, and every stream ends. */
   fail(error: () => WebTransportError): void {
     if (this.state !== "Open") return
     this.state = "Failed"
@@ -277,7 +277,7 @@ export class Sender {
     this.stream.signalLost()
   }
 
-  /** What was under way when a session died settles never (fails-components 1.6.8). */
+  /** Ends a pending FIN: after the death of its session it would never settle (fails-components 1.6.8). */
   releaseFinish(): void {
     this.finishing?.done(Effect.fail(this.refusal()))
   }

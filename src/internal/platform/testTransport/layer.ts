@@ -22,7 +22,10 @@ export const layer = <Self>(tag: Tag<Self, Service>, initial: Behaviours) =>
     )
     const construct = (url: string, options: NativeOptions) => {
       if (isClosed) {
-        throw nativeError("InvalidStateError", "the layer of this TestWebTransport is closed: provide it further out")
+        throw nativeError(
+          "InvalidStateError",
+          "the layer of this TestWebTransport is closed: provide it around the whole test"
+        )
       }
       const each = typeof behaviour === "function" ? behaviour(sessions.length) : behaviour
       const session = new TestSession(url, each, run)

@@ -152,7 +152,7 @@ export class TestSession implements NativeWebTransport, ServerSession {
       )))
   }
 
-  /** Takes one of the streams that the server grants, or waits for it. */
+  /** Takes a stream that the server grants, or waits for one. */
   private grant(credit: Credit, mayWait: boolean): Promise<void> | undefined {
     const { beyondLimit = "refuse" } = this.behaviour
     if (!this.areHeld && credit.take()) return undefined
@@ -166,7 +166,7 @@ export class TestSession implements NativeWebTransport, ServerSession {
     this.unidirectional.grantWaiting()
   }
 
-  /** What the server opens reaches the client when the session hears it again. */
+  /** Opens a stream. A hung session sees it after `resume`. */
   private announce<A>(
     kind: Kind,
     outlet: Outlet<A>,
@@ -264,7 +264,7 @@ export class TestSession implements NativeWebTransport, ServerSession {
     this.grantWaiting()
   }
 
-  /** The client listened to `closed` before: it knows, when this completes. */
+  /** Completes when the client knows of the end, since the client listened to `closed` first. */
   private readonly told = Effect.promise(() => this.closed.then(ignore, ignore))
 
   readonly closeWith = (info: CloseInfo): Effect.Effect<void> =>
@@ -290,14 +290,14 @@ export class TestSession implements NativeWebTransport, ServerSession {
     return Effect.promise(() => this.draining)
   })
 
-  /** What the client sent with its request. */
+  /** The headers of the client's request. */
   headers: Readonly<Record<string, string>> = {}
 
   get responseHeaders(): ReadonlyArray<readonly [string, string]> {
     return Object.entries(this.behaviour.responseHeaders ?? {})
   }
 
-  /** Why it was refused, as far as the server says. */
+  /** Why the server refused the session, if it tells. */
   get explanation(): Explanation | undefined {
     const { connect, status } = this.behaviour
     return connect === "refuse" && status !== undefined && this.state === "closed"
