@@ -10,5 +10,5 @@ export const decodeDuration = (input: unknown): Option.Option<Duration.Duration>
 
 export const isLessThan: (self: DurationInput, that: DurationInput) => boolean = Duration.lessThan
 
-/** Throws for what is no duration. */
+/** Throws for an invalid duration. */
 export const durationOf: (input: DurationInput) => Duration.Duration = Duration.decode

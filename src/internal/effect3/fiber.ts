@@ -25,7 +25,7 @@ export const withFiberState: <A, E = never, R = never>(
   f: (fiber: RunningFiber<A, E>, state: FiberState) => Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E, R> = Effect.withFiberRuntime
 
-/** Interrupts a fiber, and does not wait for its end. */
+/** Interrupts a fiber without waiting for its end. */
 export const interruptFiber = (fiber: AnyFiber | undefined): void => fiber?.unsafeInterruptAsFork(FiberId.none)
 
 /** The id of an interruption by no fiber. */

@@ -1,4 +1,4 @@
-/** Layers of what needs a scope. */
+/** Layers of scoped effects. */
 import type * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 

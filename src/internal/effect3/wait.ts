@@ -103,7 +103,7 @@ export abstract class WaitSlot {
 }
 
 export class AskingWaitSlot extends WaitSlot {
-  /** Undefined where the fiber cannot be interrupted while it waits. */
+  /** Undefined if the fiber cannot be interrupted while it waits. */
   private fiber: RunningFiber<unknown, unknown> | undefined = undefined
 
   protected get wasInterrupted(): boolean {

@@ -119,7 +119,7 @@ export class Lifecycle<A, E, V> {
   private admit(item: Item<A>, scope: CloseableScope, exit: Exit.Exit<A, E>, chance: number): boolean {
     const { adapter, events, machine, time } = this.parts
     this.creations.delete(item)
-    // asked first, since it may call back
+    // called first, since the hook may call back
     const concurrency: Exit.Exit<number, E> = Exit.isSuccess(exit)
       ? this.askConcurrency(exit.value)
       : Exit.failCause(exit.cause)
@@ -175,7 +175,7 @@ export class Lifecycle<A, E, V> {
         Effect.interruptible,
         Effect.exit,
         Effect.map((exit) => explain(log, name, item, exit)),
-        // the machine ignores what comes after the item's end
+        // after the item's end the machine ignores this
         Effect.ensuring(Effect.sync(() => then(item, time.read())))
       )
       watchers.push(fork(runtime, effect))

@@ -1,4 +1,4 @@
-/** The spans of a pool: a borrower's wait, and the creation and the closing of an item. */
+/** The spans of a pool: the wait of a borrower, the creation and the closing of an item. */
 import { type AnyFiber, spanOf, tracerOf } from "#effect/fiber"
 import { isTraced, withSpan } from "#effect/tracing"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** Puts messages together from pieces of bytes that come from anywhere. */
+/** Assembles messages from chunks of bytes of any origin. */
 import type { Decoded } from "#effect/channel"
 import { InspectableClass } from "#effect/inspect"
 import { fail, type Result, succeed } from "#effect/result"

@@ -1,4 +1,4 @@
-/** Messages of streams, as effects: the codec knows what a frame looks like, the stream how to wait for it. */
+/** Messages on streams, as effects: the codec knows the format of frames, the stream waits for their bytes. */
 import { decodeStream } from "#effect/channel"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"

@@ -34,7 +34,7 @@ export class Leavers {
     )
   }
 
-  /** No session stays for longer than that. */
+  /** Closes the remaining sessions, at the latest after `within`. */
   end(within: DurationInput): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.leaving.size === 0) return Effect.void

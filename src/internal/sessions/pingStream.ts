@@ -1,4 +1,4 @@
-/** Pings of sessions: when they are needed, and one over a stream. */
+/** Pings of sessions: when they are needed, and the ping over a stream. */
 import { isInterruptedOnly } from "#effect/cause"
 import { complete, into, makeDeferred } from "#effect/deferred"
 import { andThen, type CloseableScope, forkDetach, provideScope, timeoutFail } from "#effect/effect"
@@ -64,7 +64,7 @@ class Pings {
       const outcome = makeDeferred<unknown, E>()
       this.isUnanswered = true
       this.core.whenHeard = () => complete(outcome, Exit.void)
-      // on a fiber of its own: nobody waits until one that is given up has ended
+      // on its own fiber: the check does not wait for the end of an abandoned ping
       return Effect.flatMap(
         forkDetach(into(restore(ping), outcome)),
         (fiber) =>

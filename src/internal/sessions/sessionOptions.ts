@@ -24,7 +24,7 @@ import { parseUrl } from "../transport/connect.js"
 
 type Url = string | URL
 
-/** Why it is none. Never says more of a URL than its scheme. */
+/** Why the URL is invalid. Shows no more of it than its scheme. */
 const faultOf = (url: unknown): string | undefined =>
   match(parseUrl(url as Url), { onSuccess: () => undefined, onFailure: (error) => error.detail })
 

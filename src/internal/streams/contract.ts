@@ -1,4 +1,4 @@
-/** What a pool of streams takes and is, as this room knows it. `StreamPool` documents the same. */
+/** The options and the service of a stream pool, typed for this room. `StreamPool` documents them. */
 import type { Socket } from "#effect/socket"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"

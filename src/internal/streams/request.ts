@@ -1,4 +1,4 @@
-/** One message of `Framing` sent, and its answers read. Never sent again. */
+/** Sends one message of `Framing` and reads its answers. The message is never sent again. */
 import { repeatEffectOption, unwrap } from "#effect/stream"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -35,7 +35,7 @@ interface Question {
   readonly frame: Uint8Array
 }
 
-/** Before a stream is borrowed for it: one that is too large is to cost none, and what waits is to stay as it was. */
+/** Encodes before a stream is borrowed: an oversized message costs no stream, and a waiting request keeps its bytes. */
 const questionOf = (message: Uint8Array, options: RequestOptions | undefined): Question | RequestError => {
   const id = options?.correlate === true ? newId() : undefined
   const frame = frameOf(message, { maxMessageSize: options?.maxMessageSize, id })

@@ -73,7 +73,7 @@ export const make = <E, R>(
     const { clientSpeaksFirst, name, quarantine, sendOrder } = decoded
     yield* dieOfProblems(name, problems)
     if ((session === undefined) === (sessionPool === undefined)) {
-      return yield* dieMessage(`[${name}] one of session and sessionPool is needed`)
+      return yield* dieMessage(`[${name}] set session or sessionPool, not both`)
     }
     if (session !== undefined && !(session instanceof SessionHandle)) {
       return yield* dieMessage(

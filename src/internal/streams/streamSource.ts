@@ -1,4 +1,4 @@
-/** Performs what the stream machine asks for: opens and ends streams, borrows sessions, and sleeps. It decides nothing. */
+/** Performs the commands of the stream machine: opens and ends streams, borrows sessions, sleeps. It decides nothing. */
 import { callback } from "#effect/effect"
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { Sleeper } from "#effect/sleeper"

@@ -1,4 +1,4 @@
-/** What a borrower of a pooled stream has: a view, good for one lease. */
+/** A borrower's view of a pooled stream, valid for one lease. */
 import { interrupted } from "#effect/cause"
 import { andThen, callback } from "#effect/effect"
 import { withFiberState } from "#effect/fiber"
@@ -52,7 +52,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   private readonly isReplaceable: boolean
   private replacement: SyncLease<StreamView> | undefined = undefined
   private replacing: Semaphore | undefined = undefined
-  /** Whether the stream is this borrower's, whatever comes or breaks. */
+  /** Whether the borrower has begun to use the stream, and sees all bytes and failures of it. */
   private hasBegun = false
   private hasWritten = false
   private isGivenBack = false

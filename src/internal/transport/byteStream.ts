@@ -1,4 +1,4 @@
-/** One WebTransport stream, in one direction or both: a class with plain fields, since every byte passes here. */
+/** A WebTransport stream, in one or both directions: a class with plain fields, since every byte passes through it. */
 import { complete, makeDeferred } from "#effect/deferred"
 import { type FiberState, type RunningFiber, withFiberState } from "#effect/fiber"
 import { InspectableClass } from "#effect/inspect"

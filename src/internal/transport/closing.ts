@@ -1,4 +1,4 @@
-/** How a native session is freed, and how long a peer has to confirm that it is closed. */
+/** Frees native sessions, and limits how long a peer may take to confirm a close. */
 import { isLessThan } from "#effect/duration"
 import { andThen, callback } from "#effect/effect"
 import * as Duration from "effect/Duration"

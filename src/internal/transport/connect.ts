@@ -1,4 +1,4 @@
-/** How a session comes about, and what is left of an attempt that fails. */
+/** Connects sessions, and cleans up after failed attempts. */
 import { durationOf } from "#effect/duration"
 import { andThen, forkScope, timeoutFail } from "#effect/effect"
 import { fail, type Result, succeed, toEffect } from "#effect/result"
@@ -31,7 +31,7 @@ const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, 
 
 const invalidUrl = (detail: string) => fail(new WebTransportError({ reason: "InvalidUrl", detail }))
 
-/** The error says no more of a URL than its scheme: tokens travel in the rest. The platform's own error would show them. */
+/** The error shows only the scheme of a URL: the rest may contain tokens, which the platform's own error would show. */
 export const parseUrl = (source: string | URL): Result<URL, WebTransportError> => {
   let url: URL
   try {
@@ -179,7 +179,7 @@ const establish = (
       // the wait slots of the session's streams need this test
       yield* areSupported
       const limit = durationOf(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
-      // A scope of its own, so that a failed attempt leaves nothing in a scope that lives on.
+      // its own scope, so that a failed attempt leaves nothing in the caller's scope
       const scope = yield* forkScope(yield* Effect.scope)
       const core = yield* Effect.try({
         try: () =>

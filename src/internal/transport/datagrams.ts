@@ -1,4 +1,4 @@
-/** Datagrams of a session: messages that may be lost, each within one packet. */
+/** Datagrams of a session: messages in a single packet, which may be lost. */
 import { callback } from "#effect/effect"
 import { InspectableClass } from "#effect/inspect"
 import type { Resume } from "#effect/wait"

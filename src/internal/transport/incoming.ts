@@ -1,4 +1,4 @@
-/** What a peer begins: queues of incoming streams and of datagrams. */
+/** Queues of incoming streams and datagrams. */
 import { andThen, callback } from "#effect/effect"
 import { repeatEffectOption } from "#effect/stream"
 import * as Effect from "effect/Effect"
@@ -30,7 +30,7 @@ export class IncomingQueue<A> {
     return item
   }
 
-  /** Completes when there may be something to take. Takes nothing, so interrupting it loses nothing. */
+  /** Completes when there may be an item. It takes nothing, so an interruption loses nothing. */
   readonly arrival: Effect.Effect<void> = callback<void>((resume) => {
     if (this.item !== undefined || this.isEnded) return resume(Effect.void)
     const wake = () => resume(Effect.void)

@@ -1,4 +1,4 @@
-/** A stream that was asked for, until it comes or is refused. */
+/** The opening of a stream, until the stream comes or is refused. */
 import { findError } from "#effect/cause"
 import { andThen, callback } from "#effect/effect"
 import type * as Cause from "effect/Cause"

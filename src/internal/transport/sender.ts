@@ -1,4 +1,4 @@
-/** The sending direction of a stream: one native writer for life, and the fibers that wait for it. */
+/** The sending direction of a stream: one native writer, and the fibers that wait for it. */
 import { callback } from "#effect/effect"
 import { Pending, type Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** Handles to a session: the owner's, and those of its pool's pings. */
+/** Handles to a session: for its owner, and for its pool's pings. */
 import { andThen, callback } from "#effect/effect"
 import { InspectableClass } from "#effect/inspect"
 import * as Deferred from "effect/Deferred"
@@ -105,7 +105,7 @@ const statsOf = (core: SessionCore): Effect.Effect<Option.Option<SessionStats>, 
     }
   })
 
-/** The owner's handle: all of the session. */
+/** The owner's handle, to the whole session. */
 export class SessionHandle extends InspectableClass implements OpeningHandle {
   readonly core: SessionCore
   /** The streams of the handle, if it ends before the session. */

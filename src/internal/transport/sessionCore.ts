@@ -1,4 +1,4 @@
-/** The core of a session: the native one, its life from connecting to closed, and what its handles share. */
+/** The core of a session: the native session, its state from connecting to closed, and the state that its handles share. */
 import { complete, makeDeferred } from "#effect/deferred"
 import { andThen } from "#effect/effect"
 import * as Deferred from "effect/Deferred"
@@ -56,7 +56,7 @@ export class SessionCore {
   /** Called when `bytesHeard` grows. */
   whenHeard: (() => void) | undefined = undefined
 
-  /** Completes when nothing new is to be begun on the session: it drains, is spent, or is retired by its pool. */
+  /** Completes when nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
   readonly retirement = makeDeferred<void>()
   isRetired = false
   /** Called, in the same step, when the session is retired or gone, or one of its streams has ended. */
@@ -248,7 +248,7 @@ export class SessionCore {
       andThen(this.ended.untilConfirmed),
       andThen(closing),
       andThen(Effect.sync(() => {
-        // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
+        // Also if the peer hangs: otherwise the socket of a closed session stays open (fails-components 1.6.8).
         this.free()
         this.settle(info)
       })),

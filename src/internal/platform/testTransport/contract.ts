@@ -1,4 +1,4 @@
-/** What a test commands and sees: contracts of the room's own. The public module documents the same shapes. */
+/** The types of the test transport, typed for this room. The public module documents them. */
 import type { DurationInput } from "#effect/duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"

@@ -1,4 +1,4 @@
-/** What the server does with a stream unless a test says otherwise. */
+/** The server's default handlers of streams. */
 import { andThen } from "#effect/effect"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -1,4 +1,4 @@
-/** A session of the link in memory: the client's native one, and the server's side of it. */
+/** A session of the link in memory: the client's native session and the server's side. */
 import { hasDies } from "#effect/cause"
 import { andThen, callback, catchCause } from "#effect/effect"
 import * as Effect from "effect/Effect"
@@ -145,7 +145,7 @@ export class TestSession implements NativeWebTransport, ServerSession {
 
   private serve(stream: TestStream, what: string, handler: () => Effect.Effect<void, unknown>): void {
     this.run(catchCause(Effect.suspend(handler), (cause) =>
-      // a test that fails because of a dead handler is to say so
+      // if a test fails because its handler died, the log shows it
       (hasDies(cause) ? Effect.logError(`${what} of TestWebTransport died`, cause) : Effect.void).pipe(
         andThen(stream.reset),
         andThen(stream.stopSending)

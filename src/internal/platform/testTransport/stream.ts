@@ -1,4 +1,4 @@
-/** One stream of the link in memory: the client's native side, and the server's. */
+/** A stream of the link in memory: the client's native side and the server's side. */
 import { callback } from "#effect/effect"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
