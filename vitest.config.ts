@@ -19,9 +19,9 @@ const noPostgres = postgresProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
-// The path of a test says where it runs. The rooms of `portable` need no server: once in Node, once in a browser. Those of
-// `transports` run over each transport. All others run in Node, once. Within a room a folder says more: `node`, not in a
-// browser; `http2` and `http3`, over that one alone; `memory`, over none.
+// The path of a test decides where it runs. The rooms in `portable` need no server: they run once in Node and once in a
+// browser. The rooms in `transports` run over each transport. All others run once, in Node. Folders within a room restrict
+// this: `node`, not in a browser; `http2` and `http3`, only over that protocol; `memory`, over no transport.
 const portable = ["core", "effect3", "engine", "observe", "options", "recycling"]
 const transports = ["transport", "framing", "sessions", "streams"]
 const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
@@ -38,7 +38,7 @@ const http2: TestProjectConfiguration = {
       ...(noPostgres === undefined ? [] : ["**/postgres.test.ts"])
     ],
     setupFiles: ["test/support/http3Setup.ts"],
-    // once, of all
+    // one project runs it for all
     globalSetup: ["test/support/globalSetup.ts"],
     provide: { protocol: "http2" }
   }
@@ -80,9 +80,9 @@ const browser: TestProjectConfiguration = {
     exclude: [...configDefaults.exclude, "**/{node,http2}/**"],
     setupFiles: ["test/browser/setup.ts"],
     provide: { protocol: "browser" },
-    // after the others: two cores are too few for both
+    // after the other projects: two cores are too few for both
     sequence: { groupOrder: 1 },
-    // Chromium holds back who connects after failures, by seconds, and some of the suites are about failures
+    // after failures Chromium delays connects by seconds, and some suites test failures
     retry: 2,
     browser: {
       enabled: true,
@@ -97,12 +97,12 @@ const browser: TestProjectConfiguration = {
           executablePath: executablePath!,
           args: [
             "--js-flags=--expose-gc",
-            // Without it failed connects hold back the next ones, of other tests too.
+            // Without this flag failed connects delay later connects, also of other tests.
             "--webtransport-developer-mode",
             "--enable-features=SharedArrayBuffer",
             "--disable-gpu"
           ],
-          // It would take WebTransport away.
+          // This flag would disable WebTransport.
           ignoreDefaultArgs: ["--disable-field-trial-config"]
         }
       }]
@@ -132,9 +132,9 @@ export default defineConfig({
       denoProblem: denoProblem ?? "",
       platform: process.platform
     },
-    // Its main is TypeScript.
+    // The main of this package is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },
-    // for what hangs; the busiest machine keeps it
+    // for tests that hang; the busiest machine keeps it
     testTimeout: 120_000,
     hookTimeout: 120_000
   }

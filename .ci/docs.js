@@ -1,8 +1,8 @@
 // Checks that every TypeScript example compiles, that the whole programs among them run, and that links lead somewhere;
 // then writes the API pages to docs/api.
 // Examples are the ```ts blocks of the pages in Markdown and of the doc comments in src. Each is a module of its own.
-// One that is marked as ```ts run is a program: it has to end well and to print nothing but the ```text output block after
-// it, or nothing where there is none.
+// An example that is marked as ```ts run is a program: it has to succeed and to print exactly the ```text output block
+// after it, or nothing without such a block.
 import { spawnSync } from "node:child_process"
 import fs from "node:fs"
 import path from "node:path"
@@ -43,7 +43,7 @@ const blocks = (lines) => {
   return found
 }
 
-// Everything but the text of doc comments blanked, so that line numbers stay.
+// Blanks everything except the text of doc comments, so that line numbers stay.
 const docComments = (source) => {
   const lines = source.split("\n").map(() => "")
   for (const comment of source.matchAll(/\/\*\*[^]*?\*\//g)) {
@@ -57,7 +57,7 @@ const docComments = (source) => {
 
 const texts = pages.map((file) => ({ file, lines: fs.readFileSync(file, "utf8").split("\n") }))
 
-// A link to a file, with a title that stands in it: [shown](../test/Some.test.ts "does this").
+// A link to a file, with a title that the file contains: [shown](../test/Some.test.ts "does this").
 for (const { file, lines } of texts) {
   lines.forEach((line, index) => {
     const text = line.replace(/(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)/g, "")

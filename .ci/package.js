@@ -24,7 +24,7 @@ const sources = fs.readdirSync(path.join(root, "src"), { recursive: true, encodi
 const internals = sources.filter((name) => name.startsWith("internal/"))
 const modules = sources.filter((name) => !name.includes("/") && name !== "index")
 const portable = modules.filter((name) => name !== "NodeWebTransport")
-// what only tests use is no part of the root
+// modules for tests only are not part of the root
 const inRoot = portable.filter((name) => name !== "TestWebTransport")
 
 /** The most bytes that they may have. */
@@ -83,7 +83,7 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
     run(project, path.join(bin, "tsc"), [...compilerOptions, ...lib, ...resolution, "types.ts"])
   }
 
-  // In a browser: a bundle of all portable modules holds nothing of Node's. (esbuild cannot resolve `node:` there.)
+  // In a browser: a bundle of all portable modules contains nothing of Node. (esbuild cannot resolve `node:` there.)
   const bundle = async (contents, external = []) => {
     const { metafile, outputFiles: [file] } = await build({
       stdin: { contents, resolveDir: project },
@@ -103,7 +103,7 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
   }
   await bundle(portable.map((name) => `export * as ${name} from "effect-pools/${name}"\n`).join(""))
 
-  // What a page loads, minified and compressed: with the peers, and without them, for one that has them anyway.
+  // The bytes that a page loads, minified and compressed: with the peers, and without them, for a page that has them anyway.
   const peerModules = ["effect", "effect/*", "@effect/platform", "@effect/platform/*"]
   for (const { entry, withPeers, alone } of bundles) {
     const contents = `export * from "${entry}"`

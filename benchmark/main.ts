@@ -103,7 +103,7 @@ const drawChart = async (file: string): Promise<void> => {
   }
 }
 
-// so that what is left to do at the exit is done
+// so that the handlers of the exit run
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 
 const { positionals, values } = parseArgs({

@@ -85,16 +85,16 @@ export class FramingError extends Data.TaggedError("FramingError")<{
           this.size === undefined
             ? "within the length that precedes a message"
             : `after ${this.received} of ${this.size} bytes of a message`
-        }; ask again on another stream`
+        }; send the request again, on another stream`
       case "Oversized":
         return this.operation === "read"
           ? `Oversized: the peer announces a message of ${this.size} bytes, and maxMessageSize is ${this.limit}; ` +
-            "make sure that it sends frames at all, raise maxMessageSize, or end the stream"
+            "check that the peer sends frames, raise maxMessageSize, or end the stream"
           : `Oversized: the message has ${this.size} bytes, and maxMessageSize is ${this.limit}; ` +
             "nothing was sent: send less at once, or raise maxMessageSize here and at the peer"
       case "Malformed":
         return `Malformed: ${this.detail ?? "the message does not begin with a correlation id"}; ` +
-          "let the peer begin every message with the id of what it answers, as Framing.withId does"
+          "the peer must begin every answer with the id of its request, as Framing.withId does"
     }
   }
 

@@ -41,7 +41,7 @@ export type Reason = "Borrow" | "Transport" | "Framing" | "NoAnswer"
 const summaries: Record<Reason, string> = {
   Borrow: "there was no stream to send it on",
   Transport: "the stream broke",
-  Framing: "a message was not as it should be",
+  Framing: "a message was invalid",
   NoAnswer: "the peer finished the stream instead of answering"
 }
 
@@ -70,8 +70,8 @@ export class RequestError extends Data.TaggedError("RequestError")<{
     const why = this.cause === undefined ? "" : ` (${this.cause.message})`
     if (this.sent === "no" && this.reason === "Framing") return `${this.reason}: ${summaries[this.reason]}${why}`
     const then = this.sent === "no"
-      ? "nothing was sent, so it can be sent again"
-      : "the peer may have got it: send it again only if doing it twice does no harm"
+      ? "nothing was sent, so you can send it again"
+      : "the peer may have received it: send it again only if that does no harm"
     return `${this.reason}: ${summaries[this.reason]}${why}; ${then}`
   }
 

@@ -327,7 +327,7 @@ export interface Options<A, E, R> {
   /** Retires an item after this many borrows. Default: never. */
   readonly maxUses?: number | undefined
   /**
-   * How long to wait after a failed creation, and after an item that died young and before it was of use. `jitter` is
+   * How long to wait after a failed creation, and after an item that died young, before any borrower used it. `jitter` is
    * the share by which the wait varies. The wait is at least 1 ms.
    */
   readonly createBackoff?: {

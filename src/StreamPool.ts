@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import type * as Socket from "@effect/platform/Socket"
+import type { DurationInput } from "#effect/duration"
+import { scoped, unwrap } from "#effect/layer"
+import type { Socket } from "#effect/socket"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as internalOptions from "./internal/streams/streamOptions.js"
@@ -118,7 +119,7 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
    * bytes or none. As soon as nothing can be written any more (a write failed, or accepted bytes are not sent), the run
    * fails with `Write`, so that its owner can start another one.
    */
-  readonly makeSocket: Effect.Effect<Socket.Socket>
+  readonly makeSocket: Effect.Effect<Socket>
   /** The state of each session. */
   readonly sessions: Effect.Effect<ReadonlyArray<SessionInfo>>
 }
@@ -168,7 +169,7 @@ export interface CommonOptions extends
    * borrowers wait. While a borrower waits, the pool asks the session again, for one stream at a time: when one of its
    * streams has ended, and after pauses that grow from 10 ms to a second. Default: 1 s.
    */
-  readonly openTimeout?: Duration.DurationInput | undefined
+  readonly openTimeout?: DurationInput | undefined
   /**
    * Whether the peer only answers. If so, bytes that it sends before the borrower has written make the stream dirty,
    * and the borrower silently gets another stream. Set it to `false` for peers that greet. Default: `true`.
@@ -178,7 +179,7 @@ export interface CommonOptions extends
    * How long the pool watches a returned stream before it lends the stream again: for peers that may send more after
    * their answer. The stream counts as in use meanwhile. Must be below `checkTimeout`. Default: 0.
    */
-  readonly quarantine?: Duration.DurationInput | undefined
+  readonly quarantine?: DurationInput | undefined
   /**
    * Replaces a session of a `SessionPool` when this many streams in a row were given up while a borrower waited for
    * bytes: over HTTP/2 nothing else detects a hung peer. Streams that were lent at the same time count once. A stream
@@ -333,7 +334,7 @@ export const make: <E = never, R = never>(
 export const layer = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Layer.Layer<StreamPool, never, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
-  Layer.scoped(
+  scoped(
     StreamPool,
     Effect.flatMap(SessionPool.SessionPool, (sessionPool) => make({ ...options, sessionPool }))
   )
@@ -347,7 +348,7 @@ export const layer = <E = never, R = never>(
  * | `MIN_SIZE` | 0 | streams to keep open |
  * | `MAX_SIZE` | 100 | the maximum number of streams at once |
  * | `MIN_IDLE` | 0 | idle streams to keep ready beside the lent ones |
- * | `MAX_STREAMS_PER_SESSION` | 100 | the maximum number of streams of one session at once |
+ * | `MAX_STREAMS_PER_SESSION` | 100 | the maximum number of concurrent streams per session |
  * | `MAX_STREAMS_OPENED` | 500 | after how many streams the pool replaces a session |
  * | `ORDER` | `lifo` | `lifo` or `fifo` |
  * | `ACQUIRE_TIMEOUT` | 30 seconds | how long a borrower waits |
@@ -355,7 +356,7 @@ export const layer = <E = never, R = never>(
  * | `OPEN_TIMEOUT` | 1 second | after how long without a stream a session counts as full |
  * | `CLIENT_SPEAKS_FIRST` | true | whether the peer only answers |
  * | `QUARANTINE` | 0 | how long the pool watches a returned stream |
- * | `SUSPECT_AFTER` | 2 | after how many answers that never came the pool replaces a session |
+ * | `SUSPECT_AFTER` | 2 | after how many missing answers the pool replaces a session |
  * | `IDLE_TIME_TO_LIVE` | infinity | when the pool ends an idle stream |
  * | `MAX_LIFETIME` | infinity | when the pool replaces a stream |
  * | `MAX_USES` | no limit | after how many borrows the pool replaces a stream |
@@ -388,6 +389,6 @@ export const layerConfig = <E = never, R = never>(
   config: Config.Config.Wrap<ConfigOptions>,
   hooks?: Hooks<E, R> | undefined
 ): Layer.Layer<StreamPool, ConfigError.ConfigError, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
-  Layer.unwrapEffect(
+  unwrap(
     Effect.map(internalOptions.checked(Config.unwrap(config)), (options) => layer({ ...options, ...hooks }))
   )

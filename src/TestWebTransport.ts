@@ -7,8 +7,8 @@
  *
  * @since 0.1.0
  */
+import type { DurationInput } from "#effect/duration"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
@@ -179,7 +179,7 @@ export interface Behaviour {
    */
   readonly responseHeaders?: Readonly<Record<string, string>> | undefined
   /** After how long the server answers. Default: at once. */
-  readonly connectDelay?: Duration.DurationInput | undefined
+  readonly connectDelay?: DurationInput | undefined
   /** How many streams of each kind (bidirectional, or only its own) the client may have open. Default: no limit. */
   readonly streamLimit?: number | undefined
   /** After how many ended streams the server grants as many again. `Infinity`: never. Default: 1. */

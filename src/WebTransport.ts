@@ -4,8 +4,10 @@
  *
  * @since 0.1.0
  */
+import type { DurationInput } from "#effect/duration"
+import { unwrap } from "#effect/layer"
+import { protocolAttributes, urlAttributes, withSpan } from "#effect/tracing"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -13,7 +15,6 @@ import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
-import { protocolAttributes, urlAttributes, withSpan } from "./internal/effect3/tracing.js"
 import * as internalStream from "./internal/transport/byteStream.js"
 import * as internal from "./internal/transport/connect.js"
 import * as internalSession from "./internal/transport/session.js"
@@ -248,7 +249,7 @@ export const isSupported: Effect.Effect<boolean> = Effect.sync(() =>
  * @since 0.1.0
  * @category layers
  */
-export const layerConstructorGlobal: Layer.Layer<WebTransportConstructor, WebTransportError> = Layer.unwrapEffect(
+export const layerConstructorGlobal: Layer.Layer<WebTransportConstructor, WebTransportError> = unwrap(
   Effect.flatMap(isSupported, (supported) =>
     supported
       // its type depends on the compiler's version and on the project's `lib`
@@ -311,9 +312,9 @@ export interface DatagramOptions {
   /** How many outgoing datagrams to buffer. */
   readonly outgoingMaxBuffered?: number | undefined
   /** After how long a received datagram is dropped. */
-  readonly incomingMaxAge?: Duration.DurationInput | undefined
+  readonly incomingMaxAge?: DurationInput | undefined
   /** After how long an outgoing datagram is dropped. */
-  readonly outgoingMaxAge?: Duration.DurationInput | undefined
+  readonly outgoingMaxAge?: DurationInput | undefined
 }
 
 /**
@@ -326,12 +327,12 @@ export interface SessionOptions {
   /** What to tell the peer when the session's scope closes. Default: code 0 and an empty reason. */
   readonly closeInfo?: Partial<CloseInfo> | undefined
   /** How long the session may take to become ready. Default: 10 seconds. */
-  readonly connectTimeout?: Duration.DurationInput | undefined
+  readonly connectTimeout?: DurationInput | undefined
   /**
    * If the transport takes none of the bytes of a stream that ended in success for this long, the stream is reset, and
    * closing the session no longer waits for it. Default: 5 seconds.
    */
-  readonly closeTimeout?: Duration.DurationInput | undefined
+  readonly closeTimeout?: DurationInput | undefined
   readonly datagrams?: DatagramOptions | undefined
 }
 

@@ -31,7 +31,7 @@ export type TypeId = typeof TypeId
  *   `message` says which, as far as the platform tells: over HTTP/2 in Node all of these, in browsers next to nothing.
  * - `ConnectTimeout`: there was no session within `connectTimeout`.
  * - `SessionClosed`: the session is gone, whichever side ended it.
- * - `StreamLimit`: the session grants no further stream now.
+ * - `StreamLimit`: the session grants no more streams now.
  * - `StreamOpen`: a stream could not be opened for another reason.
  * - `Read`: the receiving direction of a stream failed, was reset, or ended too early.
  * - `Write`: the sending direction of a stream failed, or the peer stopped it.
@@ -58,7 +58,7 @@ const summaries: Record<Reason, string> = {
   Connect: "the connection failed",
   ConnectTimeout: "the connection was not ready in time",
   SessionClosed: "the session is closed",
-  StreamLimit: "the session grants no further stream",
+  StreamLimit: "the session grants no more streams",
   StreamOpen: "the stream could not be opened",
   Read: "reading failed",
   Write: "writing failed",
@@ -70,13 +70,13 @@ const advice: Record<Reason, string | undefined> = {
   InvalidUrl: "use an absolute https: URL without a fragment",
   Connect: "check that a WebTransport server listens there, serves this path, and that its certificate is trusted or " +
     "pinned with serverCertificateHashes (ECDSA, valid for 14 days at most)",
-  ConnectTimeout: "check that a WebTransport server answers there (over HTTP/3 a port where nobody listens looks the " +
+  ConnectTimeout: "check that a WebTransport server answers there (over HTTP/3, a port without a server looks the " +
     "same), or raise connectTimeout",
-  SessionClosed: "connect again; what was not answered may or may not have arrived",
+  SessionClosed: "connect again; unanswered requests may or may not have arrived",
   StreamLimit: "end streams that are no longer needed, open another session, or let the server grant more",
   StreamOpen: "try again on another session",
   Read: "open another stream",
-  Write: "open another stream; what was written before may or may not have arrived",
+  Write: "open another stream; earlier bytes may or may not have arrived",
   DatagramTooLarge: "send less at once, or use a stream"
 }
 

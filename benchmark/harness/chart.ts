@@ -18,7 +18,7 @@ const head = 52
 const row = 24
 const gap = 20
 
-/** One below the other. The background is transparent. */
+/** Draws the charts below each other, on a transparent background. */
 export const draw = (charts: ReadonlyArray<Chart>, theme: typeof themes.light): string => {
   const measured = charts.map(({ bars, ...chart }) => ({
     ...chart,
@@ -95,7 +95,7 @@ export const draw = (charts: ReadonlyArray<Chart>, theme: typeof themes.light): 
     }))
   })
   const svg = chart.renderToSVGString()
-  // a timer of its animation would keep the process alive
+  // otherwise a timer of the animation would keep the process alive
   chart.dispose()
   return svg
 }

@@ -2,7 +2,7 @@
 import { suites } from "../suites.js"
 import type { Settings } from "./model.js"
 
-// ends with the parent process; waiting for that is nothing to stay alive for
+// ends with the parent process, but does not stay alive to wait for it
 process.once("disconnect", () => process.exit())
 process.channel?.unref()
 

@@ -1,9 +1,9 @@
-/** Numbers and tables for people. The tables are Markdown, to be copied into a page. */
+/** Formats numbers and tables for people. The tables are Markdown, to copy into a page. */
 import { isMet, type Requirement, type Summary } from "./model.js"
 
 export const none = "–"
 
-/** Three significant digits, or all before the point. */
+/** Shows three significant digits, or all digits before the point. */
 export const number = (value: number | undefined): string => {
   if (value === undefined) return none
   const digits = value === 0 || value >= 100 ? 0 : value >= 10 ? 1 : value >= 0.1 ? 2 : 3
@@ -14,7 +14,7 @@ export const whole = (value: number | undefined): string =>
   value === undefined ? none : value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })
 
 export const spread = (summary: Summary | undefined): string =>
-  // one sample alone has none
+  // a single sample has no spread
   summary === undefined || summary.samples.length < 2 ? none : `${(summary.spread * 100).toFixed(1)} %`
 
 export const times = (value: number | undefined): string => value === undefined ? none : `${number(value)} ×`
@@ -23,7 +23,7 @@ export const seconds = (limit: number): string => `> ${limit} s`
 
 export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]!.length)))
-  // the first column to the left, figures to the right
+  // aligns the first column to the left, figures to the right
   const cell = (text: string, column: number) =>
     column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!)
   const line = (cells: ReadonlyArray<string>) => `| ${cells.map(cell).join(" | ")} |`

@@ -1,8 +1,8 @@
-/** What runs in the child processes: time and memory per operation. */
+/** The measurements in the child processes: time and memory per operation. */
 import { Bench } from "tinybench"
 import type { Figures, Settings } from "./model.js"
 
-/** Runs an operation so many times, without a pause that is not the operation's own. */
+/** Runs an operation `operations` times, with no pauses but the operation's own. */
 export type Run = (operations: number) => void | Promise<void>
 
 /** Milliseconds. */
@@ -14,7 +14,7 @@ export const clockOf = ({ clock }: Settings): () => number =>
       return (system + user) / 1_000
     }
 
-/** Warms it up, and finds how many operations make a sample: so many that its start and end do not count. */
+/** Warms up, and finds how many operations make a sample: enough that its start and end do not matter. */
 const calibrate = async (run: Run, now: () => number, settings: Settings): Promise<number> => {
   const { sampleMillis, warmupMillis } = settings
   const start = now()
@@ -50,8 +50,8 @@ export const collect = (): void => {
 }
 
 /**
- * Bytes allocated per operation: what the heap grows by between two collections. Few enough operations that no
- * collection comes between, in a young generation of 16 MB; the median discards a sample in which one came all the same.
+ * Bytes allocated per operation: the growth of the heap between two collections. The operations are so few that no
+ * collection comes in between, with a young generation of 16 MB; the median discards samples with a collection.
  */
 export const bytes = async (run: Run, settings: Settings): Promise<ReadonlyArray<number>> => {
   const once = async (operations: number) => {

@@ -1,10 +1,10 @@
-/** What the parts of the benchmark say to each other. */
+/** The types that the parts of the benchmark share. */
 
 export interface Settings {
   readonly quick: boolean
-  /** How often each contestant gets a process of its own. */
+  /** How many processes each contestant gets, one after the other. */
   readonly rounds: number
-  /** How many samples are taken in a process. */
+  /** The number of samples per process. */
   readonly samples: number
   readonly sampleMillis: number
   readonly warmupMillis: number
@@ -12,22 +12,22 @@ export interface Settings {
   readonly clock: "wall" | "cpu"
 }
 
-/** Samples by the name of what they are samples of. */
+/** Samples by name of the measured figure. */
 export type Figures = Record<string, ReadonlyArray<number>>
 
-/** One contestant in one case: what a child process measures. */
+/** One contestant in one case, measured by a child process. */
 export interface Entry {
   readonly peer: string
-  /** The size at which it is measured, where a case has several. */
+  /** The size of the measurement, if a case has several sizes. */
   readonly at?: number
-  /** Where a measurement is long: the most rounds. */
+  /** The maximum number of rounds, for long measurements. */
   readonly rounds?: number
-  /** Seconds after which it is given up. */
+  /** Seconds after which the measurement is given up. */
   readonly limit: number
   readonly measure: (settings: Settings) => Promise<Figures>
 }
 
-/** What the child processes of a group share and none of them may bring along: a server, say. */
+/** A resource that the child processes of a group share and must not start themselves, such as a server. */
 export interface Fixture {
   /** For the environment of the child processes. */
   readonly env: Readonly<Record<string, string>>
@@ -41,10 +41,10 @@ export interface Bar {
   readonly ratio: number | undefined
 }
 
-/** Contestants beside each other, in units of ours: 2 means twice as slow, or twice as much. */
+/** Contestants side by side, relative to this library: 2 means twice as slow, or twice as much. */
 export interface Chart {
   readonly title: string
-  /** What is measured, and what 1 stands for. */
+  /** The measured figure, and the meaning of 1. */
   readonly subtitle: string
   /** From the top. */
   readonly bars: ReadonlyArray<Bar>
@@ -61,11 +61,11 @@ export interface Group {
   readonly charts?: (results: Results) => ReadonlyArray<Chart>
 }
 
-/** What runs child processes. */
+/** The runtime of child processes. */
 export interface Runtime {
   readonly execPath: string
   readonly execArgv: ReadonlyArray<string>
-  /** Why this machine cannot run them; undefined if it can. */
+  /** Why this machine cannot run child processes; undefined if it can. */
   readonly problem?: () => string | undefined
 }
 
@@ -75,7 +75,7 @@ export interface Suite {
   /** The packages whose versions belong to the result. */
   readonly packages: ReadonlyArray<string>
   readonly groups: ReadonlyArray<Group>
-  /** If it is not the node of this process, without further arguments. */
+  /** Set if it is not the Node of this process, without further arguments. */
   readonly runtime?: Runtime
 }
 
@@ -118,7 +118,7 @@ interface Measured {
   limit: number | undefined
 }
 
-/** What the child processes measured, of all rounds together. */
+/** The measurements of the child processes, of all rounds together. */
 export class Results {
   private readonly entries = new Map<string, Measured>()
 
@@ -152,12 +152,12 @@ export class Results {
     return this.get(group, peer, figure, at)?.median
   }
 
-  /** The seconds after which it was given up. */
+  /** The seconds after which a measurement was given up. */
   limit(group: string, peer: string, at?: number): number | undefined {
     return this.entries.get(Results.key(group, peer, at))?.limit
   }
 
-  /** From what `toJSON` returned. */
+  /** Reads the result of `toJSON`. */
   static fromJSON(json: Record<string, Record<string, Summary | number>>): Results {
     const results = new Results()
     for (const [key, { givenUpAfterSeconds, ...figures }] of Object.entries(json)) {
@@ -178,6 +178,6 @@ export class Results {
   }
 }
 
-/** `undefined` where one of the two was not measured. */
+/** `undefined` if one of the two was not measured. */
 export const ratio = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? undefined : a / b

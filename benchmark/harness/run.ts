@@ -1,4 +1,4 @@
-/** What runs in the parent process: one child process per contestant, case and round. */
+/** The parent process: starts one child process per contestant, case and round. */
 import { build } from "esbuild"
 import { fork } from "node:child_process"
 import { rmSync } from "node:fs"
@@ -6,12 +6,12 @@ import { fileURLToPath } from "node:url"
 import { type Entry, type Figures, type Fixture, type Group, Results, type Settings, type Suite } from "./model.js"
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-// of this run alone: another one may be under way, of other sources
+// only for this run: another run, of other sources, may be under way
 const child = file(`../../node_modules/.cache/effect-pools/benchmark/child.${process.pid}.mjs`)
 
 /**
- * Bundles the benchmark, `src` and the peers, so that a child process starts fast and runs what a build would: the
- * loader of the parent wraps every closure to keep its name. The bundle goes with the process.
+ * Bundles the benchmark, `src` and the peers, so that a child process starts fast and runs the same code as a build: the
+ * parent's loader wraps every closure to keep its name. The bundle is removed when the process ends.
  */
 export const bundle = () => {
   process.once("exit", () => rmSync(child, { force: true }))
@@ -22,18 +22,18 @@ export const bundle = () => {
     platform: "node",
     format: "esm",
     target: "node20",
-    // looks for its native package where it is installed itself
+    // this package looks for its native package next to itself
     external: ["@fails-components/*"],
-    // for the peers that are CommonJS
+    // for peers that are CommonJS
     banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)` }
   })
 }
 
 const execArgv = [
   "--expose-gc",
-  // its default maximum, from the start: no sample pays for its growth
+  // the default maximum from the start, so that no sample pays for its growth
   "--min-semi-space-size=16",
-  // pools of 100,000 items and as many fibers
+  // for pools of 100,000 items and as many fibers
   "--max-old-space-size=4096"
 ]
 
@@ -68,8 +68,8 @@ const measure = (
   })
 
 /**
- * Round by round, so that a machine that grows slower or faster does so for all alike; every other round backwards, so
- * that nobody always comes after the same one.
+ * Runs round by round, so that a machine that becomes slower or faster does so for all contestants; every other round
+ * backwards, so that no contestant always comes after the same one.
  */
 export const run = async (
   suite: Suite,

@@ -1,4 +1,4 @@
-/** Buffers: take one, touch every page of it, give back the oldest of 64 that are out. */
+/** Buffers: take a buffer, touch each of its pages, return the oldest of 64 that are out. */
 import type * as BufferPool from "../../src/BufferPool.js"
 import { number, spread, table, times, whole } from "../harness/format.js"
 import { collect, nanos, type Run } from "../harness/measure.js"
@@ -26,7 +26,7 @@ const alone = {
   tiered: "`TieredBufferPool`"
 }
 
-/** Nothing but taking and giving back. */
+/** Only takes and returns. */
 const pair = <B>(take: () => B, give: (buffer: B) => void): Run => (operations) => {
   for (let i = 0; i < operations; i++) give(take())
 }
@@ -63,7 +63,7 @@ const runs = (at: number): ReadonlyArray<readonly [string, () => Run | Promise<R
   }]
 ]
 
-/** What the process has grown by at most, MB: a thousand turns of all that are out. */
+/** The maximum growth of the process in MB, over a thousand turns of all buffers that are out. */
 const peak = async (run: Run, at: number): Promise<ReadonlyArray<number>> => {
   collect()
   const before = process.memoryUsage().rss
@@ -71,7 +71,7 @@ const peak = async (run: Run, at: number): Promise<ReadonlyArray<number>> => {
   return [Math.max(0, process.resourceUsage().maxRSS * 1024 - before) / 1024 / 1024]
 }
 
-/** The samples of the peak are entries of their own: what was timed before would count. */
+/** The peak has separate entries: memory of an earlier measurement in the process would count. */
 const entriesAt = (at: number): ReadonlyArray<Entry> =>
   runs(at).flatMap(([peer, make]) => [
     {
@@ -85,7 +85,7 @@ const entriesAt = (at: number): ReadonlyArray<Entry> =>
       at,
       rounds: 3,
       limit: 60,
-      // the buffers of the pool are part of what it takes
+      // the pool's own buffers count
       measure: async (): Promise<Figures> => ({
         peak: await peak(async (operations) => (await make())(operations), at)
       })

@@ -1,4 +1,4 @@
-/** Collections filled, read and given back: new ones against those of the pool. */
+/** Collections that are filled, read and returned: new collections against pooled ones. */
 import { ArrayList } from "../../src/ArrayList.js"
 import * as CollectionPool from "../../src/CollectionPool.js"
 import type * as ObjectPool from "../../src/ObjectPool.js"
@@ -74,7 +74,7 @@ const kinds: ReadonlyArray<Kind> = [
 const made = (kind: Kind) => `${kind.name}, new`
 const pooled = (kind: Kind) => `${kind.name}, pooled`
 
-/** As an application has them: several of a kind live at once. */
+/** As in an application, several collections of a kind are live at once. */
 const live = 4
 
 const fresh = ({ fill, make }: Kind, entries: Entries): Run => {
@@ -129,7 +129,7 @@ const report = (results: Results): ReadonlyArray<string> => [
       kind.name,
       ...sizes.flatMap((at) => {
         const [before, after] = [perEntry(results, made(kind), at), perEntry(results, pooled(kind), at)]
-        // a new list is no alternative to one from the pool: a new array is
+        // the alternative to a pooled list is not a new list, but a new array
         const base = kind.name === "list" ? perEntry(results, made(kinds[0]!), at) : before
         return [number(before), number(after), times(ratio(after, base))]
       })

@@ -1,4 +1,4 @@
-/** An object borrowed and given back in plain code, and in Effect. */
+/** Objects that are borrowed and returned in plain code, and in Effect. */
 import * as Effect from "effect/Effect"
 import * as ObjectPool from "../../src/ObjectPool.js"
 import { none, number, spread, table, times } from "../harness/format.js"
@@ -50,7 +50,7 @@ const pooled = (pool: ObjectPool.Service<Item>): Run => (operations) => {
   }
 }
 
-/** Where the compiler cannot see that nobody looks at it. */
+/** A place where the compiler cannot see that a value is unused. */
 const sink: { last: unknown } = { last: undefined }
 
 const plainEntries: ReadonlyArray<Entry> = [
@@ -123,8 +123,8 @@ const sync = (): Run => {
 }
 
 /**
- * The engine compiles Effect's loop for what it has seen there, and making a pool shows it more than one kind of effect,
- * as every program does. So what is compared with a pool has made one, too.
+ * V8 compiles Effect's loop for the effects that it has seen. Making a pool runs more than one kind of effect, as every
+ * program does. So the contestants that are compared with a pool have made a pool, too.
  */
 const seasoned = async (run: () => Run): Promise<Run> => {
   await objectPool()

@@ -1,4 +1,4 @@
-/** What the garbage collector takes: with a pool, and without. */
+/** The time of the garbage collector, with a pool and without. */
 import { PerformanceObserver } from "node:perf_hooks"
 import * as ObjectPool from "../../src/ObjectPool.js"
 import { number, table } from "../harness/format.js"
@@ -40,13 +40,13 @@ const runs: Record<string, () => Run | Promise<Run>> = {
   [withPool("1 MiB buffer")]: () => buffers(1048576)
 }
 
-/** Milliseconds: all pauses of 100,000 operations together, and the longest. */
+/** Milliseconds: all pauses during 100,000 operations together, and the longest pause. */
 const pauses = async (run: Run, settings: Settings, operations: number): Promise<Figures> => {
   const durations: Array<number> = []
   const observer = new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) durations.push(entry.duration)
   })
-  // what is observed comes a little later
+  // observations arrive a little later
   const turn = () => new Promise((resolve) => setTimeout(resolve, 20))
   const figures = { pause: [] as Array<number>, longest: [] as Array<number> }
   await run(operations)

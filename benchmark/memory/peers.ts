@@ -1,4 +1,4 @@
-/** The pools that are compared, and what is borrowed from them. */
+/** The compared pools, and their items. */
 import { MemPool } from "@thi.ng/malloc"
 import reusify from "reusify"
 import * as BufferPool from "../../src/BufferPool.js"
@@ -7,7 +7,7 @@ import * as TieredBufferPool from "../../src/TieredBufferPool.js"
 import type { Run } from "../harness/measure.js"
 import { type Item, makeItem, open } from "../pools/peers.js"
 
-/** Of the object pools. */
+/** The size of the object pools. */
 export const size = 10
 
 export const objectPool = (): Promise<ObjectPool.Service<Item>> =>
@@ -20,7 +20,7 @@ export const tieredBufferPool = (zero: BufferPool.Zero): Promise<TieredBufferPoo
   open(TieredBufferPool.make({ maxBuffersPerTier: 2 * live, maxBytes: 1024 * 1024 * 1024, zero }))
 
 export const reusifyPool = () => {
-  // it links its objects by a field of theirs
+  // this pool links its objects by a field of the object
   class Linked implements Item {
     id = 0
     next: Linked | null = null
@@ -30,10 +30,10 @@ export const reusifyPool = () => {
 
 export const memPool = (bytes: number) => new MemPool({ size: bytes })
 
-/** How many are out at once, where it matters. */
+/** How many items are out at once, if that matters. */
 export const live = 64
 
-/** Always the oldest of those that are out is given back. */
+/** Returns the oldest item each time. */
 export const ring = <A>(take: () => A, use: (a: A) => void, give: (a: A) => void): Run => {
   const out = Array.from({ length: live }, take)
   let oldest = 0
@@ -48,15 +48,15 @@ export const ring = <A>(take: () => A, use: (a: A) => void, give: (a: A) => void
   }
 }
 
-/** What is not pooled is given back to nobody. */
+/** The return of an item that is not pooled: nothing. */
 export const drop = (): void => undefined
 
-/** Every page of it. */
+/** Touches every page of a buffer. */
 export const touch = (bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length; at += 4096) bytes[at] = 1
 }
 
-/** What takes its time to make: a typed array, a map and an array. */
+/** An item that is expensive to create: a typed array, a map and an array. */
 export interface Heavy {
   readonly numbers: Float64Array
   readonly index: Map<string, number>

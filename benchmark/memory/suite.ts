@@ -1,4 +1,4 @@
-/** `npm run bench -- memory`: recycling pools against making things anew, and against those of others. */
+/** `npm run bench -- memory`: recycling pools against new objects, and against other libraries. */
 import type { Suite } from "../harness/model.js"
 import { buffers } from "./buffers.js"
 import { collections } from "./collections.js"

@@ -1,4 +1,4 @@
-/** Borrow and return, nobody waiting. */
+/** Borrow and return, without waiters. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Pool from "effect/Pool"
@@ -60,7 +60,7 @@ const floors = {
   scoped: "Effect `Effect.scoped(Effect.void)`"
 }
 
-// what a hook decides that is done: kept, since a hook may well
+// the decision of a hook that is done at once, made once, as a hook may do
 const keep = Exit.succeed("keep" as const)
 const discard = Exit.succeed("discard" as const)
 const valid = Exit.succeed(true)

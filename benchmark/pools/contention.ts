@@ -1,4 +1,4 @@
-/** Many borrowers on few items: how fast, how long each waits, and who overtakes whom. */
+/** Many borrowers on few items: the speed, the waits, and the borrowers that overtake others. */
 import * as Effect from "effect/Effect"
 import * as Pool from "effect/Pool"
 import { number, spread, table, whole } from "../harness/format.js"
@@ -8,7 +8,7 @@ import { effectPool, genericPool, type Item, lightningPool, resourcePool, tarnPo
 
 const group = "contention"
 const items = 10
-/** At first everybody asks at once; how long that takes says how many they are, not how fair the pool is. */
+/** Rounds that do not count: at first all borrowers ask at once, which shows their number, not the fairness of the pool. */
 const settling = 10
 
 const peers = {
@@ -21,7 +21,7 @@ const peers = {
   alone: "the fibers alone"
 }
 
-/** Who asked when, and was served when. */
+/** When each borrower asked, and when it was served. */
 class Record {
   private readonly waits: Float64Array
   private readonly settled: Float64Array
@@ -47,7 +47,7 @@ class Record {
     if (borrow >= settling) this.settled[this.settledCount++] = waited
   }
 
-  /** Borrowers who were served after somebody who had asked later. */
+  /** The number of borrowers that were served after a borrower that had asked later. */
   private get overtaken(): number {
     let count = 0
     let latest = -1
@@ -99,7 +99,7 @@ const effectFibers =
         },
         { concurrency: "unbounded", discard: true }
       ).pipe(
-        // a fiber that is made to yield between asking and entering the pool would seem to be overtaken there
+        // a fiber that has to yield between the record of its request and the request would seem to be overtaken
         Effect.withMaxOpsBeforeYield(2 ** 30)
       )
     )

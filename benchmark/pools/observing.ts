@@ -1,4 +1,4 @@
-/** Borrow and return, nobody waiting, while somebody looks on. */
+/** Borrow and return, without waiters, while the pool is observed. */
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Tracer from "effect/Tracer"
@@ -27,7 +27,7 @@ const entry = (peer: string, run: () => Promise<Run>): Entry => ({
 
 const loop = (pool: ResourcePool.ResourcePool<Item>) => effectLoop(() => pool.use(() => trivial))
 
-/** Waiting, creating and closing would be spans; a borrow that does not wait has none. */
+/** Waits, creations and closings would be spans; a borrow without a wait has none. */
 const tracer = Tracer.make({
   span: () => {
     throw new Error("a span, though nobody waits")
@@ -38,7 +38,7 @@ const tracer = Tracer.make({
 const entries: ReadonlyArray<Entry> = [
   entry(cases.off, async () => {
     const pool = await resourcePool(size)
-    // which no option does
+    // no option does this
     const internals = pool as unknown as { readonly hideMetrics: () => void }
     internals.hideMetrics()
     return loop(pool)

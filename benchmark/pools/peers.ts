@@ -1,4 +1,4 @@
-/** The pools that are compared, full of items, and the loops in which they run. */
+/** The compared pools, full of items, and their loops. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,7 +15,7 @@ let made = 0
 
 export const makeItem = (): Item => ({ id: made++ })
 
-/** Open until the process ends. */
+/** A scope that stays open until the process ends. */
 const scope = Effect.runSync(Scope.make())
 
 export const open = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> =>
@@ -56,7 +56,7 @@ export const genericPool = async (size: number) => {
 export const tarnPool = async (size: number) => {
   const { Pool } = await import("tarn")
   const pool = new Pool<Item>({ create: async () => makeItem(), destroy: () => undefined, min: size, max: size })
-  // it makes items only when they are asked for
+  // this pool creates items only on request
   const items = await Promise.all(Array.from({ length: size }, () => pool.acquire().promise))
   for (const item of items) pool.release(item)
   return pool
@@ -73,12 +73,12 @@ export const lightningPool = async (size: number) => {
   return pool
 }
 
-/** One fiber for all operations of a sample. `make` is called for each: it is what a user writes. */
+/** One fiber for all operations of a sample. It calls `make` for each, as a user's code does. */
 export const effectLoop = <A, E>(make: () => Effect.Effect<A, E>): Run => (operations) => {
   let i = 0
   return Effect.runPromise(Effect.whileLoop({ while: () => i++ < operations, body: make, step: () => undefined }))
 }
 
-/** What is borrowed for, where it does not matter. */
+/** The work of a borrow, if it does not matter. */
 export const trivial = Effect.sync(() => 1)
 export const succeeded = Exit.succeed(1)

@@ -1,4 +1,4 @@
-/** What a borrow costs in a large pool. */
+/** The cost of a borrow in a large pool. */
 import * as Effect from "effect/Effect"
 import * as Pool from "effect/Pool"
 import { number, seconds, table, times, whole } from "../harness/format.js"
@@ -31,7 +31,7 @@ const use = async (size: number, lent: number): Promise<Run> => {
   return effectLoop(() => pool.use(() => trivial))
 }
 
-/** Each operation ends when the item is closed and another is in its place. Oldest first, as far as they are idle. */
+/** Each operation ends when the item is closed and replaced. The oldest idle items come first. */
 const invalidate = async (size: number, lent: number, settings: Settings): Promise<Figures> => {
   const values: Array<Item> = []
   const acquire = Effect.sync(() => {
@@ -40,7 +40,7 @@ const invalidate = async (size: number, lent: number, settings: Settings): Promi
     return item
   })
   const pool = await filled(size, lent, acquire)
-  // the newest are lent first
+  // the newest items are lent first
   values.length = size - lent
   let next = 0
   return { ns: await nanos(effectLoop(() => Effect.zipRight(pool.invalidate(values[next++]!), pool.ready)), settings) }

@@ -1,4 +1,4 @@
-/** `npm run bench -- pools`: waiting pools against those of others. */
+/** `npm run bench -- pools`: waiting pools against other libraries. */
 import type { Suite } from "../harness/model.js"
 import { borrow } from "./borrow.js"
 import { contention } from "./contention.js"

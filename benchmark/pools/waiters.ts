@@ -1,4 +1,4 @@
-/** Very many fibers that borrow once, from a pool of ten. */
+/** Very many fibers that borrow once each, from a pool of ten. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Pool from "effect/Pool"
@@ -51,7 +51,7 @@ const entry = (
       do await borrow(1_000)
       while (now() - start < 3 * warmupMillis)
     }
-    // ten thousand borrowers a sample, and more if they are to be there at once: all pay alike for the collector
+    // ten thousand borrowers per sample, or more if they all wait at once, so that all pay the same for the collector
     const repetitions = limits.once ? 1 : Math.max(1, 10_000 / at)
     const wanted = limits.once || quick || at >= 100_000 ? 1 : 3
     const ms: Array<number> = []

@@ -1,4 +1,4 @@
-/** Ways to send a request and read its answer, each over at most four sessions unless it is about sessions. */
+/** Ways to send a request and read its answer, each over at most four sessions, unless the case is about sessions. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -11,12 +11,12 @@ import type { Sender } from "./load.js"
 
 type Constructor = WebTransport.WebTransportConstructor
 
-/** Has each sender send one request after another, all at the same time, until they have had enough. */
+/** Lets all senders send at the same time, each one request after another, until they have enough. */
 export type Drive = (senders: ReadonlyArray<Sender>) => Effect.Effect<unknown, unknown, Constructor>
 
 export interface Contestant {
   readonly peer: string
-  /** Opens what is there before the first request. `fibers`: the most that will send at the same time. */
+  /** Opens the resources for the first request. `fibers`: how many send at the same time, at most. */
   readonly open: (target: Target, fibers: number) => Effect.Effect<Drive, unknown, Constructor | Scope.Scope>
 }
 
@@ -36,7 +36,7 @@ const connectOptions = ({ hash }: Target): WebTransport.ConnectOptions => ({
 
 type Request = (message: Uint8Array, fiber: number) => Effect.Effect<Uint8Array, unknown, Constructor>
 
-/** `request` is called for each request: it is what a user writes. */
+/** Calls `request` for each request, as a user's code does. */
 const drive = (request: Request): Drive => (senders) =>
   Effect.forEach(
     senders,
@@ -187,7 +187,7 @@ export const plain: Contestant = {
 
 export const contestants: ReadonlyArray<Contestant> = [pooled, held, streamPerRequest, sessionPerRequest, plain]
 
-/** Opens a contestant, uses it, and closes it, so that nothing of it is left to the server when the next one comes. */
+/** Opens a contestant, uses it, and closes it, so that it leaves nothing at the server for the next contestant. */
 export const withContestant = <A>(
   { client }: Implementation,
   { open }: Contestant,

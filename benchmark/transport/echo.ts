@@ -24,16 +24,16 @@ const extent = ({ quick }: Settings) =>
     : { preludeMillis: 500, warmupMillis: 1_800, millis: 1_300 }
 
 /**
- * A few streams in plain JavaScript, before the contestant opens its own. V8 decides once in a process whether the
- * promises of Node's streams go to its old generation. Where the first collection finds many that are new and idle, as
- * in a process that opens 64 streams to begin with, they do from then on, and so does what they hold.
+ * A few streams in plain JavaScript, before the contestant opens its own. V8 decides once per process whether the promises
+ * of Node's streams go to its old generation. If the first collection finds many new and idle promises, as in a process that
+ * opens 64 streams at first, all later ones do, with everything they hold.
  */
 const prelude = (implementation: Implementation, millis: number, bytes: number) =>
   withContestant(implementation, plain, 4, (drive) => Effect.suspend(() => drive(senders(new Stint(millis), 4, bytes))))
 
 /**
- * Opened for many fibers and warmed up by them also where one is measured: one alone would take ten seconds to have the
- * slower contestants compiled, and the faster ones would win by that.
+ * Opened for many fibers and warmed up by them, also if one fiber is measured: one fiber alone would need ten seconds until
+ * the slower contestants are compiled, an advantage for the faster ones.
  */
 const entry = (implementation: Implementation, contestant: Contestant, { bytes }: Size, fibers: number): Entry => ({
   peer: contestant.peer,
@@ -77,7 +77,7 @@ const report = ({ group, title }: Size, results: Results): ReadonlyArray<string>
     )
   )
 
-/** Of pooled streams, against others. */
+/** The bounds of pooled streams, against the others. */
 const boundsOf = ({ group, title }: Size, results: Results) => {
   const bound =
     (figure: "perSecond" | "cpu", words: string, bound: Requirement["bound"]) =>

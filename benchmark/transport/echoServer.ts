@@ -1,4 +1,4 @@
-/** An echo server, in a process of its own. */
+/** An echo server, in its own process. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
@@ -15,14 +15,14 @@ export interface Target {
 
 const names = { url: "EFFECT_POOLS_ECHO_URL", hash: "EFFECT_POOLS_ECHO_HASH" }
 
-/** Where a child process finds it. */
+/** The server, as a child process finds it. */
 export const startedEchoServer = (): Target => {
   const { [names.hash]: hash, [names.url]: url } = process.env
   if (url === undefined || hash === undefined) throw new Error("to be started by the benchmark's parent process")
   return { url, hash: new Uint8Array(Buffer.from(hash, "hex")) }
 }
 
-/** Starts it in the parent process. It ends with that one, however that ends, since it reads the end of a pipe. */
+/** Starts the server from the parent process. It always ends with the parent, since it waits for the end of a pipe. */
 export const startEchoServer = async ({ runtime, server }: Implementation): Promise<Fixture> => {
   const child = spawn(runtime.execPath, ["--import", import.meta.resolve("tsx"), server], {
     stdio: ["pipe", "pipe", "ignore"]

@@ -1,7 +1,7 @@
 /**
- * The main of the echo server's process for HTTP/3: the same as the demo's over HTTP/2.
+ * The main of the echo server's process for HTTP/3: the same server as the demo's over HTTP/2.
  *
- * Prints `Ready` as one line of JSON, and ends when stdin does: with the process that started it, however that ends.
+ * Prints `Ready` as one line of JSON, and ends when stdin ends, so it always ends with the process that started it.
  */
 import { makeCertificate } from "../../examples/demo/certificate.js"
 import type { Ready } from "../../examples/support/serve.js"
@@ -12,7 +12,7 @@ process.stdin.on("end", () => process.exit()).resume()
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {})
 
 const { cert, hashHex, key } = await makeCertificate()
-// it does not tell which port it was given
+// the library does not tell its port
 const reserved = await udpSocket(0)
 const { port } = reserved.address()
 await new Promise<void>((resolve) => reserved.close(resolve))
@@ -26,8 +26,8 @@ const serve = async (request: Request) => {
   const session = await request.ok()
   const echo = new WritableStream({
     write: ({ readable, writable }: { readable: ReadableStream; writable: WritableStream }) => {
-      // a client that has its answers stops the stream; to finish it fails then, and its credit would come back with the
-      // next collection of garbage (moq 0.1.4)
+      // a client that has its answers stops the stream; then a finish fails, and the credit would come back only with the
+      // next garbage collection (moq 0.1.4)
       readable.pipeTo(writable, { preventClose: true }).then(() => writable.abort()).catch(ignore)
     }
   })

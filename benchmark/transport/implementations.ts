@@ -1,4 +1,4 @@
-/** The implementations of WebTransport that requests are measured over. */
+/** The measured implementations of WebTransport. */
 import type * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
 import * as NodeWebTransport from "../../src/NodeWebTransport.js"
@@ -9,7 +9,7 @@ import type { Runtime } from "../harness/model.js"
 export interface Implementation {
   /** The main of the process of its echo server. */
   readonly server: string
-  /** What runs that process, and those of the contestants. */
+  /** The runtime of that process, and of the contestants' processes. */
   readonly runtime: Runtime
   readonly client: () => Promise<Layer.Layer<WebTransport.WebTransportConstructor>>
 }
@@ -24,8 +24,8 @@ export const http2: Implementation = {
 
 export const http3: Implementation = {
   server: file("http3Server.ts"),
-  // the main of its package is TypeScript
+  // the main of this package is TypeScript
   runtime: { execPath: http3Node(), execArgv: ["--import", import.meta.resolve("tsx")], problem: http3Problem },
-  // not by way of a module that exports it again: a bundle of esbuild does not wait for that
+  // not through a module that re-exports it: a bundle of esbuild does not wait for that
   client: async () => WebTransport.layerConstructor((await import("../../examples/support/moq.js")).Session)
 }

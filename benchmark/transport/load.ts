@@ -1,11 +1,11 @@
-/** What fibers send, and what is counted of it. */
+/** The requests of the fibers, and their counts. */
 import type { Figures } from "../harness/model.js"
 
-/** Counts requests and their answers, and says when there were enough. */
+/** Counts requests and answers, and tells when there are enough. */
 export interface Meter {
-  /** Whether one more is to be sent; it counts as sent then. */
+  /** Whether to send another request; if so, it counts as sent. */
   take(): boolean
-  /** `sent` by `performance.now()`. */
+  /** `sent`: a time of `performance.now()`. */
   answered(sent: number): void
 }
 
@@ -24,12 +24,12 @@ export class Sender {
     this.message[size - 1] = fiber
   }
 
-  /** Whether there is one more to send. */
+  /** Whether to send another request. */
   take(): boolean {
     return this.meter.take()
   }
 
-  /** Its first byte tells it from the one before, its last byte from those of other fibers. */
+  /** The next request. The first byte differs from the request before, the last byte from other fibers' requests. */
   next(): Uint8Array {
     this.message[0] = ++this.count
     this.sent = performance.now()
@@ -49,7 +49,7 @@ export class Sender {
 export const senders = (meter: Meter, fibers: number, size: number): ReadonlyArray<Sender> =>
   Array.from({ length: fibers }, (_, fiber) => new Sender(meter, fiber, size))
 
-/** For so long. */
+/** Sends for a number of milliseconds. */
 export class Stint implements Meter {
   private readonly end: number
 
@@ -67,8 +67,8 @@ export class Stint implements Meter {
 const settlingMillis = 100
 
 /**
- * Looks at a window in the middle of a steady load: it starts and ends with an answer, at neither of which the fibers
- * stop. How they begin and how the last of them end does not count.
+ * Measures a window in the middle of a steady load. The window starts and ends with an answer, and the fibers do not stop
+ * there. How they begin, and how the last of them end, does not count.
  */
 export class Window implements Meter {
   private readonly millis: number
@@ -80,7 +80,7 @@ export class Window implements Meter {
   private readonly latencies: Array<number> = []
   private closed: { readonly millis: number; readonly cpu: NodeJS.CpuUsage } | undefined
 
-  /** Longer where the fibers have not been answered four times by then: they tend to be answered all at once. */
+  /** The window is longer if the fibers have not had four answers each by then: they tend to be answered all at once. */
   constructor(millis: number, fibers: number) {
     this.millis = millis
     this.fibers = fibers
@@ -119,7 +119,7 @@ export class Window implements Meter {
   }
 }
 
-/** So many requests. */
+/** Sends a number of requests. */
 export class Count implements Meter {
   private toSend: number
 

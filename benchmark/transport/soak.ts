@@ -1,4 +1,4 @@
-/** What is left in the heap after very many requests. */
+/** The remaining heap after very many requests. */
 import * as Effect from "effect/Effect"
 import { setImmediate } from "node:timers/promises"
 import { number, table, whole } from "../harness/format.js"
@@ -16,12 +16,12 @@ const warm = 5_000
 const all = 100_000
 const few = all / 5
 
-/** Those that keep their streams. */
+/** The contestants that keep their streams. */
 const isSoaked = ({ peer }: Contestant) => peer === peers.pooled || peer === peers.held
 
-/** In MB: what the heap holds, and the buffers beside it. */
+/** The heap and its external buffers, in MB. */
 const held = async () => {
-  // finalizers of what the first one found make garbage of their own
+  // finalizers of the first collection produce garbage themselves
   for (let i = 0; i < 2; i++) {
     collect()
     await setImmediate()

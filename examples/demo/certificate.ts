@@ -6,7 +6,7 @@ export interface Certificate {
   readonly cert: string
   /** PEM, PKCS#8 */
   readonly key: string
-  /** SHA-256 of the certificate's DER, in a buffer of its own: what `serverCertificateHashes` takes. */
+  /** SHA-256 of the certificate's DER, in its own buffer, as `serverCertificateHashes` needs it. */
   readonly hash: Uint8Array<ArrayBuffer>
   readonly hashHex: string
 }

@@ -1,4 +1,4 @@
-/** The embedded servers, each in a process of its own that ends with the scope. */
+/** The embedded servers, each in its own process, which ends with the scope. */
 import { Data, Effect } from "effect"
 import { spawn } from "node:child_process"
 import path from "node:path"

@@ -1,10 +1,10 @@
-/** What the demo measures: requests over pooled streams, on a stream each over pooled sessions, and over a session each. */
+/** The measurements of the demo: requests over pooled streams, over a new stream each, and over a new session each. */
 import { Data, Effect, Option } from "effect"
 import { SessionPool, StreamPool, WebTransport } from "effect-pools"
 
 export interface Load {
   readonly requests: number
-  /** How many fibers send them. */
+  /** How many fibers send the requests. */
   readonly concurrency: number
   /** In seconds. */
   readonly timeLimit: number
@@ -13,7 +13,7 @@ export interface Load {
 }
 
 export interface Row {
-  /** How many were answered within the time limit. */
+  /** How many requests were answered within the time limit. */
   readonly requests: number
   readonly sessionsOpened: number
   readonly requestsPerSecond: number
@@ -25,7 +25,7 @@ export interface Row {
 
 export class EchoError extends Data.TaggedError("EchoError")<{ readonly message: string }> {}
 
-/** 100 bytes, like no other request's. */
+/** 100 bytes that differ from every other request. */
 const messageOf = (id: number) => Buffer.from(`request ${id} `.padEnd(100, "."))
 
 const check = (message: Buffer, answer: Uint8Array) =>
@@ -33,7 +33,7 @@ const check = (message: Buffer, answer: Uint8Array) =>
     ? Effect.void
     : new EchoError({ message: "an answer differs from its request; give the --url of an echo server" })
 
-/** One request on a stream of its own, and the answer to its end. */
+/** Sends a request on a new stream, and reads the answer to its end. */
 const request = (session: WebTransport.Session, id: number) =>
   Effect.gen(function*() {
     const message = messageOf(id)

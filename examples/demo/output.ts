@@ -28,7 +28,7 @@ const lines = (title: string, total: number): Progress => {
   }
 }
 
-/** A bar on stderr while the effect runs; a few lines where that is no terminal. */
+/** A bar on stderr while the effect runs; a few lines if stderr is not a terminal. */
 export const withProgress = <A, E, R>(
   title: string,
   total: number,

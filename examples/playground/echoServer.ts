@@ -1,4 +1,4 @@
-/** The echo server, in a process of its own that can be stopped, killed and started again. */
+/** The echo server, in its own process, which the page can stop, kill and start again. */
 import { Data, Effect } from "effect"
 import type { ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
@@ -22,7 +22,7 @@ export interface EchoServer {
   /** SHA-256 of its certificate, hexadecimal; the same after each start. */
   readonly hash: string
   readonly state: Effect.Effect<State>
-  /** Those that make no sense in its state do nothing. */
+  /** Commands that do not fit the state of the process do nothing. */
   readonly actions: Readonly<Record<Action, Effect.Effect<void, ServerFailed>>>
 }
 
@@ -57,7 +57,7 @@ const freePort = Effect.promise(async () => {
   return port
 })
 
-/** Starts it; the scope's end kills it. */
+/** Starts the server. The end of the scope kills it. */
 export const startEchoServer = Effect.gen(function*() {
   const { cert, hashHex, key } = yield* Effect.promise(makeCertificate)
   const port = yield* freePort

@@ -17,7 +17,7 @@ const story: ReadonlyArray<Action | number> = [
   250
 ]
 
-/** Writes it as a PNG of 1280 × 800. */
+/** Writes the picture as a PNG of 1280 × 800. */
 export const screenshot = (address: string, chromium: string, path: string, colorScheme: "light" | "dark") =>
   Effect.gen(function*() {
     const page = yield* openPage(chromium, { colorScheme, viewport: { width: 1280, height: 800 } })

@@ -26,7 +26,7 @@ const SocketServerLive = Layer.effect(
       run: (handler) =>
         Queue.take(streams).pipe(
           Effect.flatMap((stream) => Socket.fromTransformStream(Effect.succeed(stream))),
-          // if a client leaves in the middle of an answer, the server goes on
+          // if a client leaves in the middle of an answer, the server continues
           Effect.flatMap((socket) => Effect.forkDaemon(Effect.exit(handler(socket)))),
           Effect.forever
         )

@@ -1,4 +1,4 @@
-/** `support/TestServer.ts` as tests in the browser have it: Node starts the servers, and does to them what it is told. */
+/** `support/TestServer.ts` for tests in the browser: Node starts the servers and obeys the page's commands. */
 import { commands } from "@vitest/browser/context"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -27,7 +27,7 @@ declare module "@vitest/browser/context" {
 
 export class TestServer extends Context.Tag("effect-pools/test/TestServer")<TestServer, Service>() {}
 
-// A server is as real under the TestClock.
+// Servers are real, also under the TestClock.
 const pause = Effect.withClock(Effect.sleep("5 millis"), Clock.make())
 
 const handle = (started: Started): Service => {

@@ -8,7 +8,7 @@ import type * as Protocol from "../support/protocol.js"
 import { udpSockets } from "../support/resources.js"
 import * as TestServer from "../support/TestServer.js"
 
-/** What a page knows of a server. */
+/** A server, as a page sees it. */
 export interface Started {
   readonly id: number
   readonly pid: number
@@ -30,7 +30,7 @@ const startServer: BrowserCommand<[TestServer.Options]> = async (_, options): Pr
   return { id, pid, port, silentPort: Number(new URL(server.silentUrl("/")).port), hashHex, cert }
 }
 
-/** Gives the process that runs then. */
+/** Returns the id of the process that runs afterwards. */
 const signalServer: BrowserCommand<[number, Signal]> = async (_, id, signal): Promise<number> => {
   const [server] = servers[id]!
   await Effect.runPromise(server[signal])
@@ -57,12 +57,12 @@ const parentOf = (pid: number): number => {
 
 const isOurs = (pid: number): boolean => pid > 1 && (pid === process.pid || isOurs(parentOf(pid)))
 
-/** The process of this run's Chromium that has its sockets. */
+/** Whether the process owns the sockets of this run's Chromium. */
 const isNetworkService = (pid: number): boolean => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("network.mojom.NetworkService") && isOurs(pid)
   } catch {
-    // it has ended
+    // the process has ended
     return false
   }
 }

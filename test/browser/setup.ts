@@ -1,4 +1,4 @@
-/** What tests use of Node's globals. */
+/** Node's globals that tests use. */
 const channel = new MessageChannel()
 const callbacks: Array<() => void> = []
 channel.port1.onmessage = () => callbacks.shift()!()
@@ -10,7 +10,7 @@ const setImmediate = (callback: () => void): void => {
 
 Object.assign(globalThis, { process: { env: {} }, setImmediate })
 
-// An error that carries its span carries bigints; the test runner reports it as JSON, and would lose its test and others.
+// An error with a span contains bigints. The test runner reports errors as JSON, and would lose the test and others.
 Object.assign(BigInt.prototype, {
   toJSON(this: bigint) {
     return `${this}n`

@@ -1,4 +1,4 @@
-/** `support/sockets.ts` as tests in the browser have it: Node looks at the browser's processes. */
+/** `support/sockets.ts` for tests in the browser: Node looks at the browser's processes. */
 import { commands } from "@vitest/browser/context"
 import * as Effect from "effect/Effect"
 

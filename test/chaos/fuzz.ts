@@ -1,4 +1,4 @@
-/** Bad input of every kind: what it meets is a typed error or a defect that names what is wrong, and nothing else. */
+/** Bad input of every kind: it must cause a typed error, or a defect that names the problem, and nothing else. */
 import type * as WebTransport from "effect-pools/WebTransport"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -17,14 +17,14 @@ import { targets } from "./targets.js"
 export interface Findings {
   readonly what: string
   readonly cases: number
-  /** Those that were taken, and did what they should. */
+  /** The cases that were accepted and behaved correctly. */
   readonly accepted: number
-  /** What was done with those: borrows, requests, messages; and how many of these succeeded. */
+  /** The uses of accepted cases (borrows, requests, messages); below, the successful ones. */
   readonly uses: number
   readonly successes: number
-  /** Failures with a tag. */
+  /** The failures with a tag. */
   readonly refused: number
-  /** Defects that name what is wrong. */
+  /** The defects that name the problem. */
   readonly defects: number
   readonly wrong: ReadonlyArray<string>
 }
@@ -37,7 +37,7 @@ const show = (input: unknown): string => {
   }
 }
 
-/** Waits until the fibers of a case are gone; how many are not after 5 s. */
+/** Waits until the fibers of a case are gone. Returns how many are left after 5 s. */
 const fibersLeft = (supervisor: Supervisor.Supervisor<ReadonlyArray<Fiber.RuntimeFiber<any, any>>>) =>
   Effect.gen(function*() {
     for (const deadline = performance.now() + 5_000;;) {
@@ -55,7 +55,7 @@ const run = <A>(target: Target<A>, seed: number) =>
     const inputs = FastCheck.sample(target.arbitrary, { numRuns: target.cases, seed })
     let cases = 0
     for (const input of inputs) {
-      // more would say no more, and take its time
+      // more findings would tell nothing new, and take long
       if (all.length >= 3) break
       cases++
       const found = (what: string) => void all.push(`${target.what}, ${show(input)}: ${what}`)

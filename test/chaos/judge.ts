@@ -1,4 +1,4 @@
-/** What bad input may and may not lead to. */
+/** The allowed consequences of bad input. */
 import type * as WebTransport from "effect-pools/WebTransport"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -15,12 +15,12 @@ export interface Target<A> {
     input: A,
     used: Used
   ) => Effect.Effect<unknown, unknown, Scope.Scope | WebTransport.WebTransportConstructor>
-  /** One of these is in a defect's message, or, if `isNamed`, in a typed error's. */
+  /** The message of a defect, or of a typed error if `isNamed`, must contain one of these names. */
   readonly names: (input: A) => ReadonlyArray<string>
   readonly isNamed?: boolean | undefined
 }
 
-/** What no input may lead to. */
+/** An outcome that no input may have. */
 export class Wrong extends Error {}
 
 export const wrong = (what: string): Effect.Effect<never> => Effect.die(new Wrong(what))
@@ -28,7 +28,7 @@ export const wrong = (what: string): Effect.Effect<never> => Effect.die(new Wron
 export const isTagged = (error: unknown): boolean =>
   typeof error === "object" && error !== null && ("_tag" in error || "_op" in error)
 
-/** Counts what is done with what was accepted, and judges it: it may succeed or fail with a tag. */
+/** Counts and judges the uses of accepted input: a use may succeed, or fail with a tag. */
 export class Used {
   uses = 0
   successes = 0

@@ -1,9 +1,9 @@
-/** How late this process is by itself: what a busy machine does to timers is nobody's failure. */
+/** How late this process is by itself: delays of timers on a busy machine are not a failure. */
 
 const interval = 20
 
 export interface Lag {
-  /** The sum of what timers have been late by between two times of `performance.now()`, in milliseconds. */
+  /** The sum of the timers' delays between two times of `performance.now()`, in milliseconds. */
   readonly between: (from: number, to: number) => number
   readonly worst: () => number
   readonly stop: () => void
@@ -21,7 +21,7 @@ export const watchLag = (): Lag => {
     if (by > interval) late.push({ at: now, by })
   }, interval)
   const between = (from: number, to: number) => {
-    // the latest first: nearly always one asks for what has just been; one that is late now has not been told yet
+    // the latest first, since nearly every question is about the recent past; begins with a timer that is late now
     let sum = Math.max(0, Math.min(to, performance.now()) - last - interval)
     for (let i = late.length - 1; i >= 0 && late[i]!.at >= from; i--) if (late[i]!.at <= to) sum += late[i]!.by
     return sum

@@ -1,7 +1,7 @@
 import type { PoolStats } from "effect-pools/PoolStats"
 import * as Effect from "effect/Effect"
 
-/** What a pool that is closed still has; undefined if that is nothing. */
+/** Describes what a closed pool still has; undefined if it has nothing. */
 export const leftIn = (pool: { readonly stats: Effect.Effect<PoolStats> }): Effect.Effect<string | undefined> =>
   Effect.map(
     pool.stats,

@@ -1,4 +1,4 @@
-/** Fibers that send messages all the time, check every answer, and do it again where that does no harm. */
+/** Fibers that send messages all the time, check every answer, and retry if that does no harm. */
 import * as Framing from "effect-pools/Framing"
 import { isPoolError } from "effect-pools/PoolError"
 import { isRequestError } from "effect-pools/RequestError"
@@ -14,38 +14,38 @@ import { PCGRandom } from "effect/Utils"
 import { createHash } from "node:crypto"
 import type { Lag } from "./lag.js"
 
-/** How long a borrower waits, and how long all of a request may take, in milliseconds. */
+/** How long a borrower waits, and how long a whole request may take, in milliseconds. */
 export const acquireTimeout = 1_000
 export const requestTimeout = 1_500
-/** What a timer may be late by without anybody's fault, beside what the event loop was late by. */
+/** The allowed delay of a timer, in addition to the delay of the event loop. */
 const slack = 300
 const thinkTime = 15
 
 export interface Pools {
   readonly sessions: SessionPool.Service
   readonly streams: StreamPool.Service
-  /** Its server counts how often each message comes. */
+  /** The server counts how often each message of this pool arrives. */
   readonly audited: StreamPool.Service
 }
 
-/** What went right and wrong. */
+/** Counts successes and failures. */
 export class Tally {
   requests = 0
   answers = 0
   retries = 0
   interrupted = 0
   timedOut = 0
-  /** Failures by what they say of themselves; borrowers and requests alike. */
+  /** Failures by name, of borrowers and requests. */
   readonly failures = new Map<string, number>()
   readonly violations: Array<string> = []
-  /** Faults after which the load came back late: a busy machine does that, too. */
+  /** Faults after which the load came back late, which may also happen on a busy machine. */
   readonly slow: Array<string> = []
   longestWait = 0
-  /** Answers of each pool in each `bucket` since the start. */
+  /** The number of answers of each pool in each `bucket` since the start. */
   readonly rates: Readonly<Record<keyof Pools, Array<number>>> = { sessions: [], streams: [], audited: [] }
   lastAnswer: number
   longestStall = 0
-  /** By `performance.now()`. */
+  /** A time of `performance.now()`. */
   readonly start: number
 
   constructor(start: number) {
@@ -82,13 +82,13 @@ const checksum = (text: string): string => createHash("sha1").update(text).diges
 
 let sequence = 0
 
-/** A number of its own, a checksum, and something random of random length. */
+/** A unique number, a checksum, and random text of random length. */
 const newMessage = (random: PCGRandom): string => {
   const body = `${++sequence} ${random.number().toString(36).repeat(1 + random.integer(120))}`
   return `m${checksum(body)} ${body}`
 }
 
-/** What is wrong with an answer; undefined if nothing is. */
+/** The problem with an answer; undefined for a right answer. */
 const faultOf = (message: string, answer: Uint8Array): string | undefined => {
   const text = decoder.decode(answer)
   if (text === message) return undefined
@@ -98,7 +98,7 @@ const faultOf = (message: string, answer: Uint8Array): string | undefined => {
     : `a corrupted answer of ${answer.length} bytes to message ${message.split(" ")[1]} of ${message.length}`
 }
 
-/** `lent`: to be called by whoever got what it asked a pool for. */
+/** `lent`: the borrower calls it when it has its item. */
 type Send = (pools: Pools, message: string, lent: () => void) => Effect.Effect<Uint8Array | undefined, unknown>
 
 interface Way {
@@ -112,7 +112,7 @@ const frame = (message: string): Uint8Array => Either.getOrThrow(Framing.encode(
 const exchange = (stream: WebTransport.BidirectionalStream, message: string) =>
   Effect.zipRight(stream.write(frame(message)), Effect.map(Framing.read(stream), Option.getOrUndefined))
 
-/** Ways to have a message answered. */
+/** Ways to send a message and get an answer. */
 export const ways: Readonly<Record<string, Way>> = {
   "a stream on a pooled session": {
     pool: "sessions",
@@ -140,7 +140,7 @@ export const ways: Readonly<Record<string, Way>> = {
     send: ({ streams }, message, lent) =>
       Effect.scoped(Effect.flatMap(streams.get, (stream) => {
         lent()
-        // the first answer has to be its own, too
+        // the first answer has to be right, too
         return Effect.flatMap(exchange(stream, message), (first) =>
           first === undefined || faultOf(message, first) !== undefined
             ? Effect.succeed(first)
@@ -155,7 +155,7 @@ export const ways: Readonly<Record<string, Way>> = {
   }
 }
 
-/** Never sent again unless it is certain that it was not sent. */
+/** A message that is sent again only if it certainly was not sent. */
 export const auditedWay: Way = {
   pool: "audited",
   fibers: 2,
@@ -172,22 +172,22 @@ const nameOf = (error: unknown): string => {
 
 const isTyped = (error: unknown): boolean => typeof (error as { readonly _tag?: unknown })._tag === "string"
 
-/** Whether a request may be sent again that does harm when done twice. */
+/** Whether a request that must not be done twice may be sent again. */
 const wasNotSent = (error: unknown): boolean => isRequestError(error) && error.sent === "no"
 
 export interface Load {
   readonly tally: Tally
   readonly lag: Lag
-  /** What is asked for now: a fault takes others' place. */
+  /** The current pools: a fault may replace them. */
   readonly pools: () => Pools
-  /** Requests under way, for whoever wants to interrupt some. */
+  /** Requests under way, for the fault that interrupts some. */
   readonly underWay: Set<Fiber.RuntimeFiber<unknown, unknown>>
-  /** Those that somebody did interrupt. */
+  /** Requests that the fault has interrupted. */
   readonly interrupted: WeakSet<Fiber.RuntimeFiber<unknown, unknown>>
   readonly isOver: () => boolean
 }
 
-/** One fiber of a way. */
+/** A fiber that sends messages in one way. */
 export const worker = (
   load: Load,
   name: string,

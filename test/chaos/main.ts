@@ -1,4 +1,4 @@
-/** `npm run chaos`: the command line. The soak runs in a process of its own, under the node that its protocol needs. */
+/** `npm run chaos`: the command line. The soak runs in its own process, with the Node that its protocol needs. */
 import { Command, InvalidArgumentError, Option } from "commander"
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"

@@ -1,6 +1,6 @@
 /**
- * Messages that nobody answers, over a slow network of their own: whoever sends one returns as soon as it was accepted. All
- * that were sent in success have to arrive to the last byte, whatever becomes of their streams and sessions meanwhile.
+ * Messages without answers, over their own slow network. A sender returns as soon as its message is accepted. Every message
+ * that was sent in success has to arrive to the last byte, even if its stream and session end meanwhile.
  */
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -18,23 +18,23 @@ import * as Network from "./network.js"
 /** Bytes a second. */
 const slowest = 100_000
 const fastest = 2_000_000
-/** For how long a network stays as it is, in milliseconds. */
+/** How long the network keeps its rate, in milliseconds. */
 const rateLasts = 4_000
 const largest = 400_000
-/** Bytes that are under way at most: more would take too long to come. */
+/** The maximum number of bytes under way: more would take too long to arrive. */
 const mostUnderWay = 2_000_000
 const fibers = 6
 const path = "/oneway"
-/** What may be left at the end, at the slowest, and then some. */
+/** How long the remaining bytes may take at the end, at the slowest rate, with some reserve. */
 const arrivesWithin = 2 * mostUnderWay / slowest * 1_000
 
 export interface Sent {
   sent: number
   bytes: number
   arrived: number
-  /** Sent in success, and not all of it came. */
+  /** Messages sent in success that did not arrive completely. */
   cut: number
-  /** Their senders failed or were interrupted. */
+  /** Messages whose senders failed or were interrupted. */
   givenUp: number
 }
 
@@ -42,15 +42,15 @@ export interface OneWayOptions {
   readonly proxy: "tcp" | "udp"
   readonly seed: number
   /**
-   * Whether sessions are closed for their age or use, as soon as the transport has taken all that was written on them. Where
-   * it drops some of that then, none is, and nothing else may close one either.
+   * Whether sessions are closed for their age or use, as soon as the transport has taken all their bytes. If the transport
+   * drops bytes at a close, no session is closed, and nothing else may close one.
    */
   readonly mayClose: boolean
 }
 
 type Link = { readonly server: TestServer.Service; readonly tally: Tally }
 
-/** Sends until `isOver`, and then waits until all has arrived. */
+/** Sends until `isOver`, then waits until all messages have arrived. */
 export const oneWay = ({ server, tally }: Link, options: OneWayOptions, isOver: () => boolean) =>
   Effect.gen(function*() {
     const { mayClose } = options
@@ -65,7 +65,7 @@ export const oneWay = ({ server, tally }: Link, options: OneWayOptions, isOver: 
         url: `https://127.0.0.1:${proxy.port}${path}`,
         connect: { serverCertificateHashes: [{ value: server.hash }] },
         maxSize: 3,
-        // it may take that long until all is sent
+        // the transport may need this long to send all bytes
         retireGrace: arrivesWithin,
         ...options
       })
@@ -73,7 +73,7 @@ export const oneWay = ({ server, tally }: Link, options: OneWayOptions, isOver: 
     const streams = yield* StreamPool.make({
       sessionPool: beneath,
       maxSize: 8,
-      // one message is all that comes on a stream
+      // each stream carries a single message
       maxUses: 1,
       maxStreamsOpened: mayClose ? 20 : Infinity
     })
@@ -108,7 +108,7 @@ export const oneWay = ({ server, tally }: Link, options: OneWayOptions, isOver: 
     })
     const collecting = yield* Effect.fork(Effect.forever(Effect.delay(collect, 250)))
 
-    /** In one write or in many. */
+    /** Writes the bytes in one or many writes. */
     const write = (stream: Pick<WebTransport.SendStream, "write">, bytes: Uint8Array) => {
       const size = Math.ceil(bytes.length / (1 + random.integer(4)))
       const pieces = Array.from(

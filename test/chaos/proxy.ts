@@ -1,6 +1,6 @@
 /**
- * The main of a process between the pools and their server: passes TCP connections or UDP datagrams on, and does to them
- * what networks do.
+ * The main of a process between the pools and their server: passes on TCP connections or UDP datagrams, with the faults of
+ * real networks.
  *
  * Started as `node --import tsx proxy.ts tcp|udp <port of the server>`; prints its own port, then obeys each line of
  * JSON on stdin (`Network`), and ends when stdin does.
@@ -24,11 +24,11 @@ export interface Network {
 
 let network: Network = { delay: 0, state: "open" }
 
-/** One way through it. */
+/** One direction of the network. */
 class Way {
   private freeAt = 0
 
-  /** After how many milliseconds so many bytes have passed that come now; `undefined` where there is no limit. */
+  /** Adds `size` bytes. Returns after how many milliseconds they have passed; `undefined` without a rate. */
   take(size: number): number | undefined {
     const { rate } = network
     if (rate === undefined) return undefined
@@ -37,13 +37,13 @@ class Way {
     return this.freeAt - now
   }
 
-  /** For how many milliseconds what has come takes up the way. */
+  /** How many milliseconds the bytes so far still need. */
   get backlog(): number {
     return this.freeAt - performance.now()
   }
 }
 
-/** Bytes that pass together. */
+/** The number of bytes that pass together. */
 const packets = 4_096
 
 const ways = { up: new Way(), down: new Way() }
@@ -56,12 +56,12 @@ let onCut = () => {
   for (const [client] of pairs) client!.resetAndDestroy()
 }
 
-/** In order, since each chunk waits for the one before it. */
+/** Passes chunks on in order: each chunk waits for the chunk before it. */
 const passOn = async (from: Socket, to: Socket, way: Way): Promise<void> => {
   const waits: Array<Promise<void>> = []
   let last = Promise.resolve()
   for await (const chunk of from) {
-    // nothing more is read meanwhile: the sender is held back; and connections take turns, as they do in packets
+    // it reads no more meanwhile, which holds the sender back; and connections take turns, as packets do
     for (let at = 0; at < chunk.length; at += packets) {
       const slow = way.take(Math.min(packets, chunk.length - at))
       if (slow !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, slow))
@@ -73,7 +73,7 @@ const passOn = async (from: Socket, to: Socket, way: Way): Promise<void> => {
       while (network.state === "stalled") await new Promise<void>((resolve) => changed.add(resolve))
       if (!to.destroyed) to.write(chunk)
     })
-    // what is under way is bounded, as in a real network
+    // the bytes under way are bounded, as in a real network
     waits.push(last)
     if (waits.length > 64) await waits.shift()
   }
@@ -93,7 +93,7 @@ const tcp = async (): Promise<number> => {
         for (const socket of pair) socket.destroy()
       }
       for (const socket of pair) socket.on("error", end)
-      // what one side has sent before it ended is still to pass
+      // bytes that one side has sent before its end still have to pass
       Promise.all([passOn(client, upstream, ways.up), passOn(upstream, client, ways.down)]).then(end, end)
     }),
     0
@@ -101,20 +101,20 @@ const tcp = async (): Promise<number> => {
   return (server.address() as { readonly port: number }).port
 }
 
-/** Milliseconds of datagrams that wait in a slow network; more are lost. */
+/** The longest queue of a slow network, in milliseconds; more datagrams are lost. */
 const longestQueue = 200
 
 const udp = async (): Promise<number> => {
   const front = await udpSocket(0)
   const backs = new Map<string, ReturnType<typeof createSocket>>()
-  // a network that comes back on another path: what was under way is nobody's
+  // the network comes back on another path: datagrams under way are lost
   onCut = () => {
     for (const back of backs.values()) back.close()
     backs.clear()
   }
   const pass = (data: Buffer, way: Way, send: () => void) => {
     if (network.state !== "open") return
-    // as a router with little memory
+    // like a router with little memory
     if (network.rate !== undefined && way.backlog > longestQueue) return
     const wait = network.delay + (way.take(data.length) ?? 0)
     if (wait === 0) send()

@@ -1,4 +1,4 @@
-/** Which faults come when: all of it follows from a seed. */
+/** The order and the times of the faults, all from a seed. */
 import { PCGRandom } from "effect/Utils"
 
 export const kinds = [
@@ -22,22 +22,22 @@ export interface Fault {
   readonly kind: Kind
   /** Milliseconds after the start. */
   readonly at: number
-  /** How long it lasts, in milliseconds; 0 for what happens in a moment. */
+  /** How long the fault lasts, in milliseconds; 0 if it happens in a moment. */
   readonly lasts: number
-  /** What it does with it depends on the kind: a close code, milliseconds of delay, a size. */
+  /** A parameter whose meaning depends on the kind: a close code, milliseconds of delay, a size. */
   readonly value: number
 }
 
-/** For how long nothing is done before the first fault, in milliseconds. */
+/** The time before the first fault, in milliseconds. */
 export const calm = 4_500
 
-/** After these sessions are dead, or answers missing: it may take as long as it ever may until the load is back. */
+/** After these faults sessions are dead or answers missing: the recovery may take the longest allowed time. */
 const grave: ReadonlySet<Kind> = new Set(["kill", "stop", "cut", "stall", "delay", "closeSessions", "stopSending"])
 
-/** How long it is quiet after one, in milliseconds. A minute has room for all kinds. */
+/** The pause after a fault, in milliseconds. A minute has room for all kinds. */
 const gap = (kind: Kind): number => grave.has(kind) ? 4_500 : 2_600
 
-/** From and to how many milliseconds; later rounds may have twice as long ones. */
+/** The shortest and longest duration in milliseconds; later rounds may double it. */
 const lengths: Readonly<Partial<Record<Kind, readonly [shortest: number, longest: number]>>> = {
   kill: [200, 1_500],
   stop: [1_000, 2_200],
@@ -49,7 +49,7 @@ const lengths: Readonly<Partial<Record<Kind, readonly [shortest: number, longest
 
 const largest: Readonly<Partial<Record<Kind, number>>> = { closeSessions: 255, delay: 150, interrupt: 32, resize: 4 }
 
-/** In shuffled rounds: every kind comes once before any comes again. */
+/** The faults in shuffled rounds: every kind comes once before any kind comes again. */
 export const schedule = (seed: number, duration: number): ReadonlyArray<Fault> => {
   const random = new PCGRandom(seed)
   const faults: Array<Fault> = []

@@ -31,21 +31,21 @@ export interface Options {
 const options: Options = JSON.parse(process.argv[2]!)
 const duration = options.minutes * 60_000
 
-/** What differs between the protocols. */
+/** Differences between the protocols. */
 const protocols = {
   http2: {
     proxy: "tcp" as const,
-    /** Whether what was written on a session is sent before it is closed. */
+    /** Whether a closing session sends all written bytes first. */
     deliversBeforeClose: true,
     constructor: () => Promise.resolve(NodeWebTransport.layerHttp2),
-    /** Milliseconds after the end within which everything has to be gone. */
+    /** Milliseconds after the end until all resources have to be gone. */
     graceAfter: 5_000
   },
   http3: {
     proxy: "udp" as const,
     deliversBeforeClose: false,
     constructor: async () => WebTransport.layerConstructor((await import("../../examples/support/moq.js")).Session),
-    // the native handles of connections whose peer is dead
+    // for the native handles of connections whose peer is dead
     graceAfter: 35_000
   }
 }
@@ -54,14 +54,14 @@ const protocol = protocols[options.protocol]
 const backoffCap = 500
 const connectTimeout = 2_000
 const keepAliveInterval = 1_000
-/** From the end of a fault to the end of a second in which there is half as much as before. */
+/** The limit from the end of a fault to the end of a second with half of the earlier load. */
 const recoveryLimit = backoffCap + connectTimeout + 2_000
 const mebibyte = 1 << 20
 const maxSessions = 3
 const maxStreams = 24
-/** Of a session: what the transport keeps of them is to be no noise in the figures. */
+/** Streams per session: few, so that the memory that the transport keeps per stream does not disturb the figures. */
 const mostStreams = 100
-/** More than there are in eight hours. */
+/** More messages than a run of eight hours sends. */
 const mostMessages = 1 << 26
 
 // -----------------------------------------------------------------------------
@@ -76,7 +76,7 @@ const makePools = (server: TestServer.Service, proxy: Network.Proxy) =>
         connect: { serverCertificateHashes: [{ value: server.hash }], connectTimeout },
         maxSize: maxSessions,
         concurrency,
-        // what the transport keeps of each stream goes with its session
+        // the memory that the transport keeps per stream goes with its session
         maxUses: concurrency === 1 ? undefined : mostStreams,
         acquireTimeout,
         createBackoff: { initial: 10, max: backoffCap },
@@ -121,12 +121,12 @@ interface World {
   readonly proxy: Network.Proxy
   readonly load: Load
   readonly tally: Tally
-  /** How often each message came, by its number, in the lives of the server that are over: outside of the heap. */
+  /** How often each message came, by its number, in earlier lives of the server. Outside of the heap. */
   readonly came: Uint8Array
   current: Open
 }
 
-/** At the end of each life of the server: no message may have come twice in all of them. */
+/** Runs at the end of each life of the server: no message may have come twice in all lives. */
 const audit = ({ came, server, tally }: World) =>
   Effect.map(server.command("requests", { path: "/framed?ids=1" }), (counts) => {
     for (const [message, count] of Object.entries(counts)) {
@@ -159,7 +159,7 @@ const replacePools = (world: World): Effect.Effect<void, never, WebTransport.Web
     yield* closePools(world, { pools, scope })
   })
 
-/** Leaves nothing in them, nor in the pools of sessions beneath them. */
+/** Closes the pools. Nothing may be left in them, or in the session pools beneath them. */
 const closePools = (world: World, { pools, scope }: Open): Effect.Effect<void> =>
   Effect.gen(function*() {
     yield* within(world, "closing", 8_000, Scope.close(scope, Exit.void))
@@ -170,7 +170,7 @@ const closePools = (world: World, { pools, scope }: Open): Effect.Effect<void> =
     }
   })
 
-/** Does it and undoes it. */
+/** Injects a fault and removes it. */
 const inject = (
   world: World,
   { kind, lasts, value }: Fault
@@ -221,7 +221,7 @@ const inject = (
   }
 }
 
-/** Of a fault that was: when it began and ended, in milliseconds after the start. */
+/** A past fault: when it began and ended, in milliseconds after the start. */
 interface Injected {
   readonly fault: Fault
   readonly began: number
@@ -247,9 +247,9 @@ const answersIn = (rate: ReadonlyArray<number>, from: number, millis: number): n
   return sum
 }
 
-/** Milliseconds from the end of a fault to the end of the first second with half as much as before it. */
+/** Milliseconds from the end of a fault to the end of the first second with half of the load before the fault. */
 const recovery = (rate: ReadonlyArray<number>, { began, ended }: Injected): number => {
-  // what comes after a fault that was not got over is not to be measured by what that left
+  // after an incomplete recovery the next fault is measured against the calm, not against the reduced load
   const inCalm = answersIn(rate, 2_000, calm - 2_000) / (calm - 2_000) * 1_000
   const before = Math.max(answersIn(rate, began - 2_000, 2_000) / 2, inCalm / 2)
   for (let from = ended; from < ended + 30_000; from += bucket) {
@@ -265,7 +265,7 @@ interface Sample {
   readonly resident: number
 }
 
-/** What one collection finalizes the next one frees, once the event loop has turned in between. */
+/** Objects that one collection finalizes are freed by the next collection, after a turn of the event loop. */
 const collect = Effect.replicateEffect(
   Effect.zipRight(Effect.sync(() => globalThis.gc!()), Effect.sleep(1)),
   4,
@@ -283,7 +283,7 @@ const sample = (start: number): Effect.Effect<Sample> =>
     }
   })
 
-/** MB a minute, by least squares. */
+/** The slope in MB per minute, by least squares. */
 const slope = (samples: ReadonlyArray<Sample>): number => {
   const mean = (of: (sample: Sample) => number) => samples.reduce((sum, one) => sum + of(one), 0) / samples.length
   const [x, y] = [mean(({ minute }) => minute), mean(({ heap }) => heap)]
@@ -293,7 +293,7 @@ const slope = (samples: ReadonlyArray<Sample>): number => {
 const mb = (value: number) => `${value.toFixed(1)} MB`
 const millis = (value: number) => Number.isFinite(value) ? `${value.toFixed(0)} ms` : "never"
 
-/** Of shorter runs the second half is too short to tell a rise from the collector's moods. */
+/** In shorter runs the second half is too short to tell a rise from the noise of the collector. */
 const isLongEnough = options.minutes >= 4
 
 const reportMemory = (tally: Tally, samples: ReadonlyArray<Sample>): string => {
@@ -319,9 +319,9 @@ const reportFaults = (tally: Tally, injected: ReadonlyArray<Injected>, lag: Lag)
   }
   const rows = kinds.toSorted().flatMap((kind) => {
     const times = injected.filter(({ fault }) => fault.kind === kind).map((one) => {
-      // of the pool that takes longest
+      // the recovery of the slowest pool
       const time = Math.max(...Object.values(tally.rates).map((rate) => recovery(rate, one)))
-      // a machine that stands still serves nobody
+      // while the machine stands still, no pool recovers
       const from = tally.start + one.ended
       if (time > recoveryLimit + lag.between(from, from + Math.min(time, 2 * recoveryLimit))) {
         tally.slow.push(
@@ -373,7 +373,7 @@ const reportSent = ({ arrived, bytes, cut, givenUp, sent }: Sent): string =>
   ])
 
 // -----------------------------------------------------------------------------
-// All of it
+// The soak
 // -----------------------------------------------------------------------------
 
 const counting = (counts: Map<string, number>) =>
@@ -385,7 +385,7 @@ const counting = (counts: Map<string, number>) =>
     })
   )
 
-/** Nothing that a dependency warns of or leaves unhandled may reach a user. */
+/** Collects warnings and unhandled errors of dependencies, which must never reach a user. */
 const watchNoise = (): ReadonlyArray<string> => {
   const all: Array<string> = []
   for (const event of ["unhandledRejection", "uncaughtException", "warning"]) {
@@ -401,7 +401,7 @@ const soak = (
   Effect.gen(function*() {
     const before = networkSockets()
     const server = yield* TestServer.start({ protocol: options.protocol })
-    /** Nothing happens to this one. */
+    /** A server without faults. */
     const steady = yield* TestServer.start({ protocol: options.protocol })
     const proxy = yield* Network.start(protocol.proxy, server.port)
     const faults = schedule(options.seed, duration)
@@ -475,7 +475,7 @@ const soak = (
     const end = performance.now()
     let gone = 0
     for (;;) {
-      // native handles go with the objects that hold them
+      // native handles are freed with the objects that hold them
       yield* collect
       const sessions = (yield* server.stats).sessionsOpen + (yield* steady.stats).sessionsOpen
       const all = [...left(), ...(sessions > 0 ? [`${sessions} sessions of the server`] : [])]
@@ -516,5 +516,5 @@ const constructor = await protocol.constructor()
 process.exitCode = await Effect.runPromise(
   Effect.flatMap(Supervisor.track, (supervisor) => soak(constructor, supervisor))
 )
-// what a dependency still holds is not to keep it: that was looked at
+// resources that a dependency still holds must not keep the process alive: they have been checked
 process.exit()

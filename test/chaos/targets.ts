@@ -1,4 +1,4 @@
-/** What is fuzzed, and what is done with input that is accepted. */
+/** The targets of the fuzzer, and the uses of accepted input. */
 import * as BufferPool from "effect-pools/BufferPool"
 import * as CollectionPool from "effect-pools/CollectionPool"
 import * as Framing from "effect-pools/Framing"
@@ -24,7 +24,7 @@ import type * as TestServer from "../support/TestServer.js"
 import { type Target, type Used, wrong } from "./judge.js"
 import { leftIn } from "./leftovers.js"
 
-/** What people, programs and environments put where a number or a duration belongs. */
+/** Values that people, programs and environments use in place of a number or a duration. */
 const anything = FastCheck.oneof(
   FastCheck.integer({ min: -5, max: 200 }),
   FastCheck.double(),
@@ -52,7 +52,7 @@ const anything = FastCheck.oneof(
   )
 )
 
-/** Up to three of them: more would never all make sense. */
+/** Up to three options: more would never all be valid. */
 const someOf = <A>(
   keys: ReadonlyArray<string>,
   value: FastCheck.Arbitrary<A>
@@ -98,7 +98,7 @@ const collections = ["maxArrays", "maxLists", "maxArrayLength", "maxMaps", "maxS
 
 type Environment = Scope.Scope | WebTransport.WebTransportConstructor
 
-/** Options that a user's types would have refused. */
+/** Options that the types would refuse. */
 const options = (
   what: string,
   keys: ReadonlyArray<string>,
@@ -106,7 +106,7 @@ const options = (
   run: (options: any, used: Used) => Effect.Effect<unknown, unknown, Environment>
 ): Target<Record<string, unknown>> => ({
   what: `options of ${what}`,
-  // so many would be made at once, and fill the memory: that is what they ask for
+  // these valid options create all items at once, and fill the memory
   arbitrary: someOf(keys, anything).filter((options) =>
     ["minSize", "minBuffers"].every((key) => typeof options[key] !== "number" || !(options[key] > 10_000))
   ),
@@ -116,10 +116,10 @@ const options = (
 })
 
 // -----------------------------------------------------------------------------
-// What is accepted is used
+// Uses of accepted input
 // -----------------------------------------------------------------------------
 
-/** Borrows from it in every way, closes it, and looks whether anything is left. */
+/** Borrows from the pool in every way, closes it, and checks that nothing is left. */
 const useUp = <A, E, E1>(
   used: Used,
   make: Effect.Effect<ResourcePool.ResourcePool<A, E>, E1, Environment>,
@@ -145,7 +145,7 @@ const useUp = <A, E, E1>(
     if (left !== undefined) yield* wrong(left)
   })
 
-/** Lends by all of them, and looks whether anything is still lent or kept when its scope has closed. */
+/** Borrows in every way, and checks that nothing is lent or kept after the scope has closed. */
 const useUpRecycling = <A extends { readonly clear: Effect.Effect<number> }, E1>(
   used: Used,
   make: Effect.Effect<A, E1, Scope.Scope>,
@@ -154,7 +154,7 @@ const useUpRecycling = <A extends { readonly clear: Effect.Effect<number> }, E1>
 ) =>
   Effect.gen(function*() {
     const pool = yield* Effect.scoped(Effect.tap(make, (pool) =>
-      // what was there before, and what came back
+      // twice: first with new items, then with returned items
       Effect.replicateEffect(Effect.forEach(uses(pool), (one) => used.once(Effect.scoped(one))), 2)))
     for (const { inUse, pool: name, size } of stats(pool)) {
       if (inUse + size > 0) yield* wrong(`${name} has ${size} objects, and ${inUse} in use`)
@@ -172,7 +172,7 @@ const hello = new TextEncoder().encode("hello")
 
 const isHello = (answer: Uint8Array) => Buffer.compare(answer, hello) === 0 ? Effect.void : wrong("another answer")
 
-/** A message and its echo. */
+/** Sends a message and reads its echo. */
 const exchange = (stream: WebTransport.BidirectionalStream) =>
   Effect.zipRight(
     Framing.write(stream, hello),
@@ -185,7 +185,7 @@ const exchangeOn = (session: WebTransport.Session) =>
 const session = (server: TestServer.Service, path: string) =>
   WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })
 
-/** Nothing that would be looked for in a network. */
+/** URLs that need no name server. */
 const url = FastCheck.oneof(
   FastCheck.string(),
   FastCheck.tuple(
@@ -278,7 +278,7 @@ const configs = (
   run: (used: Used) => Effect.Effect<unknown, unknown, Environment>
 ): Target<Record<string, string>> => ({
   what: `variables of ${what}`,
-  // a thousand sessions at once are no bad input
+  // a thousand sessions at once are not bad input
   arbitrary: someOf(keys, variable).filter((input) =>
     input["MIN_SIZE"] !== "1e3" && input["STREAMS_MIN_SIZE"] !== "1e3"
   ),
@@ -288,18 +288,18 @@ const configs = (
       run(used),
       ConfigProvider.fromMap(new Map(Object.entries({ ...others, ...input })), { pathDelim: "_", seqDelim: "," })
     ),
-  // as the error spells the path of a nested one
+  // the error spells the path of a nested key so
   names: (input) => Object.keys(input).map((key) => key.replace("STREAMS_", "STREAMS.")),
   isNamed: true
 })
 
 // -----------------------------------------------------------------------------
-// What comes from a peer
+// Input from a peer
 // -----------------------------------------------------------------------------
 
 const framed = FastCheck.uint8Array({ maxLength: 40 }).map((message) => Either.getOrThrow(Framing.encode(message)))
 
-/** Bytes that claim to be messages: noise, what is cut off, what goes on, and what would be far too long. */
+/** Bytes that claim to be messages: noise, truncated messages, trailing bytes, and far too long messages. */
 const claims = FastCheck.oneof(
   FastCheck.uint8Array({ minLength: 1, maxLength: 40 }),
   FastCheck.tuple(framed, FastCheck.nat(40)).map(([bytes, cut]) => bytes.subarray(0, Math.max(1, bytes.length - cut))),
@@ -310,12 +310,12 @@ const claims = FastCheck.oneof(
     .map(([first, rest]) => Uint8Array.of(first, ...rest))
 )
 
-/** In the pieces in which it is sent. */
+/** The bytes, in the pieces in which they are sent. */
 const pieces = FastCheck.tuple(claims, FastCheck.integer({ min: 1, max: 40 })).map(([bytes, size]) =>
   Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.slice(i * size, (i + 1) * size))
 )
 
-/** All messages of a stream on which the peer sends these bytes. */
+/** Reads all messages of a stream on which the peer sends these bytes. */
 const readAll = (session: WebTransport.Session, chunks: ReadonlyArray<Uint8Array>) =>
   Effect.scoped(Effect.gen(function*() {
     const stream = yield* session.createBidirectionalStream()
@@ -324,7 +324,7 @@ const readAll = (session: WebTransport.Session, chunks: ReadonlyArray<Uint8Array
     for (;;) if (Option.isNone(yield* Framing.read(stream, { maxMessageSize: 64 }))) return
   }))
 
-/** Asks for an answer of these bytes, and then for one that is right: only ids can tell it from what came late. */
+/** Requests an answer of these bytes, then a right answer: only ids tell it from a late one. */
 const request = (
   used: Used,
   pool: StreamPool.Service,
@@ -407,7 +407,7 @@ export const targets = (server: TestServer.Service): ReadonlyArray<Target<any>> 
         useUpRecycling(used, TieredBufferPool.make(options), (pool) => [
           pool.use(100, (bytes) => Effect.sync(() => isZero(bytes))),
           pool.useSync(0, isZero),
-          // of none of the tiers
+          // larger than every tier
           Effect.map(pool.get(pool.sizes.at(-1)! + 1), isZero),
           Effect.sync(() => {
             using lease = pool.lease(pool.sizes[0]!)

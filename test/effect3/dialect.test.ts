@@ -1,4 +1,4 @@
-/** The names under which the other rooms reach what majors of Effect name differently. */
+/** The names under which other rooms use functions that majors of Effect name differently. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -28,6 +28,7 @@ import * as layer from "../../src/internal/effect3/layer.js"
 import { PoolBase } from "../../src/internal/effect3/poolBase.js"
 import { fork, forkScoped, poolRuntime } from "../../src/internal/effect3/poolRuntime.js"
 import * as result from "../../src/internal/effect3/result.js"
+import * as streams from "../../src/internal/effect3/stream.js"
 
 describe("effects", () => {
   it.effect("run one after the other, and handle what they fail with", () =>
@@ -90,9 +91,41 @@ describe("effects", () => {
       yield* Scope.close(scope, Exit.void)
       assert.isTrue(isClosed)
     }))
+
+  it.effect("use a scope that is closed before another one, or with it", () =>
+    Effect.gen(function*() {
+      const order: Array<string> = []
+      const parent = yield* Scope.make()
+      const [early, late] = [yield* effect.forkScope(parent), yield* effect.forkScope(parent)]
+      for (const [name, scope] of [["early", early], ["late 1", late], ["late 2", late]] as const) {
+        yield* Scope.addFinalizer(scope, Effect.sync(() => order.push(name)))
+      }
+      yield* Scope.close(early, Exit.void)
+      assert.deepStrictEqual(order, ["early"])
+      yield* Scope.close(parent, Exit.void)
+      assert.deepStrictEqual(order, ["early", "late 2", "late 1"])
+    }))
+
+  it.effect("fail when their time is over", () =>
+    Effect.gen(function*() {
+      const options = { duration: "1 second", onTimeout: () => "too late" } as const
+      const fiber = yield* effect.forkChild(Effect.exit(effect.timeoutFail(Effect.never, options)))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), Exit.fail("too late"))
+      assert.strictEqual(yield* effect.timeoutFail(Effect.succeed(1), options), 1)
+    }))
 })
 
 describe("fibers", () => {
+  it.effect("give themselves, and their state, to what they run", () =>
+    Effect.gen(function*() {
+      const seen = fibers.withFiberState<readonly [fibers.AnyFiber, unknown]>((...args) => Effect.succeed(args))
+      const running = yield* effect.forkChild(seen)
+      const [fiber, state] = yield* Fiber.join(running)
+      assert.strictEqual(fiber, running)
+      assert.deepInclude(state, { _tag: "Running" })
+    }))
+
   it.effect("tell their name, their span and the annotations of their logs", () =>
     Effect.gen(function*() {
       const describe = (fiber: fibers.AnyFiber) => ({
@@ -175,6 +208,8 @@ describe("durations and clocks", () => {
       assert.strictEqual(Duration.toMillis(duration.durationOf(input)), 5000)
       assert.deepStrictEqual(duration.decodeDuration(input), Option.some(Duration.seconds(5)))
       assert.isTrue(Option.isNone(duration.decodeDuration("soon")))
+      assert.isTrue(duration.isLessThan("1 second", input))
+      assert.isFalse(duration.isLessThan(input, 5000))
       const current = yield* clock.currentClock
       yield* TestClock.adjust("2 millis")
       assert.strictEqual(clock.millisOf(current), 2)
@@ -208,9 +243,44 @@ describe("results", () => {
     assert.isTrue(result.isSuccess(result.succeed(1)) && result.isFailure(result.fail("no")))
     assert.isFalse(result.isSuccess(result.fail("no")) || result.isFailure(result.succeed(1)))
   })
+
+  it.effect("are the outcomes of effects", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* result.toEffect(result.succeed(1)), 1)
+      assert.deepStrictEqual(yield* Effect.exit(result.toEffect(result.fail("no"))), Exit.fail("no"))
+    }))
 })
 
 describe("streams", () => {
+  it.effect("bring what an effect yields until it yields none, or fails", () =>
+    Effect.gen(function*() {
+      const countTo = (last: number, end: Option.Option<string>) => {
+        let count = 0
+        return streams.repeatEffectOption(
+          Effect.suspend(() => count < last ? Effect.succeed(++count) : Effect.fail(end))
+        )
+      }
+      assert.deepStrictEqual([...yield* Stream.runCollect(countTo(3, Option.none()))], [1, 2, 3])
+      const seen: Array<number> = []
+      const failing = Stream.runForEach(countTo(2, Option.some("no")), (value) => Effect.sync(() => seen.push(value)))
+      assert.deepStrictEqual(yield* Effect.exit(failing), Exit.fail("no"))
+      assert.deepStrictEqual(seen, [1, 2])
+    }))
+
+  it.effect("keep the scope of the effect that makes them until they end", () =>
+    Effect.gen(function*() {
+      let isOpen = false
+      const acquire = Effect.acquireRelease(
+        Effect.sync(() => isOpen = true),
+        () => Effect.sync(() => isOpen = false)
+      )
+      const stream = streams.unwrap(
+        Effect.as(acquire, Stream.repeatValue(1).pipe(Stream.map(() => isOpen), Stream.take(2)))
+      )
+      assert.deepStrictEqual([...yield* Stream.runCollect(stream)], [true, true])
+      assert.isFalse(isOpen)
+    }))
+
   it.effect("bring what is announced while they run, the last of it", () =>
     Effect.gen(function*() {
       const listeners = new Set<events.Listener<number>>()
@@ -224,7 +294,7 @@ describe("streams", () => {
       assert.strictEqual(listeners.size, 0)
     }))
 
-  /** Values are pairs of what comes in; zero is an error. */
+  /** Decodes pairs of input values; zero is an error. */
   const pairs = (): channel.Decoder<number, readonly [number, number], string> => {
     const input: Array<number> = []
     let isEnded = false
@@ -332,5 +402,18 @@ describe("values", () => {
   it("show themselves as text", () => {
     assert.strictEqual(inspect.format({ a: 1 }), JSON.stringify({ a: 1 }, null, 2))
     assert.strictEqual(inspect.inspectSymbol, Symbol.for("nodejs.util.inspect.custom"))
+  })
+
+  it("show what toJSON returns", () => {
+    class Shown extends inspect.InspectableClass {
+      readonly secret = "hidden"
+
+      toJSON(): object {
+        return { _id: "Shown" }
+      }
+    }
+    const shown = new Shown()
+    assert.deepStrictEqual(shown[inspect.inspectSymbol](), { _id: "Shown" })
+    assert.strictEqual(String(shown), inspect.format({ _id: "Shown" }))
   })
 })

@@ -1,4 +1,4 @@
-/** What the probe of frames says where something within Effect is another than it expects. */
+/** The probe of frames when internals of Effect are not as it expects. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ const prototype: { pushStack: unknown } = Effect.runSync(
 )
 const original = prototype.pushStack as (this: unknown, frame: unknown) => void
 
-/** Asks the probe while `pushStack` is another function. */
+/** Runs the probe while `pushStack` is another function. */
 const probeWith = (pushStack: unknown, probe = probeFrames): boolean => {
   prototype.pushStack = pushStack
   try {

@@ -38,7 +38,7 @@ class Outcome extends OutcomeFrame {
   }
 }
 
-/** What a frame of outcomes has not seen, an interruption, is known when the frame below it is passed. */
+/** An interruption, which a frame of outcomes does not see, is known when the fiber passes the frame below it. */
 class Interruption extends FiberFrame {
   exit: Exit.Exit<unknown, unknown> | undefined = undefined
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined

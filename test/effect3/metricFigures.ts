@@ -1,4 +1,4 @@
-/** Two pools of the same tags, and what the registry shows of them. */
+/** Two pools with the same tags, and their figures in the registry. */
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import { counterKey, gaugeKey, metricOf, show } from "../../src/internal/effect3/metricRegistry.js"
@@ -9,7 +9,7 @@ export interface Figures {
   lent: number
 }
 
-/** `settle` is what has to pass until the registry has seen a change. */
+/** `settle` waits until the registry has seen a change. */
 export const twoPools = (settle: Effect.Effect<void>) =>
   Effect.gen(function*() {
     const runtime = yield* poolRuntime

@@ -1,4 +1,4 @@
-/** Metrics where Effect's registry does not call what is put in place of a hook's method. */
+/** Metrics if Effect's registry does not call the replaced method of a hook. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { globalMetricRegistry } from "effect/Metric"

@@ -1,4 +1,4 @@
-/** Spans where Effect's own tracer is not found. */
+/** Spans if Effect's own tracer is not found. */
 import { assert, describe, it } from "@effect/vitest"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as DefaultServices from "effect/DefaultServices"
@@ -11,7 +11,7 @@ import { isTraced } from "../../src/internal/effect3/tracing.js"
 const services = DefaultServices.liveServices.unsafeMap
 const native: Tracer.Tracer = services.get(Tracer.Tracer.key)
 
-// it is looked for at the first call, and never again
+// the lookup happens at the first call, and never again
 services.delete(Tracer.Tracer.key)
 isTraced(native)
 services.set(Tracer.Tracer.key, native)

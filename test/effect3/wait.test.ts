@@ -13,7 +13,7 @@ import {
 
 const refuse = () => new Error("two at once")
 
-/** A slot in which fibers wait for numbers, and the numbers that are there. */
+/** A slot in which fibers wait for numbers, and the available numbers. */
 const numbers = (slot: WaitSlot) => {
   const there: Array<number> = []
   const take = Effect.sync(() => there.shift()!)

@@ -1,4 +1,4 @@
-/** How a pool looks after its items, and what it tells about them. */
+/** How a pool maintains its items, and reports about them. */
 import { assert, describe, it } from "@effect/vitest"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as ResourcePool from "effect-pools/ResourcePool"
@@ -585,7 +585,7 @@ describe("ResourcePool", () => {
         ]
         const borrowing = yield* Effect.fork(Effect.all(ways))
         yield* settle
-        // the first one waits for an item to be made
+        // the first borrower waits for a creation
         for (const seconds of [2, 4, 4, 4, 4]) {
           yield* TestClock.adjust(Duration.seconds(seconds))
           yield* settle
@@ -607,7 +607,7 @@ describe("ResourcePool", () => {
         const created = yield* read(PoolMetrics.createTime)
         assert.deepInclude(created, { count: 1, max: 2, sum: 2 })
         assert.deepInclude(created.upTo, { "1": 0, "2.5": 1 })
-        // who gave up is not among them
+        // borrowers that gave up do not count
         assert.strictEqual((yield* pool.stats).timeouts, 1)
         assert.deepInclude(yield* read(PoolMetrics.waitTime), { count: 6, max: 2, sum: 2 })
         const used = yield* read(PoolMetrics.useTime)
@@ -639,7 +639,7 @@ describe("ResourcePool", () => {
           MetricLabel.make("service", "orders")
         ])
         assert.strictEqual((yield* Metric.value(metric)).count, 1)
-        // as a reader within the same region finds them
+        // as a reader in the same region finds them
         const within = Metric.value(Metric.tagged(PoolMetrics.created, "pool", "labelled"))
         assert.strictEqual((yield* Effect.tagMetrics(within, "service", "orders")).count, 1)
       }))

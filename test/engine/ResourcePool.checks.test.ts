@@ -1,4 +1,4 @@
-/** Checks that are slow, that nobody waits for, or that are over at once; and items that a failing borrower hands on. */
+/** Slow checks, background checks, checks that complete at once; and items that a failing borrower passes on. */
 import { assert, describe, it } from "@effect/vitest"
 import type * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
@@ -13,7 +13,7 @@ import * as TestClock from "effect/TestClock"
 import { withLogs } from "../support/logs.js"
 import { type Item, makeSource, settle } from "../support/pool.js"
 
-/** Makes so many items, and lets them all become idle. */
+/** Creates `count` items, and lets all of them become idle. */
 const fill = <A, E>(pool: ResourcePool.ResourcePool<A, E>, count: number) =>
   Effect.gen(function*() {
     const all = yield* Effect.fork(
@@ -79,7 +79,7 @@ describe("a check that is slow", () => {
         yield* TestClock.adjust("250 millis")
       }
       assert.isTrue(Option.isNone(yield* Fiber.poll(borrower)))
-      // the first one meets its limit, and makes room
+      // the first check reaches its time limit, and makes room
       yield* TestClock.adjust("4 seconds")
       assert.strictEqual((yield* Fiber.join(borrower))[0], 5)
     }))
@@ -274,7 +274,7 @@ describe("an item that has not proved good", () => {
       const second = yield* pool.acquire
       yield* TestClock.adjust("20 seconds")
       yield* first.release()
-      // the newest idle one, but nothing is known of it
+      // the newest idle item, but it is not proven
       yield* second.release(Exit.fail("no"))
       assert.strictEqual(yield* pool.useSync((item) => item.id), first.value.id)
       assert.strictEqual(checks, 0)
@@ -330,7 +330,7 @@ describe("a hook whose effect is done", () => {
         }
       })
       yield* pool.use(() => Effect.void)
-      // no fiber of the pool has had a turn
+      // no fiber of the pool has run yet
       const both = Effect.zipRight(pool.useSync(() => 1), pool.useSync(() => 2))
       assert.strictEqual(Effect.runSync(both), 2)
       assert.deepStrictEqual(seen, [
@@ -407,7 +407,7 @@ describe("a hook whose effect is done", () => {
         assert.strictEqual(early.length, 1)
         assert.include(
           early[0]!.message,
-          "an item was lost soon after its creation, before it was of use; the next creation waits 10ms"
+          "an item was lost soon after its creation, before any borrower used it; the next creation waits 10ms"
         )
       })
     ))

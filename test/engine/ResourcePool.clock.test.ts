@@ -1,4 +1,4 @@
-/** The two clocks of a pool: what is waited for goes by the monotonic one, what ages by the wall clock. */
+/** The two clocks of a pool: waits use the monotonic clock, ages the wall clock. */
 import { assert, describe, it } from "@effect/vitest"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Clock from "effect/Clock"
@@ -13,7 +13,7 @@ import { makeSource, settle } from "../support/pool.js"
 
 const hour = 3_600_000
 
-/** Effect's test clock, whose wall can be made to leap, and which tells how many wait for it. */
+/** Effect's test clock, with a wall clock that can leap, and a count of its sleepers. */
 const leaping = Effect.map(Effect.clock, (clock) => {
   const state = { skew: 0, sleepers: 0 }
   const wall = () => clock.unsafeCurrentTimeMillis() + state.skew
@@ -147,7 +147,7 @@ describe("a pool that nobody uses", () => {
         Effect.withClock(ResourcePool.make({ acquire: makeSource().acquire, ...options }), time.clock)
       const plain = yield* make({ acquireTimeout: "30 seconds", maxSize: 1, leakThreshold: "1 minute" })
       yield* plain.use(() => Effect.void)
-      // somebody had to wait, and somebody gave up waiting
+      // a borrower waits, and another gives up waiting
       const lease = yield* plain.acquire
       const waiters = yield* Effect.replicateEffect(Effect.fork(plain.use(() => Effect.void)), 2)
       yield* settle
@@ -173,7 +173,7 @@ describe("a tick that comes late", () => {
       const clock = yield* Effect.clock
       const state = { turns: 0, lag: 0 }
       let isBlocked = false
-      // the event loop is blocked; then the timer comes first, and what is in the socket in the next turn
+      // the event loop is blocked; then the timer comes first, and the bytes in the socket in the next turn
       const blocked: Clock.Clock = Object.assign(Object.create(clock), {
         unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos() + BigInt(state.lag) * 1_000_000n,
         sleep: (duration: Parameters<Clock.Clock["sleep"]>[0]) =>

@@ -1,4 +1,4 @@
-/** Resources that fail in every way, and what a pool keeps of those that are gone: nothing. */
+/** Resources that fail in every way. A pool keeps nothing of items that are gone. */
 import { assert, describe, it } from "@effect/vitest"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Cause from "effect/Cause"
@@ -15,7 +15,7 @@ import { type Item, makeSource, settle } from "../support/pool.js"
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
-/** What is left of so many objects after the collector ran; a few may still stand on some stack. */
+/** How many objects are left after a garbage collection; a few may still be on a stack. */
 const left = (refs: ReadonlyArray<WeakRef<object>>) =>
   Effect.gen(function*() {
     for (let i = 0; i < 5; i++) {
@@ -89,7 +89,7 @@ describe("ResourcePool", () => {
           yield* TestClock.adjust("6 seconds")
           outcomes.push((yield* Fiber.join(fiber))._tag)
         }
-        // a pool that never had an item has no patience; from then on nobody is failed by a moment
+        // a pool that never had an item has no patience; later no borrower fails because of a short failure
         assert.deepStrictEqual(outcomes, Array.from({ length: 20 }, (_, i) => i === 0 ? "Failure" : "Success"))
       }))
 
@@ -138,7 +138,7 @@ describe("ResourcePool", () => {
         })
         yield* settle
         yield* TestClock.adjust("10 seconds")
-        // 0.1 + 0.2 + 0.4 + 0.8 s, then one a second
+        // 0.1 + 0.2 + 0.4 + 0.8 s, then one per second
         assert.isAtMost(source.made, 14)
         dying = false
         yield* TestClock.adjust("1 second")
@@ -162,7 +162,7 @@ describe("ResourcePool", () => {
         yield* settle
         yield* TestClock.adjust("2 seconds")
         assert.include((yield* Fiber.join(fiber)).message, "createTimeout")
-        // what arrives when nobody wants it any more is closed
+        // an item that arrives too late is closed
         yield* Deferred.succeed(gate, undefined)
         yield* settle
         yield* TestClock.adjust("1 second")
@@ -218,7 +218,7 @@ describe("ResourcePool", () => {
         }
         assert.strictEqual(most, 1)
         assert.deepStrictEqual(exits, ["Failure", "Failure", "Failure"])
-        // and a pool that closes waits for it
+        // and a closing pool waits for it
         yield* TestClock.adjust("1 second")
         const last = yield* Effect.fork(Effect.exit(pool.use(() => Effect.void)))
         yield* settle
@@ -277,7 +277,7 @@ describe("ResourcePool", () => {
         const pool = yield* make(refs, { minSize: 50, maxSize: 50, maxLifetime: "1 second" })
         yield* pool.ready
         while (refs.length < 1000) yield* TestClock.adjust("2 seconds")
-        // the 50 of the last round live
+        // the 50 items of the last round are live
         assert.isAtMost(yield* left(refs), 52)
         assert.isAtLeast((yield* pool.stats).destroyed.retired, 950)
       }))

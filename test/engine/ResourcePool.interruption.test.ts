@@ -11,7 +11,7 @@ import { recordingTracer } from "../support/tracer.js"
 
 type Pool = ResourcePool.ResourcePool<Item>
 
-/** What a borrower does; it is interrupted somewhere on the way. */
+/** What a borrower does; the test interrupts it at some point. */
 const verbs: Record<string, (pool: Pool) => Effect.Effect<unknown, unknown>> = {
   use: (pool) => Effect.forever(pool.use(() => Effect.yieldNow())),
   "use of an effect that fails": (pool) => Effect.forever(Effect.ignore(pool.use(() => Effect.fail("no")))),
@@ -28,11 +28,11 @@ const verbs: Record<string, (pool: Pool) => Effect.Effect<unknown, unknown>> = {
   "use, discarded on return": (pool) => Effect.forever(Effect.ignore(pool.use(() => Effect.fail("discard"))))
 }
 
-/** With fewer ops before a yield Effect 3 itself does not get anywhere. */
+/** With fewer ops before a yield Effect 3 itself makes no progress. */
 const budgets = Array.from({ length: 52 }, (_, i) => i + 13)
 const pauses = [0, 1, 3, 8, 21]
 
-/** Lets the event loop turn: the test runner lives there. */
+/** Lets the event loop turn, which the test runner needs. */
 const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
 const sweep = (
@@ -69,7 +69,7 @@ const sweep = (
             }),
             scope
           )
-          // so many that some wait
+          // enough borrowers that some wait
           const borrowers = yield* Effect.replicateEffect(
             Effect.fork(Effect.withMaxOpsBeforeYield(verb(pool), budget)),
             concurrency * 2 + 2
@@ -80,7 +80,7 @@ const sweep = (
           const stats = yield* pool.stats
           assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0, creating: 0, closing: 0 }, where)
           assert.isAtMost(stats.size, 2, where)
-          // every slot is free: as many as there are can be borrowed at once
+          // every slot is free: all can be borrowed at once
           yield* Effect.scoped(Effect.replicateEffect(pool.get, 2 * concurrency))
           yield* Scope.close(scope, Exit.void)
           assert.strictEqual(source.closed.size, source.made, where)

@@ -1,4 +1,4 @@
-/** `use` where Effect has no frames of the kind that `fiberFrame` needs: by an uninterruptible region. */
+/** `use` with an uninterruptible region, if Effect lacks the frames that `fiberFrame` needs. */
 import { assert, describe, it } from "@effect/vitest"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Deferred from "effect/Deferred"

@@ -1,4 +1,4 @@
-/** Resources that fail for a while: whom a failed creation fails, and whom it does not. */
+/** Resources that fail for a while: which borrowers a failed creation fails, and which not. */
 import { assert, describe, it } from "@effect/vitest"
 import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
@@ -13,7 +13,7 @@ import * as TestClock from "effect/TestClock"
 import { withLogs } from "../support/logs.js"
 import { type Item, makeSource, settle } from "../support/pool.js"
 
-/** A backend that can be down, and when it was asked. */
+/** A backend that can be down, with the times of its requests. */
 const makeBackend = () => {
   const source = makeSource()
   const backend = { down: false, attempts: [] as Array<number> }
@@ -27,14 +27,14 @@ const makeBackend = () => {
 
 const pass = (millis: number) => Effect.repeatN(Effect.zipRight(TestClock.adjust(10), settle), millis / 10 - 1)
 
-/** A borrower, and when it had its answer. */
+/** A borrower, and the time of its answer. */
 const borrow = (pool: ResourcePool.ResourcePool<Item, string>) =>
   Effect.fork(Effect.zip(Effect.exit(pool.useSync((item) => item.id)), Clock.currentTimeMillis))
 
 const once = (pool: ResourcePool.ResourcePool<Item, string>) => Effect.flatMap(borrow(pool), Fiber.join)
 
 describe("an outage", () => {
-  /** A pool whose backend has just gone, with it all its items. */
+  /** A pool whose backend is just gone, with all its items. */
   const cutOff = (options: Partial<ResourcePool.Options<Item, string, Scope.Scope>> = {}) =>
     Effect.gen(function*() {
       const backend = makeBackend()
@@ -51,7 +51,7 @@ describe("an outage", () => {
       const { backend, pool } = yield* cutOff()
       const borrowers = yield* Effect.replicateEffect(borrow(pool), 20)
       yield* pass(1_900)
-      // the first ones together, then one at a time: after 10, 20, 40 … 640 ms
+      // the first attempts together, then one at a time: after 10, 20, 40 … 640 ms
       assert.isAtMost(backend.attempts.length, 1 + 8 + 7)
       assert.strictEqual((yield* pool.stats).waiters, 20)
       backend.down = false
@@ -69,7 +69,7 @@ describe("an outage", () => {
         // 10, 20, 40 … after each other: the first attempt at 2 s or later
         assert.strictEqual(at - since, 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1_280)
       }
-      // the next one is due 2.56 s after that
+      // the next attempt is due 2.56 s after that
       const late = yield* Effect.replicateEffect(borrow(pool), 5)
       const attempts = backend.attempts.length
       yield* pass(2_000)
@@ -115,7 +115,7 @@ describe("an outage", () => {
       yield* pass(2_400)
       assert.deepStrictEqual((yield* Fiber.join(first))[0], Exit.fail("down"))
       for (let i = 0; i < 5; i++) {
-        // somebody waits when the next attempt is due
+        // a borrower waits when the next attempt is due
         const next = yield* borrow(pool)
         yield* pass(500)
         assert.deepStrictEqual((yield* Fiber.join(next))[0], Exit.fail("down"), `borrower ${i}`)

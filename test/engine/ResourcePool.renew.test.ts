@@ -1,4 +1,4 @@
-/** `renew`, `minIdle`, borrowers who give up, pools without metrics, and tags. */
+/** `renew`, `minIdle`, borrowers that give up, pools without metrics, and tags. */
 import { assert, describe, it } from "@effect/vitest"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as ResourcePool from "effect-pools/ResourcePool"
@@ -241,7 +241,7 @@ describe("what users see", () => {
       assert.strictEqual(yield* named("silent"), 0)
       assert.isAbove(yield* named("loud"), 0)
       const both = yield* Effect.exit(ResourcePool.make({ acquire: Effect.void, metrics: false, histograms: true }))
-      assert.include(failureOf(both), "histograms must be left out where metrics is false")
+      assert.include(failureOf(both), "histograms must be left out if metrics is false")
     }))
 
   it.scoped("a drain that its own borrower waits for says so", () =>

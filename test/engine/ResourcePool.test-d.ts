@@ -1,4 +1,4 @@
-/** What the compiler has to accept and to refuse; checked with the types, never run. */
+/** Code that the compiler has to accept or refuse; checked with the types, never run. */
 import type { PoolError } from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import type * as SessionPool from "effect-pools/SessionPool"
@@ -15,24 +15,24 @@ declare const which: boolean
 
 declare const expect: <A>(value: A) => void
 
-// a function written for Effect's Pool takes it
+// a function written for Effect's Pool accepts it
 const forAnyPool = <A, E>(pool: Pool.Pool<A, E>): Effect.Effect<A, E, Scope.Scope> => Pool.get(pool)
 expect<Effect.Effect<string, "Down" | PoolError, Scope.Scope>>(forAnyPool(pool))
 expect<Effect.Effect<WebTransport.Session, WebTransportError | PoolError, Scope.Scope>>(forAnyPool(sessions))
 expect<Effect.Effect<string, "Down" | PoolError, Scope.Scope>>(pool)
 
-// a union of pools is still one that can be used
+// a union of pools can be used like a pool
 const either = Effect.map(Effect.void, () => which ? pool : other)
 expect<Effect.Effect<ResourcePool.ResourcePool<string, "Down"> | ResourcePool.ResourcePool<number, "Late">>>(either)
 
-// errors and requirements of the body are kept apart from the pool's
+// the errors and requirements of the body are added to the pool's
 expect<Effect.Effect<number, "Down" | "Mine" | PoolError, Scope.Scope>>(
   pool.use((item) => which ? Effect.as(Effect.scope, item.length) : Effect.fail("Mine" as const))
 )
 expect<Effect.Effect<number, "Down" | PoolError>>(pool.pipe(ResourcePool.useSync((item: string) => item.length)))
 expect<Effect.Effect<void>>(ResourcePool.invalidate(pool, "item"))
 
-// what the maker has to provide is what acquire and the hooks need, but for the scope
+// the maker has to provide the requirements of acquire and of the hooks, except the scope
 declare const acquire: Effect.Effect<string, "Down", Scope.Scope | WebTransport.WebTransportConstructor>
 expect<
   Effect.Effect<ResourcePool.ResourcePool<string, "Down">, never, Scope.Scope | WebTransport.WebTransportConstructor>
@@ -51,7 +51,7 @@ expect<Effect.Effect<ResourcePool.ResourcePool<{ id: number }>, never, Scope.Sco
   })
 )
 
-// @ts-expect-error a number is no item of this pool
+// @ts-expect-error a number is not an item of this pool
 expect(ResourcePool.invalidate(pool, 1))
 // @ts-expect-error acquire is required
 expect(ResourcePool.make({ maxSize: 1 }))

@@ -15,7 +15,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { type Item, makeSource, settle, withDeath } from "../support/pool.js"
 
-/** A pool of one, unless told otherwise. */
+/** A pool of one item by default. */
 const makePool = <A, E, R>(options: ResourcePool.Options<A, E, R>) => ResourcePool.make({ maxSize: 1, ...options })
 
 const reasonOf = <A, E>(exit: Exit.Exit<A, E>): string => {
@@ -120,7 +120,7 @@ describe("ResourcePool", () => {
         const fibers = yield* Effect.forEach([0, 1, 2, 3, 4], (n) =>
           Effect.zipLeft(Effect.fork(pool.use(() => Effect.sync(() => order.push(n)))), settle))
         yield* lease.release()
-        // the item is on its way to the first one who waits: nobody else may take it
+        // the item is on its way to the first waiter: no other borrower may take it
         assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
         yield* Fiber.joinAll(fibers)
         assert.deepStrictEqual(order, [0, 1, 2, 3, 4])
@@ -291,7 +291,7 @@ describe("ResourcePool", () => {
         assert.deepInclude(yield* pool.stats, { size: 2, acquisitions: 0, created: 2 })
         yield* Deferred.succeed(dead.get(1)!, undefined)
         yield* settle
-        // it died young, and had been of no use: the next one comes after the backoff
+        // the item died young, before any borrower used it: the next item comes after the backoff
         yield* TestClock.adjust("20 millis")
         assert.deepStrictEqual([...source.open], [2, 3])
         assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
@@ -311,7 +311,7 @@ describe("ResourcePool", () => {
         )
         assert.isTrue(exits.every((exit) => Exit.isFailure(exit) && Cause.contains(exit.cause, Cause.fail("down"))))
         assert.isAtMost(attempts, 10)
-        // one who comes during the backoff waits for the next attempt
+        // a borrower that comes during the backoff waits for the next attempt
         const later = yield* Effect.fork(Effect.exit(pool.use(() => Effect.void)))
         yield* settle
         const before = attempts
@@ -398,7 +398,7 @@ describe("ResourcePool", () => {
         assert.strictEqual(lease.value.id, 2)
         yield* Deferred.succeed(dead.get(2)!, undefined)
         yield* settle
-        // its place is free although the borrower has not given it back
+        // the item's place is free although the borrower has not returned it
         const next = yield* Effect.fork(pool.useSync((item) => item.id))
         yield* settle
         yield* TestClock.adjust("20 millis")
@@ -547,11 +547,11 @@ describe("ResourcePool", () => {
         const pool = yield* makePool({ acquire: source.acquire, maxSize: 3, concurrency: 2 })
         const held = yield* Effect.all(Array.from({ length: 6 }, () => pool.acquire))
         yield* pool.resize({ maxSize: 1 })
-        // in pairs, since shared items are packed; one of the first pair, then one of the second
+        // in pairs, since shared items are packed; one borrower of the first pair, then one of the second
         const [a1, a2, b1, b2, c1, c2] = held
         yield* a1!.release()
         yield* b1!.release()
-        // both take no new borrower, though each still has one
+        // both items take no new borrower, though each still has one
         assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
         yield* c1!.release()
         assert.strictEqual(yield* Effect.scoped(Effect.map(pool.tryGet, Option.getOrUndefined)), c1!.value)

@@ -35,7 +35,7 @@ const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
   )
 
 // -----------------------------------------------------------------------------
-// What the frames of RFC 9000's integers are, written down a second time and as simply as can be
+// The frames with RFC 9000's integers, written a second time and as simply as possible
 // -----------------------------------------------------------------------------
 
 type Width = 1 | 2 | 4 | 8
@@ -105,7 +105,7 @@ const framed = FastCheck.array(
   concat(all.map(({ message, width }) => frame(message, Math.max(width, shortest(message.length)) as Width)))
 )
 
-/** Whole frames, or anything at all. */
+/** Whole frames, or arbitrary bytes. */
 const anything = FastCheck.oneof(
   framed,
   FastCheck.uint8Array({ maxLength: 60 }),
@@ -219,7 +219,7 @@ describe("a decoder", () => {
       decoder.end()
       error = takeAll(decoder, messages)
       expect({ messages, error: error && errorOf(error) }).toEqual(readAll(stream, max))
-      // asked again, it says the same again
+      // a later call returns the same error
       expect(takeAll(decoder, messages)).toEqual(error)
     }))
   })
@@ -374,7 +374,7 @@ describe("read", () => {
             Effect.fork
           )
           for (const chunk of cut(stream, pieces)) {
-            // empty ones too: platforms must not hand them out, and may all the same
+            // empty chunks, too: platforms must not deliver them, but may do so
             memory.send(chunk)
             if (isWaiting) yield* arrived
           }
@@ -492,7 +492,7 @@ describe("read", () => {
       yield* Effect.yieldNow()
       const { read, stream } = memory.stream
       for (const second of [next(memory), read, memory.stream.readExactly(1), Stream.runDrain(stream)]) {
-        expect(String(defect(yield* Effect.exit<unknown, unknown, never>(second)))).toContain("Two reads")
+        expect(String(defect(yield* Effect.exit<unknown, unknown, never>(second)))).toContain("Two concurrent reads")
       }
       expect(memory.internals.isClean).toBe(false)
       yield* Fiber.interrupt(first)
@@ -515,7 +515,7 @@ describe("read", () => {
       yield* Fiber.interruptFork(first)
       yield* arrived
       expect(memory.internals.isClean).toBe(false)
-      expect(String(defect(yield* Effect.exit(next(memory))))).toContain("Two reads")
+      expect(String(defect(yield* Effect.exit(next(memory))))).toContain("Two concurrent reads")
       memory.send(frame(bytes("one")))
       yield* Fiber.await(first)
       expect(got).toEqual(Option.some("one"))
@@ -537,7 +537,7 @@ describe("read", () => {
   it.scoped("loses nothing when it is interrupted at any moment", () =>
     Effect.gen(function*() {
       const memory = yield* streamInMemory()
-      // So that the fiber, which yields after so many steps, does so at every one of the read's own.
+      // padding, so that the fiber yields at each of the read's own steps in turn
       const pad = (steps: number): Effect.Effect<void> =>
         steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
       const hops = (count: number) =>
@@ -593,7 +593,7 @@ describe("read", () => {
       for (let i = 0; i < 10; i++) memory.send(frame(bytes(`${i}`)))
       expect(yield* next(memory)).toEqual(Option.some("0"))
       yield* arrived
-      // the second chunk, and no third
+      // the second chunk, but no third
       expect(memory.internals.bytesReceived).toBe(4)
     }))
 

@@ -1,13 +1,13 @@
-/** Test files as one program that runs without vitest: starting that for each mutant takes longer than the tests. */
+/** Bundles test files into one program that runs without vitest: starting vitest for each mutant takes longer than the tests. */
 import { build, type Plugin } from "esbuild"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 
-/** What the tests of a room use of vitest; the first test that fails ends the program. */
+/** The part of vitest that the tests of a room use. The first failing test ends the program. */
 const vitest = `
 import * as chai from "chai"
 import * as fastCheck from "fast-check"
-// that a property fails is enough; the shortest failing case takes long to find
+// a failing property is enough; finding the shortest failing case takes long
 fastCheck.configureGlobal({ endOnFailure: true })
 export const { assert, expect } = chai
 const tests = []
@@ -99,7 +99,7 @@ export class Bundler {
           contents: vitest,
           resolveDir: resolve(this.root, "node_modules/vitest")
         }))
-        // what is bundled of the packages is what imports vitest
+        // only packages that import vitest are bundled
         build.onResolve(
           { filter: /^[a-z@]/ },
           ({ path }) => path === "@effect/vitest" || path === "chai" ? undefined : { path, external: true }
@@ -117,7 +117,7 @@ export class Bundler {
         loader: "ts"
       },
       bundle: true,
-      // the package says that its modules have no side effects; tests have
+      // the package declares its modules free of side effects, but tests have side effects
       ignoreAnnotations: true,
       format: "esm",
       platform: "node",

@@ -1,5 +1,5 @@
 /**
- * Measures the tests of a room by mutation: changes one small thing in its source, runs its tests, and prints each change
+ * Measures the tests of a room by mutation: makes one small change in its source, runs its tests, and prints each change
  * that no test notices.
  *
  *     npm run mutate -- core/pool [--tests test/core/pool] [--sample 200] [--seed 1] [--jobs 1]
@@ -67,7 +67,7 @@ const keyOf = ({ file, from, to, within }: Omit<Equivalent, "why">): string => [
 const listedKeys = new Set(equivalents.map(keyOf))
 const isListed = (mutant: Mutant): boolean => listedKeys.has(keyOf(mutant))
 
-/** A small generator of good enough numbers in [0, 1) (mulberry32). */
+/** A small generator of pseudo-random numbers in [0, 1) (mulberry32). */
 const numbers = (seed: number) => () => {
   seed = (seed + 0x6d2b79f5) | 0
   let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
@@ -148,7 +148,7 @@ const judge = async (mutant: Mutant, name: string): Promise<Outcome> => {
   try {
     bundle = await bundleOf(name, mutant)
   } catch (error) {
-    // no program at all
+    // the mutant does not compile
     return { status: "killed", output: String(error) }
   }
   const first = await run(bundle, few, limits[0]!)

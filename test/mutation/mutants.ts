@@ -3,13 +3,13 @@ import { readFileSync } from "node:fs"
 import { parseSync } from "oxc-parser"
 
 export interface Mutant {
-  /** The file's absolute path, and the one by which it is shown. */
+  /** The file's absolute path, and the path for reports. */
   readonly path: string
   readonly file: string
   readonly line: number
   /** The method or function around it. */
   readonly within: string
-  /** The lines that change, before and after. */
+  /** The changed lines, before and after. */
   readonly from: string
   readonly to: string
   /** The whole file, changed. */
@@ -49,7 +49,7 @@ const operators: Record<string, ReadonlyArray<string>> = {
   "--": ["++"]
 }
 
-/** Of TypeScript's own nodes, those that hold a program's expressions. */
+/** TypeScript's own nodes that contain expressions. */
 const transparent = new Set(["TSAsExpression", "TSNonNullExpression", "TSSatisfiesExpression"])
 
 export const mutantsOf = (path: string, file: string): Array<Mutant> => {
@@ -68,7 +68,7 @@ export const mutantsOf = (path: string, file: string): Array<Mutant> => {
     mutants.push({ path, file, line, within, from, to, text })
   }
 
-  /** The operator stands between the two, in whatever room. */
+  /** Swaps the operator between the two operands. */
   const swap = (from: number, to: number, operator: string): void => {
     const start = source.indexOf(operator, from)
     if (start < 0 || start >= to) return
@@ -147,7 +147,7 @@ export const mutantsOf = (path: string, file: string): Array<Mutant> => {
     const value = node["value"]
     if (typeof value === "number") replace(node.start, node.end, String(value + 1))
     if (typeof value === "boolean") replace(node.start, node.end, String(!value))
-    // elsewhere a word is a tag, or one of two, which the operators' mutants cover
+    // elsewhere a string is a tag, or one of two values, which the mutants of operators cover
     const isAssigned = parent?.type === "AssignmentExpression" || parent?.type === "PropertyDefinition"
     if (typeof value === "string" && isAssigned) replace(node.start, node.end, "(\"\" as any)")
   }

@@ -21,7 +21,7 @@ import {
 
 const table = {
   name: text("pool", "The pool's name"),
-  maxSize: count(1, 10, "The most {item}s at once"),
+  maxSize: count(1, 10, "The maximum number of {item}s"),
   maxUses: limit(1, Infinity, "How often a {item} is lent"),
   closeTimeout: duration(5_000, "How long closing may take"),
   order: oneOf(["lifo", "fifo"], "Which {item} is lent"),

@@ -1,6 +1,6 @@
 /**
- * The documented interfaces and the option tables are the same; checked with the types, never run. Where they differ, the
- * error names the options: those that one of them lacks, and those whose types differ.
+ * The documented interfaces and the option tables agree; checked with the types, never run. If they differ, the error names
+ * the options: the options that one of them lacks, and the options whose types differ.
  */
 import type * as BufferPool from "effect-pools/BufferPool"
 import type * as CollectionPool from "effect-pools/CollectionPool"
@@ -23,7 +23,7 @@ import type { streamOptions } from "../../src/internal/streams/streamOptions.js"
 
 type Assignable<A, B> = [A] extends [B] ? true : false
 
-/** The options that only one of them has, or that the other one types otherwise. */
+/** The options that only one of the two has, or whose types differ. */
 type Difference<A, B> =
   | Exclude<keyof A, keyof B>
   | Exclude<keyof B, keyof A>
@@ -36,7 +36,7 @@ declare const none: <Differing extends PropertyKey>(differences: Record<Differin
 
 none<Difference<Input<typeof engineOptions>, ResourcePool.Options<any, any, any>>>({})
 
-// what a pool of sessions does not check of a connect, its session checks
+// the session checks the connect options that a session pool does not check
 none<Difference<Omit<Input<typeof sessionOptions>, "connect">, Omit<SessionPool.Options<any, any>, "connect">>>({})
 none<
   Difference<Input<typeof connectOptions>, Pick<WebTransport.ConnectOptions<any, any>, keyof typeof connectOptions>>

@@ -34,7 +34,7 @@ const behaviours: Record<string, TestWebTransport.Behaviour> = {
   "/unsolicited?when=accept&text=unsolicited": { onStream: (stream) => stream.write(bytes("unsolicited")) }
 }
 
-/** A session to the server that is under test, treated as its path says. */
+/** A session to the server under test, with the behaviour of its path. */
 class Connect extends Context.Tag("effect-pools/test/Connect")<
   Connect,
   (
@@ -70,7 +70,7 @@ const inMemory = Layer.effect(
   })
 ).pipe(Layer.provide(TestWebTransport.layer()))
 
-/** What is the same, whoever the server is. */
+/** Behaviour that both servers share. */
 describe.each([["a real server", real], ["the one in memory", inMemory]] as const)(
   "%s",
   (_name, server) => {
@@ -235,7 +235,7 @@ it.scoped("holds streams back, and grants them when told to", () =>
     expect(server!.streamCounts).toEqual({ requested: 3, granted: 0, refused: 0, pending: 3, mostPending: 3 })
     yield* server!.grantStreams
     yield* turn
-    // as many as there is credit for
+    // as many as the credit allows
     expect(server!.streamCounts).toEqual({ requested: 3, granted: 2, refused: 0, pending: 1, mostPending: 3 })
     yield* server!.die
     const outcomes = yield* Effect.forEach(opening, Fiber.join)
@@ -384,7 +384,7 @@ describe("what the server sends by itself", () => {
       yield* there.finish
       expect(yield* here.read).toEqual(Option.none())
       expect(peer.streams.length).toBe(0)
-      // they are none that the client asked for
+      // the client did not ask for these streams
       expect(peer.streamCounts.requested).toBe(0)
     }).pipe(Effect.provide(TestWebTransport.layer({ streamLimit: 0 }))))
 
@@ -462,7 +462,7 @@ describe("what the server sends by itself", () => {
       expect(Array.from(yield* Queue.takeN(received, 3)).sort()).toEqual(["bid", "dat", "uni"])
       yield* Effect.repeatN(turn, 20)
       expect(yield* unwanted.unwanted).toEqual({ streams: 2, datagrams: 1 })
-      // finished by the handler's success; refused
+      // the first is finished by the handler's success, the second is refused
       expect(streams.map(({ sending }) => sending)).toEqual(["Finished", "Reset"])
     }).pipe(Effect.provide(TestWebTransport.layer())))
 })
@@ -477,7 +477,7 @@ it.scoped("reads streams that only the client sends on, by a handler of their ow
     yield* stream.write(bytes("stop"))
     yield* stream.lost
     expect((yield* Effect.flip(stream.write(bytes("more")))).reason).toBe("Write")
-    // its credit is back
+    // the stream's credit is back
     const second = yield* session.createUnidirectionalStream()
     yield* second.write(bytes("go on"))
     yield* second.closeWrite
@@ -508,5 +508,5 @@ it.scoped("says so when it is used after its layer was closed", () =>
     const error = yield* Effect.flip(
       Effect.provideService(connected, WebTransport.WebTransportConstructor, constructor)
     )
-    expect(error.message).toContain("provide it further out")
+    expect(error.message).toContain("provide it around the whole test")
   }))

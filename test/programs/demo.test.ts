@@ -5,14 +5,14 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as TestServer from "../support/TestServer.js"
 
-/** Those that a busy machine needs. */
+/** Arguments that a busy machine needs. */
 const patiently = ["--time-limit", "100"]
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const script: string = JSON.parse(readFileSync(`${root}package.json`, "utf8")).scripts.start
 const [program, ...words] = script.split(" ")
 
-/** The processes of a group that are the demo's and not dead. */
+/** The live processes of the demo in a process group. */
 const processes = (group: number): ReadonlyArray<string> =>
   execFileSync("ps", ["-A", "-o", "pgid=,stat=,args="], { encoding: "utf8" }).split("\n").filter((line) => {
     const [pgid, state = ""] = line.trim().split(/\s+/)
@@ -29,11 +29,11 @@ interface Result {
 }
 
 interface Options {
-  /** Sent to all its processes, as a terminal does, at the first line of progress. */
+  /** A signal for all processes of the demo, as from a terminal, at the first line of progress. */
   readonly signal?: NodeJS.Signals
 }
 
-/** What `npm start -- …` runs, in a process group of its own. */
+/** Runs the program of `npm start -- …`, in its own process group. */
 const demo = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Result> =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
@@ -62,7 +62,7 @@ const demo = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect
           after = processes(child.pid!)
         })
         child.once("close", (code) => {
-          // tsx kills a program that a signal finds busy for 30 ms: its server then ends a moment later, by itself.
+          // tsx kills a program that is busy for 30 ms after a signal: its server then ends by itself, a moment later.
           const look = () => {
             if (options.signal === undefined || after.length === 0) {
               return resume(Effect.succeed({ code, stdout, stderr, during, after }))
@@ -78,7 +78,7 @@ const demo = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect
         try {
           process.kill(-child.pid!, "SIGKILL")
         } catch {
-          // all of them have ended
+          // all processes have ended
         }
       })
   )
@@ -91,7 +91,7 @@ const cells = (table: string, title: string): ReadonlyArray<string> | undefined 
 
 const number = expect.stringMatching(/^[\d,]+$/)
 const milliseconds = expect.stringMatching(/^\d+\.\d ms$/)
-/** As many sessions as are open before others have answered everything, and no more than may be. */
+/** The row of pooled requests, with any number of sessions from 1 to `maxSessions`. */
 const pooledRow = (title: string, requests: string, maxSessions: number) => [
   title,
   requests,
@@ -114,7 +114,7 @@ const singleRow = (requests: string) => [
   "0.000"
 ]
 
-/** One line that says what is wrong and what to do, and nothing else. */
+/** Expects one line with the problem and the remedy, and nothing else. */
 const expectRefusal = (result: Result, ...parts: ReadonlyArray<string>) => {
   expect(result).toMatchObject({ code: 1, stdout: "", after: [] })
   expect(result.stderr).toMatch(/^error: [^\n]+\n$/)
@@ -171,10 +171,10 @@ layer(TestServer.layer())((it) => {
       expect(rows).toEqual([pooledRow(streams, "200", 4), pooledRow(sessions, "40", 4), singleRow("4")])
       const stats = yield* server.until((stats) => stats.paths["/echo?demo"]?.sessionsOpen === 0)
       const counts = stats.paths["/echo?demo"]!
-      // what the table says, as the server saw it
+      // the server's counts agree with the table
       const sessionsAccepted = rows.reduce((sum, row) => sum + Number(row![2]), 0)
       expect(counts).toMatchObject({ sessionsAccepted, bytesReceived: 24_400 })
-      // one for each of the requests that have their own, and at most one for each of the 32 fibers
+      // a stream for each request that opens its own, and at most one for each of the 32 fibers
       expect(counts.streamsAccepted).toBeGreaterThan(44)
       expect(counts.streamsAccepted).toBeLessThanOrEqual(44 + 32)
     }))

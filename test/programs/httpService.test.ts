@@ -1,4 +1,4 @@
-/** The HTTP service among the examples: SIGTERM under load loses no request. */
+/** The example of an HTTP service: SIGTERM under load loses no request. */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
@@ -14,7 +14,7 @@ const environment = {
   ...process.env,
   PORT: "0",
   DRAIN_DELAY: "2 seconds",
-  // for a machine that is busy
+  // for a busy machine
   REQUEST_TIMEOUT: "1 minute",
   SESSION_POOL_MAX_SIZE: "2",
   SESSION_POOL_CONCURRENCY: "4"
@@ -35,7 +35,7 @@ const service = Effect.acquireRelease(
   (child) => Effect.sync(() => child.kill("SIGKILL"))
 )
 
-/** A success; fails where no answer came. */
+/** Returns a successful answer; fails without an answer. */
 const get = async (url: string, agent: http.Agent) => {
   const request = http.get(url, { agent })
   const [response] = await once(request, "response") as [http.IncomingMessage]
@@ -63,7 +63,7 @@ it.scoped.each([
       let answered = 0
       let pendingAtTheSignal = 0
       let isDraining = false
-      /** Until there is nobody any more. */
+      /** Sends requests until the service is gone. */
       const client = async (id: number): Promise<void> => {
         for (let i = 0;; i++) {
           const question = `${id}-${i}`
@@ -73,10 +73,10 @@ it.scoped.each([
             const { body, connection } = await get(`${url}/echo/${question}`, agent)
             assert.strictEqual(body, question)
             if (child.killed && connection === "close") isDraining = true
-            // once one has been told so, no connection looks any more as if it would stay
+            // after the first `connection: close`, every answer has it
             if (isLate) assert.strictEqual(connection, "close")
           } catch (error) {
-            // nobody is there any more, or the connection was never taken up
+            // the service is gone, or it never accepted the connection
             const { code } = error as NodeJS.ErrnoException
             if (child.killed && (code === "ECONNREFUSED" || code === "ECONNRESET")) return
             throw error

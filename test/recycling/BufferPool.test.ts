@@ -11,7 +11,7 @@ import { failureOf } from "../support/pool.js"
 
 const make = (options: Partial<BufferPool.Options> = {}) => BufferPool.make({ bufferSize: 64, ...options })
 
-/** What the next borrower sees. */
+/** The bytes that the next borrower sees. */
 const peek = (pool: BufferPool.Service): Uint8Array => {
   const bytes = pool.unsafeAcquire()
   const copy = bytes.slice()
@@ -119,7 +119,7 @@ describe("BufferPool", () => {
         const bytes = pool.unsafeAcquire().fill(7)
         pool.unsafeRelease(bytes, 0)
         yield* pool.useSync((view) => view.fill(9), { length: 10 })
-        // what nobody had asked for is as it was
+        // bytes outside of the view are unchanged
         assert.deepStrictEqual([...peek(pool).subarray(8, 12)], [0, 0, 7, 7])
         pool.lease().release()
         assert.strictEqual(peek(pool)[10], 7)
@@ -186,7 +186,7 @@ describe("BufferPool", () => {
         assert.isTrue(lease.release())
         assert.isTrue(isZero(peek(pool)))
         assert.strictEqual(pool.unsafeAcquire(), bytes)
-        // what was transferred is nobody's
+        // a transferred buffer belongs to no pool
         assert.isFalse(pool.unsafeRelease(old))
         assert.deepInclude(yield* pool.stats, { created: 1, inUse: 1, size: 0 })
         assert.isTrue(pool.unsafeRelease(bytes))
@@ -225,18 +225,18 @@ describe("BufferPool", () => {
         const pool = yield* make()
         const other = pool.lease()
         const lease = pool.lease()
-        // in the types of the newest engines only
+        // only the types of the newest engines have this
         const resizable = new (ArrayBuffer as any)(64, { maxByteLength: 128 }) as ArrayBuffer
         const refusals: ReadonlyArray<readonly [ArrayBufferView, string]> = [
           [new Uint8Array(new SharedArrayBuffer(64)), "shared memory"],
           [new Uint8Array(resizable), "resizable"],
           [new Uint8Array(63), "must have 64 bytes, but has 63"],
-          [other.view(1), "of a pool already"],
+          [other.view(1), "belongs to a pool already"],
           [peek(pool).subarray(0, 0), ""]
         ]
         for (const [view, message] of refusals.slice(0, 4)) assert.throws(() => lease.replace(view), message)
         assert.strictEqual((yield* pool.stats).refused.foreign, 4)
-        // its own memory is no other
+        // a view of the lease's own memory replaces nothing
         const own = lease.buffer
         assert.strictEqual(lease.replace(own.subarray(2, 3)), own)
         assert.isTrue(lease.release())
@@ -286,7 +286,7 @@ describe("BufferPool", () => {
         let late: Uint8Array = new Uint8Array()
         const borrower = yield* Effect.fork(pool.use((bytes, lease) =>
           Effect.async<never>(() => {
-            // of which nothing can take back the memory
+            // nothing can take back the memory of these bytes
             late = bytes
             Deferred.unsafeDone(begun, Exit.void)
           }).pipe(Effect.onInterrupt(() => Effect.sync(() => lease.discard())))

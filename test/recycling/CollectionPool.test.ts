@@ -166,7 +166,7 @@ describe("CollectionPool", () => {
         yield* pool.useList((list: ArrayList<number>) =>
           Effect.sync(() => {
             assert.strictEqual(list.length, 0)
-            // where the entries of a list are is its own business, so this looks inside
+            // the place of a list's entries is private, so this looks inside
             const { items } = list as unknown as { readonly items: ReadonlyArray<unknown> }
             assert.deepStrictEqual(items, length > 10 ? [] : Array.from({ length }, () => undefined))
           })

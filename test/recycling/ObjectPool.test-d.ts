@@ -1,4 +1,4 @@
-/** What the compiler has to accept and to refuse; checked with the types, never run. */
+/** Code that the compiler has to accept or refuse; checked with the types, never run. */
 import type { ArrayList } from "effect-pools/ArrayList"
 import * as BufferPool from "effect-pools/BufferPool"
 import * as CollectionPool from "effect-pools/CollectionPool"
@@ -21,7 +21,7 @@ declare const collections: CollectionPool.Service
 
 declare const expect: <A>(value: A) => void
 
-// the pool's own errors: none. Those of the body and its requirements are kept
+// the pool adds no errors; the body's errors and requirements remain
 expect<Effect.Effect<number>>(pool.use((point) => Effect.succeed(point.x)))
 expect<Effect.Effect<number, "mine", Scope.Scope>>(
   pool.use((point) => point.x > 0 ? Effect.as(Effect.scope, point.x) : Effect.fail("mine" as const))
@@ -36,7 +36,7 @@ expect<boolean>(tiers.lease(1).discard())
 expect<Disposable>(buffers.lease())
 expect<Uint8Array<ArrayBuffer>>(tiers.unsafeAcquire(100))
 
-// the object's type comes from the factory, and the hooks know it
+// the object's type comes from the factory, also for the hooks
 expect<Effect.Effect<ObjectPool.Service<Point>, never, Scope.Scope>>(
   ObjectPool.make({
     factory: () => ({ x: 0, y: 0 }),
@@ -47,11 +47,11 @@ expect<Effect.Effect<ObjectPool.Service<Point>, never, Scope.Scope>>(
 expect<Effect.Effect<ObjectPool.Service<ArrayList<string>>, never, Scope.Scope>>(
   ObjectPool.makeResettable((): ArrayList<string> => undefined as never)
 )
-// a reset says nothing, or whether the object can be lent again
+// a reset returns nothing, or whether the object can be lent again
 expect(ObjectPool.make({ factory: () => ({ x: 0, y: 0 }), reset: (point) => point.x < 100 }))
 expect(ObjectPool.make({ factory: () => [1], reset: (list) => list.length > 100 ? false : undefined }))
 expect(ObjectPool.makeResettable(() => ({ reset: () => false })))
-// those of a builder return the builder
+// methods of a builder return the builder
 class Builder {
   reset(): this {
     return this
@@ -59,7 +59,7 @@ class Builder {
 }
 expect(ObjectPool.makeResettable(() => new Builder()))
 
-// a tag of one's own
+// the user's own tag
 class Points extends ObjectPool.Tag("test/Points")<Points, Point>() {}
 class Pages extends BufferPool.Tag("test/Pages")<Pages>() {}
 class Frames extends TieredBufferPool.Tag("test/Frames")<Frames>() {}
@@ -79,19 +79,19 @@ expect<Effect.Effect<void, never, CollectionPool.CollectionPool>>(
   CollectionPool.useList((list: ArrayList<Point>) => Effect.sync(() => void list.push({ x: 0, y: 0 })))
 )
 
-// @ts-expect-error a number is no object
+// @ts-expect-error a number is not an object
 expect(ObjectPool.make({ factory: () => 1 }))
-// @ts-expect-error nobody waits for a reset
+// @ts-expect-error the pool does not wait for a reset
 expect(ObjectPool.make({ factory: () => ({ x: 0, y: 0 }), reset: async () => {} }))
-// @ts-expect-error nor runs one that is an effect
+// @ts-expect-error the pool does not run a reset that is an effect
 expect(ObjectPool.make({ factory: () => ({ x: 0, y: 0 }), reset: () => Effect.void }))
 // @ts-expect-error the factory is required
 expect(ObjectPool.make({ maxSize: 1 }))
 // @ts-expect-error an object of this pool has an x and a y
 pool.unsafeRelease({ x: 1 })
-// @ts-expect-error what has no reset cannot reset itself
+// @ts-expect-error an object without a reset cannot reset itself
 expect(ObjectPool.makeResettable(() => ({ x: 0, y: 0 })))
-// @ts-expect-error a pool that resets by the object's own method takes no other
+// @ts-expect-error a pool that uses the object's own reset takes no other
 expect(ObjectPool.makeResettable(() => undefined as never as Resettable.Resettable, { reset: () => {} }))
 // @ts-expect-error a size is required
 expect(BufferPool.make({}))

@@ -26,7 +26,7 @@ interface Box {
   content: string
 }
 
-/** Boxes that are numbered and emptied. */
+/** Options of a pool of numbered boxes, which a reset empties. */
 const boxes = () => {
   let made = 0
   return {
@@ -37,7 +37,7 @@ const boxes = () => {
   }
 }
 
-/** The end of the current turn of the event loop, where the pool looks at the clock again. */
+/** Waits for the end of this turn of the event loop, when the pool reads the clock again. */
 const turn = Effect.promise(() => Promise.resolve())
 
 const conserved = ({ created, discarded, inUse, size }: RecyclingPoolStats): boolean =>
@@ -333,7 +333,7 @@ describe("ObjectPool", () => {
         assert.isTrue(released.release())
         const next = pool.lease()
         assert.isFalse(released.discard())
-        // the next borrower still has it
+        // the next borrower still has the object
         assert.strictEqual(next.value.id, 2)
         next[Symbol.dispose]()
         assert.isFalse(next.discard())
@@ -484,11 +484,11 @@ describe("ObjectPool", () => {
         const pool = yield* ObjectPool.make({ factory: () => one, maxSize: 1 })
         const other = yield* ObjectPool.make({ factory: () => one })
         assert.strictEqual(pool.unsafeAcquire(), one)
-        assert.throws(() => pool.unsafeAcquire(), "a pool has already")
-        assert.throws(() => other.unsafeAcquire(), "a pool has already")
+        assert.throws(() => pool.unsafeAcquire(), "is in a pool already")
+        assert.throws(() => other.unsafeAcquire(), "is in a pool already")
         pool.unsafeRelease(one)
-        assert.throws(() => other.unsafeAcquire(), "a pool has already")
-        // once the pool has let go of it, another may have it
+        assert.throws(() => other.unsafeAcquire(), "is in a pool already")
+        // after the pool has dropped the object, another pool may have it
         yield* pool.clear
         assert.strictEqual(other.unsafeAcquire(), one)
         assert.isFalse(pool.unsafeRelease(one))
@@ -531,7 +531,7 @@ describe("ObjectPool", () => {
         const pool: ObjectPool.Service<Part> = yield* ObjectPool.make<Part>({
           factory: () => ({ part: undefined }),
           reset: (object) => {
-            // the object itself is on its way back already
+            // the object is already on its way back
             answers.push(pool.unsafeRelease(object))
             if (object.part !== undefined) pool.unsafeRelease(object.part)
             object.part = undefined
@@ -594,7 +594,7 @@ describe("ObjectPool", () => {
         const second = yield* ObjectPool.make({ factory: () => stock })
         first.unsafeRelease(Object.freeze(first.unsafeAcquire()))
         const lent = second.unsafeAcquire()
-        assert.throws(() => second.unsafeAcquire(), "a pool has already")
+        assert.throws(() => second.unsafeAcquire(), "is in a pool already")
         assert.isTrue(second.unsafeRelease(lent))
       }))
 
@@ -699,7 +699,7 @@ describe("ObjectPool", () => {
         const next = pool.lease()
         assert.isFalse(lease.release())
         assert.throws(() => lease.value, "[ObjectPool] this lease has been released")
-        // the next borrower still has it
+        // the next borrower still has the object
         assert.strictEqual(next.value.id, 1)
         assert.deepInclude((yield* pool.stats).refused, { stale: 2 })
         assert.strictEqual((yield* pool.stats).inUse, 1)
@@ -744,7 +744,7 @@ describe("ObjectPool", () => {
         const stats = yield* pool.stats
         assert.strictEqual(stats.size, 1)
         assert.strictEqual(stats.discarded.idle, 2)
-        // the youngest is the one that is left
+        // the youngest object is left
         assert.strictEqual(pool.unsafeAcquire(), c)
       }))
 
@@ -796,7 +796,7 @@ describe("ObjectPool", () => {
         yield* Scope.close(scope, Exit.void)
         yield* settle
         assert.strictEqual(sleeping, 0)
-        // those that are kept warm never grow too old
+        // objects within minSize never become too old
         const warm = yield* ObjectPool.make({ ...boxes(), minSize: 1, idleTimeToLive: "1 minute" }).pipe(
           Effect.withClock(counting)
         )
@@ -845,7 +845,7 @@ describe("ObjectPool", () => {
         const stats = yield* pool.stats
         assert.deepInclude(stats, { size: 2, created: 5, inUse: 1, acquisitions: 3 })
         assert.isTrue(conserved(stats))
-        // what is out comes back as ever
+        // lent objects still come back
         assert.isTrue(pool.unsafeRelease(lent[2]!))
         assert.strictEqual(yield* pool.size, 3)
       }))

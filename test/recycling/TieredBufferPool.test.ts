@@ -239,7 +239,7 @@ describe("TieredBufferPool", () => {
       assert.deepInclude(json.all, { misses: 2, reuseRatio: 1 / 3, totalAcquisitions: 3 })
       assert.deepInclude(stats, { misses: 2, reuseRatio: 1 / 3, totalAcquisitions: 3 })
       assert.deepInclude(stats.tiers[1]!.stats, { acquisitions: 2, reused: 1, reuses: 1, misses: 1, reuseRatio: 0.5 })
-      // in a log, no more than is of use
+      // in a log, only the useful figures
       assert.deepStrictEqual(json.tiers, [{ bufferSize: 16, size: 1, inUse: 0, acquisitions: 2, reuseRatio: 0.5 }])
       assert.isBelow(JSON.stringify(stats, null, 2).split("\n").length, 50)
       assert.strictEqual(stats[NodeInspectSymbol](), PoolStats.pretty(stats))

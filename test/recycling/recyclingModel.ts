@@ -1,6 +1,6 @@
 /**
- * What recycling pools should do, told as simply as possible: everything is a number, all lists are searched from one
- * end to the other, and whatever can be recounted is.
+ * A naive model of recycling pools: every object is a number, all lists are searched from end to end, and every figure
+ * that can be counted is counted anew.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -11,7 +11,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 
-/** Time and fibers that move when told to, without waiting for anything. */
+/** Time and fibers that the test moves, without real waiting. */
 export class World {
   now = 0
   private readonly scheduler = new Scheduler.ControlledScheduler()
@@ -38,7 +38,7 @@ export class World {
       make.pipe(
         Effect.withClock(this.clock),
         Effect.withScheduler(this.scheduler),
-        // of misuse
+        // no log lines about misuse
         Logger.withMinimumLogLevel(LogLevel.None),
         Scope.extend(this.scope)
       )
@@ -53,7 +53,7 @@ export class World {
     return this.sleepers.size
   }
 
-  /** Until every fiber waits for time to pass. */
+  /** Runs fibers until all of them wait for time to pass. */
   settle(): void {
     for (let i = 0; i < 8; i++) {
       this.scheduler.step()
@@ -66,7 +66,7 @@ export class World {
     this.scheduler.step()
   }
 
-  /** One millisecond after the other. */
+  /** Advances the time, millisecond by millisecond. */
   async advance(millis: number, each: () => void): Promise<void> {
     for (let i = 0; i < millis; i++) {
       // the end of a turn of the event loop
@@ -86,18 +86,18 @@ export interface NaiveOptions {
   readonly weight: number
 }
 
-/** What becomes of an item that comes back. */
+/** The result of a return. */
 export type Fate = "good" | "unfit" | "failed" | "invalidated"
 
 type Reason = Exclude<Fate, "good"> | "full" | "idle" | "closed"
 
 export class NaiveList {
   readonly options: NaiveOptions
-  /** All lists that share a limit of bytes, and that limit. */
+  /** All lists that share a byte limit, and the limit. */
   family: ReadonlyArray<NaiveList> = [this]
   maxBytes = Infinity
   isClosed = false
-  /** Those idle for longest first. */
+  /** The idle items, the longest idle first. */
   idle: Array<{ readonly id: number; readonly since: number }> = []
   readonly lent = new Set<number>()
   created = 0
@@ -105,7 +105,7 @@ export class NaiveList {
   reused = 0
   failures = 0
   peak = 0
-  /** Of the whole family; kept by its first. */
+  /** The peak of the whole family, kept by its first list. */
   mostOfAll = 0
   readonly discarded: Record<Reason, number> = {
     full: 0,
@@ -133,7 +133,7 @@ export class NaiveList {
     return this.family.reduce((sum, list) => sum + list.idle.length * list.options.weight, 0)
   }
 
-  /** The ids of those made ahead. */
+  /** Returns the ids of the items created in advance. */
   fill(ids: () => number, now: number): void {
     while (this.idle.length < this.minSize) {
       this.created++
@@ -141,7 +141,7 @@ export class NaiveList {
     }
   }
 
-  /** `undefined`: a new one has to be made. */
+  /** `undefined`: a new item has to be created. */
   borrow(isFit: (id: number) => boolean): number | undefined {
     for (let top = this.idle.pop(); top !== undefined; top = this.idle.pop()) {
       if (isFit(top.id)) {
@@ -167,7 +167,7 @@ export class NaiveList {
     first.mostOfAll = Math.max(first.mostOfAll, this.family.reduce((sum, list) => sum + list.lent.size, 0))
   }
 
-  /** Whether it is kept. */
+  /** Returns whether the list keeps the item. */
   release(id: number, now: number, fate: Fate): boolean {
     this.lent.delete(id)
     if (fate !== "good") this.discarded[fate]++
@@ -190,7 +190,7 @@ export class NaiveList {
     return count
   }
 
-  /** What the pool does by itself. */
+  /** The pool's own ageing. */
   age(now: number): void {
     this.prune(this.options.timeToLive, now)
   }

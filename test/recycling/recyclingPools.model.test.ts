@@ -1,7 +1,7 @@
 /**
- * Every recycling pool beside a naive model of it.
+ * Every recycling pool against a naive model of it.
  *
- * Every run has a seed of its own, and a failure prints it: `FC_SEED=… npx vitest run test/recyclingPools.model.test.ts`
+ * Every run has its own seed, and a failure prints it: `FC_SEED=… npx vitest run test/recycling/recyclingPools.model.test.ts`
  * repeats that run. `FC_RUNS=…` runs longer.
  */
 import { assert, describe, it } from "@effect/vitest"
@@ -20,7 +20,7 @@ import { type Fate, NaiveList, World } from "./recyclingModel.js"
 const { FC_RUNS: runs = "1500", FC_SEED: seed } = process.env
 const replay = seed === undefined ? {} : { seed: Number(seed) }
 
-// chai costs microseconds even where all is well
+// chai costs microseconds even if the values are equal
 
 const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) => {
   if (!holds) assert.fail(rule)
@@ -48,22 +48,22 @@ const sameFigures = (stats: RecyclingPoolStats, list: NaiveList): void => {
 const reasons = ["full", "unfit", "failed", "invalidated", "idle", "closed"] as const
 const refusals = ["foreign", "notOut", "stale"] as const
 
-// --- what is generated
+// --- generated steps
 
 const at = FastCheck.nat({ max: 7 })
 const among = <const A>(...values: [A, ...Array<A>]): FastCheck.Arbitrary<A> => FastCheck.constantFrom(...values)
 
-/** How long a borrower keeps it: for one function, one effect, or until something gives it back. */
+/** How long a borrower keeps an item: for one function, for one effect, or until a later return. */
 type How = "useSync" | "use" | "get" | "lease" | "unsafe"
 
 interface Borrow {
   readonly op: "borrow"
   readonly how: How
-  /** Of those that end at once. */
+  /** How a borrow of one function or effect ends. */
   readonly ending: "succeeds" | "fails" | "dies"
-  /** Whether the lease of such a one, where it has one, is discarded before that. */
+  /** Whether such a borrow discards its lease before, if it has one. */
   readonly discards: boolean
-  /** Which tier, which collection; for buffers the length of the view, and what is written. */
+  /** Chooses the tier or the collection; for buffers also the length of the view, and the written bytes. */
   readonly at: number
   readonly length: number
   readonly written: number
@@ -134,7 +134,7 @@ const scenario: FastCheck.Arbitrary<Scenario> = FastCheck.record({
 
 // --- a pool and its model, side by side
 
-/** The ways to borrow, whatever the pool. */
+/** The ways to borrow, for any pool. */
 interface Face<V extends object> {
   readonly use: <E>(f: (value: V, discard?: () => boolean) => Effect.Effect<void, E>) => Effect.Effect<void, E>
   readonly useSync: (f: (value: V, discard?: () => boolean) => void) => Effect.Effect<void>
@@ -150,7 +150,7 @@ interface FaceLease<V> {
   readonly discard: () => boolean
 }
 
-/** A borrowed thing that somebody will give back, in the way in which it was borrowed. */
+/** A borrowed item, which is returned in the way in which it was borrowed. */
 interface Held<V> {
   readonly list: NaiveList
   readonly id: number
@@ -173,7 +173,7 @@ abstract class Run<V extends object> {
   private made = 0
   /** Whether users supply functions. */
   protected readonly asksUsers: boolean = false
-  /** What the next call of one is to throw, or to say. */
+  /** What the next call of a user's function throws or returns. */
   protected broken: Broken | undefined
   /** Whether the borrower of `use` and `useSync` has a lease. */
   protected readonly lendsLeases: boolean = false
@@ -182,7 +182,7 @@ abstract class Run<V extends object> {
     this.lists = lists
   }
 
-  // --- what differs
+  // --- differences between pools
 
   protected abstract stats(): ReadonlyArray<RecyclingPoolStats>
   protected abstract prune(maxIdle: number): number
@@ -190,18 +190,18 @@ abstract class Run<V extends object> {
   protected abstract face(step: Borrow): Face<V>
   protected abstract listFor(step: Borrow): NaiveList
   protected abstract unsafeRelease(list: NaiveList, value: V): boolean
-  /** Something that is of no pool, or was copied from what is; and the list that counts it. */
+  /** A value of no pool, or a copy of a pooled item; and the list that counts the refusal. */
   protected abstract foreign(at: number): readonly [NaiveList, V]
-  /** Makes it unfit to be lent again. */
+  /** Makes the item unfit to be lent again. */
   protected abstract spoil(held: Held<V>): false | void
   protected abstract isFit(list: NaiveList, id: number): boolean
-  /** What becomes of it when it comes back. */
+  /** The expected result of the item's return. */
   protected abstract fate(list: NaiveList, id: number): Fate
-  /** What it is known by, whoever has it. */
+  /** The identity of an item, for any borrower. */
   protected abstract identity(value: V): object
-  /** What a borrower does with it, and finds in it. */
+  /** A borrower inspects and changes the item. */
   protected abstract meet(list: NaiveList, id: number, value: V): void
-  /** Whether it is what the pool has, and no view of that. */
+  /** Whether the value is the pooled item itself, not a view of it. */
   protected abstract isItself(held: Held<V>): boolean
 
   // --- steps
@@ -226,7 +226,7 @@ abstract class Run<V extends object> {
     return this.executed
   }
 
-  /** Those made ahead. */
+  /** Items created in advance. */
   protected fill(): void {
     for (const list of this.lists) list.fill(() => ++this.made, this.world.now)
   }
@@ -319,7 +319,7 @@ abstract class Run<V extends object> {
     same(this.unsafeRelease(held.list, held.value), false, "a release by who has no right to it")
   }
 
-  /** Of the one that is lent, or what is thrown instead. */
+  /** The id of the lent item, or the expected error. */
   private foresee(list: NaiveList): number | string {
     if (this.broken === "validate" && list.idle.length > 0) {
       list.idle.pop()
@@ -559,7 +559,7 @@ const transferAway = (bytes: Bytes): void => {
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
 }
 
-/** What a borrower may have written to is full of ones; whoever gets it next looks at all of it. */
+/** Borrowers fill all bytes that they may write to; the next borrower looks at all bytes. */
 abstract class BytesRun extends Run<Bytes> {
   protected override readonly lendsLeases = true
   private readonly zero: boolean
@@ -594,12 +594,12 @@ abstract class BytesRun extends Run<Bytes> {
     bytes.fill(1)
   }
 
-  /** By what it was when it was lent: its memory may be gone. */
+  /** Compares with the state at the borrow: the memory may be gone. */
   protected isItself({ list, how, lease, value }: Held<Bytes>): boolean {
     return how === "unsafe" || this.wholes.has(value) || (lease === undefined && list.options.weight === 0)
   }
 
-  /** Those that were lent as a whole. */
+  /** Buffers that were lent as a whole. */
   protected readonly wholes = new WeakSet<Bytes>()
 
   protected note(view: Bytes): Bytes {
@@ -656,7 +656,7 @@ class BufferRun extends BytesRun {
     }
   }
 
-  /** `meet` fills all it gets; here no more than is said at the end may be written to. */
+  /** `meet` fills all bytes; here the borrower may write only to the bytes it declares at the end. */
   private written(bytes: Bytes, written: number): Bytes {
     if (isCount(written, bytes.length)) this.limits.set(bytes, written)
     else this.limits.delete(bytes)
@@ -717,7 +717,7 @@ class TieredRun extends BytesRun {
     same(all.inUse, sum((list) => list.lent.size), "in use in all")
     same(all.misses, sum((list) => list.acquisitions - list.reused), "misses in all")
     same(all.peak, first!.mostOfAll, "peak in all")
-    // what is too large has no figures of its own: what is left of all
+    // oversized buffers have no figures of their own: they are the remainder of all
     const stats = tiers.map(({ stats }) => stats)
     const left = (read: (stats: RecyclingPoolStats) => number) =>
       stats.reduce((sum, stats) => sum - read(stats), read(all))
@@ -878,7 +878,7 @@ class CollectionRun extends Run<Collection> {
 
 // --- the properties
 
-/** What happened in all the runs of one pool, so that a generator that has gone dry is noticed. */
+/** The events of all runs of one pool: they show if a generator no longer reaches a case. */
 let seen = new Set<string>()
 
 const everything = [
@@ -900,7 +900,7 @@ describe("recycling pools, each beside a naive model of it", () => {
       await FastCheck.assert(
         FastCheck.asyncProperty(scenario, async (scenario) => {
           executed += await make(scenario).take(scenario.steps)
-          // the test runner's own messages must not wait for all of them
+          // the test runner's own messages must not wait until the end
           await new Promise<void>((resolve) => setImmediate(resolve))
         }),
         { numRuns: Number(runs), ...replay }

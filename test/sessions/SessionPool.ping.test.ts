@@ -1,4 +1,4 @@
-/** Pings of sessions: what proves them good, what becomes of those that are not, and what a ping costs. */
+/** Pings of sessions: what proves a session good, what happens to the others, and what a ping costs. */
 import { assert, describe, it } from "@effect/vitest"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -23,7 +23,7 @@ const url = "https://test/"
 
 const range = (length: number) => Array.from({ length }, (_, i) => i)
 
-/** Lets time go on in steps, and everybody act at each. */
+/** Lets time pass in steps, and runs all fibers at each step. */
 const pass = (millis: number, step: number) =>
   Effect.repeatN(Effect.zipRight(TestClock.adjust(step), quiet), Math.round(millis / step) - 1)
 
@@ -32,10 +32,10 @@ const server = Effect.flatMap(
   ({ sessions }) => Effect.map(sessions, ([one]) => one!)
 )
 
-/** The number of a stream of its session. */
+/** The number of the latest stream of a session. */
 const numberOf = (session: TestWebTransport.ServerSession) => session.streamCounts.granted
 
-/** On its first stream it sends a byte each 50 ms; it answers the others after 1.5 s. */
+/** On the first stream the server sends a byte every 50 ms; it answers the others after 1.5 s. */
 const busy: TestWebTransport.Behaviour = {
   onStream: (stream, session) =>
     numberOf(session) === 1
@@ -56,13 +56,16 @@ describe("what proves a session good", () => {
       assert.strictEqual((yield* server).streamCounts.requested, 1)
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
       assert.isTrue(Option.isNone(yield* Fiber.poll(reading)))
-      // it is quiet: the next but one ping at the latest is sent
+      // the session is silent: the second ping at the latest is sent
       yield* (yield* server).hang
       yield* pass(3_000, 50)
       assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
       const error = yield* Effect.flip(Fiber.join(reading))
       assert.strictEqual(error.reason, "SessionClosed")
-      assert.include(error.message, "its pool, SessionPool, closed it: nothing came within checkTimeout of a ping")
+      assert.include(
+        error.message,
+        "the pool SessionPool closed the session: nothing came within checkTimeout of a ping"
+      )
     }).pipe(Effect.provide(TestWebTransport.layer(busy))))
 
   it.scoped("anything that comes while it is pinged; the ping is given up then", () =>
@@ -80,7 +83,7 @@ describe("what proves a session good", () => {
       yield* pass(500, 50)
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
       assert.deepInclude({ ...ping }, { sending: "Finished", isCancelled: false })
-      // it is cancelled after all when its end does not come
+      // the stream is cancelled if its end does not come
       yield* Effect.repeatN(Effect.zipRight(pass(500, 50), peer.write(Uint8Array.of(1))), 10)
       assert.deepInclude({ ...ping }, { sending: "Finished", isCancelled: true })
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
@@ -121,7 +124,10 @@ describe("what proves a session good", () => {
       assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
       const error = yield* Effect.flip(stream.read)
       assert.strictEqual(error.reason, "SessionClosed")
-      assert.include(error.message, "its pool, SessionPool, closed it: keepAlive.ping failed (the answer was no)")
+      assert.include(
+        error.message,
+        "the pool SessionPool closed the session: keepAlive.ping failed (the answer was no)"
+      )
     }).pipe(Effect.provide(TestWebTransport.layer())))
 
   it.scoped("a download under a pool of streams, behind which the pong waits", () =>
@@ -162,7 +168,7 @@ describe("who closed a session, and why", () => {
       const pool = yield* SessionPool.make({ url, name: "mine", maxLifetime: 1_000, retireGrace: 1_000 })
       const error = yield* reading(yield* pool.get)
       yield* pass(3_000, 500)
-      assert.include((yield* Fiber.join(error)).message, "its pool, mine, closed it: it was to be replaced")
+      assert.include((yield* Fiber.join(error)).message, "the pool mine closed the session: it was retired")
     }).pipe(Effect.provide(inMemory()), Effect.provide(silent)))
 
   it.scoped("its pool, which closes", () =>
@@ -172,7 +178,7 @@ describe("who closed a session, and why", () => {
       const closing = yield* Effect.fork(pool.close)
       yield* pass(3_000, 500)
       yield* Fiber.join(closing)
-      assert.include((yield* Fiber.join(error)).message, "closed it: the pool is closing")
+      assert.include((yield* Fiber.join(error)).message, "closed the session: the pool is closing")
     }).pipe(Effect.provide(inMemory()), Effect.provide(silent)))
 
   it.scopedLive("its borrower, or its peer", () =>
@@ -184,12 +190,12 @@ describe("who closed a session, and why", () => {
       assert.strictEqual(yield* soon(echo(stream)), "hello")
       yield* soon(session.close({ closeCode: 7, reason: "done" }))
       const own = yield* Effect.flip(session.createBidirectionalStream())
-      assert.include(own.message, `the session was closed here (code 7, "done")`)
+      assert.include(own.message, `this side closed the session (code 7, "done")`)
       const other = yield* pool.get
       yield* server.command("closeSessions", { code: 8, reason: "bye" })
       yield* soon(other.closed)
       const peers = yield* Effect.flip(other.createBidirectionalStream())
-      assert.include(peers.message, `the session was ended by its peer, or by the network (code 8, "bye")`)
+      assert.include(peers.message, `the peer or the network ended the session (code 8, "bye")`)
     }).pipe(withClient))
 })
 
@@ -237,7 +243,7 @@ describe("what a ping costs", () => {
       const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
       yield* quiet
       assert.deepInclude((yield* server).streamCounts, { granted: 2, refused: 1 })
-      // which began at 300 ms, and is answered after 1.5 s
+      // the ping began at 300 ms, and is answered after 1.5 s
       yield* pass(800, 100)
       assert.strictEqual((yield* server).streamCounts.granted, 2)
       yield* pass(100, 100)
@@ -255,7 +261,7 @@ describe("what a ping costs", () => {
       Effect.gen(function*() {
         const sessionPool = yield* SessionPool.make({ url, maxSize: 1, minSize: 1, concurrency: 2, keepAlive })
         yield* sessionPool.ready
-        // it is lent to a borrower who opens nothing, and pinged meanwhile
+        // a borrower that opens nothing has the session, and it is pinged meanwhile
         const idler = yield* sessionPool.acquire
         yield* pass(1_000, 100)
         assert.strictEqual((yield* server).streamCounts.granted, 1)
@@ -274,7 +280,7 @@ describe("what a ping costs", () => {
       }).pipe(Effect.provide(TestWebTransport.layer({
         streamLimit: 1,
         beyondLimit,
-        // the ping's answer takes its time, the others' does not
+        // the answer to the ping is slow, the others are not
         onStream: (stream) =>
           Effect.flatMap(
             stream.read,
@@ -303,7 +309,7 @@ describe("what a ping costs", () => {
           concurrency: 2,
           keepAlive: {
             interval: 10,
-            // the first one alone
+            // only the first ping
             ping: (session) =>
               Effect.zipRight(
                 session.createBidirectionalStream(),
@@ -396,7 +402,7 @@ describe("maxStreamsOpened", () => {
           pool.use((session) =>
             Effect.forEach(range(count), () =>
               Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) =>
-                // read to its end: it takes no credit
+                // read to its end, so that it takes no credit
                 Effect.zipRight(
                   stream.closeWrite,
                   can("retainsStreams") ? Effect.void : Effect.repeat(stream.read, { while: Option.isSome })

@@ -35,7 +35,7 @@ const echo = (session: WebTransport.Session, message = "hello") =>
     return text(yield* stream.readExactly(message.length))
   }).pipe(Effect.scoped)
 
-/** A stream that the peer finishes first does not give its credit back (fails-components 1.6.8 over HTTP/2). */
+/** The credit of a stream that the peer finishes first does not come back (fails-components 1.6.8 over HTTP/2). */
 const toTheEnd = (session: WebTransport.Session) =>
   Effect.gen(function*() {
     const stream = yield* session.createBidirectionalStream()
@@ -49,7 +49,7 @@ const options = (server: TestServer.Service, path: string) => ({
   connect: { serverCertificateHashes: [{ value: server.hash }] }
 })
 
-/** The same, for addresses where nobody listens. */
+/** Options with a short connect timeout, for addresses without a listener. */
 const impatient = (server: TestServer.Service, path: string) => {
   const { connect, url } = options(server, path)
   return { url, connect: can("hearsRefusal") ? connect : { ...connect, connectTimeout: 300 } }
@@ -147,7 +147,7 @@ describe("SessionPool", () => {
         yield* server.until((stats) => stats.paths[path]?.streamsOpen === 0)
         const error = yield* Effect.flip(echo(session))
         assert.strictEqual(error.reason, "SessionClosed")
-        assert.include(error.message, "given back")
+        assert.include(error.message, "returned to its pool")
         // and the session itself lives on
         assert.strictEqual(yield* pool.use((session) => echo(session)), "hello")
         assert.strictEqual((yield* stats(pool)).created, 1)
@@ -194,7 +194,7 @@ describe("SessionPool", () => {
             yield* server.command("closeSessions", { path, code: 7, reason: "bye" })
             const info = yield* soon(session.closed)
             assert.deepStrictEqual({ ...info }, { closeCode: 7, reason: "bye" })
-            // this borrower still has it, and its place is free
+            // this borrower still has the session, and its place is free
             assert.strictEqual(yield* soon(pool.use((session) => echo(session))), "hello")
           })
         )
@@ -337,7 +337,7 @@ describe("SessionPool", () => {
         })
         yield* pool.ready
         yield* server.command("sendDatagrams", { path, count: 100, size: 3 })
-        // one is being handled, 64 wait
+        // one datagram is being handled, 64 wait
         yield* soon(until(pool.unwanted, ({ datagrams }) => datagrams === 35))
         yield* Deferred.succeed(gate, undefined)
         yield* soon(until(Effect.sync(() => seen.length), (length) => length === 65))
@@ -527,7 +527,7 @@ describe("SessionPool", () => {
           const server = yield* startServer({ initialBidirectionalStreams: 5 })
           const pool = yield* SessionPool.make({ ...options(server, "/echo"), maxSize: 1 })
           const exits = yield* Effect.forEach(Array.from({ length: 24 }), () => Effect.exit(pool.use(toTheEnd)))
-          // every sixth is refused, and its successor has a new session
+          // every sixth request is refused, and the next has a new session
           assert.deepStrictEqual(
             exits.map(Exit.isSuccess),
             Array.from({ length: 24 }, (_, i) => i % 6 !== 5)
@@ -695,7 +695,7 @@ describe("SessionPool", () => {
         )
         assert.deepInclude(options, { minSize: 0, maxSize: 10, concurrency: 1, maxWaiters: Infinity, overlap: true })
         assert.deepInclude(options, { minIdle: 0, metrics: true, rideOut: Duration.seconds(2) })
-        // each transport has a default of its own
+        // each transport has its own default
         assert.isUndefined(options.maxStreamsOpened)
         assert.strictEqual(Duration.toSeconds(options.acquireTimeout!), 30)
       }))

@@ -1,4 +1,4 @@
-/** A stream that comes back, or waits, or is lent is clean; or it is gone. */
+/** A stream that is returned, idle or lent is clean, or it is gone. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import * as Framing from "effect-pools/Framing"
 import { isPoolError } from "effect-pools/PoolError"
@@ -41,12 +41,12 @@ type Borrower = (
 
 const Live = live()
 
-/** More than the platform sends in one go: of many writes behind it one waits. */
+/** More than the platform sends at once: of many writes behind it one waits. */
 const large = new Uint8Array(8 << 20)
 
 const writeMuch = (stream: WebTransport.BidirectionalStream) => stream.write(new Uint8Array(16 << 20))
 
-/** Interrupts the borrower once it has said that it waits, and does. */
+/** Interrupts the borrower when it has announced its wait, and waits. */
 const interrupted = (pool: StreamPool.Service, borrower: Borrower) =>
   Effect.gen(function*() {
     const waiting = yield* Deferred.make<void>()
@@ -61,16 +61,16 @@ const interrupted = (pool: StreamPool.Service, borrower: Borrower) =>
 const message = (stream: WebTransport.BidirectionalStream, request: string) =>
   Effect.zipRight(Framing.write(stream, bytes(request)), Framing.read(stream))
 
-/** Waits until the stream was given bytes that nobody has read. */
+/** Waits until the stream has unread bytes. */
 const bringsMore = (stream: WebTransport.BidirectionalStream) =>
   until(Effect.sync(() => (stream as any).pooled.stream), ({ receiver }) => !receiver.inbox.hasRoom)
 
-/** What a borrower may do to a stream so that nobody else gets it, and how the peer sees it end. */
+/** What a borrower may do to a stream so that no other borrower gets it, and how the peer sees its end. */
 const unfit: Record<string, {
   readonly path?: string
   readonly how?: (pool: StreamPool.Service, borrower: Borrower) => Effect.Effect<unknown>
   readonly borrower: Borrower
-  /** Undefined: after its own reset the server hears nothing more. */
+  /** Undefined: after its own reset the server sees nothing more. */
   readonly ends: "streamsFinished" | "streamsReset" | undefined
 }> = {
   "its borrower failed": {
@@ -154,7 +154,7 @@ const unfit: Record<string, {
   },
   "whole messages were left": {
     path: "/framed",
-    // no third one: the server would still be at it, and not hear how the stream ends
+    // no third message: the server would still be writing, and would not see how the stream ends
     borrower: (stream) => Effect.zipRight(message(stream, "many 2 messages"), bringsMore(stream)),
     ends: "streamsFinished"
   },
@@ -184,11 +184,11 @@ describe("StreamPool: clean or gone", () => {
       it.scoped(`when ${name}`, () =>
         Effect.gen(function*() {
           const { counts, pool } = yield* poolAt(`${path}?return=${encodeURIComponent(name)}`, { minSize: 1 })
-          // one that is reset at once might never be heard of
+          // the server might never see a stream that is reset at once
           yield* soon(until(counts, ({ streamsOpen }) => streamsOpen === 1))
           const lend = how ?? ((pool, borrower) => Effect.exit(pool.use((stream) => borrower(stream, Effect.void))))
           yield* soon(lend(pool, borrower))
-          // with room for one, whoever comes next shows that its place is free
+          // with room for one stream, the next borrower shows that its place is free
           const next = (stream: WebTransport.BidirectionalStream) =>
             Effect.gen(function*() {
               assert.deepInclude(yield* pool.stats, { created: 2, size: 1, inUse: 1 })
@@ -208,7 +208,7 @@ describe("StreamPool: clean or gone", () => {
   })
 
   describe("a stream whose peer takes nothing is not lent again", () => {
-    /** The first write is under way for ever, and the platform takes no second one. */
+    /** The first write never completes, and the platform takes no second write. */
     const blocked = Effect.gen(function*() {
       const peers: Array<TestWebTransport.ServerStream> = []
       const { session } = yield* sessionInMemory({
@@ -224,7 +224,7 @@ describe("StreamPool: clean or gone", () => {
       Effect.gen(function*() {
         yield* soon(pool.use(() => Effect.void))
         yield* turn
-        // its end comes after what is under way, and that is for ever
+        // its end waits for the write under way, which never completes
         assert.deepInclude(peers[0], { isCancelled: true, sending: "Open" })
         assert.lengthOf(peers, 2)
         assert.deepInclude(yield* pool.stats, { inUse: 0, leases: 0 })
@@ -261,7 +261,7 @@ describe("StreamPool: clean or gone", () => {
         const late = yield* pool.use((stream) =>
           Effect.zipLeft(Effect.forkDaemon(twoWrites(stream)), Effect.repeatN(Effect.yieldNow(), 5))
         )
-        // and that one is told
+        // and that fiber gets an error
         assert.isTrue(isWebTransportError(failure(yield* soon(Fiber.await(late)))))
         yield* nextIsServed(peers, pool)
       }))
@@ -275,7 +275,7 @@ describe("StreamPool: clean or gone", () => {
     }
     for (const [name, breakIt] of Object.entries(breaks)) {
       it.scopedLive(`comes back once when ${name}`, () =>
-        // an item that dies before it was of use is told of
+        // an item that dies before any borrower used it is logged
         withLogs(() =>
           Effect.gen(function*() {
             const { server, session } = yield* sessionInMemory({ onStream: (stream) => stream.stall })
@@ -412,7 +412,7 @@ describe("StreamPool: clean or gone", () => {
   })
 
   layer(Live, { excludeTestServices: true })("a stream that breaks, or brings something, once it is lent", (it) => {
-    /** Lends a stream that is used already, and lets the peer spoil it. */
+    /** Lends a used stream, and lets the peer spoil it. */
     const spoilt = <A, E, R>(
       path: string,
       whim: OnStreams["do"],
@@ -440,7 +440,7 @@ describe("StreamPool: clean or gone", () => {
             Effect.all([echo(stream, "first"), echo(stream, "second")]))
           assert.deepStrictEqual(answers, ["first", "second"])
           assert.strictEqual((yield* counts).streamsAccepted, 2)
-          // the second one came back clean
+          // the second stream came back clean
           assert.deepInclude(yield* allBack(pool), { size: 1, idle: 1, leases: 0 })
           assert.strictEqual(
             yield* soon(pool.use((stream) =>
@@ -565,7 +565,7 @@ describe("StreamPool: clean or gone", () => {
             assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(own)))
             assert.deepInclude(yield* pool.stats, { waiters: 0, inUse: 1, leases: 2 })
             yield* other.release()
-            // and it may try again
+            // and the borrower may try again
             assert.strictEqual(yield* echo(stream, "again"), "again")
           }))
         assert.deepInclude(yield* allBack(pool), { size: 1, idle: 1, leases: 0 })
@@ -766,7 +766,7 @@ describe("StreamPool: clean or gone", () => {
             for (const attempt of attempts) {
               const error = failure(yield* soon(Effect.exit(attempt)))
               assert.isTrue(isWebTransportError(error), String(error))
-              assert.include(String(error), "given back")
+              assert.include(String(error), "returned to its pool")
             }
             yield* old.reset(7)
             yield* soon(old.lost)
@@ -789,7 +789,7 @@ describe("StreamPool: clean or gone", () => {
           )
         )
         assert.strictEqual(yield* pool.use((stream) => echo(stream, "mine")), "mine")
-        assert.include(String(failure(yield* Fiber.join(late))), "given back")
+        assert.include(String(failure(yield* Fiber.join(late))), "returned to its pool")
         assert.strictEqual((yield* counts).streamsAccepted, 1)
       }))
 
@@ -806,7 +806,7 @@ describe("StreamPool: clean or gone", () => {
     it.scoped("is lent again once it is, and not before", () =>
       Effect.gen(function*() {
         const { counts, pool } = yield* poolAt("/silent?written")
-        // not so large that a busy machine takes a second for it
+        // small enough that a busy machine needs less than a second for it
         const last = large.subarray(0, 1 << 18)
         yield* soon(pool.use((stream) => stream.write(last)))
         if (can("writesLater")) assert.deepInclude(yield* pool.stats, { leases: 1, idle: 0 })

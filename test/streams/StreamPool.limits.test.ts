@@ -1,4 +1,4 @@
-/** What sessions grant, and what the engine's limits mean for streams. */
+/** The grants of sessions, and the engine's limits for streams. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as SessionPool from "effect-pools/SessionPool"
@@ -57,7 +57,7 @@ const hold = (pool: StreamPool.Service) =>
 const spoil = (message: string) => (stream: WebTransport.BidirectionalStream) =>
   Effect.flatMap(echo(stream, message), (answer) => Effect.fail(`spoiled ${answer}`))
 
-/** A stream that the peer finishes first does not give its credit back (fails-components 1.6.8 over HTTP/2). */
+/** The credit of a stream that the peer finishes first does not come back (fails-components 1.6.8 over HTTP/2). */
 const toTheEnd = (stream: WebTransport.BidirectionalStream) =>
   Effect.gen(function*() {
     yield* stream.write(bytes("hello"))
@@ -117,7 +117,7 @@ describe("what a session grants", () => {
         const server = yield* startServer({ initialBidirectionalStreams: 1 })
         const session = yield* connect(server, "/echo")
         const pool = yield* StreamPool.make({ session, maxSize: 4 })
-        // the credit is on its way back whenever the next one asks
+        // the credit is on its way back whenever the next borrower asks
         yield* soon(Effect.forEach(range(10), (i) => Effect.flip(pool.use(spoil(`${i}`)))))
         const before = (yield* pool.stats).created
         yield* soon(Effect.forEach(range(10), (i) => pool.use((stream) => echo(stream, `${i}`))))
@@ -186,7 +186,7 @@ describe("what a session grants", () => {
           maxStreamsPerSession: 200,
           openTimeout: "200 millis"
         })
-        // each is held until the session grants no more
+        // each stream is held until the session grants no more
         const full = until(capacities(pool), ([capacity]) => capacity! < Infinity)
         const held = (message: string) => pool.use((stream) => Effect.zipLeft(echo(stream, message), full))
         const serving = yield* Effect.fork(
@@ -260,7 +260,7 @@ describe("what a session grants", () => {
           openTimeout: "200 millis"
         })
         const holding = yield* Effect.fork(Effect.forEach(range(150), () => hold(pool), { concurrency: "unbounded" }))
-        // the second one grants the others, too
+        // the second session grants the other streams, too
         yield* untilStats(pool, ({ leases }) => leases >= 80)
         const leases = yield* flow(Fiber.join(holding))
         const answers = yield* soon(Effect.forEach(leases, ({ value }, i) => echo(value, `${i}`)))
@@ -273,7 +273,7 @@ describe("what a session grants", () => {
     Effect.gen(function*() {
       const { server, session } = yield* sessionInMemory({ streamLimit: 2 })
       const pool = yield* StreamPool.make({ session, maxSize: 16, acquireTimeout: "1 hour" })
-      // of the owner's, or the ping's: the pool does not know when it ends
+      // a stream of the owner or of a ping: the pool does not know when it ends
       const other = yield* session.createBidirectionalStream()
       yield* hold(pool)
       const waiting = yield* Effect.all(range(2).map(() => Effect.forkScoped(hold(pool))))
@@ -289,17 +289,17 @@ describe("what a session grants", () => {
         yield* quiet
         assert.strictEqual(server.streamCounts.refused, before + 1, `${pause} ms`)
       }
-      // when another one's stream has ended, it is asked within 10 ms
+      // when a foreign stream has ended, the session is asked within 10 ms
       yield* other.reset(0)
       yield* TestClock.adjust(10)
       yield* quiet
       assert.strictEqual(server.streamCounts.granted, 3)
-      // granted one it is asked for another, and then after a short pause again
+      // after a grant the session is asked for another stream, then again after a short pause
       const before = server.streamCounts.refused
       yield* TestClock.adjust(10)
       yield* quiet
       assert.strictEqual(server.streamCounts.refused, before + 1)
-      // it is not asked for nobody
+      // without a waiter the session is not asked
       yield* Effect.forEach(waiting, Fiber.interrupt)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(server.streamCounts.refused, before + 1)
@@ -317,7 +317,7 @@ describe("what a session grants", () => {
       yield* TestClock.adjust(500)
       yield* quiet
       const before = server.streamCounts.refused
-      // credit comes back for two at a time: asked in vain
+      // credit comes back for two streams at a time: the first request is in vain
       yield* leases[0]!.release(Exit.fail("spoiled"))
       yield* quiet
       assert.strictEqual(server.streamCounts.refused, before + 1)
@@ -379,7 +379,7 @@ describe("what a session grants", () => {
       const pool = yield* StreamPool.make({ session, maxSize: 4 })
       yield* Effect.scoped(Effect.all(range(3).map(() => hold(pool))))
       yield* server.holdStreams
-      // a socket wants a fresh stream, in the place of an idle one
+      // a socket wants a fresh stream, in the place of an idle stream
       for (let i = 0; i < 3; i++) {
         const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.void)))
         yield* quiet
@@ -456,7 +456,7 @@ describe("what a session grants", () => {
       yield* quiet
       assert.strictEqual(first.streamCounts.pending, 1)
       yield* TestClock.adjust("1 second")
-      // another session serves it instead
+      // another session serves the borrower instead
       yield* Fiber.join(second)
       assert.strictEqual((yield* sessions).length, 2)
       yield* first.grantStreams
@@ -647,11 +647,11 @@ describe("the engine, over streams", () => {
           validate: (stream) => Effect.map(Effect.orDie(echo(stream, "there?")), (answer) => asked.push(answer) !== 2)
         })
         yield* soon(pool.use((stream) => echo(stream)))
-        // one that comes back while somebody waits is not asked about
+        // no check for a stream that comes back while a borrower waits
         yield* allBack(pool)
         yield* soon(pool.use((stream) => echo(stream)))
         assert.deepInclude(yield* allBack(pool), { created: 1, reuses: 1 })
-        // the second answer is no: the borrower gets another one
+        // the second check fails: the borrower gets another stream
         assert.strictEqual(yield* soon(pool.use((stream) => echo(stream))), "hello")
         assert.deepStrictEqual(asked, ["there?", "there?"])
         assert.strictEqual((yield* pool.stats).created, 2)
@@ -711,7 +711,7 @@ describe("the engine, over streams", () => {
         yield* untilStats(pool, ({ idle }) => idle === 1)
         assert.deepStrictEqual(exits, [true, true, true])
         assert.strictEqual((yield* pool.stats).created, 2)
-        // one that is unfit is not asked about
+        // no check for an unfit stream
         yield* Effect.flip(pool.use(spoil("x")))
         yield* untilStats(pool, ({ size }) => size === 0)
         assert.strictEqual(exits.length, 3)
@@ -814,7 +814,7 @@ describe("the engine, over streams", () => {
         assert.strictEqual((yield* soon(Effect.flip(lease.value.write(bytes("x"))))).reason, "Write")
         assert.isTrue(Exit.isFailure(yield* soon(Fiber.join(waiting))))
         assert.strictEqual((yield* Effect.flip(pool.use(() => Effect.void))).reason, "PoolClosed")
-        // the session is its owner's
+        // the session belongs to its owner
         yield* soon(server.until(({ paths }) => paths[path]?.streamsOpen === 0 && paths[path]?.sessionsOpen === 1))
         yield* lease.release()
         yield* soon(Scope.close(scope, Exit.void))
@@ -865,8 +865,8 @@ describe("options", () => {
 
   it.effect("refuses two sources of streams, none, and what is neither a session nor a pool of ours", () =>
     Effect.gen(function*() {
-      assert.include(yield* refused({ session: undefined } as object), "one of session and sessionPool")
-      assert.include(yield* refused({ sessionPool: {} } as object), "one of session and sessionPool")
+      assert.include(yield* refused({ session: undefined } as object), "set session or sessionPool")
+      assert.include(yield* refused({ sessionPool: {} } as object), "set session or sessionPool")
       assert.include(yield* refused({ session: {} } as object), "WebTransport.connect")
       assert.include(yield* refused({ session: undefined, sessionPool: {} } as object), "SessionPool.make")
     }))

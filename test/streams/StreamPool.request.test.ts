@@ -1,4 +1,4 @@
-/** Requests: sent once, answered once, and said to be sent or not. */
+/** Requests are sent once and answered once, and their errors tell whether they were sent. */
 import { assert, describe, layer } from "@effect/vitest"
 import { isFramingError } from "effect-pools/FramingError"
 import { isPoolError } from "effect-pools/PoolError"
@@ -33,7 +33,7 @@ const error = (exit: Exit.Exit<unknown, unknown>): RequestError => {
 const collect = <E>(answers: Stream.Stream<Uint8Array, E>) =>
   Effect.map(Stream.runCollect(answers), (chunk) => Chunk.toReadonlyArray(chunk).map(text))
 
-/** The end of `many <n> …`. */
+/** The last answer to `many <n> …`. */
 const isNumber = (n: number) => (message: Uint8Array) => text(message).startsWith(`${n} `)
 
 describe("StreamPool.request", () => {
@@ -88,7 +88,7 @@ describe("StreamPool.request", () => {
   })
 
   layer(Live, { excludeTestServices: true })("that fails says what happened, and whether it was sent:", (it) => {
-    /** On a pool with room for one: afterwards that room is free, and the peer has got the request so many times. */
+    /** On a pool with room for one stream: afterwards the room is free, and the peer has received the request `arrived` times. */
     const failing = (request: string, arrived: 0 | 1, options?: StreamPool.RequestOptions) =>
       Effect.gen(function*() {
         const path = `/framed?ids=${options?.correlate === true ? 1 : 0}&failing=${encodeURIComponent(request)}`
@@ -241,7 +241,7 @@ describe("StreamPool.request", () => {
           const outcomes = yield* Ref.make<ReadonlyArray<readonly [string, Exit.Exit<string, RequestError>]>>([])
           const verbs = ["echo", "echo", "echo", "echo", "reset", "fin", "truncated", "silence"]
           if (can("deliversTogether")) verbs.push("partial")
-          // a second answer that comes after its stream was lent again is told from the right one by its id alone
+          // only the id tells a second answer, which comes after its stream was lent again, from the right one
           if (can("deliversTogether") || correlate) verbs.push("many 2")
           const one = (i: number) =>
             Effect.gen(function*() {
@@ -256,7 +256,7 @@ describe("StreamPool.request", () => {
               yield* Ref.update(outcomes, (all) => [...all, [request, exit] as const])
             })
           yield* soon(Effect.forEach(Array.from({ length: 600 }, (_, i) => i), one, { concurrency: 12, discard: true }))
-          // whatever was sent has arrived by now
+          // all requests that were sent have arrived by now
           assert.strictEqual(yield* soon(ask(pool, "last", { correlate })), "last")
           const requests = yield* server.command("requests", { path })
           const count = { answered: 0, interrupted: 0, no: 0, maybe: 0 }
@@ -275,7 +275,7 @@ describe("StreamPool.request", () => {
               if (sent === "no") assert.strictEqual(arrived, 0, request)
             }
           }
-          // all of it was tried
+          // every kind was tried
           assert.isAbove(count.answered, 50, JSON.stringify(count))
           assert.isAbove(count.interrupted, 50, JSON.stringify(count))
           assert.isAbove(count.maybe, 20, JSON.stringify(count))
@@ -344,7 +344,7 @@ describe("StreamPool.request", () => {
             i
           )))
           assert.lengthOf(answers, i)
-          // this one takes the place of the first, and is used again
+          // this stream takes the place of the first, and is used again
           assert.strictEqual(yield* soon(ask(pool, "next")), "next")
           assert.strictEqual(yield* soon(ask(pool, "again")), "again")
           assert.strictEqual((yield* counts).streamsAccepted, i + 1)

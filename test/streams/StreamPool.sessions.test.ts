@@ -1,4 +1,4 @@
-/** The sessions that streams are spread over, and what becomes of both when peers break, hang or grow old. */
+/** The sessions that streams are spread over, and what happens to both when peers break or hang, or sessions are too old. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import type { PoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
@@ -57,7 +57,7 @@ const waitInVain = (stream: WebTransport.BidirectionalStream) =>
     (fiber) => Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber))
   )
 
-/** Borrows, asks, and gives up before an answer comes. */
+/** Borrows a stream, sends a request, and gives up before an answer comes. */
 const unanswered = (pool: StreamPool.Service) =>
   pool.use((stream) => Effect.zipRight(stream.write(bytes("-x")), Effect.flip(Effect.timeout(stream.read, "5 millis"))))
 
@@ -70,7 +70,7 @@ interface Made {
   readonly pool: StreamPool.Service
 }
 
-/** Both pools, over the shared server; `name` keeps the counts of one test from those of the others. */
+/** Both pools, over the shared server; `name` separates the counts of one test from the others. */
 const make = (
   name: string,
   sessions: Partial<SessionPool.Options>,
@@ -136,7 +136,7 @@ describe("sessions of streams", () => {
         yield* untilStats(sessionPool, ({ destroyed }) => destroyed.lost === 1)
         const error = yield* soon(Effect.flip(held.value.read))
         assert.strictEqual(error.reason, "SessionClosed")
-        assert.include(error.message, "its pool, SessionPool, closed it: keepAlive.ping failed (dead)")
+        assert.include(error.message, "the pool SessionPool closed the session: keepAlive.ping failed (dead)")
       }))
 
     it.scoped("gives back a session without streams, which then ages", () =>
@@ -431,7 +431,7 @@ describe("sessions of streams", () => {
           assert.strictEqual(error.reason, "SessionClosed")
           if (can("endsSessionFirst")) assert.include(error.message, "bye")
         }
-        // nobody has given anything back yet
+        // no stream has been returned yet
         assert.strictEqual(yield* soon(Fiber.join(waiting)), "hello")
         yield* untilStats(pool, ({ destroyed }) => destroyed.lost === 4)
         yield* Effect.forEach(leases, (lease) => lease.release())
@@ -478,7 +478,7 @@ describe("sessions of streams", () => {
       yield* hold(pool)
       yield* hold(pool)
       assert.deepStrictEqual(yield* load, [3, 3])
-      // the first one hangs, as far as anybody knows
+      // the first session seems to hang
       yield* waitInVain(leases[3]!.value)
       yield* leases[3]!.release()
       yield* quiet
@@ -585,7 +585,7 @@ describe("sessions of streams", () => {
       )
       for (let i = 0; i < 4; i++) yield* hold(pool)
       assert.deepStrictEqual((yield* sessions).map(({ streams }) => streams.length), [2, 2])
-      // others share a session, but none of these
+      // others share a session, but none of these sessions
       const others = yield* Effect.all([sessionPool.acquire, sessionPool.acquire])
       assert.strictEqual((yield* sessions).length, 3)
       yield* hold(pool)
@@ -616,7 +616,7 @@ describe("sessions of streams", () => {
       const { pool } = yield* makeMemory({ maxSize: 4 }, { maxStreamsOpened: 1 })
       const lease = yield* hold(pool)
       const failing = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
-      // connects go on failing for longer than rideOut
+      // connects keep failing for longer than rideOut
       for (let i = 0; i < 30; i++) yield* Effect.zipRight(quiet, TestClock.adjust("100 millis"))
       assert.strictEqual((yield* Fiber.join(failing)).reason, "Connect")
       assert.strictEqual(yield* echo(lease.value), "hello")
@@ -691,7 +691,7 @@ describe("sessions of streams", () => {
         const seen = (yield* pool.sessions).map(({ isRetired, inUse }) => ({ isRetired, inUse }))
         assert.deepStrictEqual(seen, [{ isRetired: true, inUse: 2 }, { isRetired: false, inUse: 1 }])
       }).pipe(Effect.provide(inMemory((index) => ({ confirmEnds: index > 0 }))), Scope.extend(scope))
-      // it is closed all the same
+      // the session is closed nevertheless
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
       for (let i = 0; i < 10; i++) {
         yield* quiet
@@ -729,17 +729,17 @@ describe("sessions of streams", () => {
       }))
       yield* quiet
       assert.deepInclude(yield* sessionPool.stats, { leases: 1, waiters: 0 })
-      // what comes after that is ended
+      // streams that come after that are ended
       yield* (yield* sessions)[1]!.grantStreams
       yield* quiet
       assert.strictEqual((yield* sessions)[1]!.streams.length, 0)
       yield* occupied.release()
     }).pipe(Effect.provide(inMemory())))
 
-  /** Lets time go on in steps of 10 ms, and everybody act at each. */
+  /** Lets time pass in steps of 10 ms, and runs all fibers at each step. */
   const pass = (millis: number) => Effect.repeatN(Effect.zipRight(TestClock.adjust(10), quiet), millis / 10 - 1)
 
-  /** Each asks again and again, and begins a little after the one before. */
+  /** Callers that ask again and again, each beginning a little after the one before. */
   const callers = (pool: StreamPool.Service, limits: ReadonlyArray<number>) =>
     Effect.forEach(limits, (limit, i) =>
       Effect.forkScoped(Effect.delay(
@@ -975,7 +975,7 @@ describe("peers that hang", () => {
           Effect.map((error) => void seen.add("reason" in error ? error.reason : error._tag)),
           Effect.orDie
         )
-        // until both sessions are given up, and connecting in vain was said
+        // until both sessions are given up, and the failing connect was reported
         yield* flow(Effect.repeat(Effect.all(range(8).map(() => borrow), { concurrency: "unbounded" }), {
           until: () =>
             Effect.map(sessionPool.stats, ({ destroyed, failures }) => destroyed.retired === 2 && failures >= 3)
@@ -992,7 +992,7 @@ describe("peers that hang", () => {
           })
         )
         assert.deepStrictEqual(answers, range(50).map(String))
-        // few sessions, for so many borrowers who waited in vain
+        // few sessions, for so many borrowers that waited in vain
         assert.isAtMost((yield* sessionPool.stats).failures, 50)
       }).pipe(withNode, onTestClock)
   )
@@ -1044,7 +1044,7 @@ describe("a server that is killed", () => {
           connect: can("hearsRefusal") ? connect : { ...connect, connectTimeout: 500 },
           ...care,
           maxSize: 2,
-          // borrowers are to fail while it is down
+          // so that borrowers fail while the server is down
           rideOut: 0
         })
         const pool = yield* StreamPool.make({ sessionPool, maxSize: 4, maxStreamsPerSession: 2 })
@@ -1073,7 +1073,7 @@ describe("a server that is killed", () => {
 describe("interruption", () => {
   type Both = { readonly pool: StreamPool.Service; readonly sessionPool: SessionPool.Service }
 
-  /** What borrowers do; they are interrupted somewhere on the way. */
+  /** What borrowers do; the test interrupts them at some point. */
   const verbs: Record<string, (both: Both) => Effect.Effect<unknown, unknown>> = {
     use: ({ pool }) => pool.use((stream) => echo(stream)),
     "use that spoils the stream": ({ pool }) => Effect.exit(pool.use(() => Effect.fail("spoiled"))),
@@ -1087,10 +1087,10 @@ describe("interruption", () => {
       })
   }
 
-  /** With fewer ops before a yield Effect 3 itself does not get anywhere. */
+  /** With fewer ops before a yield Effect 3 itself makes no progress. */
   const budgets = range(52).map((i) => i + 13)
 
-  /** Lets the event loop turn: there is nothing but microtasks in what borrowers do. */
+  /** Lets the event loop turn: borrowers run only in microtasks. */
   const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
   for (const [name, verb] of Object.entries(verbs)) {
@@ -1135,7 +1135,7 @@ describe("interruption", () => {
 // All at once
 // -----------------------------------------------------------------------------
 
-/** Numbers of [0, 1), the same ones for the same seed (mulberry32). */
+/** Numbers in [0, 1), the same for the same seed (mulberry32). */
 const randomOf = (seed: number) => {
   let state = seed
   return () => {
@@ -1151,7 +1151,7 @@ const seed = CHAOS_SEED === undefined ? Math.floor(Math.random() * 1e9) : Number
 const faults = Number(CHAOS_FAULTS ?? 16)
 const workers = 16
 
-/** What a borrower may be told. */
+/** The errors that a borrower may get. */
 const troubles = [
   ...["SessionClosed", "Connect", "ConnectTimeout", "StreamLimit", "StreamOpen", "Read", "Write", "AcquireTimeout"],
   ...["TimeoutException", "Borrow", "Transport", "NoAnswer", "Framing"]
@@ -1195,7 +1195,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
             answered++
           }
 
-          /** Ends in one way or another, within a second or so. */
+          /** A borrow that ends in some way, within about a second. */
           const borrow = (message: string): Effect.Effect<unknown, { readonly _tag: string }> => {
             switch (
               among(["echo", "echo", "echo", "request", "spoil", "finish", "interrupt", "impatient", "session"])
@@ -1252,7 +1252,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
                 if (Option.isNone(failure)) return yield* Effect.failCause(outcome.cause)
                 const error = failure.value as { readonly _tag: string; readonly reason?: string }
                 assert.include(troubles, error.reason ?? error._tag)
-                // who has failed goes away for a moment, or 16 workers do nothing but fail
+                // a worker pauses after a failure, otherwise 16 workers would only fail
                 yield* Effect.sleep("1 millis")
               }
             })
@@ -1289,7 +1289,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
               yield* moreOf(() => answered, among([10, 100]))
               yield* fault
             }
-            // and back to work
+            // and the pools work again
             yield* moreOf(() => answered, 100)
             isOver = true
           })
@@ -1301,7 +1301,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
           const all = Effect.scoped(Effect.all(range(12).map(() => pool.get), { concurrency: "unbounded" }))
           yield* soon(Effect.eventually(all))
           assert.isAtMost((yield* pool.stats).size, 12)
-          // no lease is out: all sessions come back with the streams on them
+          // no lease is left: the sessions come back with their streams
           yield* soon(until(
             Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
             ([streams, sessions]) =>
@@ -1318,7 +1318,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
           Effect.provide(client),
           Effect.provide(silent)
         )
-        // nobody is left
+        // no fiber is left
         yield* soon(until(supervisor.value, (fibers) => fibers.length === 0))
         yield* soon(server.until(({ sessionsOpen }) => sessionsOpen === 0))
         assert.strictEqual(yield* server.stderr, "")

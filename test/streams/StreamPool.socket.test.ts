@@ -1,4 +1,4 @@
-/** The pool as a socket of `@effect/platform`: a stream that nobody had before for each run. */
+/** The pool as a socket of `@effect/platform`: a fresh stream for each run. */
 import * as MsgPack from "@effect/platform/MsgPack"
 import * as Ndjson from "@effect/platform/Ndjson"
 import * as Socket from "@effect/platform/Socket"
@@ -27,7 +27,7 @@ import { onTestClock, within } from "../support/time.js"
 
 const Live = live()
 
-/** Sends each text, and closes its side once the last one has come back. */
+/** Sends each text, and closes its side when the last text has come back. */
 const converse = (socket: Socket.Socket, texts: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const expected = texts.join("")
@@ -204,7 +204,7 @@ describe("StreamPool.makeSocket", () => {
   })
 
   layer(Live, { excludeTestServices: true })("the end of a run", (it) => {
-    /** A stream that is reset before its first packet has gone may never be heard of. */
+    /** The server may never see a stream that is reset before its first packet was sent. */
     const heard = (path: string) =>
       Effect.flatMap(
         TestServer.TestServer,
@@ -367,7 +367,7 @@ describe("StreamPool.makeSocket", () => {
         const run = yield* begin(pool.socket)
         yield* soon(server.until(({ paths }) => paths[path]?.streamsOpen === 1))
         yield* server.command("onStreams", { path, do: "stop" })
-        // until the run has ended: then it waits for the next one
+        // until the run has ended: then the writer waits for the next run
         const writing = yield* Effect.fork(Effect.scoped(
           Effect.flatMap(
             pool.socket.writer,
@@ -427,7 +427,7 @@ describe("StreamPool.makeSocket", () => {
         assert.strictEqual(yield* soon(Deferred.await(received)), "later")
       }))
 
-    /** Over a server that takes nothing of the streams of its first session unless it is told to. */
+    /** A socket over a server that reads the streams of its first session only on command. */
     const stalled = (writeRoom = 1) =>
       Effect.gen(function*() {
         const peers: Array<TestWebTransport.ServerStream> = []
@@ -483,7 +483,7 @@ describe("StreamPool.makeSocket", () => {
         yield* server.stop
         const scope = yield* Scope.make()
         const write = yield* Scope.extend(pool.socket.writer, scope)
-        // as much as the transport takes, and then some
+        // more than the transport takes
         const blocked = yield* Effect.fork(Effect.repeatN(write(new Uint8Array(16 << 20)), 8))
         yield* Effect.repeatN(Effect.yieldNow(), 10)
         assert.isNull(blocked.unsafePoll())

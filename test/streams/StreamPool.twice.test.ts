@@ -1,4 +1,4 @@
-/** A peer that answers twice: how many second answers reach another borrower, and what keeps them away. */
+/** A peer that answers twice: how many second answers reach another borrower, and what prevents that. */
 import { assert, describe, layer } from "@effect/vitest"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as Effect from "effect/Effect"
@@ -14,10 +14,10 @@ const Live = live()
 const ask = (pool: StreamPool.Service, request: string, options?: StreamPool.RequestOptions) =>
   Effect.map(pool.request(bytes(request), options), text)
 
-// the browser's credit for a session does not return, and is 98
+// the browser's credit for a session is 98, and does not come back
 const count = can("returnsCredit") ? 200 : 40
 
-/** Second answers come 0 to 3 ms after the first ones. How many requests got one that was not theirs. */
+/** Second answers come 0 to 3 ms after the first. Counts the requests that got another request's answer. */
 const slipped = (path: string, poolOptions: StreamPool.Options, options?: StreamPool.RequestOptions) =>
   Effect.gen(function*() {
     const { counts, pool } = yield* poolAt(path, poolOptions)
@@ -49,7 +49,7 @@ describe("StreamPool and a peer that answers twice", () => {
           `(streams opened: ${bare.streams}, ${quarantined.streams}, ${correlated.streams})`
         yield* Effect.promise(() => ctx.annotate(report))
         assert.deepStrictEqual([quarantined.slipped, correlated.slipped], [0, 0], report)
-        // each came in time to cost its stream
+        // each second answer came in time to cost its stream
         assert.strictEqual(quarantined.streams, count, report)
       }))
 

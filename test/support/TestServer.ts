@@ -1,16 +1,16 @@
 /**
- * A real WebTransport server on loopback, in a process of its own that can be killed, stopped and restarted.
+ * A real WebTransport server on loopback, in its own process, which tests can kill, stop and restart.
  *
- * What it does depends on the path of the session:
+ * Its behaviour depends on the path of the session:
  *
  * | path | behaviour |
  * |---|---|
  * | `/echo?ms=0` | echoes each bidirectional stream, chunks after `ms`, FIN after FIN; echoes datagrams |
- * | `/echo?uni=1` | besides, answers each unidirectional stream on one of its own with the same bytes |
- * | `/picky` | echoes each chunk but those that begin with `-`, which it never answers |
+ * | `/echo?uni=1` | also answers each unidirectional stream on another one with the same bytes |
+ * | `/picky` | echoes each chunk, except chunks that begin with `-`, which it never answers |
  * | `/close?code=0&reason=&afterMs=0` | closes the session once it is established |
  * | `/silent` | accepts streams and reads them, never answers |
- * | `/deaf` | accepts streams and reads nothing of them |
+ * | `/deaf` | accepts streams and never reads them |
  * | `/fin` | FINs each stream at once |
  * | `/reset?code=42` | resets each stream after its first bytes |
  * | `/stop?code=42` | asks to stop sending on each stream after its first bytes |
@@ -25,8 +25,9 @@
  * | `/oneway` | judges what comes on each stream, and answers nothing: see `oneWay.ts` |
  * | `/source/<n>` | sends n bytes of `pattern` on each stream, then FINs |
  *
- * With `creditBatch=n`, over HTTP/2 and whatever the path, the credit for streams that ended comes back n at a time. Anything else is 404. Every session's unidirectional streams are read to the end and recorded. Further parameters
- * are ignored, so `/echo?test=1` gets counts of its own on a shared server.
+ * With `creditBatch=n`, over HTTP/2 and on any path, the credit for ended streams comes back n at a time. Any other path is
+ * 404. The server reads every session's unidirectional streams to the end and records them. It ignores further parameters,
+ * so `/echo?test=1` gets its own counts on a shared server.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -45,37 +46,37 @@ import { noCounts } from "./protocol.js"
 export type { Received, Stats } from "./protocol.js"
 
 export interface Service {
-  /** Of the process that runs now: another one after `restart`. */
+  /** The id of the current process: another id after `restart`. */
   readonly pid: number
   readonly port: number
   /** `https://127.0.0.1:port` and the path, which starts with a slash. */
   readonly url: (path: string) => string
-  /** The same on a port where TCP is accepted and nothing ever said. */
+  /** The same on a port that accepts TCP and never sends a byte. */
   readonly silentUrl: (path: string) => string
   /** SHA-256 of the certificate; the same after `restart`. */
   readonly hash: Uint8Array<ArrayBuffer>
   readonly hashHex: string
   /** PEM, for clients that trust a certificate authority instead of a hash. */
   readonly cert: string
-  /** SIGKILL, then the end of the process. Nothing if it is dead. */
+  /** SIGKILL, then the end of the process. Does nothing if it is dead. */
   readonly kill: Effect.Effect<void>
-  /** SIGSTOP: the peer that hangs. Ends when the process stands still. */
+  /** SIGSTOP: the peer hangs. Completes when the process has stopped. */
   readonly stop: Effect.Effect<void>
   /** SIGCONT */
   readonly resume: Effect.Effect<void>
-  /** Kills it if it lives, and starts another on the same ports with the same certificate. Its counts start at 0. */
+  /** Kills the process if it lives, and starts another on the same ports with the same certificate. Counts start at 0. */
   readonly restart: Effect.Effect<void>
   readonly stats: Effect.Effect<Protocol.Stats>
-  /** The counts of one path, zeros if nobody asked for it. */
+  /** The counts of one path; zeros without requests. */
   readonly statsOf: (path: string) => Effect.Effect<Protocol.PathStats>
-  /** Waits until the counts are so: for what the server sees a little later than the client. */
+  /** Waits until the counts satisfy `predicate`: the server sees events a little later than the client. */
   readonly until: (predicate: (stats: Protocol.Stats) => boolean) => Effect.Effect<Protocol.Stats>
   /** Dies if the server is dead or refuses; waits while it is stopped. */
   readonly command: <C extends Protocol.Command>(
     command: C,
     ...input: {} extends Protocol.Input<C> ? [input?: Protocol.Input<C>] : [input: Protocol.Input<C>]
   ) => Effect.Effect<Protocol.Output<C>>
-  /** What the process and those before it have printed there: nothing, if all went well. */
+  /** The output of the process, and of the processes before it, on stderr: nothing, if all went well. */
   readonly stderr: Effect.Effect<string>
 }
 
@@ -84,12 +85,12 @@ export class TestServer extends Context.Tag("effect-pools/test/TestServer")<Test
 export interface Options {
   /** `http2` if absent. `http3` needs a machine without an `http3Problem`; its streams have no limits to set. */
   readonly protocol?: Protocol.ServerOptions["protocol"]
-  /** How many bidirectional streams a session gives. 1,000,000. */
+  /** How many bidirectional streams a session grants. Default: 1,000,000. */
   readonly initialBidirectionalStreams?: number | undefined
   readonly initialUnidirectionalStreams?: number | undefined
 }
 
-/** Starts a server; the scope's end kills it, stopped or not. */
+/** Starts a server. The end of the scope kills it, also when it is stopped. */
 export const start = (options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function*() {
     const certificate = yield* sharedCertificate
@@ -101,10 +102,10 @@ export const start = (options: Options = {}): Effect.Effect<Service, never, Scop
     return server
   })
 
-/** Bind it to a constant: each call is a server of its own. Tests that kill should `start` their own. */
+/** Bind it to a constant: each call is another server. Tests that kill the server should `start` their own. */
 export const layer = (options: Options = {}): Layer.Layer<TestServer> => Layer.scoped(TestServer, start(options))
 
-/** A port on 127.0.0.1 where nobody listens. */
+/** A port on 127.0.0.1 without a listener. */
 export const deadPort: Effect.Effect<number> = Effect.promise(findDeadPort)
 
 // -----------------------------------------------------------------------------
@@ -116,7 +117,7 @@ const pollEvery = 5
 let certificate: Promise<Certificate> | undefined
 const sharedCertificate = Effect.promise(() => certificate ??= makeCertificate())
 
-// A server is as real under the TestClock.
+// Servers are real, also under the TestClock.
 const live = Effect.withClock(Clock.make())
 
 type Resume = (answer: Effect.Effect<any>) => void

@@ -12,13 +12,13 @@ export interface BidirectionalStream {
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 type Writer = WritableStreamDefaultWriter<Uint8Array>
 
-/** A CONNECT's path, taken apart. */
+/** The parts of a CONNECT's path. */
 export interface Target {
-  /** As it came, query included. */
+  /** The original path, query included. */
   readonly path: string
   /** The first segment: the behaviour. */
   readonly name: string
-  /** The second one, if any. */
+  /** The second segment, if any. */
   readonly argument: string | undefined
   readonly text: (parameter: string, otherwise: string) => string
   readonly number: (parameter: string, otherwise: number) => number
@@ -35,7 +35,7 @@ export const parseTarget = (path: string): Target => {
   return { path, name, argument, text, number }
 }
 
-/** What becomes of a CONNECT: a status to answer with, now, later or never. */
+/** The answer to a CONNECT: a status, now, later or never. */
 export const admit = async (target: Target): Promise<number> => {
   switch (target.name) {
     case "never":
@@ -50,7 +50,7 @@ export const admit = async (target: Target): Promise<number> => {
   }
 }
 
-/** Runs until nothing more is to be done with the stream; rejects when the client or the session broke it. */
+/** Runs until the server is done with the stream. Rejects when the client or the session broke it. */
 export type Behaviour = (reader: Reader, writer: Writer, target: Target) => Promise<void>
 
 export const forEachChunk = async (
@@ -92,14 +92,14 @@ const picky: Behaviour = async (reader, writer) => {
 
 const silent: Behaviour = drain
 
-/** Holds its peer back, over HTTP/3, by what it does not read. */
+/** Holds its peer back, over HTTP/3, by not reading. */
 const deaf: Behaviour = () => new Promise(() => {})
 
 const fin: Behaviour = async (reader, writer) => {
   await Promise.all([writer.close(), drain(reader)])
 }
 
-// After its own reset the library delivers nothing more of the other direction: there is nothing to drain.
+// After its own reset the library delivers no more bytes of the other direction: there is nothing to drain.
 const reset: Behaviour = async (reader, writer, target) => {
   await firstChunk(reader)
   await writer.abort({ code: target.number("code", 42) })
@@ -162,7 +162,7 @@ const source: Behaviour = async (reader, writer, target) => {
   await Promise.all([send(), drain(reader)])
 }
 
-/** What the server does with each bidirectional stream of a session, by the first segment of its path. */
+/** The server's behaviour on each bidirectional stream of a session, by the first segment of the path. */
 export const behaviours: Readonly<Record<string, Behaviour>> = {
   echo,
   close: silent,

@@ -1,4 +1,4 @@
-/** What tests do with bytes, in Node and in browsers. */
+/** Helpers of tests for bytes, in Node and in browsers. */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
@@ -14,14 +14,14 @@ export const concat = (chunks: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> =>
   return whole
 }
 
-/** For what is so large that comparing it in detail takes long. */
+/** Compares arrays that are so large that an assertion would take long. */
 export const isSame = (one: Uint8Array, other: Uint8Array): boolean =>
   one.length === other.length && one.every((byte, at) => byte === other[at])
 
 export const fromHex = (hex: string): Uint8Array<ArrayBuffer> =>
   new Uint8Array(Either.getOrThrow(Encoding.decodeHex(hex)))
 
-/** In hex, of all of them together. */
+/** The hash of all chunks together, in hex. */
 export const sha256 = (chunks: Iterable<Uint8Array>): Effect.Effect<string> =>
   Effect.map(
     Effect.promise(() => crypto.subtle.digest("SHA-256", concat(chunks))),

@@ -1,2 +1,2 @@
-/** The demo's, which its users read. */
+/** The certificate of the demo. */
 export * from "../../examples/demo/certificate.js"

@@ -1,4 +1,4 @@
-/** Servers over HTTP/2 that answer a CONNECT as they are told to, which no embedded server of WebTransport does. */
+/** HTTP/2 servers whose answer to a CONNECT a test defines, which no embedded server of WebTransport allows. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import {
@@ -28,8 +28,8 @@ const listening = (server: Server, hash: Uint8Array<ArrayBuffer>): Effect.Effect
   )
 
 /**
- * Node's own server, with the stream of each CONNECT. What is piped back on it is an echo of all streams: their capsules are
- * the same in both directions.
+ * Node's own server, with the stream of each CONNECT. Piping the stream back echoes all streams: their capsules are the same
+ * in both directions.
  */
 export const connectServer = (
   onConnect: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, index: number) => void,
@@ -37,7 +37,7 @@ export const connectServer = (
 ): Effect.Effect<ConnectServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const { cert, hash, key } = yield* Effect.promise(makeCertificate)
-    // `enableConnectProtocol` is missing in node's types
+    // `enableConnectProtocol` is missing in Node's types
     const settings: object = { enableConnectProtocol: true }
     const server = createSecureServer({ cert, key, settings })
     const sessions = new Set<ServerHttp2Session>()
@@ -72,7 +72,7 @@ const frame = (type: number, flags: number, stream: number, payload: ReadonlyArr
 
 const uint32 = (value: number) => [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff]
 
-/** Frames of a server (RFC 9113). Node's own never names a last stream that it has not taken. */
+/** Frames of a server (RFC 9113). Node's own server never names a last stream that it has not taken. */
 export const frames = {
   goaway: (lastStream: number, code: number) => frame(7, 0, 0, [...uint32(lastStream), ...uint32(code)]),
   /** RST_STREAM of the first stream. */
@@ -81,7 +81,7 @@ export const frames = {
   ok: frame(1, 4, 1, [0x88])
 }
 
-/** One that answers the first CONNECT with these frames, each once the client has taken the one before. */
+/** A server that answers the first CONNECT with these frames, each after the client has taken the frame before. */
 export const framesServer = (answer: ReadonlyArray<Buffer>): Effect.Effect<ConnectServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const { cert, hash, key } = yield* Effect.promise(makeCertificate)

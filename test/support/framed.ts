@@ -1,10 +1,10 @@
 /**
- * The server's side of requests: messages with a variable-length integer before them, written here a second time so that
- * the library is not measured by itself.
+ * The server's side of requests: messages with a variable-length integer before them, written here a second time, so that
+ * the tests do not check the library against itself.
  *
- * A request is a text, and its first word says what is done with it:
+ * A request is a text. Its first word is the command:
  *
- * | request | what comes back |
+ * | request | answer |
  * |---|---|
  * | `many <n> …` | n messages, `0 <request>` to `n-1 <request>` |
  * | `manyFin <n> …` | the same, then FIN |
@@ -16,7 +16,7 @@
  * | `partial …` | the request, and the beginning of another message |
  * | `truncated …` | the beginning of a message, then FIN |
  * | `oversized …` | the length of a message of 1 TiB |
- * | `raw <hex> …` | these bytes as they are, in so many pieces, then FIN |
+ * | `raw <hex> …` | these bytes as they are, in pieces, then FIN |
  * | `rawReset <hex> …` | the same, then a reset |
  * | `fin …` | FIN |
  * | `reset …` | a reset |
@@ -39,7 +39,7 @@ const integer = (n: number): Uint8Array => {
   return bytes
 }
 
-/** Where an integer begins; undefined if it is not all there. */
+/** Parses an integer; undefined if it is incomplete. */
 const parseInteger = (bytes: Buffer): { readonly value: number; readonly size: number } | undefined => {
   if (bytes.length === 0) return undefined
   const size = 1 << (bytes[0]! >>> 6)

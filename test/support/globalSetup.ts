@@ -13,12 +13,12 @@ declare module "vitest" {
     /** Why there is no Deno; empty if there is one. */
     denoProblem: string
     platform: NodeJS.Platform
-    /** What the suites of a transport run over. */
+    /** The protocol of the suites of a transport. */
     protocol: "http2" | "http3" | "browser"
   }
 }
 
-/** Says in a line what this machine cannot run; what a variable such as `HTTP3_REQUIRED=true` names must run. */
+/** Prints in one line what this machine cannot run. A variable such as `HTTP3_REQUIRED=true` turns that into a failure. */
 export default ({ config }: TestProject): void => {
   const { browserProblem, denoProblem, http3Problem, postgresProblem, promtoolProblem } = config.provide
   const parts = [

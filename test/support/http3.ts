@@ -1,2 +1,2 @@
-/** The examples', which start servers of their own. */
+/** The module of the examples, which start their own servers. */
 export * from "../../examples/support/http3.js"

@@ -1,4 +1,4 @@
-/** The implementation of WebTransport that this run is about: suites of the transport run once over each. */
+/** The implementation of WebTransport under test: suites of the transport run once over each. */
 import type { WebTransportConstructor } from "effect-pools/WebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import * as Effect from "effect/Effect"
@@ -21,27 +21,27 @@ export const client: Layer.Layer<WebTransportConstructor> = await {
   browser: async () => Layer.orDie(WebTransport.layerConstructorGlobal)
 }[implementation]()
 
-/** Starts a server of the client's protocol; the scope's end kills it, stopped or not. */
+/** Starts a server of the client's protocol. The end of the scope kills it, also when it is stopped. */
 export const startServer = (
   options: Omit<TestServer.Options, "protocol"> = {}
 ): Effect.Effect<TestServer.Service, never, Scope.Scope> => TestServer.start({ ...options, protocol })
 
 type End = (server: TestServer.Service) => Effect.Effect<unknown>
 
-/** What a server does that ends its sessions, and that their clients notice within a moment. */
+/** Ways in which a server ends its sessions, which clients notice within a moment. */
 export const endings: ReadonlyArray<readonly [what: string, end: End]> = [
   ["closes it", (server) => server.command("closeSessions", { code: 7, reason: "bye" })],
   ...(can("noticesDeath") ? [["is killed", (server) => server.kill] satisfies [string, End]] : [])
 ]
 
 /**
- * Such a server, and the client. Bind it to a constant: each call is a server of its own. What pools log of broken ones
- * is not printed.
+ * Such a server, and the client. Bind it to a constant: each call is another server. Log lines of pools about broken
+ * sessions are not printed.
  */
 export const live = (): Layer.Layer<TestServer.TestServer | WebTransportConstructor> =>
   Layer.mergeAll(TestServer.layer({ protocol }), client, Logger.minimumLogLevel(LogLevel.None))
 
-/** Waits until nothing is left of what the client has opened since, neither here nor at the server. */
+/** Waits until all sockets that the client has opened since are closed, here and at the server. */
 export const socketsClosed = (
   before: ReadonlyArray<string>,
   server?: TestServer.Service

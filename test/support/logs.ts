@@ -9,7 +9,7 @@ interface Line {
   readonly annotations: Record<string, unknown>
 }
 
-/** Collects what a pool logs, down to what is said for debugging. */
+/** Collects the log lines of a pool, from level Debug. */
 export const withLogs = <A, E, R>(f: (logs: Array<Line>) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
   const logs: Array<Line> = []
   const logger = Logger.make(({ annotations, logLevel, message }) => {

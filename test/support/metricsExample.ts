@@ -1,4 +1,4 @@
-/** The example that exports metrics, in a process of its own, and a collector for it. */
+/** The example that exports metrics, in its own process, and a collector for it. */
 import * as Effect from "effect/Effect"
 import { once } from "node:events"
 import { createServer } from "node:http"
@@ -30,7 +30,7 @@ export const start = (env: Readonly<Record<string, string>> = {}) =>
     const url = line.replace(/^metrics: /, "")
     return {
       scrape: Effect.promise(async () => (await fetch(url)).text()),
-      /** What it says on its way out. */
+      /** Stops the example, and returns its exit and its output. */
       stop: Effect.promise(async () => {
         running.child.kill("SIGTERM")
         return { ...await running.closed, stderr }
@@ -38,7 +38,7 @@ export const start = (env: Readonly<Record<string, string>> = {}) =>
     }
   })
 
-/** Takes what is sent to an OTLP endpoint over HTTP, in JSON; what came to each path. */
+/** An OTLP endpoint over HTTP, in JSON, and the bodies that each path has received. */
 export const collector = Effect.map(
   Effect.acquireRelease(
     Effect.promise(() => {

@@ -1,6 +1,6 @@
 /**
- * Messages that are not answered: each is all that comes on its stream. Four bytes of its number and four of its size come
- * first, then so many bytes of `pattern` from its number on.
+ * Messages without an answer, each alone on its stream: four bytes with its number, four with its size, then bytes of
+ * `pattern`, beginning at its number.
  */
 import type { Behaviour } from "./behaviours.js"
 import { pattern } from "./pattern.js"
@@ -8,7 +8,7 @@ import type { Arrival } from "./protocol.js"
 
 const header = 8
 
-/** `size`: of all of it, in bytes; at least 8. */
+/** `size`: the whole message in bytes, at least 8. */
 export const messageOf = (number: number, size: number): Uint8Array<ArrayBuffer> => {
   const bytes = new Uint8Array(size)
   const view = new DataView(bytes.buffer)
@@ -28,7 +28,7 @@ const judge = (chunks: ReadonlyArray<Uint8Array>, isFinished: boolean): Arrival 
 
 const arrivals = new Map<string, Array<Arrival>>()
 
-/** Those since the last time. */
+/** The arrivals since the last call. */
 export const takeArrivals = (path: string): ReadonlyArray<Arrival> => {
   const taken = arrivals.get(path) ?? []
   arrivals.delete(path)

@@ -1,4 +1,4 @@
-/** Numbered items for pool tests, and what became of them. */
+/** Numbered items for pool tests, with a record of what happened to them. */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -37,6 +37,6 @@ export const withDeath = (
 /** Lets every fiber run until it waits for something. */
 export const settle = Effect.repeatN(Effect.yieldNow(), 50)
 
-/** For whatever says what is wrong. */
+/** The failure of an exit, as text. */
 export const failureOf = (exit: Exit.Exit<unknown, unknown>): string =>
   Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "it succeeded"

@@ -4,8 +4,8 @@ import { once } from "node:events"
 import type { AddressInfo, Server } from "node:net"
 import { createServer } from "node:net"
 
-// Below the ephemeral range (32768 and up on Linux): a server that restarts on its port finds it free, whatever
-// clients and port-0 listeners do meanwhile, and a client that knocks on a dead port never connects to itself.
+// Below the ephemeral range (32768 and up on Linux): a server that restarts finds its port free, although clients and
+// port-0 listeners take ports meanwhile, and a client that tries a dead port never connects to itself.
 const serverRange = { from: 20_000, size: 9_000 }
 const deadRange = { from: 29_000, size: 3_000 }
 
@@ -23,7 +23,7 @@ export const listen = <S extends Server>(server: S, port: number): Promise<S> =>
 
 const isTaken = (cause: unknown): boolean => cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
 
-/** Starts a server on the port, or, for 0, on one that is free and stays free when the server dies. */
+/** Starts a server on the port; for 0, on a port that is free and stays free when the server dies. */
 export const serverPorts = async <S extends Server>(
   port: number,
   start: (port: number) => Promise<S>
@@ -38,7 +38,7 @@ export const serverPorts = async <S extends Server>(
   }
 }
 
-/** A UDP socket on the port, or, for 0, on one that is free and stays free when the process dies. */
+/** A UDP socket on the port; for 0, on a port that is free and stays free when the process dies. */
 export const udpSocket = async (port: number): Promise<Socket> => {
   for (;;) {
     const socket = createSocket("udp4")
@@ -52,7 +52,7 @@ export const udpSocket = async (port: number): Promise<Socket> => {
   }
 }
 
-/** A port on 127.0.0.1 where nobody listens, and where nobody of this suite will. */
+/** A port on 127.0.0.1 that no process listens on, and that no test will use. */
 export const deadPort = async (): Promise<number> => {
   for (;;) {
     const port = pick(deadRange)

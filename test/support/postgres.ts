@@ -1,4 +1,4 @@
-/** A real PostgreSQL of a test's own, which can be killed, stopped and restarted; and connections to it. */
+/** A test's own real PostgreSQL, which it can kill, stop and restart; and connections to it. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, execFile, spawn } from "node:child_process"
@@ -12,11 +12,11 @@ import { account, program } from "./postgresPrograms.js"
 
 /** A connection, for a pool to lend. */
 export interface Connection {
-  /** Of its backend. */
+  /** The id of the backend's process. */
   readonly pid: number
-  /** When it has died by itself, or was ended. */
+  /** Settles when the connection has died by itself, or was ended. */
   readonly gone: Promise<void>
-  /** The rows. An interruption leaves the query to run on. */
+  /** Returns the rows. After an interruption the query keeps running. */
   readonly query: (sql: string, values?: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<any>, Error>
 }
 
@@ -25,7 +25,7 @@ export const connect = (config: ClientConfig): Effect.Effect<Connection, Error, 
   Effect.gen(function*() {
     const client = new Client(config)
     const gone = new Promise<void>((resolve) => client.on("error", () => resolve()).on("end", () => resolve()))
-    // before it connects, which may never end
+    // before the connect, which may never end
     yield* Effect.addFinalizer(() => Effect.promise(() => client.end()))
     const attempt = <A>(f: () => Promise<A>) => Effect.tryPromise({ try: f, catch: (cause) => cause as Error })
     yield* attempt(() => client.connect())
@@ -36,19 +36,19 @@ export const connect = (config: ClientConfig): Effect.Effect<Connection, Error, 
   })
 
 export interface Postgres {
-  /** For connections as its superuser, whose password it asks for. There is no TCP, only a socket in its folder. */
+  /** For connections as the superuser, with a password. There is no TCP, only a socket in the server's folder. */
   readonly config: ClientConfig & { readonly host: string; readonly password: string }
-  /** Of the process that runs now: another one after `start`. */
+  /** The id of the current process: another id after `start`. */
   readonly pid: Effect.Effect<number>
-  /** One statement, on a connection of its own. */
+  /** Runs one statement, on its own connection. */
   readonly query: Connection["query"]
-  /** `kill -9` of one backend: the server ends all the others, recovers, and takes connections again. */
+  /** `kill -9` of one backend: the server ends all others, recovers, and accepts connections again. */
   readonly crash: Effect.Effect<void, Error>
-  /** Ends the server and all connections at once, as a failure of the machine does. */
+  /** Ends the server and all connections at once, as a failing machine does. */
   readonly stop: Effect.Effect<void>
-  /** After `stop`; ends when the server takes connections. */
+  /** Call it after `stop`. Completes when the server accepts connections. */
   readonly start: Effect.Effect<void>
-  /** SIGSTOP of the server and of every backend that has logged in; SIGCONT by the returned effect, or the scope. */
+  /** SIGSTOP of the server and of every backend that has logged in. The returned effect, or the scope, sends SIGCONT. */
   readonly suspend: Effect.Effect<Effect.Effect<void>, Error, Scope.Scope>
 }
 
@@ -56,13 +56,13 @@ const signal = (pid: number, name: NodeJS.Signals) => {
   try {
     process.kill(pid, name)
   } catch {
-    // it has ended
+    // the process has ended
   }
 }
 
 /**
- * Starts a server in a folder of its own, until the scope closes. It does not survive this process, however this one
- * ends: a shell waits for our end of a pipe to close, and then ends the server and removes the folder.
+ * Starts a server in its own folder, until the scope closes. The server never survives this process: a shell waits until
+ * this end of a pipe closes, then ends the server and removes the folder.
  */
 export const make = ({ maxConnections = 20 } = {}): Effect.Effect<Postgres, never, Scope.Scope> =>
   Effect.gen(function*() {
@@ -77,7 +77,7 @@ export const make = ({ maxConnections = 20 } = {}): Effect.Effect<Postgres, neve
       Effect.sync(() => {
         const guard = spawn("/bin/sh", [
           "-c",
-          // A server that is told to end at once kills what does not, within 5 s.
+          // A server in an immediate shutdown kills hanging backends within 5 s.
           `trap "" INT TERM HUP; read _; pid=$(head -n 1 "$1/data/postmaster.pid")
           kill -CONT $pid; kill -QUIT $pid
           i=0; while [ $i -lt 100 ] && kill -0 $pid; do sleep 0.1; i=$((i + 1)); done
@@ -154,7 +154,7 @@ export const make = ({ maxConnections = 20 } = {}): Effect.Effect<Postgres, neve
         const stopped = [yield* pid]
         const resume = Effect.sync(() => stopped.forEach((pid) => signal(pid, "SIGCONT")))
         yield* Effect.addFinalizer(() => resume)
-        // the server first: it starts no backend from here on
+        // the server first, so that it starts no more backends
         stopped.forEach((pid) => signal(pid, "SIGSTOP"))
         const others = yield* query("select pid from pg_stat_activity where pid <> pg_backend_pid()")
         for (const { pid } of others) {

@@ -1,20 +1,20 @@
-/** Where PostgreSQL's programs are, and as whom its server runs, which refuses to run as root. */
+/** The place of PostgreSQL's programs, and the user of its server, which refuses to run as root. */
 import { spawnSync } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
 
-/** Debian's versions lie side by side, none of them on the path. */
+/** Debian installs versions side by side, none of them on the path. */
 const debian = "/usr/lib/postgresql"
 const version = existsSync(debian)
   ? readdirSync(debian).filter((version) => existsSync(`${debian}/${version}/bin/postgres`))
     .toSorted((a, b) => Number(b) - Number(a))[0]
   : undefined
 
-/** The newest of Debian's, or the one on the path. */
+/** The newest of Debian's versions, or the program on the path. */
 export const program = (name: string): string => version === undefined ? name : `${debian}/${version}/bin/${name}`
 
 const id = (option: string) => Number(spawnSync("id", [option, "postgres"], { encoding: "utf8" }).stdout || NaN)
 
-/** For `spawn`: root runs the server as the user whom its package made for that. */
+/** For `spawn`: root runs the server as the user of its package. */
 export const account: { readonly uid?: number; readonly gid?: number } = process.getuid?.() === 0
   ? { uid: id("-u"), gid: id("-g") }
   : {}

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { http3Node } from "./http3.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
-/** For those that start processes themselves. */
+/** For processes that start Node themselves. */
 const setup = new URL("./http3Setup.ts", import.meta.url).href
 
 export interface Exit {
@@ -14,22 +14,22 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** A TypeScript file running in a node process of its own. */
+/** A TypeScript file that runs in its own Node process. */
 export interface Running {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>
   readonly pid: number
-  /** When the process is gone. */
+  /** Settles when the process is gone. */
   readonly exited: Promise<Exit>
-  /** When it is gone and all that it printed was read. */
+  /** Settles when the process is gone and its output was read. */
   readonly closed: Promise<Exit>
   readonly isRunning: () => boolean
-  /** SIGKILL, which a stopped process obeys too, then its end. */
+  /** SIGKILL, which a stopped process obeys, too; then waits for its end. */
   readonly kill: () => Promise<Exit>
 }
 
 /**
- * Runs a TypeScript file under tsx. The process does not survive this one, however this one ends and whatever that
- * one is doing: a shell waits for our end of a pipe to close, and then kills it.
+ * Runs a TypeScript file under tsx. The new process never survives this process: a shell waits until this end of a pipe
+ * closes, then kills the new process.
  */
 export const run = (
   file: string,
@@ -55,7 +55,7 @@ export const run = (
     new Promise<Exit>((resolve) => child.once(event, (code, signal) => resolve({ code, signal })))
   const exited = until("exit")
   const closed = until("close")
-  // Before anybody else hears of the end: the guard must not outlive the process, whose id may be given out again.
+  // The first listener: the guard must not outlive the process, whose id may be reused.
   child.prependOnceListener("exit", () => guard.kill("SIGKILL"))
   return {
     child,
@@ -70,7 +70,7 @@ export const run = (
   }
 }
 
-/** The state letter of a process: `T` stopped, `Z` dead and not collected; undefined where there is no /proc. */
+/** The state letter of a process: `T` stopped, `Z` dead and not collected; undefined without /proc. */
 export const processState = (pid: number): string | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
@@ -80,7 +80,7 @@ export const processState = (pid: number): string | undefined => {
   }
 }
 
-/** Whether a process of that id exists (and is no zombie that nobody has collected yet). */
+/** Whether a process with this id exists and is not a zombie. */
 export const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
-/** Prometheus' own check of what it would scrape. */
+/** Prometheus' own check of scraped metrics. */
 export const promtool = (input: string, ...args: ReadonlyArray<string>) =>
   spawnSync("promtool", args, { encoding: "utf8", input, timeout: 60_000 })
 
-/** The check of rules, for recording or alerts, which it wants in a file. */
+/** Prometheus' own check of recording and alerting rules, which it reads from a file. */
 export const checkRules = (rules: string) => {
   const folder = mkdtempSync(join(tmpdir(), "rules-"))
   try {

@@ -1,47 +1,47 @@
-/** What the test server's process is started with: one JSON argument. Every member is optional. */
+/** The one JSON argument of the test server's process. Every member is optional. */
 export interface ServerOptions {
   /** `http2` if absent. `http3` needs the native package: see `http3.ts`. */
   readonly protocol?: "http2" | "http3" | undefined
-  /** TCP for HTTP/2, UDP for HTTP/3. 0, the default, takes a free one. */
+  /** TCP for HTTP/2, UDP for HTTP/3. 0, the default, takes a free port. */
   readonly port?: number | undefined
   readonly silentPort?: number | undefined
-  /** PEM; made on the spot if absent. */
+  /** PEM; the server creates a certificate if absent. */
   readonly cert?: string | undefined
   readonly key?: string | undefined
-  /** How many bidirectional streams a client may open in a session's life, less what it gives back. 1,000,000. */
+  /** How many bidirectional streams a client may open, plus the returned credit. Default: 1,000,000. */
   readonly initialBidirectionalStreams?: number | undefined
-  /** 1,000,000 as well. */
+  /** Default: 1,000,000. */
   readonly initialUnidirectionalStreams?: number | undefined
 }
 
-/** The one line on stdout that says the server is up. */
+/** The single line on stdout that tells that the server is up. */
 export interface Ready {
   readonly port: number
-  /** A port that takes what comes and says nothing: TCP for HTTP/2, UDP for HTTP/3. */
+  /** A port that accepts everything and never answers: TCP for HTTP/2, UDP for HTTP/3. */
   readonly silentPort: number
   readonly hashHex: string
 }
 
 /** The server's counts for one path, query included: `/echo?a` and `/echo?b` are counted apart. */
 export interface PathStats {
-  /** CONNECTs seen, those refused or never answered too. */
+  /** All CONNECTs, also refused and unanswered ones. */
   readonly requests: number
   readonly sessionsAccepted: number
   readonly sessionsOpen: number
   /** Bidirectional streams that clients opened. */
   readonly streamsAccepted: number
-  /** Those of them that the path's behaviour is not done with: the client neither ended nor reset them. */
+  /** Accepted streams that the path's behaviour is not done with: the client has not ended or reset them. */
   readonly streamsOpen: number
-  /** Those that the client finished, and those that it reset or that its session took along. */
+  /** Streams that the client finished; below, streams that the client reset or that ended with their session. */
   readonly streamsFinished: number
   readonly streamsReset: number
   readonly unidirectionalAccepted: number
   readonly datagramsReceived: number
-  /** On streams of either kind, not in datagrams. */
+  /** Bytes on streams of both kinds, without datagrams. */
   readonly bytesReceived: number
 }
 
-/** Of a path that nobody asked for. */
+/** The counts of a path without requests. */
 export const noCounts: PathStats = {
   requests: 0,
   sessionsAccepted: 0,
@@ -57,7 +57,7 @@ export const noCounts: PathStats = {
 
 export interface Stats extends PathStats {
   readonly paths: Readonly<Record<string, PathStats>>
-  /** TCP connections of the WebTransport port; 0 over HTTP/3, and so are the silent port's. */
+  /** TCP connections of the WebTransport port; 0 over HTTP/3, like those of the silent port. */
   readonly socketsOpen: number
   readonly silentSocketsOpen: number
   readonly silentSocketsAccepted: number
@@ -72,48 +72,48 @@ export interface Received {
   readonly text: string
 }
 
-/** What came of a message that was sent on a stream of its own, without an answer: see `oneWay.ts`. */
+/** The arrival of a message that was sent alone on a stream, without an answer: see `oneWay.ts`. */
 export interface Arrival {
-  /** Undefined if not even that came. */
+  /** The message's number; undefined if it did not arrive. */
   readonly message: number | undefined
-  /** All of it came, byte for byte, and nothing else; then a FIN. */
+  /** The exact message arrived, then a FIN. */
   readonly isWhole: boolean
-  /** Without a FIN it was reset, or its session ended. */
+  /** A FIN arrived. Without it the stream was reset, or its session ended. */
   readonly isFinished: boolean
   readonly bytes: number
 }
 
-/** Sessions of this path only (as in the CONNECT, query included); all of them if absent. */
+/** Only sessions of this path (as in the CONNECT, query included); all sessions if absent. */
 export interface Select {
   readonly path?: string | undefined
 }
 
 export interface OpenStreams extends Select {
-  /** Streams per session. 1. */
+  /** Streams per session. Default: 1. */
   readonly count?: number | undefined
-  /** Bytes of `pattern` to write on each. 5. */
+  /** Bytes of `pattern` to write on each stream. Default: 5. */
   readonly size?: number | undefined
-  /** Whether to FIN after them. No. */
+  /** Whether to FIN after the bytes. Default: no. */
   readonly fin?: boolean | undefined
 }
 
-/** What becomes of all open bidirectional streams of the clients. */
+/** An action on all open bidirectional streams of the clients. */
 export interface OnStreams extends Select {
-  /** `stop`: asks to stop sending. `send`: the text, unasked. */
+  /** `stop`: asks the client to stop sending. `send`: sends the text, unsolicited. */
   readonly do: "fin" | "reset" | "stop" | "send"
   readonly text?: string | undefined
 }
 
-/** The commands that a server takes, by name: what goes in and what comes out. */
+/** The commands of a server, by name, with input and output. */
 export interface Commands {
   readonly stats: readonly [input: {}, output: Stats]
   readonly received: readonly [input: Select, output: ReadonlyArray<Received>]
-  /** Answers with how many sessions it closed. */
+  /** Answers with the number of closed sessions. */
   readonly closeSessions: readonly [
     input: Select & { readonly code?: number | undefined; readonly reason?: string | undefined },
     output: { readonly sessions: number }
   ]
-  /** Answers when the bytes are handed to the transport. Gotcha: a session's first one (id 0) may lose its data. */
+  /** Answers when the bytes are handed to the transport. Gotcha: a session's first stream (id 0) may lose its data. */
   readonly openBidirectional: readonly [input: OpenStreams, output: { readonly streams: number }]
   readonly openUnidirectional: readonly [input: OpenStreams, output: { readonly streams: number }]
   readonly sendDatagrams: readonly [
@@ -121,19 +121,19 @@ export interface Commands {
     output: { readonly datagrams: number }
   ]
   readonly onStreams: readonly [input: OnStreams, output: { readonly streams: number }]
-  /** How often each request came to `/framed` there. */
+  /** How often each request came to this path of `/framed`. */
   readonly requests: readonly [
     input: { readonly path: string },
     output: Readonly<Record<string, number>>
   ]
-  /** What came on the streams of `/oneway` there that have ended since the last time, in the order of their ends. */
+  /** The arrivals on streams of this path of `/oneway` that have ended since the last call, in the order of their ends. */
   readonly arrivals: readonly [
     input: { readonly path: string },
     output: ReadonlyArray<Arrival>
   ]
-  /** Sends the answers to each `ask …` so far again, wherever the stream is still there. */
+  /** Sends the answer to each earlier `ask …` again, if its stream is still open. */
   readonly secondAnswers: readonly [input: { readonly path: string }, output: { readonly sent: number }]
-  /** Cuts the TCP connections of the WebTransport port without a word, and goes on listening. */
+  /** Cuts the TCP connections of the WebTransport port, and continues to listen. */
   readonly destroySockets: readonly [input: {}, output: { readonly sockets: number }]
 }
 

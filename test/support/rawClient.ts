@@ -1,4 +1,4 @@
-/** The fails-components client as it is, to try the servers, and the library under test, against. */
+/** The plain fails-components client, to test the servers and the library against. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
@@ -18,7 +18,7 @@ type Constructor = new(url: string, options: object) => WebTransport
 
 let loaded: Promise<Constructor> | undefined
 
-/** Its `WebTransport`, ready to construct, without the 30 lines that importing it prints. */
+/** The client's `WebTransport`, without the 30 lines that its import prints. */
 export const load = (): Promise<Constructor> => loaded ??= loadQuietly()
 
 const loadQuietly = async (): Promise<Constructor> => {
@@ -27,7 +27,7 @@ const loadQuietly = async (): Promise<Constructor> => {
   try {
     const { quicheLoaded, WebTransport } = await import("@fails-components/webtransport")
     await quicheLoaded
-    // Its server module prints for itself, at about the same time.
+    // The server module prints later, at about the same time.
     await new Promise((resolve) => setImmediate(resolve))
     return WebTransport as unknown as Constructor
   } finally {
@@ -36,7 +36,7 @@ const loadQuietly = async (): Promise<Constructor> => {
   }
 }
 
-/** Begins to connect: `ready` is the caller's to await. The scope's end destroys it, whatever state it is in. */
+/** Begins to connect; the caller awaits `ready`. The end of the scope destroys the session, in any state. */
 export const begin = (
   url: string,
   hash: Uint8Array,
@@ -63,7 +63,7 @@ export const begin = (
       })
   )
 
-/** Connects; fails with what `ready` rejects with. */
+/** Connects; fails with the rejection of `ready`. */
 export const connect = (
   url: string,
   hash: Uint8Array,

@@ -1,16 +1,16 @@
-/** What a process still holds, and whether it ends by itself. */
+/** The resources that a process holds, and whether it ends by itself. */
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import * as Processes from "./processes.js"
 
-/** How many resources of each kind keep this process's event loop alive, as node names them. */
+/** How many resources of each kind keep this process's event loop alive, by Node's names. */
 export const activeResources = (): Readonly<Record<string, number>> => {
   const counts: Record<string, number> = {}
   for (const type of process.getActiveResourcesInfo()) counts[type] = (counts[type] ?? 0) + 1
   return counts
 }
 
-/** The TCP sockets that keep this process alive, connecting ones too; unreferenced ones and listeners do not count. */
+/** The number of TCP sockets that keep this process alive, also connecting ones; not unreferenced ones and listeners. */
 export const openSockets = (): number => {
   const active = activeResources()
   return active["TCPSocketWrap"] ?? 0
@@ -34,12 +34,12 @@ const inodesOf = (pid: number, ...tables: ReadonlyArray<string>): ReadonlyArray<
   ).filter((inode) => inodes.has(inode))
 }
 
-/** The inodes of a process's UDP sockets, those of native code too. Linux alone lists them. */
+/** The inodes of a process's UDP sockets, also of native code. Only Linux lists them. */
 export const udpSockets = (pid: number): ReadonlyArray<string> => inodesOf(pid, "udp", "udp6")
 
 /**
- * How many TCP and UDP sockets this process has, of native code too, whether or not they keep it alive. Only Linux tells;
- * elsewhere it is what node knows of.
+ * How many TCP and UDP sockets this process has, also of native code, whether or not they keep it alive. Only Linux tells;
+ * elsewhere Node's own sockets count.
  */
 export const networkSockets = (): Readonly<Record<"tcp" | "udp", number>> => {
   if (process.platform === "linux") {
@@ -50,31 +50,31 @@ export const networkSockets = (): Readonly<Record<"tcp" | "udp", number>> => {
 }
 
 export interface ChildOptions {
-  /** Milliseconds after which it is killed. 100,000. */
+  /** Milliseconds after which the process is killed. Default: 100,000. */
   readonly deadline?: number | undefined
-  /** Milliseconds after its line `done` after which it is killed: a shorter deadline for a test that expects it. */
+  /** Milliseconds after the line `done` after which the process is killed: a shorter deadline, for tests that expect it. */
   readonly lingerDeadline?: number | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
 }
 
 export interface ChildResult {
-  /** null if a signal ended it. */
+  /** null if a signal ended the process. */
   readonly exitCode: number | null
   readonly signal: NodeJS.Signals | null
-  /** Whether it was still alive at one of the deadlines. */
+  /** Whether the process was alive at one of the deadlines. */
   readonly timedOut: boolean
-  /** Milliseconds from its line `done` to its end; undefined if it never printed that, or had to be killed. */
+  /** Milliseconds from the line `done` to the end; undefined without that line, or if the process was killed. */
   readonly exitedAfterDone: number | undefined
-  /** All but the line `done`. */
+  /** The output without the line `done`. */
   readonly stdout: string
   readonly stderr: string
 }
 
 /**
- * Runs a TypeScript file under tsx in a process of its own, from the repository's root, with a deadline.
+ * Runs a TypeScript file under tsx in its own process, from the repository's root, with a deadline.
  *
- * The file prints a line `done` when it has done its work, and must not call `process.exit`: the question is what keeps
- * it alive after that. Assert `timedOut`, not the milliseconds.
+ * The file prints a line `done` after its work, and must not call `process.exit`: the test checks what keeps the process
+ * alive after that. Assert `timedOut`, not the milliseconds.
  */
 export const runChild = (
   scriptFile: string,

@@ -1,5 +1,5 @@
 /**
- * The main of a test server's process: WebTransport over HTTP/2 or HTTP/3 on loopback, and a port that never says a word.
+ * The main of a test server's process: WebTransport over HTTP/2 or HTTP/3 on loopback, and a port that never answers.
  *
  * Started as `node --import tsx server.ts '<ServerOptions as JSON>'`; prints `Ready` as one line of JSON, then answers
  * each line of JSON on stdin (`CommandLine`) with one on stdout (`AnswerLine`), and ends when stdin does.
@@ -18,7 +18,7 @@ import { pattern } from "./pattern.js"
 import { listen, serverPorts, udpSocket } from "./ports.js"
 import type * as Protocol from "./protocol.js"
 
-// Importing fails-components without its native package prints some 30 lines, and a deprecated member more.
+// The import of fails-components without its native package prints some 30 lines, and a deprecated member prints more.
 for (const method of ["log", "info", "warn", "error", "debug", "trace"] as const) console[method] = () => {}
 
 const print = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`)
@@ -30,7 +30,7 @@ const report = (what: string) => (cause: unknown) => {
 // Sessions
 // -----------------------------------------------------------------------------
 
-/** The part of a server session that is used here: fails-components' over HTTP/2, moq's over HTTP/3. */
+/** The used part of a server session: fails-components' over HTTP/2, moq's over HTTP/3. */
 interface ServerSession {
   readonly ready: Promise<unknown>
   readonly closed: Promise<unknown>
@@ -134,7 +134,7 @@ const serveBidirectional = async (one: Live, target: Target, counts: Counts, str
   try {
     await behaviours[target.name]!(watched(held, counts), writer, target)
   } catch {
-    // What `pipeTo` does: a stream broken in one direction is broken in the other.
+    // As `pipeTo` does: a stream that broke in one direction breaks in the other, too.
     void Promise.allSettled([reader.cancel(), writer.abort()])
   } finally {
     one.streams.delete(held)
@@ -163,7 +163,7 @@ const serveUnidirectional = async (one: Live, target: Target, counts: Counts, st
   await answer.close()
 }
 
-/** Where the library (1.6.8) counts the streams that a client may open. */
+/** The library's count (1.6.8) of the streams that a client may open. */
 interface Credit {
   readonly incomingActualMaxStreams: bigint
   readonly incomingAdvertisedMaxStreams: bigint
@@ -225,14 +225,14 @@ const startHttp2 = async (port: number) => {
     cert: certificate.cert,
     privKey: certificate.key,
     defaultDatagramsReadableMode: "default" as const,
-    // Without it a session stalls for ever after 16 KiB.
+    // Without this a session stalls for ever after 16 KiB.
     initialSessionFlowControlWindow: 15 << 20,
-    // Without it a session gives 100 streams in its whole life.
+    // Without this a session grants 100 streams in its whole life.
     initialBidirectionalStreams: options.initialBidirectionalStreams ?? 1_000_000,
     initialUnidirectionalStreams: options.initialUnidirectionalStreams ?? 1_000_000
   }
   const server = new Http2Server(init)
-  // A callback that throws leaves the client pending: it never does, whatever the path.
+  // A callback that throws would leave the client pending: this one never throws, on any path.
   server.setRequestCallback(async (request: { readonly header: Readonly<Record<string, string>> }) => {
     const path = request.header[":path"] ?? "/"
     countsOf(path).requests++
@@ -248,14 +248,14 @@ const startHttp2 = async (port: number) => {
     ServerSession & { readonly userData: { readonly target: Target } }
   >
   server.startServer()
-  // Where the library keeps node's server (1.6.8).
+  // The library keeps Node's server here (1.6.8).
   const tcp = (server as unknown as { readonly transportInt: { readonly serverInt: Server } }).transportInt.serverInt
   await server.ready
   forEachIncoming(sessions, (session) => serve(session, session.userData.target)).catch(report("sessions"))
   return tcp
 }
 
-/** What the servers tell of themselves. Of HTTP/3 there are no sockets to tell of. */
+/** The ports and sockets of the servers. HTTP/3 has no sockets to count. */
 interface Ports {
   readonly port: number
   readonly silentPort: number
@@ -284,7 +284,7 @@ const track = (server: Server) => {
   }
 }
 
-/** Says nothing, but reads: unread bytes would hide that the client is gone. */
+/** Reads without an answer: unread bytes would hide that the client is gone. */
 const hear = (socket: Socket) => void socket.resume()
 
 const http2Ports = async (): Promise<Ports> => {
@@ -296,10 +296,10 @@ const http2Ports = async (): Promise<Ports> => {
   return { port, silentPort, tracked: track(webTransport), trackedSilent: track(silentServer) }
 }
 
-/** Requests without an answer: collected, they would be refused. */
+/** Requests without an answer: a garbage collection would refuse them. */
 const unanswered = new Set<unknown>()
 
-/** Sessions on their way: their clients may know of them already. */
+/** Sessions that are being established: their clients may know them already. */
 const establishing = new Set<Promise<void>>()
 
 const answerRequest = async (request: Request): Promise<void> => {
@@ -355,7 +355,7 @@ const writeTo = async (writable: WritableStream<Uint8Array>, input: Protocol.Ope
     await writer.write(pattern(0, input.size ?? 5))
     if (input.fin === true) await writer.close()
   } catch {
-    // the client did not want it
+    // the client did not want the session
   }
 }
 
@@ -423,7 +423,7 @@ const commands: {
   },
   onStreams: async (input) => {
     const streams = select(input).flatMap((one) => [...one.streams])
-    // one that ends meanwhile is past it
+    // a stream that ends meanwhile needs no action
     await Promise.allSettled(streams.map((held) => onStream(held, input)))
     return { streams: streams.length }
   },
@@ -447,7 +447,7 @@ const answer = async (line: Protocol.CommandLine): Promise<Protocol.AnswerLine> 
   }
 }
 
-// From here on whatever goes wrong is reported on stderr, and the server lives on.
+// From now on every failure is reported on stderr, and the server continues.
 process.on("uncaughtException", report("uncaught exception"))
 process.on("unhandledRejection", report("unhandled rejection"))
 

@@ -1,4 +1,4 @@
-/** What the tests of stream pools share. */
+/** Helpers of the tests of stream pools. */
 import * as StreamPool from "effect-pools/StreamPool"
 import * as WebTransport from "effect-pools/WebTransport"
 import * as Cause from "effect/Cause"
@@ -16,14 +16,14 @@ export { soon } from "./soon.js"
 /** Lets the event loop turn. */
 export const turn: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
-/** Waits until it is so. */
+/** Waits until the predicate holds. */
 export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A) => boolean): Effect.Effect<A, E, R> =>
   Effect.flatMap(
     effect,
     (a) => predicate(a) ? Effect.succeed(a) : Effect.zipRight(turn, until(effect, predicate))
   )
 
-/** The counts once nothing is lent: an answer may be there before the platform says that its request was written. */
+/** The counts when no stream is lent: an answer may come before the platform reports its request as written. */
 export const allBack = (pool: StreamPool.Service) => soon(until(pool.stats, ({ leases }) => leases === 0))
 
 export const failure = <E>(exit: Exit.Exit<unknown, E>): E =>
@@ -44,8 +44,8 @@ export const sessionOptions = (server: TestServer.Service, path: string) => ({
 })
 
 /**
- * A pool with room for one stream, unless the options say otherwise, over one session, which may take its time to grant
- * one.
+ * A pool with room for one stream, unless the options say otherwise, over one session, which may take time to grant the
+ * stream.
  */
 export const poolAt = <E = never, R = never>(path: string, options: StreamPool.Options<E, R> = {}) =>
   Effect.gen(function*() {

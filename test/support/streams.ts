@@ -1,4 +1,4 @@
-/** What tests of pooled streams have in common. */
+/** Helpers of the tests of pooled streams. */
 import type { PoolStats } from "effect-pools/PoolStats"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
@@ -32,7 +32,7 @@ export const sessionOptions = (server: TestServer.Service, path: string) => ({
 
 export { soon } from "./soon.js"
 
-/** Waits until it is so. */
+/** Waits until the predicate holds. */
 export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A) => boolean): Effect.Effect<A, E, R> =>
   Effect.flatMap(
     effect,
@@ -45,8 +45,8 @@ export const untilStats = (
 ) => soon(until(pool.stats, predicate))
 
 /**
- * Opens streams until the session grants no more, and holds them. Where nobody is refused, more wait than there are
- * (91 and later 100 in moq 0.1.4), so that whoever comes then waits behind them.
+ * Opens streams until the session grants no more, and holds them. If the session refuses none, more requests wait than it
+ * grants (91, later 100 in moq 0.1.4), so that later requests wait behind them.
  */
 export const fill = (session: WebTransport.Session): Effect.Effect<void, Cause.TimeoutException, Scope.Scope> =>
   Effect.suspend(() => {
@@ -63,7 +63,7 @@ export const fill = (session: WebTransport.Session): Effect.Effect<void, Cause.T
 /** For tests that provoke warnings. */
 export const silent = Logger.minimumLogLevel(LogLevel.None)
 
-/** Lets fibers, and what the platform promises, run until all wait for something. */
+/** Runs fibers and the platform's promises until all of them wait. */
 export const quiet: Effect.Effect<void> = Effect.repeatN(
   Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
   20
@@ -82,14 +82,17 @@ const answer = (stream: TestWebTransport.ServerStream): Effect.Effect<void, WebT
     })
   )
 
-/** A server in memory that echoes all but what begins with a dash: for the TestClock, and what no real one does. */
+/**
+ * A server in memory that echoes all chunks, except those that begin with a dash: for the TestClock, and for behaviour that
+ * no real server has.
+ */
 export const inMemory = (behaviour: TestWebTransport.Behaviours = {}) =>
   TestWebTransport.layer((index) => ({
     onStream: answer,
     ...(typeof behaviour === "function" ? behaviour(index) : behaviour)
   }))
 
-/** A session to one. */
+/** A session to such a server. */
 export const sessionInMemory = (behaviour?: TestWebTransport.Behaviours) =>
   Effect.flatMap(Layer.build(inMemory(behaviour)), (context) =>
     Effect.gen(function*() {
@@ -100,22 +103,22 @@ export const sessionInMemory = (behaviour?: TestWebTransport.Behaviours) =>
 
 export interface StreamInMemory {
   readonly stream: WebTransport.BidirectionalStream
-  /** The same, to look inside. */
+  /** The same stream, with its internals. */
   readonly internals: ByteStream
-  /** Its other end, which answers nothing. */
+  /** The stream's other end, which never answers. */
   readonly peer: TestWebTransport.ServerStream
-  /** What has come there, write by write. */
+  /** The bytes that the peer has received, write by write. */
   readonly received: ReadonlyArray<Uint8Array>
-  /** To the client; each is a chunk that arrives. */
+  /** Sends to the client; each argument arrives as a chunk. */
   readonly send: (...chunks: ReadonlyArray<Uint8Array>) => void
 }
 
 export interface StreamInMemoryOptions extends Omit<TestWebTransport.Behaviour, "onStream"> {
-  /** Whether the platform goes on using what it was given to write. */
+  /** Whether the platform continues to use written bytes. */
   readonly retainsWrites?: boolean | undefined
 }
 
-/** Until all that was sent has arrived. */
+/** Waits until all sent bytes have arrived. */
 export const arrived: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
 const keepReading = (peer: TestWebTransport.ServerStream, received: Array<Uint8Array>): Effect.Effect<void, unknown> =>
@@ -130,7 +133,7 @@ const keepReading = (peer: TestWebTransport.ServerStream, received: Array<Uint8A
     })
   )
 
-/** A session whose streams answer nothing, and what opens one. */
+/** A session whose peer never answers, and a function that opens a stream. */
 export const silentSession = ({ retainsWrites, ...behaviour }: StreamInMemoryOptions = {}) =>
   Effect.gen(function*() {
     const received = new Map<TestWebTransport.ServerStream, Array<Uint8Array>>()
@@ -152,7 +155,7 @@ export const silentSession = ({ retainsWrites, ...behaviour }: StreamInMemoryOpt
     const open = Effect.gen(function*() {
       const stream = yield* session.createBidirectionalStream()
       const peer = server!.streams.at(-1)!
-      // or it would never end, where a test failed before
+      // otherwise the stream would never end after a failed test
       yield* Effect.addFinalizer(() => peer.resume)
       return {
         stream,
@@ -165,6 +168,6 @@ export const silentSession = ({ retainsWrites, ...behaviour }: StreamInMemoryOpt
     return { session, server: server!, open }
   })
 
-/** A stream of one. */
+/** A stream of such a session. */
 export const streamInMemory = (options?: StreamInMemoryOptions) =>
   Effect.flatMap(silentSession(options), ({ open }) => open)

@@ -35,7 +35,7 @@ const openStream = (transport: WebTransport) =>
         attempt(() => writer.write(typeof chunk === "string" ? bytes(chunk) : chunk)),
       end: attempt(() => writer.close()),
       read: attempt(() => reader.read()),
-      /** Reads until so many bytes are there. */
+      /** Reads until `length` bytes have come. */
       readText: (length: number) =>
         attempt(async () => {
           let all = ""
@@ -57,7 +57,7 @@ const openStream = (transport: WebTransport) =>
     }
   })
 
-/** The status that a CONNECT gets, without WebTransport in between. */
+/** The status of the answer to a CONNECT, without a WebTransport client. */
 const connectStatus = (server: TestServer.Service, path: string) =>
   Effect.async<number | undefined, unknown>((resume) => {
     const session = connectHttp2(server.url("/"), { ca: server.cert, checkServerIdentity: () => undefined })
@@ -233,7 +233,7 @@ it.layer(TestServer.layer())("a shared server", (it) => {
       const began = performance.now()
       const transport = yield* RawClient.begin(server.url(path), server.hash)
       yield* attempt(() => transport.ready)
-      // a timer may be early by the fraction of a millisecond
+      // a timer may be early by a fraction of a millisecond
       expect(performance.now() - began).toBeGreaterThan(998)
       const stream = yield* openStream(transport)
       yield* stream.write("at last")
@@ -257,7 +257,7 @@ it.layer(TestServer.layer())("a shared server", (it) => {
       const server = yield* TestServer.TestServer
       const transport = yield* RawClient.begin(server.url("/never"), server.hash)
       yield* server.until((stats) => stats.paths["/never"]?.requests === 1)
-      // Another session comes and goes meanwhile.
+      // another session comes and goes meanwhile
       expect(yield* connectStatus(server, "/echo")).toBe(200)
       const state = yield* attempt(() =>
         Promise.race([transport.ready.then(() => "ready", () => "failed"), Promise.resolve("pending")])
@@ -349,7 +349,7 @@ it.layer(TestServer.layer())("a shared server", (it) => {
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer
       yield* server.until((stats) => stats.socketsOpen === 0)
-      // those of the tests before
+      // waits for the sockets of earlier tests
       const isClosed = Effect.repeat(Effect.promise(() => new Promise(setImmediate)), {
         until: () => openSockets() === 0
       })
@@ -510,7 +510,7 @@ describe("runChild", () => {
     expect(activeResources()["Timeout"] ?? 0).toBe(before)
   })
   it("counts TCP and UDP sockets, unreferenced ones too", async () => {
-    // those of the tests before
+    // waits for the sockets of earlier tests
     await vi.waitUntil(() => networkSockets().tcp === 0, { timeout: 25_000 })
     const before = networkSockets()
     const udp = (await udpSocket(0)).unref()

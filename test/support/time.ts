@@ -1,6 +1,5 @@
 /**
- * For tests on the TestClock that have real servers: no time passes but what they let pass, however long the machine
- * takes.
+ * For tests on the TestClock with real servers: only the test lets time pass, however long the machine takes.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -12,17 +11,17 @@ import { quiet } from "./streams.js"
 
 const step = 10
 
-/** Lets so many milliseconds pass, a few at a time, so that what they end can begin what follows. */
+/** Lets `millis` pass, a few milliseconds at a time, so that a timer that ends can start the next. */
 export const pass = (millis: number): Effect.Effect<void> =>
   Effect.zipRight(
     quiet,
     Effect.repeatN(Effect.zipRight(TestClock.adjust(step), quiet), Math.max(Math.ceil(millis / step) - 1, 0))
   )
 
-/** Steps of a chain of timers begin up to so much later than the one before has ended. */
+/** In a chain of timers, a step may begin this many milliseconds after the step before has ended. */
 const slack = 100
 
-/** Ends, or has ended, when so many milliseconds have passed. */
+/** Requires that the effect ends while `millis` pass. */
 export const within = (millis: number) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(effect)
@@ -30,10 +29,10 @@ export const within = (millis: number) => <A, E, R>(effect: Effect.Effect<A, E, 
     return yield* Fiber.join(fiber)
   }).pipe(soon)
 
-/** Time that passes by itself, more slowly than the machine's. */
+/** Time that passes by itself, slower than real time. */
 const flowing = Effect.forever(Effect.zipRight(pass(step), live(Effect.sleep(3 * step))))
 
-/** Lets time pass until the effect has ended: for what tries again and again. */
+/** Lets time pass until the effect has ended, for effects that retry. */
 export const flow = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.fork(Effect.interruptible(flowing)),
@@ -42,8 +41,8 @@ export const flow = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   ).pipe(soon)
 
 /**
- * A test with a scope of its own, at whose end time passes by itself: what is closed may need some. It has a TestClock
- * whatever runs it: what `layer` of @effect/vitest 0.30 was told holds for every `it` that is collected later.
+ * A test with its own scope. At the end of the scope time passes by itself, since closing may need time. The test always has
+ * a TestClock: the options of a `layer` of @effect/vitest 0.30 apply to every `it` that is collected later.
  */
 export const onTestClock = <A, E, R>(test: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
   Effect.acquireUseRelease(

@@ -3,7 +3,7 @@ import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
-/** A tracer of one's own, and the spans that it was asked for. */
+/** A test's own tracer, and the spans that it has made. */
 export const recordingTracer = () => {
   const spans: Array<RecordedSpan> = []
   const tracer = Tracer.make({
@@ -72,12 +72,12 @@ class RecordedSpan implements Tracer.Span {
     return this.links.flatMap(({ span }) => Option.toArray(nameOf(span)))
   }
 
-  /** How it ended; nothing while it lasts. */
+  /** How the span ended; undefined before. */
   get exit(): Exit.Exit<unknown, unknown> | undefined {
     return this.status._tag === "Ended" ? this.status.exit : undefined
   }
 
-  /** Milliseconds. */
+  /** The duration in milliseconds. */
   get duration(): number | undefined {
     return this.status._tag === "Ended" ? Number(this.status.endTime - this.status.startTime) / 1e6 : undefined
   }

@@ -152,7 +152,7 @@ layer(live(), { excludeTestServices: true })(
           WebTransport.connect(server.url("/echo"))
         ]
         for (const attempt of attempts) {
-          // In a scope that stays open: what a failed attempt held is freed all the same.
+          // In a scope that stays open: the resources of a failed attempt are freed nevertheless.
           const error = failure(yield* Effect.exit(attempt))
           expect(error.reason).toBe("Connect")
           expect(error.message).not.toContain("secret")
@@ -172,7 +172,7 @@ layer(live(), { excludeTestServices: true })(
         const nothing = connect(server, server.url("/nothing?secret"))
         const failures: Record<string, ReadonlyArray<readonly [typeof nothing, ...ReadonlyArray<string>]>> = {
           http2: [
-            [connect(server, `https://${dead}`), `${dead}: nobody listens`, "the port"],
+            [connect(server, `https://${dead}`), `${dead}: no server listens`, "the port"],
             [nowhere, "no address", "check the host name"],
             [nothing, "/nothing: the server answered 404", "path"],
             [connect(server, server.url("/refuse?status=503")), "the server answered 503", "try again later"],
@@ -180,7 +180,7 @@ layer(live(), { excludeTestServices: true })(
             [WebTransport.connect(server.url("/echo")), address, "self-signed", "serverCertificateHashes"],
             [
               connect(server, server.silentUrl("/echo"), { connectTimeout: 200 }),
-              "within 200ms: TLS does not stand yet"
+              "within 200ms: the TLS handshake is not done"
             ]
           ],
           http3: [
@@ -188,7 +188,7 @@ layer(live(), { excludeTestServices: true })(
             [nowhere, "invalid DNS name"],
             [nothing, "/nothing: ", "this path"]
           ],
-          // which tells a page next to nothing
+          // a browser tells a page very little
           browser: [
             [wrongHash, address, "certificate"],
             [nothing, "/nothing: ", "serves this path"]

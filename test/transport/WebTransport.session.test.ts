@@ -124,7 +124,7 @@ layer(live(), { excludeTestServices: true })(
         yield* datagrams.send(bytes("one"))
         yield* datagrams.send(bytes("two"))
         expect(Chunk.toReadonlyArray(yield* soon(Fiber.join(received))).map(text)).toEqual(["one", "two"])
-        // An interrupted wait loses none.
+        // An interrupted wait loses no datagram.
         const waiting = yield* Effect.fork(datagrams.receive)
         yield* Effect.yieldNow()
         yield* Fiber.interrupt(waiting)
@@ -140,7 +140,7 @@ layer(live(), { excludeTestServices: true })(
         const size = limit + 1
         const error = failure(yield* Effect.exit(datagrams.send(new Uint8Array(size))))
         expect(error).toMatchObject({ reason: "DatagramTooLarge", size, limit })
-        expect(error.message).toContain(`${size} bytes where a datagram holds ${limit}`)
+        expect(error.message).toContain(`${size} bytes; a datagram holds at most ${limit}`)
         const wrong = yield* Effect.exit(datagrams.send(null as never))
         expect(Exit.isFailure(wrong) && String(Cause.squash(wrong.cause))).toContain(
           "must be a Uint8Array, but was of type null"
@@ -163,7 +163,7 @@ layer(live(), { excludeTestServices: true })(
         yield* Fiber.interrupt(gaveUp)
         yield* server.command("openBidirectional", { path, count: 4, size: 5 })
         yield* soon(Fiber.join(waiting))
-        // The first one of a session loses its data (fails-components 1.6.8): not looked at.
+        // The first stream of a session loses its data (fails-components 1.6.8), so the test ignores its data.
         const third = yield* soon(session.acceptBidirectionalStream)
         expect((yield* soon(third.readExactly(5))).length).toBe(5)
         const fourth = yield* soon(session.acceptBidirectionalStream)
@@ -192,7 +192,7 @@ layer(live(), { excludeTestServices: true })(
         if (!can("readsAfterClose")) yield* soon(Effect.repeat(Effect.sleep(1), { until: () => came === 8 }))
         yield* server.command("closeSessions", { path })
         expect(yield* soon(Fiber.join(count))).toBe(3)
-        // Not the first one's, see above; a uni stream's id is never 0.
+        // Not the first stream's text, see above; a unidirectional stream's id is never 0.
         expect(yield* soon(Fiber.join(texts))).toBe(21)
         expect(yield* soon(Fiber.join(datagrams))).toBe(2)
       }))
@@ -254,8 +254,10 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       expect(yield* view.isOpen).toBe(false)
       expect(view.streams.size).toBe(0)
       yield* soon(Effect.all([stream.lost, uni.lost]))
-      expect(failure(yield* Fiber.await(reading)).message).toContain("given back")
-      expect(failure(yield* Effect.exit(stream.write(bytes("x")))).message).toContain("given back")
+      expect(failure(yield* Fiber.await(reading)).message).toContain("the borrower returned its session")
+      expect(failure(yield* Effect.exit(stream.write(bytes("x")))).message).toContain(
+        "the borrower returned its session"
+      )
       for (
         const attempt of [
           view.createBidirectionalStream(),
@@ -265,7 +267,7 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
       ) {
         const error = failure(yield* Effect.exit(attempt))
         expect(error.reason).toBe("SessionClosed")
-        expect(error.message).toContain("this session was given back to its pool")
+        expect(error.message).toContain("this session was returned to its pool")
       }
       yield* view.close()
       for (const left of [others, own]) {
@@ -306,7 +308,7 @@ layer(live(), { excludeTestServices: true })("views", (it) => {
         const waiting = yield* Effect.fork(view.createBidirectionalStream({ waitUntilAvailable: true }))
         yield* Effect.yieldNow()
         view.end(true)
-        expect(failure(yield* soon(Fiber.await(waiting))).message).toContain("given back")
+        expect(failure(yield* soon(Fiber.await(waiting))).message).toContain("this session was returned to its pool")
         expect(viewCore(session).openings.size).toBe(others)
       })
   )

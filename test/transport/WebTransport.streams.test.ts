@@ -35,7 +35,7 @@ const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError
     () => new Error(`no failure: ${String(exit)}`)
   )
 
-/** Writes until its peer, which is stopped or reads nothing, has let nothing through for half a second; and then waits. */
+/** Writes until the peer, which is stopped or does not read, has taken no bytes for half a second; then waits. */
 const writeUntilBlocked = (stream: WebTransport.BidirectionalStream) =>
   Effect.gen(function*() {
     let writes = 0
@@ -123,7 +123,7 @@ layer(live(), { excludeTestServices: true })(
               yield* stream.write(bytes(`${i}`))
               const answer = text(yield* stream.readExactly(`${i}`.length))
               if (!can("limitsStreams")) {
-                // the server would leave a stream that is stopped to its garbage collector
+                // the server would leave a stopped stream to its garbage collector
                 yield* stream.closeWrite
                 expect(Option.isNone(yield* stream.read)).toBe(true)
               }
@@ -144,8 +144,8 @@ layer(live(), { excludeTestServices: true })(
         const stream = yield* open("/echo")
         const fiber = yield* Effect.fork(stream.read)
         yield* Effect.yieldNow()
-        expect(String(defect(yield* Effect.exit(stream.read)))).toContain("Two reads")
-        expect(String(defect(yield* Effect.exit(stream.readExactly(1))))).toContain("Two reads")
+        expect(String(defect(yield* Effect.exit(stream.read)))).toContain("Two concurrent reads")
+        expect(String(defect(yield* Effect.exit(stream.readExactly(1))))).toContain("Two concurrent reads")
         yield* stream.write(bytes("x"))
         expect(Option.isSome(yield* Fiber.join(fiber))).toBe(true)
       }))
@@ -188,11 +188,11 @@ layer(live(), { excludeTestServices: true })(
       Effect.gen(function*() {
         const stream = yield* open("/echo")
         const internals = stream as unknown as ByteStream
-        // So that the fiber, which yields after so many steps, does so at every one of the read's own.
+        // padding, so that the fiber yields at each of the read's own steps in turn
         const pad = (steps: number): Effect.Effect<void> =>
           steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
         let interrupted = 0
-        // Nothing may come after the read: a fiber that has the bytes, and is interrupted at its next step, had them.
+        // Nothing may come after the read: a fiber that is interrupted at its next step has taken the bytes.
         const reads: ReadonlyArray<Effect.Effect<Uint8Array | Option.Option<Uint8Array>, WebTransportError>> = [
           stream.read,
           stream.readExactly(2)
@@ -275,7 +275,7 @@ layer(live(), { excludeTestServices: true })(
         const session = yield* sessionTo(server, path)
         const send = (message: string) =>
           Effect.flatMap(session.createUnidirectionalStream(), (stream) => stream.write(bytes(message)))
-        // Only what the server read to its FIN is on record.
+        // The server records only streams that it read to the FIN.
         yield* Effect.scoped(Effect.zipRight(send("failed"), Effect.fail("no"))).pipe(Effect.exit)
         yield* Effect.scoped(Effect.zipRight(send("interrupted"), Effect.interrupt)).pipe(Effect.exit)
         yield* Effect.scoped(send("whole"))
@@ -410,7 +410,7 @@ layer(live(), { excludeTestServices: true })(
             (streamsAccepted === 2 || !can("limitsStreams")) && streamsOpen === 0 && core.endings.size === 0
           ))
           expect(core.streams.size).toBe(0)
-          // The credit of the late one came back, too.
+          // The credit of the late stream came back, too.
           yield* soon(session.createBidirectionalStream({ waitUntilAvailable: true }))
         })
     )

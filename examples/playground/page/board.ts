@@ -3,7 +3,7 @@ import type { PoolStats, StreamPool } from "effect-pools"
 
 type Reason = keyof PoolStats.Destroyed
 
-/** How long what has ended is shown, in milliseconds. */
+/** How long ended sessions and streams stay visible, in milliseconds. */
 const shown = { session: 4_000, stream: 1_500 }
 const places = 8
 const cells = 8
@@ -11,7 +11,7 @@ const cells = 8
 export class Tile {
   readonly id: number
   readonly native: unknown
-  /** Streams that were opened to ping it. */
+  /** The number of streams that were opened to ping the session. */
   pings = 0
   endedAt: number | undefined
   reason: Reason | undefined
@@ -19,7 +19,7 @@ export class Tile {
   streams = 0
   lent = 0
   opened = 0
-  /** Streams that were lost of late: when. */
+  /** The times of recently lost streams. */
   lost: Array<number> = []
   private ended = 0
   private endedBefore = 0
@@ -29,7 +29,10 @@ export class Tile {
     this.native = native
   }
 
-  /** How many of its streams have ended since it was last asked. Two looks must agree: between them some are on their way. */
+  /**
+   * How many streams of the session have ended since the last call. Two readings must agree, since streams may be on their
+   * way in between.
+   */
   look(info: StreamPool.SessionInfo | undefined): number {
     this.streams = info?.streams ?? 0
     this.lent = info?.inUse ?? 0
@@ -69,7 +72,7 @@ const place = (board: Element) => {
 export class Board {
   private readonly places
   private opened = 0
-  /** Sessions that have ended and reasons that were told, in the same order. */
+  /** Ended sessions and the reported reasons, in the same order. */
   private readonly ended: Array<Tile> = []
   private readonly reasons: Array<Reason> = []
   private streamsLost = 0
@@ -93,7 +96,7 @@ export class Board {
     if (tile !== undefined) tile.pings++
   }
 
-  /** It is being closed. */
+  /** A session is being closed. */
   end(tile: Tile): void {
     tile.endedAt = performance.now()
     this.ended.push(tile)
@@ -113,7 +116,7 @@ export class Board {
     while (this.ended.length > 0 && this.reasons.length > 0) this.ended.shift()!.reason = this.reasons.shift()!
   }
 
-  /** Draws what there is. */
+  /** Draws all tiles. */
   show(sessions: PoolStats.PoolStats, infos: ReadonlyArray<StreamPool.SessionInfo>): void {
     const now = performance.now()
     for (const place of this.places) {

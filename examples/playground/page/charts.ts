@@ -2,10 +2,10 @@
 import uPlot from "uplot"
 import type { Sample } from "./meter.js"
 
-/** Of half a second each. */
+/** The number of samples, of half a second each. */
 const samples = 120
 const gridSize = { width: 10, height: 184 }
-/** On a logarithmic scale nothing is zero. */
+/** A logarithmic scale has no zero. */
 const waits = { least: 0.01, shown: [0.01, 0.1, 1, 10, 100, 1000] }
 
 const color = (name: string) => {

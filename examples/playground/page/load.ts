@@ -19,7 +19,7 @@ export class Load {
     this.meter = meter
   }
 
-  /** Starts those that are missing; those that are too many end after their request. */
+  /** Starts the missing fibers; surplus fibers end after their request. */
   readonly start = Effect.suspend(() => {
     const missing = Array.from({ length: this.fibers }, (_, id) => id).filter((id) => !this.running.has(id))
     return Effect.forEach(missing, (id) => {

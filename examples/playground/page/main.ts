@@ -1,4 +1,4 @@
-/** Two pools, some load on them, and what becomes of both. */
+/** Two pools, their load, and their events. */
 import { Cause, Duration, Effect, Logger, Runtime, Stream } from "effect"
 import { type ResourcePool, WebTransport } from "effect-pools"
 import type { Action } from "../echoServer.js"
@@ -22,7 +22,7 @@ const meter = new Meter()
 const lines = element("log")
 let latest: { readonly text: string; readonly at: number; count: number } | undefined
 
-/** One line for what is said several times within a second. */
+/** Prints one line for an event that repeats within a second. */
 const log = (text: string, state?: string) => {
   const at = performance.now()
   if (latest?.text === text && at - latest.at < 1000) {
@@ -61,9 +61,9 @@ const act = (action: Action) =>
     Effect.catchAll(() => Effect.sync(() => log("the playground has ended", "lost")))
   )
 
-// --- What the pools tell
+// --- Events of the pools
 
-/** What is worth a line: streams come and go too often. */
+/** The events that get a line; streams come and go too often. */
 const describe = (of: string, event: ResourcePool.PoolEvent): readonly [text: string, state?: string] | undefined => {
   if (event._tag === "Backoff" && of === "session") {
     return [`no session; the next attempt after ${Math.round(Duration.toMillis(event.delay))} ms`, "lost"]
@@ -119,7 +119,7 @@ const sizes = [100, 1024, 16 * 1024, 64 * 1024]
 
 const nameOf = (bytes: number) => bytes < 1024 ? `${bytes} B` : `${bytes / 1024} KiB`
 
-/** Now, and whenever it is moved. */
+/** Calls back now, and whenever the slider moves. */
 const slider = (id: string, textOf: (value: number) => string, set: (value: number) => void) => {
   const input = element(id) as HTMLInputElement
   const apply = () => {

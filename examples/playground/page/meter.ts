@@ -1,4 +1,4 @@
-/** What was measured since it was last asked. */
+/** Measures rates and waits since the last reading. */
 export class Meter {
   /** Since the start. */
   answered = 0

@@ -1,17 +1,17 @@
 import type { Time } from "./pool/item.js"
 
-/** Where a clock's time comes from: Effect's `Clock` is one. */
+/** The source of a clock's time, such as Effect's `Clock`. */
 export interface ClockSource {
   unsafeCurrentTimeMillis(): number
   unsafeCurrentTimeNanos(): bigint
 }
 
-/** Time that never goes back: where its source does, it stands still, and then goes on from there. */
+/** Time that never goes back. When the source goes back, this time stands still, then continues from there. */
 export class SteadyTime {
   private latest = -Infinity
   private lag = 0
 
-  /** What the source says now; returns what it is taken for. */
+  /** Takes the time of the source; returns the steady time. */
   pass(time: number): number {
     const steady = time + this.lag
     if (steady < this.latest) this.lag += this.latest - steady
@@ -21,8 +21,8 @@ export class SteadyTime {
 }
 
 /**
- * Reads both clocks of a source, and hides that one is set back. One object, whose figures change with each `read`. A
- * clock is read when its figure is first asked for: most borrows ask for one at most, and the monotonic one is expensive.
+ * Reads both clocks of a source, and hides steps back. It is one object, whose figures change with each `read`. A clock
+ * is read on first access: most borrows need at most one clock, and the monotonic clock is expensive.
  */
 export class PoolClock implements Time {
   private readonly source: ClockSource
@@ -37,7 +37,7 @@ export class PoolClock implements Time {
     this.source = source
   }
 
-  /** Begins another moment: figures that were read before no longer hold. */
+  /** Begins a new moment: earlier figures are no longer valid. */
   read(): Time {
     this.monotonicIsRead = false
     this.wallIsRead = false

@@ -1,17 +1,17 @@
-/** Copies of what is written, for a platform that goes on using it. */
+/** Copies of written bytes, for a platform that continues to use them. */
 
-/** Up to here an engine keeps the bytes of an array in its own heap, where they cost next to nothing (V8). */
+/** Up to this size V8 keeps the bytes of an array in its own heap, where they are cheap. */
 const tiny = 64
 
 const small = 4096
 
-/** A few times `small`: one that is still being sent keeps all of it. */
+/** A few times `small`: a copy that is still being sent keeps the whole buffer alive. */
 const size = 16 * 1024
 
 let shared = new ArrayBuffer(0)
 let used = 0
 
-/** Not `slice`, which copies nothing of a Buffer. A small copy shares its buffer with others: one of its own is dear. */
+/** Not `slice`, which does not copy a `Buffer`. Small copies share a buffer, since a buffer for each is expensive. */
 export const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => {
   const length = bytes.byteLength
   if (length <= tiny || length > small) return new Uint8Array(bytes)

@@ -1,6 +1,6 @@
 /**
- * What a machine asks its shell to do, in order. Nothing is performed before the transition that asked for it is
- * complete, since the shell may call back; what such a call asks for comes after.
+ * The commands of a machine to its shell, in order. A command is performed after the transition that put it in, since
+ * the shell may call back. Commands of such a call come after it.
  */
 export class Outbox<Command> {
   private commands: Array<Command> = []
@@ -19,7 +19,7 @@ export class Outbox<Command> {
     this.commands.push(command)
   }
 
-  /** Performs all commands, and then throws the first defect. Within a command it does nothing: the outer call goes on. */
+  /** Performs all commands, then throws the first defect. Within a command it does nothing: the outer call continues. */
   flush(): void {
     if (this.isFlushing) return
     this.isFlushing = true
@@ -28,7 +28,7 @@ export class Outbox<Command> {
       const commands = this.commands
       this.commands = []
       for (const command of commands) {
-        // a command that throws must not keep the others from a borrower who waits
+        // if a command throws, the others must still reach their borrowers
         try {
           this.perform(command)
         } catch (defect) {

@@ -1,26 +1,26 @@
-/** Causes: what an effect failed with. */
+/** Causes: the failures of effects. */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type * as Option from "effect/Option"
 
-/** Whether it holds interruptions and nothing else. */
+/** Whether the cause contains only interruptions. */
 export const isInterruptedOnly: (cause: Cause.Cause<unknown>) => boolean = Cause.isInterruptedOnly
 
-/** Whether it holds a defect. */
+/** Whether the cause contains a defect. */
 export const hasDies: (cause: Cause.Cause<unknown>) => boolean = Cause.isDie
 
-/** Whether it holds an interruption. */
+/** Whether the cause contains an interruption. */
 export const hasInterrupts: (cause: Cause.Cause<unknown>) => boolean = Cause.isInterrupted
 
-/** The first error in it. */
+/** The first error of the cause. */
 export const findError: <E>(cause: Cause.Cause<E>) => Option.Option<E> = Cause.failureOption
 
-/** The first, and what happened after it. */
+/** A cause, followed by another. */
 export const combine: <E, E2>(first: Cause.Cause<E>, then: Cause.Cause<E2>) => Cause.Cause<E | E2> = Cause.sequential
 
-/** A time limit that was met. */
+/** The cause of a reached time limit. */
 export const timeout = (message: string): Cause.Cause<Error> => Cause.fail(new Cause.TimeoutException(message))
 
-/** The outcome of a fiber that was interrupted. */
+/** The outcome of an interrupted fiber. */
 export const interrupted: Exit.Exit<never> = /* @__PURE__ */ Exit.interrupt(FiberId.none)

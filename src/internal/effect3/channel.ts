@@ -1,9 +1,9 @@
-/** Streams that decode what another stream brings. */
+/** Streams that decode the chunks of another stream. */
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Stream from "effect/Stream"
 
-/** What a decoder has next. `Missing`: more input is needed, or all was read. */
+/** The next result of a decoder. `Missing`: the decoder needs more input, or everything was read. */
 export type Decoded<O, E> =
   | { readonly _tag: "Value"; readonly value: O }
   | { readonly _tag: "Failure"; readonly error: E }
@@ -11,7 +11,7 @@ export type Decoded<O, E> =
 
 export interface Decoder<I, O, E> {
   push(input: I): void
-  /** There is no more input. */
+  /** The input has ended. */
   end(): void
   next(): Decoded<O, E>
 }
@@ -41,7 +41,7 @@ const decoding = <I, O, E, E2>(decoder: Decoder<I, O, E2>, batchSize: number): D
   return input
 }
 
-/** The values that a decoder finds in a stream, at most `batchSize` of them in a chunk. Each run has its own decoder. */
+/** The values that a decoder finds in a stream, at most `batchSize` per chunk. Each run has its own decoder. */
 export const decodeStream = <I, O, E, E2, R>(
   self: Stream.Stream<I, E, R>,
   batchSize: number,

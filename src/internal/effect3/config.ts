@@ -5,17 +5,17 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 
-/** What a text says, or what is wrong with it. */
+/** The value of a text, or the problem with it. */
 export type Parsed<A> = { readonly value: A } | { readonly problem: string }
 
-/** What a `Config` has to know of an option. Durations are milliseconds by default. */
+/** The properties of an option that a `Config` needs. Defaults of durations are milliseconds. */
 interface Row {
   readonly rule: string
   readonly isRequired: boolean
   readonly byDefault: unknown
-  /** How it is read: a word of `ValueOf`, the texts that it may be, or a function that reads it. */
+  /** How to read the text: a word of `ValueOf`, the allowed texts, or a function. */
   readonly source: unknown
-  /** Without one the option is no key. `{item}` is what the pool lends. */
+  /** An option without a description is not a key. `{item}` stands for the kind of item. */
   readonly description: string | undefined
 }
 
@@ -45,7 +45,7 @@ const key = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => 
 
 const isInfinity = (text: string): boolean => text.trim().toLowerCase() === "infinity"
 
-/** How many, where there may be no limit. */
+/** Reads a count; `infinity` means no limit. */
 const parseLimit = (text: string): Parsed<number> => {
   if (isInfinity(text)) return { value: Infinity }
   const count = text.trim() === "" ? NaN : Number(text)
@@ -54,7 +54,7 @@ const parseLimit = (text: string): Parsed<number> => {
     : { problem: `expected a whole number or "infinity", but was ${JSON.stringify(text)}` }
 }
 
-/** Effect's own makes zero of a negative one. */
+/** Effect's own decoding turns a negative duration into zero. */
 const parseDuration = (rule: string) => (text: string): Parsed<Duration.Duration> => {
   if (isInfinity(text)) return { value: Duration.infinity }
   const decoded = text.trimStart().startsWith("-") ? Option.none() : Duration.decodeUnknown(text.trim())
@@ -97,7 +97,7 @@ const configOf = (option: string, row: Row, item: string): Config.Config<unknown
   return Config.withDefault(config, byDefault)
 }
 
-/** Fails for the first option that makes no sense, and names its key. */
+/** Fails for the first invalid option, and names its key. */
 export const checkedBy =
   <I>(problems: (options: I) => ReadonlyArray<Problem>) => <A extends I>(config: Config.Config<A>): Config.Config<A> =>
     Config.mapOrFail(config, (options) => {

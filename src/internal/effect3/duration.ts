@@ -1,12 +1,14 @@
-/** Durations as users give them. */
+/** Durations, as users write them. */
 import * as Duration from "effect/Duration"
 import type * as Option from "effect/Option"
 
 /** A duration, milliseconds, or text such as `"5 seconds"`. */
 export type DurationInput = Duration.DurationInput
 
-/** `None` for what is no duration. */
+/** `None` for an invalid duration. */
 export const decodeDuration = (input: unknown): Option.Option<Duration.Duration> => Duration.decodeUnknown(input)
 
-/** Throws for what is no duration. */
+export const isLessThan: (self: DurationInput, that: DurationInput) => boolean = Duration.lessThan
+
+/** Throws for an invalid duration. */
 export const durationOf: (input: DurationInput) => Duration.Duration = Duration.decode

@@ -1,4 +1,4 @@
-/** Streams of what plain code announces. */
+/** Streams of values that plain code announces. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
@@ -8,8 +8,8 @@ export interface Listener<A> {
 }
 
 /**
- * A stream of what is announced while it runs. `listen` adds a listener and returns a function that removes it. A slow
- * consumer loses the oldest of `bufferSize` values.
+ * A stream of the values that are announced while it runs. `listen` adds a listener and returns a function that removes
+ * it. The stream buffers `bufferSize` values; a slow consumer loses the oldest.
  */
 export const announced = <A>(bufferSize: number, listen: (listener: Listener<A>) => () => void): Stream.Stream<A> =>
   Stream.asyncPush<A>(

@@ -1,34 +1,43 @@
-/** Fibers: how to reach them, and what is known of them. */
+/** Fibers: access to them, and their properties. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
+import type * as FiberStatus from "effect/FiberStatus"
 import type * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
-/** A fiber that runs. */
+/** A running fiber. */
 export type RunningFiber<A, E> = Fiber.RuntimeFiber<A, E>
 export type AnyFiber = Fiber.RuntimeFiber<any, any>
 
-/** Gives the fiber that runs it. */
+/** Provides the fiber that runs the effect. */
 export const withFiber: <A, E = never, R = never>(
   f: (fiber: RunningFiber<A, E>) => Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E, R> = Effect.withFiberRuntime
 
-/** Interrupts a fiber, and does not wait for its end. */
+/** What an effect knows of the fiber that runs it, beside the fiber. Nothing in Effect 4, where the fiber itself tells. */
+export type FiberState = FiberStatus.Running
+
+/** Gives the fiber that runs it, and its state. */
+export const withFiberState: <A, E = never, R = never>(
+  f: (fiber: RunningFiber<A, E>, state: FiberState) => Effect.Effect<A, E, R>
+) => Effect.Effect<A, E, R> = Effect.withFiberRuntime
+
+/** Interrupts a fiber without waiting for its end. */
 export const interruptFiber = (fiber: AnyFiber | undefined): void => fiber?.unsafeInterruptAsFork(FiberId.none)
 
-/** An interruption that no fiber asked for. */
+/** The id of an interruption by no fiber. */
 export const noFiber: FiberId.FiberId = FiberId.none
 
 /**
- * Lets a waiting fiber go on, after the code that runs now. In Effect 3 the callback of a fiber does so by itself; in
- * Effect 4 it would run the fiber inside the caller.
+ * Resumes a waiting fiber after the code that runs now. In Effect 3 the callback of a fiber does so by itself; in Effect 4
+ * it would run the fiber inside the caller.
  */
 export const resumeFiber = (_fiber: AnyFiber | undefined, resume: () => void): void => resume()
 
-/** The span that the fiber is in. */
+/** The current span of the fiber. */
 export const spanOf = (fiber: AnyFiber): Option.Option<Tracer.AnySpan> =>
   Context.getOption(fiber.getFiberRef(FiberRef.currentContext) as Context.Context<any>, Tracer.ParentSpan)
 

@@ -1,9 +1,12 @@
-/** How values show themselves in logs and in Node. */
+/** How values appear in logs and in Node. */
 import * as Inspectable from "effect/Inspectable"
+
+/** Shows what `toJSON` returns. */
+export { Class as InspectableClass } from "effect/Inspectable"
 
 export const inspectSymbol: typeof Inspectable.NodeInspectSymbol = Inspectable.NodeInspectSymbol
 
-/** As text. */
+/** Formats a value as text. */
 export const format: (value: unknown) => string = Inspectable.format
 
 /** What shows itself so. */

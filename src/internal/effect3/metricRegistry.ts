@@ -1,9 +1,9 @@
 /**
- * Metrics that Effect's registry reads from a pool's own counters, so that borrowing pays nothing for them.
+ * Metrics that Effect's registry reads from a pool's own counters, so that they cost borrowers nothing.
  *
- * Effect 3 has no public way to do so. This module replaces the method `get` of a metric's hook, which the registry calls
- * for a snapshot. `areReadable` tries that with a registry of its own. Where it does not work, a fiber of the pool writes
- * the figures to the metrics every 5 seconds, and once more when the pool closes.
+ * Effect 3 has no public API for that. This module replaces the method `get` of a metric's hook, which the registry calls
+ * for a snapshot. `areReadable` tests that with a separate registry. If it does not work, a fiber of the pool writes the
+ * figures to the metrics every 5 seconds, and once more when the pool closes.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -28,11 +28,11 @@ export type Tag = readonly [name: string, value: string]
 
 export const gaugeKey = (name: string, description: string): GaugeKey => MetricKey.gauge(name, { description })
 
-/** It only grows. */
+/** A figure that only grows. */
 export const counterKey = (name: string, description: string): CounterKey =>
   MetricKey.counter(name, { description, incremental: true })
 
-/** Takes seconds. The tag is what OpenTelemetry's exporters take for the unit. */
+/** Values are seconds. OpenTelemetry's exporters use the tag as the unit. */
 export const secondsKey = (name: string, description: string, boundaries: ReadonlyArray<number>): HistogramKey =>
   MetricKey.tagged(MetricKey.histogram(name, MetricBoundaries.fromIterable(boundaries), description), "unit", "s")
 
@@ -43,7 +43,7 @@ export const metricOf: {
   (key: HistogramKey): Histogram
 } = Metric.fromMetricKey as any
 
-/** In the order in which Effect looks a tagged metric up: the labels of the pool's maker come last. */
+/** Ordered as Effect looks up a tagged metric: the labels of the pool's maker come last. */
 const tagged = <K extends MetricKey.MetricKey<any>>(key: K, tags: ReadonlyArray<Tag>, { labels }: PoolRuntime): K =>
   MetricKey.taggedWithLabels(
     tags.reduce((tagged, [name, value]) => MetricKey.tagged(tagged, name, value), key as MetricKey.MetricKey<any>),
@@ -52,7 +52,7 @@ const tagged = <K extends MetricKey.MetricKey<any>>(key: K, tags: ReadonlyArray<
 
 // --- figures
 
-/** What a metric shows: a gauge while the pool lives, a counter for ever. */
+/** A figure of a metric: a gauge shows it while the pool lives, a counter for ever. */
 export interface Figure {
   readonly kind: "gauge" | "counter"
   readonly key: GaugeKey | CounterKey
@@ -62,7 +62,7 @@ export interface Figure {
 
 type Hook = MetricHook.MetricHook<any, any>
 
-/** What a metric is the sum of: pools that live, and what closed pools have left. */
+/** The sum behind a metric: the figures of live pools, and the final counts of closed pools. */
 interface Source {
   readonly live: Set<() => number>
   closed: number
@@ -74,7 +74,7 @@ const replaceGet = (hook: Hook, get: () => unknown): void => {
   ;(hook as { get: () => unknown }).get = get
 }
 
-/** Whether a registry calls the method that was put in place of a hook's own. Exported for its test. */
+/** Whether a registry calls the replaced method of a hook. Exported for its test. */
 export const areReadable = (): boolean => {
   try {
     const registry = MetricRegistry.make()
@@ -101,10 +101,10 @@ const sourceOf = (hook: Hook, kind: Figure["kind"]): Source => {
   return source
 }
 
-/** Returns what ends it. */
+/** Returns a function that ends it. */
 const lendToRegistry = (hook: Hook, { kind, read }: Figure): () => void => {
   const source = sourceOf(hook, kind)
-  // pools may share a function
+  // pools may share the function `read`
   const own = () => read()
   source.live.add(own)
   return () => {
@@ -115,7 +115,7 @@ const lendToRegistry = (hook: Hook, { kind, read }: Figure): () => void => {
 
 const interval = Duration.seconds(5)
 
-/** Pools of the same tags write to the same metric, so each writes what changed. Returns what ends it. */
+/** Pools with the same tags write to the same metric, so each pool writes its changes. Returns a function that ends it. */
 const writeToRegistry = (runtime: PoolRuntime, hooks: ReadonlyArray<readonly [Hook, Figure]>): () => void => {
   const written = hooks.map(() => 0)
   const write = (isEnd: boolean): void =>
@@ -136,7 +136,7 @@ const writeToRegistry = (runtime: PoolRuntime, hooks: ReadonlyArray<readonly [Ho
   }
 }
 
-/** Shows a pool's figures as metrics, until the returned function is called. Pools of the same tags add up. */
+/** Shows a pool's figures as metrics, until the returned function is called. Pools with the same tags add up. */
 export const show = (runtime: PoolRuntime, figures: ReadonlyArray<Figure>): () => void => {
   const hooks = figures.map((figure) =>
     [
@@ -150,7 +150,7 @@ export const show = (runtime: PoolRuntime, figures: ReadonlyArray<Figure>): () =
   return () => ends.forEach((end) => end())
 }
 
-/** Writes to a histogram. Pools of the same tags share it. */
+/** Writes to a histogram. Pools with the same tags share it. */
 export const observer = (
   runtime: PoolRuntime,
   key: HistogramKey,

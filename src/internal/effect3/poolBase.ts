@@ -1,4 +1,4 @@
-/** What a pool is to Effect: in Effect 3 an `effect/Pool`, and an effect that borrows; in Effect 4 neither. */
+/** The base of a pool: in Effect 3 a pool is an `effect/Pool`, and an effect that borrows; in Effect 4 it is neither. */
 import type * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Pool from "effect/Pool"
@@ -12,7 +12,7 @@ export abstract class PoolBase<A, E> extends Effectable.Class<A, E, Scope.Scope>
 
   abstract readonly get: Effect.Effect<A, E, Scope.Scope>
 
-  /** Effect calls it when the pool is run as an effect. */
+  /** Effect calls this method when it runs the pool as an effect. */
   commit(): Effect.Effect<A, E, Scope.Scope> {
     return this.get
   }

@@ -1,4 +1,4 @@
-/** What a pool takes over from the fiber that makes it, and how it runs fibers of its own. */
+/** The context that a pool takes from the fiber that makes it, and how the pool runs its own fibers. */
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,14 +18,14 @@ export interface PoolRuntime {
   readonly clock: Clock.Clock
   /** Whether frames on a borrower's fiber work: see `fiberFrame.ts`. */
   readonly hasFrames: boolean
-  /** Whether the spans of the pool's own fibers go anywhere. */
+  /** Whether a tracer receives the spans of the pool's own fibers. */
   readonly isTraced: boolean
   /** The metric labels of the pool's maker. */
   readonly labels: ReadonlyArray<MetricLabel.MetricLabel>
   readonly runtime: Runtime.Runtime<never>
 }
 
-/** Fibers of the pool see what its maker sees, but for the maker's span and scope. */
+/** Fibers of the pool have the context of its maker, without the maker's span and scope. */
 export const poolRuntime: Effect.Effect<PoolRuntime> = /* @__PURE__ */ Effect.gen(function*() {
   const { context, fiberRefs, runtimeFlags } = yield* Effect.runtime<never>()
   return {
@@ -42,15 +42,15 @@ export const poolRuntime: Effect.Effect<PoolRuntime> = /* @__PURE__ */ Effect.ge
 })
 
 /**
- * Runs an effect on a fiber of the pool. It begins later, never inside the caller, and is interruptible only where it
- * says so: a fiber that is interrupted before it begins could not tell the pool of its end.
+ * Runs an effect on a fiber of the pool. The effect begins later, never inside the caller, and is interruptible only where
+ * it says so: a fiber that is interrupted before it begins could not tell the pool its end.
  */
 export const fork = <A, E>({ runtime }: PoolRuntime, effect: Effect.Effect<A, E>): RunningFiber<A, E> =>
   Runtime.runFork(runtime, effect, { immediate: false })
 
 /**
- * Runs an effect on a fiber of the pool, interruptibly and with a scope of its own, and tells `then` how it ended after
- * the scope is closed. Half as expensive as `Effect.scoped`, since the scope is in the fiber's context from the start.
+ * Runs an effect on a fiber of the pool, interruptible and with its own scope, and passes the outcome to `then` after the
+ * scope is closed. It costs half of `Effect.scoped`, since the scope is in the fiber's context from the start.
  */
 export const forkScoped = <A, E>(
   { runtime: { context, fiberRefs, runtimeFlags }, runtime }: PoolRuntime,

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { andThen } from "./effect.js"
 import { type AnyFiber, interruptFiber } from "./fiber.js"
 
-/** Sleeps on one fiber until something is due. While nothing is due, there is no fiber. */
+/** Sleeps on one fiber until the next due time. While nothing is due, it has no fiber. */
 export class Sleeper {
   private readonly clock: Clock.Clock
   private readonly fork: (effect: Effect.Effect<void>) => AnyFiber
@@ -24,7 +24,8 @@ export class Sleeper {
   /** Wakes after `delay` milliseconds. Replaces an earlier call. */
   sleep(delay: number): void {
     this.cancel()
-    // whole milliseconds: a clock that rounds down would wake it too early, again and again; at most what Effect's clock can wait
+    // whole milliseconds, since a clock that rounds down would wake too early, again and again; at most the longest wait of
+    // Effect's clock
     const millis = Math.min(Math.max(0, Math.ceil(delay)), 0x7fff_ffff)
     this.fiber = this.fork(
       andThen(

@@ -6,7 +6,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
-/** The tracer of a fiber that was given none. Its spans go nowhere. */
+/** The default tracer of a fiber. It drops its spans. */
 const findNative = (): Tracer.Tracer | undefined => {
   try {
     const service = Context.getOption(DefaultServices.liveServices, Tracer.Tracer)
@@ -20,8 +20,8 @@ let isSearched = false
 let native: Tracer.Tracer | undefined
 
 /**
- * Whether spans of this tracer go anywhere: those of Effect's own tracer do not. It is known by its identity, which is
- * tried once in a process. Where it is not found, all fibers count as traced: correct, and more expensive.
+ * Whether this tracer exports its spans; Effect's default tracer does not. The default tracer is recognized by its identity,
+ * which is looked up once per process. If the lookup fails, all fibers count as traced: correct, but more expensive.
  */
 export const isTraced = (tracer: Tracer.Tracer): boolean => {
   if (!isSearched) {
@@ -31,7 +31,7 @@ export const isTraced = (tracer: Tracer.Tracer): boolean => {
   return tracer !== native
 }
 
-/** Ends its span also when interrupted between two steps, where `Effect.withSpan` (effect 3.22) leaves it open. */
+/** Ends its span also after an interruption between two steps, which `Effect.withSpan` (effect 3.22) does not. */
 export const withSpan = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   name: string,
@@ -41,17 +41,17 @@ export const withSpan = <A, E, R>(
     Effect.useSpan(name, options, (span) => restore(Effect.withParentSpan(effect, span)))
   )
 
-/** For an effect that goes on long after the span in which it begins. */
+/** For an effect that outlives the span in which it begins. */
 export const withoutParentSpan = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.mapInputContext(
     Effect.locally(effect, FiberRef.currentTracerSpanLinks, Chunk.empty()),
     (context: Context.Context<R>) => Context.omit(Tracer.ParentSpan)(context as Context.Context<any>)
   )
 
-/** Brackets are the URL's, not the address's. */
+/** The address without the brackets of the URL. */
 const addressOf = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, "$1")
 
-/** OpenTelemetry's words. The query is left out: tokens travel there. */
+/** OpenTelemetry's attributes, without the query, which may contain tokens. */
 export const urlAttributes = (url: URL): Record<string, unknown> => ({
   "server.address": addressOf(url.hostname),
   "server.port": url.port === "" ? 443 : Number(url.port),
@@ -59,7 +59,7 @@ export const urlAttributes = (url: URL): Record<string, unknown> => ({
   "url.scheme": "https"
 })
 
-/** Only HTTP/3 has datagrams that may get lost. */
+/** Only HTTP/3 has unreliable datagrams. */
 export const protocolAttributes = (reliability: string | undefined): Record<string, unknown> => {
   const http = { "network.protocol.name": "http" }
   switch (reliability) {

@@ -1,27 +1,27 @@
 /**
- * A place where one fiber at a time waits for an outcome.
+ * A slot in which one fiber at a time waits for an outcome.
  *
- * The fiber is resumed with the one step that takes what it waited for: an interruption comes before that step, and nothing was
- * taken, or after it, and the fiber has it. So the wait needs no finalizer, which would cost more than the rest of a read. What
- * it needs is to know, later, whether the fiber was interrupted. `AskingWaitSlot` asks the fiber itself, by a reference within
- * Effect. `areSupported` tries that once; where it does not work, `GuardedWaitSlot` takes a finalizer.
+ * The fiber is resumed with the single step that takes the outcome: an interruption comes before that step, when nothing was
+ * taken, or after it, when the fiber has the outcome. So the wait needs no finalizer, which would cost more than the rest of a
+ * read. But the slot has to know later whether the fiber was interrupted. `AskingWaitSlot` asks the fiber, through an internal
+ * reference of Effect. `areSupported` tests that once; if it does not work, `GuardedWaitSlot` uses a finalizer.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
-import type * as FiberStatus from "effect/FiberStatus"
 import * as RuntimeFlags from "effect/RuntimeFlags"
+import type { AnyFiber, FiberState, RunningFiber } from "./fiber.js"
 
 export type Resume = (effect: Effect.Effect<any, any>) => void
 
-/** What a wait comes to; undefined while the fiber has to wait. */
+/** The outcome of a wait; `undefined` while the fiber has to wait. */
 export type Outcome<A, E> = () => Effect.Effect<A, E> | undefined
 
-/** Something that a fiber waits for. It may be done before the fiber comes to wait: in between the fiber may pause. */
+/** A result that a fiber waits for. It may be done before the wait begins, since the fiber may pause in between. */
 export class Pending {
   private outcome: Effect.Effect<any, any> | undefined = undefined
-  /** Undefined before the fiber waits, and once the wait was interrupted. */
+  /** Undefined before the wait, and after its interruption. */
   private resume: Resume | undefined = undefined
 
   done(outcome: Effect.Effect<any, any>): void {
@@ -49,31 +49,30 @@ class Waiter extends Pending {
   }
 }
 
-const hasInterruption = (fiber: Fiber.RuntimeFiber<any, any>): boolean =>
-  !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
+const hasInterruption = (fiber: AnyFiber): boolean => !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
 
 export abstract class WaitSlot {
   protected waiter: Waiter | undefined = undefined
-  /** Whether a wait was interrupted; until the owner of the slot says that it is of no importance any more. */
+  /** Whether a wait was interrupted. The owner of the slot resets it. */
   isAbandoned = false
   private readonly refuse: () => unknown
 
-  /** `refuse` makes the defect of a second fiber that begins to wait. */
+  /** `refuse` makes the defect of a second concurrent wait. */
   constructor(refuse: () => unknown) {
     this.refuse = refuse
   }
 
-  /** Waits for an outcome, which is asked for at first and at each `wake`. The effect is to be run at once. */
+  /** Waits for an outcome. The slot calls `ask` at first and at each `wake`. The caller must run the effect at once. */
   abstract begin<A, E>(
     ask: Outcome<A, E>,
-    fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    status: FiberStatus.Running
+    fiber: RunningFiber<unknown, unknown>,
+    state: FiberState
   ): Effect.Effect<A, E>
 
   /** Whether the fiber in the slot was interrupted. */
   protected abstract get wasInterrupted(): boolean
 
-  /** The outcome if it is there, or what waits for it. */
+  /** Returns the outcome, or a waiter if there is none yet. */
   protected beginNow<A, E>(ask: Outcome<A, E>): Effect.Effect<A, E> | Waiter {
     if (this.isTaken) return Effect.die(this.refuse())
     return ask() ?? (this.waiter = new Waiter(ask))
@@ -88,12 +87,12 @@ export abstract class WaitSlot {
     return this.waiter !== undefined
   }
 
-  /** What an interrupted fiber had waited for has come after all. */
+  /** The data of an interrupted wait has come. */
   arrived(): void {
     if (this.wasInterrupted) this.waiter = undefined
   }
 
-  /** Asks for the outcome again. */
+  /** Calls `ask` again. */
   wake(): void {
     const waiter = this.isTaken ? this.waiter : undefined
     const outcome = waiter?.ask()
@@ -104,8 +103,8 @@ export abstract class WaitSlot {
 }
 
 export class AskingWaitSlot extends WaitSlot {
-  /** Undefined where the fiber cannot be interrupted while it waits. */
-  private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
+  /** Undefined if the fiber cannot be interrupted while it waits. */
+  private fiber: RunningFiber<unknown, unknown> | undefined = undefined
 
   protected get wasInterrupted(): boolean {
     return this.waiter !== undefined && this.fiber !== undefined && hasInterruption(this.fiber)
@@ -113,12 +112,12 @@ export class AskingWaitSlot extends WaitSlot {
 
   begin<A, E>(
     ask: Outcome<A, E>,
-    fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    status: FiberStatus.Running
+    fiber: RunningFiber<unknown, unknown>,
+    state: FiberState
   ): Effect.Effect<A, E> {
     const begun = this.beginNow(ask)
     if (!(begun instanceof Waiter)) return begun
-    this.fiber = RuntimeFlags.interruptible(status.runtimeFlags) ? fiber : undefined
+    this.fiber = RuntimeFlags.interruptible(state.runtimeFlags) ? fiber : undefined
     return Effect.async<A, E>((resume) => begun.await(resume))
   }
 }
@@ -131,7 +130,7 @@ export class GuardedWaitSlot extends WaitSlot {
   }
 
   begin<A, E>(ask: Outcome<A, E>): Effect.Effect<A, E> {
-    // the step that takes comes after the region: at its end an interruption would lose what was taken
+    // the step that takes comes after the region: an interruption at the region's end would lose the taken outcome
     return Effect.flatten(Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         const begun = this.beginNow(ask)
@@ -152,7 +151,7 @@ export class GuardedWaitSlot extends WaitSlot {
 
 let supported: boolean | undefined
 
-/** Whether a fiber tells, once it was interrupted, that it was, and says nothing of the kind before. Tried once. */
+/** Whether a fiber tells that it was interrupted, and does not tell so before. Tested once. */
 export const areSupported: Effect.Effect<boolean> = Effect.suspend(() => {
   if (supported !== undefined) return Effect.succeed(supported)
   const probe = Effect.gen(function*() {
@@ -171,6 +170,6 @@ export const areSupported: Effect.Effect<boolean> = Effect.suspend(() => {
   )
 })
 
-/** A slot of the kind that works; `areSupported` has to have run. */
+/** Makes a slot of the kind that works. `areSupported` must have run before. */
 export const makeWaitSlot = (refuse: () => unknown): WaitSlot =>
   supported === true ? new AskingWaitSlot(refuse) : new GuardedWaitSlot(refuse)

@@ -1,4 +1,4 @@
-/** What borrowers call. An item goes to its borrower within one step of the fiber, or in an uninterruptible region. */
+/** The methods for borrowers. An item goes to its borrower in one step of the fiber, or in an uninterruptible region. */
 import { attempt } from "#effect/effect"
 import { withFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
@@ -22,7 +22,7 @@ export interface BorrowingParts<A, E, V> extends QueueParts<A, E, V> {
   readonly returns: Returns<A, E, V>
   readonly leases: LeaseWatch
   readonly timer: PoolTimer
-  /** Whether items are worth more after a borrower's success. */
+  /** Whether a borrower's success proves the item good for the next borrower. */
   readonly needsSuccess: boolean
 }
 
@@ -49,7 +49,7 @@ export class Borrowing<A, E, V> {
     this.machine = machine
     this.time = time
     this.adapter = adapter
-    // a frame keeps no record of a lease
+    // a frame keeps no lease record
     if (leases.isOn || !runtime.hasFrames) {
       this.use = (f) => this.useRecorded(f, leases.callSite())
     } else {
@@ -78,7 +78,7 @@ export class Borrowing<A, E, V> {
     )
   )
 
-  /** Hands the lease over in the step in which the item is lent. */
+  /** Lends an item and hands its lease over in the same step. */
   lend(take: (lease: Contract.SyncLease<V>) => void, sharing: Sharing): Effect.Effect<void, E | PoolError> {
     const lend = (item: Item<A>) =>
       this.leases.record(undefined, (record) => {
@@ -110,7 +110,7 @@ export class Borrowing<A, E, V> {
       return Effect.flatMap(Effect.scope, (scope) => Effect.as(add(scope), view))
     })
 
-  /** Borrowed and given back within one step of the fiber, where an item can be lent at once. */
+  /** Borrows and returns within one step of the fiber, if an item is ready. */
   private readonly useAtOnce = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> =>
     Effect.suspend(() => {
       const item = this.machine.checkout(this.time.read(), "shared")
@@ -154,7 +154,7 @@ export class Borrowing<A, E, V> {
     })
   }
 
-  /** In an uninterruptible region, but for the wait. */
+  /** Runs in an uninterruptible region, except for the wait. */
   private borrow<X, E2, R>(
     restore: Restore,
     lend: (item: Item<A>) => Effect.Effect<X, E2, R>,

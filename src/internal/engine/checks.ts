@@ -1,4 +1,4 @@
-/** Checks of items: by `validate` before they are lent, by `keepAlive.ping` while they are not. */
+/** Checks of items: by `validate` before a borrow, by `keepAlive.ping` in the background. */
 import { timeout } from "#effect/cause"
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
@@ -14,14 +14,14 @@ const nameOf = ({ hook }: Check<any>): "validate" | "keepAlive.ping" => hook ===
 
 export class Checks<A, E, V> {
   private readonly parts: PoolParts<A, E, V>
-  /** Whether a check has met its time limit and none has passed since. */
+  /** Whether a check has reached its time limit, and no check has passed since. */
   private meetTheirLimit = false
 
   constructor(parts: PoolParts<A, E, V>) {
     this.parts = parts
   }
 
-  /** Calls the hook. Its effect may be done already. */
+  /** Calls the hook. The returned effect may be done already. */
   ask({ hook, item }: Check<A>): Effect.Effect<unknown, unknown, Scope.Scope> {
     const { adapter: { ping, validate }, time } = this.parts
     return runHook(() => hook === "ping" ? ping!(item.value) : validate!(item.value, infoOf(item, time)))
@@ -56,7 +56,7 @@ export class Checks<A, E, V> {
   timedOut(check: Check<A>): void {
     const hook = nameOf(check)
     blame(check.item, timeout(`${hook} took longer than checkTimeout`))
-    // a dead peer has many items: one line for all
+    // a dead peer affects many items: one log line for all
     if (!this.meetTheirLimit) this.parts.log.hookTookTooLong(hook, this.parts.machine.policy.checkTimeout)
     this.meetTheirLimit = true
   }

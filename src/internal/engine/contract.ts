@@ -1,4 +1,4 @@
-/** What a waiting pool is, to those who use it and to the pools that are built on it. The public modules document it. */
+/** The types of a waiting pool, for borrowers and for pools that are built on it. The public modules document them. */
 import type { DurationInput } from "#effect/duration"
 import type { RunningFiber } from "#effect/fiber"
 import type { Inspectable } from "#effect/inspect"
@@ -66,7 +66,7 @@ export type PoolEvent =
   | { readonly _tag: "Recovered" }
   | { readonly _tag: "Exhausted"; readonly waited: Duration.Duration; readonly waiters: number }
 
-/** The options that are not about the items. `E`: what a creation may fail with. */
+/** The options that do not concern the items. `E`: the errors of a creation. */
 export interface PoolSettings<E> extends Sizes {
   readonly name?: string | undefined
   readonly order?: "lifo" | "fifo" | undefined
@@ -112,10 +112,10 @@ export interface PoolOptions<A, E, R> extends PoolSettings<E>, Omit<ItemHooks<Ty
 
 type Own = "acquire" | "concurrency" | "ping"
 
-/** How the items of a pool are made, checked and given up. */
+/** How the items of a pool are created, checked and ended. */
 export interface ItemHooks<A, E, R> {
   readonly acquire: Effect.Effect<A, E, R>
-  /** Asked once for each item. Without it the setting counts. */
+  /** Called once for each item. Without it the setting `concurrency` applies. */
   readonly concurrency?: ((item: A) => number) | undefined
   readonly lost?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
   readonly retire?: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
@@ -130,47 +130,47 @@ export interface ItemHooks<A, E, R> {
     | undefined
 }
 
-/** What becomes of an item that comes back. `later`: the borrower is done, but the item is not. */
+/** The decision on a returned item. `later`: the borrow is over, but the item needs time until the decision. */
 export type ReturnVerdict = "keep" | "discard" | "retire" | "later"
 
-/** What an item may tell its pool about itself. The pool acts in the same step. */
+/** Lets an item tell its pool about changes. The pool acts in the same step. */
 export interface ItemControl {
   readonly isIdle: () => boolean
-  /** `cause`: what the item died of. */
+  /** `cause`: why the item died. */
   readonly lost: (cause?: Cause.Cause<unknown>) => void
   readonly retire: () => void
-  /** The item showed that it is alive, as by a ping. */
+  /** The item has shown that it is alive, as a ping does. */
   readonly proven: () => void
 }
 
 /**
- * What a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends views of
- * them, which it can end.
+ * The view that a borrower gets instead of the bare item. A pool whose items must not be used after the lease lends
+ * views, which it can end.
  */
 export interface LeaseAdapter<A, V> {
   readonly view: (item: A) => V
-  /** Ends the view, and decides whether the item may be lent again. */
+  /** Ends the view, and decides whether the pool may lend the item again. */
   readonly end: (view: V, isSuccess: boolean) => ReturnVerdict
   /** Decides after `end` returned `later`. The item counts as lent until then. */
   readonly later?: (view: V, then: (verdict: ReturnVerdict) => void) => void
-  /** The item of a view, or `undefined` for a value that the pool never lent. */
+  /** The item of a view; `undefined` for a value that the pool never lent. */
   readonly core: (view: V) => A | undefined
   /** Called once, before the item is lent for the first time. */
   readonly watch?: (item: A, control: ItemControl) => void
-  /** The pool retires an item that is lent. */
+  /** The pool has retired a lent item. */
   readonly leaving?: (item: A) => void
-  /** The last failure of the pool below, while that pool goes on failing. */
+  /** The last failure of the pool below, during an outage of that pool. */
   readonly trouble?: () => Cause.Cause<unknown> | undefined
-  /** The pool has closed, and has no item left. */
+  /** The pool has closed and has no items left. */
   readonly closed?: () => void
 }
 
-/** What tells one kind of pool from another: how its items are made, checked and lent. */
+/** The differences between kinds of pools: how items are created, checked and lent. */
 export interface PoolAdapter<A, E, R, V> extends ItemHooks<A, E, R>, LeaseAdapter<A, V> {}
 
 type AnyHook = (...args: ReadonlyArray<any>) => any
 
-/** The settings of a pool that has an adapter. Hooks are there only to tell which of them the adapter has. */
+/** The settings of a pool that has an adapter. A hook here only tells that the adapter has it. */
 export interface AdaptedSettings<E> extends PoolSettings<E> {
   readonly acquire?: unknown
   readonly concurrency?: number | AnyHook | undefined
@@ -187,34 +187,34 @@ export interface SyncLease<V> {
   giveBack(exit: Exit.Exit<unknown, unknown>): void
 }
 
-/** What a pool that is built on another pool may do with that pool. */
+/** The interface of a pool for pools that are built on it. */
 export interface PoolEngine<V, E> {
   /**
-   * Borrows, and hands the lease over in the step in which the item is lent: no interruption comes in between. An
-   * exclusive item has no other borrower meanwhile.
+   * Borrows an item and hands its lease over in the same step, so that no interruption comes in between. An exclusive
+   * item has no other borrower.
    */
   lend(take: (lease: SyncLease<V>) => void, sharing?: Sharing): Effect.Effect<void, E | PoolError>
-  /** Called whenever a borrower begins to wait, and when the pool shrinks or begins to drain. */
+  /** Called when a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
-  /** Borrowers in the queue. */
+  /** The number of borrowers in the queue. */
   readonly waiting: number
-  /** Items that the borrowers in the queue need. */
+  /** The number of items that the queue needs. */
   readonly needed: number
-  /** The same, and those that are missing from `minSize` and `minIdle`. */
+  /** `needed`, or the number of items missing from `minSize` and `minIdle`, whichever is more. */
   readonly wanted: number
   readonly isOpen: boolean
-  /** How many items have to go when they come back, since there are more than `maxSize`. */
+  /** The number of items above `maxSize`, which close when they come back. */
   readonly excess: number
-  /** What the last creation failed with, while creations go on failing. */
+  /** The failure of the last creation, during an outage. */
   readonly lastFailure: Cause.Cause<unknown> | undefined
-  /** Makes an item that no borrower asked for, though the last creation failed. False: there is no room. */
+  /** Creates an item that no borrower asked for, also during an outage. False: there is no room. */
   prepare(): boolean
-  /** No item can be made any more: borrowers that wait fail with the cause, now and later. */
+  /** Call it when no item can be created any more: waiters fail with the cause, now and later. */
   breakDown(cause: Cause.Cause<E>): void
   warn(message: string, event: LogEvent, details: Readonly<Record<string, unknown>>): void
   /** Runs an effect on a fiber of the pool. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): RunningFiber<X, E2>
-  /** Milliseconds of the monotonic clock. */
+  /** The monotonic clock, in milliseconds. */
   now(): number
   readonly clock: Clock.Clock
 }

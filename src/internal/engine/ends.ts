@@ -1,4 +1,4 @@
-/** What callers of the pool wait for: that it is ready, drained, or closed. */
+/** Lets callers wait until the pool is ready, drained, or closed. */
 import { complete, makeDeferred } from "#effect/deferred"
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -11,14 +11,14 @@ export class PoolEnds<A, E, V> {
   private readonly refusals: Refusals<A, E, V>
   private readonly whenDrained = makeDeferred<void>()
   private readonly whenClosed = makeDeferred<void>()
-  /** While someone waits. */
+  /** Set while a caller waits. */
   private whenReady: Deferred.Deferred<void, E | PoolError> | undefined = undefined
 
   constructor(refusals: Refusals<A, E, V>) {
     this.refusals = refusals
   }
 
-  /** Ends with the next `reached`. */
+  /** Completes with the next `reached`. */
   awaitReady(): Effect.Effect<void, E | PoolError> {
     return Deferred.await(this.whenReady ??= makeDeferred<void, E | PoolError>())
   }

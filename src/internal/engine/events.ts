@@ -1,9 +1,9 @@
-/** What a pool tells those who listen. */
+/** The events of a pool, for its listeners. */
 import { announced, type Listener } from "#effect/events"
 import type * as Stream from "effect/Stream"
 import type { PoolEvent } from "./contract.js"
 
-/** A slow listener loses the oldest of so many events. */
+/** The pool buffers this many events per listener; a slow listener loses the oldest. */
 const bufferSize = 1_024
 
 export class PoolEvents {

@@ -1,4 +1,4 @@
-/** `use` by a frame on the borrower's fiber, which gives the item back as the fiber passes: the fast way. */
+/** The fast `use`: a frame on the borrower's fiber returns the item when the fiber leaves the borrow. */
 import { attempt } from "#effect/effect"
 import type { RunningFiber } from "#effect/fiber"
 import { FiberFrame, interruptionOf, isDone, OutcomeFrame, push, SuccessFrame } from "#effect/fiberFrame"
@@ -12,7 +12,7 @@ import type { Returns } from "./returns.js"
 
 type Borrower = RunningFiber<unknown, unknown>
 
-/** Gives back what its borrower has, or takes the borrower out of the queue, when the fiber comes by. */
+/** Returns the borrower's item, or removes the borrower from the queue, when the fiber leaves the frame. */
 class ReturnFrame<A, E, V> extends FiberFrame {
   private readonly uses: FramedUse<A, E, V>
   readonly borrower: Borrower
@@ -20,7 +20,7 @@ class ReturnFrame<A, E, V> extends FiberFrame {
   item: Item<A> | undefined
   view: V | undefined
   isSuccess = false
-  /** Where the pool asks for it. */
+  /** Set only if the pool needs the outcome. */
   exit: Exit.Exit<unknown, unknown> | undefined = undefined
 
   constructor(
@@ -43,7 +43,7 @@ class ReturnFrame<A, E, V> extends FiberFrame {
   }
 }
 
-/** A `ReturnFrame` is not told whether its borrower succeeded. */
+/** Tells a `ReturnFrame` that its borrower succeeded; the frame cannot see it. */
 class Success extends SuccessFrame {
   private readonly frame: ReturnFrame<any, any, any>
 
@@ -57,7 +57,7 @@ class Success extends SuccessFrame {
   }
 }
 
-/** Nor how its borrower ended. */
+/** Tells a `ReturnFrame` how its borrower ended. */
 class Outcome extends OutcomeFrame {
   private readonly frame: ReturnFrame<any, any, any>
 
@@ -75,10 +75,10 @@ export class FramedUse<A, E, V> {
   private readonly queue: BorrowQueue<A, E, V>
   private readonly returns: Returns<A, E, V>
   private readonly adapter: PoolParts<A, E, V>["adapter"]
-  /** How much of a borrower's end matters to the pool: each costs a frame more. */
+  /** What the pool needs to know about the borrower's end. Anything but `nothing` costs another frame. */
   private readonly needs: "nothing" | "success" | "outcome"
 
-  /** `needsSuccess`: an item is worth more after a borrower's success. */
+  /** `needsSuccess`: a borrower's success proves the item good for the next borrower. */
   constructor(
     queue: BorrowQueue<A, E, V>,
     returns: Returns<A, E, V>,
@@ -132,7 +132,7 @@ export class FramedUse<A, E, V> {
     push(frame.borrower, this.needs === "outcome" ? new Outcome(frame) : new Success(frame))
   }
 
-  /** The borrower's fiber has left the borrow. */
+  /** Called when the borrower's fiber has left the borrow. */
   passed({ borrower, exit, isSuccess, item, view, waiter }: ReturnFrame<A, E, V>): void {
     if (item === undefined) this.queue.abandon(waiter!)
     else if (this.needs === "outcome") this.returns.giveBack(item, view as V, exit ?? interruptionOf(borrower))

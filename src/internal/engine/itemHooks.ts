@@ -1,4 +1,4 @@
-/** How hooks of the user's are run, and what the pool keeps of an item meanwhile. */
+/** Runs the user's hooks, and keeps the shell's record of a live item. */
 import { hasDies, isInterruptedOnly } from "#effect/cause"
 import { attempt, type CloseableScope } from "#effect/effect"
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
@@ -10,21 +10,21 @@ import type { Item, Time } from "../core/pool/item.js"
 import type { PoolLog } from "../observe/poolLog.js"
 import type * as Contract from "./contract.js"
 
-/** What the shell keeps for a live item. */
+/** The shell's record of a live item. */
 export interface ItemHandle {
   readonly scope: CloseableScope
   readonly watchers: ReadonlyArray<RunningFiber<unknown, unknown>>
-  /** Why the item is closed, where something failed. */
+  /** The failure that closes the item, if any. */
   cause: Cause.Cause<unknown> | undefined
 }
 
-/** The item is closed because of this. */
+/** Notes the failure that closes the item. */
 export const blame = (item: Item<any>, cause: Cause.Cause<unknown>): void => {
   const handle = item.handle as ItemHandle | undefined
   if (handle !== undefined) handle.cause = cause
 }
 
-/** Takes the handle of an item that is closed. */
+/** Takes the handle of a closing item, and ends its watchers. */
 export const takeHandle = (item: Item<any>): ItemHandle => {
   const handle = item.handle as ItemHandle
   item.handle = undefined
@@ -32,18 +32,18 @@ export const takeHandle = (item: Item<any>): ItemHandle => {
   return handle
 }
 
-/** What a hook that throws does to an effect. */
+/** Calls a hook. If it throws, the effect dies. */
 export const runHook = <B, E2, R>(hook: () => Effect.Effect<B, E2, R>): Effect.Effect<B, E2, R> =>
   attempt(hook, undefined)
 
-/** Logs what a hook failed with, which nothing else shows, and keeps it as the reason why the item is closed. */
+/** Logs the failure of a hook, which nothing else shows, and notes it as the reason why the item closes. */
 export const explain = (log: PoolLog, hook: string, item: Item<any>, exit: Exit.Exit<unknown, unknown>): void => {
   if (Exit.isSuccess(exit) || isInterruptedOnly(exit.cause)) return
   blame(item, exit.cause)
   log.hookFailed(hook, exit.cause, hasDies(exit.cause))
 }
 
-/** Hooks get it often and seldom look at it: the durations are made when they are read. */
+/** Hooks receive it often and read it seldom, so it makes its durations on access. */
 class ItemInfo implements Contract.ItemInfo {
   readonly uses: number
   private readonly ageMillis: number

@@ -1,4 +1,4 @@
-/** Leases, and what a pool keeps of them while they are out. */
+/** Leases, and a pool's records of the leases that are out. */
 import { type AnyFiber, logAnnotationsOf, nameOf, spanOf, withFiber } from "#effect/fiber"
 import { format, inspectSymbol } from "#effect/inspect"
 import * as Effect from "effect/Effect"
@@ -10,9 +10,9 @@ import type * as Contract from "./contract.js"
 import type { PoolParts } from "./parts.js"
 import type { PoolTimer } from "./timer.js"
 
-/** A lease that is out, for leak reports and for the histogram. */
+/** The record of a lease that is out, for leak reports and for the histogram. */
 export class LeaseRecord extends Loan {
-  /** What is known of the borrower. */
+  /** The known facts about the borrower. */
   readonly borrower: Details
   readonly lentAt: bigint
 
@@ -23,11 +23,11 @@ export class LeaseRecord extends Loan {
   }
 }
 
-/** Where neither leaks nor times are asked for nothing is kept of a lease. */
+/** Records leases, if leak reports or histograms are on. */
 export interface LeaseWatch {
-  /** Whether records are kept. */
+  /** Whether the pool keeps records. */
   readonly isOn: boolean
-  /** What is to be captured where `use` is called. */
+  /** The stack of the call of `use`, if leak reports are on. */
   readonly callSite: () => string | undefined
   /** Lends an item with a record of its lease. */
   readonly record: <B, E2, R>(
@@ -59,7 +59,7 @@ const describeBorrower = (fiber: AnyFiber, stack: string | undefined): Details =
   const path = pathOf(fiber)
   const annotations = logAnnotationsOf(fiber)
   return {
-    // not `fiber`: a logger names the logging fiber so
+    // not `fiber`: loggers use that key for the logging fiber
     borrower: nameOf(fiber),
     ...(path.length === 0 ? {} : { spans: path.join(" > ") }),
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
@@ -92,7 +92,7 @@ export const leaseWatch = <A, E, V>(
   }
 }
 
-/** How a lease comes back. */
+/** Returns the item of a lease. */
 type GiveBack<V> = (
   item: Item<any>,
   view: V,

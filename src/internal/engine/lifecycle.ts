@@ -1,4 +1,4 @@
-/** Performs what the machine asks for: items are made, watched and closed, borrowers woken, the rest passed on. */
+/** Performs the machine's commands: creates, watches and closes items, wakes borrowers, passes on the rest. */
 import { andThen, type CloseableScope, provideScope } from "#effect/effect"
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { fork } from "#effect/poolRuntime"
@@ -34,11 +34,11 @@ export interface LifecycleParts<A, E, V> extends PoolParts<A, E, V> {
 }
 
 export class Lifecycle<A, E, V> {
-  /** Items whose finalizers failed, or took too long. */
+  /** The number of items whose finalizers failed or took too long. */
   finalizerFailures = 0
   private readonly parts: LifecycleParts<A, E, V>
   private readonly creations = new Map<Item<A>, RunningFiber<unknown, unknown>>()
-  /** Items that were closed under their borrowers when the pool closed. */
+  /** The number of items that the closing pool closed under their borrowers. */
   private forced = 0
 
   constructor(parts: LifecycleParts<A, E, V>) {
@@ -111,15 +111,15 @@ export class Lifecycle<A, E, V> {
       )
     })
     const fiber = fork(runtime, program)
-    // a scheduler that runs at once is done with it
+    // with a scheduler that runs at once, the creation may be over already
     if (item.state === "Creating" || item.state === "Outdated") this.creations.set(item, fiber)
   }
 
-  /** In one step, so that nothing happens to the item in between. False: it failed, or nothing needs it any more. */
+  /** Puts a created item into the pool, in one step. False: the creation failed, or the pool no longer needs the item. */
   private admit(item: Item<A>, scope: CloseableScope, exit: Exit.Exit<A, E>, chance: number): boolean {
     const { adapter, events, machine, time } = this.parts
     this.creations.delete(item)
-    // asked first, since it may call back
+    // called first, since the hook may call back
     const concurrency: Exit.Exit<number, E> = Exit.isSuccess(exit)
       ? this.askConcurrency(exit.value)
       : Exit.failCause(exit.cause)
@@ -136,7 +136,7 @@ export class Lifecycle<A, E, V> {
     item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined } satisfies ItemHandle
     machine.created(item, value, concurrency.value, time.read(), chance)
     events.announce({ _tag: "Created" })
-    // after that: what happened to the item before may end it at once
+    // last: if the item died meanwhile, this ends it at once
     adapter.watch?.(value, {
       isIdle: () => item.state === "Idle",
       lost: (cause) => {
@@ -175,7 +175,7 @@ export class Lifecycle<A, E, V> {
         Effect.interruptible,
         Effect.exit,
         Effect.map((exit) => explain(log, name, item, exit)),
-        // the machine ignores what comes after the item's end
+        // after the item's end the machine ignores this
         Effect.ensuring(Effect.sync(() => then(item, time.read())))
       )
       watchers.push(fork(runtime, effect))
@@ -206,9 +206,9 @@ export class Lifecycle<A, E, V> {
     })
   }
 
-  /** An item is closed under its borrowers. One that was lost went by itself. */
+  /** The pool closes an item under its borrowers. A lost item does not count: it died by itself. */
   private countForced(reason: Reason): void {
-    // one line for all, when the pool is closed
+    // one log line for all, when the pool is closed
     if (reason === "closed") this.forced++
     if (reason === "retired") this.parts.log.forcedByRetireGrace(this.parts.machine.policy.retireGrace)
   }

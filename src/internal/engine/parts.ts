@@ -1,4 +1,4 @@
-/** What the parts of a pool share. */
+/** The fields that the parts of a pool share. */
 import type { PoolRuntime } from "#effect/poolRuntime"
 import type * as Cause from "effect/Cause"
 import type * as Scope from "effect/Scope"

@@ -1,4 +1,4 @@
-/** A waiting pool, put together from its parts; and what the pools that are built on it may do with it. */
+/** A waiting pool, assembled from its parts, with its interface for pools that are built on it. */
 import { sourceOf } from "#effect/clock"
 import { type RunningFiber } from "#effect/fiber"
 import { fork, type PoolRuntime } from "#effect/poolRuntime"
@@ -32,9 +32,9 @@ import { statsOf } from "./stats.js"
 import { Ticker } from "./ticker.js"
 import { noTimer, type PoolTimer, timerOf } from "./timer.js"
 
-/** What a pool is made from. */
+/** Where a pool comes from: its module, settings and runtime. */
 export interface Origin<E> {
-  /** Of the package, as users know it. */
+  /** The public module of the pool. */
   readonly module: string
   readonly settings: Contract.AdaptedSettings<E>
   readonly decoded: DecodedEngine
@@ -112,7 +112,7 @@ export class Engine<A, E, V, X = unknown>
     return statsOf(this.name, this.machine, this.lifecycle.finalizerFailures)
   }
 
-  // --- what a pool calls that is built on this one
+  // --- for pools that are built on this one
 
   lend(take: (lease: Contract.SyncLease<V>) => void, sharing: Sharing = "shared"): Effect.Effect<void, E | PoolError> {
     return Effect.suspend(() => this.borrowing.lend(take, sharing))

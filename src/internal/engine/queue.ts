@@ -1,4 +1,4 @@
-/** How a borrower comes to an item: at once, or through the queue. */
+/** Gets an item for a borrower: at once, or through the queue. */
 import { callback } from "#effect/effect"
 import { type AnyFiber, resumeFiber, type RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
@@ -15,13 +15,13 @@ export interface QueueParts<A, E, V> extends PoolParts<A, E, V> {
   readonly checks: Checks<A, E, V>
   readonly refusals: Refusals<A, E, V>
   readonly spans: PoolSpans
-  /** Called whenever a borrower begins to wait. */
+  /** Called when a borrower begins to wait. */
   readonly announceDemand: () => void
 }
 
 export type QueuedBorrower<A, E> = Waiter<A, Cause.Cause<E>>
 
-/** Ends when the machine has served or refused the waiter. */
+/** Completes when the machine has served or refused the waiter. */
 const settled = (waiter: Waiter<any, any>): Effect.Effect<void> =>
   callback((resume) => {
     if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
@@ -47,13 +47,13 @@ export class BorrowQueue<A, E, V> {
     this.validates = parts.machine.policy.validateAfterIdle !== Infinity
   }
 
-  /** An item that can be lent now, or `undefined`: then the borrower has to enter the queue. */
+  /** Lends an item that is ready. Without one it returns `undefined`, and the borrower has to enter the queue. */
   checkout(sharing: Sharing): Item<A> | undefined {
     const item = this.machine.checkout(this.time.read(), sharing)
     return item === undefined && this.validates ? this.checkoutChecked(sharing) : item
   }
 
-  /** An item whose check is over at once. Where it is not, the borrower waits in the queue for the end of the check. */
+  /** Lends an item whose check completes at once. Otherwise the borrower waits in the queue for the check. */
   private checkoutChecked(sharing: Sharing): Item<A> | undefined {
     const { machine, parts: { checks }, time } = this
     for (;;) {
@@ -61,7 +61,7 @@ export class BorrowQueue<A, E, V> {
       if (check === undefined) return undefined
       const effect = checks.ask(check)
       if (!isDone(effect)) {
-        // the hook may have ended the item itself
+        // the hook may have closed the item itself
         if (check.item.check === check) checks.run(check, effect)
         return undefined
       }
@@ -72,7 +72,7 @@ export class BorrowQueue<A, E, V> {
     }
   }
 
-  /** The borrower waits from now on. Or the failure of a borrower that may not wait. */
+  /** Puts the borrower into the queue, or returns its failure if it may not wait. */
   enter(waiter: QueuedBorrower<A, E>, borrower: AnyFiber): Effect.Effect<never, PoolError> | undefined {
     waiter.note = borrower
     switch (this.machine.enqueue(waiter, this.time.read())) {
@@ -86,7 +86,7 @@ export class BorrowQueue<A, E, V> {
     }
   }
 
-  /** Ends when there is an item, or a refusal. With a span a refusal fails it, so that the span shows the failure. */
+  /** Completes with an item or a refusal. In a span it fails with the refusal, so that the span shows the failure. */
   wait(waiter: QueuedBorrower<A, E>, borrower: RunningFiber<unknown, unknown>): Effect.Effect<void, E | PoolError> {
     const { spans } = this.parts
     if (waiter.item !== undefined || !spans.seesWait(borrower)) return settled(waiter)
@@ -95,12 +95,12 @@ export class BorrowQueue<A, E, V> {
     )
   }
 
-  /** What a waiter fails with that got no item. */
+  /** The failure of a refused waiter. */
   refusalOf(waiter: QueuedBorrower<A, E>): Effect.Effect<never, E | PoolError> {
     return this.parts.refusals.refused(waiter.refusal!, this.time.read().monotonic - waiter.since)
   }
 
-  /** The borrower does not want an item any more, or has not taken the one it was given. */
+  /** The borrower no longer wants an item, or has not taken its item. */
   abandon(waiter: QueuedBorrower<A, E>): void {
     this.machine.abandon(waiter, this.time.read())
   }

@@ -1,4 +1,4 @@
-/** What borrowers fail with that get no item. */
+/** The failures of borrowers that get no item. */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,7 @@ import * as texts from "../observe/poolTexts.js"
 import type { PoolParts } from "./parts.js"
 
 interface More {
-  /** Milliseconds that the borrower waited. */
+  /** How long the borrower waited, in milliseconds. */
   readonly waited?: number
   readonly detail?: string | undefined
   readonly cause?: Cause.Cause<unknown> | undefined
@@ -16,7 +16,7 @@ interface More {
 
 export class Refusals<A, E, V> {
   private readonly parts: PoolParts<A, E, V>
-  /** While creations fail. */
+  /** The failure of the last creation, during an outage. */
   private readonly lastFailure: () => Cause.Cause<unknown> | undefined
 
   constructor(parts: PoolParts<A, E, V>, lastFailure: () => Cause.Cause<unknown> | undefined) {
@@ -60,7 +60,7 @@ export class Refusals<A, E, V> {
     return texts.creatingTookTooLong(this.parts.machine.policy.createTimeout)
   }
 
-  /** What the time went into, where the figures of the pool do not tell. */
+  /** How the time was spent, if the figures of the pool do not tell. */
   private spentOn(awaited: Awaited): string | undefined {
     const cause = this.lastFailure()
     if (cause !== undefined) return texts.lastCreationFailed(Cause.squash(cause))

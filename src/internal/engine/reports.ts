@@ -1,4 +1,4 @@
-/** What the machine has to say of the pool's state: to logs, and to those who listen to events. */
+/** Reports the state of the pool, to logs and to listeners of events. */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import type { Loan, Refusal } from "../core/pool/item.js"
@@ -8,7 +8,7 @@ import type { LeaseRecord } from "./leases.js"
 import type { PoolParts } from "./parts.js"
 import type { Refusals } from "./refusals.js"
 
-/** Creations fail: with what, since when, and how many had failed before. */
+/** An outage: the failure, the start, and how many creations had failed before. */
 interface Outage {
   readonly cause: Cause.Cause<unknown>
   readonly since: number
@@ -27,7 +27,7 @@ export class Reports<A, E, V> {
     this.events = events
   }
 
-  /** What the last creation failed with, in this pool or the one below, while creations go on failing. */
+  /** The failure of the last creation, in this pool or the pool below, during an outage. */
   get lastFailure(): Cause.Cause<unknown> | undefined {
     return this.outage?.cause ?? this.parts.adapter.trouble?.()
   }

@@ -128,18 +128,18 @@ class ResourcePoolImpl<A, E, V> extends PoolBase<V, E | PoolError> implements Wa
   }
 }
 
-/** `undefined` for a pool that this package did not make. */
+/** `undefined` for a pool of another package. */
 export const engineOf = <V, E>(pool: WaitingPool<V, E>): PoolEngine<V, E> | undefined =>
   pool instanceof ResourcePoolImpl ? pool.engine : undefined
 
-/** `X`: what the builder returns besides the adapter. */
+/** `X`: the builder's own result, in addition to the adapter. */
 export interface Built<V, E, X> {
   readonly pool: WaitingPool<V, E>
   readonly engine: PoolEngine<V, E>
   readonly built: X
 }
 
-/** Makes a pool. `build` gets the engine before the first item is made, and may keep it. */
+/** Makes a pool. `build` gets the engine before the first item is created, and may keep it. */
 export const makeWith = <A, E, R, V, X = unknown>(
   settings: AdaptedSettings<E>,
   build: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, R, V> & X,
@@ -149,7 +149,7 @@ export const makeWith = <A, E, R, V, X = unknown>(
     const decoded = decodeEngine(settings)
     yield* dieOfProblems(settings.name ?? "ResourcePool", decoded.problems)
     const runtime = yield* poolRuntime
-    // the fibers of the pool have what the hooks require: it is required here
+    // `make` requires the hooks' requirements: the fibers of the pool provide them
     const buildAny: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, any, V> & X = build
     return yield* Effect.acquireRelease(
       Effect.sync((): Built<V, E, X> => {

@@ -1,4 +1,4 @@
-/** The way of an item back: the adapter ends the view, `onRelease` decides, the machine gets the item. */
+/** The return of an item: the adapter ends the view, `onRelease` decides, the machine gets the item. */
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import { forkScoped } from "#effect/poolRuntime"
@@ -20,9 +20,9 @@ export class Returns<A, E, V> {
   private readonly adapter: PoolParts<A, E, V>["adapter"]
   private readonly time: PoolParts<A, E, V>["time"]
   private readonly onRelease: OnRelease<A, E>
-  /** Whether nothing but the machine decides on an item that comes back. */
+  /** Whether the machine alone decides on a returned item. */
   private readonly isPlain: boolean
-  /** Items that `onRelease` decides on now. */
+  /** The items that `onRelease` is deciding on. */
   private readonly deciding = new Set<Release<A>>()
 
   constructor(parts: PoolParts<A, E, V>) {
@@ -34,7 +34,7 @@ export class Returns<A, E, V> {
     this.isPlain = this.onRelease === undefined && isAsTheyAre(parts.adapter)
   }
 
-  /** The borrower is done with the item, and ended so. */
+  /** Returns an item; `exit`: how its borrower ended. */
   giveBack(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>): void {
     const isSuccess = Exit.isSuccess(exit)
     if (this.isPlain) return this.release(item, isSuccess)
@@ -47,7 +47,7 @@ export class Returns<A, E, V> {
     )
   }
 
-  /** The same where only success matters, and that not to every pool. */
+  /** Returns an item without `onRelease`. Pools that do not need success may pass `false`. */
   giveBackUnasked(item: Item<A>, view: V, isSuccess: boolean): void {
     if (this.isPlain) return this.release(item, isSuccess)
     this.settle(item, view, this.adapter.end(view, isSuccess), isSuccess, undefined)
@@ -68,7 +68,7 @@ export class Returns<A, E, V> {
       return this.adapter.later!(view, (verdict) => this.settle(item, view, verdict, isSuccess, exit))
     }
     if (verdict === "retire") this.machine.retire(item, this.time.read())
-    // in a closed pool there is nothing to decide, and no tick to end a hook that hangs
+    // a closed pool has nothing to decide, and no tick that ends a hanging hook
     if (exit === undefined || verdict === "discard" || this.machine.state === "Closed") {
       const result: Verdict = verdict === "discard" ? "discarded" : isSuccess ? "proven" : "kept"
       this.machine.release(item, this.time.read(), result)

@@ -1,4 +1,4 @@
-/** How long borrowers wait for the end of an outage. */
+/** How long borrowers ride out an outage. */
 import type { DurationInput } from "#effect/duration"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
@@ -9,7 +9,7 @@ import { decodeOne } from "../options/optionTable.js"
 import type { PoolSettings } from "./contract.js"
 import { runHook } from "./itemHooks.js"
 
-/** Milliseconds for each cause; a function of the user's that throws, or answers no duration, counts as 0. */
+/** Returns milliseconds for a cause. A user's function that throws, or returns no duration, counts as 0. */
 export const rideOutOf = <E>(
   rideOut: PoolSettings<E>["rideOut"],
   millis: number,

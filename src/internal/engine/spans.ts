@@ -1,4 +1,4 @@
-/** The spans of a pool: a borrower's wait, and the creation and the closing of an item. */
+/** The spans of a pool: the wait of a borrower, the creation and the closing of an item. */
 import { type AnyFiber, spanOf, tracerOf } from "#effect/fiber"
 import { isTraced, withSpan } from "#effect/tracing"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import type * as Tracer from "effect/Tracer"
 export class PoolSpans {
   private readonly module: string
   private readonly pool: string
-  /** Whether spans of the pool's own fibers go anywhere. */
+  /** Whether a tracer receives spans of the pool's own fibers. */
   private readonly isTraced: boolean
 
   constructor(module: string, pool: string, isTraced: boolean) {
@@ -19,7 +19,7 @@ export class PoolSpans {
     this.isTraced = isTraced
   }
 
-  /** Whether a span of this borrower goes anywhere. */
+  /** Whether a tracer receives spans of this borrower. */
   seesWait(borrower: AnyFiber): boolean {
     return isTraced(tracerOf(borrower))
   }
@@ -28,7 +28,7 @@ export class PoolSpans {
     return withSpan(wait, `${this.module}.wait`, this.options({}))
   }
 
-  /** The borrower that caused the creation is a link: it may be gone before, and another borrower gets the item. */
+  /** The span links to the borrower that caused the creation: that borrower may leave, and another may get the item. */
   create<A, E>(
     acquire: Effect.Effect<A, E, Scope.Scope>,
     borrower: AnyFiber | undefined
@@ -36,7 +36,7 @@ export class PoolSpans {
     const span = borrower === undefined ? Option.none() : spanOf(borrower)
     const linked = Option.isSome(span) ? Effect.linkSpans(span.value) : identity
     if (!this.isTraced) return linked(acquire)
-    // the item's own fibers go on for long after this span
+    // the item's own fibers outlive this span
     return linked(withSpan(acquire, `${this.module}.create`, { ...this.options({}), root: true }))
   }
 

@@ -1,4 +1,4 @@
-/** One fiber that sleeps until the machine has something due, and none while nothing is due. */
+/** One fiber that sleeps until the machine's next tick; no fiber while nothing is due. */
 import { andThen } from "#effect/effect"
 import { fork } from "#effect/poolRuntime"
 import { Sleeper } from "#effect/sleeper"
@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { PoolParts } from "./parts.js"
 
-/** A tick that comes this many milliseconds late was held up, and so were the answers that are about to be missed. */
+/** A tick this many milliseconds late was held up, and answers that came in time may be held up, too. */
 const heldUp = 100
 
 export class Ticker<A, E, V> {
@@ -19,7 +19,7 @@ export class Ticker<A, E, V> {
     const { machine, runtime, time } = parts
     this.parts = parts
     const tick = Effect.map(Random.next, (chance) => machine.tick(time.read(), chance))
-    // one turn of I/O: what is about to time out may have been answered
+    // one turn of I/O first: an answer may have arrived in time
     const late = andThen(runtime.clock.sleep(Duration.zero), tick)
     this.sleeper = new Sleeper(
       runtime.clock,
@@ -33,7 +33,7 @@ export class Ticker<A, E, V> {
     this.sleeper.sleep(at - this.parts.time.read().monotonic)
   }
 
-  /** Once the borrowers of this moment are done: the next one may have something due again. */
+  /** Cancels the sleep when the fibers that run now are done: a new borrow may make something due. */
   rest(): void {
     const { machine, runtime, time } = this.parts
     const disarm = Effect.sync(() => {

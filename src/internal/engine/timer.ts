@@ -1,12 +1,12 @@
-/** The histograms of a pool: how long borrowers wait, creations take, and items are out. */
+/** The histograms of a pool: the duration of waits, creations and borrows. */
 import { nanosOf } from "#effect/clock"
 import type * as Clock from "effect/Clock"
 import type { Times } from "../observe/poolMetrics.js"
 
-/** Where there are no histograms nothing is timed. */
+/** Without histograms it measures nothing. */
 export interface PoolTimer {
   readonly start: () => bigint
-  /** A borrower that did not have to wait has an item. */
+  /** A borrower got an item without a wait. */
   readonly lentAtOnce: () => void
   readonly waited: (since: bigint) => void
   readonly created: (since: bigint) => void

@@ -1,20 +1,25 @@
-/** Puts messages together from pieces of bytes that come from anywhere. */
-import * as Either from "effect/Either"
-import * as Inspectable from "effect/Inspectable"
+/** Assembles messages from chunks of bytes of any origin. */
+import type { Decoded } from "#effect/channel"
+import { InspectableClass } from "#effect/inspect"
+import { fail, type Result, succeed } from "#effect/result"
 import * as Option from "effect/Option"
 import type { FramingError } from "../../FramingError.js"
-import { MessageAssembler } from "../core/bytes/frameCodec.js"
+import { type FrameProblem, MessageAssembler } from "../core/bytes/frameCodec.js"
 import { framingError } from "../transport/failure.js"
 import { maxMessageSize, type Options } from "./encoding.js"
 
-const none = Either.right(Option.none<Uint8Array<ArrayBuffer>>())
+const none = succeed(Option.none<Uint8Array<ArrayBuffer>>())
+
+const missing = { _tag: "Missing" } as const
+
+const failure = (problem: FrameProblem) => ({ _tag: "Failure", error: framingError(problem) }) as const
 
 const nothing = new Uint8Array(0)
 
-export class Decoder extends Inspectable.Class {
+export class Decoder extends InspectableClass {
   private readonly max: number
   private readonly assembler = new MessageAssembler()
-  /** Chunks that were not used yet; taken by index, since taking off the front is quadratic. */
+  /** Unused chunks. The decoder takes them by index, since removing from the front is quadratic. */
   private chunks: Array<Uint8Array> = []
   private head = 0
   private waiting = 0
@@ -26,7 +31,7 @@ export class Decoder extends Inspectable.Class {
   }
 
   push(chunk: Uint8Array): void {
-    if (this.isEnded) throw new Error("push after end: this decoder has been told that nothing more comes")
+    if (this.isEnded) throw new Error("push after end: this decoder takes no more bytes")
     if (chunk.byteLength === 0) return
     this.chunks.push(chunk)
     this.waiting += chunk.byteLength
@@ -36,14 +41,27 @@ export class Decoder extends Inspectable.Class {
     this.isEnded = true
   }
 
-  next(): Either.Either<Option.Option<Uint8Array<ArrayBuffer>>, FramingError> {
+  next(): Result<Option.Option<Uint8Array<ArrayBuffer>>, FramingError> {
+    const next = this.decoded()
+    switch (next._tag) {
+      case "Value":
+        return succeed(Option.some(next.value))
+      case "Failure":
+        return fail(next.error)
+      case "Missing":
+        return none
+    }
+  }
+
+  /** What `next` is made of. */
+  decoded(): Decoded<Uint8Array<ArrayBuffer>, FramingError> {
     const { assembler, max } = this
     while (!assembler.isDecided(max)) {
       const chunk = this.chunks[this.head]
       if (chunk === undefined) {
         this.chunks = []
         this.head = 0
-        return this.isEnded && !assembler.isEmpty ? Either.left(framingError(assembler.truncated())) : none
+        return this.isEnded && !assembler.isEmpty ? failure(assembler.truncated()) : missing
       }
       const used = assembler.feed(chunk, max)
       this.waiting -= used
@@ -51,8 +69,8 @@ export class Decoder extends Inspectable.Class {
       else this.dropFirst()
     }
     return assembler.isWhole
-      ? Either.right(Option.some(assembler.take()))
-      : Either.left(framingError(assembler.oversized(max)))
+      ? { _tag: "Value", value: assembler.take() }
+      : failure(assembler.oversized(max))
   }
 
   private dropFirst(): void {
@@ -66,7 +84,7 @@ export class Decoder extends Inspectable.Class {
     return this.waiting + this.assembler.retained
   }
 
-  /** Nothing of the bytes in it. */
+  /** Shows none of the bytes. */
   toJSON(): object {
     return { _id: "Decoder", maxMessageSize: this.max, retained: this.retained }
   }

@@ -1,5 +1,5 @@
-/** Frames and correlation ids of the public API: plain results of the codec as `Either`s, plain problems as errors. */
-import * as Either from "effect/Either"
+/** Frames and correlation ids of the public API: what the codec gives as results, its problems as errors. */
+import { fail, type Result, succeed } from "#effect/result"
 import type { FramingError } from "../../FramingError.js"
 import * as frameCodec from "../core/bytes/frameCodec.js"
 import { isBytes, notBytes } from "../core/kinds.js"
@@ -7,7 +7,7 @@ import { framingError } from "../transport/failure.js"
 
 const defaultMaxMessageSize = 1024 * 1024
 
-/** What every engine can put into one array. */
+/** The largest array that every JavaScript engine supports. */
 const largest = 0xffff_ffff
 
 export interface Options {
@@ -36,18 +36,18 @@ export const frameOf = (
 export const encode = (
   message: Uint8Array,
   options?: EncodeOptions
-): Either.Either<Uint8Array<ArrayBuffer>, FramingError> => {
+): Result<Uint8Array<ArrayBuffer>, FramingError> => {
   const frame = frameOf(message, options)
-  return frame._tag === "Frame" ? Either.right(frame.bytes) : Either.left(framingError(frame))
+  return frame._tag === "Frame" ? succeed(frame.bytes) : fail(framingError(frame))
 }
 
 export const withId = frameCodec.withId
 
 export const splitId = (
   payload: Uint8Array
-): Either.Either<{ readonly id: number; readonly message: Uint8Array }, FramingError> => {
+): Result<{ readonly id: number; readonly message: Uint8Array }, FramingError> => {
   const split = frameCodec.splitId(payload)
   return split._tag === "Identified"
-    ? Either.right({ id: split.id, message: split.message })
-    : Either.left(framingError(split))
+    ? succeed({ id: split.id, message: split.message })
+    : fail(framingError(split))
 }

@@ -1,24 +1,22 @@
-/** Messages of streams, as effects: the codec knows what a frame looks like, the stream how to wait for it. */
-import * as Channel from "effect/Channel"
-import * as Chunk from "effect/Chunk"
+/** Messages on streams, as effects: the codec knows the format of frames, the stream waits for their bytes. */
+import { decodeStream } from "#effect/channel"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import type { WebTransportError } from "../../WebTransportError.js"
 import { type Framed, untilNone } from "../transport/byteStream.js"
 import { framingError } from "../transport/failure.js"
-import { type Decoder, makeDecoder } from "./decoder.js"
+import { makeDecoder } from "./decoder.js"
 import { type EncodeOptions, frameOf, maxMessageSize, type Options } from "./encoding.js"
 
 const framed = (
   stream: WebTransport.ReceiveStream | WebTransport.SendStream | WebTransport.BidirectionalStream
 ): Framed => {
   if (Predicate.hasProperty(stream, "readMessage")) return stream as unknown as Framed
-  throw new TypeError("this stream is not one of a WebTransport.Session")
+  throw new TypeError("this stream is not from a WebTransport.Session")
 }
 
 export const read = (
@@ -42,44 +40,17 @@ export const messages = (
   options?: Options
 ): Stream.Stream<Uint8Array, FramingError | WebTransportError> => untilNone(read(stream, options))
 
-/** How many messages are handed on together: a chunk of tiny ones, handed on whole, would become a hundred times as large. */
+/** The maximum number of messages per chunk: the tiny messages of one chunk can take a hundred times its memory. */
 const batchSize = 256
 
 export const decode =
   (options?: Options) =>
   <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | FramingError, R> =>
-    Stream.pipeThroughChannel(self, Channel.suspend(() => decoding<E>(makeDecoder(options))))
-
-type Decoding<E> = Channel.Channel<
-  Chunk.Chunk<Uint8Array>,
-  Chunk.Chunk<Uint8Array>,
-  E | FramingError,
-  E,
-  unknown,
-  unknown
->
-
-const decoding = <E>(decoder: Decoder): Decoding<E> => {
-  const output: Decoding<E> = Channel.suspend(() => {
-    const batch: Array<Uint8Array> = []
-    let next = decoder.next()
-    while (Either.isRight(next) && Option.isSome(next.right) && batch.push(next.right.value) < batchSize) {
-      next = decoder.next()
-    }
-    const rest = Either.isLeft(next) ? Channel.fail(next.left) : Option.isSome(next.right) ? output : input
-    return batch.length === 0 ? rest : Channel.zipRight(Channel.write(Chunk.unsafeFromArray(batch)), rest)
-  })
-  const input: Decoding<E> = Channel.readWithCause({
-    onInput: (chunks: Chunk.Chunk<Uint8Array>) => {
-      for (const chunk of chunks) decoder.push(chunk)
-      return output
-    },
-    onFailure: Channel.failCause,
-    onDone: () => {
-      decoder.end()
-      const last = decoder.next()
-      return Either.isLeft(last) ? Channel.fail(last.left) : Channel.void
-    }
-  })
-  return input
-}
+    decodeStream(self, batchSize, () => {
+      const decoder = makeDecoder(options)
+      return {
+        push: (chunk: Uint8Array) => decoder.push(chunk),
+        end: () => decoder.end(),
+        next: () => decoder.decoded()
+      }
+    })

@@ -1,4 +1,4 @@
-/** The figures that metrics and tables show: what `PoolStats` has of each kind of pool. */
+/** The figures for metrics and tables: the shape of `PoolStats` for each kind of pool. */
 
 export interface WaitingFigures {
   readonly pool: string

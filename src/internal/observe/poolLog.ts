@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { describeFailure } from "./describeFailure.js"
 import { showMillis } from "./poolTexts.js"
 
-/** What a log line tells of, for filters and alerts. */
+/** The event of a log line, for filters and alerts. */
 export type LogEvent =
   | "Backoff"
   | "Recovered"
@@ -50,14 +50,16 @@ export class PoolLog {
 
   earlyDeath(delay: number): void {
     this.warn(
-      `an item was lost soon after its creation, before it was of use; the next creation waits ${showMillis(delay)}. ` +
+      `an item was lost soon after its creation, before any borrower used it; the next creation waits ${
+        showMillis(delay)
+      }. ` +
         "Does the server close new connections, or does `lost` complete too early?",
       "EarlyDeath",
       { delay: Math.round(delay) }
     )
   }
 
-  /** `borrowers`: those that are known. */
+  /** `borrowers`: the known borrowers. */
   drainsSlowly(waited: number, leases: number, waiters: number, borrowers: ReadonlyArray<Details>): void {
     this.warn(
       `drain has waited for ${showMillis(waited)}: ${leases} lease(s) still out, ${waiters} borrower(s) waiting. ` +
@@ -69,7 +71,7 @@ export class PoolLog {
     )
   }
 
-  /** `why`: the cause of it, where it is known. */
+  /** `why`: the cause, if known. */
   exhausted(
     waited: number,
     figures: { readonly inUse: number; readonly size: number; readonly maxSize: number; readonly waiters: number },
@@ -99,7 +101,7 @@ export class PoolLog {
     this.write(Effect.logInfo(message), "LeakReturned", { out, ...borrower })
   }
 
-  /** A failure tells the pool something; a defect is a fault of the hook. */
+  /** A failure is an answer to the pool; a defect is a bug in the hook. */
   hookFailed(hook: string, cause: Cause.Cause<unknown>, isDefect: boolean): void {
     const message = `${hook} ${isDefect ? "died" : "failed"}; the pool closes the item`
     const line = isDefect ? Effect.logWarning(message, cause) : Effect.logDebug(message, cause)

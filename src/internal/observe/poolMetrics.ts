@@ -1,4 +1,4 @@
-/** The metrics of pools: their names, and which figure each shows. */
+/** The metrics of pools: their names, and the figure of each. */
 import {
   type CounterKey,
   counterKey,
@@ -15,31 +15,34 @@ import type { PoolRuntime } from "#effect/poolRuntime"
 import type { RecyclingFigures, WaitingFigures } from "./figures.js"
 
 export const size = /* @__PURE__ */ gaugeKey("effect_pools_size", "Live items, idle and in use")
-export const idle = /* @__PURE__ */ gaugeKey("effect_pools_idle", "Live items that nobody has")
-export const inUse = /* @__PURE__ */ gaugeKey("effect_pools_in_use", "Live items that somebody has")
+export const idle = /* @__PURE__ */ gaugeKey("effect_pools_idle", "Idle live items")
+export const inUse = /* @__PURE__ */ gaugeKey("effect_pools_in_use", "Lent live items")
 export const leases = /* @__PURE__ */ gaugeKey("effect_pools_leases", "Leases out")
-export const creating = /* @__PURE__ */ gaugeKey("effect_pools_creating", "Items being made")
+export const creating = /* @__PURE__ */ gaugeKey("effect_pools_creating", "Items being created")
 export const closing = /* @__PURE__ */ gaugeKey("effect_pools_closing", "Items being closed")
 export const waiters = /* @__PURE__ */ gaugeKey("effect_pools_waiters", "Borrowers in the queue")
 export const minSize = /* @__PURE__ */ gaugeKey("effect_pools_min_size", "Items to keep live")
-export const maxSize = /* @__PURE__ */ gaugeKey("effect_pools_max_size", "The most items at once")
+export const maxSize = /* @__PURE__ */ gaugeKey("effect_pools_max_size", "Maximum number of items")
 
 const total = (name: string, description: string): CounterKey => counterKey(`effect_pools_${name}_total`, description)
 
-export const acquisitions = /* @__PURE__ */ total("acquisitions", "Times that an item was lent")
-export const reuses = /* @__PURE__ */ total("reuses", "Times that an item was lent again")
-export const created = /* @__PURE__ */ total("created", "Items made")
+export const acquisitions = /* @__PURE__ */ total("acquisitions", "Borrows that got an item")
+export const reuses = /* @__PURE__ */ total("reuses", "Borrows that got a used item")
+export const created = /* @__PURE__ */ total("created", "Items created")
 export const destroyed = /* @__PURE__ */ total("destroyed", "Items closed, by reason")
 export const failures = /* @__PURE__ */ total("failures", "Creations that failed")
-export const timeouts = /* @__PURE__ */ total("timeouts", "Borrowers that met acquireTimeout")
-export const rejections = /* @__PURE__ */ total("rejections", "Borrowers that met maxWaiters")
+export const timeouts = /* @__PURE__ */ total("timeouts", "Borrowers that reached acquireTimeout")
+export const rejections = /* @__PURE__ */ total("rejections", "Borrowers refused by maxWaiters")
 export const abandoned = /* @__PURE__ */ total("abandoned", "Borrowers that were interrupted while they waited")
-export const finalizerFailures = /* @__PURE__ */ total("finalizer_failures", "Items that did not close as they should")
-export const returned = /* @__PURE__ */ total("returned", "Times that an object of a recycling pool came back")
-export const discarded = /* @__PURE__ */ total("discarded", "Objects that a recycling pool let go of, by reason")
-export const refused = /* @__PURE__ */ total("refused", "What borrowers of a recycling pool did wrong, by reason")
+export const finalizerFailures = /* @__PURE__ */ total(
+  "finalizer_failures",
+  "Items whose finalizers failed or took too long"
+)
+export const returned = /* @__PURE__ */ total("returned", "Returns of objects to a recycling pool")
+export const discarded = /* @__PURE__ */ total("discarded", "Objects that a recycling pool dropped, by reason")
+export const refused = /* @__PURE__ */ total("refused", "Misuse by borrowers of a recycling pool, by reason")
 
-/** From 0.1 ms, which a stream takes, to the usual time limits. */
+/** From 0.1 ms, the time to open a stream, to the usual time limits. */
 const boundaries = [
   0.0001,
   0.00025,
@@ -64,13 +67,13 @@ const boundaries = [
 const seconds = (name: string, description: string): HistogramKey =>
   secondsKey(`effect_pools_${name}_seconds`, description, boundaries)
 
-export const waitTime = /* @__PURE__ */ seconds("wait_time", "How long borrowers waited who got an item")
-export const createTime = /* @__PURE__ */ seconds("create_time", "How long it took to make an item")
+export const waitTime = /* @__PURE__ */ seconds("wait_time", "Wait of borrowers that got an item")
+export const createTime = /* @__PURE__ */ seconds("create_time", "Duration of creations")
 export const useTime = /* @__PURE__ */ seconds("use_time", "How long borrowers had an item")
 
 type Read<S> = (stats: S) => number
 
-/** What a kind of pool shows. */
+/** The metrics of a kind of pool. */
 interface Figures<S> {
   readonly gauges: ReadonlyArray<readonly [GaugeKey, Read<S>]>
   readonly counters: ReadonlyArray<readonly [CounterKey, Read<S>]>
@@ -124,7 +127,7 @@ export const recyclingPool: Figures<RecyclingFigures> = {
   reasons: [[discarded, (stats) => stats.discarded], [refused, (stats) => stats.refused]]
 }
 
-/** Takes seconds. */
+/** `time` is in seconds. */
 type Observe = (time: number) => void
 
 export interface Times {
@@ -133,7 +136,7 @@ export interface Times {
   readonly use: Observe
 }
 
-/** The histograms of a pool. Pools of the same tags share them. */
+/** The histograms of a pool. Pools with the same tags share them. */
 export const timesOf = (tags: ReadonlyArray<Tag>, runtime: PoolRuntime): Times => ({
   wait: observer(runtime, waitTime, tags),
   create: observer(runtime, createTime, tags),

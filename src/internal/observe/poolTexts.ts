@@ -1,8 +1,8 @@
-/** What the logs and the errors of a waiting pool say in the same words. */
+/** Texts that the logs and the errors of a waiting pool share. */
 import * as Duration from "effect/Duration"
 import { describeFailure } from "./describeFailure.js"
 
-/** Milliseconds in words. */
+/** Formats milliseconds. */
 export const showMillis = (millis: number): string =>
   millis > 0 && millis < 1
     ? "less than 1ms"
@@ -17,15 +17,15 @@ export const creatingTookTooLong = (createTimeout: number): string =>
 
 export const lastCreationFailed = (failure: unknown): string => `The last creation failed: ${describeFailure(failure)}`
 
-/** `hooks`: those that check the items of the pool. */
+/** `hooks`: the names of the hooks that check items. */
 export const stillChecking = (checkTimeout: number, hooks: ReadonlyArray<string>): string =>
   `Items were still being checked (checkTimeout is ${showMillis(checkTimeout)}): does the resource answer ` +
   `${hooks.join(" and ")}? Keep checkTimeout well below acquireTimeout.`
 
 export const queueIsFull = (maxWaiters: number): string =>
-  `maxWaiters ${maxWaiters}; borrowers for whom an item is on its way do not count`
+  `maxWaiters ${maxWaiters}; borrowers whose item is being created or checked do not count`
 
-/** What a `PoolError` knows of the pool. */
+/** The figures in a `PoolError`. */
 interface Figures {
   readonly reason: "AcquireTimeout" | "CreateTimeout" | "QueueFull" | "PoolClosed"
   readonly pool: string
@@ -44,7 +44,7 @@ const advice = ({ creating, inUse }: Figures): string =>
     : "Borrow for a shorter time, or raise maxSize or the time limit; or find the borrower that never returns its item " +
       "(leakThreshold), or that holds one item while it waits for another."
 
-/** What happened, the state of the pool, and what to do. */
+/** Describes the event, the state of the pool, and the remedy. */
 export const describePoolError = (error: Figures): string => {
   const { creating, detail, inUse, maxSize, size, waited, waiters } = error
   const pool = `Pool "${error.pool}"`

@@ -5,7 +5,7 @@ type Column<S> = readonly [title: string, show: (stats: S) => number | string]
 
 interface Row<S> {
   readonly label: string
-  /** Blank where the row has no figure. */
+  /** Blank if the row has no figure. */
   readonly show: (column: Column<S>) => number | string
 }
 
@@ -43,7 +43,7 @@ const recycling: ReadonlyArray<Column<RecyclingFigures>> = [
   ["failures", (stats) => stats.failures]
 ]
 
-/** Names to the left, figures to the right. */
+/** Aligns names to the left, figures to the right. */
 const table = <S>(columns: ReadonlyArray<Column<S>>, rows: ReadonlyArray<Row<S>>): string => {
   const cells = [
     ["pool", ...columns.map(([title]) => title)],

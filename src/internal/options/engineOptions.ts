@@ -26,17 +26,17 @@ import {
 
 const sizeOptions = {
   minSize: count(0, 0, "{Item}s to keep open"),
-  maxSize: count(1, 10, "The most {item}s at once"),
-  minIdle: count(0, 0, "{Item}s to keep open that nobody has")
+  maxSize: count(1, 10, "The maximum number of {item}s"),
+  minIdle: count(0, 0, "Idle {item}s to keep ready")
 }
 
-/** The options of a waiting pool. A `Config` has those that have a description; `{item}` is a session or a stream there. */
+/** The options of a waiting pool. A `Config` has those with a description, in which `{item}` becomes a session or a stream. */
 export const engineOptions = {
   name: text("ResourcePool", "The pool's name in logs, errors and stats"),
   acquire: required(value<Effect.Effect<any, any, any>>("an Effect", Effect.isEffect)),
   ...sizeOptions,
   concurrency: orHook(count(1, 1)),
-  order: oneOf(["lifo", "fifo"], "Which {item} is lent: the one used last, or first"),
+  order: oneOf(["lifo", "fifo"], "Which {item} the pool lends: the most recently used, or the longest idle"),
   acquireTimeout: duration(Infinity, "How long a borrower waits"),
   rideOut: orHook(duration(2_000)),
   maxWaiters: limit(0, Infinity, "How many borrowers may wait"),
@@ -64,14 +64,14 @@ export const engineOptions = {
   shutdownGrace: duration(5_000, "How long borrowers have when the pool closes"),
   exhaustedThreshold: duration(10_000),
   leakThreshold: duration(Infinity),
-  histograms: flag(false, "Whether waiting, creating and use are timed"),
+  histograms: flag(false, "Whether the pool measures waits, creations and borrows"),
   metrics: flag(true, "Whether the pool shows metrics")
 }
 
-/** The same without what makes an item: pools that are built on the engine make theirs in their own way. */
+/** All options except `acquire`: pools that are built on the engine create items in their own way. */
 const settings = without(engineOptions, ["acquire"])
 
-/** What a function `rideOut` answers. */
+/** The result of a function `rideOut`. */
 export const rideOutAnswer = required(duration(0))
 
 type Settings = typeof settings
@@ -81,17 +81,17 @@ const checkSizes = (sizes: Decoded<typeof sizeOptions>, checks: OptionChecks): v
   checkAtMost(sizes, "minIdle", "maxSize", checks)
 }
 
-/** Checks the sizes of a pool, of one that exists too. */
+/** Checks the sizes of a new or an existing pool. */
 export const problemsOfSizes = (size: Input<typeof sizeOptions>): ReadonlyArray<Problem> => {
   const checks = new OptionChecks()
   checkSizes(decode(sizeOptions, size, checks), checks)
   return checks.problems
 }
 
-/** Those of a pool that is built on the engine: some are left out, some are added. */
+/** The options of a pool that is built on the engine: it leaves some out and adds others. */
 type Part<T> = { readonly [K in keyof T]?: T[K] | undefined }
 
-/** What is wrong with options of the engine that are right by themselves. */
+/** Checks valid options of the engine against each other. */
 export const checkTogether = (
   options: Part<Input<Settings>>,
   { createBackoff, ...decoded }: Part<Decoded<Settings>> & Decoded<typeof sizeOptions>,
@@ -99,10 +99,10 @@ export const checkTogether = (
 ): void => {
   checkSizes(decoded, checks)
   if (options.validateAfterIdle !== undefined && options.validate === undefined) {
-    checks.refuse("validateAfterIdle", options.validateAfterIdle, "left out where there is no validate")
+    checks.refuse("validateAfterIdle", options.validateAfterIdle, "left out without validate")
   }
   if (options.histograms === true && options.metrics === false) {
-    checks.refuse("histograms", true, "left out where metrics is false")
+    checks.refuse("histograms", true, "left out if metrics is false")
   }
   if (options.createBackoff?.initial !== undefined && createBackoff!.initial > createBackoff!.max) {
     checks.refuse(
@@ -116,14 +116,14 @@ export const checkTogether = (
 export interface DecodedEngine {
   readonly problems: ReadonlyArray<Problem>
   readonly machine: Omit<MachineOptions, "rideOut">
-  /** Milliseconds, where it is no function. */
+  /** Milliseconds, if it is not a function. */
   readonly rideOut: number
   readonly concurrency: (item: any) => number
 }
 
 export const isConcurrency = (n: number): boolean => Number.isInteger(n) && n >= 1
 
-/** Checks every option and fills in the defaults. The result is to be used only when there is no problem. */
+/** Checks every option and fills in the defaults. Use the result only if there are no problems. */
 export const decodeEngine = (
   options: Input<Settings> & { readonly acquire?: unknown }
 ): DecodedEngine => {

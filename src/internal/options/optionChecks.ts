@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { kindOf } from "../core/kinds.js"
 
-/** An option that makes no sense. */
+/** An invalid option. */
 export interface Problem {
   readonly option: string
   readonly message: string
@@ -22,11 +22,11 @@ const show = (value: unknown): string => {
   return isPlain(value) ? JSON.stringify(value) : `of type ${kindOf(value)}`
 }
 
-/** Keeps what is wrong with the options of a pool. */
+/** Collects the problems of a pool's options. */
 export class OptionChecks {
   readonly problems: Array<Problem> = []
 
-  /** The rule is what follows "must be", the fault what follows "but". */
+  /** The message is: option must be `rule`, but `fault`. */
   refuse(option: string, value: unknown, rule: string, fault = `was ${show(value)}`): void {
     this.problems.push({ option, message: `${option} must be ${rule}, but ${fault}` })
   }
@@ -35,6 +35,6 @@ export class OptionChecks {
 export const formatProblems = (problems: ReadonlyArray<Problem>): string =>
   problems.map((problem) => problem.message).join("; ")
 
-/** Options that make no sense are a defect, which names the pool and each option. */
+/** Invalid options are a defect, which names the pool and each option. */
 export const dieOfProblems = (pool: string, problems: ReadonlyArray<Problem>): Effect.Effect<void> =>
   problems.length === 0 ? Effect.void : dieMessage(`[${pool}] ${formatProblems(problems)}`)

@@ -1,6 +1,6 @@
 /**
- * The options of a pool as a table: each row says what the option may be, what it is where it is left out, and, where a
- * `Config` may hold it, what the option is for. The types of the options, their decoding and the `Config` follow from it.
+ * The options of a pool as a table. Each row has the rule of the option, its default, and, if a `Config` may provide it, its
+ * description. The types of the options, their decoding and the `Config` follow from the table.
  */
 import { decodeDuration, type DurationInput } from "#effect/duration"
 import * as Duration from "effect/Duration"
@@ -8,19 +8,19 @@ import * as Option from "effect/Option"
 import { OptionChecks, type Problem } from "./optionChecks.js"
 
 /**
- * `I` is what a user gives and `O` what the pool works with; times are milliseconds there. `S` says how the option is
- * read from text. An option is a key of the `Config` if it has a description, `D`.
+ * `I` is the user's type, `O` the decoded type; times are decoded to milliseconds. `S` tells how to read the option from
+ * text. An option is a key of the `Config` if it has a description, `D`.
  */
 export interface Row<I, O, S, D> {
-  /** What follows "must be" in a refusal. */
+  /** The text after "must be" in a problem. */
   readonly rule: string
   readonly isRequired: boolean
   readonly byDefault: O
   readonly source: S
   readonly description: D
-  /** What a refusal says after "but", in place of the value: of one that may be secret. */
+  /** The text after "but" in a problem, in place of the value, if the value may be secret. */
   readonly fault?: (value: unknown) => string
-  /** `undefined` for a value that breaks the rule. */
+  /** Returns `undefined` for a value that breaks the rule. */
   decode(value: I, option: string, checks: OptionChecks): O | undefined
 }
 
@@ -36,12 +36,12 @@ type InputOf<R> = R extends Row<infer I, any, any, any> ? I : never
 
 type RequiredKeys<T> = { [K in keyof T]: T[K] extends Required ? K : never }[keyof T]
 
-/** What a user gives. */
+/** The user's type of the options. */
 export type Input<T> =
   & { readonly [K in RequiredKeys<T>]: InputOf<T[K]> }
   & { readonly [K in Exclude<keyof T, RequiredKeys<T>>]?: InputOf<T[K]> | undefined }
 
-/** What the pool works with. */
+/** The decoded type of the options. */
 export type Decoded<T> = { readonly [K in keyof T]: T[K] extends Row<any, infer O, any, any> ? O : never }
 
 export type Hook = (...args: ReadonlyArray<any>) => any
@@ -58,7 +58,7 @@ const row = <I, O, S, D>(
   description: D
 ): Row<I, O, S, D> => ({ rule, decode, byDefault, source, description, isRequired: false })
 
-/** Anything that passes a test. */
+/** A value that passes a test. */
 export const value = <A, O extends A | undefined = A | undefined>(
   rule: string,
   isValid: (value: A) => boolean,
@@ -80,7 +80,7 @@ export const count = <D extends Text = undefined>(
 ): Row<number, number, "integer", D> =>
   row(atLeast(least), counting(least, Number.MAX_SAFE_INTEGER), byDefault, "integer", description as D)
 
-/** A count that may be `Infinity`: no limit. */
+/** A count; `Infinity` means no limit. */
 export const limit = <O extends number | undefined, D extends Text = undefined>(
   least: number,
   byDefault: O,
@@ -115,7 +115,7 @@ export const duration = <O extends number | undefined, D extends Text = undefine
     description as D
   )
 
-/** How often something happens. */
+/** The interval of a repeated action. */
 export const interval = (byDefault: number): Row<DurationInput, number, undefined, undefined> =>
   row(`a duration of 1 ms or more, such as "15 seconds"`, parseDuration(1), byDefault, undefined, undefined)
 
@@ -153,10 +153,10 @@ export const ratio = (least: number, max: number, byDefault: number): Row<number
     byDefault
   )
 
-/** A function of the user's. */
+/** A function of the user. */
 export const hook = /* @__PURE__ */ value<Hook>("a function", (value) => typeof value === "function")
 
-/** The same option as a value, or as a function that is asked for it. */
+/** The option as a value, or as a function that returns it. */
 export const orHook = <I, O, S, D>(row: Row<I, O, S, D>): Row<I | Hook, O | Hook, S, D> => ({
   ...row,
   decode: (value, option, checks) =>
@@ -178,10 +178,10 @@ const nestedRow = <T extends Table, O>(
     undefined
   )
 
-/** Options within an option, which may be left out as a whole. */
+/** A group of options that may be left out as a whole. */
 export const nested = <T extends Table>(table: T) => nestedRow(table, undefined)
 
-/** Options within an option, with a default for each. */
+/** A group of options, with a default for each. */
 export const group = <T extends Table>(table: T) =>
   nestedRow(
     table,
@@ -215,7 +215,7 @@ export const withDefaults = <T extends object>(table: T, defaults: Partial<Decod
 export const without = <T extends Table, const K extends keyof T>(table: T, options: ReadonlyArray<K>): Omit<T, K> =>
   Object.fromEntries(Object.entries(table).filter(([option]) => !options.includes(option as K))) as Omit<T, K>
 
-/** What breaks the rule is told to `checks`, and the default stands in for it. */
+/** Decodes an option. An invalid value becomes a problem in `checks`, and the default replaces it. */
 export const read = <I, O>(row: Row<I, O, any, any>, value: I | undefined, option: string, checks: OptionChecks): O => {
   if (value === undefined && !row.isRequired) return row.byDefault
   const decoded = row.decode(value as I, option, checks)
@@ -229,13 +229,13 @@ export interface DecodedOne<O> {
   readonly problems: ReadonlyArray<Problem>
 }
 
-/** The argument of a call that is an option by another name. */
+/** Decodes an argument of a call by the rule of an option. */
 export const decodeOne = <I, O>(row: Row<I, O, any, any>, value: I | undefined, option: string): DecodedOne<O> => {
   const checks = new OptionChecks()
   return { decoded: read(row, value, option, checks), problems: checks.problems }
 }
 
-/** Checks every option and fills in the defaults. The result is to be used only when there is no problem. */
+/** Checks every option and fills in the defaults. Use the result only if there are no problems. */
 export const decode = <T extends Table>(
   table: T,
   options: Input<T>,
@@ -248,13 +248,13 @@ export const decode = <T extends Table>(
   ) as Decoded<T>
 }
 
-/** Those options of a table that were given. */
+/** The given options that are in a table. */
 export const given = <T extends Table, A extends Input<T>>(table: T, options: A): Pick<A, keyof A & keyof T> =>
   Object.fromEntries(
     Object.entries(options).filter(([option, value]) => value !== undefined && Object.hasOwn(table, option))
   ) as Pick<A, keyof A & keyof T>
 
-/** For two options of which one may not be larger than the other. */
+/** Checks that an option is at most another option. */
 export const checkAtMost = <const K extends string>(
   decoded: { readonly [P in K]: number },
   option: K,

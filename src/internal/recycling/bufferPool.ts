@@ -1,7 +1,7 @@
 /**
- * Buffers, which of their bytes have to be zeroed, and the pool of one size. `tieredBufferPool.ts` has many sizes.
+ * Buffers, the bytes of them that need zeroing, and the pool of one size. `tieredBufferPool.ts` has many sizes.
  *
- * A buffer whose memory was transferred away has `length` 0. `byteLength` says the same at six times the price (V8 11.3).
+ * A buffer whose memory was transferred away has `length` 0. `byteLength` is 0, too, but costs six times as much (V8 11.3).
  */
 import { format, inspectSymbol } from "#effect/inspect"
 import type { PoolRuntime } from "#effect/poolRuntime"
@@ -59,7 +59,7 @@ export const makeList = ({ bufferSize, ...options }: BufferListOptions): FreeLis
     ...options,
     weight: bufferSize,
     factory: () => new Uint8Array(bufferSize),
-    // its last borrower may have transferred its memory away
+    // the last borrower may have transferred the memory away
     validate: (bytes) => bytes.length === bufferSize,
     part: memoryOf
   })
@@ -79,15 +79,15 @@ export const checkLength = (length: number, max: number): void => {
   throw new RangeError(`length must be a whole number of bytes from 0 to ${max}, but was ${String(length)}`)
 }
 
-/** Why memory cannot take the place of a buffer's own. */
+/** Why this memory cannot replace the memory of a buffer. */
 const unfit = (memory: ArrayBufferLike, size: number): string | undefined => {
   if (Object.prototype.toString.call(memory) !== "[object ArrayBuffer]") return "shared memory cannot be pooled"
   if ((memory as { readonly resizable?: boolean }).resizable === true) return "a resizable buffer cannot be pooled"
   if (memory.byteLength !== size) return `the buffer must have ${size} bytes, but has ${memory.byteLength}`
-  return isPooled(memory) ? "the buffer is of a pool already" : undefined
+  return isPooled(memory) ? "the buffer belongs to a pool already" : undefined
 }
 
-/** Knows which bytes of its buffer the borrower has seen: only those may have been written to. */
+/** Tracks the bytes of its buffer that the borrower has seen: only those may have been written to. */
 export class BufferLease {
   readonly length: number
   private readonly pool: BufferLender
@@ -105,7 +105,7 @@ export class BufferLease {
   }
 
   get size(): number {
-    // a buffer that was made for this lease alone has its length
+    // a buffer that was created for this lease only has its length
     return this.slot.owner.weight || this.length
   }
 
@@ -146,7 +146,7 @@ export class BufferLease {
       }
       this.slot = slot.owner.replace(slot, new Uint8Array(memory as ArrayBuffer))
     }
-    // all bytes count as written to: they are the borrower's
+    // the borrower may write to all bytes, so all count as written to
     return this.buffer
   }
 
@@ -179,9 +179,9 @@ export class BufferLease {
   }
 }
 
-/** What pools of one size and of many sizes share. */
+/** The base of pools of one size and of many sizes. */
 export abstract class BufferLender extends RecyclingPool<BufferLease> {
-  /** Lends a buffer of that length or more. */
+  /** Lends a buffer of at least this length. */
   abstract take(length: number, holder: object): ListSlot<Bytes>
 
   abstract give(slot: ListSlot<Bytes>, dirty: number): void
@@ -190,7 +190,7 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
     slot.owner.invalidate(slot)
   }
 
-  /** Counts refusals that are of no list. */
+  /** The list that counts refusals which belong to no list. */
   protected abstract readonly first: FreeList<Bytes>
 
   protected abstract has(list: FreeList<Bytes>): boolean
@@ -216,12 +216,12 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
 
   unsafeRelease(bytes: Uint8Array, written: number = bytes.length): boolean {
     const slot = slotOf(bytes)
-    // the memory of a buffer has the slot too
+    // the memory of a buffer has the slot, too
     if (slot === undefined || slot.value !== bytes) return refuse(this.first, "foreign")
     if (slot.holder !== this) {
       return this.has(slot.owner) ? refuse(slot.owner, "notOut") : refuse(this.first, "foreign")
     }
-    // anything but a number of bytes means all of them
+    // if `length` is not a number of bytes, all bytes count
     this.give(
       slot,
       typeof written === "number" && written >= 0 && written < bytes.length ? Math.ceil(written) : bytes.length

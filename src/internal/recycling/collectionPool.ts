@@ -19,7 +19,7 @@ interface Pools {
 
 type Stats = { readonly [K in keyof Pools]: RecyclingPoolStats }
 
-/** Removes all entries and properties, and keeps the memory of the entries unless there were too many. */
+/** Removes all entries and properties. Keeps the memory of the entries, unless there were too many. */
 const emptyArray = (max: number) => (array: Array<any>): void => {
   if (array.length > max) array.length = 0
   else Resettable.array(array)
@@ -32,7 +32,7 @@ const emptyList = (max: number) => (list: ArrayList<any>): void => {
   else list.reset()
 }
 
-/** Whether a collection is as a new one is. A reset does not notice a property that cannot be deleted. */
+/** Whether a collection is like new. A reset does not notice a property that cannot be deleted. */
 const isNew = (prototype: object | null, keys: number) => (collection: object): boolean =>
   Object.getPrototypeOf(collection) === prototype && Reflect.ownKeys(collection).length === keys
 
@@ -41,7 +41,7 @@ const isNewMap = isNew(Map.prototype, 0)
 const isNewSet = isNew(Set.prototype, 0)
 const isNewRecord = isNew(null, 0)
 
-/** Whether an array can grow and shrink: an empty one that was frozen cannot. */
+/** Whether an array can grow and shrink; a frozen empty array cannot. */
 const isFlexible = (array: Array<any>): boolean => {
   try {
     array.push(undefined)
@@ -157,7 +157,7 @@ export const make = (
       makeObjectPool({
         name: `${name}.${kind}`,
         factory,
-        // a collection that is not kept needs no reset
+        // collections that the pool does not keep need no reset
         reset: sizes[kind] === 0 ? undefined : reset,
         validate,
         maxSize: sizes[kind],
@@ -170,7 +170,7 @@ export const make = (
         emptyArray(maxArrayLength),
         (array) => isNewArray(array) && isFlexible(array)
       ),
-      // its reset undoes all that a borrower can do to it
+      // the reset undoes every change that a borrower can make
       lists: yield* pool("lists", () => Object.preventExtensions(new ArrayList<any>()), emptyList(maxArrayLength)),
       maps: yield* pool(
         "maps",

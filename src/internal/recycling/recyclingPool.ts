@@ -1,4 +1,4 @@
-/** What all recycling pools share around their lists: the ways of lending, ageing, figures, and the end. */
+/** The base of all recycling pools, around their lists: ways of lending, ageing, figures, and the end. */
 import { millisOf } from "#effect/clock"
 import type { DurationInput } from "#effect/duration"
 import { attempt } from "#effect/effect"
@@ -17,7 +17,7 @@ import { recyclingPool, register } from "../observe/poolMetrics.js"
 import { dieOfProblems, type OptionChecks } from "../options/optionChecks.js"
 import { decodeOne, duration } from "../options/optionTable.js"
 
-/** The figures of several lists together. If there are several, the caller knows how many were lent at once. */
+/** The figures of several lists together. If there are several, the caller passes the peak. */
 export const snapshot = (
   pool: string,
   lists: ReadonlyArray<FreeList<any>>,
@@ -54,7 +54,7 @@ export const snapshot = (
   })
 }
 
-/** The holder of an item that is lent by `use` or `get`. Nothing else can return it, so one holder serves for all. */
+/** The holder of items that `use` or `get` lends. Only they can return these items, so one holder is enough. */
 export const byScope = { holder: "use or get" }
 
 const misuse: Record<RefusalReason, string> = {
@@ -62,10 +62,10 @@ const misuse: Record<RefusalReason, string> = {
   notOut:
     "a borrower released an object that `unsafeAcquire` had not lent: a second release, or an object that `use`, `get` " +
     "or a lease is to return",
-  stale: "a borrower used, released or discarded a lease that had been released or discarded before"
+  stale: "a borrower used, released or discarded a lease that had ended"
 }
 
-/** `L` is what a borrower returns. */
+/** `L` is the type that a borrower returns. */
 export abstract class RecyclingPool<L> {
   readonly name: string
   protected readonly ageing: Ageing
@@ -90,7 +90,7 @@ export abstract class RecyclingPool<L> {
   /** The module of the pool, for logs. */
   protected abstract readonly module: string
 
-  /** Each with the tags of its metrics, beside the name of the pool. */
+  /** Each list with the tags of its metrics, in addition to the name of the pool. */
   abstract readonly lists: ReadonlyArray<readonly [FreeList<any>, tags: ReadonlyArray<readonly [string, string]>]>
 
   protected abstract giveBack(loan: L): void
@@ -127,7 +127,7 @@ export abstract class RecyclingPool<L> {
     }
   }
 
-  /** A fiber has left the effect that it borrowed for. */
+  /** Called when a fiber has left its borrow. */
   passed(fiber: AnyFiber, loan: L): void {
     try {
       this.giveBack(loan)
@@ -151,7 +151,7 @@ export abstract class RecyclingPool<L> {
     })
   }
 
-  /** After a failure of the borrower, which matters more than one of the return. The latter is counted. */
+  /** Returns an item after a failure of the borrower, which hides a failure of the return. The latter is counted. */
   protected giveBackAfter(loan: L): void {
     try {
       this.giveBack(loan)
@@ -168,7 +168,7 @@ export abstract class RecyclingPool<L> {
     }))
   }
 
-  // --- care
+  // --- maintenance
 
   readonly prune = (maxIdle?: DurationInput | undefined): Effect.Effect<number> =>
     Effect.suspend(() => {
@@ -198,7 +198,7 @@ export abstract class RecyclingPool<L> {
     this.hideMetrics = () => hide.forEach((f) => f())
   }
 
-  /** The first misuse tells where to look; the others are counted. */
+  /** Logs the first misuse, with its place; further ones are only counted. */
   private readonly warnOnce = (reason: RefusalReason): void => {
     if (this.hasWarned) return
     this.hasWarned = true
@@ -237,7 +237,7 @@ export abstract class RecyclingPool<L> {
   }
 }
 
-/** Returns what a fiber was lent, when the fiber leaves the frame. */
+/** Returns a fiber's item when the fiber leaves the frame. */
 class ReturnFrame<L> extends FiberFrame {
   private readonly fiber: AnyFiber
   private readonly pool: RecyclingPool<L>
@@ -255,7 +255,7 @@ class ReturnFrame<L> extends FiberFrame {
   }
 }
 
-/** Counts a call that does nothing, and returns `false` for it. */
+/** Counts a refused call, and returns `false`. */
 export const refuse = (list: FreeList<any>, reason: RefusalReason): false => {
   list.refused[reason]++
   list.onRefused?.(reason)
@@ -267,7 +267,7 @@ export const stale = (list: FreeList<any>, pool: string): Error => {
   return new Error(`[${pool}] this lease has been released or discarded; another borrower may have its object by now`)
 }
 
-/** Makes and starts a pool. Options that make no sense are a defect. */
+/** Makes and starts a pool. Invalid options are a defect. */
 export const makePool = <P extends RecyclingPool<any>>(
   name: string,
   { problems }: OptionChecks,

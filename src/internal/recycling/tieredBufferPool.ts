@@ -26,7 +26,7 @@ export const tieredOptions = {
     [256, 1024, 4096, 16384, 65536, 262144, 1048576]
   ),
   maxBuffersPerTier: count(0, 64),
-  // or the largest size, if that is more
+  // or the largest size, if larger
   maxBytes: count(1, 32 * 1024 * 1024),
   zero: zeroOption,
   idleTimeToLive: duration(Infinity)
@@ -45,14 +45,14 @@ const checkSizes = (sizes: ReadonlyArray<number>, checks: OptionChecks): void =>
 }
 
 const never = (): never => {
-  throw new Error("a buffer that is larger than every tier is made for its borrower")
+  throw new Error("no tier fits this length")
 }
 
 class TieredBufferPool extends BufferLender {
   protected readonly module = "TieredBufferPool"
   readonly sizes: ReadonlyArray<number>
   readonly lists
-  /** Buffers that are larger than every tier. It keeps none. */
+  /** The list for buffers larger than every tier. It keeps no buffers. */
   protected readonly first: FreeList<Bytes>
   private readonly tiers: ReadonlyArray<FreeList<Bytes>>
   private readonly table: SizeTable
@@ -151,7 +151,7 @@ export const make = (options: Input<typeof tieredOptions> = {}): Effect.Effect<T
   Effect.suspend(() => {
     const checks = new OptionChecks()
     const given = decode(tieredOptions, options, checks)
-    // a copy, since the caller may change the array later
+    // copied, since the caller may change the array later
     const sizes = [...given.sizes]
     checkSizes(sizes, checks)
     const largest = sizes.at(-1) ?? 1

@@ -1,4 +1,4 @@
-/** What a pool of sessions takes and is, as this room knows it. `SessionPool` documents the same. */
+/** The options and the service of a session pool, typed for this room. `SessionPool` documents them. */
 import type { DurationInput } from "#effect/duration"
 import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"

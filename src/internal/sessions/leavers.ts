@@ -6,8 +6,8 @@ import * as Fiber from "effect/Fiber"
 import type { SessionCore } from "../transport/sessionCore.js"
 
 /**
- * Sessions that have left the pool, and on which something is on its way that was written in success: they stay open until
- * it is sent, for `retireGrace` at most, and until the pool has closed. A replaced session that is still lent has the same.
+ * Sessions that have left the pool with bytes still to send, written in success. They stay open until the bytes are sent, for
+ * at most `retireGrace`, and at most until the pool has closed; the same limits as for a replaced session that is still lent.
  */
 export class Leavers {
   private readonly leaving = new Map<SessionCore, RunningFiber<void, never>>()
@@ -17,7 +17,7 @@ export class Leavers {
     this.grace = grace
   }
 
-  /** What closes it; a fiber does that which nobody waits for. */
+  /** Closes the session later, on a fiber that no caller waits for. */
   leave(core: SessionCore, close: Effect.Effect<void>): Effect.Effect<void> {
     core.isLeaving = true
     return core.untilDelivered.pipe(
@@ -34,7 +34,7 @@ export class Leavers {
     )
   }
 
-  /** No session stays for longer than that. */
+  /** Closes the remaining sessions, at the latest after `within`. */
   end(within: DurationInput): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.leaving.size === 0) return Effect.void

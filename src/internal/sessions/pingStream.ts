@@ -1,4 +1,4 @@
-/** Pings of sessions: when they are needed, and one over a stream. */
+/** Pings of sessions: when they are needed, and the ping over a stream. */
 import { isInterruptedOnly } from "#effect/cause"
 import { complete, into, makeDeferred } from "#effect/deferred"
 import { andThen, type CloseableScope, forkDetach, provideScope, timeoutFail } from "#effect/effect"
@@ -20,10 +20,10 @@ import { describeFailure } from "../observe/describeFailure.js"
 import { viewCore } from "../transport/session.js"
 import type { SessionCore } from "../transport/sessionCore.js"
 
-/** The pings of a session of a pool. */
+/** The pings of a pooled session. */
 class Pings {
   private readonly core: SessionCore
-  /** What had come when it was last looked at, pongs apart. */
+  /** The session's `bytesHeard` at the last ping. */
   private heard = 0
   private isUnanswered = false
   private failed: string | undefined = undefined
@@ -32,7 +32,7 @@ class Pings {
     this.core = core
   }
 
-  /** Why the session goes, if a ping told so. */
+  /** Why the session goes, if a ping is the reason. */
   get failure(): string | undefined {
     if (this.failed !== undefined) return this.failed
     return this.isUnanswered && this.heard === this.core.bytesHeard
@@ -41,8 +41,8 @@ class Pings {
   }
 
   /**
-   * Passes as soon as anything comes on the session, and sends nothing where something came since it was last asked for:
-   * that proves as much, and a pong may stand behind it for long.
+   * Passes as soon as any bytes come on the session, and sends no ping if bytes came since the last one: they prove as much,
+   * and a pong may be queued behind them for long.
    */
   unlessHeard<E, R>(ping: Effect.Effect<unknown, E, R>): Effect.Effect<unknown, E, R> {
     const { core } = this
@@ -64,7 +64,7 @@ class Pings {
       const outcome = makeDeferred<unknown, E>()
       this.isUnanswered = true
       this.core.whenHeard = () => complete(outcome, Exit.void)
-      // on a fiber of its own: nobody waits until one that is given up has ended
+      // on its own fiber: the check does not wait for the end of an abandoned ping
       return Effect.flatMap(
         forkDetach(into(restore(ping), outcome)),
         (fiber) =>
@@ -99,21 +99,21 @@ const noAnswer = () =>
   new WebTransportError({
     reason: "Read",
     detail: "the peer finished the stream without an answer to the ping",
-    advice: "let the server answer framed messages, or give keepAlive a ping of its own"
+    advice: "let the server answer framed messages, or set another keepAlive.ping"
   })
 
-/** How long a session may take to grant the ping a stream, where it has others. */
+/** How long a session that has other streams may take to grant the ping a stream. */
 const grantedWithin = "1 second"
-/** How long a ping's stream may take to its end, after the answer or after the ping was given up. */
+/** How long the stream of an answered or abandoned ping may take to end. */
 const finishedWithin = "5 seconds"
 
 const noStream = () =>
   new WebTransportError({ reason: "StreamLimit", detail: `the session granted no stream within ${grantedWithin}` })
 
 /**
- * The end of a ping's stream, so that its credit comes back: over HTTP/2 only of one that is cancelled before the peer
- * finishes it (fails-components 1.6.8), over HTTP/3 soon only of one that is read to its end (@moq/web-transport 0.1.4
- * gives back what was cancelled when its garbage is collected).
+ * Ends a ping's stream so that its credit comes back. Over HTTP/2, the stream has to be cancelled before the peer finishes it
+ * (fails-components 1.6.8). Over HTTP/3, it has to be read to its end (@moq/web-transport 0.1.4 returns the credit of a
+ * cancelled stream only with garbage collection).
  */
 const finish = (
   session: WebTransport.Session,
@@ -154,7 +154,7 @@ export const pingStream = (options?: { readonly message?: Uint8Array | undefined
       })
     ).pipe(
       Effect.catchIf(
-        // with no other stream open, it is the peer that grants no more
+        // without another open stream, the peer grants no stream at all, and the ping fails
         (error) => error.reason === "StreamLimit" && viewCore(session).hasOpen,
         () => Effect.void
       )

@@ -24,7 +24,7 @@ import { parseUrl } from "../transport/connect.js"
 
 type Url = string | URL
 
-/** Why it is none. Never says more of a URL than its scheme. */
+/** Why the URL is invalid. Shows no more of it than its scheme. */
 const faultOf = (url: unknown): string | undefined =>
   match(parseUrl(url as Url), { onSuccess: () => undefined, onFailure: (error) => error.detail })
 
@@ -44,19 +44,19 @@ const parseHashes = (text: string): Parsed<ReadonlyArray<Uint8Array>> => {
   const bad = hashes.findIndex((hash) => hash?.length !== 32)
   return bad < 0
     ? { value: hashes as ReadonlyArray<Uint8Array> }
-    : { problem: `a SHA-256 hash has 64 hexadecimal digits; ${JSON.stringify(parts[bad])} is none` }
+    : { problem: `a SHA-256 hash has 64 hexadecimal digits; ${JSON.stringify(parts[bad])} is not one` }
 }
 
-/** What a pool of sessions has in place of the engine's defaults. */
+/** Defaults of a session pool that differ from the engine's. */
 export const presets = { name: "SessionPool", acquireTimeout: 30_000, overlap: true }
 
-/** The engine's options that a pool of sessions takes. What makes a session, and what ends it, is its own. */
+/** The engine's options that a session pool takes. It creates and ends sessions itself. */
 export const sessionEngine = withDefaults({
   ...without(engineOptions, ["acquire", "lost", "retire"]),
   concurrency: described(engineOptions.concurrency, "Borrowers per session"),
-  rideOut: described(engineOptions.rideOut, "For how long connects go on failing before borrowers do"),
+  rideOut: described(engineOptions.rideOut, "How long connects must fail before borrowers fail"),
   createConcurrency: described(engineOptions.createConcurrency, "How many connect at the same time"),
-  // 5 seconds more than the connect timeout
+  // default: 5 seconds more than the connect timeout
   createTimeout: duration(undefined),
   overlap: described(engineOptions.overlap, "Whether a replaced session that is still lent gives up its place"),
   retireGrace: described(engineOptions.retireGrace, "How long a borrower may keep a replaced session"),
@@ -66,7 +66,7 @@ export const sessionEngine = withDefaults({
 const common = {
   url,
   ...sessionEngine,
-  // each transport has a default of its own
+  // each transport has its own default
   maxStreamsOpened: limit(1, undefined, "After how many streams a session is replaced")
 }
 
@@ -78,7 +78,7 @@ export const sessionOptions = {
   onDatagram: hook
 }
 
-/** The options that may come from a `Config`: those that have a description. */
+/** The options that a `Config` can provide: all that have a description. */
 export const configOptions = {
   ...common,
   connectTimeout: connectOptions.connectTimeout,

@@ -23,13 +23,13 @@ import { pingsOf } from "./pingStream.js"
 import { decodeSession, presets, sessionEngine } from "./sessionOptions.js"
 import { SessionView } from "./sessionView.js"
 
-/** Datagrams that wait for `onDatagram`, for each session. */
+/** The maximum number of datagrams that wait for `onDatagram`, per session. */
 const datagramBuffer = 64
 
-/** Of a transport that keeps something of each stream until the session ends. */
+/** The default of `maxStreamsOpened` if the transport retains memory of each stream until the session ends. */
 const maxRetainedStreams = 1_000
 
-/** Borrowers get views; the pool knows a session by its core. */
+/** Borrowers get views; the pool identifies a session by its core. */
 const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, isSuccess) => {
@@ -38,7 +38,7 @@ const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
   leaving: (core) => core.retire(),
-  // the session tells in the same step; what it dies of is its failure, whichever way it ended
+  // the session tells in the same step; the failure is why it is gone, in every case
   watch: (core, control) => {
     const observe = (news: News) => {
       if (news !== "Leaving") return
@@ -56,7 +56,7 @@ const asWebTransportError = (what: string) => (cause: unknown): WebTransportErro
   isWebTransportError(cause) ? cause : new WebTransportError({
     reason: "Connect",
     detail: `${what} failed (${describeFailure(cause)})`,
-    advice: "the cause says more",
+    advice: "see the cause",
     cause
   })
 
@@ -68,7 +68,7 @@ type Make = <E, R>(
   WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
 >
 
-/** Each time it is run it makes a pool of its own. */
+/** Each run makes its own pool. */
 export const make: Make = (options) => Effect.suspend(() => makeOne(options))
 
 const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
@@ -92,7 +92,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       }
       return session
     })
-    // who connects keeps the limit, and can say more about it
+    // `WebTransport.connect` has this limit itself, with a better error
     const isEffectful = [url, connect?.serverCertificateHashes, connect?.headers].some(Effect.isEffect)
     if (onOpen === undefined && !isEffectful) return opened
     return timeoutFail(opened, {
@@ -117,7 +117,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
         event: "HookFailure"
       })
 
-  /** One stream after the other, each handled on a fiber of its own until the session is gone. */
+  /** Accepts streams until the session is gone, and handles each on its own fiber. */
   const streams = <A extends WebTransport.BidirectionalStream | WebTransport.ReceiveStream>(
     session: WebTransport.Session,
     accept: Effect.Effect<A, WebTransportError, Scope.Scope>
@@ -176,14 +176,14 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
 
   const leavers = new Leavers(retireGrace)
 
-  /** Closes it with the item; later, if it has something to deliver and its time is not over. */
+  /** A session that closes with its item; or later, if it still has bytes to send and time left. */
   const opened = Effect.flatMap(
     Effect.acquireRelease(
       Effect.map(Scope.make(), (scope) => ({ scope, core: undefined as SessionCore | undefined })),
       ({ core, scope }, exit) => {
         const close = Scope.close(scope, exit)
         if (core === undefined || !core.hasToDeliver) return close
-        // under its borrowers
+        // its borrowers still have it
         if (core.views > 0) core.cutShort()
         return core.views > 0 || !overlap ? close : leavers.leave(core, close)
       }
@@ -202,28 +202,28 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       const session = yield* opened
       const core = viewCore(session)
       const limit = maxStreamsOpened ?? (core.retainsStreams ? maxRetainedStreams : Infinity)
-      // it may have opened some already, in onOpen
+      // onOpen may have opened streams already
       core.limitStreams(limit)
       yield* Effect.addFinalizer(() =>
-        Effect.sync(() => core.closedBecause = `its pool, ${name}, closed it: ${why(pool, core)}`)
+        Effect.sync(() => core.closedBecause = `the pool ${name} closed the session: ${why(pool, core)}`)
       )
       const incoming = [
         streams(session, session.acceptBidirectionalStream),
         streams(session, session.acceptUnidirectionalStream),
         datagrams(session)
       ]
-      // they end by failing, when the session is gone
+      // the loops fail, and so end, when the session is gone
       yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(withoutParentSpan(Effect.exit(loop))), {
         discard: true
       })
       return core
     })
 
-  /** For whoever has it still. */
+  /** Why the pool closed the session, for borrowers that still have it. */
   const why = (pool: Engine, core: SessionCore): string => {
     if (!pool.isOpen) return "the pool is closing, and shutdownGrace is over"
-    if (core.isRetired) return "it was to be replaced, and retireGrace is over"
-    return pingsOf(core).failure ?? "it was not to be lent again"
+    if (core.isRetired) return "it was retired, and retireGrace is over"
+    return pingsOf(core).failure ?? "the pool discarded it"
   }
 
   return Effect.gen(function*() {
@@ -237,7 +237,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       {
         ...presets,
         ...given(sessionEngine, options),
-        // the connect timeout is the one that counts; this is for hooks that ignore it
+        // the connect timeout decides; this limit is for hooks that ignore it
         createTimeout: options.createTimeout ?? limit + 5_000
       },
       (inner) => ({

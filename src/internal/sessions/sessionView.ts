@@ -1,4 +1,4 @@
-/** A borrower's handle to a session, good for one lease. */
+/** A borrower's handle to a session, valid for one lease. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -12,12 +12,12 @@ const ownedByPool = (what: string) =>
   Effect.fail(
     new WebTransportError({
       reason: "Unsupported",
-      detail: `a borrowed session cannot ${what}: its pool owns what comes in`,
-      advice: "give SessionPool the option onIncoming or onDatagram"
+      detail: `a borrowed session cannot ${what}: its pool handles incoming streams and datagrams`,
+      advice: "use the option onIncoming or onDatagram of SessionPool"
     })
   )
 
-/** What was opened through a view ends with it. */
+/** Streams that were opened through a view end with the view. */
 export class SessionView extends SessionHandle {
   override readonly streams = new Set<ByteStream>()
   private isGivenBack = false
@@ -31,7 +31,7 @@ export class SessionView extends SessionHandle {
     return this.isGivenBack
       ? new WebTransportError({
         reason: "SessionClosed",
-        detail: "this session was given back to its pool",
+        detail: "this session was returned to its pool",
         advice: "use it within the effect or scope that borrowed it"
       })
       : this.core.gone
@@ -61,7 +61,7 @@ export class SessionView extends SessionHandle {
     return Effect.suspend(() => this.isGivenBack ? Effect.void : super.close(info))
   }
 
-  /** Ends everything that was opened through the view, as a scope would; synchronously, waiting for nothing. */
+  /** Ends everything that was opened through the view, as a scope would, but synchronously and without waiting. */
   end(success: boolean): void {
     if (this.isGivenBack) return
     this.isGivenBack = true
@@ -69,6 +69,6 @@ export class SessionView extends SessionHandle {
     for (const opening of [...this.core.openings]) {
       if (opening.handle === this) opening.fail(this.refusal!)
     }
-    for (const stream of [...this.streams]) stream.end(success, 0, "its session was given back to the pool")
+    for (const stream of [...this.streams]) stream.end(success, 0, "the borrower returned its session to the pool")
   }
 }

@@ -1,5 +1,5 @@
-/** What a pool of streams takes and is, as this room knows it. `StreamPool` documents the same. */
-import type * as Socket from "@effect/platform/Socket"
+/** The options and the service of a stream pool, typed for this room. `StreamPool` documents them. */
+import type { Socket } from "#effect/socket"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { RequestError } from "../../RequestError.js"
@@ -39,7 +39,7 @@ export interface StreamPoolService
     message: Uint8Array,
     options?: RequestStreamOptions | undefined
   ) => Stream.Stream<Uint8Array, RequestError>
-  readonly makeSocket: Effect.Effect<Socket.Socket>
+  readonly makeSocket: Effect.Effect<Socket>
   readonly sessions: Effect.Effect<ReadonlyArray<SessionInfo>>
 }
 

@@ -1,21 +1,23 @@
-/** One message of `Framing` sent, and its answers read. Never sent again. */
+/** Sends one message of `Framing` and reads its answers. The message is never sent again. */
+import { repeatEffectOption, unwrap } from "#effect/stream"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
-import * as Framing from "../../Framing.js"
 import type { FramingError } from "../../FramingError.js"
 import { RequestError } from "../../RequestError.js"
 import type * as ResourcePool from "../../ResourcePool.js"
 import type * as WebTransport from "../../WebTransport.js"
 import type { WebTransportError } from "../../WebTransportError.js"
+import { splitId } from "../core/bytes/frameCodec.js"
+import { frameOf } from "../framing/encoding.js"
+import { read } from "../framing/messages.js"
+import { framingError } from "../transport/failure.js"
 import type { RequestOptions, StreamPoolService } from "./contract.js"
 import type { Failure } from "./streamSource.js"
 import type { StreamView } from "./streamView.js"
 
 type Trouble = Failure | FramingError | "NoAnswer"
 
-/** Names the failure of a request, and says whether it was sent. */
+/** The error of a request, with whether its message was sent. */
 const failing = (view: StreamView | undefined, trouble: Trouble): RequestError => {
   const sent = view?.wasWritten === true ? "maybe" : "no"
   if (trouble === "NoAnswer") return new RequestError({ reason: "NoAnswer", sent })
@@ -25,7 +27,7 @@ const failing = (view: StreamView | undefined, trouble: Trouble): RequestError =
 
 let latestId = 0
 
-/** Ids need only differ from those of earlier requests on the same stream. */
+/** An id only has to differ from the ids of earlier requests on the same stream. */
 const newId = (): number => latestId = (latestId + 1) % 0x4000_0000
 
 interface Question {
@@ -33,31 +35,28 @@ interface Question {
   readonly frame: Uint8Array
 }
 
-/** Before a stream is borrowed for it: one that is too large is to cost none, and what waits is to stay as it was. */
-const questionOf = (
-  message: Uint8Array,
-  options: RequestOptions | undefined
-): Either.Either<Question, RequestError> => {
+/** Encodes before a stream is borrowed: an oversized message costs no stream, and a waiting request keeps its bytes. */
+const questionOf = (message: Uint8Array, options: RequestOptions | undefined): Question | RequestError => {
   const id = options?.correlate === true ? newId() : undefined
-  return Either.mapBoth(Framing.encode(message, { maxMessageSize: options?.maxMessageSize, id }), {
-    onLeft: (cause) => new RequestError({ reason: "Framing", sent: "no", cause }),
-    onRight: (frame) => ({ id, frame })
-  })
+  const frame = frameOf(message, { maxMessageSize: options?.maxMessageSize, id })
+  return frame._tag === "Frame"
+    ? { id, frame: frame.bytes }
+    : new RequestError({ reason: "Framing", sent: "no", cause: framingError(frame) })
 }
 
-/** The next answer; with an id, what answers other requests is passed over. */
+/** The next answer. With an id, answers to other requests are skipped. */
 const receive = (
   view: StreamView,
   id: number | undefined,
   options: RequestOptions | undefined
 ): Effect.Effect<Option.Option<Uint8Array>, FramingError | WebTransportError> => {
-  const next = Framing.read(view, options)
+  const next = read(view, options)
   if (id === undefined) return next
   return Effect.flatMap(next, (message): typeof next => {
     if (Option.isNone(message)) return Effect.succeedNone
-    const split = Framing.splitId(message.value)
-    if (Either.isLeft(split)) return Effect.fail(split.left)
-    return split.right.id === id ? Effect.succeedSome(split.right.message) : receive(view, id, options)
+    const split = splitId(message.value)
+    if (split._tag !== "Identified") return Effect.fail(framingError(split))
+    return split.id === id ? Effect.succeedSome(split.message) : receive(view, id, options)
   })
 }
 
@@ -66,8 +65,8 @@ type Pool = ResourcePool.ResourcePool<WebTransport.BidirectionalStream, Failure>
 export const requestOn = (pool: Pool): StreamPoolService["request"] => (message, options) =>
   Effect.suspend(() => {
     const question = questionOf(message, options)
-    if (Either.isLeft(question)) return Effect.fail(question.left)
-    const { frame, id } = question.right
+    if (question instanceof RequestError) return Effect.fail(question)
+    const { frame, id } = question
     let view: StreamView | undefined
     const answer = pool.use((stream) => {
       view = stream as StreamView
@@ -81,16 +80,18 @@ export const requestOn = (pool: Pool): StreamPoolService["request"] => (message,
   })
 
 export const requestStreamOn = (pool: Pool): StreamPoolService["requestStream"] => (message, options) =>
-  Stream.unwrapScoped(Effect.gen(function*() {
+  unwrap(Effect.gen(function*() {
     const isLast = options?.isLast
-    const { frame, id } = yield* Effect.suspend(() => questionOf(message, options))
+    const question = questionOf(message, options)
+    if (question instanceof RequestError) return yield* Effect.fail(question)
+    const { frame, id } = question
     const view = (yield* Effect.mapError(pool.get, (trouble) => failing(undefined, trouble))) as StreamView
-    // whoever stops before the last answer leaves the others on the stream
+    // a reader that stops before the last answer leaves the rest on the stream
     view.isForOneUse = true
     yield* Effect.mapError(view.writeOwned(frame), (trouble) => failing(view, trouble))
     const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failing(view, trouble)))
     let isDone = false
-    return Stream.repeatEffectOption(
+    return repeatEffectOption(
       Effect.suspend(() =>
         isDone ? Effect.fail(Option.none()) : Effect.flatMap(next, (message) => {
           if (Option.isNone(message)) {

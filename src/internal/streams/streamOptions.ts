@@ -14,17 +14,17 @@ import {
   without
 } from "../options/optionTable.js"
 
-/** What a pool of streams has in place of the engine's defaults. */
+/** Defaults of a stream pool that differ from the engine's. */
 export const presets = {
   name: "StreamPool",
   maxSize: 100,
   acquireTimeout: 30_000,
-  // to be refused by a session costs nothing, nor does asking a pool that has a pause of its own after a failure; and
-  // whoever comes later is not to wait for the same
+  // short: a refusal by a session costs nothing, a session pool has its own backoff, and later borrowers should not wait
+  // for an old failure
   createBackoff: { ...engineOptions.createBackoff.byDefault, initial: 1, max: 100 }
 }
 
-/** The engine's options that a pool of streams takes. The rest follows from what streams are. */
+/** The engine's options that a stream pool takes. The nature of streams decides the others. */
 export const streamEngine = withDefaults({
   ...without(engineOptions, [
     "acquire",
@@ -42,12 +42,12 @@ export const streamEngine = withDefaults({
 
 export const streamOptions = {
   ...streamEngine,
-  maxStreamsPerSession: limit(1, 100, "The most streams of one session at once"),
+  maxStreamsPerSession: limit(1, 100, "The maximum number of concurrent streams per session"),
   maxStreamsOpened: limit(1, 500, "After how many streams a session is replaced"),
   openTimeout: duration(1_000, "After how long without a stream a session counts as full"),
   clientSpeaksFirst: flag(true, "Whether the peer only answers"),
-  quarantine: duration(0, "How long a stream that came back is watched before it is lent again"),
-  suspectAfter: limit(1, 2, "After how many answers that never came a session is replaced"),
+  quarantine: duration(0, "How long the pool watches a returned stream before it lends it again"),
+  suspectAfter: limit(1, 2, "After how many missing answers a session is replaced"),
   sendOrder: value<number>("a number", (value) => typeof value === "number")
 }
 

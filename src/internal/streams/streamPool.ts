@@ -1,3 +1,6 @@
+import { complete } from "#effect/deferred"
+import { dieMessage, timeoutFail } from "#effect/effect"
+import { makeSocket } from "#effect/socket"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,14 +16,13 @@ import { given } from "../options/optionTable.js"
 import { SessionHandle } from "../transport/session.js"
 import type { SessionInfo, StreamPoolOptions, StreamPoolService } from "./contract.js"
 import { requestOn, requestStreamOn } from "./request.js"
-import { makeSocket } from "./socket.js"
 import { decodeStream, presets, streamEngine } from "./streamOptions.js"
 import { type Failure, type Lane, PooledStream, StreamSource } from "./streamSource.js"
 import { type StreamPoolContext, StreamView } from "./streamView.js"
 
 const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
-    // on a retired session the stream is good for this use alone, and no borrower who waits may count on it
+    // the session is retired: this is the stream's last use, and no waiter may count on it
     if (context.source.machine.lanes.isLeaving(pooled.lane)) pooled.control!.retire()
     return new StreamView(context, pooled)
   },
@@ -32,7 +34,7 @@ const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTr
     const { stream } = pooled
     const { clientSpeaksFirst } = context
     const onChange = () => {
-      // the session's end is told by the machine
+      // the machine tells the end of the session
       if (pooled.lane.session.state === "Closed" && pooled.isItem) return
       if (pooled.holder !== undefined) return pooled.holder.onChange()
       const isFresh = pooled.uses === 0
@@ -40,13 +42,13 @@ const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTr
       if (isUnfit(stream, { clientSpeaksFirst, isFresh }, holder)) control.lost()
     }
     stream.watcher = onChange
-    // what happened before the pool had the stream
+    // for changes before the pool had the stream
     onChange()
     context.source.machine.becameItem(pooled)
   }
 })
 
-/** A hook of the user's, on a stream that nobody has. Fails if it leaves the stream in another state. */
+/** Runs a hook of the user on a stream that no borrower has. Fails if the hook does not leave the stream clean. */
 const checking = <A, E, R>(
   context: StreamPoolContext,
   pooled: PooledStream,
@@ -56,7 +58,7 @@ const checking = <A, E, R>(
     const view = new StreamView(context, pooled, false)
     let isClean = false
     return Effect.suspend(() => check(view)).pipe(
-      Effect.zipLeft(pooled.stream.written),
+      Effect.tap(() => pooled.stream.written),
       Effect.onExit((exit) => Effect.sync(() => isClean = view.endCheck(exit))),
       Effect.filterOrFail(() => isClean, () => "unclean" as const)
     )
@@ -71,16 +73,16 @@ export const make = <E, R>(
     const { clientSpeaksFirst, name, quarantine, sendOrder } = decoded
     yield* dieOfProblems(name, problems)
     if ((session === undefined) === (sessionPool === undefined)) {
-      return yield* Effect.dieMessage(`[${name}] one of session and sessionPool is needed`)
+      return yield* dieMessage(`[${name}] set session or sessionPool, not both`)
     }
     if (session !== undefined && !(session instanceof SessionHandle)) {
-      return yield* Effect.dieMessage(
+      return yield* dieMessage(
         `[${name}] session was not made by WebTransport.connect or WebTransport.fromNative`
       )
     }
     const sessions = sessionPool === undefined ? undefined : engineOf(sessionPool)
     if (sessionPool !== undefined && sessions === undefined) {
-      return yield* Effect.dieMessage(`[${name}] sessionPool was not made by SessionPool.make`)
+      return yield* dieMessage(`[${name}] sessionPool was not made by SessionPool.make`)
     }
     const streamOptions = sendOrder === undefined ? undefined : { sendOrder }
     const leaving = yield* Deferred.make<void>()
@@ -94,16 +96,16 @@ export const make = <E, R>(
       {
         ...presets,
         ...given(streamEngine, options),
-        // its session pool has that; and without one nothing comes back
+        // the session pool has this option; without a session pool, a lost session never comes back
         rideOut: 0,
-        // each opening has a limit of its own, and waiting for a session's grant is no failure
+        // each opening has its own limit, and waiting for a session's grant is not a failure
         createTimeout: Duration.infinity
       },
       (engine) => {
         const source = new StreamSource({ ...decoded, streamOptions }, sessions, session, engine)
         const context: StreamPoolContext = { source, clientSpeaksFirst, pool: engine }
         if (quarantine > 0) {
-          engine.demand.add(() => engine.isOpen ? undefined : Deferred.unsafeDone(leaving, Exit.void))
+          engine.demand.add(() => engine.isOpen ? undefined : complete(leaving, Exit.void))
         }
         return {
           ...lendingOf(context),
@@ -121,7 +123,7 @@ export const make = <E, R>(
                   const verdict = yield* checking(context, pooled, (stream) => onRelease(stream, exit, info))
                   if (verdict === "discard") return "discard"
                 }
-                // a pool that closes does not wait for streams that nobody has
+                // a pool that closes does not wait for streams in quarantine
                 if (quarantine > 0) yield* Effect.timeoutOption(Deferred.await(leaving), Duration.millis(quarantine))
                 return cleanliness(pooled.stream) === "Clean" ? "keep" : "discard"
               })
@@ -136,7 +138,7 @@ export const make = <E, R>(
       makeSocket: Effect.sync(() => makeSocket(fresh(context, decoded.acquireTimeout))),
       sessions: Effect.sync(() => Array.from(source.machine.lanes, (lane) => infoOf(source, lane)))
     })
-    // whatever it meets besides is a PoolError, which every pool's borrowers may meet
+    // other failures are PoolErrors, which borrowers of every pool may meet
     return service as typeof service & ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError>
   })
 }
@@ -150,13 +152,13 @@ const infoOf = (source: StreamSource, lane: Lane): SessionInfo => {
     isSuspect: lane.isSuspect,
     isRetired: source.machine.lanes.isLeaving(lane)
   }
-  // not shown with the figures: it is large, and its URL may hold a token
+  // not enumerable: it is large, and its URL may contain a token
   return Object.defineProperty(figures as typeof figures & SessionInfo, "native", {
     value: lane.session.native
   })
 }
 
-/** A stream that nobody has had and nobody will have after, under the limits of the pool. */
+/** A stream for one borrower only, within the limits of the pool. */
 const fresh = (context: StreamPoolContext, timeout: number): Effect.Effect<StreamView, Failure, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
@@ -170,10 +172,10 @@ const fresh = (context: StreamPoolContext, timeout: number): Effect.Effect<Strea
       })).pipe(Effect.onError(() => Effect.sync(() => lease?.giveBack(Exit.void))))
       yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => lease!.giveBack(exit)))
       if (!wasLent) return lease!.value
-      // a new one, in the place of one that was used before
+      // a new stream, in the place of the used one
       lease!.value.end(true)
       const opened = context.source.openInstead(lease!.value.pooled).pipe(
-        Effect.timeoutFail({
+        timeoutFail({
           duration: timeout,
           onTimeout: () =>
             new WebTransportError({ reason: "StreamOpen", detail: `no session granted a stream within ${timeout}ms` })

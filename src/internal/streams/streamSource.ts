@@ -1,10 +1,10 @@
-/** Performs what the stream machine asks for: opens and ends streams, borrows sessions, and sleeps. It decides nothing. */
+/** Performs the commands of the stream machine: opens and ends streams, borrows sessions, sleeps. It decides nothing. */
+import { callback } from "#effect/effect"
+import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { Sleeper } from "#effect/sleeper"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Scope from "effect/Scope"
 import type { PoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
@@ -44,9 +44,9 @@ export class PooledStream extends LaneStream<ByteStream, SessionCore> {
   holder: Holder | undefined = undefined
   /** How often a borrower or a check has had the stream. */
   uses = 0
-  /** The place in the pool is gone, too. */
+  /** The stream's place in the pool is gone, too. */
   isOver = false
-  /** The stream that took this one's place. */
+  /** The stream that took the place of this stream. */
   successor: PooledStream | undefined = undefined
   control: ItemControl | undefined = undefined
 }
@@ -56,7 +56,7 @@ class Claim extends StreamRequest {
   refusal: Refusal<Cause.Cause<Failure>> | undefined = undefined
   private resume: ((effect: Effect.Effect<void>) => void) | undefined = undefined
 
-  readonly answer: Effect.Effect<void> = Effect.async<void>((resume) => {
+  readonly answer: Effect.Effect<void> = callback<void>((resume) => {
     if (this.state === "Waiting") this.resume = resume
     else resume(Effect.void)
   })
@@ -66,24 +66,24 @@ class Claim extends StreamRequest {
   }
 }
 
-/** How a session comes back on which nothing came: its pool does not take that for a proof of the session. */
+/** How a silent session is returned: its pool does not count the borrow as proof that the session is alive. */
 const nothingCame = Exit.fail("nothing came on the session")
 
 export class StreamSource {
   readonly machine: StreamMachine<SessionCore, ByteStream, Cause.Cause<Failure>>
   private readonly options: SourceOptions
-  /** Where sessions come from, unless there is only the caller's. */
+  /** The session pool, unless the only session is the caller's. */
   private readonly sessions: Sessions | undefined
-  /** The pool of the streams. */
+  /** The pool of streams. */
   private readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
   private readonly sleeper: Sleeper
-  /** The lanes of sessions that other borrowers have now are among them. */
+  /** All lanes so far, also of sessions that other borrowers have now. */
   private readonly known = new WeakMap<SessionCore, Lane>()
   private readonly handles = new Map<Lane, SessionHandle>()
   private readonly leases = new Map<Lane, SyncLease<WebTransport.Session>>()
   private readonly openings = new Map<Lane, Opening>()
   private readonly observers = new Map<Lane, (news: News) => void>()
-  private readonly acquirers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  private readonly acquirers = new Set<RunningFiber<unknown, unknown>>()
 
   constructor(
     options: SourceOptions,
@@ -113,16 +113,16 @@ export class StreamSource {
       Effect.sync(() => this.machine.tick(pool.now()))
     )
     sessions?.demand.add(this.onDemand)
-    // what was asked for on behalf of others may be for the borrower who begins to wait
+    // a stream that was requested for another borrower may serve the new waiter
     if (sessions !== undefined) pool.demand.add(this.onStreamDemand)
     this.machine.start(only === undefined ? undefined : this.hold(new SessionLane(only.core), only), pool.now())
   }
 
-  /** After its pool has closed. */
+  /** Call it after the pool has closed. */
   close(): void {
     this.sleeper.cancel()
     this.sessions?.demand.delete(this.onDemand)
-    for (const fiber of this.acquirers) fiber.unsafeInterruptAsFork(FiberId.none)
+    for (const fiber of this.acquirers) interruptFiber(fiber)
     this.machine.close()
   }
 
@@ -134,7 +134,7 @@ export class StreamSource {
 
   // --- requests
 
-  /** A new stream, until the scope closes. Waits while no session grants one. */
+  /** A new stream, until the scope closes. Waits while no session grants a stream. */
   readonly open: Effect.Effect<PooledStream, Failure, Scope.Scope> = Effect.suspend(() => this.request(false))
 
   private request(isPersonal: boolean): Effect.Effect<PooledStream, Failure, Scope.Scope> {
@@ -183,7 +183,7 @@ export class StreamSource {
     return Effect.as(Scope.addFinalizer(scope, end), pooled)
   }
 
-  /** A new stream in the place of another, for as long as that one would have had the place. */
+  /** A new stream in the place of `pooled`, until the place of `pooled` ends. */
   openInstead(pooled: PooledStream): Effect.Effect<PooledStream, Failure, Scope.Scope> {
     return Effect.suspend(() => {
       this.discard(pooled)
@@ -199,7 +199,7 @@ export class StreamSource {
     this.machine.discard(pooled, this.pool.now())
   }
 
-  /** Decides about a clean stream once the platform is done with its writes. */
+  /** Decides on a clean stream when the platform has completed its writes. */
   awaitWrites(pooled: PooledStream, then: (verdict: ReturnVerdict) => void): void {
     pooled.stream.whenWritten = () => then(this.machine.written(pooled))
     this.machine.awaitWrites(pooled, this.pool.now())
@@ -252,7 +252,7 @@ export class StreamSource {
         return this.pool.breakDown(Cause.fail((command.lane as Lane).session.gone!))
       case "WarnSuspect": {
         const { unanswered } = command
-        const message = `${unanswered} answers of a session in a row never came; it is replaced`
+        const message = `${unanswered} answers in a row never came on a session; the pool replaces the session`
         return this.pool.warn(message, "Suspect", { unanswered })
       }
       case "WakeAt":
@@ -276,7 +276,7 @@ export class StreamSource {
     const { stream } = pooled
     stream.watcher = undefined
     stream.onEnded = () => this.machine.ended(pooled, stream.wasSilent, this.pool.now())
-    stream.end(how === "finish", 0, "its pool has ended the stream")
+    stream.end(how === "finish", 0, "the pool ended the stream")
     pooled.holder?.onChange()
   }
 
@@ -303,7 +303,7 @@ export class StreamSource {
     this.machine.sessionCame(this.hold(lane, handle), this.pool.now())
   }
 
-  /** The session tells, in the same step, of its retirement, its death, and the end of any of its streams. */
+  /** Observes the session: it tells its retirement, its death, and the end of each stream, in the same step. */
   private hold(lane: Lane, handle: SessionHandle): Lane {
     const observer = (news: News) => {
       if (news === "Leaving") this.machine.sessionChanged(lane, this.pool.now())

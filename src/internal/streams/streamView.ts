@@ -1,8 +1,11 @@
-/** What a borrower of a pooled stream has: a view, good for one lease. */
+/** A borrower's view of a pooled stream, valid for one lease. */
+import { interrupted } from "#effect/cause"
+import { andThen, callback } from "#effect/effect"
+import { withFiberState } from "#effect/fiber"
+import { InspectableClass } from "#effect/inspect"
+import { makeSemaphore, type Semaphore } from "#effect/latch"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
-import * as Inspectable from "effect/Inspectable"
 import type * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
@@ -17,51 +20,51 @@ import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 const givenBack = (reason: "Read" | "Write") =>
   new WebTransportError({
     reason,
-    detail: "this stream was given back to its pool",
+    detail: "this stream was returned to its pool",
     advice: "use it within the effect or scope that borrowed it"
   })
 
 const spokeFirst = (reason: "Read" | "Write") =>
   new WebTransportError({
     reason,
-    detail: "the peer sent something, or ended the stream, before anything was written",
-    advice: "write first, or give the pool the option clientSpeaksFirst: false"
+    detail: "the peer sent bytes, or ended the stream, before the borrower wrote",
+    advice: "write first, or set clientSpeaksFirst: false"
   })
 
 const noOther = (cause: Failure) =>
   isWebTransportError(cause) ? cause : new WebTransportError({
     reason: "StreamOpen",
-    detail: "the stream broke before it was of use, and there was no other",
+    detail: "the stream broke before its first use, and no other stream was available",
     cause
   })
 
-/** What the views of a pool share. */
+/** The parts that the views of a pool share. */
 export interface StreamPoolContext {
   readonly source: StreamSource
   readonly clientSpeaksFirst: boolean
   readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
 }
 
-export class StreamView extends Inspectable.Class implements WebTransport.BidirectionalStream, Framed {
+export class StreamView extends InspectableClass implements WebTransport.BidirectionalStream, Framed {
   readonly pooled: PooledStream
   private readonly context: StreamPoolContext
-  /** Checks are about this one stream; a borrower gets another one if it breaks before it was of use. */
+  /** A borrower gets another stream if this one breaks before its first use; a check does not. */
   private readonly isReplaceable: boolean
   private replacement: SyncLease<StreamView> | undefined = undefined
-  private replacing: Effect.Semaphore | undefined = undefined
-  /** Whether the stream is this borrower's, whatever comes or breaks. */
+  private replacing: Semaphore | undefined = undefined
+  /** Whether the borrower has begun to use the stream, and sees all bytes and failures of it. */
   private hasBegun = false
   private hasWritten = false
   private isGivenBack = false
-  /** It came in the place of one that was unfit. */
+  /** The stream replaces an unfit stream. */
   private isReplacement = false
-  /** When it was lent, and what had come on the session by then. */
+  /** The moment of the borrow, and the bytes that the session had received by then. */
   private readonly began: number
   private readonly receivedBefore: number
   private isOwn = false
   /** Reads that wait for the first write. */
   private early: Array<() => void> | undefined = undefined
-  /** Whether it is not to be lent again, however it comes back. */
+  /** Whether the pool must not lend the stream again. */
   isForOneUse = false
 
   constructor(context: StreamPoolContext, pooled: PooledStream, isReplaceable = true) {
@@ -79,12 +82,12 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     return StreamTypeId
   }
 
-  /** The stream that it stands for now. */
+  /** The stream behind the view now. */
   get current(): PooledStream {
     return this.replacement?.value.current ?? this.pooled
   }
 
-  /** Whether bytes were handed to the transport. */
+  /** Whether the borrower has handed bytes to the transport. */
   get wasWritten(): boolean {
     return this.replacement?.value.wasWritten ?? this.hasWritten
   }
@@ -93,7 +96,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     return this.pooled.stream
   }
 
-  /** It is its borrower's from the start, and nobody's after: nothing on it is another one's. */
+  /** The stream serves this borrower only, from the start to its end: all bytes on it are this borrower's. */
   own(): this {
     this.isOwn = true
     this.isForOneUse = true
@@ -101,14 +104,14 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     return this
   }
 
-  /** Whether the stream broke, or brought what nobody asked for, before it was of use. */
+  /** Whether the stream broke, or received unexpected bytes, before its first use. */
   private get isUnfit(): boolean {
     if (this.hasBegun) return false
     const { clientSpeaksFirst } = this.context
     return isUnfit(this.beneath, { clientSpeaksFirst, isFresh: this.pooled.uses <= 1 }, "Borrower")
   }
 
-  /** Something came, or the stream broke: one that is unfit goes at once, and its borrower gets another. */
+  /** Bytes came, or the stream broke. An unfit stream goes at once, and its borrower gets another. */
   onChange(): void {
     if (!this.context.clientSpeaksFirst || !this.isUnfit) return
     this.pooled.control?.lost()
@@ -128,7 +131,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     for (const wake of early) wake()
   }
 
-  /** Whether the stream is fit and this borrower's to write on; it has begun then. */
+  /** Whether the borrower may write on the stream. If so, the use begins. */
   private mayWrite(): boolean {
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
@@ -139,7 +142,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     return true
   }
 
-  /** The same for reading. Nothing that comes before the first write is for a borrower who may get another stream. */
+  /** The same for reading. A borrower that may get another stream reads nothing that came before its first write. */
   private mayRead(): boolean {
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
@@ -149,17 +152,17 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     return true
   }
 
-  /** What becomes of a write on a stream that is not to be written on. */
+  /** A write that this stream cannot take: it goes to the replacement, or fails. */
   private writeElsewhere<E>(
     write: (view: StreamView) => Effect.Effect<void, E>
   ): Effect.Effect<void, E | WebTransportError> {
     if (this.isGivenBack) return Effect.fail(givenBack("Write"))
     if (this.replacement !== undefined) return write(this.replacement.value)
-    // a peer that spoils each fresh stream would spoil the next one, too
+    // a peer that spoils fresh streams would spoil the next one, too
     const isHopeless = this.isReplacement && this.pooled.uses === 1 && this.beneath.host.gone === undefined &&
       this.context.pool.isOpen
     if (isHopeless) return Effect.fail(spokeFirst("Write"))
-    return Effect.zipRight(this.replace, Effect.suspend(() => write(this)))
+    return andThen(this.replace, Effect.suspend(() => write(this)))
   }
 
   private readElsewhere<A, E>(
@@ -167,17 +170,17 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   ): Effect.Effect<A, E | WebTransportError> {
     if (this.isGivenBack) return Effect.fail(givenBack("Read"))
     if (this.replacement !== undefined) return read(this.replacement.value)
-    if (!this.isUnfit) return Effect.zipRight(this.beginning, Effect.suspend(() => read(this)))
+    if (!this.isUnfit) return andThen(this.beginning, Effect.suspend(() => read(this)))
     const { gone } = this.beneath.host
-    // what a stream brings that nobody had before is no leftover: the next one would bring it as well
+    // bytes on a fresh stream are no leftovers: the next stream would bring them, too
     const isGreeted = this.context.clientSpeaksFirst && this.pooled.uses === 1 && gone === undefined &&
       this.context.pool.isOpen
-    if (this.isReplaceable && !isGreeted) return Effect.zipRight(this.replace, Effect.suspend(() => read(this)))
+    if (this.isReplaceable && !isGreeted) return andThen(this.replace, Effect.suspend(() => read(this)))
     return Effect.fail(gone ?? spokeFirst("Read"))
   }
 
   private get beginning(): Effect.Effect<void> {
-    return Effect.async((resume) => {
+    return callback((resume) => {
       if (this.hasBegun || this.isUnfit || this.replacement !== undefined || this.isGivenBack) {
         return resume(Effect.void)
       }
@@ -189,12 +192,12 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     })
   }
 
-  /** One at a time: fibers of the borrower that write at once are to share it. */
+  /** Gets a replacement. One at a time: fibers of the borrower that write at the same time share it. */
   private get replace(): Effect.Effect<void, WebTransportError> {
-    this.replacing ??= Effect.unsafeMakeSemaphore(1)
+    this.replacing ??= makeSemaphore(1)
     return this.replacing.withPermits(1)(Effect.suspend(() => {
       if (this.replacement !== undefined || this.isGivenBack) return Effect.void
-      // what happened while the stream was on its way to its first borrower was told to none: the other one needs its place
+      // the stream may have become unfit on its way to the borrower: it has to free its place for the replacement
       this.onChange()
       return Effect.mapError(
         this.context.pool.lend((lease) => {
@@ -208,20 +211,20 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     }))
   }
 
-  /** The end of the lease. */
+  /** Ends the lease. */
   private finish(isSuccess: boolean): Cleanliness {
     this.isGivenBack = true
     this.wakeEarly()
     if (this.replacement !== undefined) {
       this.replacement.value.isForOneUse = this.isForOneUse
-      this.replacement.giveBack(isSuccess ? Exit.void : Exit.interrupt(FiberId.none))
+      this.replacement.giveBack(isSuccess ? Exit.void : interrupted)
     }
     const { pooled } = this
     const { stream } = pooled
     pooled.holder = undefined
     const state = cleanliness(stream, { isSuccess, isOwn: this.isOwn })
     const isReadGivenUp = stream.isOverdue && !(this.isOwn && isSuccess)
-    // a peer that sent anything meanwhile, on any stream, does not hang
+    // a peer that sent bytes meanwhile, on any stream, does not hang
     const isSilent = isReadGivenUp && pooled.lane.session.bytesReceived === this.receivedBefore
     this.context.source.machine.returned(pooled, state === "Spoiled", isSilent ? this.began : undefined)
     return this.isForOneUse && state !== "Spoiled" ? "Dirty" : state
@@ -233,7 +236,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     return state === "Settling" ? "later" : this.context.source.machine.verdictOf(this.pooled, state === "Clean")
   }
 
-  /** Of a check of this one stream: whether it passed and left the stream clean. */
+  /** Ends a check of the stream. Returns whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
     const isFit = this.finish(Exit.isSuccess(exit)) === "Clean"
     this.context.source.machine.verdictOf(this.pooled, isFit)
@@ -257,25 +260,25 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
   }
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
-    return Effect.withFiberRuntime((fiber, status) =>
+    return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.bytes, fiber, status)
+        ? this.beneath.begin(this.beneath.bytes, fiber, state)
         : this.readElsewhere((view) => view.read)
     )
   }
 
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
-    return Effect.withFiberRuntime((fiber, status) =>
+    return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.exactly(size), fiber, status)
+        ? this.beneath.begin(this.beneath.exactly(size), fiber, state)
         : this.readElsewhere((view) => view.readExactly(size))
     )
   }
 
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
-    return Effect.withFiberRuntime((fiber, status) =>
+    return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.messages(max), fiber, status)
+        ? this.beneath.begin(this.beneath.messages(max), fiber, state)
         : this.readElsewhere((view) => view.readMessage(max))
     )
   }
@@ -322,7 +325,7 @@ export class StreamView extends Inspectable.Class implements WebTransport.Bidire
     return this.replacement === undefined ? this.beneath.native : this.replacement.value.native
   }
 
-  /** Once it is given back, nothing of what others do with the stream. */
+  /** After the lease it shows nothing of other borrowers. */
   toJSON(): object {
     return this.isGivenBack ? { _id: "Stream", released: true } : this.current.stream.toJSON()
   }

@@ -1,15 +1,15 @@
-/** One WebTransport stream, in one direction or both: a class with plain fields, since every byte passes here. */
+/** A WebTransport stream, in one or both directions: a class with plain fields, since every byte passes through it. */
+import { complete, makeDeferred } from "#effect/deferred"
+import { type FiberState, type RunningFiber, withFiberState } from "#effect/fiber"
+import { InspectableClass } from "#effect/inspect"
+import { repeatEffectOption } from "#effect/stream"
 import type { Outcome } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import type * as FiberStatus from "effect/FiberStatus"
-import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type { WebTransportError } from "../../WebTransportError.js"
 import { cleanliness } from "../core/streams/cleanliness.js"
@@ -23,8 +23,8 @@ export const StreamTypeId: unique symbol = Symbol.for("effect-pools/WebTransport
 export type StreamTypeId = typeof StreamTypeId
 
 /**
- * The reason of a `cancel` or `abort` that carries a code: browsers want their own error, fails-components (1.6.8) a
- * record with `code`.
+ * The reason of a `cancel` or `abort` with a code: browsers need their own error class, fails-components (1.6.8) a record
+ * with `code`.
  */
 const reasonOf = (code: number): unknown => {
   const Native = (globalThis as { readonly WebTransportError?: new(...args: Array<any>) => any }).WebTransportError
@@ -34,45 +34,45 @@ const reasonOf = (code: number): unknown => {
         const error = new Native(...args)
         if (error.streamErrorCode === code) return error
       } catch {
-        // An older or a newer signature than this one.
+        // The constructor has an older or a newer signature.
       }
     }
   }
   return { code, streamErrorCode: code }
 }
 
-/** Runs the effect again and again, until it gives none. */
+/** Repeats the effect until it returns none. */
 export const untilNone = <A, E, R>(next: Effect.Effect<Option.Option<A>, E, R>): Stream.Stream<A, E, R> =>
-  Stream.repeatEffectOption(
+  repeatEffectOption(
     Effect.matchEffect(next, {
       onFailure: (error) => Effect.fail(Option.some(error)),
       onSuccess: (value) => Option.isSome(value) ? Effect.succeed(value.value) : Effect.fail(Option.none())
     })
   )
 
-/** What messages are read from and written to: a stream, or a borrower's view of a stream. */
+/** The source and target of messages: a stream, or a borrower's view of a stream. */
 export interface Framed {
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError>
-  /** For bytes that nothing will change any more: never copied. */
+  /** Writes bytes that nothing will change any more, without a copy. */
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError>
 }
 
-export class ByteStream extends Inspectable.Class implements Framed, HostedStream, StreamState {
+export class ByteStream extends InspectableClass implements Framed, HostedStream, StreamState {
   readonly host: StreamHost
   readonly native: any
   readonly receiver: Receiver
   private readonly sender: Sender
 
-  /** Set once the stream was ended here. */
+  /** Set when this side ends the stream. */
   endedBecause: string | undefined = undefined
   isLost = false
-  /** Told, in the same step, of bytes that came and of whatever makes the stream lost. */
+  /** Called, in the same step, when bytes come and when the stream is lost. */
   watcher: (() => void) | undefined = undefined
-  /** Called once the end of the stream is confirmed, or is waited for no longer. */
+  /** Called when the end of the stream is confirmed, or no longer awaited. */
   onEnded: (() => void) | undefined = undefined
-  /** Whether the platform took nothing for so long that the stream was reset after all. */
+  /** Whether the platform took no bytes for so long that the stream was reset. */
   wasSilent = false
-  /** How many writes were left at the last `look`, and at how many looks in a row. */
+  /** How many writes were pending at the last `look`, and at how many looks in a row. */
   private leftAtLook = 0
   private looks = 0
   private lostSignal: Deferred.Deferred<void> | undefined = undefined
@@ -114,7 +114,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return this.receiver.inbox.isEmpty
   }
 
-  /** A native read is pending, and no fiber waits for it. */
+  /** Whether a native read is pending, without a fiber that waits for it. */
   get isReadPending(): boolean {
     return this.receiver.isReadPending
   }
@@ -131,7 +131,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return this.endedBecause !== undefined
   }
 
-  /** Whether the next borrower finds the stream as if it were new. */
+  /** Whether the stream is like new for the next borrower. */
   get isClean(): boolean {
     return cleanliness(this) === "Clean"
   }
@@ -148,7 +148,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return this.reading(this.receiver.exactly(size))
   }
 
-  /** One message with its length before it; none when the peer finished between two. */
+  /** Reads a message with its length prefix; none if the peer finished between two messages. */
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
     return this.reading(this.receiver.messages(max))
   }
@@ -157,18 +157,18 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return untilNone(this.read)
   }
 
-  /** Waits for an outcome, which is asked for again whenever something comes. */
+  /** Waits for an outcome, which is evaluated again whenever bytes come. */
   private reading<A, E>(outcome: Outcome<A, E>): Effect.Effect<A, E> {
-    return Effect.withFiberRuntime((fiber, status) => this.receiver.slot.begin(outcome, fiber, status))
+    return withFiberState((fiber, state) => this.receiver.slot.begin(outcome, fiber, state))
   }
 
-  /** The same, from now on: for callers that have a fiber at hand. */
+  /** Begins the wait at once, for callers that already have the fiber. */
   begin<A, E>(
     outcome: Outcome<A, E>,
-    fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    status: FiberStatus.Running
+    fiber: RunningFiber<unknown, unknown>,
+    state: FiberState
   ): Effect.Effect<A, E> {
-    return this.receiver.slot.begin(outcome, fiber, status)
+    return this.receiver.slot.begin(outcome, fiber, state)
   }
 
   get bytes(): Outcome<Option.Option<Uint8Array>, WebTransportError> {
@@ -183,7 +183,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return this.receiver.messages(max)
   }
 
-  /** Whether a read was interrupted and no byte has come since. */
+  /** Whether a read was interrupted, and no bytes have come since. */
   get isOverdue(): boolean {
     return this.receiver.isOverdue
   }
@@ -200,7 +200,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return Effect.suspend(() => this.sender.send(bytes, true))
   }
 
-  /** Hands the bytes over now where there is room; else what it returns waits for it. */
+  /** Hands the bytes over now if there is room; otherwise the returned effect waits for room. */
   send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
     return this.sender.send(bytes, isOwned)
   }
@@ -221,7 +221,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     return Effect.suspend(() => this.sender.finish())
   }
 
-  /** Begins the FIN now; what it returns waits for the platform. */
+  /** Begins the FIN now; the returned effect waits for the platform. */
   finish(): Effect.Effect<void, WebTransportError> {
     return this.sender.finish()
   }
@@ -242,17 +242,17 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     this.sender.allWritten()
   }
 
-  /** Whether the platform is not done with a write, though the stream may have been reset since. */
+  /** Whether the platform has not completed a write, also if the stream was reset since. */
   get isWriting(): boolean {
     return this.sender.unsettled > 0
   }
 
-  /** Whether something was written, and nothing has come since: the peer may not have got it. */
+  /** Whether no bytes have come since the last write: the peer may not have received it. */
   get isUnanswered(): boolean {
     return this.sender.isUnanswered
   }
 
-  /** Whether the stream was ended in success, and the platform has not taken all of its bytes. */
+  /** Whether the stream ended in success, and the platform has not taken all its bytes. */
   get isSending(): boolean {
     return this.sender.isDelivering && this.isWriting
   }
@@ -262,9 +262,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
   // ---------------------------------------------------------------------------
 
   get lost(): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      this.isLost ? Effect.void : Deferred.await(this.lostSignal ??= Deferred.unsafeMake(FiberId.none))
-    )
+    return Effect.suspend(() => this.isLost ? Effect.void : Deferred.await(this.lostSignal ??= makeDeferred()))
   }
 
   reset(code: number): Effect.Effect<void> {
@@ -272,15 +270,15 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
       if (!Number.isInteger(code) || code < 0 || code > 255) {
         return Effect.die(new RangeError(`reset: code must be a whole number from 0 to 255, not ${code}`))
       }
-      this.end(false, code, "the stream was reset here")
+      this.end(false, code, "this side reset the stream")
       return Effect.void
     })
   }
 
   /**
-   * Begins the end and returns at once; the host learns when the platform has confirmed it.
+   * Begins the end and returns at once. The host is told when the platform has confirmed the end.
    *
-   * `cancel` comes first, in the same task: over HTTP/2 a stream's credit returns only so (fails-components 1.6.8).
+   * `cancel` comes first, in the same task: otherwise a stream's credit never returns over HTTP/2 (fails-components 1.6.8).
    */
   end(success: boolean, code = 0, why = "the scope of the stream is closed"): void {
     if (this.endedBecause !== undefined) return
@@ -328,14 +326,14 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     if (reason !== undefined) sender.allFlushed(Effect.fail(sender.refusal()))
   }
 
-  /** To be called from time to time: how many calls in a row found that the platform had taken nothing. */
+  /** Call it from time to time. Returns at how many calls in a row the platform had taken no bytes. */
   look(): number {
     if (this.leftAtLook === this.sender.unsettled) return ++this.looks
     this.leftAtLook = this.sender.unsettled
     return this.looks = 0
   }
 
-  /** Waits no longer for the platform; bytes that it has not taken are not sent. */
+  /** Stops waiting for the platform; bytes that it has not taken are not sent. */
   giveUp(why: string): void {
     const { sender } = this
     if (this.isSending) {
@@ -348,7 +346,7 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     this.host.ended(this)
   }
 
-  /** The session is gone: fibers that wait are told, also where the platform says nothing. */
+  /** The session is gone: waiting fibers fail, also if the platform does not tell them. */
   sessionLost(error: WebTransportError): void {
     this.receiver.fail(() => error)
     this.sender.fail(() => error)
@@ -365,10 +363,10 @@ export class ByteStream extends Inspectable.Class implements Framed, HostedStrea
     if (this.isLost) return
     this.isLost = true
     this.watcher?.()
-    if (this.lostSignal !== undefined) Deferred.unsafeDone(this.lostSignal, Exit.void)
+    if (this.lostSignal !== undefined) complete(this.lostSignal, Exit.void)
   }
 
-  /** Nothing of the bytes on it. */
+  /** Shows none of the bytes. */
   toJSON(): object {
     return { _id: "Stream", receiving: this.receiving, sending: this.sending, bytesReceived: this.bytesReceived }
   }

@@ -1,8 +1,8 @@
-/** How a session ends: an application's code and its words. */
+/** How a session ends: the application's code and reason. */
 import * as Effect from "effect/Effect"
 import type { CloseInfo } from "./shape.js"
 
-/** Bytes of UTF-8 that a peer may be told at the end of a session (draft-ietf-webtrans-http3, section 6). */
+/** The maximum length of the reason, in bytes of UTF-8 (draft-ietf-webtrans-http3, section 6). */
 const longestReason = 1024
 
 export const closeInfoOf = (info: Partial<CloseInfo> | undefined): CloseInfo => ({
@@ -10,16 +10,16 @@ export const closeInfoOf = (info: Partial<CloseInfo> | undefined): CloseInfo => 
   reason: info?.reason ?? ""
 })
 
-/** The first of HTTP/3's codes that stand for those of applications (draft-ietf-webtrans-http3, "Resetting Data Streams"). */
+/** The first HTTP/3 code that stands for an application's code (draft-ietf-webtrans-http3, "Resetting Data Streams"). */
 const firstCode = 0x52e4_a40f_a8db
 
-/** As the application gave it: Deno (2.9) tells HTTP/3's own code, of which every 31st is reserved. */
+/** The application's own code: Deno (2.9) tells HTTP/3's code, of which every 31st is reserved. */
 export const applicationInfo = (info: CloseInfo): CloseInfo => {
   const index = info.closeCode - firstCode
   return index < 0 ? info : { ...info, closeCode: index - Math.floor(index / 31) }
 }
 
-/** Dies of what no session can be closed with. */
+/** Dies of an invalid code or reason. */
 export const checkCloseInfo = (info: Partial<CloseInfo> | undefined): Effect.Effect<void> => {
   const { closeCode, reason } = closeInfoOf(info)
   if (!Number.isInteger(closeCode) || closeCode < 0 || closeCode > 0xffff_ffff) {

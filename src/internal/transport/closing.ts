@@ -1,4 +1,6 @@
-/** How a native session is freed, and how long a peer has to confirm that it is closed. */
+/** Frees native sessions, and limits how long a peer may take to confirm a close. */
+import { isLessThan } from "#effect/duration"
+import { andThen, callback } from "#effect/effect"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -6,8 +8,8 @@ import { atMost, longestSilence, longestTurn } from "./endings.js"
 import type { ConstructorService, NativeWebTransport } from "./shape.js"
 
 /**
- * Whether an attempt that was closed before it was ready is beyond reach, and becomes an unowned session all the same
- * (Firefox 153): it is closed when it is ready, and not before. Goes by the platform's name, since nothing else tells.
+ * Whether `close` before `ready` does not stop the attempt, which becomes a session without an owner (Firefox 153). Such an
+ * attempt is closed when it is ready. The check uses the platform's name, since nothing else tells.
  */
 const keepsClosedAttempts = (): boolean => /\bFirefox\//.test(globalThis.navigator?.userAgent ?? "")
 
@@ -15,7 +17,7 @@ const closeNative = (native: NativeWebTransport): void => {
   try {
     native.close()
   } catch {
-    // Not a session that can be closed before it is ready, or after it broke.
+    // Some platforms cannot close a session before it is ready, or after it broke.
   }
 }
 
@@ -27,7 +29,7 @@ export const freeNative = (
 ): void => {
   if (service?.abandon !== undefined) return service.abandon(native)
   if (!wasReady) {
-    // It may come about all the same, and would live on unowned (Deno 2.9, where `close()` throws until then).
+    // The session may still connect, and would stay open without an owner (Deno 2.9, where `close()` throws until then).
     native.ready.then(() => closeNative(native), () => {})
     if (keepsClosedAttempts()) return
   }
@@ -36,30 +38,30 @@ export const freeNative = (
 
 const closeWithin = Duration.millis(500)
 /**
- * So many looks in a row without a byte of the peer are the longest silence of a session that is closed: less than an item of
- * a pool may take to close.
+ * After this many looks in a row without a byte of the peer, a closing session is no longer awaited. That is less than a
+ * pool's closeTimeout.
  */
 const longestPause = 6
 
 interface ClosedSession {
   readonly native: NativeWebTransport
   readonly service: ConstructorService | undefined
-  /** Whether the session has left its pool, in which nothing waits for its end. */
+  /** Whether the session has left its pool, so that nothing waits for its end. */
   readonly isLeaving: boolean
 }
 
 const freed = ({ native, service }: ClosedSession): Effect.Effect<void> => {
   const promise = service?.freed?.(native)
   if (promise === undefined) return Effect.void
-  return Effect.async<void>((resume) => {
+  return callback<void>((resume) => {
     const done = () => resume(Effect.void)
     promise.then(done, done)
   })
 }
 
 /**
- * Waits until the session is closed and its connection gone. A slow peer is waited for as long as it says something, where
- * what was written may still be on its way to it.
+ * Waits until the session is closed and its connection gone. If written bytes may still be on their way, it waits for a
+ * slow peer as long as the peer sends bytes.
  */
 export const untilGone = (
   session: ClosedSession,
@@ -68,10 +70,10 @@ export const untilGone = (
 ): Effect.Effect<unknown> => {
   const { native, service } = session
   const { hasDelivered, lookEvery } = endings
-  const gone = Effect.zipRight(closed, freed(session))
+  const gone = andThen(closed, freed(session))
   const silence = Duration.times(lookEvery, longestPause)
   let received = service?.received?.(native)
-  if (!hasDelivered || received === undefined || Duration.lessThan(silence, closeWithin)) {
+  if (!hasDelivered || received === undefined || isLessThan(silence, closeWithin)) {
     return atMost(gone, closeWithin)
   }
   let pause = 0

@@ -1,10 +1,11 @@
-/** How a session comes about, and what is left of an attempt that fails. */
+/** Connects sessions, and cleans up after failed attempts. */
+import { durationOf } from "#effect/duration"
+import { andThen, forkScope, timeoutFail } from "#effect/effect"
+import { fail, type Result, succeed, toEffect } from "#effect/result"
 import { areSupported } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { WebTransportError } from "../../WebTransportError.js"
@@ -28,10 +29,10 @@ import type {
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
 
-const invalidUrl = (detail: string) => Either.left(new WebTransportError({ reason: "InvalidUrl", detail }))
+const invalidUrl = (detail: string) => fail(new WebTransportError({ reason: "InvalidUrl", detail }))
 
-/** The error says no more of a URL than its scheme: tokens travel in the rest. The platform's own error would show them. */
-export const parseUrl = (source: string | URL): Either.Either<URL, WebTransportError> => {
+/** The error shows only the scheme of a URL: the rest may contain tokens, which the platform's own error would show. */
+export const parseUrl = (source: string | URL): Result<URL, WebTransportError> => {
   let url: URL
   try {
     url = new URL(source)
@@ -42,12 +43,13 @@ export const parseUrl = (source: string | URL): Either.Either<URL, WebTransportE
   }
   if (url.protocol !== "https:") return invalidUrl(`its scheme is ${JSON.stringify(url.protocol)} instead of "https:"`)
   if (url.hash !== "") return invalidUrl("it has a fragment")
-  return Either.right(url)
+  return succeed(url)
 }
 
 export const resolveUrl = <E, R>(
   source: string | URL | Effect.Effect<string | URL, E, R>
-): Effect.Effect<URL, WebTransportError | E, R> => Effect.flatMap(resolve<string | URL, E, R>(source), parseUrl)
+): Effect.Effect<URL, WebTransportError | E, R> =>
+  Effect.flatMap(resolve<string | URL, E, R>(source), (url) => toEffect(parseUrl(url)))
 
 /** A copy, since fails-components (1.6.8) ignores the offset of a view. */
 const copyBytes = (value: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> =>
@@ -61,26 +63,26 @@ const pairsOf = (headers: HeaderFields): Array<[string, string]> =>
     value
   ])
 
-/** Names and values: RFC 9110, sections 5.1 and 5.5. Forbidden ones: fields of a connection (RFC 9113, section 8.2.2). */
+/** Names and values: RFC 9110, sections 5.1 and 5.5. Forbidden names: fields of a connection (RFC 9113, section 8.2.2). */
 const isName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 const isValue = /^[\t\x20-\x7e\x80-\xff]*$/
 const isForbidden = /^(connection|host|keep-alive|proxy-connection|te|transfer-encoding|upgrade)$/
 
-/** What is wrong with a header. It tells the name alone: values are secrets. */
+/** The problem with a header. It shows only the name: values are secret. */
 const headerProblem = (name: string, value: unknown): string | undefined => {
   const header = `the header ${JSON.stringify(name)}`
   if (!isName.test(name)) return `${header} has a name that HTTP does not allow`
-  if (isForbidden.test(name)) return `${header} is not one that a request for a session may have`
+  if (isForbidden.test(name)) return `${header} is not allowed in a request for a session`
   if (typeof value !== "string") return `${header} has a value of type ${kindOf(value)} instead of a string`
   return isValue.test(value) ? undefined : `${header} has a character in its value that HTTP does not allow`
 }
 
-const nativeHeaders = (headers: HeaderFields): Either.Either<Array<[string, string]>, WebTransportError> => {
+const nativeHeaders = (headers: HeaderFields): Effect.Effect<Array<[string, string]>, WebTransportError> => {
   const pairs = pairsOf(headers)
   const problem = pairs.map(([name, value]) => headerProblem(name, value)).find((one) => one !== undefined)
   return problem === undefined
-    ? Either.right(pairs)
-    : Either.left(new WebTransportError({ reason: "Connect", detail: problem, advice: "correct connect.headers" }))
+    ? Effect.succeed(pairs)
+    : Effect.fail(new WebTransportError({ reason: "Connect", detail: problem, advice: "correct connect.headers" }))
 }
 
 export const nativeOptions = <E, R>(
@@ -116,11 +118,11 @@ const withoutHeaders = <E, R>(
         for (const { algorithm, value } of native.serverCertificateHashes) {
           if (algorithm !== "sha-256") {
             const detail = `a certificate hash has the algorithm ${JSON.stringify(algorithm)}`
-            const advice = `give one of "sha-256": WebTransport knows no other`
+            const advice = `use "sha-256": WebTransport supports no other`
             return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
           }
           if (value.byteLength !== 32) {
-            const detail = `a certificate hash has ${value.byteLength} bytes, where sha-256 has 32`
+            const detail = `a certificate hash has ${value.byteLength} bytes; sha-256 has 32`
             const advice = "give the bytes of the hash, not its hexadecimal text"
             return Effect.fail(new WebTransportError({ reason: "Connect", detail, advice }))
           }
@@ -134,7 +136,7 @@ const withoutHeaders = <E, R>(
     }
   )
 
-/** The first name that the platform knows is used: newer names come first. */
+/** The first name that the platform knows is used; newer names come first. */
 const datagramAttributes: ReadonlyArray<readonly [keyof DatagramOptions, ReadonlyArray<string>]> = [
   ["incomingMaxBuffered", ["incomingMaxBufferedDatagrams", "incomingHighWaterMark"]],
   ["outgoingMaxBuffered", ["outgoingMaxBufferedDatagrams", "outgoingHighWaterMark"]],
@@ -153,13 +155,13 @@ const setDatagramOptions = (native: NativeWebTransport, options: DatagramOptions
   }
 }
 
-/** A constructor throws because of the options, not because of the network. */
+/** A constructor throws because of its options, not because of the network. */
 const constructFailure = (cause: unknown): WebTransportError => {
   if (cause instanceof WebTransportError) return cause
   return (cause as { readonly name?: unknown } | undefined)?.name === "NotSupportedError"
     ? new WebTransportError({
       reason: "Unsupported",
-      detail: "the platform has not all that the options ask for",
+      detail: "the platform does not support all of these options",
       cause
     })
     : new WebTransportError({ reason: "Connect", ...explainCause(cause), cause })
@@ -174,11 +176,11 @@ const establish = (
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       yield* checkCloseInfo(options.closeInfo)
-      // the streams of the session wait by it
+      // the wait slots of the session's streams need this test
       yield* areSupported
-      const limit = Duration.decode(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
-      // A scope of its own, so that a failed attempt leaves nothing in a scope that lives on.
-      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      const limit = durationOf(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
+      // its own scope, so that a failed attempt leaves nothing in the caller's scope
+      const scope = yield* forkScope(yield* Effect.scope)
       const core = yield* Effect.try({
         try: () =>
           new SessionCore(
@@ -186,14 +188,14 @@ const establish = (
             service,
             where,
             options.closeInfo,
-            Duration.decode(options.closeTimeout ?? connectOptions.closeTimeout.byDefault)
+            durationOf(options.closeTimeout ?? connectOptions.closeTimeout.byDefault)
           ),
         catch: constructFailure
       }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))
       yield* Scope.addFinalizer(scope, core.close(undefined))
       yield* Effect.forkIn(Effect.interruptible(core.guard), scope)
       if (options.datagrams !== undefined) setDatagramOptions(core.native, options.datagrams)
-      const ready = Effect.timeoutFail(Deferred.await(core.readiness), {
+      const ready = timeoutFail(Deferred.await(core.readiness), {
         duration: limit,
         onTimeout: () => {
           const why = core.explain()
@@ -205,7 +207,7 @@ const establish = (
         onSuccess: () => Effect.succeed(new SessionHandle(core)),
         onFailure: (cause) => {
           core.giveUp(new WebTransportError({ reason: "Connect", detail: "the attempt was given up" }))
-          return Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause))
+          return andThen(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause))
         }
       })
     })

@@ -1,7 +1,8 @@
-/** Datagrams of a session: messages that may be lost, each within one packet. */
+/** Datagrams of a session: messages in a single packet, which may be lost. */
+import { callback } from "#effect/effect"
+import { InspectableClass } from "#effect/inspect"
 import type { Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import type * as Stream from "effect/Stream"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
@@ -9,10 +10,10 @@ import { isBytes, notBytes } from "../core/kinds.js"
 import { type IncomingQueue, streamOf } from "./incoming.js"
 import type { NativeDatagrams } from "./shape.js"
 
-/** What datagrams ask of their session. */
+/** The session, as its datagrams see it. */
 export interface DatagramSession {
   readonly native: { readonly datagrams: NativeDatagrams }
-  /** Why nothing can be sent any more, if so. */
+  /** Why the session can send nothing any more; `undefined` while it can. */
   readonly gone: WebTransportError | undefined
   readonly retainsWrites: boolean
   failure(reason: "Write", detail: string, cause: unknown): WebTransportError
@@ -32,14 +33,14 @@ export class DatagramSender {
   }
 
   send(bytes: Uint8Array): Effect.Effect<void, WebTransportError> {
-    return Effect.async<void, WebTransportError>((resume) => {
+    return callback<void, WebTransportError>((resume) => {
       const { gone, retainsWrites } = this.session
       if (gone !== undefined) return resume(Effect.fail(gone))
       if (!isBytes(bytes)) return resume(Effect.die(notBytes("a datagram", bytes)))
       const limit = this.maxSize
       const size = bytes.byteLength
       if (size > limit) {
-        const detail = `${size} bytes where a datagram holds ${limit}`
+        const detail = `${size} bytes; a datagram holds at most ${limit}`
         return resume(Effect.fail(new WebTransportError({ reason: "DatagramTooLarge", detail, size, limit })))
       }
       const done = (effect: Effect.Effect<void, WebTransportError>) => {
@@ -48,7 +49,7 @@ export class DatagramSender {
       }
       this.pending.add(done)
       try {
-        // an interrupted sender may use the bytes again, though they still wait
+        // an interrupted sender may reuse the bytes while they still wait
         this.outgoing().write(retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)).then(
           () => done(Effect.void),
           (cause) => queueMicrotask(() => done(Effect.fail(this.failure(cause))))
@@ -91,7 +92,7 @@ export interface DatagramHandle {
   toJSON(): object
 }
 
-export class Datagrams extends Inspectable.Class {
+export class Datagrams extends InspectableClass {
   private readonly handle: DatagramHandle
 
   constructor(handle: DatagramHandle) {

@@ -1,41 +1,43 @@
 /**
- * The streams of a session that were ended: what is still to be sent on them, and whose end the platform has not confirmed.
+ * The ended streams of a session: the bytes they still have to send, and the ends that the platform has not confirmed.
  *
- * What was written on a stream that ended in success is sent, as long as the platform goes on taking bytes. A look from time to
- * time tells whether it does: a stream that is silent for too long is reset.
+ * A stream that ended in success sends all its bytes, as long as the platform continues to take bytes. Regular looks tell
+ * whether it does. A stream that is silent for too long is reset.
  */
+import { complete, makeDeferred } from "#effect/deferred"
+import { andThen } from "#effect/effect"
+import { closeLatch, makeLatch, openLatch } from "#effect/latch"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import type { ByteStream } from "./byteStream.js"
 
-/** How long streams that were reset, or whose bytes the platform has taken, may take until their end is confirmed. */
+/** How long the end of a stream may stay unconfirmed after a reset, or after the platform has taken all bytes. */
 const confirmedWithin = Duration.seconds(1)
-/** So many looks in a row at which the platform had taken nothing are the longest silence of a session. */
+/** The longest silence of a session: this many looks in a row at which the platform had taken no bytes. */
 export const longestSilence = 8
-/** The same for a stream on a session that is not silent: many streams may share a slow one, and each has its turn. */
+/** The longest silence of a stream if its session is not silent: many streams may share a slow session in turns. */
 export const longestTurn = 12 * longestSilence
 
-/** In an uninterruptible region, too, the time limit can interrupt the effect. */
+/** Limits the time of an effect, also in an uninterruptible region. */
 export const atMost = <A, E>(
   effect: Effect.Effect<A, E>,
   limit: Duration.Duration
 ): Effect.Effect<Option.Option<A>, E> => Effect.timeoutOption(Effect.interruptible(effect), limit)
 
-/** Completes when it is released; made anew with the next one that waits. */
+/** Waits complete when the gate is released; later waits need another release. */
 class Gate {
   private deferred: Deferred.Deferred<void> | undefined = undefined
 
   get wait(): Effect.Effect<void> {
-    return Deferred.await(this.deferred ??= Deferred.unsafeMake<void>(FiberId.none))
+    return Deferred.await(this.deferred ??= makeDeferred<void>())
   }
 
   release(): void {
     const { deferred } = this
     this.deferred = undefined
-    if (deferred !== undefined) Deferred.unsafeDone(deferred, Effect.void)
+    if (deferred !== undefined) complete(deferred, Effect.void)
   }
 }
 
@@ -44,19 +46,19 @@ export class StreamEndings {
   private readonly isClosing: () => boolean
   /** Streams whose end the platform has not confirmed. */
   readonly unconfirmed = new Set<ByteStream>()
-  /** Those of them that were ended in success: what was written on them is to be sent, and the FIN. */
+  /** Unconfirmed streams that ended in success: their bytes and the FIN still have to be sent. */
   private readonly delivering = new Set<ByteStream>()
-  /** Whether something was to be delivered not long ago: the peer may not have it yet. */
+  /** Whether there were bytes to send recently: the peer may not have received them yet. */
   hasDelivered = false
-  /** Whether a stream has ended in success without an answer to what was written on it. */
+  /** Whether a stream ended in success without an answer to its last write. */
   private hasUnanswered = false
-  /** Whether the session was given up since it granted no stream: the credit of such streams may never have come back. */
+  /** Whether the session was retired because it granted no stream, while the peer may owe it the credit of ended streams. */
   private isOwedCredit = false
-  /** How often the platform has taken a piece of what was written on streams of the session. */
+  /** How often the platform has taken written bytes, on all streams of the session. */
   taken = 0
   private takenAtLook = 0
   private looks = 0
-  private readonly isGuarded = Effect.unsafeMakeLatch(false)
+  private readonly isGuarded = makeLatch(false)
   private readonly allDelivered = new Gate()
   private readonly allConfirmed = new Gate()
 
@@ -65,7 +67,7 @@ export class StreamEndings {
     this.isClosing = isClosing
   }
 
-  /** `isDelivering`: what was written on the stream is to be sent, however long that takes. */
+  /** `isDelivering`: the stream sends all its bytes, however long that takes. */
   add(stream: ByteStream, isDelivering: boolean): void {
     this.unconfirmed.add(stream)
     if (!isDelivering) return
@@ -76,26 +78,26 @@ export class StreamEndings {
     this.takenAtLook = this.taken
     if (this.hasDelivered) return
     this.hasDelivered = true
-    this.isGuarded.unsafeOpen()
+    openLatch(this.isGuarded)
   }
 
-  /** The FIN of the stream is sent, or the stream broke. */
+  /** The stream's FIN is sent, or the stream broke. */
   delivered(stream: ByteStream): void {
     if (this.delivering.delete(stream) && !this.hasToDeliver) this.allDelivered.release()
   }
 
-  /** The end of the stream is confirmed, or is waited for no longer. */
+  /** The end of the stream is confirmed, or no longer awaited. */
   confirmed(stream: ByteStream): void {
     this.delivered(stream)
     this.unconfirmed.delete(stream)
   }
 
-  /** To be called after `confirmed`, once others have been told. */
+  /** Call it after `confirmed`, when the observers have been told. */
   releaseIfEmpty(): void {
     if (this.unconfirmed.size === 0) this.allConfirmed.release()
   }
 
-  /** The session is gone, and with it whatever was waited for. */
+  /** The session is gone: all waits end. */
   clear(): void {
     this.unconfirmed.clear()
     this.delivering.clear()
@@ -104,37 +106,37 @@ export class StreamEndings {
     this.allDelivered.release()
   }
 
-  /** Whether something is on its way that was written in success, or may be. */
+  /** Whether bytes that were written in success are, or may be, on their way. */
   get hasToDeliver(): boolean {
     return this.delivering.size > 0 || this.isOwedCredit
   }
 
-  /** Completes once nothing is on its way, which takes as long as the platform goes on taking bytes. */
+  /** Completes when no bytes are on their way. It waits as long as the platform continues to take bytes. */
   get untilDelivered(): Effect.Effect<void> {
     return Effect.suspend(() => this.hasToDeliver ? this.allDelivered.wait : Effect.void)
   }
 
-  /** Completes once the platform has confirmed all ends, or has had its time to. */
+  /** Completes when the platform has confirmed all ends, or its time is over. */
   get untilConfirmed(): Effect.Effect<unknown> {
     return Effect.suspend(() =>
       this.unconfirmed.size === 0 ? Effect.void : atMost(this.allConfirmed.wait, confirmedWithin)
     )
   }
 
-  /** Resets what has been silent for too long. Has to run as long as the session is open. */
+  /** Resets streams that are silent for too long. Run it while the session is open. */
   readonly guard: Effect.Effect<never> = Effect.forever(
     Effect.suspend(() =>
       this.isGuarded.await.pipe(
-        Effect.zipRight(Effect.sleep(this.lookEvery)),
-        Effect.tap(() => this.isClosing() ? undefined : this.look())
+        andThen(Effect.sleep(this.lookEvery)),
+        andThen(Effect.sync(() => this.isClosing() ? undefined : this.look()))
       )
     )
   )
 
-  /** The same while the session closes. */
+  /** Replaces `guard` while the session closes. Completes when all bytes are sent or given up. */
   get deliver(): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.delivering.size === 0 ? Effect.void : Effect.zipRight(
+      this.delivering.size === 0 ? Effect.void : andThen(
         atMost(this.untilDelivered, this.lookEvery),
         Effect.suspend(() => {
           this.look()
@@ -149,34 +151,33 @@ export class StreamEndings {
     this.takenAtLook = this.taken
     if (this.delivering.size === 0 && this.looks > longestSilence) {
       this.hasDelivered = false
-      this.isGuarded.unsafeClose()
+      closeLatch(this.isGuarded)
     }
     for (const stream of [...this.delivering]) {
       const looks = stream.look()
       if (looks > longestTurn || (looks > longestSilence && this.looks > longestSilence)) {
-        stream.giveUp("the transport took none of its bytes for closeTimeout")
+        stream.giveUp("the transport took no byte of the stream for closeTimeout")
       }
     }
   }
 
-  /** Whether the peer may not have got yet what was written on streams that ended, before which it grants no others. */
+  /** Whether the peer may not have received all bytes of ended streams yet. It grants new streams only after that. */
   get mayBeOwedCredit(): boolean {
     return this.hasUnanswered && this.hasDelivered
   }
 
   /**
-   * The session has granted no stream for long, though none is open: what was written on those that ended may be on its way all
-   * the same.
+   * The session has granted no stream for long, although none is open. The bytes of ended streams may still be on their way.
    */
   giveUpGranting(): void {
     this.isOwedCredit = this.hasUnanswered
   }
 
-  /** There is no more time: bytes that the platform has not taken are not sent. */
+  /** The time is over: bytes that the platform has not taken are not sent. */
   cutShort(): void {
     this.isOwedCredit = false
     for (const stream of [...this.delivering]) {
-      stream.giveUp("its session had no more time for what was left to be sent")
+      stream.giveUp("the session closed before all bytes were sent")
     }
     if (!this.hasToDeliver) this.allDelivered.release()
   }

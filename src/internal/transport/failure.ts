@@ -1,4 +1,4 @@
-/** Errors of the transport, and what the platforms' own words mean. */
+/** Errors of the transport, and the meaning of the platforms' own errors. */
 import { FramingError } from "../../FramingError.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import type { FrameProblem } from "../core/bytes/frameCodec.js"
@@ -23,10 +23,10 @@ export const framingError = (problem: FrameProblem): FramingError => {
   }
 }
 
-/** Whether the failure of a stream is its session's. Goes by names or words where the platform has no `source`. */
+/** Whether a stream failed because its session did. Checks names and messages if the platform has no `source`. */
 export const isSessionEnd = (cause: unknown): boolean => {
   if (!(cause instanceof Error)) return false
-  // Chromium says InvalidStateError when a stream is opened
+  // Chromium throws InvalidStateError when a stream is opened
   return (cause as { readonly source?: unknown }).source === "session" || cause.name === "InvalidStateError" ||
     // Deno 2.9 when a stream is read
     cause.name === "NotConnected" ||
@@ -35,11 +35,11 @@ export const isSessionEnd = (cause: unknown): boolean => {
 }
 
 /**
- * What platforms throw where more streams are asked for than the session grants; platforms that are not listed wait until
- * there is one (Firefox 153, @moq/web-transport 0.1.4). Messages count where a name is too common.
+ * What platforms throw when the session grants no more streams. Platforms that are not listed wait for a stream (Firefox
+ * 153, @moq/web-transport 0.1.4). The message counts if the name is too common.
  */
 const streamLimits: ReadonlyArray<readonly [name: string, message?: RegExp]> = [
-  // the standard's, and fails-components 1.6.8
+  // the standard, and fails-components 1.6.8
   ["QuotaExceededError"],
   // Chromium 156
   ["NetworkError"],
@@ -52,13 +52,13 @@ export const isStreamLimit = (cause: unknown): boolean => {
   return streamLimits.some(([one, words]) => one === name && (words === undefined || words.test(String(message))))
 }
 
-/** Why a session did not come about, as far as the platform's words tell. Without the query: tokens travel there. */
+/** Why a connect failed, if the platform's message tells. Without the query, which may contain tokens. */
 export const explainCause = (cause: unknown): Explanation => {
   const detail = describeFailure(cause).replaceAll(/\?[^\s"')]*/g, "")
   return /certificate/i.test(detail)
     ? {
       detail,
-      advice: "pin the certificate that the server has now with serverCertificateHashes, or have the platform trust it"
+      advice: "pin the server's current certificate with serverCertificateHashes, or have the platform trust it"
     }
     : { detail }
 }
@@ -82,11 +82,11 @@ export const endedBeforeReady = (where: string, info: CloseInfo): WebTransportEr
 export const endedByPeer = (info: CloseInfo): WebTransportError =>
   new WebTransportError({
     reason: "SessionClosed",
-    detail: `the session was ended by its peer, or by the network (${describeCloseInfo(info)})`
+    detail: `the peer or the network ended the session (${describeCloseInfo(info)})`
   })
 
-/** `because`: who closed the session, and why, where its pool did. */
+/** `because`: why the pool closed the session, if it did. */
 export const closedHere = (because: string | undefined, info?: CloseInfo): WebTransportError => {
   const how = info === undefined ? "" : ` (${describeCloseInfo(info)})`
-  return new WebTransportError({ reason: "SessionClosed", detail: because ?? `the session was closed here${how}` })
+  return new WebTransportError({ reason: "SessionClosed", detail: because ?? `this side closed the session${how}` })
 }

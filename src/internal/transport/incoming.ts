@@ -1,14 +1,16 @@
-/** What a peer begins: queues of incoming streams and of datagrams. */
+/** Queues of incoming streams and datagrams. */
+import { andThen, callback } from "#effect/effect"
+import { repeatEffectOption } from "#effect/stream"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { WebTransportError } from "../../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
 import { isSessionEnd } from "./failure.js"
 import { endWith } from "./opening.js"
 
-/** A native readable that several fibers take from: one reader for life, which reads only while a fiber waits. */
+/** A native readable for several fibers: one reader for its whole life, which reads only while a fiber waits. */
 export class IncomingQueue<A> {
   private readonly reader: ReadableStreamDefaultReader<A>
   private readPending = false
@@ -28,8 +30,8 @@ export class IncomingQueue<A> {
     return item
   }
 
-  /** Completes when there may be something to take. Takes nothing, so interrupting it loses nothing. */
-  readonly arrival: Effect.Effect<void> = Effect.async<void>((resume) => {
+  /** Completes when there may be an item. It takes nothing, so an interruption loses nothing. */
+  readonly arrival: Effect.Effect<void> = callback<void>((resume) => {
     if (this.item !== undefined || this.isEnded) return resume(Effect.void)
     const wake = () => resume(Effect.void)
     this.waiters.push(wake)
@@ -57,13 +59,13 @@ export class IncomingQueue<A> {
         this.wake()
       },
       (cause) => {
-        // A session says itself how it ended, and ends this queue with it (Chromium breaks the queue before).
+        // The session tells how it ended, and ends this queue (Chromium breaks the queue before that).
         if (!isSessionEnd(cause)) this.end(cause)
       }
     )
   }
 
-  /** Wakes all of them: a fiber that is interrupted meanwhile need not pass anything on. The others wait again. */
+  /** Wakes all waiting fibers, so that an interrupted fiber need not wake the next. Fibers without an item wait again. */
   private wake(): void {
     const { waiters } = this
     this.waiters = []
@@ -71,7 +73,7 @@ export class IncomingQueue<A> {
   }
 }
 
-/** The next item of a queue, made into something else in the same step; fails with `ended` of what broke the queue. */
+/** Takes the next item of a queue and applies `use` in the same step. Fails with `ended` if the queue has ended. */
 export const takeNext = <A, B, R>(
   queue: IncomingQueue<A>,
   ended: (failure: unknown) => WebTransportError,
@@ -82,12 +84,12 @@ export const takeNext = <A, B, R>(
     const item = queue.take()
     if (item !== undefined) return use(item)
     if (queue.isEnded) return Effect.fail(ended(queue.failure))
-    return Effect.zipRight(wait(queue.arrival), attempt)
+    return andThen(wait(queue.arrival), attempt)
   })
   return attempt
 }
 
-/** The next stream of a queue, which ends with the scope. */
+/** Accepts the next stream of a queue. The stream ends with the scope. */
 export const acceptStream = <A>(
   queue: IncomingQueue<A>,
   ended: (failure: unknown) => WebTransportError,
@@ -97,12 +99,12 @@ export const acceptStream = <A>(
     Effect.flatMap(Effect.scope, (scope) => takeNext(queue, ended, (native) => endWith(scope, wrap(native)), restore))
   )
 
-/** Everything of a queue: ends where the queue ended by itself, fails where it broke. */
+/** All items of a queue. Ends if the queue ended normally, fails if it broke. */
 export const streamOf = <A, B, R>(
   queue: () => IncomingQueue<A>,
   next: Effect.Effect<B, WebTransportError, R>
 ): Stream.Stream<B, WebTransportError, R> =>
-  Stream.repeatEffectOption(
+  repeatEffectOption(
     Effect.mapError(next, (error) =>
       queue().isEnded && queue().failure === undefined ? Option.none() : Option.some(error))
   )

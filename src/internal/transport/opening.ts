@@ -1,7 +1,10 @@
-/** A stream that was asked for, until it comes or is refused. */
-import * as Cause from "effect/Cause"
+/** The opening of a stream, until the stream comes or is refused. */
+import { findError } from "#effect/cause"
+import { andThen, callback } from "#effect/effect"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { WebTransportError } from "../../WebTransportError.js"
 import { ByteStream } from "./byteStream.js"
@@ -11,25 +14,25 @@ import type { StreamHost } from "./streamHost.js"
 
 export type Kind = "Bidirectional" | "Unidirectional"
 
-/** What an opening tells, and asks of, the session that it belongs to. */
+/** The session, as its openings see it. */
 export interface OpeningSession {
   readonly native: NativeWebTransport
   readonly openings: Set<Opening>
-  /** Whether the latest stream that was granted was a ping's: then that may be the one which is missing. */
+  /** Whether the most recently granted stream was a ping's, which may explain a refusal. */
   isPingLatest: boolean
-  /** Pings have so many streams. */
+  /** The open streams of pings. */
   readonly pings: { readonly size: number }
   /** The session refused a stream. */
   refused(): void
   failure(reason: "StreamOpen", detail: string | undefined, cause: unknown): WebTransportError
 }
 
-/** The handle that a stream is opened through. */
+/** The handle that opens a stream. */
 export interface OpeningHandle {
   readonly core: OpeningSession
-  /** What the stream is to belong to. */
+  /** The host of the new stream. */
   readonly host: StreamHost
-  /** Why nothing can be opened through it, if so. */
+  /** Why the handle can open nothing; `undefined` if it can. */
   readonly refusal: WebTransportError | undefined
   /** The session has granted a stream. */
   granted(): void
@@ -37,13 +40,13 @@ export interface OpeningHandle {
   readonly isPing: boolean
 }
 
-/** A stream that comes after its opening was given up is ended at once. */
+/** An opening. A stream that comes after `abandon` is ended at once. */
 export class Opening {
   readonly handle: OpeningHandle
   private readonly kind: Kind
-  /** The stream, once it came. */
+  /** Set when the stream has come. */
   stream: ByteStream | undefined = undefined
-  /** Why it did not come. */
+  /** Why the stream did not come. */
   failure: WebTransportError | undefined = undefined
   private outcome: Effect.Effect<ByteStream, WebTransportError> | undefined = undefined
   private resume: ((outcome: Effect.Effect<ByteStream, WebTransportError>) => void) | undefined = undefined
@@ -65,21 +68,21 @@ export class Opening {
     }
   }
 
-  readonly settled: Effect.Effect<ByteStream, WebTransportError> = Effect.async<ByteStream, WebTransportError>(
+  readonly settled: Effect.Effect<ByteStream, WebTransportError> = callback<ByteStream, WebTransportError>(
     (resume) => {
       if (this.outcome !== undefined) resume(this.outcome)
       else this.resume = resume
     }
   )
 
-  /** For an opening that takes too long: called when it settles after all, with a stream or without. */
+  /** For an opening that takes too long: calls `then` when it settles, with or without a stream. */
   whenLate(then: (stream: ByteStream | undefined) => void): void {
     const settled = () => then(this.stream)
     if (this.outcome === undefined) this.resume = settled
     else queueMicrotask(settled)
   }
 
-  /** Called in the step in which the opening settles, with a stream or without. In place of `settled`. */
+  /** Calls `then` in the step in which the opening settles, with or without a stream. Replaces `settled`. */
   whenSettled(then: () => void): void {
     if (this.outcome === undefined) this.resume = then
     else then()
@@ -116,7 +119,7 @@ export class Opening {
   }
 
   private readonly onFailure = (cause: unknown): void => {
-    // A session that dies refuses its streams before it says so itself, in the same task.
+    // A dying session refuses its streams first and tells its own end later, in the same task.
     queueMicrotask(() => this.fail(openFailure(this.handle, cause)))
   }
 
@@ -145,7 +148,7 @@ const openFailure = ({ core, refusal }: OpeningHandle, cause: unknown): WebTrans
 // In a scope
 // -----------------------------------------------------------------------------
 
-/** Ends the stream with the scope: by a FIN after success, by a reset otherwise. */
+/** Ends the stream with the scope: with a FIN after success, with a reset otherwise. */
 export const endWith = (scope: Scope.Scope, stream: ByteStream): Effect.Effect<ByteStream> =>
   Effect.as(
     Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => stream.end(Exit.isSuccess(exit)))),
@@ -158,22 +161,23 @@ const pingedPause = 80
 const lastPause = 640
 
 /**
- * The pause after the next one, where a stream is to be asked for again: a ping of the session's pool may have had the stream
- * that was refused, and a ping is to cost no borrower a stream.
+ * The next pause, if the handle should ask for a stream again: a ping of the session's pool may have used the refused
+ * stream, and a ping should not cost a borrower its stream.
  */
 const nextPause = (
   { core, isPing }: OpeningHandle,
   cause: Cause.Cause<WebTransportError>,
   pause: number
 ): number | undefined => {
-  if (isPing || !core.isPingLatest || !Cause.isFailType(cause) || cause.error.reason !== "StreamLimit") return undefined
+  if (isPing || !core.isPingLatest) return undefined
+  if (!Option.exists(findError(cause), ({ reason }) => reason === "StreamLimit")) return undefined
   if (core.pings.size > 0) return Math.min(pause * 2, pingedPause)
   if (pause <= lastPause) return pause * 2
   core.isPingLatest = false
   return undefined
 }
 
-/** A new stream, which ends with the scope. */
+/** Opens a stream, which ends with the scope. */
 export const openStream = (
   handle: OpeningHandle,
   kind: Kind,
@@ -190,7 +194,7 @@ export const openStream = (
             opening.abandon()
             const next = nextPause(handle, cause, pause)
             if (next === undefined) return Effect.failCause(cause)
-            return Effect.zipRight(restore(Effect.sleep(pause)), Effect.suspend(() => attempt(next)))
+            return andThen(restore(Effect.sleep(pause)), Effect.suspend(() => attempt(next)))
           },
           onSuccess: (stream) => endWith(scope, stream)
         })

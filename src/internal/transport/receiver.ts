@@ -1,4 +1,4 @@
-/** The receiving direction of a stream: one native reader for life, an inbox, and the fiber that waits for bytes. */
+/** The receiving direction of a stream: one native reader, an inbox, and the fiber that waits for bytes. */
 import { makeWaitSlot, type Outcome } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,7 +13,7 @@ const noBytes = Effect.succeed(Option.none<Uint8Array>())
 
 export class Receiver {
   private readonly stream: StreamState
-  /** One for life: `releaseLock` with a read pending would lose bytes to the next reader. */
+  /** The same reader for the whole life: `releaseLock` during a read would lose bytes to the next reader. */
   readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   state: Direction
   readonly inbox = new Inbox()
@@ -38,24 +38,24 @@ export class Receiver {
 
   start(): void {
     if (this.reader === undefined) return
-    // With the inbox full no read is pending that would tell of a reset.
+    // While the inbox is full, no pending read tells of a reset.
     this.reader.closed.then(undefined, this.onReadFailed)
     this.pull()
   }
 
-  /** A native read is pending, and no fiber waits for it. */
+  /** Whether a native read is pending, without a fiber that waits for it. */
   get isReadPending(): boolean {
     return this.readPending && !this.slot.isTaken
   }
 
-  /** Whether a read was interrupted and no byte has come since. */
+  /** Whether a read was interrupted, and no bytes have come since. */
   get isOverdue(): boolean {
     return !this.slot.isTaken && this.slot.isAbandoned
   }
 
   // --- outcomes
 
-  /** What `read` comes to. */
+  /** The outcome of `read`. */
   get bytes(): Outcome<Option.Option<Uint8Array>, WebTransportError> {
     return this.bytesOutcome ??= () => {
       if (this.inbox.hasBytes) {
@@ -66,7 +66,7 @@ export class Receiver {
     }
   }
 
-  /** What `readExactly` comes to. */
+  /** The outcome of `readExactly`. */
   exactly(size: number): Outcome<Uint8Array, WebTransportError> {
     if (this.exactOutcome !== undefined && this.exactSize === size) return this.exactOutcome
     if (!Number.isSafeInteger(size) || size < 0) {
@@ -82,13 +82,13 @@ export class Receiver {
         new WebTransportError({
           reason: "Read",
           detail: `the peer finished the stream after ${this.inbox.keptSize} of ${size} bytes`,
-          advice: "read the bytes that came with read, or ask again on another stream"
+          advice: "use read for the remaining bytes, or send the request again on another stream"
         })
       )
     }
   }
 
-  /** What `readMessage` comes to: one message of `max` bytes at most; none when the peer finished between two. */
+  /** The outcome of `readMessage`: a message of at most `max` bytes; none if the peer finished between two messages. */
   messages(max: number): Outcome<Option.Option<Uint8Array>, WebTransportError | FramingError> {
     if (this.messageOutcome !== undefined && this.messageMax === max) return this.messageOutcome
     this.messageMax = max
@@ -107,7 +107,7 @@ export class Receiver {
     return problem === undefined ? noBytes : Effect.fail(framingError(problem))
   }
 
-  /** Passes on what the inbox gave; asks for the next chunk where there is room again. */
+  /** Returns `taken`; asks for the next chunk if the inbox has room again. */
   private refilled<A>(taken: A): A {
     if (this.inbox.hasRoom && !this.readPending && this.state === "Open") this.pull()
     return taken
@@ -117,7 +117,7 @@ export class Receiver {
     return this.failure ??= new WebTransportError({ reason: "Read", detail: this.stream.endedBecause })
   }
 
-  // --- what comes
+  // --- native reads
 
   private pull(): void {
     this.readPending = true
@@ -144,14 +144,14 @@ export class Receiver {
   }
 
   private readonly onReadFailed = (cause: unknown): void => {
-    // A session that dies errors its streams before it says so itself, in the same task.
+    // A dying session breaks its streams first and tells its own end later, in the same task.
     queueMicrotask(() => {
       this.readPending = false
-      this.fail(() => this.stream.host.failure("Read", "the stream was reset, or broke", cause))
+      this.fail(() => this.stream.host.failure("Read", "the stream was reset or broke", cause))
     })
   }
 
-  /** Makes the error only if it is needed: an Error costs its stack, and every stream ends. */
+  /** Makes the error only if needed: its stack is expensive, and every stream ends. */
   fail(error: () => WebTransportError): void {
     if (this.state !== "Open") return
     this.state = "Failed"

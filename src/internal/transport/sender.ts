@@ -1,4 +1,5 @@
-/** The sending direction of a stream: one native writer for life, and the fibers that wait for it. */
+/** The sending direction of a stream: one native writer, and the fibers that wait for it. */
+import { callback } from "#effect/effect"
 import { Pending, type Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import { WebTransportError } from "../../WebTransportError.js"
@@ -8,7 +9,7 @@ import { type Linked, LinkedList } from "../core/linkedList.js"
 import type { NativeSendStream } from "./shape.js"
 import type { Direction, StreamState } from "./streamHost.js"
 
-/** A write that waits for room, in a queue. */
+/** A queued write that waits for room. */
 class WaitingWrite implements Linked<WaitingWrite> {
   readonly bytes: Uint8Array
   readonly isOwned: boolean
@@ -25,34 +26,34 @@ class WaitingWrite implements Linked<WaitingWrite> {
 }
 
 /**
- * The platform is given this many bytes at a time, and says how far it is: one that takes none for long is silent. The last
- * piece of a write may be half as large again.
+ * The platform gets the bytes in pieces of this size, and confirms each piece: without a confirmation for long, it is
+ * silent. The last piece of a write may be half as large again.
  */
 const pieceSize = 64 * 1024
 const largestPiece = 1.5 * pieceSize
 
 export class Sender {
   private readonly stream: StreamState
-  /** One for life. */
+  /** The same writer for the whole life. */
   readonly writer: WritableStreamDefaultWriter<Uint8Array> | undefined
   state: Direction
-  /** How many bytes had come on the stream at the last write. */
+  /** The bytes received on the stream before the last write. */
   private receivedAtWrite = -1
-  /** How many writes the platform is not done with, a FIN among them. */
+  /** The number of writes that the platform has not completed, the FIN included. */
   unsettled = 0
-  /** Writes that wait for room. Nothing of them was handed over. */
+  /** Writes that wait for room. None of their bytes are handed over. */
   private readonly waiting = new LinkedList<WaitingWrite>()
   private isAwaitingRoom = false
   /** The fiber that waits for the FIN. */
   private finishing: Pending | undefined = undefined
-  /** Why bytes that were accepted are not sent. */
+  /** Why accepted bytes are not sent. */
   private cutBy: WebTransportError | undefined = undefined
   private cutListeners: Set<(error: Effect.Effect<WebTransportError>) => void> | undefined = undefined
   private flushers: Set<Resume> | undefined = undefined
   private failure: WebTransportError | undefined = undefined
-  /** Called once the platform is done with every write, or the stream is ended. */
+  /** Called when the platform has completed all writes, or the stream is ended. */
   whenWritten: (() => void) | undefined = undefined
-  /** Whether the stream was ended in success: what was accepted is sent, and the FIN after it. */
+  /** Whether the stream ended in success: the accepted bytes are sent, then the FIN. */
   isDelivering = false
 
   constructor(stream: StreamState, writable: NativeSendStream | undefined) {
@@ -68,13 +69,13 @@ export class Sender {
   // --- writing
 
   /**
-   * Hands the bytes over now where there is room; else what it returns waits for it.
+   * Hands the bytes over now if there is room; otherwise the returned effect waits for room.
    *
-   * All of them or none: an interrupted wait has handed nothing over, and a write that is done cannot be interrupted. The
-   * platform may not have looked at the bytes yet, so nothing else may be able to change them. `isOwned`: nothing will.
+   * It hands over all bytes or none: an interrupted wait has handed over nothing, and a completed write cannot be interrupted.
+   * The platform may read the bytes later, so they must not change. `isOwned`: nothing will change them.
    */
   send(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
-    if (!isBytes(bytes)) return Effect.die(notBytes("what is written", bytes))
+    if (!isBytes(bytes)) return Effect.die(notBytes("the argument of write", bytes))
     if (this.state !== "Open") return Effect.fail(this.refusal())
     if (bytes.byteLength === 0) return Effect.void
     if (this.waiting.first !== undefined || !(this.writer!.desiredSize! > 0)) return this.waitForRoom(bytes, isOwned)
@@ -86,7 +87,7 @@ export class Sender {
     this.receivedAtWrite = this.stream.bytesReceived
     const owned = isOwned ? bytes : this.stream.host.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
     let at = 0
-    // all at once: what is queued is sent whole
+    // all pieces at once: queued bytes are sent completely
     while (owned.byteLength - at > largestPiece) {
       this.queue(owned.subarray(at, at += pieceSize))
     }
@@ -98,9 +99,9 @@ export class Sender {
     this.writer!.write(piece).then(this.onWritten, this.onWriteRejected)
   }
 
-  /** Writes wait in turn. */
+  /** Queues the write: writes are handed over in order. */
   private waitForRoom(bytes: Uint8Array, isOwned: boolean): Effect.Effect<void, WebTransportError> {
-    return Effect.async<void, WebTransportError>((resume) => {
+    return callback<void, WebTransportError>((resume) => {
       if (this.state !== "Open") return resume(Effect.fail(this.refusal()))
       const write = new WaitingWrite(bytes, isOwned, resume)
       this.waiting.push(write)
@@ -112,7 +113,7 @@ export class Sender {
   private awaitRoom(): void {
     if (this.isAwaitingRoom || this.waiting.first === undefined || this.state !== "Open") return
     this.isAwaitingRoom = true
-    // it breaks only with the stream, which says so itself
+    // `ready` rejects only when the stream breaks, which is handled elsewhere
     this.writer!.ready.then(this.onRoom, () => {})
   }
 
@@ -150,32 +151,32 @@ export class Sender {
   private readonly onWriteRejected = (cause: unknown): void => {
     this.onWriteFailed(cause)
     queueMicrotask(() => this.onCut(cause))
-    // after that
+    // runs after `onCut`
     queueMicrotask(this.onWritten)
   }
 
-  // --- what becomes of the bytes
+  // --- written bytes
 
-  /** The platform is done with every write, or nothing waits for that any longer. */
+  /** The platform has completed all writes, or nothing waits for them any longer. */
   allWritten(): void {
     const { whenWritten } = this
     this.whenWritten = undefined
     whenWritten?.()
   }
 
-  /** Completes when the platform is done with every write, or the stream is ended. One fiber at a time may wait. */
+  /** Completes when the platform has completed all writes, or the stream is ended. One fiber at a time may wait. */
   get written(): Effect.Effect<void> {
-    return Effect.async((resume) => {
+    return callback((resume) => {
       if (this.unsettled === 0 || this.stream.endedBecause !== undefined) return resume(Effect.void)
       this.whenWritten = () => resume(Effect.void)
       return Effect.sync(() => this.whenWritten = undefined)
     })
   }
 
-  /** Bytes that were accepted, or the FIN, are not sent. */
+  /** Accepted bytes, or the FIN, are not sent. */
   private onCut(cause: unknown): void {
     if (this.cutBy !== undefined) return
-    const detail = this.stream.endedBecause ?? "the stream broke before all was sent"
+    const detail = this.stream.endedBecause ?? "the stream broke before all bytes were sent"
     const error = this.cutBy = this.failure ?? this.stream.host.failure("Write", detail, cause)
     this.allFlushed(Effect.fail(error))
     const listeners = this.cutListeners
@@ -190,7 +191,7 @@ export class Sender {
   }
 
   get flushed(): Effect.Effect<void, WebTransportError> {
-    return Effect.async<void, WebTransportError>((resume) => {
+    return callback<void, WebTransportError>((resume) => {
       if (this.cutBy !== undefined) return resume(Effect.fail(this.cutBy))
       if (this.state === "Failed" && !this.isDelivering) return resume(Effect.fail(this.refusal()))
       if (this.unsettled === 0) return resume(Effect.void)
@@ -200,9 +201,9 @@ export class Sender {
     })
   }
 
-  /** Completes, with the reason, when bytes that were accepted are not sent: nothing after them makes sense. */
+  /** Completes, with the reason, when accepted bytes are not sent. Writes after that are useless. */
   get whenCut(): Effect.Effect<WebTransportError> {
-    return Effect.async<WebTransportError>((resume) => {
+    return callback<WebTransportError>((resume) => {
       if (this.cutBy !== undefined) return resume(Effect.succeed(this.cutBy))
       const listeners = this.cutListeners ??= new Set()
       listeners.add(resume)
@@ -210,18 +211,18 @@ export class Sender {
     })
   }
 
-  /** Whether something was written, and nothing has come since: the peer may not have got it. */
+  /** Whether no bytes have come since the last write: the peer may not have received it. */
   get isUnanswered(): boolean {
     return this.receivedAtWrite === this.stream.bytesReceived
   }
 
   // --- the end
 
-  /** Begins the FIN now; what it returns waits for the platform. */
+  /** Begins the FIN now; the returned effect waits for the platform. */
   finish(): Effect.Effect<void, WebTransportError> {
     if (this.state === "Finished") return Effect.void
     if (this.state !== "Open") return Effect.fail(this.refusal())
-    // writes that wait for room come before it
+    // writes that wait for room come before the FIN
     while (this.letFirstWrite()) {
       // the first one has written
     }
@@ -238,9 +239,9 @@ export class Sender {
         queueMicrotask(() => pending.done(Effect.fail(this.refusal(cause))))
       }
     )
-    return Effect.async<void, WebTransportError>((resume) => {
+    return callback<void, WebTransportError>((resume) => {
       pending.await(resume)
-      // The FIN cannot be taken back, and does no harm.
+      // an interruption does not undo the FIN, which does no harm
       return Effect.sync(() => pending.forget())
     })
   }
@@ -266,7 +267,7 @@ export class Sender {
     })
   }
 
-  /** Makes the error only if it is needed: an Error costs its stack, and every stream ends. */
+  /** Makes the error only if needed: its stack is expensive, and every stream ends. */
   fail(error: () => WebTransportError): void {
     if (this.state !== "Open") return
     this.state = "Failed"
@@ -276,7 +277,7 @@ export class Sender {
     this.stream.signalLost()
   }
 
-  /** What was under way when a session died settles never (fails-components 1.6.8). */
+  /** Ends a pending FIN: after the death of its session it would never settle (fails-components 1.6.8). */
   releaseFinish(): void {
     this.finishing?.done(Effect.fail(this.refusal()))
   }

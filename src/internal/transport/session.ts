@@ -1,7 +1,8 @@
-/** Handles to a session: the owner's, and those of its pool's pings. */
+/** Handles to a session: for its owner, and for its pool's pings. */
+import { andThen, callback } from "#effect/effect"
+import { InspectableClass } from "#effect/inspect"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -19,10 +20,10 @@ export const SessionTypeId: unique symbol = Symbol.for("effect-pools/WebTranspor
 
 export type SessionTypeId = typeof SessionTypeId
 
-/** What a session is to the streams of one of its handles. */
+/** The host of the streams of one handle. */
 class HandleHost implements StreamHost {
   private readonly core: SessionCore
-  /** The streams of the handle that were not ended, where the handle ends before the session does. */
+  /** The open streams of the handle, if the handle ends before the session. */
   private readonly own: Set<ByteStream> | undefined
   private readonly isPing: boolean
   readonly retainsWrites: boolean
@@ -74,7 +75,7 @@ class HandleHost implements StreamHost {
   }
 }
 
-/** RFC 9110, section 5.3: fields of one name are one list. */
+/** RFC 9110, section 5.3: fields of the same name form one list. */
 const fieldsOf = (pairs: Iterable<readonly [string, string]>): Readonly<Record<string, string>> => {
   const fields = new Map<string, string>()
   for (const [name, value] of pairs) {
@@ -85,14 +86,14 @@ const fieldsOf = (pairs: Iterable<readonly [string, string]>): Readonly<Record<s
   return Object.fromEntries(fields)
 }
 
-/** The platform's figures, where it has any. */
+/** The platform's figures, if it has any. */
 const statsOf = (core: SessionCore): Effect.Effect<Option.Option<SessionStats>, WebTransportError> =>
-  Effect.async<Option.Option<SessionStats>, WebTransportError>((resume) => {
+  callback<Option.Option<SessionStats>, WebTransportError>((resume) => {
     if (core.gone !== undefined) return resume(Effect.fail(core.gone))
     const failed = (cause: unknown) =>
       resume(
         Effect.fail(
-          core.gone ?? new WebTransportError({ reason: "Unsupported", detail: "the platform gives no stats", cause })
+          core.gone ?? new WebTransportError({ reason: "Unsupported", detail: "the platform has no stats", cause })
         )
       )
     try {
@@ -104,10 +105,10 @@ const statsOf = (core: SessionCore): Effect.Effect<Option.Option<SessionStats>, 
     }
   })
 
-/** The owner's handle: all of the session. */
-export class SessionHandle extends Inspectable.Class implements OpeningHandle {
+/** The owner's handle, to the whole session. */
+export class SessionHandle extends InspectableClass implements OpeningHandle {
   readonly core: SessionCore
-  /** The streams of the handle, where it ends before the session does. */
+  /** The streams of the handle, if it ends before the session. */
   readonly streams: Set<ByteStream> | undefined = undefined
   readonly isPing: boolean = false
   private ownHost: StreamHost | undefined = undefined
@@ -126,7 +127,7 @@ export class SessionHandle extends Inspectable.Class implements OpeningHandle {
     return this.ownHost ??= new HandleHost(this.core, this)
   }
 
-  /** Why nothing can be done through the handle, if so. */
+  /** Why the handle can do nothing; `undefined` if it can. */
   get refusal(): WebTransportError | undefined {
     return this.core.gone
   }
@@ -201,7 +202,7 @@ export class SessionHandle extends Inspectable.Class implements OpeningHandle {
   }
 
   close(info?: Partial<CloseInfo>): Effect.Effect<void> {
-    return Effect.zipRight(checkCloseInfo(info), this.core.close(info))
+    return andThen(checkCloseInfo(info), this.core.close(info))
   }
 
   get reliability(): string | undefined {
@@ -234,7 +235,7 @@ export class PingHandle extends SessionHandle {
   override readonly isPing = true
 }
 
-/** What stands behind a session, borrowed or not. */
+/** The core of a session, borrowed or not. */
 export const viewCore = (session: object): SessionCore => {
   if (session instanceof SessionHandle) return session.core
   throw new TypeError("this Session was not made by WebTransport.connect or WebTransport.fromNative")

@@ -1,9 +1,10 @@
-/** The core of a session: the native one, its life from connecting to closed, and what its handles share. */
+/** The core of a session: the native session, its state from connecting to closed, and the state that its handles share. */
+import { complete, makeDeferred } from "#effect/deferred"
+import { andThen } from "#effect/effect"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import { WebTransportError } from "../../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
 import { applicationInfo, closeInfoOf } from "./closeInfo.js"
@@ -22,7 +23,7 @@ import type {
   NativeWebTransport
 } from "./shape.js"
 
-/** What observers of a session are told: nothing more is to be begun on it, or one of its streams has ended. */
+/** News for observers. `Leaving`: begin nothing new on the session. `Freed`: one of its streams has ended. */
 export type News = "Leaving" | "Freed"
 
 export type State = "Connecting" | "Open" | "Closing" | "Closed"
@@ -31,51 +32,51 @@ export class SessionCore {
   readonly native: NativeWebTransport
   readonly service: ConstructorService | undefined
   readonly retainsWrites: boolean
-  /** Host and path: the rest of a URL may hold a token. */
+  /** Host and path; the rest of the URL may contain a token. */
   readonly where: string
   private readonly closeInfo: Partial<CloseInfo> | undefined
 
   state: State = "Connecting"
-  /** Whether the platform has called the session ready, also after the attempt was given up. */
+  /** Whether the platform has reported the session as ready, also after the attempt was given up. */
   private wasReady = false
-  /** Set as soon as nothing can be opened any more. */
+  /** Set when nothing can be opened any more. */
   gone: WebTransportError | undefined = undefined
-  readonly readiness = Deferred.unsafeMake<void, WebTransportError>(FiberId.none)
-  readonly closure = Deferred.unsafeMake<CloseInfo, WebTransportError>(FiberId.none)
-  readonly drained = Deferred.unsafeMake<void>(FiberId.none)
+  readonly readiness = makeDeferred<void, WebTransportError>()
+  readonly closure = makeDeferred<CloseInfo, WebTransportError>()
+  readonly drained = makeDeferred<void>()
   private closed: Deferred.Deferred<void> | undefined = undefined
   private ownInfo: CloseInfo | undefined = undefined
-  /** Who closes the session, and why, where that is its pool. */
+  /** Why the pool closes the session, if it does. */
   closedBecause: string | undefined = undefined
 
-  /** Bytes received on all its streams, and in datagrams of a pool: they tell whether the peer lives. */
+  /** Bytes received on all streams, and in datagrams of a pool: they tell whether the peer is alive. */
   bytesReceived = 0
-  /** Those of them that answer no ping. */
+  /** Received bytes, without answers to pings. */
   bytesHeard = 0
-  /** Told of these as they come. */
+  /** Called when `bytesHeard` grows. */
   whenHeard: (() => void) | undefined = undefined
 
-  /** Completes when nothing new is to be begun on the session: it drains, is spent, or is retired by its pool. */
-  readonly retirement = Deferred.unsafeMake<void>(FiberId.none)
+  /** Completes when nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
+  readonly retirement = makeDeferred<void>()
   isRetired = false
-  /** Told, in the same step, that the session is retired or gone, or that one of its streams has ended. */
+  /** Called, in the same step, when the session is retired or gone, or one of its streams has ended. */
   readonly observers = new Set<(news: News) => void>()
-  /** Streams that were opened here, in its whole life. */
+  /** The number of streams that this side has opened on the session. */
   streamsOpened = 0
   private streamsAccepted = 0
   private maxStreams = Infinity
-  /** Whether the session has left its pool, in which nothing waits for its end. */
+  /** Whether the session has left its pool, so that nothing waits for its end. */
   isLeaving = false
-  /** Views that were not given back. */
+  /** The number of views that are out. */
   views = 0
 
-  /** Streams that were not ended. */
+  /** The open streams. */
   readonly streams = new Set<ByteStream>()
   readonly openings = new Set<Opening>()
   private readonly ended: StreamEndings
-  /** Streams of its pool's pings that were not ended. */
+  /** The open streams of its pool's pings. */
   readonly pings = new Set<ByteStream>()
-  /** Whether the latest stream that was granted was a ping's: then that may be the one which is missing. */
+  /** Whether the most recently granted stream was a ping's, which may explain a refusal. */
   isPingLatest = false
 
   readonly outgoingDatagrams: DatagramSender = new DatagramSender(this)
@@ -96,16 +97,16 @@ export class SessionCore {
     this.where = where
     this.closeInfo = closeInfo
     this.ended = new StreamEndings(closeTimeout, () => this.state === "Closing")
-    // Each of them rejects on its own, perhaps without the others.
+    // Each promise rejects on its own, perhaps without the others.
     native.ready.then(() => this.onReady(), (cause) => this.onConnectFailed(cause))
     native.closed.then(
       (info) => this.unlessReadySays(() => this.onClosed(info)),
       (cause) => this.unlessReadySays(() => this.onBroken(cause))
     )
-    // Nothing else tells of a peer that ends the connection before its settings (fails-components 1.6.8).
+    // Nothing else tells that a peer ends the connection before its settings (fails-components 1.6.8).
     service?.freed?.(native)?.then(() => this.onConnectFailed(new Error("the connection ended")), () => {})
     native.draining?.then(() => {
-      Deferred.unsafeDone(this.drained, Exit.void)
+      complete(this.drained, Exit.void)
       this.retire()
     }, () => {})
   }
@@ -118,10 +119,10 @@ export class SessionCore {
     this.wasReady = true
     if (this.state !== "Connecting") return
     this.state = "Open"
-    Deferred.unsafeDone(this.readiness, Exit.void)
+    complete(this.readiness, Exit.void)
   }
 
-  /** `ready` says why; some platforms settle `closed` a moment before, which does not (Deno 2.9). */
+  /** `ready` tells why an attempt failed; `closed` does not, but settles first on some platforms (Deno 2.9). */
   private unlessReadySays(onEnd: () => void): void {
     if (this.state === "Connecting") setTimeout(onEnd, 0)
     else onEnd()
@@ -135,7 +136,7 @@ export class SessionCore {
     return connectFailure(this.where, this.explain() ?? explainCause(cause), cause)
   }
 
-  /** What is known of an attempt to connect beside what the platform says. */
+  /** Facts about an attempt to connect, beyond the platform's error. */
   explain(): Explanation | undefined {
     return this.service?.explain?.(this.native)
   }
@@ -161,15 +162,15 @@ export class SessionCore {
     if (this.state === "Closed") return
     const wasConnecting = this.state === "Connecting"
     this.state = "Closed"
-    // Closed here: the platform's own words are noise ("Stream closed with error code …", fails-components 1.6.8).
+    // This side closed it: the platform's own error is noise ("Stream closed with error code …", fails-components 1.6.8).
     const end = this.ownInfo ?? how
     const gone = this.gone = end instanceof WebTransportError
       ? end
       : this.ownInfo === undefined
       ? endedByPeer(end)
       : closedHere(this.closedBecause, end)
-    if (wasConnecting) Deferred.unsafeDone(this.readiness, Exit.fail(gone))
-    Deferred.unsafeDone(this.closure, end instanceof WebTransportError ? Exit.fail(end) : Exit.succeed(end))
+    if (wasConnecting) complete(this.readiness, Exit.fail(gone))
+    complete(this.closure, end instanceof WebTransportError ? Exit.fail(end) : Exit.succeed(end))
     for (const opening of [...this.openings]) opening.fail(gone)
     for (const stream of [...this.streams]) stream.sessionLost(gone)
     this.outgoingDatagrams.end(gone)
@@ -185,7 +186,7 @@ export class SessionCore {
   retire(): void {
     if (this.isRetired) return
     this.isRetired = true
-    Deferred.unsafeDone(this.retirement, Exit.void)
+    complete(this.retirement, Exit.void)
     this.tellObservers()
   }
 
@@ -197,7 +198,7 @@ export class SessionCore {
   // Closing
   // ---------------------------------------------------------------------------
 
-  /** Frees the session at once, whatever its state; fibers that wait for it fail with the error. */
+  /** Frees the session at once, in any state. Waiting fibers fail with the error. */
   giveUp(error: WebTransportError): void {
     this.settle(error)
     this.free()
@@ -207,7 +208,7 @@ export class SessionCore {
     freeNative(this.native, this.service, this.wasReady)
   }
 
-  /** Ends the session, in an orderly way as far as the peer plays along; done when it is gone. */
+  /** Ends the session, in an orderly way if the peer cooperates. Completes when the session is gone. */
   close(info: Partial<CloseInfo> | undefined): Effect.Effect<void> {
     return Effect.uninterruptible(Effect.suspend(() => {
       switch (this.state) {
@@ -227,32 +228,32 @@ export class SessionCore {
   }
 
   private closeOpen(info: CloseInfo): Effect.Effect<void> {
-    const closed = this.closed = Deferred.unsafeMake<void>(FiberId.none)
+    const closed = this.closed = makeDeferred<void>()
     this.state = "Closing"
     this.gone = closedHere(this.closedBecause)
     this.tellObservers()
     const closing = Effect.suspend(() => {
-      // The peer may have ended it while endings were awaited: its word counts then.
+      // If the peer ended the session during the wait for endings, its code and reason count.
       if (this.state === "Closing") {
         this.ownInfo = info
         try {
           this.native.close({ ...info })
         } catch {
-          // It was closed already.
+          // The session was closed already.
         }
       }
       return untilGone(this, Effect.exit(Deferred.await(this.closure)), this.ended)
     })
     return this.ended.deliver.pipe(
-      Effect.zipRight(this.ended.untilConfirmed),
-      Effect.zipRight(closing),
-      Effect.zipRight(Effect.sync(() => {
-        // Also after a peer that hangs: the socket under a closed session stays otherwise (fails-components 1.6.8).
+      andThen(this.ended.untilConfirmed),
+      andThen(closing),
+      andThen(Effect.sync(() => {
+        // Also if the peer hangs: otherwise the socket of a closed session stays open (fails-components 1.6.8).
         this.free()
         this.settle(info)
       })),
       // other callers of `close` wait for this
-      Effect.ensuring(Effect.sync(() => Deferred.unsafeDone(closed, Exit.void)))
+      Effect.ensuring(Effect.sync(() => complete(closed, Exit.void)))
     )
   }
 
@@ -260,7 +261,7 @@ export class SessionCore {
   // Streams
   // ---------------------------------------------------------------------------
 
-  /** Streams that were ended, and whose end the platform has not confirmed. */
+  /** Ended streams whose end the platform has not confirmed. */
   get endings(): ReadonlySet<ByteStream> {
     return this.ended.unconfirmed
   }
@@ -281,7 +282,7 @@ export class SessionCore {
     this.ended.releaseIfEmpty()
   }
 
-  /** How often the platform has taken a piece of what was written on its streams. */
+  /** How often the platform has taken written bytes, on all streams. */
   get taken(): number {
     return this.ended.taken
   }
@@ -298,7 +299,7 @@ export class SessionCore {
     return this.ended.mayBeOwedCredit
   }
 
-  /** Retires a session that grants no stream. */
+  /** Retires a session that grants no streams. */
   retireUngranted(): void {
     this.ended.giveUpGranting()
     this.retire()
@@ -316,7 +317,7 @@ export class SessionCore {
     this.ended.cutShort()
   }
 
-  /** Streams are open, or their ends are not confirmed. */
+  /** Whether streams are open, or their ends not confirmed. */
   get hasOpen(): boolean {
     return this.streams.size > 0 || this.endings.size > 0
   }
@@ -331,19 +332,19 @@ export class SessionCore {
     this.limitStreams(this.maxStreams)
   }
 
-  /** After so many streams, opened by either side, the session is retired. */
+  /** Retires the session after `max` streams, opened by either side. */
   limitStreams(max: number): void {
     this.maxStreams = max
     if (this.streamsOpened + this.streamsAccepted >= max) this.retire()
   }
 
-  /** Whether the session keeps some memory of each stream until it closes. */
+  /** Whether the platform retains memory of each stream until the session closes. */
   get retainsStreams(): boolean {
     return this.service?.retainsStreams?.(this.native) === true
   }
 
   refused(): void {
-    // a session that grants no stream although none is open is spent; the credit of one that is ending may be on its way
+    // a session without open streams that grants none is used up; the credit of an ending stream may still be on its way
     if (!this.hasOpen && !this.isPingLatest) this.retire()
   }
 
@@ -353,12 +354,12 @@ export class SessionCore {
     this.whenHeard?.()
   }
 
-  /** The same for an answer to a ping. */
+  /** `received`, for an answer to a ping. */
   receivedPong(bytes: number): void {
     this.bytesReceived += bytes
   }
 
-  /** Why something of it failed: since it has ended, where that is known, or the platform says so a moment before. */
+  /** The error of a failed operation: the session's own end, if it has ended or is ending; otherwise `reason`. */
   failure(reason: "StreamOpen" | "Read" | "Write", detail: string | undefined, cause: unknown): WebTransportError {
     if (this.gone !== undefined) return this.gone
     return isSessionEnd(cause)
@@ -366,12 +367,12 @@ export class SessionCore {
       : new WebTransportError({ reason, detail, cause })
   }
 
-  /** Why nothing more comes in. */
+  /** Why nothing more arrives. */
   readonly goneOr = (cause: unknown): WebTransportError =>
     this.gone ?? new WebTransportError({ reason: "SessionClosed", cause })
 
   // ---------------------------------------------------------------------------
-  // What comes in
+  // Incoming streams and datagrams
   // ---------------------------------------------------------------------------
 
   get bidirectional(): IncomingQueue<NativeBidirectionalStream> {

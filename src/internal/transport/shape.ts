@@ -1,8 +1,8 @@
 /**
- * What the transport asks of a platform's WebTransport, and what it is asked for: contracts of its own. The public module
- * documents the same shapes; its signatures check that both agree.
+ * The types of a platform's WebTransport and of the transport's own API, typed for this room. The public module documents
+ * them; its signatures check that both agree.
  */
-import type * as Duration from "effect/Duration"
+import type { DurationInput } from "#effect/duration"
 import type * as Effect from "effect/Effect"
 
 // -----------------------------------------------------------------------------
@@ -25,7 +25,7 @@ export interface NativeDatagrams {
   readonly createWritable?: ((options?: any) => WritableStream<any>) | undefined
 }
 
-/** The W3C's `WebTransport`, as far as it is used. */
+/** The W3C's `WebTransport`, the used part. */
 export interface NativeWebTransport {
   readonly ready: Promise<unknown>
   readonly closed: Promise<unknown>
@@ -44,7 +44,7 @@ export interface NativeWebTransport {
 
 type CongestionControl = "default" | "throughput" | "low-latency"
 
-/** The W3C's `WebTransportOptions`, only with members that were given. */
+/** The W3C's `WebTransportOptions`, with the given members only. */
 export interface NativeOptions {
   serverCertificateHashes?: Array<{ algorithm: string; value: Uint8Array<ArrayBuffer> }>
   protocols?: Array<string>
@@ -55,7 +55,7 @@ export interface NativeOptions {
 }
 
 // -----------------------------------------------------------------------------
-// What is known of a platform
+// Facts about a platform
 // -----------------------------------------------------------------------------
 
 export interface Explanation {
@@ -87,14 +87,14 @@ export interface CloseInfo {
 export interface DatagramOptions {
   readonly incomingMaxBuffered?: number | undefined
   readonly outgoingMaxBuffered?: number | undefined
-  readonly incomingMaxAge?: Duration.DurationInput | undefined
-  readonly outgoingMaxAge?: Duration.DurationInput | undefined
+  readonly incomingMaxAge?: DurationInput | undefined
+  readonly outgoingMaxAge?: DurationInput | undefined
 }
 
 export interface SessionOptions {
   readonly closeInfo?: Partial<CloseInfo> | undefined
-  readonly connectTimeout?: Duration.DurationInput | undefined
-  readonly closeTimeout?: Duration.DurationInput | undefined
+  readonly connectTimeout?: DurationInput | undefined
+  readonly closeTimeout?: DurationInput | undefined
   readonly datagrams?: DatagramOptions | undefined
 }
 

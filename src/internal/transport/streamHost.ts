@@ -1,40 +1,40 @@
-/** What a stream tells, and asks of, whatever it belongs to. A stream knows no session. */
+/** The contract between a stream and its host. A stream does not know its session. */
 import type { WebTransportError } from "../../WebTransportError.js"
 
-/** What a host may do with a stream of its own. */
+/** A stream, as its host sees it. */
 export interface HostedStream {
-  /** The host is gone: fibers that wait fail with the error. */
+  /** The host is gone: waiting fibers fail with the error. */
   sessionLost(error: WebTransportError): void
   end(success: boolean, code?: number, why?: string): void
 }
 
 export interface StreamHost {
-  /** Whether streams may be used again on it. */
+  /** Whether the host's streams may be lent again. */
   readonly isOpen: boolean
-  /** Why nothing can be done on it any more, if so. */
+  /** Why the host is gone; `undefined` while it is not. */
   readonly gone: WebTransportError | undefined
-  /** Whether the platform goes on using bytes after it said that it was done with them. */
+  /** Whether the platform continues to use bytes after it has reported their write as complete. */
   readonly retainsWrites: boolean
-  /** The stream begins to live here. */
+  /** A stream of the host has begun. */
   began(stream: HostedStream): void
-  /** So many bytes came on a stream. */
+  /** Bytes came on a stream. */
   received(bytes: number): void
-  /** The platform has taken a piece of what was written, or the FIN. */
+  /** The platform has taken a piece of written bytes, or the FIN. */
   took(): void
-  /** The stream was ended. `isDelivering`: what was written on it is to be sent, however long that takes. */
+  /** The stream was ended. `isDelivering`: it sends all its bytes, however long that takes. */
   ending(stream: HostedStream, isDelivering: boolean): void
-  /** The FIN of the stream is sent, or the stream broke. */
+  /** The stream's FIN is sent, or the stream broke. */
   delivered(stream: HostedStream): void
-  /** The platform has confirmed the end, or nothing waits for that any longer. */
+  /** The platform has confirmed the end, or nothing waits for it any longer. */
   ended(stream: HostedStream): void
-  /** Why something on a stream failed. */
+  /** The error of a failed operation on a stream. */
   failure(reason: "Read" | "Write", detail: string | undefined, cause: unknown): WebTransportError
 }
 
-/** What each direction of a stream knows of the whole. */
+/** The whole stream, as each of its directions sees it. */
 export interface StreamState {
   readonly host: StreamHost
-  /** Set once the stream was ended here. */
+  /** Set when this side ends the stream. */
   readonly endedBecause: string | undefined
   readonly bytesReceived: number
   /** Bytes came. */
@@ -43,5 +43,5 @@ export interface StreamState {
   signalLost(): void
 }
 
-/** `Absent`: this stream has no such direction. `Finished`: by a FIN. `Failed`: broken, lost, or ended here. */
+/** `Absent`: the stream lacks this direction. `Finished`: by a FIN. `Failed`: broken, lost, or ended by this side. */
 export type Direction = "Absent" | "Open" | "Finished" | "Failed"

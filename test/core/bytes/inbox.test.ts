@@ -17,7 +17,7 @@ const filled = (chunk: Uint8Array): Inbox => {
 
 describe("an inbox", () => {
   it("gives all bytes once and in order, whatever the readers ask for in turn", () => {
-    // any of these bytes is a length in its shortest form, so that a message may begin anywhere
+    // each of these bytes is a length in its shortest form, so a message may begin anywhere
     const chunk = FastCheck.uint8Array({ max: 0x3f, minLength: 1, maxLength: 70 })
     const chunks = FastCheck.array(chunk, { maxLength: 10 })
     const step = FastCheck.oneof(
@@ -41,7 +41,7 @@ describe("an inbox", () => {
         } else if (step === "take") {
           if (inbox.hasBytes) got.push(...inbox.take())
         } else if (step === "assemble") {
-          // what it takes in and does not give out goes back to the next reader of bytes
+          // bytes of an unfinished message go to the next reader of bytes
           if (inbox.assemble(100) === "Whole") got.push(...frameOf(inbox.takeMessage()))
         } else if (inbox.gather(step)) {
           const bytes = inbox.cut(step)
@@ -83,11 +83,11 @@ describe("an inbox", () => {
     assert.isFalse(inbox.gather(3))
     assert.isTrue(inbox.hasRoom)
     assert.strictEqual(inbox.keptSize, 2)
-    assert.throws(() => inbox.cut(3), "Two reads of one stream")
+    assert.throws(() => inbox.cut(3), "Two concurrent reads on one stream")
     inbox.put(Uint8Array.of(3, 4))
     assert.isTrue(inbox.gather(3))
     assert.deepStrictEqual(inbox.cut(3), Uint8Array.of(1, 2, 3))
     assert.deepStrictEqual(inbox.take(), Uint8Array.of(4))
-    assert.throws(() => inbox.take(), "Two reads of one stream")
+    assert.throws(() => inbox.take(), "Two concurrent reads on one stream")
   })
 })

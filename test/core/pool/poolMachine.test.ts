@@ -23,13 +23,13 @@ import { PoolMachine } from "../../../src/internal/core/pool/poolMachine.js"
 import { type ModelCheck, type ModelItem, type ModelWaiter, PoolModel } from "./poolModel.js"
 
 /**
- * Every run has a seed of its own, and a failure prints it: `FC_SEED=… npx vitest run test/poolMachine.test.ts` repeats
- * that run; with `FC_PATH=…` the first test takes nothing but the shortest form that was found. `FC_RUNS=…` runs longer.
+ * Every run has its own seed, and a failure prints it: `FC_SEED=… npx vitest run test/core/pool/poolMachine.test.ts` repeats
+ * that run; with `FC_PATH=…` the first test runs only the shortest failing case. `FC_RUNS=…` runs longer.
  */
 const { FC_PATH: path, FC_RUNS: runs = "5000", FC_SEED: seed } = process.env
 const replay = seed === undefined ? {} : { seed: Number(seed) }
 
-// chai costs microseconds even where all is well
+// chai costs microseconds even if the values are equal
 
 const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) => {
   if (!holds) assert.fail(rule)
@@ -43,24 +43,24 @@ const atMost = (actual: number, most: number, rule: string): void => {
   if (!(actual <= most)) assert.isAtMost(actual, most, rule)
 }
 
-/** For plain data. */
+/** Compares plain data. */
 const alike = (actual: unknown, expected: unknown, what: string): void => {
   const [is, should] = [JSON.stringify(actual), JSON.stringify(expected)]
   if (is !== should) assert.fail(`${what}: ${is}, but by the model ${should}`)
 }
 
-// --- what is generated
+// --- generated scenarios
 
 /**
- * `at` chooses among what there is to choose from; where there is nothing, the step is left out. An eager borrower does
- * at once, while it is woken, what it does. The smaller size is never above the larger one.
+ * `at` chooses among the candidates; without candidates the step is skipped. An eager borrower acts at once, while it is
+ * woken. The smaller size is never above the larger size.
  */
 type Step =
   | {
     readonly op: "borrow"
     readonly eager: "no" | "releases" | "borrows"
     readonly sharing: Sharing
-    /** What a check says that is over at once. */
+    /** The result of a check that may complete at once. */
     readonly check: "passes" | "fails" | "lasts" | "none"
   }
   | {
@@ -74,7 +74,7 @@ type Step =
     readonly at: number
   }
   | { readonly op: "decided"; readonly at: number; readonly verdict: Verdict }
-  /** The wall clock is put forward, or the machine was suspended. */
+  /** The wall clock is put forward, or the computer was suspended. */
   | { readonly op: "leap"; readonly ms: number }
   | { readonly op: "prune"; readonly maxIdle: number }
   | { readonly op: "resize"; readonly minSize: number; readonly maxSize: number; readonly minIdle: number }
@@ -83,9 +83,9 @@ type Step =
 interface Scenario {
   readonly settings: ReadonlyArray<Partial<MachineOptions<string>>>
   readonly steps: ReadonlyArray<Step>
-  /** Calm: everything under way ends well. Abrupt: nothing does. */
+  /** Calm: everything under way ends well. Abrupt: nothing under way ends. */
   readonly ending: "calm" | "abrupt"
-  /** Whether finalizers end as soon as they are begun. */
+  /** Whether finalizers end as soon as they begin. */
   readonly instantly: boolean
 }
 
@@ -164,7 +164,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
   { weight: 1, arbitrary: FastCheck.record({ op: among("drain", "drain", "close", "close", "breakDown") }) }
 )
 
-/** What is not set is as in `defaults`. */
+/** Options that are not set are as in `defaults`. */
 const setting: FastCheck.Arbitrary<Partial<MachineOptions<string>>> = FastCheck.oneof(
   FastCheck.record({ minSize: among(0, 1, 2, 3) }),
   FastCheck.record({ minIdle: among(1, 2, 3) }),
@@ -179,7 +179,7 @@ const setting: FastCheck.Arbitrary<Partial<MachineOptions<string>>> = FastCheck.
   FastCheck.record({ closeTimeout: among(20, 5, 0) }),
   { weight: 3, arbitrary: FastCheck.record({ validateAfterIdle: among(20, 5, 0) }) },
   { weight: 2, arbitrary: FastCheck.record({ pingInterval: among(50, 20, 5) }) },
-  // several that are checked and pinged at the same time
+  // several items that are checked and pinged at the same time
   {
     weight: 2,
     arbitrary: FastCheck.record({ maxSize: among(3, 5), validateAfterIdle: among(20, 5), pingInterval: among(20, 5) })
@@ -208,7 +208,7 @@ const scenario: FastCheck.Arbitrary<Scenario> = FastCheck.record({
   instantly: among(false, false, true)
 })
 
-/** What makes sense, as `make` would let it pass. */
+/** Valid options, as `make` accepts them. */
 const optionsOf = (settings: Scenario["settings"]): MachineOptions<string> => {
   const all: MachineOptions<string> = Object.assign({}, defaults, ...settings)
   return { ...all, minSize: Math.min(all.minSize, all.maxSize), minIdle: Math.min(all.minIdle, all.maxSize) }
@@ -256,7 +256,7 @@ class TestRelease extends Release<number> {
   }
 }
 
-/** A check that was called off before it had begun. */
+/** A check that was cancelled before it began. */
 const ended: ModelCheck = {
   awaited: false,
   blocks: false,
@@ -269,13 +269,13 @@ const ended: ModelCheck = {
 }
 
 interface Lease extends Pair {
-  /** Of a borrower that had to wait: it may still be interrupted before it knows. */
+  /** Set if the borrower had to wait: it may still be interrupted before it knows its item. */
   readonly waiter: TestWaiter | undefined
 }
 
 const isCounted = ({ place }: Item<number>): boolean => place === "Held" || place === "Freeing"
 
-/** What a machine keeps, in itself and in its parts. */
+/** The fields of a machine and of its parts. */
 const partsOf = (machine: PoolMachine<number, string>): Array<[name: string, part: unknown]> =>
   [machine, ...Object.values(machine)].filter((part) => Object(part) === part).flatMap(Object.entries)
 
@@ -290,7 +290,7 @@ const describeRefusal = (refusal: Refusal<string>): string => {
   }
 }
 
-/** What happened in all the runs, so that a generator that has gone dry is noticed. */
+/** The events of all runs: they show if a generator no longer reaches a case. */
 const seen = new Set<string>()
 
 class Run implements Shell<number, string> {
@@ -301,14 +301,14 @@ class Run implements Shell<number, string> {
   private now: Time = { monotonic: 0, wall: 1_000 }
   private armed = Infinity
   private rests = false
-  /** What the pool does not know yet. */
+  /** The leap of the wall clock that the pool does not know yet. */
   private leapt = 0
   private log: Array<string> = []
-  /** All that was ever asked for, under the steps that led to it. */
+  /** All commands so far, under the steps that led to them. */
   private readonly history: Array<string> = []
   private numbers = 0
 
-  // what is under way outside, and nobody has ended yet
+  // work under way outside of the machine
   private creations: Array<Pair> = []
   private checks: Array<Pair & { readonly check: Check<number>; readonly modelCheck: ModelCheck }> = []
   private finalizers: Array<Pair> = []
@@ -316,19 +316,19 @@ class Run implements Shell<number, string> {
   private loans: Array<TestLoan> = []
   private releases: Array<TestRelease> = []
 
-  // what the rules are judged by, from what was seen alone
+  // records for the rules, from observation only
   private readonly pairs = new Map<Item<number>, Pair>()
   private readonly waiters: Array<TestWaiter> = []
   private queue: Array<TestWaiter> = []
   private readonly barred = new Set<Item<number>>()
   private readonly destroyed = new Set<Item<number>>()
   private attempts = 0
-  /** Whether this step made an attempt that nobody asked for. */
+  /** Whether this step made an attempt that no borrower asked for. */
   private unasked = false
   private mostOccupied = 0
   private mostOverlapping = 0
   private earliestAttempt = 0
-  /** Of the newest item. */
+  /** The concurrency of the newest item. */
   private concurrency = 1
   private drains = 0
   private closes = 0
@@ -457,7 +457,7 @@ class Run implements Shell<number, string> {
     this.history.push(what)
   }
 
-  /** What the machine asked for last, for the report of a failing run. */
+  /** The latest commands of the machine, for the report of a failing run. */
   get latest(): string {
     return this.history.slice(-20).join("\n")
   }
@@ -494,13 +494,13 @@ class Run implements Shell<number, string> {
     this.compare()
   }
 
-  /** No two items prove good at the very same time: which of them is pinged first is nobody's business. */
+  /** No two items prove good at exactly the same time: otherwise the order of their pings would be undefined. */
   private stir(): void {
     this.leap(1 / 1024)
     this.catchUp()
   }
 
-  /** After a backoff the next attempt comes with the tick, or with whatever else happens before. Let it be the tick. */
+  /** After a backoff the next attempt comes with the tick, or with an earlier event. This makes it the tick. */
   private catchUp(): void {
     if (this.model.retries && this.now.monotonic >= this.model.nextAttempt) this.tick(this.now)
   }
@@ -656,7 +656,7 @@ class Run implements Shell<number, string> {
     if (verdict !== "Queued") this.queue = this.queue.filter((other) => other !== waiter)
   }
 
-  /** A check that is over before the borrower has to queue. Whether an item was lent. */
+  /** A check that may complete before the borrower has to queue. Returns whether an item was lent. */
   private borrowChecked(sharing: Sharing, outcome: "passes" | "fails" | "lasts"): boolean {
     const { machine, model, now } = this
     const foretold = model.claim(now, sharing)
@@ -707,7 +707,7 @@ class Run implements Shell<number, string> {
     )
   }
 
-  /** Something takes its time to say what becomes of the item. */
+  /** A hook takes its time to decide on the item. */
   private decide(lease: Lease, verdict: Verdict): void {
     const { machine, model, now } = this
     const release = new TestRelease(++this.numbers, lease, verdict)
@@ -723,7 +723,7 @@ class Run implements Shell<number, string> {
     this.release(release.lease, release.settles)
   }
 
-  /** Whether it is in the queue, has been served or refused, or abandoned before; but not once it knows its item. */
+  /** The waiter may be queued, served, refused or abandoned before; but it must not know its item yet. */
   private abandon(waiter: TestWaiter): false | void {
     const { machine, model, now } = this
     const lease = this.leases.find((lease) => lease.waiter === waiter)
@@ -825,7 +825,7 @@ class Run implements Shell<number, string> {
       if (this.machine.disarm(this.now)) this.armed = Infinity
     }
     const due = model.nextDue(this.now)
-    // in whole microseconds: the sum of two clocks is no round number
+    // in whole microseconds: the sum of two clocks is not a round number
     atMost(Math.floor(this.armed * 1e3), Math.ceil((due + this.leapt) * 1e3), "nothing wakes it when something is due")
     ensure(due !== Infinity || !model.isAtRest || this.armed === Infinity, "a timer of a pool at rest")
     this.judge()
@@ -867,7 +867,7 @@ class Run implements Shell<number, string> {
     return waiters
   }
 
-  /** The rules, judged by what can be seen of the machine. */
+  /** Checks the rules, by the visible state of the machine. */
   private judge(): void {
     const { machine } = this
     const { createConcurrency, validateAfterIdle } = machine.policy
@@ -886,13 +886,13 @@ class Run implements Shell<number, string> {
     for (const item of items) {
       same(item.borrowers, out.filter((lease) => lease.item === item).length, "borrowers")
     }
-    // never more than maxSize; after a resize never more than before, until it fits
+    // never more than maxSize; after a resize never more than before, until the pool fits
     atMost(machine.occupied, this.mostOccupied, "more than maxSize")
     this.mostOccupied = Math.max(maxSize, Math.min(this.mostOccupied, machine.occupied))
     const overlapping = leaving.filter((item) => !isCounted(item)).length
     atMost(overlapping, this.mostOverlapping, "more than maxSize beside the others")
     this.mostOverlapping = Math.max(maxSize, Math.min(this.mostOverlapping, overlapping))
-    // nobody waits for what is there, and nothing is made that nobody needs
+    // no waiter waits beside a free item, and no item is created without a need
     const waiters = this.queued()
     alike(waiters.map(({ model }) => model.id), this.queue.map(({ model }) => model.id), "the order of arrival")
     const sharing = waiters.filter(({ sharing }) => sharing === "shared").length
@@ -925,7 +925,7 @@ class Run implements Shell<number, string> {
     atMost(this.drains, 1, "drained twice")
   }
 
-  /** Whoever waits is served or refused, and a closed pool has nothing left. */
+  /** Every waiter is served or refused, and a closed pool has nothing left. */
   finish(ending: Scenario["ending"]): void {
     const { machine } = this
     const wasOpen = machine.state === "Open" || machine.state === "Draining"
@@ -944,7 +944,7 @@ class Run implements Shell<number, string> {
     }
     // whole milliseconds
     if (wasOpen) atMost(this.now.monotonic, Math.ceil(latest), "a pool closes too late")
-    // what was left behind comes to its end, too late
+    // abandoned finalizers end, too late
     while (this.endAllWell());
     for (const loan of this.loans) this.untrack(loan)
     this.compare()
@@ -961,7 +961,7 @@ class Run implements Shell<number, string> {
     }
   }
 
-  /** Everything under way comes to a good end; only if nothing is, time passes. Whether there was anything to do. */
+  /** Everything under way ends well; without anything under way, time passes. Returns whether anything was under way. */
   private endAllWell(): boolean {
     const { checks, creations, finalizers, leases, releases } = this
     const count = checks.length + creations.length + finalizers.length + leases.length + releases.length
@@ -997,7 +997,7 @@ const follow = (scenario: Scenario): number => {
   return run.executed
 }
 
-/** What has to have come up in so many steps. */
+/** The events that must occur in this many steps. */
 const everythingThatHappens = [
   ...[
     "borrow",
@@ -1044,7 +1044,7 @@ const everythingThatHappens = [
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]
 
-/** For tests of one rule alone: performs the commands that it is given something for. */
+/** For tests of a single rule: performs the commands that have a handler. */
 const shell = (
   perform: {
     readonly [Tag in Command<number, string>["_tag"]]?: (
@@ -1066,7 +1066,7 @@ describe("PoolMachine", () => {
       await FastCheck.assert(
         FastCheck.asyncProperty(scenario, async (scenario) => {
           executed += follow(scenario)
-          // the test runner's own messages must not wait for all of them
+          // the test runner's own messages must not wait until the end
           await new Promise<void>((resolve) => setImmediate(resolve))
         }),
         { numRuns: Number(runs), ...replay, ...(path === undefined ? {} : { path }) }
@@ -1243,7 +1243,7 @@ describe("LoadIndex", () => {
       for (const { at, key } of moves) {
         const node = nodes[at]!
         if (model.includes(node)) {
-          // not filed there
+          // the node is not filed there
           index.remove(node, node.key + 1)
           index.remove(node, node.key)
           model = model.filter((member) => member !== node)

@@ -1,6 +1,6 @@
 /**
- * A pool of few, dear things, written for nothing but to be obviously right: plain arrays, every figure summed up anew,
- * every choice made by looking at everything. What it would ask of its shell it writes to a log.
+ * A waiting pool, written only to be obviously right: plain arrays, every figure counted anew, every choice made by looking
+ * at all items. It writes its commands to a log.
  */
 import type { Counters } from "../../../src/internal/core/pool/counters.js"
 import type { CheckResult, ItemState, Reason, Sharing, Time, Verdict } from "../../../src/internal/core/pool/item.js"
@@ -21,41 +21,41 @@ export interface ModelItem {
   concurrency: number
   borrowers: number
   uses: number
-  /** Whether it takes one of the `maxSize` places. */
+  /** Whether the item occupies one of the `maxSize` places. */
   counted: boolean
   reason: Reason
   check: ModelCheck | undefined
-  /** Its turn among those that are as much lent. */
+  /** The item's turn among items with as many borrowers. */
   turn: number
   idleSince: number
   provenAt: number
   createdAt: number
   hasServed: boolean
   isDoubtful: boolean
-  /** Its turn among those that have proved good. */
+  /** The item's turn among the proven items. */
   proof: number
-  /** Which attempt makes it, and when that began. */
+  /** The number of the attempt that creates the item, and when it began. */
   readonly attempt: number
   readonly startedAt: number
-  /** The pool was renewed before it was made. */
+  /** The pool was renewed before the item was created. */
   isOutdated: boolean
-  /** The pool was renewed while nobody had it. */
+  /** The pool was renewed while the item was idle. */
   isRenewed: boolean
   retiresAt: number
-  /** When to see whether it has to be pinged. */
+  /** When the pool decides whether to ping the item. */
   pingAt: number
   pingTurn: number
-  /** When creating, closing or lending it after its time has taken too long. */
+  /** The deadline of its creation, its closing, or its borrow after its retirement. */
   deadline: number
 }
 
 export interface ModelCheck {
-  /** Whether it is done for a borrower; it may have begun as a ping. */
+  /** Whether a borrower waits for the check, which may have begun as a ping. */
   awaited: boolean
-  /** Whether nobody gets the item meanwhile. */
+  /** Whether the item takes no borrower during the check. */
   blocks: boolean
   readonly hook: "validate" | "ping"
-  /** How many had ever waited when it began. */
+  /** How many borrowers had waited so far when the check began. */
   readonly asked: number
   readonly startedAt: Time
   readonly turn: number
@@ -84,9 +84,9 @@ export interface ModelRelease {
 export class PoolModel {
   readonly options: { -readonly [K in keyof MachineOptions]: MachineOptions<string>[K] }
   state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
-  /** Those that are not gone. */
+  /** All items that are not gone. */
   items: Array<ModelItem> = []
-  /** Every one there ever was. */
+  /** All items, also those that are gone. */
   readonly everything: Array<ModelItem> = []
   waiters: Array<ModelWaiter> = []
   loans: Array<ModelLoan> = []
@@ -113,11 +113,11 @@ export class PoolModel {
   private proofs = 0
   private asked = 0
   private delay = 0
-  /** Attempts that had begun when the last one failed, and when that was. */
+  /** How many attempts had begun at the last failure, and the time of that failure. */
   private failedAttempts = 0
   private failedAt = 0
   private failingSince = Infinity
-  /** Somebody has waited for the backoff to pass without a break. */
+  /** A borrower or a size has wanted the next attempt without a break. */
   private awaitsRetry = false
   private doubtful: Array<ModelItem> = []
   private drainingSince = Infinity
@@ -149,21 +149,21 @@ export class PoolModel {
     return this.options.overlap ? this.in("leaving").filter((item) => item.reason === "retired") : []
   }
 
-  /** Those that a borrower can have, the first choice first; some may have to be checked before. */
+  /** The items that a borrower can get, the first choice first; some may need a check before. */
   get lendable(): Array<ModelItem> {
     const free = this.in("open").filter((item) => item.check?.blocks !== true && item.borrowers < item.concurrency)
     free.sort((a, b) => a.borrowers - b.borrowers || a.turn - b.turn)
     return this.options.order === "lifo" ? free.reverse() : free
   }
 
-  /** Nobody has them; some may be checked for nobody. The oldest first. */
+  /** The items without a borrower, also in a background check. The oldest first. */
   get idle(): Array<ModelItem> {
     return this.in("open")
       .filter((item) => item.borrowers === 0 && item.check?.awaited !== true)
       .sort((a, b) => a.turn - b.turn)
   }
 
-  /** The checks that nobody waits for, those first that began first. */
+  /** The items in background checks, in the order in which the checks began. */
   private get background(): Array<ModelItem> {
     return this.in("open", "leaving")
       .filter((item) => item.check?.awaited === false)
@@ -179,7 +179,7 @@ export class PoolModel {
     return staying.length > this.options.maxSize
   }
 
-  /** Items that are checked for those who wait. */
+  /** The number of items that are checked for waiters. */
   private get awaitedChecks(): number {
     return this.in("open").filter((item) => item.check?.awaited === true).length
   }
@@ -192,7 +192,7 @@ export class PoolModel {
     return this.in("creating").filter((item) => !item.isOutdated).length
   }
 
-  /** Items that those who wait need. */
+  /** The number of items that the waiters need. */
   get needed(): number {
     const sharing = this.waiters.filter((waiter) => waiter.sharing === "shared").length
     return this.waiters.length - sharing + Math.ceil(sharing / this.newestConcurrency)
@@ -247,7 +247,7 @@ export class PoolModel {
       (this.state === "Open" && this.lacking > this.awaitedCreations)
   }
 
-  /** Only the backoff after a failure, or after items that died young, keeps another attempt from being made. */
+  /** Whether only the backoff, or the pause after items that died young, holds back the next attempt. */
   get retries(): boolean {
     return !(this.failing && this.in("creating").length > 0) && this.wantsItem()
   }
@@ -256,7 +256,7 @@ export class PoolModel {
     return Math.max(this.failing ? this.retryAt : 0, this.pausedUntil)
   }
 
-  /** When something has to happen next, by the monotonic clock. */
+  /** The next time when something is due, by the monotonic clock. */
   nextDue(now: Time): number {
     const { exhaustedThreshold, idleTimeToLive, leakThreshold, pingInterval } = this.options
     const open = this.in("open")
@@ -277,7 +277,7 @@ export class PoolModel {
     const ping = this.nextPing
     const aged = Math.min(
       ...open.map((item) => item.retiresAt),
-      // the end of another one goes on with it
+      // the end of another check starts this ping
       ping === undefined || this.background.length > 0 ? Infinity : Math.max(ping.pingAt, ping.provenAt + pingInterval),
       ...(open.length > this.floor ? this.idle.map((item) => item.idleSince + idleTimeToLive) : [])
     )
@@ -294,7 +294,7 @@ export class PoolModel {
     return this.lendable.filter((item) => sharing === "shared" || item.borrowers === 0)
   }
 
-  /** The first choice that needs no check, by its place or else by its proof; or one that is checked for nobody. */
+  /** The first choice that needs no check, by place or else by proof; or an item in a background check. */
   private ready(borrower: Pick<ModelWaiter, "sharing">, now: Time): ModelItem | undefined {
     this.age(now)
     const free = this.lendableTo(borrower)
@@ -330,7 +330,7 @@ export class PoolModel {
     return item
   }
 
-  /** An item that is checked for a borrower who has not queued yet. */
+  /** An item that is checked for a borrower that has not queued yet. */
   claim(now: Time, sharing: Sharing): ModelItem | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return
     const item = this.lendableTo({ sharing })[0]
@@ -393,7 +393,7 @@ export class PoolModel {
       if (item.check?.blocks === true && !this.needsCheck(item, now)) this.cancelCheck(item)
     }
     if (item.phase === "open" && item.check?.blocks !== true) {
-      // one that was put off as one that would prove good
+      // the ping was put off, since a success of the borrower would have proved the item
       if (verdict !== "proven" && item.pingAt > item.provenAt + this.options.pingInterval) {
         this.pingNext(item, item.provenAt + this.options.pingInterval)
       }
@@ -672,7 +672,7 @@ export class PoolModel {
       (item.borrowers === 0 || item.capacity > 1 || item.isExclusive)
   }
 
-  /** At most half of the idle items are checked for nobody, but one if there is only that. */
+  /** At most half of the idle items are in background checks, but at least one. */
   private isEnough(item: ModelItem): boolean {
     const idle = this.background.filter((item) => item.check!.blocks).length
     return this.background.length >= this.options.createConcurrency ||
@@ -684,7 +684,7 @@ export class PoolModel {
     return this.in("leaving").filter((item) => item.isRenewed)
   }
 
-  /** Those that have become too old, whether or not anybody has come by since. */
+  /** Removes items that have become too old, also if no borrower came since. */
   private age(now: Time): void {
     const old = this.in("open").filter((item) => item.retiresAt <= now.wall).sort((a, b) => a.retiresAt - b.retiresAt)
     for (const item of old) this.withdraw(item, "retired", now)
@@ -707,8 +707,8 @@ export class PoolModel {
   }
 
   /**
-   * To those who have waited longest, or it stays for the next one, unless there are too many. Those up to the number
-   * `proves` need no check of it.
+   * Lends the item to the waiters, the oldest first, or keeps it for the next borrower, unless there are too many items.
+   * Waiters up to the number `proves` need no check of it.
    */
   private offer(item: ModelItem, now: Time, proves: number): void {
     item.turn = ++this.turns
@@ -840,7 +840,7 @@ export class PoolModel {
     asked = this.asked
   ): void {
     if (item.check !== undefined) {
-      // under way: that answers for the borrower too
+      // a check under way serves the borrower, too
       item.check.awaited = true
       item.check.blocks = true
       return
@@ -963,7 +963,7 @@ export class PoolModel {
     }
   }
 
-  /** What can be seen of it from outside. */
+  /** The state that is visible from outside. */
   snapshot() {
     return {
       state: this.state,

@@ -1,6 +1,6 @@
 /**
- * Every state that small lists can get into, by all orders of all events. A state is what can still matter: which items
- * are idle and for how long, who has one, and when the list wants to be woken.
+ * Every state that small lists can reach, by all orders of all events. A state contains everything that still matters:
+ * which items are idle and for how long, which are lent, and when the list wants to be woken.
  */
 import { assert, describe, it } from "vitest"
 import { Ageing } from "../../../src/internal/core/recycling/ageing.js"
@@ -31,7 +31,7 @@ type Event =
   | { readonly _tag: "prune"; readonly maxIdle: number }
   | { readonly _tag: "turn" | "drift" | "advance" | "clear" | "close" }
 
-/** What the user's functions throw. */
+/** The error that the user's functions throw. */
 const thrown = new Error("thrown by the user")
 
 class World {
@@ -92,7 +92,7 @@ class World {
     for (const list of this.lists) list.fill()
   }
 
-  /** Whether a function of the user's is to behave so; once. */
+  /** Whether a function of the user behaves like this, once. */
   private takes(behaviour: Behaviour): boolean {
     if (this.behaviour !== behaviour) return false
     this.behaviour = "good"
@@ -123,7 +123,7 @@ class World {
     later?.()
   }
 
-  /** All that may happen next. Borrowers are alike: the first without an item takes the next one. */
+  /** All events that may happen next. Borrowers are alike: the first borrower without an item takes the next item. */
   get events(): ReadonlyArray<Event> {
     const events: Array<Event> = []
     const hasFree = this.held.includes(undefined)
@@ -201,7 +201,7 @@ class World {
     this.ageing.tick()
   }
 
-  /** Nothing that is said here may ever be wrong. */
+  /** Checks the rules that always hold. */
   check(): void {
     const { maxBytes, maxSize, minSize, timeToLive } = this.configuration
     const lent = this.held.flatMap((one) => one === undefined ? [] : [one])
@@ -229,12 +229,12 @@ class World {
       assert.deepStrictEqual(times, [...times].sort((a, b) => a - b), "the order of idle items")
       if (times.length <= minSize || timeToLive === Infinity) continue
       assert.isTrue(this.ageing.isArmed && this.wakeAt !== undefined, "an item ages, and no tick will come")
-      // a clock that is read once a turn makes an item a little older than it is
+      // the clock is read once per turn, so an item may seem a little older
       assert.isAtMost(this.wakeAt!, times[0]! + timeToLive + 1, "the tick comes too late")
     }
   }
 
-  /** What a kind environment brings about: what is not needed goes, and after the close everything. */
+  /** In a kind environment unneeded items go, and after the close all items. */
   finish(): void {
     const items = this.lists.flatMap((list) => list["idle"].map(({ value }) => value))
     for (const [borrower, one] of this.held.entries()) {
@@ -253,7 +253,7 @@ class World {
     for (const item of items) assert.strictEqual(slotOf(item)!.holder, heldByNobody, "an item outlives its pool")
   }
 
-  /** What tells two states apart. Ages beyond all limits are alike. */
+  /** Identifies a state. Ages beyond all limits are alike. */
   get key(): string {
     const age = (time: number) => Math.min(this.now - time, 3)
     const { ageing, held, lists } = this

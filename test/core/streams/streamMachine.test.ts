@@ -4,8 +4,8 @@ import { cleanliness, isUnfit, type StreamFacts } from "../../../src/internal/co
 import { ensure, type Surroundings, World } from "./streamModel.js"
 
 /**
- * Every run has a seed of its own, and a failure prints it: `FC_SEED=… npx vitest run test/core/streams` repeats that run,
- * with `FC_PATH=…` only its shortest form. `FC_RUNS=…` runs longer, `EXPLORE=…` explores so many states.
+ * Every run has its own seed, and a failure prints it: `FC_SEED=… npx vitest run test/core/streams` repeats that run, with
+ * `FC_PATH=…` only its shortest form. `FC_RUNS=…` runs longer, `EXPLORE=…` sets the number of explored states.
  */
 const { EXPLORE: explored = "20000", FC_PATH: path, FC_RUNS: runs = "2500", FC_SEED: seed } = process.env
 const replay = seed === undefined ? {} : { seed: Number(seed) }
@@ -22,7 +22,7 @@ interface Move {
   readonly run: () => void
 }
 
-/** Everything that may happen in this state. `limits`: how often what is rare may happen in all. */
+/** All events that may happen in this state. `limits`: how often rare events may happen in total. */
 const movesOf = (world: World, happened: ReadonlyMap<string, number>, limits: Record<string, number>): Array<Move> => {
   const moves: Array<Move> = []
   const may = (name: string, run: () => void, kind = name) => {
@@ -116,7 +116,7 @@ const scenario = FastCheck.record({
   picks: FastCheck.array(FastCheck.nat({ max: 10_000 }), { minLength: 10, maxLength: 80, size: "max" })
 })
 
-/** Rare things are rare, or nothing else would ever happen. */
+/** How often rare events may happen in total: without limits little else would happen. */
 const rarely = {
   close: 0,
   over: 0,
@@ -161,7 +161,7 @@ describe("a stream machine", () => {
     assert.isAbove(steps, Number(runs) * 35)
   })
 
-  // All that can happen in small configurations, in whatever order.
+  // All events in small configurations, in any order.
   const configurations: ReadonlyArray<readonly [string, Surroundings]> = [
     ["two sessions of two streams", calm],
     ["two sessions of one stream, which serve once", {
@@ -213,7 +213,7 @@ describe("a stream machine", () => {
             if (reached.has(state)) continue
             reached.add(state)
             next.push(longer)
-            // from each state
+            // the kind ending, from each state
             world.beKind()
             world.beClosed()
           } catch (cause) {
@@ -258,7 +258,7 @@ const kinds: Record<string, string> = {
 
 const kindOf = (family: string): string => kinds[family] ?? family
 
-/** The same happens again, to a new machine. */
+/** Repeats the same events on a new machine. */
 const movesAfter = (setting: Surroundings, trace: ReadonlyArray<string>, limits: Record<string, number>) => {
   const world = new World(setting)
   const happened = new Map<string, number>()

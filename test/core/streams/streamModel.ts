@@ -1,6 +1,6 @@
 /**
- * What surrounds a stream machine, in the plainest form: sessions, streams and borrowers are records in arrays. It performs
- * the commands, keeps books of its own about what every session grants, and judges each command and each state by them.
+ * The environment of a stream machine, in the plainest form: sessions, streams and borrowers are records in arrays. It
+ * performs the commands, keeps its own books about each session's grants, and judges each command and each state by them.
  */
 import { assert } from "@effect/vitest"
 import { LaneStream, SessionLane } from "../../../src/internal/core/streams/sessionLane.js"
@@ -20,9 +20,9 @@ export const ensure: (holds: boolean, rule: string) => asserts holds = (holds, r
 export interface Surroundings {
   readonly isFixed: boolean
   readonly options: StreamMachineOptions
-  /** Sessions that the environment has at a time. */
+  /** The maximum number of sessions at a time. */
   readonly maxSessions: number
-  /** Whether the pool has room for a stream that nobody asked for. */
+  /** Whether the pool has room for a stream that no borrower asked for. */
   readonly hasRoom: boolean
 }
 
@@ -39,7 +39,7 @@ export class ModelSession {
   isPingLatest = false
   mayBeOwedCredit = false
 
-  // books of its own
+  // the environment's own books
   isHeld = false
   openings: "None" | "UnderWay" | "Late" = "None"
   lateAt = Infinity
@@ -126,18 +126,18 @@ export class World {
   readonly machine: StreamMachine<ModelSession, ModelStream, string>
   readonly sessions: Array<ModelSession> = []
   readonly streams: Array<ModelStream> = []
-  /** Those that wait, oldest first. */
+  /** The waiting requests, oldest first. */
   queue: Array<ModelRequest> = []
   answered: Array<ModelRequest> = []
-  /** Sessions that were asked for. */
+  /** The number of sessions that the machine has asked for. */
   asks = 0
-  /** Borrowers of the session pool beside the machine. */
+  /** The number of other borrowers of the session pool. */
   others = 0
-  /** The session pool has shrunk by so many. */
+  /** By how many sessions the session pool has shrunk. */
   shrunk = 0
   private givingWay: ReadonlyArray<ModelSession> = []
   isOpen = true
-  /** Nobody but personal requests wants a stream any more. */
+  /** Only personal requests still want a stream. */
   areAllServed = false
   armed = Infinity
   isBroken = false
@@ -172,7 +172,7 @@ export class World {
     } else this.machine.start(undefined, 0)
   }
 
-  /** Sessions that are to go, since there are too many. */
+  /** The number of sessions above the maximum. */
   private get excess(): number {
     const held = this.sessions.filter(({ isHeld }) => isHeld).length
     return Math.max(0, held - (this.setting.maxSessions - this.shrunk))
@@ -198,7 +198,7 @@ export class World {
 
   // --- the rules
 
-  /** Whether streams lent of it are the last. */
+  /** Whether the session gets no new streams: each of its streams is in its last use. */
   private leaves(session: ModelSession): boolean {
     return !this.isOpen || (!this.setting.isFixed && session.isRetired)
   }
@@ -216,7 +216,7 @@ export class World {
     return Math.min(this.unserved, this.queue.filter((request) => request.isPersonal).length + this.wanted)
   }
 
-  /** By the books, whether it may be asked for a stream now. */
+  /** Whether the books allow another opening on the session now. */
   private mayOpen(session: ModelSession): boolean {
     if (!this.isUsable(session) || session.openings !== "None") return false
     if (session.live >= this.setting.options.maxStreamsPerSession) return false
@@ -234,7 +234,7 @@ export class World {
     }
   }
 
-  /** What has to hold whenever the machine rests. */
+  /** Checks the rules that hold whenever the machine is idle. */
   judge(): void {
     const { machine } = this
     ensure(machine.hasRequests === this.queue.length > 0, "the machine knows who waits")
@@ -309,7 +309,7 @@ export class World {
         ensure(session.isHeld, "a session given back twice")
         if (!this.setting.isFixed) {
           session.isHeld = false
-          // another borrower gets it
+          // another borrower gets the session
           this.others = Math.max(0, this.others - 1)
         }
         if (this.isClosed || session.state === "Closed") return
@@ -392,7 +392,7 @@ export class World {
     this.log.push(what)
   }
 
-  // --- what happens
+  // --- events
 
   request(isPersonal: boolean): ModelRequest {
     const request = new ModelRequest(this.requests++, isPersonal)
@@ -462,7 +462,7 @@ export class World {
     this.machine.sessionChanged(session.lane, this.now)
   }
 
-  /** The creation makes an item of its stream, which is lent. */
+  /** The creation makes an item of its stream, and the pool lends it. */
   taken(request: ModelRequest): void {
     this.answered = this.answered.filter((other) => other !== request)
     const stream = request.stream!.stream as ModelStream
@@ -600,7 +600,7 @@ export class World {
     }
   }
 
-  /** Closing ends: nothing is held, nobody waits. */
+  /** The end of closing: no session is held, no request waits. */
   beClosed(): void {
     this.close()
     this.judge()
@@ -609,7 +609,7 @@ export class World {
     this.judge()
   }
 
-  /** Alike in everything that decides: times count from now. */
+  /** Identifies a state by everything that decides. Times count from now. */
   snapshot(): string {
     const t = (at: number) => at === Infinity || at === -Infinity ? String(at) : Math.max(at - this.now, -1_001)
     const sessions = this.sessions.filter(({ id, isHeld, state }) =>

@@ -1,4 +1,4 @@
-/** Pools of connections to a real PostgreSQL: it crashes, is restarted, is full, stands still; and what is left in one. */
+/** Pools of connections to a real PostgreSQL, which crashes, restarts, is full, or hangs; and state left in a connection. */
 import { assert, describe, it } from "@effect/vitest"
 import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
@@ -17,12 +17,12 @@ import * as Postgres from "../../support/postgres.js"
 import { program } from "../../support/postgresPrograms.js"
 import * as Processes from "../../support/processes.js"
 
-/** Waits until it is so. */
+/** Waits until the condition holds. */
 const until = (condition: () => boolean) => Effect.repeat(Effect.sleep("2 millis"), { until: condition })
 
 type Options = Omit<ResourcePool.Options<Postgres.Connection, Error, never>, "acquire">
 
-/** A pool of connections, and how many attempts to make one there were, and what those failed with that did. */
+/** A pool of connections, with the number of attempts to connect, and their failures. */
 const makePool = (config: Postgres.Postgres["config"], options: Options = {}) =>
   Effect.gen(function*() {
     const attempts = { count: 0, failures: [] as Array<unknown> }
@@ -47,13 +47,13 @@ interface Refused {
   readonly error: unknown
 }
 
-/** So many borrowers, each with one query after the other, until the scope closes; and how they fare. */
+/** `size` borrowers, each with one query after the other, until the scope closes; and their results. */
 const startLoad = (pool: Pool, size: number) =>
   Effect.gen(function*() {
     const load = {
-      /** How often each was served. */
+      /** How often each borrower was served. */
       served: Array.from({ length: size }, () => 0),
-      /** Who got no connection, when, and why. */
+      /** The borrowers that got no connection, with time and error. */
       refused: [] as Array<Refused>,
       end: Effect.void
     }
@@ -78,7 +78,7 @@ const startLoad = (pool: Pool, size: number) =>
       ended = true
       return Effect.asVoid(Fiber.join(Fiber.all(borrowers)))
     })
-    // as many connections as there may be, and nothing else under way
+    // all connections are made, and nothing else is under way
     yield* Effect.repeat(Effect.delay(pool.stats, "2 millis"), {
       until: ({ creating, max, size }) =>
         size === max && creating === 0
@@ -90,8 +90,8 @@ const silent = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
 describe("a pool of connections to PostgreSQL", () => {
   /**
-   * What nobody may meet: a refusal within `rideOut`, 2 s by default, less what two clocks may differ by. Where a machine
-   * is so slow that borrowers wait for their turn until their own deadline, that says nothing.
+   * Refusals that must not happen: within `rideOut`, 2 s by default, less the difference of two clocks. If a machine is so
+   * slow that borrowers reach their own deadline in the queue, that does not count.
    */
   const early = (load: { readonly refused: ReadonlyArray<Refused> }, began: number) =>
     load.refused.filter(({ at, error }) => at < began + 1_990 && !PoolError.isPoolError(error))
@@ -111,7 +111,7 @@ describe("a pool of connections to PostgreSQL", () => {
       const before = [...load.served]
       yield* until(() => load.served.every((count, borrower) => count > before[borrower]! + 2))
       yield* load.end
-      // on a machine so slow that the server is away for longer they may be refused, but not before
+      // on a machine so slow that the server is away for longer, refusals may come, but not before
       assert.deepStrictEqual(early(load, began), [])
     }).pipe(silent)
 
@@ -144,7 +144,7 @@ describe("a pool of connections to PostgreSQL", () => {
         yield* until(() => load.served.every((count, borrower) => count > before[borrower]!))
         yield* load.end
         assert.deepStrictEqual(early(load, began), [])
-        // each with an attempt's own error, and none of them twice with the same
+        // each refusal has the error of an attempt, and no two have the same
         assert.deepStrictEqual(load.refused.filter(({ error }) => !attempts.failures.includes(error)), [])
         load.served.forEach((_, borrower) =>
           assert.strictEqual(new Set(errors(borrower)).size, errors(borrower).length)
@@ -182,7 +182,7 @@ describe("a pool of connections to PostgreSQL", () => {
       assert.deepStrictEqual(exits.filter(Exit.isFailure).map(String), [])
       assert.strictEqual((yield* pool.stats).size, maxConnections)
       for (const failure of attempts.failures) assert.propertyVal(failure, "code", "53300")
-      // those that were under way when the first one failed; then one at a time, after 10 ms, 20 ms, 40 ms …, ±10 %
+      // the attempts under way at the first failure; then one at a time, after 10 ms, 20 ms, 40 ms …, ±10 %
       assert.isAtMost(attempts.failures.length, 8 + Math.log2(elapsed / 8 + 1))
     }).pipe(silent))
 
@@ -239,7 +239,7 @@ describe("a pool of connections to PostgreSQL", () => {
 })
 
 describe("what a borrower that is interrupted leaves in its item", () => {
-  /** As long as it is locked, whoever asks for it waits. */
+  /** While the lock is held, other queries for it wait. */
   const lock = "select pg_advisory_lock(1)"
   const locked = (server: Postgres.Postgres) =>
     Effect.gen(function*() {
@@ -247,7 +247,7 @@ describe("what a borrower that is interrupted leaves in its item", () => {
       yield* query(lock)
       return Effect.asVoid(query("select pg_advisory_unlock(1)"))
     })
-  /** Queries that run or wait at the server, apart from this one. */
+  /** The number of queries that run or wait at the server, without this one. */
   const running = (server: Postgres.Postgres) =>
     Effect.map(
       server.query("select query from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"),
@@ -265,7 +265,7 @@ describe("what a borrower that is interrupted leaves in its item", () => {
   }
 
   let asked = 0
-  /** A client that knows of an answer no more than that it is the next line. */
+  /** A client that takes the next line as the answer. */
   const psql = ({ host, password }: Postgres.Postgres["config"]) =>
     Effect.map(
       Effect.acquireRelease(
@@ -338,7 +338,7 @@ describe("what a borrower that is interrupted leaves in its item", () => {
       assert.deepStrictEqual(yield* entriesAfterInterruption(discardAfterInterruption), ["whole"])
     }))
 
-  /** So often, and how many run at the server after each time. */
+  /** Interrupts queries; `runAfter`: how many queries run at the server after each interruption. */
   const interrupted = (server: Postgres.Postgres, pool: Pool, runAfter: ReadonlyArray<number>) =>
     Effect.forEach(runAfter, (after, i) =>
       Effect.gen(function*() {

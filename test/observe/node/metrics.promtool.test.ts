@@ -9,7 +9,7 @@ it.scopedLive("what the example shows to Prometheus is as Prometheus wants it", 
     const example = yield* MetricsExample.start()
     const { status, stderr, stdout } = promtool(yield* example.scrape, "check", "metrics")
     assert.deepStrictEqual({ status, stderr, stdout }, { status: 0, stderr: "", stdout: "" })
-    // it does find what is wrong
+    // promtool does find faults
     assert.strictEqual(promtool("a_total{ 1\n", "check", "metrics").status, 1)
   }))
 

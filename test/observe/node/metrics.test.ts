@@ -45,7 +45,7 @@ describe("the example that exports metrics", () => {
     Effect.gen(function*() {
       const collector = yield* MetricsExample.collector
       const example = yield* MetricsExample.start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
-      // what is not sent yet is sent at the end
+      // the example sends the remaining data at its end
       assert.deepStrictEqual(yield* example.stop, { code: 0, signal: null, stderr: "" })
 
       const metrics = collector.to("/v1/metrics").flatMap(({ resourceMetrics }) =>
@@ -87,7 +87,7 @@ describe("the example that exports metrics", () => {
       const wait = span("StreamPool.wait")
       assert.strictEqual(spans.find(({ spanId }) => spanId === wait.parentSpanId).name, "echo")
       assert.strictEqual(opening.links[0].traceId, wait.traceId)
-      // a session whose streams were given up while they awaited bytes may be retired before it is closed
+      // a session whose streams were abandoned during a read may be retired before it is closed
       assert.include(["closed", "retired"], attribute(span("SessionPool.close").attributes, "reason"))
     }))
 })

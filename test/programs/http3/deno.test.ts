@@ -8,7 +8,7 @@ import * as TestServer from "../../support/TestServer.js"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 
-/** What a browser would load, and what a program does with it: `main` is an Effect, printed as JSON. */
+/** A program with the code that a browser would load. `main` is an Effect; its result is printed as JSON. */
 const program = (main: string) => `
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -23,7 +23,7 @@ const echo = (text) => (stream) =>
   )
 const requests = Array.from({ length: 600 }, (_, i) => "request " + (100 + i))
 
-/** Every session that was asked for. */
+/** Every native session that the program has made. */
 const natives = []
 const layer = WebTransport.layerConstructor(class extends globalThis.WebTransport {
   constructor(...args) {
@@ -35,7 +35,7 @@ ${main}
 Effect.runPromise(main.pipe(Effect.scoped, Effect.provide(layer))).then((result) => console.log(JSON.stringify(result)))
 `
 
-/** What it printed. */
+/** Runs a program in Deno, and returns its output. */
 const inDeno = (server: TestServer.Service, main: string) =>
   Effect.gen(function*() {
     const { outputFiles: [bundle] } = yield* Effect.promise(() =>
@@ -115,7 +115,7 @@ it.scopedLive("a connect that is given up in Deno leaves no session", () =>
           yield* Fiber.interrupt(fiber)
         }
         const interrupted = natives.length
-        // each of them ends; one that nobody closes would not
+        // each session ends; a session that was not closed would not end
         const ended = (native) => Promise.allSettled([native.ready, native.closed])
         yield* Effect.promise(() => Promise.all(natives.map(ended)))
         return { interrupted }

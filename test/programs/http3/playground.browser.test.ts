@@ -13,7 +13,7 @@ import { listen } from "../../support/ports.js"
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const limit = 30_000
 
-/** The processes of a group that are the playground's and not dead. */
+/** The live processes of the playground in a process group. */
 const processes = (group: number): ReadonlyArray<string> =>
   execFileSync("ps", ["-A", "-o", "pgid=,stat=,args="], { encoding: "utf8" }).split("\n").filter((line) => {
     const [pgid, state = ""] = line.trim().split(/\s+/)
@@ -26,7 +26,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** What `npm run playground -- …` runs, in a process group of its own; the scope's end kills what is left of it. */
+/** Runs the program of `npm run playground -- …`, in its own process group. The end of the scope kills remaining processes. */
 const playground = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
   Effect.map(
     Effect.acquireRelease(
@@ -43,7 +43,7 @@ const playground = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
           try {
             process.kill(-child.pid!, "SIGKILL")
           } catch {
-            // all of them have ended
+            // all processes have ended
           }
         })
     ),
@@ -61,24 +61,24 @@ const playground = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
       return {
         group: child.pid!,
         ended: Effect.promise(() => ended),
-        /** Where the page is. */
+        /** The address of the page. */
         address: Effect.promise(() =>
           Promise.race([
             line.then((line) => line.split(" ")[0]!),
             ended.then(({ code, stderr }) => Promise.reject(new Error(`it ended with ${code}: ${stderr}`)))
           ])
         ),
-        /** What Ctrl-C does in a terminal. */
+        /** Acts like Ctrl-C in a terminal. */
         interrupt: Effect.sync(() => process.kill(-child.pid!, "SIGINT"))
       }
     }
   )
 
-/** A test that hangs says where. */
+/** Limits the time of a step, so that a hanging test tells where it hangs. */
 const inTime = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
   Effect.timeoutFail(effect, { duration: limit + 5_000, onTimeout: () => new Error(`waited in vain: ${what}`) })
 
-/** A page of the playground, and what a user does and sees there. */
+/** A user of the playground's page: actions and observations. */
 class User {
   readonly page: Page
   constructor(page: Page) {
@@ -93,7 +93,7 @@ class User {
 
   readonly streams = (state: string) => this.page.locator(`article:not([data-ended]) i[data-state="${state}"]`)
 
-  /** Waits until it is so. */
+  /** Waits until the predicate holds. */
   readonly until = <A>(what: string, read: () => Promise<A>, predicate: (a: A) => boolean) =>
     inTime(
       what,
@@ -106,7 +106,7 @@ class User {
   readonly isStanding = this.until("no requests", () => this.number("requests"), (requests) => requests === 0)
 }
 
-// tried again since it once waited in vain, and did not say for what
+// retried, since it once waited in vain for an unknown step
 it.scopedLive("shows pools at work, what faults do to them, and how they recover", () =>
   Effect.gen(function*() {
     const { address, ended, group, interrupt } = yield* playground(["--port", "0"])
@@ -121,7 +121,7 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
     const fits = yield* Effect.promise(() => page.evaluate("document.documentElement.scrollHeight <= innerHeight"))
     assert.isTrue(fits, "without scrolling")
 
-    // load: no fiber sends nothing, many keep more streams than sessions have, and wait for them when there are few
+    // load: without fibers nothing is sent; many fibers use more streams than one session has, and wait if there are few
     yield* user.slide("fibers", 0)
     yield* user.isStanding
     yield* user.slide("think", 0)
@@ -136,7 +136,7 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
     yield* user.slide("think", 20)
     yield* user.isServing
 
-    // a session that is closed is lost, and another one comes
+    // a closed session is lost, and another session comes
     const newest = () =>
       page.locator("article[data-id]").evaluateAll((all) =>
         Math.max(...all.map((one) => Number(one.getAttribute("data-id"))))
@@ -149,19 +149,19 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
     yield* user.until("it goes", () => sessions("lost").count(), (n) => n === 0)
     yield* user.isServing
 
-    // a stream that is reset is lost, and no session
+    // a reset stream is lost, but no session
     yield* user.click("reset-stream")
     yield* user.until("a lost stream", () => streams("lost").count(), (n) => n > 0)
     assert.strictEqual(yield* Effect.promise(() => sessions("lost").count()), 0)
 
-    // a server that hangs is noticed by keepAlive
+    // keepAlive notices a hanging server
     yield* user.click("stop")
     yield* user.until("lost sessions", () => sessions("lost").count(), (n) => n > 0)
     yield* user.isStanding
     yield* user.click("resume")
     yield* user.isServing
 
-    // so is one that is gone
+    // and a server that is gone
     yield* user.until("they go", () => sessions("lost").count(), (n) => n === 0)
     yield* user.click("kill")
     yield* user.until("lost sessions", () => sessions("lost").count(), (n) => n > 0)
@@ -172,7 +172,7 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
     assert.deepStrictEqual(errors, [])
     yield* interrupt
     assert.deepInclude(yield* inTime("the end", ended), { code: 130, stderr: "" })
-    // tsx kills a program that a signal finds busy for 30 ms: its server then ends a moment later, by itself
+    // tsx kills a program that is busy for 30 ms after a signal: its server then ends by itself, a moment later
     yield* user.until("no process is left", async () => processes(group).length, (left) => left === 0)
   }), { timeout: 180_000, retry: 1 })
 

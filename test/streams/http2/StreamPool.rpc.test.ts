@@ -1,4 +1,4 @@
-/** Callers of `@effect/rpc` who share one stream of a pool, by a link that is slower than they are patient. */
+/** Callers of `@effect/rpc` that share one stream of a pool, over a link that is too slow for their time limits. */
 import * as Socket from "@effect/platform/Socket"
 import * as RpcClient from "@effect/rpc/RpcClient"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
@@ -22,7 +22,7 @@ import { failure, soon } from "../../support/streamPools.js"
 /** Bytes a second. */
 const rate = 200_000
 const callers = 8
-/** What comes with a call, besides. */
+/** The large headers of a call. */
 const headers = { much: "x".repeat(100_000) }
 
 const serverMain = fileURLToPath(new URL("../../../examples/rpc/server.ts", import.meta.url))
@@ -59,7 +59,7 @@ describe("a client of @effect/rpc over StreamPool.makeSocket", () => {
         Effect.exit
       )
       const exits = yield* Effect.all(Array.from({ length: callers }, () => impatient), { concurrency: "unbounded" })
-      // a defect is nobody's deadline
+      // a defect is not a reached time limit
       for (const exit of exits) {
         if (Exit.isFailure(exit)) assert.strictEqual(failure(exit)._tag, "TimeoutException")
         else assert.strictEqual(exit.value, 6)

@@ -25,7 +25,7 @@ const keepAlive = {
   keepAlive: { interval: "50 millis", ping: SessionPool.pingStream() },
   checkTimeout: "500 millis"
 } as const
-/** So long such a pool lends a session whose server is gone. */
+/** How long such a pool may lend a session whose server is gone, in milliseconds. */
 const noticed = 550
 
 const closing = { shutdownGrace: "200 millis", closeTimeout: "500 millis" } as const
@@ -72,7 +72,7 @@ describe("over HTTP/3", () => {
           })
           yield* soon(pool.use(() => Effect.void))
           yield* server.restart
-          // one that comes back at the very time is as good as proven
+          // an item that comes back at exactly that time still counts as proven
           yield* pass(1)
           yield* pool.use((session) => Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), echo))).pipe(
             within(500)
@@ -181,7 +181,7 @@ describe("over HTTP/3", () => {
             yield* server[fault]
             for (const size of [5, 16 << 20]) {
               const error = yield* Effect.flip(Effect.timeout(request(size), "100 millis")).pipe(within(100))
-              // whoever hears that nobody listens says so earlier
+              // a client that is told that no server listens fails earlier
               const mayBeEarlier = fault === "kill" && can("hearsRefusal") ? ["RequestError"] : []
               assert.include(["TimeoutException", ...mayBeEarlier], error._tag)
             }

@@ -1,4 +1,4 @@
-/** Interruption at every point of every verb: no place, stream, waiter or fiber is left, and nothing is mixed up. */
+/** Interruption at every point of every verb: no place, stream, waiter or fiber is left, and no answers are mixed up. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Framing from "effect-pools/Framing"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -23,11 +23,11 @@ import { withLogs } from "../../support/logs.js"
 import { settle } from "../../support/pool.js"
 import { bytes, echo, soon, text, turn, until } from "../../support/streamPools.js"
 
-/** With fewer ops before a yield Effect 3 itself does not get anywhere. */
+/** With fewer ops before a yield Effect 3 itself makes no progress. */
 const budgets = Array.from({ length: 52 }, (_, i) => i + 13)
 const pauses = [0, 1, 3, 8, 21, 55]
 
-/** After so many microtasks. */
+/** Calls `f` after a number of microtasks. */
 const later = (microtasks: number, f: () => void): void => {
   if (microtasks === 0) f()
   else queueMicrotask(() => later(microtasks - 1, f))
@@ -41,7 +41,7 @@ const isEnded = ({ isCancelled, sending }: Peer): boolean => isCancelled && send
 
 const isUntouched = ({ isCancelled, sending }: Peer): boolean => !isCancelled && sending === "Open"
 
-/** Echoes all but dirt and what is large, and leaves the end to the client. */
+/** Echoes all chunks, except dirt and large ones, and leaves the end to the client. */
 const answer = (peer: Peer): Effect.Effect<void, unknown> =>
   Effect.flatMap(
     peer.read,
@@ -84,13 +84,13 @@ const makePool = (
     return { scope, peers, session, pool }
   })
 
-/** Not `zip` or `raceFirst`: interrupted just before they start their fibers, those of effect 3.22 wait for ever. */
+/** Not `zip` or `raceFirst`: in effect 3.22 they wait for ever if they are interrupted just before they start their fibers. */
 const beside = <A, E, B, E2>(
   effect: Effect.Effect<A, E>,
   f: (fiber: Fiber.RuntimeFiber<A, E>) => Effect.Effect<B, E2>
 ) => Effect.acquireUseRelease(Effect.fork(Effect.interruptible(effect)), f, Fiber.interrupt)
 
-/** What a borrower does; it is interrupted somewhere on the way. */
+/** What a borrower does; the test interrupts it at some point. */
 const verbs: Record<string, (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>> = {
   use: (pool) => pool.use((stream) => echo(stream, "hello")),
   "use of two exchanges": (pool) => pool.use((stream) => Effect.zipRight(echo(stream, "hello"), echo(stream, "again"))),
@@ -145,7 +145,7 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
         const supervisor = yield* Supervisor.track
         yield* Effect.gen(function*() {
           const { peers, pool, scope, session } = yield* makePool()
-          // so many that some wait
+          // enough borrowers that some wait
           const borrowers = yield* Effect.replicateEffect(
             Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(verb(pool)), budget)),
             4
@@ -162,7 +162,7 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
           assert.lengthOf(peers.filter(isEnded), peers.length - stats.size, where)
           assert.isTrue([...viewCore(session).streams].every((stream) => stream.isClean), where)
           assert.strictEqual(viewCore(session).openings.size, 0, where)
-          // every place is free: as many as there are can be borrowed at once
+          // every place is free: all can be borrowed at once
           const next = Effect.flatMap(pool.get, (stream) => echo(stream, "next"))
           assert.deepStrictEqual(
             yield* soon(Effect.scoped(Effect.all([next, next], { concurrency: 2 }))),
@@ -181,7 +181,7 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
     return { acquisitions, opened }
   })
 
-/** Steps before what is next: the fiber, which pauses after so many, does so at each of its own in turn. */
+/** Padding: adds steps, so that the fiber yields at each of the following steps in turn. */
 const pad = (steps: number): Effect.Effect<void> =>
   steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
 
@@ -189,14 +189,14 @@ describe("StreamPool, interrupted anywhere", () => {
   for (const [name, verb] of Object.entries(verbs)) {
     it.live(name, () =>
       Effect.map(sweep(verb), ({ acquisitions, opened }) => {
-        // it was not always interrupted before it had a stream
+        // the borrower was not always interrupted before it had a stream
         assert.isAbove(opened, budgets.length)
         assert.isAbove(acquisitions, budgets.length)
       }))
   }
 })
 
-/** Looks on in the step in which bytes are handed to the platform. */
+/** Observes the step in which bytes are handed to the platform. */
 const spyOnWrites = (
   onWrite: (stream: WebTransport.NativeBidirectionalStream, bytes: Uint8Array) => void
 ) =>
@@ -223,7 +223,7 @@ const spyOnWrites = (
   }
 })
 
-/** A pool with room for one stream, which was used once; and what happens whenever something is written. */
+/** A pool with room for one stream, which was used once; and a hook for every write. */
 const usedPool = Effect.gen(function*() {
   const writes = { on: (_bytes: Uint8Array, _stream: ByteStream) => {} }
   const made: Effect.Effect.Success<ReturnType<typeof makePool>> = yield* makePool(
@@ -240,7 +240,7 @@ const usedPool = Effect.gen(function*() {
 
 describe("StreamPool, pausing anywhere", () => {
   it.live("never writes first on a stream on which something has come", () =>
-    // an item that dies before it was of use is told of
+    // an item that dies before any borrower used it is logged
     withLogs(() =>
       Effect.gen(function*() {
         const dirty: Array<string> = []
@@ -271,7 +271,7 @@ describe("StreamPool, pausing anywhere", () => {
           }
         }
         assert.deepStrictEqual(dirty, [])
-        // some came in time
+        // some replacements came in time
         assert.isAbove(replaced, 100)
       })
     ))
@@ -311,20 +311,20 @@ describe("StreamPool, pausing anywhere", () => {
               isOver = true
               assert.strictEqual(yield* soon(pool.use((stream) => echo(stream, "mine"))), "mine", where)
               const exit = yield* soon(Fiber.join(late))
-              if (Exit.isFailure(exit) && String(exit).includes("given back")) refused++
+              if (Exit.isFailure(exit) && String(exit).includes("returned to its pool")) refused++
               yield* Scope.close(scope, Exit.void)
             }
           }
         }
       }
       assert.deepStrictEqual(touched, [])
-      // some were late
+      // some were too late
       assert.isAbove(refused, 100)
     }))
 })
 
 describe("StreamPool, when its streams are spoilt as they are handed over", () => {
-  /** Hands the used stream to whoever waits, and lets dirt come in the same moment. */
+  /** Hands the used stream to the waiter, and lets dirt come in the same moment. */
   const handOver = <A, E>(borrower: (pool: StreamPool.Service) => Effect.Effect<A, E>) =>
     Effect.gen(function*() {
       const { peers, pool, scope } = yield* usedPool

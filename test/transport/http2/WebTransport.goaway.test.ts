@@ -1,4 +1,4 @@
-/** What an HTTP/2 server says about a session as a whole: how it answers the CONNECT, GOAWAY, DRAIN, and its end. */
+/** What an HTTP/2 server tells about a whole session: the answer to the CONNECT, GOAWAY, DRAIN, and the end. */
 import { expect, it } from "@effect/vitest"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -23,7 +23,7 @@ import { echo, failure, soon, until } from "../../support/streamPools.js"
 
 const options = ({ hash }: ConnectServer): WebTransport.ConnectOptions => ({
   serverCertificateHashes: [{ value: hash }],
-  // no test waits for it
+  // no test waits for this limit
   connectTimeout: "1 hour"
 })
 
@@ -36,7 +36,7 @@ const accept = (stream: ServerHttp2Stream) => {
   stream.pipe(stream)
 }
 
-/** Sessions whose server does this to each once it is told to. */
+/** Sessions whose server runs `what` on each CONNECT's stream, on command. */
 const toldTo = (what: (stream: ServerHttp2Stream) => void) =>
   Effect.map(
     Effect.sync(() => new Array<ServerHttp2Stream>()),
@@ -73,7 +73,7 @@ live("a session whose CONNECT ends by FIN is closed, with code 0 and no words", 
     expect(yield* session.isOpen).toBe(false)
     expect(failure(yield* Fiber.join(reading)).reason).toBe("SessionClosed")
     expect(failure(yield* Effect.exit(session.createBidirectionalStream())).reason).toBe("SessionClosed")
-    // it is ended here as well, while its scope is open
+    // the session ends on this side as well, while its scope is open
     yield* until(Effect.sync(() => streams[0]!.closed), Boolean)
   }).pipe(Effect.scoped))
 
@@ -178,7 +178,7 @@ for (const [what, how] of [["GOAWAY", goaway], ["DRAIN", drain]] as const) {
 
 live("the status of a refusal is in its error, so that 401 is not 503", () =>
   Effect.gen(function*() {
-    for (const [status, advice] of [[401, "headers"], [503, "later"], [302, "logs"]] as const) {
+    for (const [status, advice] of [[401, "headers"], [503, "later"], [302, "log"]] as const) {
       for (const endStream of [true, false]) {
         const server = yield* connectServer((stream) => stream.respond({ ":status": status }, { endStream }))
         const error = failure(yield* Effect.exit(connect(server)))
@@ -252,7 +252,7 @@ live("a session that falls back from HTTP/3 to HTTP/2 is watched, too", () =>
     const { server, tell } = yield* toldTo((stream) => void stream.end())
     const { hash, url } = yield* server
     const { module } = yield* Effect.promise(load)
-    // the library's own option, in the place of the native package; what it fails with when its time limit is over
+    // the library's own option, in place of the native package; fails as it does when its time limit is over
     const createUnreliableClient = (parent: { readonly quicconnectedProm: { reject(cause: unknown): void } }) => ({
       closeClient: () => {},
       createTransport: () => queueMicrotask(() => parent.quicconnectedProm.reject(new Error("no HTTP/3")))

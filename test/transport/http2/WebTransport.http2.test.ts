@@ -1,4 +1,4 @@
-/** What HTTP/2 shows of a client: its TCP connections, its frames, and its insides. */
+/** The parts of a client that HTTP/2 shows: its TCP connections, its frames, and its internals. */
 import { expect, layer } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import { connect, failure, soon } from "../../support/streamPools.js"
 import * as TestServer from "../../support/TestServer.js"
 import { onTestClock, within } from "../../support/time.js"
 
-/** One that says nothing by itself. */
+/** A TLS server that sends nothing by itself. */
 const tlsServer = (onSocket: (socket: TLSSocket) => void, ALPNProtocols = ["h2"]) =>
   Effect.gen(function*() {
     const { cert, hash, key } = yield* Effect.promise(makeCertificate)
@@ -30,7 +30,7 @@ const tlsServer = (onSocket: (socket: TLSSocket) => void, ALPNProtocols = ["h2"]
     return { hash, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/` }
   })
 
-/** One that has other things to offer than WebTransport, and when a client has heard so. */
+/** An HTTP/2 server without WebTransport, and a signal when a client has received its settings. */
 const http2Server = Effect.gen(function*() {
   const { cert, hash, key } = yield* Effect.promise(makeCertificate)
   const heard = yield* Deferred.make<void>()
@@ -90,7 +90,7 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
       expect(failure(failed).reason).toBe("Connect")
     }))
 
-  // A node server that is only reset may keep its socket for ever.
+  // A Node server whose connection is only reset may keep its socket for ever.
   it.scoped("connect says goodbye on a connection that stands, when it is interrupted", () =>
     Effect.gen(function*() {
       const accepted = yield* Deferred.make<TLSSocket>()
@@ -111,7 +111,7 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
       expect(frameTypes(yield* Fiber.join(said)).at(-1)).toBe(goaway)
     }).pipe(soon))
 
-  // Bun finishes the handshake of a destroyed socket, and the library throws where nobody catches it
+  // Bun finishes the handshake of a destroyed socket, and the library throws an uncaught error
   it.scoped("an attempt that is given up before TLS stands hears nothing of it any more", () =>
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer
@@ -119,7 +119,7 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
       const native = service.construct(server.silentUrl("/"), {}, 5000)
       native.ready.catch(() => {})
       native.closed.catch(() => {})
-      // what is behind a proxy that shows no `destroyed`
+      // the socket behind a proxy that does not show `destroyed`
       const socket = internals(native)!.client.socket!.once("close", () => {}) as TLSSocket
       expect(socket.listenerCount("secureConnect")).toBeGreaterThan(0)
       service.abandon!(native)
@@ -141,14 +141,14 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
       expect(found.client.constructor.name).toBe("ClientHttp2Session")
       expect(transportInt.clientInt).toBe(found.client)
       expect(found.client.connecting).toBe(true)
-      // What tells of the session as a whole.
+      // The callbacks for events of the whole session.
       const { drainingResolve, onClose, onGoAwayReceived } = (native as any).sessionint
       for (const one of [drainingResolve, onClose, onGoAwayReceived]) expect(one).toBeTypeOf("function")
       expect(Object.hasOwn(found.client, "request")).toBe(true)
       // The two waits that `abandon` ends.
       expect(quicconnectedProm.reject).toBeTypeOf("function")
       expect(webtransportProm.resolve).toBeTypeOf("function")
-      // In the moment when it is connected, and its news are on their way.
+      // At the moment when it is connected, and its events are on their way.
       yield* Effect.async<void>((resume) => {
         found.client.socket!.once("secureConnect", () => {
           service.abandon!(native)
@@ -156,11 +156,11 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
         })
       })
       expect((found.client as any).destroyed).toBe(true)
-      // What its pings look at, which come until the connection is gone.
+      // The property that its pings check until the connection is gone.
       expect((found.client as any).closed).toBe(true)
       expect(Exit.isFailure(yield* Effect.exit(Effect.tryPromise(() => native.ready)))).toBe(true)
       yield* socketsClosed(before, server)
-      // Of another shape: no throw, only `close`.
+      // An object of another shape: no throw, only `close`.
       let closed = 0
       service.abandon!({ close: () => closed++ } as any)
       service.abandon!({ close: () => closed++, sessionint: { parentobj: { transportInt: {} } } } as any)

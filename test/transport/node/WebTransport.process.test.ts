@@ -1,4 +1,4 @@
-/** What only a process of its own can show: that it says nothing, and that nothing keeps it from ending. */
+/** Behaviour that only a separate process can show: it prints nothing, and nothing keeps it from ending. */
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,13 +1,13 @@
 /**
- * What a frame looks like: its length as a variable-length integer (RFC 9000, section 16), then its bytes. And the parts of a
- * message that has not arrived in full. Plain code: every byte passes here.
+ * The format of frames: the length as a variable-length integer (RFC 9000, section 16), then the bytes; and the assembly of
+ * messages that arrive in pieces. Plain code, since every byte passes through it.
  */
 
 // -----------------------------------------------------------------------------
 // Results
 // -----------------------------------------------------------------------------
 
-/** A message, or the length that announces it, is above the limit. Sizes are bytes. */
+/** A message, or its announced length, is above the limit. Sizes are in bytes. */
 export interface Oversized {
   readonly _tag: "Oversized"
   readonly operation: "read" | "write"
@@ -15,7 +15,7 @@ export interface Oversized {
   readonly limit: number
 }
 
-/** The bytes ended within a message. `size` is undefined where they ended within its length. */
+/** The bytes ended within a message. `size` is undefined if they ended within its length. */
 export interface Truncated {
   readonly _tag: "Truncated"
   readonly size: number | undefined
@@ -47,18 +47,18 @@ export interface Identified {
 // Variable-length integers
 // -----------------------------------------------------------------------------
 
-/** The most bytes that an integer takes. */
+/** The maximum bytes of an integer. */
 const longest = 8
 
-/** How many bytes an integer takes, by its first byte. */
+/** The bytes of an integer, from its first byte. */
 const sizeByFirst = (first: number): number => 1 << (first >>> 6)
 
 const sizeOf = (n: number): number => n < 0x40 ? 1 : n < 0x4000 ? 2 : n < 0x4000_0000 ? 4 : 8
 
-/** Writes an integer in as few bytes as possible; returns where it ends. */
+/** Writes an integer in as few bytes as possible; returns the offset after it. */
 const put = (bytes: Uint8Array, at: number, n: number): number => {
   const size = sizeOf(n)
-  // `>>>` sees the low 32 bits only
+  // `>>>` uses the low 32 bits only
   const high = Math.floor(n / 0x1_0000_0000)
   for (let i = 0; i < size; i++) {
     const shift = 8 * (size - 1 - i)
@@ -68,7 +68,7 @@ const put = (bytes: Uint8Array, at: number, n: number): number => {
   return at + size
 }
 
-/** Above 2^53 the integer is rounded, and is still above. */
+/** An integer above 2^53 is rounded, and stays above 2^53. */
 const get = (bytes: Uint8Array, at: number, size: number): number => {
   let high = 0
   let low = bytes[at]! & 0x3f
@@ -91,7 +91,7 @@ const checkId = (id: number): void => {
   throw new RangeError(`id must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, but was ${String(id)}`)
 }
 
-/** The frame of a message of `max` bytes at most; the id, if any, begins the message and counts. */
+/** The frame of a message of at most `max` bytes. The id, if any, is the beginning of the message and counts. */
 export const encode = (message: Uint8Array, max: number, id: number | undefined): Frame | Oversized => {
   if (id !== undefined) checkId(id)
   const size = (id === undefined ? 0 : sizeOf(id)) + message.byteLength
@@ -120,7 +120,7 @@ export const splitId = (payload: Uint8Array): Identified | Malformed => {
   if (length === 0) return malformed("the message is empty, and should begin with a correlation id")
   const size = sizeByFirst(payload[0]!)
   if (size > length) {
-    return malformed(`the message has ${length} bytes, and its correlation id alone should have ${size}`)
+    return malformed(`the message has ${length} bytes, but its correlation id needs ${size}`)
   }
   const id = get(payload, 0, size)
   return Number.isSafeInteger(id)
@@ -132,16 +132,16 @@ export const splitId = (payload: Uint8Array): Identified | Malformed => {
 // Reading
 // -----------------------------------------------------------------------------
 
-/** The first buffer of a message that arrives in pieces, in bytes: a small message needs no second one. */
+/** The size of the first buffer of a message that arrives in pieces, in bytes. A small message needs no second buffer. */
 const firstCapacity = 4096
 
 const nothing = new Uint8Array(0)
 
 /**
- * Puts one message together, and after it the next.
+ * Assembles messages, one after the other.
  *
- * The announced length is never believed: the buffer is at most twice as large as what arrived, or `firstCapacity`. As it
- * doubles, a byte is copied twice on average, however small the pieces; it ends with the message's own size.
+ * The announced length is not trusted: the buffer is at most twice as large as the bytes that arrived, or `firstCapacity`.
+ * It doubles, so a byte is copied twice on average, however small the pieces. At the end it has the size of the message.
  */
 export class MessageAssembler {
   private readonly prefix = new Uint8Array(longest)
@@ -163,17 +163,17 @@ export class MessageAssembler {
     return this.length > max
   }
 
-  /** Whether the message takes no more bytes: it is whole, or oversized. */
+  /** Whether the message takes no more bytes: it is complete or oversized. */
   isDecided(max: number): boolean {
     return this.filled === this.length || this.length > max
   }
 
-  /** Bytes of memory. */
+  /** The memory in use, in bytes. */
   get retained(): number {
     return this.body.byteLength
   }
 
-  /** Takes the bytes that belong to this message; returns how many. Takes all of them, unless the message is decided then. */
+  /** Takes the bytes of this message from the chunk; returns how many. It leaves bytes only if the message is decided. */
   feed(chunk: Uint8Array, max: number): number {
     let at = 0
     while (this.length < 0) {
@@ -200,14 +200,14 @@ export class MessageAssembler {
     this.body = larger
   }
 
-  /** The message; only when it is whole. */
+  /** Returns the message. Call it only when the message is complete. */
   take(): Uint8Array<ArrayBuffer> {
     const message = this.length === 0 ? new Uint8Array(0) : this.body
     this.clear()
     return message
   }
 
-  /** Gives the bytes back as they arrived, for a reader of bytes. */
+  /** Returns the bytes as they arrived, for a reader of bytes. */
   spill(): Array<Uint8Array> {
     const bytes = [this.prefix.slice(0, this.prefixSize)]
     if (this.filled > 0) bytes.push(this.body.subarray(0, this.filled))
@@ -226,7 +226,7 @@ export class MessageAssembler {
     return { _tag: "Oversized", operation: "read", size: this.length, limit: max }
   }
 
-  /** What is wrong where no more bytes follow. */
+  /** The problem of this message if no more bytes follow. */
   truncated(): Truncated {
     return { _tag: "Truncated", size: this.length < 0 ? undefined : this.length, received: this.filled }
   }

@@ -1,22 +1,21 @@
 /**
- * The bytes of a stream that arrived and were not read. A reader takes them as they arrived, or a number of them, or message by
- * message; each finds what the one before it left. Plain code: every byte passes here.
+ * The unread bytes of a stream. A reader takes bytes as they arrived, or a number of bytes, or a message; each read begins
+ * where the one before it ended. Plain code, since every byte passes through it.
  */
 import { type FrameProblem, MessageAssembler } from "./frameCodec.js"
 
-export const twoReads = () =>
-  new Error("Two reads of one stream at the same time: bytes would go to either; read in one fiber, or take turns")
+export const twoReads = () => new Error("Two concurrent reads on one stream: read in one fiber, or one after the other")
 
 export class Inbox {
-  /** The latest chunk. While the inbox holds one, the stream asks its transport for no more. */
+  /** The latest chunk. While the inbox holds a chunk, the stream asks its transport for no more. */
   private chunk: Uint8Array | undefined = undefined
-  /** What an unfinished `gather` has put aside; comes before the chunk. */
+  /** Chunks that an unfinished `gather` has put aside; they come before `chunk`. */
   private kept: Array<Uint8Array> = []
   keptSize = 0
-  /** What an unfinished `assemble` has taken; comes before all else. Made with the first message. */
+  /** Bytes that an unfinished `assemble` has taken; they come first. Created with the first message. */
   private assembler: MessageAssembler | undefined = undefined
 
-  /** Whether the next chunk may be asked for. */
+  /** Whether the stream may ask for the next chunk. */
   get hasRoom(): boolean {
     return this.chunk === undefined
   }
@@ -25,7 +24,7 @@ export class Inbox {
     return this.chunk === undefined && this.keptSize === 0 && this.assembler?.isEmpty !== false
   }
 
-  /** Adds a chunk that is not empty. Only where there is room. */
+  /** Adds a chunk that is not empty. Call it only if there is room. */
   put(chunk: Uint8Array): void {
     this.chunk = chunk
   }
@@ -38,7 +37,7 @@ export class Inbox {
     return this.chunk !== undefined || this.keptSize > 0
   }
 
-  /** The oldest bytes, as many as arrived together. */
+  /** Takes the oldest bytes, as many as arrived together. */
   take(): Uint8Array {
     const kept = this.kept.shift()
     if (kept !== undefined) {
@@ -51,7 +50,7 @@ export class Inbox {
     return chunk
   }
 
-  /** Whether there are `size` bytes to cut off. Where there are not, the chunk is put aside so that the next one may come. */
+  /** Whether there are `size` bytes for `cut`. If not, puts the chunk aside, to make room for the next chunk. */
   gather(size: number): boolean {
     this.spill()
     if (this.chunk !== undefined && this.held < size) {
@@ -66,14 +65,14 @@ export class Inbox {
     return this.keptSize + (this.chunk?.byteLength ?? 0)
   }
 
-  /** The oldest `size` bytes. */
+  /** Takes the oldest `size` bytes. */
   cut(size: number): Uint8Array {
     if (this.held < size) throw twoReads()
     if (this.keptSize === 0 && this.chunk?.byteLength === size) return this.take()
     const bytes = new Uint8Array(size)
     let at = 0
     let used = 0
-    // not chunk by chunk off the front, which would be quadratic
+    // removing chunk by chunk from the front would be quadratic
     for (const chunk of this.kept) {
       if (chunk.byteLength > size - at) break
       bytes.set(chunk, at)
@@ -93,7 +92,7 @@ export class Inbox {
     return bytes
   }
 
-  /** Gives a reader of bytes what a reader of messages has left. */
+  /** Returns the bytes of an unfinished message to readers of bytes. */
   private spill(): void {
     if (this.assembler === undefined || this.assembler.isEmpty) return
     for (const bytes of this.assembler.spill().reverse()) {
@@ -104,11 +103,11 @@ export class Inbox {
 
   // --- messages
 
-  /** Takes in bytes of one message of `max` bytes at most, and says how far it is: undefined while it needs more. */
+  /** Takes bytes of a message of at most `max` bytes. Returns its state; `undefined`: it needs more bytes. */
   assemble(max: number): "Whole" | "Oversized" | undefined {
     const assembler = this.assembler ??= new MessageAssembler()
     if (this.keptSize > 0) this.assembleKept(assembler, max)
-    // Not a loop: the next chunk comes later.
+    // not a loop: the next chunk comes later
     if (this.chunk !== undefined && !assembler.isDecided(max)) {
       const used = assembler.feed(this.chunk, max)
       this.chunk = used === this.chunk.byteLength ? undefined : this.chunk.subarray(used)
@@ -129,18 +128,18 @@ export class Inbox {
     this.kept.splice(0, whole)
   }
 
-  /** The message that `assemble` found whole. */
+  /** Takes the message, after `assemble` returned `Whole`. */
   takeMessage(): Uint8Array {
     if (this.assembler?.isWhole !== true) throw twoReads()
     return this.assembler.take()
   }
 
-  /** What is wrong with the message that `assemble` found oversized. */
+  /** The problem, after `assemble` returned `Oversized`. */
   oversized(max: number): FrameProblem {
     return this.assembler!.oversized(max)
   }
 
-  /** What is wrong with the message that `assemble` has begun, where no more bytes follow; undefined if it has begun none. */
+  /** The problem of an unfinished message if no more bytes follow; `undefined` if no message has begun. */
   truncated(): FrameProblem | undefined {
     return this.assembler!.isEmpty ? undefined : this.assembler!.truncated()
   }

@@ -1,10 +1,10 @@
 import type { Outbox } from "../outbox.js"
 import type { Command } from "./commands.js"
 
-/** When the machine asked for its next tick. */
+/** The time of the machine's next tick. */
 export class Alarm {
   private at = Infinity
-  /** Whether `Rest` was asked for, and `disarm` has not followed. */
+  /** Whether the machine sent `Rest`, and `disarm` has not followed. */
   private isResting = false
   private readonly outbox: Outbox<Command<any, any>>
 
@@ -12,12 +12,12 @@ export class Alarm {
     this.outbox = outbox
   }
 
-  /** Whether this is the time that was asked for last. */
+  /** Whether the alarm is set to this time. */
   isSetTo(at: number): boolean {
     return this.at === at
   }
 
-  /** Sooner than before, or not at all. */
+  /** Sets the alarm; a later time than the current one changes nothing. */
   set(at: number): void {
     if (at >= this.at || at === Infinity) return
     this.at = at
@@ -35,7 +35,7 @@ export class Alarm {
     this.isResting = false
   }
 
-  /** It went off, or was switched off. */
+  /** The alarm went off, or was switched off. */
   clear(): void {
     this.at = Infinity
   }

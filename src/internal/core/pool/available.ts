@@ -3,12 +3,12 @@ import { LinkedList } from "../linkedList.js"
 import { LoadIndex } from "../loadIndex.js"
 import { Due, type Item, type Sharing } from "./item.js"
 
-/** Where borrowers find items: the idle ones, and shared ones with room for another borrower. */
+/** The items that borrowers can get: idle items, and shared items with room for another borrower. */
 export class Available<A> {
-  /** In the order in which they became idle. Those in a background check keep their place. */
+  /** Ordered by when they became idle. An item in a background check keeps its place. */
   readonly idle = new LinkedList<Item<A>>()
   private readonly shared = new LoadIndex<Item<A>>()
-  // the item that proved good last comes first; only in pools that check
+  // the most recently proven item comes first; only in pools that check
   private readonly provenIdle: IndexedHeap<Due<A>> | undefined
   private readonly provenShared: IndexedHeap<Due<A>> | undefined
   private readonly isLifo: boolean
@@ -32,7 +32,7 @@ export class Available<A> {
     this.hide(item)
   }
 
-  /** The item has proved good, or may be lent again, where it stands. */
+  /** Files the item by its proof, after it proved good or may be lent again. */
   note(item: Item<A>): void {
     if (this.provenIdle === undefined) return
     const isFound = item.state === "Idle" || (item.state === "InUse" && item.list !== undefined)
@@ -44,27 +44,27 @@ export class Available<A> {
     heap.add(proof)
   }
 
-  /** `proven` does not find the item, as while it is checked. */
+  /** Hides the item from `proven`, as during a check. */
   hide(item: Item<A>): void {
     if (item.proof === undefined) return
     this.provenIdle!.remove(item.proof)
     this.provenShared!.remove(item.proof)
   }
 
-  /** The first choice. An exclusive borrower gets an idle item only. */
+  /** The first choice. An exclusive borrower gets only idle items. */
   first(sharing: Sharing): Item<A> | undefined {
     if (sharing === "exclusive") return this.isLifo ? this.newestIdle() : this.oldestIdle()
     return this.isLifo ? this.shared.most() ?? this.newestIdle() : this.oldestIdle() ?? this.shared.least()
   }
 
-  /** The item that proved good last. */
+  /** The most recently proven item. */
   proven(sharing: Sharing): Item<A> | undefined {
     const idle = this.provenIdle?.first
     const shared = sharing === "exclusive" ? undefined : this.provenShared?.first
     return (idle === undefined || (shared !== undefined && shared.key < idle.key) ? shared : idle)?.item
   }
 
-  // items in a check keep their place, and are skipped; they are few, since few checks run at a time
+  // items in a check keep their place and are skipped; few checks run at a time
 
   private newestIdle(): Item<A> | undefined {
     let item = this.idle.last

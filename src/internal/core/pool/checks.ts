@@ -1,21 +1,21 @@
 import { LinkedList } from "../linkedList.js"
 import { Check, type CheckPurpose, type Item, type Time } from "./item.js"
 
-/** How long a check may keep a borrower from another item. Half of `checkTimeout`, where that is less. */
+/** Milliseconds a borrower relies on a check before the pool offers another item; at most half of `checkTimeout`. */
 const slowCheck = 250
 
 /** The checks under way. */
 export class Checks<A> {
-  // in the order of their deadlines, since all have the same time limit
+  // ordered by deadline: all have the same time limit
   private readonly prompt = new LinkedList<Check<A>>()
   private readonly slow = new LinkedList<Check<A>>()
   /** Checks that no borrower waits for. */
   readonly background = new Set<Check<A>>()
-  /** Those of them that keep an idle item from borrowers. */
+  /** Background checks that keep an idle item from borrowers. */
   backgroundIdle = 0
-  /** Checks that a borrower waits for and that are not slow. */
+  /** Checks that a borrower waits for, without the slow ones. */
   awaitedPrompt = 0
-  /** Idle items to be checked, since the check of another one failed. */
+  /** Idle items to check, because the check of another item failed. */
   private doubtful: Array<Item<A>> = []
   private readonly timeout: number
   private readonly slowAfter: number
@@ -49,7 +49,7 @@ export class Checks<A> {
     return check
   }
 
-  /** A borrower waits for a background check from now on. */
+  /** A borrower now waits for this background check. */
   promote(check: Check<A>): void {
     this.leaveBackground(check)
     check.purpose = "borrower"
@@ -64,7 +64,7 @@ export class Checks<A> {
     check.item.check = undefined
   }
 
-  /** Borrowers rely no longer on the checks that have taken too long by now. */
+  /** Marks checks that take too long as slow: borrowers no longer rely on them. */
   slowDown(now: Time): void {
     for (let check = this.prompt.first; check !== undefined; check = this.prompt.first) {
       if (check.slowAt > now.monotonic) return
@@ -74,7 +74,7 @@ export class Checks<A> {
     }
   }
 
-  /** The check that has met its time limit. */
+  /** A check that has reached its time limit. */
   overdue(now: Time): Check<A> | undefined {
     const { first } = this.slow
     return first !== undefined && first.deadline <= now.monotonic ? first : undefined
@@ -88,7 +88,7 @@ export class Checks<A> {
     this.doubtful.push(item)
   }
 
-  /** The next item that is to be checked. */
+  /** The next item to check. */
   nextDoubtful(): Item<A> | undefined {
     return this.doubtful.pop()
   }

@@ -1,47 +1,47 @@
-/** What a pool's machine asks of its shell, and says to it: plain data, so that a run can be printed. */
+/** The commands and announcements of a pool's machine: plain data, so that a run can be printed. */
 import type { Check, Item, Loan, Reason, Refusal, Release, Waiter } from "./item.js"
 
 export type Command<A, F> =
-  /** Must not call back at once. */
+  /** The shell must not call back at once. */
   | { readonly _tag: "Create"; readonly item: Item<A> }
-  /** Give the creation up. In a pool that closes, `gone` ends it; otherwise nothing waits for its end. */
+  /** Interrupt the creation. `gone` ends it if the pool closes; otherwise nothing waits for it. */
   | { readonly _tag: "CancelCreation"; readonly item: Item<A> }
   | { readonly _tag: "Check"; readonly check: Check<A> }
   | { readonly _tag: "CancelCheck"; readonly check: Check<A> }
-  /** The check met its time limit, and its item goes. */
+  /** The check reached its time limit; the pool closes the item. */
   | { readonly _tag: "CheckTimedOut"; readonly check: Check<A> }
-  /** The hook that decides on a returned item took longer than `checkTimeout`: release the item. */
+  /** The hook that decides on a returned item took longer than `checkTimeout`. Release the item. */
   | { readonly _tag: "ReleaseTimedOut"; readonly release: Release<A> }
   | { readonly _tag: "Destroy"; readonly item: Item<A>; readonly reason: Reason }
-  /** The item takes no new borrower from now on; it may still be lent. */
+  /** The item takes no new borrower; it may still be lent. */
   | { readonly _tag: "Leaving"; readonly item: Item<A> }
   /** The item's finalizers took longer than `closeTimeout`; its place is free. */
   | { readonly _tag: "LeaveBehind"; readonly item: Item<A> }
   | { readonly _tag: "Wake"; readonly waiter: Waiter<A, F> }
   /** Call `tick` at that time of the monotonic clock. A later command replaces an earlier one. */
   | { readonly _tag: "WakeAt"; readonly at: number }
-  /** Nothing is due. Call `disarm` after the borrowers of this moment: the next one may have something due again. */
+  /** Nothing is due. Call `disarm` when the fibers that run now are done: a new borrow may make something due. */
   | { readonly _tag: "Rest" }
-  /** `minSize` items are live, or, with a refusal, an attempt to get there failed. */
+  /** `minSize` items are live; or, with a refusal, a creation failed before that. */
   | { readonly _tag: "Reached"; readonly refusal: Refusal<F> | undefined }
-  /** A creation failed; the next attempt comes after so many milliseconds at the earliest. */
+  /** A creation failed. The next attempt comes after `delay` milliseconds at the earliest. */
   | { readonly _tag: "Backoff"; readonly refusal: Refusal<F>; readonly delay: number }
   /** A creation succeeded after others had failed. */
   | { readonly _tag: "Recovered" }
-  /** An item died young and unused, the first in a row; the next is made after so many milliseconds. */
+  /** An item died young and unused, the first in a row. The next creation waits `delay` milliseconds. */
   | { readonly _tag: "Paused"; readonly delay: number }
-  /** The oldest waiter has waited for `exhaustedThreshold`. Said once, until the queue is empty. */
+  /** The oldest waiter has waited for `exhaustedThreshold`. Announced once, until the queue is empty. */
   | { readonly _tag: "Exhausted"; readonly waited: number }
   /** The lease has been out for `leakThreshold`. */
   | { readonly _tag: "Overdue"; readonly loan: Loan }
-  /** The pool has drained for `exhaustedThreshold`. Said once. */
+  /** The pool has drained for `exhaustedThreshold`. Announced once. */
   | { readonly _tag: "DrainsSlowly"; readonly waited: number }
   /** The pool drains or closes, its queue is empty and no item is lent; or the pool is closed. */
   | { readonly _tag: "Drained" }
   /** Every item is closed. */
   | { readonly _tag: "Closed" }
 
-/** What surrounds the machine and acts for it. */
+/** Performs the commands of the machine. */
 export interface Shell<A, F> {
   perform(command: Command<A, F>): void
 }

@@ -10,7 +10,7 @@ export class Counters {
   rejections = 0
   /** Borrowers that were interrupted while they waited. */
   abandoned = 0
-  /** The most items that were in use at a time. */
+  /** The maximum number of items in use at a time. */
   peak = 0
   readonly destroyed: Record<Reason, number> = {
     lost: 0,

@@ -2,31 +2,31 @@ import { LinkedList } from "../linkedList.js"
 import type { Item, Time } from "./item.js"
 import type { Policy } from "./policy.js"
 
-/** What is known while creations fail. All times are of the monotonic clock. */
+/** The state of an outage: creations fail. All times are of the monotonic clock. */
 interface Trouble {
-  /** The backoff that was counted from, before its jitter. */
+  /** The last backoff, without jitter. */
   delay: number
   retryAt: number
-  /** How many attempts had begun when the last one failed, and when that was. */
+  /** How many attempts had begun at the last failure, and the time of that failure. */
   attempts: number
   failedAt: number
-  /** When the first of the attempts began that have failed in a row. */
+  /** When the first attempt of the current row of failures began. */
   since: number
 }
 
-/** The creations under way, and what holds the next one back: a backoff after failures, a pause after early deaths. */
+/** The creations under way, and the delay of the next: a backoff after failures, a pause after early deaths. */
 export class Creations<A> {
-  // in the order of their deadlines, since all have the same time limit
+  // ordered by deadline: all have the same time limit
   private readonly underWay = new LinkedList<Item<A>>()
-  /** How many of them are outdated. */
+  /** How many creations are outdated. */
   private outdated = 0
   private attempts = 0
   private trouble: Trouble | undefined = undefined
-  /** When the next attempt may come that a borrower or a size waits for. */
+  /** The earliest time of the next wanted attempt. */
   private attemptAt = Infinity
-  /** Whether an attempt waited for the backoff or the pause to pass when the supply was last looked at. */
+  /** Whether the last `beginSupply` … `endSupply` wanted an attempt that had to wait for the backoff or the pause. */
   private retryIsWanted = false
-  /** Items in a row that died young and unused; a pause after them prevents a storm. */
+  /** Items that died young and unused, in a row. The pause after them prevents a storm of creations. */
   private earlyDeaths = 0
   private pausedUntil = 0
   private readonly policy: Policy<never>
@@ -53,7 +53,7 @@ export class Creations<A> {
     return Math.min(this.attemptAt, this.underWay.first === undefined ? Infinity : this.underWay.first.deadline)
   }
 
-  /** The creation that has met its time limit. */
+  /** A creation that has reached its time limit. */
   overdue(now: Time): Item<A> | undefined {
     const { first } = this.underWay
     return first !== undefined && first.deadline <= now.monotonic ? first : undefined
@@ -61,7 +61,7 @@ export class Creations<A> {
 
   begin(item: Item<A>, now: Time): void {
     const { trouble } = this
-    // no item was wanted for so long that these failures are of another time
+    // nothing was wanted for a long time: the earlier failures no longer count for rideOut
     if (
       trouble !== undefined && !this.retryIsWanted && now.monotonic - trouble.failedAt >= this.policy.backoff.max
     ) trouble.since = Infinity
@@ -81,10 +81,10 @@ export class Creations<A> {
     this.outdated++
   }
 
-  /** Whether the next attempt may begin now. If not, it is noted that one is waited for. */
+  /** Whether the next attempt may begin now. If not, the machine wakes when it may. */
   mayBegin(now: Time): boolean {
     const { trouble } = this
-    // one attempt at a time while they fail
+    // during an outage: one attempt at a time
     if (trouble !== undefined && this.underWay.length > 0) return false
     const at = Math.max(trouble === undefined ? 0 : trouble.retryAt, this.pausedUntil)
     if (now.monotonic >= at) return true
@@ -92,7 +92,7 @@ export class Creations<A> {
     return false
   }
 
-  /** What is waited for is asked for anew, by `mayBegin`, until `endSupply`. */
+  /** Forgets the wanted attempt; `mayBegin` notes it again, until `endSupply`. */
   beginSupply(): void {
     this.attemptAt = Infinity
   }
@@ -101,21 +101,21 @@ export class Creations<A> {
     this.retryIsWanted = this.attemptAt !== Infinity
   }
 
-  /** Whether this ends a time of failures. */
+  /** Returns whether this success ends an outage. */
   succeeded(item: Item<A>): boolean {
-    // an attempt that began before the last failure says nothing of the next ones
+    // an attempt that began before the last failure proves nothing about the next
     if (this.trouble === undefined || item.attempt <= this.trouble.attempts) return false
     this.trouble = undefined
     return true
   }
 
-  /** The delay until the next attempt, where this failure sets it. */
+  /** Returns the delay until the next attempt, if this failure sets it. */
   failed(item: Item<A>, now: Time, chance: number): number | undefined {
     const { factor, initial, jitter, max } = this.policy.backoff
     const { monotonic } = now
     const last = this.trouble
     let delay: number | undefined = undefined
-    // attempts that were under way together count as one
+    // concurrent attempts count as one
     if (last === undefined || monotonic >= last.retryAt) {
       const base = Math.min(max, last === undefined ? initial : last.delay * factor)
       delay = Math.max(1, base * (1 + jitter * (2 * chance - 1)))
@@ -128,29 +128,29 @@ export class Creations<A> {
     return delay
   }
 
-  /** For how long attempts have failed. */
+  /** How long attempts have failed, in milliseconds. */
   failingFor(now: Time): number {
     return this.trouble === undefined ? 0 : now.monotonic - this.trouble.since
   }
 
-  /** An item was of use. */
+  /** A borrower has used an item. */
   served(): void {
     this.earlyDeaths = 0
   }
 
-  /** The pause that follows, where this is the first early death in a row. */
+  /** Returns the pause before the next creation, for the first early death in a row only. */
   died(item: Item<A>, now: Time): number | undefined {
     const { factor, initial, max } = this.policy.backoff
     if (item.trust !== "Untried" || now.wall - item.createdAt >= max || now.monotonic < this.pausedUntil) {
       return undefined
     }
-    // the power of a long row is infinite, and nothing times that is no number
+    // the power of a long row is Infinity, and 0 * Infinity is NaN
     const pause = Math.max(1, initial === 0 ? 0 : Math.min(max, initial * factor ** this.earlyDeaths))
     this.pausedUntil = now.monotonic + pause
     return this.earlyDeaths++ === 0 ? pause : undefined
   }
 
-  /** The pool is renewed: what failed until now is of another time. */
+  /** The pool is renewed: earlier failures no longer count. */
   forgive(now: Time): void {
     this.pausedUntil = Math.min(this.pausedUntil, now.monotonic)
     if (this.trouble === undefined) return

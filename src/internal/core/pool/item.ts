@@ -1,56 +1,56 @@
-/** What a waiting pool keeps of an item, of a borrower that waits, and of the checks and leases in between. */
+/** The records of a waiting pool: items, waiters, checks, returned items, watched leases. */
 import type { HeapNode } from "../indexedHeap.js"
 import type { Linked, LinkedList } from "../linkedList.js"
 
-/** Milliseconds of two clocks that never go back. Waiting is measured by the first, age by the second. */
+/** Milliseconds of two clocks that never go back. The monotonic clock measures waiting, the wall clock measures age. */
 export interface Time {
-  /** Does not leap. */
+  /** Never jumps. */
   readonly monotonic: number
-  /** Goes on while the machine is suspended. */
+  /** Continues while the computer is suspended. */
   readonly wall: number
 }
 
 /** Why an item was closed. */
 export type Reason = "lost" | "invalidated" | "retired" | "discarded" | "idle" | "excess" | "closed"
 
-/** Whether a borrower shares its item with others, up to the item's concurrency, or is its only borrower. */
+/** Whether a borrower shares the item, up to the item's concurrency, or is its only borrower. */
 export type Sharing = "shared" | "exclusive"
 
 /**
- * What is known of an item that comes back: `proven` by a borrower that succeeded, `kept` though its borrower did not
- * succeed, or `discarded` as unfit.
+ * The result of a borrow: `proven` (the borrower succeeded), `kept` (the borrower did not succeed, the pool keeps the
+ * item), or `discarded` (the item is unfit).
  */
 export type Verdict = "proven" | "kept" | "discarded"
 
 export type CheckResult = "passed" | "failed"
 
-/** Whether a borrower waits for a check. A background check may get one. */
+/** Whether a borrower waits for a check. A borrower may begin to wait for a background check. */
 export type CheckPurpose = "borrower" | "background"
 
 /**
- * - `Untried`: has neither passed a check nor served a borrower
- * - `Trusted`: has done one of them
- * - `Doubtful`: its last borrower did not succeed, and it has not proved good since
+ * - `Untried`: has not passed a check and has not served a borrower
+ * - `Trusted`: has passed a check or served a borrower
+ * - `Doubtful`: the last borrower did not succeed, and the item has not proved good since
  */
 export type Trust = "Untried" | "Trusted" | "Doubtful"
 
 /**
  * How an item counts against `maxSize`.
- * - `Held`: it has a place
- * - `Freeing`: it has one until it is closed
- * - `Overlapping`: it gave its place up, since it is retired, and is still lent
- * - `None`
+ * - `Held`: it occupies a place
+ * - `Freeing`: it occupies a place until it is closed
+ * - `Overlapping`: it is retired and still lent, and has given up its place
+ * - `None`: it occupies no place
  */
 export type Place = "Held" | "Freeing" | "Overlapping" | "None"
 
 /**
  * - `Creating`: has no value yet
- * - `Outdated`: the pool was renewed while the item was created; it is closed without being lent
+ * - `Outdated`: the pool was renewed during its creation; it closes without being lent
  * - `Idle`: no borrower has it
- * - `InUse`: lent, and open to further borrowers up to its concurrency
- * - `Checking`: open to no new borrower until it has proved good; in a background check it keeps its place among the idle
- * - `Leaving`: open to no new borrower; closes when the last borrower returns it, or, renewed while idle, when its
- *   replacement is made
+ * - `InUse`: lent; takes more borrowers, up to its concurrency
+ * - `Checking`: takes no new borrower until it has proved good; in a background check it keeps its place in the idle list
+ * - `Leaving`: takes no new borrower; closes when the last borrower returns it, or, retired while idle, when its
+ *   replacement is live
  * - `Closing`: its finalizers run
  * - `Gone`
  */
@@ -59,46 +59,46 @@ export type ItemState = "Creating" | "Outdated" | "Idle" | "InUse" | "Checking" 
 export class Item<A> implements Linked<Item<A>> {
   state: ItemState = "Creating"
   value: A = undefined as A
-  /** Which attempt made it, and when that began. */
+  /** The number of the attempt that creates the item, and when it began. */
   attempt = 0
   startedAt = 0
-  /** How many borrowers may share it. */
+  /** How many borrowers may share the item. */
   capacity = 1
-  /** How it is lent. A pool that borrows it exclusively lends it on, so it is pinged meanwhile like a shared one. */
+  /** How the item is lent. An exclusive borrower is a pool that lends the item on, so pings continue as for a shared item. */
   sharing: Sharing = "shared"
   borrowers = 0
   uses = 0
-  /** By the wall clock, as the next two. */
+  /** Wall clock, like `idleSince` and `provenAt`. */
   createdAt = 0
   idleSince = 0
-  /** When it last proved good: made, passed a check, or was kept after a borrower that succeeded. */
+  /** When the item last proved good: it was created, passed a check, or its borrower succeeded. */
   provenAt = 0
-  /** Numbers the proofs of all items. */
+  /** A number that orders the proofs of all items. */
   provenTurn = 0
   trust: Trust = "Untried"
   check: Check<A> | undefined = undefined
-  /** Its places in the heaps, where the options ask for them. */
+  /** The item's nodes in the heaps, if the options need them. */
   lifetime: Due<A> | undefined = undefined
   ping: Due<A> | undefined = undefined
   proof: Due<A> | undefined = undefined
   place: Place = "None"
-  /** Why it is to be closed, once it is not open to borrowers. */
+  /** Why a leaving item closes. */
   reason: Reason = "closed"
-  /** When its creation or its closing has taken too long, or, replaced while lent, when it is closed all the same. */
+  /** The deadline of the creation or the closing; of an overlapping item, when the pool closes it under its borrower. */
   deadline = Infinity
-  /** What the shell keeps for it. */
+  /** The shell's data. */
   handle: unknown = undefined
   previous: Item<A> | undefined = undefined
   next: Item<A> | undefined = undefined
   list: LinkedList<any> | undefined = undefined
 
-  /** How many borrowers may have it now. */
+  /** How many borrowers may have the item at the same time now. */
   get concurrency(): number {
     return this.sharing === "exclusive" ? 1 : this.capacity
   }
 }
 
-/** The place of an item in a heap. */
+/** An item's node in a heap. */
 export class Due<A> implements HeapNode {
   key: number
   heapIndex = -1
@@ -111,19 +111,19 @@ export class Due<A> implements HeapNode {
   }
 }
 
-/** An item has to prove good: before it is lent, or since it has not been heard of for long. */
+/** A check under way: before the item is lent, or because it has been silent for long. */
 export class Check<A> implements Linked<Check<A>> {
   readonly item: Item<A>
   readonly hook: "validate" | "ping"
   purpose: CheckPurpose
-  /** The last borrower that had queued before the check began. */
+  /** The ticket of the last borrower that had queued when the check began. */
   readonly ticket: number
-  /** By the wall clock. */
+  /** Wall clock. */
   readonly startedAt: number
-  /** When no borrower relies on it any more. */
+  /** When borrowers stop relying on the check. */
   readonly slowAt: number
   readonly deadline: number
-  /** What the shell keeps for it. */
+  /** The shell's data. */
   handle: unknown = undefined
   previous: Check<A> | undefined = undefined
   next: Check<A> | undefined = undefined
@@ -148,11 +148,11 @@ export class Check<A> implements Linked<Check<A>> {
   }
 }
 
-/** A returned item, while a hook decides what becomes of it. */
+/** A returned item while a hook decides on it. */
 export class Release<A> implements Linked<Release<A>> {
   readonly item: Item<A>
   deadline = Infinity
-  /** What the shell keeps for it. */
+  /** The shell's data. */
   handle: unknown = undefined
   previous: Release<A> | undefined = undefined
   next: Release<A> | undefined = undefined
@@ -163,10 +163,10 @@ export class Release<A> implements Linked<Release<A>> {
   }
 }
 
-/** A lease that is watched, since it may never come back. */
+/** A watched lease: the borrower may never return the item. */
 export class Loan implements Linked<Loan> {
   since = 0
-  /** Set once the machine has reported that it is out for too long. */
+  /** Set when the machine has reported the lease as overdue. */
   reported = false
   previous: Loan | undefined = undefined
   next: Loan | undefined = undefined
@@ -179,19 +179,19 @@ export type Refusal<F> =
   | { readonly _tag: "AcquireTimeout"; readonly awaited: Awaited }
   | { readonly _tag: "PoolClosed" }
 
-/** What borrowers wait for in the end: an item that is returned, created, or checked. */
+/** What the waiters wait for: an item that is returned, created, or checked. */
 export type Awaited = "queue" | "creation" | "check"
 
 export class Waiter<A, F> implements Linked<Waiter<A, F>> {
-  /** What it got. It has left the queue once one of these two is set. */
+  /** The result: an item or a refusal. The waiter leaves the queue when one of the two is set. */
   item: Item<A> | undefined = undefined
   refusal: Refusal<F> | undefined = undefined
-  /** Numbers all waiters there ever were. */
+  /** A number that orders all waiters of the pool. */
   ticket = 0
   since = 0
   deadline = Infinity
   sharing: Sharing = "shared"
-  /** The shell's: wakes the borrower, and tells who it is. */
+  /** The shell's data: wakes the borrower, and identifies it. */
   resume: (() => void) | undefined = undefined
   note: unknown = undefined
   previous: Waiter<A, F> | undefined = undefined

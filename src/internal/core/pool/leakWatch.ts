@@ -1,7 +1,7 @@
 import { LinkedList } from "../linkedList.js"
 import type { Loan } from "./item.js"
 
-/** The leases that are watched, since they may never come back. */
+/** The watched leases: a borrower may never return its item. */
 export class LeakWatch {
   private readonly out = new LinkedList<Loan>()
   private readonly overdue = new LinkedList<Loan>()
@@ -11,7 +11,7 @@ export class LeakWatch {
     this.threshold = threshold
   }
 
-  /** Returns when the lease will have been out for too long. */
+  /** Returns when the lease becomes overdue. */
   track(loan: Loan, now: number): number {
     loan.since = now
     this.out.push(loan)
@@ -27,7 +27,7 @@ export class LeakWatch {
     return this.out.first === undefined ? Infinity : this.out.first.since + this.threshold
   }
 
-  /** A lease that has been out for too long, each of them once. */
+  /** Returns an overdue lease, each of them once. */
   report(now: number): Loan | undefined {
     if (this.nextDue > now) return undefined
     const loan = this.out.first!
@@ -37,7 +37,7 @@ export class LeakWatch {
     return loan
   }
 
-  /** Those that are out, the overdue ones first. */
+  /** The leases that are out, the overdue ones first. */
   *[Symbol.iterator](): Iterator<Loan> {
     for (const list of [this.overdue, this.out]) {
       for (let loan = list.first; loan !== undefined; loan = loan.next) yield loan

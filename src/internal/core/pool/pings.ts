@@ -1,7 +1,7 @@
 import { IndexedHeap } from "../indexedHeap.js"
 import { Due, type Item, type Time } from "./item.js"
 
-/** When to look whether an item has to be pinged, by the wall clock. */
+/** Decides when items are pinged, by the wall clock. */
 export class Pings<A> {
   private readonly heap = new IndexedHeap<Due<A>>()
   private readonly interval: number
@@ -34,7 +34,7 @@ export class Pings<A> {
     this.heap.add(due)
   }
 
-  /** Whether the ping comes sooner now: it was put off while the item was lent, as if that would prove it good. */
+  /** The borrow did not prove the item, which had put off its ping. Returns whether the ping comes sooner now. */
   catchUp({ ping, provenAt }: Item<A>): boolean {
     if (ping === undefined || ping.key <= provenAt + this.interval) return false
     this.postpone(ping, provenAt)

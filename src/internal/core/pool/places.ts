@@ -2,11 +2,11 @@ import type { Item } from "./item.js"
 
 /** The `maxSize` places of a pool. */
 export class Places {
-  /** Places that an item has, also one that is being closed. */
+  /** Places of live items, and of items that are being created or closed. */
   occupied = 0
-  /** Those of them whose items are being closed. */
+  /** Places of items that are being closed. */
   private freeing = 0
-  /** Retired items that gave their place up and are still lent. */
+  /** Retired items that are still lent and have given up their place. */
   overlapping = 0
 
   /** Places of the items that are not being closed. */
@@ -19,7 +19,7 @@ export class Places {
     this.occupied++
   }
 
-  /** The item is closed, and keeps its place until then. */
+  /** The item's closing begins; it keeps its place until the end. */
   free(item: Item<unknown>): void {
     if (item.place === "Overlapping") this.leave(item)
     if (item.place !== "Held") return

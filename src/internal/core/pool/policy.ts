@@ -4,18 +4,18 @@ import type { Refusal } from "./item.js"
 export interface Sizes {
   readonly minSize: number
   readonly maxSize: number
-  /** Idle items that the pool keeps ready beside those that are lent. */
+  /** Idle items that the pool keeps ready, in addition to the lent items. */
   readonly minIdle: number
 }
 
 /** The rules of a pool. Times are milliseconds; `Infinity` means never. */
 export interface Policy<F = unknown> {
   readonly order: "lifo" | "fifo"
-  /** How many borrowers a new item is expected to serve, until the first item is made. */
+  /** The assumed concurrency of an item, until the first item is created. */
   readonly expectedConcurrency: number
   readonly acquireTimeout: number
   readonly maxWaiters: number
-  /** How long creations must have failed before borrowers fail with them. */
+  /** How long creations must fail before borrowers fail. */
   readonly rideOut: (refusal: Refusal<F>) => number
   readonly createConcurrency: number
   readonly createTimeout: number
@@ -28,7 +28,7 @@ export interface Policy<F = unknown> {
   readonly idleTimeToLive: number
   readonly maxLifetime: number
   readonly maxUses: number
-  /** Whether a retired item that is still lent gives its place up, so that its replacement is made at once. */
+  /** Whether a retired item that is still lent gives up its place, so that the pool creates its replacement at once. */
   readonly overlap: boolean
   readonly retireGrace: number
   readonly shutdownGrace: number
@@ -42,5 +42,5 @@ export interface Policy<F = unknown> {
   }
 }
 
-/** What a pool starts with. */
+/** The options of a machine: its policy and its initial sizes. */
 export interface MachineOptions<F = unknown> extends Policy<F>, Sizes {}

@@ -1,7 +1,7 @@
 /**
- * The state machine of a waiting pool: plain, synchronous, and without `effect`. Time and chance are arguments,
- * failures are opaque values. What has to happen outside is put in an outbox and runs only after the transition that
- * asked for it is complete, since it may call back.
+ * The state machine of a waiting pool: plain and synchronous, without `effect`. Time and chance are arguments,
+ * failures are opaque values. The machine puts its commands in an outbox. They run only after the transition is
+ * complete, since a command may call back.
  */
 import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
@@ -51,11 +51,11 @@ export class PoolMachine<A, F> {
   live = 0
   /** Live items that are lent. */
   inUse = 0
-  /** Leases out, on whatever item. */
+  /** Leases that are out, of all items together. */
   leases = 0
-  /** Live items that are open to no new borrower. */
+  /** Live items that take no new borrower. */
   private leaving = 0
-  /** Why no item will ever be created any more, if so. */
+  /** Set once the pool can create no item any more: what borrowers fail with. */
   private broken: Refusal<F> | undefined = undefined
   private newestConcurrency: number
   private proofs = 0
@@ -68,24 +68,24 @@ export class PoolMachine<A, F> {
   private readonly pings: Pings<A>
   private readonly leaks: LeakWatch
   private readonly lifetimes = new IndexedHeap<Due<A>>()
-  // in the order of their deadlines, since each has one time limit for all
+  // ordered by deadline: all members of a list have the same time limit
   private readonly closings = new LinkedList<Item<A>>()
   private readonly overlapping = new LinkedList<Item<A>>()
   private readonly releases = new LinkedList<Release<A>>()
-  /** Renewed while idle; they close as their replacements come. */
+  /** Items that were retired while idle; each closes when its replacement is live or not needed. */
   private readonly renewed = new LinkedList<Item<A>>()
 
   private readonly outbox: Outbox<Command<A, F>>
   private readonly alarm: Alarm
-  /** Something happened that `settle` has to look at, though nothing is in the outbox. */
+  /** A change that `settle` has to look at, though the outbox may be empty. */
   private unsettled = false
   private closeAt = Infinity
   private drainingSince = Infinity
-  // what is said once
+  // announcements that are made once
   private readyWanted = false
   private drainAnnounced = false
   private exhaustionAnnounced = false
-  /** Whether items may be too old to be lent. */
+  /** Whether items can become too old to be lent. */
   private readonly ages: boolean
 
   constructor(options: MachineOptions<F>, shell: Shell<A, F>) {
@@ -94,7 +94,7 @@ export class PoolMachine<A, F> {
     this.policy = options
     this.sizes = { minSize, maxSize, minIdle }
     this.newestConcurrency = options.expectedConcurrency
-    // at zero no item is ever proven for the next borrower
+    // with 0, every borrower gets a check: no item counts as proven
     this.available = new Available(order, validateAfterIdle > 0 && validateAfterIdle !== Infinity)
     this.creations = new Creations(options)
     this.checks = new Checks(checkTimeout)
@@ -102,7 +102,7 @@ export class PoolMachine<A, F> {
     this.leaks = new LeakWatch(leakThreshold)
     this.ages = idleTimeToLive !== Infinity || maxLifetime !== Infinity
     this.outbox = new Outbox((command) => {
-      // another time replaced it
+      // a later command has replaced this time
       if (command._tag !== "WakeAt" || this.alarm.isSetTo(command.at)) shell.perform(command)
     })
     this.alarm = new Alarm(this.outbox)
@@ -117,7 +117,7 @@ export class PoolMachine<A, F> {
     return this.creations.failing
   }
 
-  /** Places of `maxSize` taken. */
+  /** Occupied places, of `maxSize`. */
   get occupied(): number {
     return this.places.occupied
   }
@@ -126,32 +126,32 @@ export class PoolMachine<A, F> {
     return this.closings.length
   }
 
-  /** Live items that are neither lent nor will be: they close as their replacements come. */
+  /** Live idle items that will not be lent again; each closes when its replacement is live or not needed. */
   get renewing(): number {
     return this.renewed.length
   }
 
-  /** Live items that are, or may be again, open to borrowers. */
+  /** Live items that borrowers can get, now or later. */
   get open(): number {
     return this.live - this.leaving
   }
 
-  /** Items for the borrowers that wait. */
+  /** Items that the waiters need. */
   get needed(): number {
     return this.waiters.itemsNeeded(this.newestConcurrency)
   }
 
-  /** Items for the borrowers that wait, or that are missing from `minSize` and `minIdle`. */
+  /** Items that the waiters need, or that are missing from `minSize` and `minIdle`, whichever is more. */
   get wanted(): number {
     return Math.max(this.needed, this.state === "Open" ? this.lacking : 0)
   }
 
-  /** How many items there are beyond `maxSize`, without those that will not be lent again. */
+  /** Items beyond `maxSize`, leaving items apart. */
   get excess(): number {
     return Math.max(0, this.places.held - (this.leaving - this.places.overlapping) - this.sizes.maxSize)
   }
 
-  /** The leases that are watched and out. */
+  /** The watched leases that are out. */
   out(): Iterable<Loan> {
     return this.leaks
   }
@@ -159,7 +159,7 @@ export class PoolMachine<A, F> {
   // --- borrowing
 
   /**
-   * An item that can be lent at once, or `undefined`: then the borrower has to queue.
+   * Lends an item that is ready. Without one it returns `undefined`, and the borrower has to queue.
    */
   checkout(now: Time, sharing: Sharing = "shared"): Item<A> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
@@ -172,7 +172,7 @@ export class PoolMachine<A, F> {
     return item
   }
 
-  /** The same for a borrower that would not wait: an item that needs a check is checked for the next borrower. */
+  /** `checkout` for a borrower that does not wait. An item that needs a check is checked for the next borrower. */
   tryCheckout(now: Time): Item<A> | undefined {
     const item = this.checkout(now)
     if (item === undefined && this.state === "Open" && this.waiters.length === 0) {
@@ -186,8 +186,8 @@ export class PoolMachine<A, F> {
   }
 
   /**
-   * The item that a borrower gets once it proves good, after `checkout` had none and before the borrower queues: for a
-   * check that is over at once. `admit` or `checked` ends it, or nothing: then it goes on.
+   * Starts a check that may complete at once, after `checkout` found no item and before the borrower queues. The caller
+   * ends the check with `admit` or `checked`; a check that takes longer stays under way.
    */
   claim(now: Time, sharing: Sharing): Check<A> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
@@ -195,11 +195,11 @@ export class PoolMachine<A, F> {
     if (item === undefined || item.check !== undefined) return undefined
     this.take(item)
     item.state = "Checking"
-    // for the borrower who asks now
+    // the ticket of the borrower that asks now
     return this.checks.start(item, "validate", "borrower", this.waiters.tickets + 1, now)
   }
 
-  /** It passed the check that it was claimed for, and is lent. */
+  /** Lends an item that passed the check begun by `claim`. */
   admit(check: Check<A>, now: Time, sharing: Sharing): Item<A> | undefined {
     const { item } = check
     if (this.state !== "Open" || this.waiters.length > 0 || item.check !== check) {
@@ -217,10 +217,10 @@ export class PoolMachine<A, F> {
   enqueue(waiter: Waiter<A, F>, now: Time): "Queued" | "Full" | "Closed" {
     if (this.state !== "Open") return "Closed"
     const { acquireTimeout, maxWaiters } = this.policy
-    // the waiters for whom an item is on its way, or could be
+    // waiters whose item is being created or checked, or could be created
     const room = Math.max(0, this.sizes.maxSize - this.occupied)
     const served = (this.creations.awaited + this.checks.awaitedPrompt + room) * this.newestConcurrency
-    // a waiter that wants an item of its own is not overtaken
+    // no borrower overtakes a waiter that wants an exclusive item
     const sharing = waiter.sharing === "exclusive" ? "exclusive" : this.waiters.sharing
     if (this.waiters.length - served >= maxWaiters && this.candidate(sharing) === undefined) {
       this.counters.rejections++
@@ -231,7 +231,7 @@ export class PoolMachine<A, F> {
     return "Queued"
   }
 
-  /** The borrower gives up: it leaves the queue, or the item that it got goes back. Idempotent. */
+  /** The borrower gives up: it leaves the queue, or returns the item that it just got. Idempotent. */
   abandon(waiter: Waiter<A, F>, now: Time): void {
     if (waiter.list !== undefined) {
       this.counters.abandoned++
@@ -244,7 +244,7 @@ export class PoolMachine<A, F> {
     }
   }
 
-  /** Call it once for each time that the item was lent. */
+  /** Returns a lent item: one call for each time it was lent. */
   release(item: Item<A>, now: Time, verdict: Verdict): void {
     if (verdict === "discarded" && (item.state === "InUse" || item.state === "Checking")) {
       this.leave(item, "discarded", now)
@@ -255,12 +255,12 @@ export class PoolMachine<A, F> {
     if (load === 1 && this.sizes.minIdle > 0) this.unsettled = true
     if (item.sharing === "exclusive") {
       item.sharing = "shared"
-      // it proves good by itself
+      // the success of its exclusive borrower replaces the check
       if (item.check !== undefined && verdict === "proven") this.cancelCheck(item.check)
     }
     if (item.state === "Checking" && verdict === "proven") {
       this.prove(item, now)
-      // its borrower answered for the check
+      // the success of its borrower replaces the check
       if (!this.needsCheck(item, now)) {
         this.cancelCheck(item.check!)
         item.state = "InUse"
@@ -293,13 +293,13 @@ export class PoolMachine<A, F> {
     if (this.unsettled || !this.outbox.isEmpty || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
   }
 
-  /** The item was of use, though it is not decided yet whether it may stay. */
+  /** A borrower has used the item; whether the pool keeps it is decided later. */
   served(item: Item<A>): void {
     if (item.trust === "Untried") item.trust = "Trusted"
     this.creations.served()
   }
 
-  /** A hook decides, within `checkTimeout`, what becomes of a returned item. The item counts as lent until then. */
+  /** A hook begins to decide on a returned item, within `checkTimeout`. The item counts as lent until then. */
   startRelease(release: Release<A>, now: Time): void {
     release.deadline = now.monotonic + this.policy.checkTimeout
     this.releases.push(release)
@@ -307,11 +307,11 @@ export class PoolMachine<A, F> {
     this.outbox.flush()
   }
 
-  /** Returns whether the hook ended in time: then call `release`. */
+  /** Returns whether the hook ended in time. If so, call `release`. */
   endRelease(release: Release<A>): boolean {
     const isInTime = release.list !== undefined
     this.releases.remove(release)
-    // nothing may be due any more
+    // the alarm may not be needed any more
     this.unsettled = true
     return isInTime
   }
@@ -330,7 +330,7 @@ export class PoolMachine<A, F> {
 
   // --- what the items do
 
-  /** `chance`, here and below, is a random number of [0, 1). */
+  /** `chance`, here and below, is a random number in [0, 1). */
   created(item: Item<A>, value: A, concurrency: number, now: Time, chance: number): void {
     if (item.state === "Outdated") return this.endOutdated(item, now)
     if (item.state !== "Creating") return
@@ -362,7 +362,7 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** The pool was renewed meanwhile: what was made is closed unlent, and `gone` ends it. */
+  /** The pool was renewed during the creation: its item closes unlent; `gone` ends the closing. */
   endOutdated(item: Item<A>, now: Time): void {
     this.endCreation(item, now)
     this.settle(now)
@@ -382,7 +382,7 @@ export class PoolMachine<A, F> {
       item.state = "Idle"
       this.available.note(item)
     } else if (item.state === "Checking" || (item.state !== "Leaving" && this.waiters.length > 0)) {
-      // a borrower that waits for another item to be created or checked can have this one
+      // a waiter can have this item, also if its own is still being created or checked
       this.available.remove(item, item.borrowers)
       item.state = "InUse"
       this.offer(item, now, check.ticket)
@@ -392,14 +392,14 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** The item died by itself: its place is free at once, also while it is lent. */
+  /** The item died by itself. Its place is free at once, also while the item is lent. */
   lost(item: Item<A>, now: Time): void {
     if (!isLive(item)) return
     this.lose(item, now)
     this.settle(now)
   }
 
-  /** The item has shown that it is alive: a ping under way passes. */
+  /** The item has shown that it is alive. A ping under way passes. */
   proven(item: Item<A>, now: Time): void {
     if (!isLive(item) || item.state === "Leaving") return
     if (item.check?.hook === "ping") return this.passCheck(item.check, now)
@@ -409,7 +409,7 @@ export class PoolMachine<A, F> {
     if (this.waiters.length > 0) this.settle(now)
   }
 
-  /** The item takes no new borrower. */
+  /** Retires the item: it takes no new borrower, and closes when it is idle. */
   retire(item: Item<A>, now: Time, reason: Reason = "retired"): void {
     this.withdraw(item, reason, now)
     this.settle(now)
@@ -421,7 +421,7 @@ export class PoolMachine<A, F> {
     if (items.length > 0) this.settle(now)
   }
 
-  /** Its finalizers ended, or were left behind. */
+  /** The item's finalizers ended, or the pool abandoned them. */
   gone(item: Item<A>, now: Time): void {
     if (item.state !== "Closing") return
     this.forget(item)
@@ -446,8 +446,8 @@ export class PoolMachine<A, F> {
   }
 
   /**
-   * Retires every item there is: one that is lent when it comes back, an idle one when its replacement is made or
-   * none is needed. An item that is being created is closed unlent. Returns how many were retired.
+   * Retires every item. A lent item closes when it comes back, an idle item when its replacement is live or not
+   * needed. An item that is being created closes unlent. Returns how many items were retired.
    */
   renew(now: Time): number {
     let count = 0
@@ -471,12 +471,12 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** Makes the first `minSize` and `minIdle` items. */
+  /** Creates the first `minSize` and `minIdle` items. */
   start(now: Time): void {
     this.settle(now)
   }
 
-  /** Creates an item that no borrower asked for, if there is room, whatever the backoff. Returns whether there was. */
+  /** Creates an item that no borrower asked for, if there is room; the backoff does not matter. Returns whether it does. */
   prepare(now: Time): boolean {
     const isMade = this.state === "Open" && this.broken === undefined && this.hasRoom
     if (isMade) this.beginCreating(now)
@@ -484,14 +484,14 @@ export class PoolMachine<A, F> {
     return isMade
   }
 
-  /** No item can be created any more: all waiters are refused at once, now and later. */
+  /** No item can be created any more. The pool refuses all waiters at once, now and later. */
   breakDown(failure: F, now: Time): void {
     this.broken = { _tag: "CreateFailed", failure }
     this.checks.forgetDoubts()
     this.settle(now)
   }
 
-  /** Asks for one `reached` command: when `minSize` items are live, or at the first attempt that fails. */
+  /** Asks for one `Reached` command, when `minSize` items are live or the next creation fails. */
   wantReady(now: Time): void {
     this.readyWanted = true
     if (this.state !== "Open") this.announceReady({ _tag: "PoolClosed" })
@@ -530,7 +530,7 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** Does what was due by now. */
+  /** Handles everything that is due by now. */
   tick(now: Time, chance: number): void {
     const { monotonic } = now
     this.alarm.clear()
@@ -582,7 +582,7 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  /** After `rest`: whether nothing has become due since, so that `tick` is not to be called. */
+  /** Answers `Rest`. Returns whether nothing has become due since; if so, the shell need not call `tick`. */
   disarm(now: Time): boolean {
     this.alarm.rested()
     const rests = this.nextDue(now) === Infinity
@@ -590,9 +590,9 @@ export class PoolMachine<A, F> {
     return rests
   }
 
-  // --- within: an item on its way from borrower to borrower
+  // --- private: lending
 
-  /** An item that can be lent now, without a check. */
+  /** The first item that can be lent now, without a check. */
   private lendable(sharing: Sharing, now: Time): Item<A> | undefined {
     if (this.ages) this.age(now)
     const first = this.available.first(sharing)
@@ -600,7 +600,7 @@ export class PoolMachine<A, F> {
     const proven = this.available.proven(sharing)
     if (proven !== undefined && !this.needsCheck(proven, now)) return proven
     if (this.checks.backgroundIdle === 0) return undefined
-    // a ping keeps an item from a borrower only where the item is slow to answer, or its last borrower did not succeed
+    // a borrower gets a pinged item, unless the answer is slow or the item's last borrower failed
     for (const check of this.checks.background) {
       const { item } = check
       if (item.state !== "Checking" || item.trust === "Doubtful") continue
@@ -612,7 +612,7 @@ export class PoolMachine<A, F> {
     return undefined
   }
 
-  /** When no item can be lent now: one that can be lent once it has proved good. */
+  /** If no item can be lent now: an item that can be lent after a check. */
   private candidate(sharing: Sharing): Item<A> | undefined {
     const first = this.available.first(sharing)
     if (first !== undefined || this.checks.backgroundIdle === 0) return first
@@ -624,7 +624,7 @@ export class PoolMachine<A, F> {
     return this.policy.validateAfterIdle !== Infinity && now.wall - item.provenAt >= this.policy.validateAfterIdle
   }
 
-  /** Out of where borrowers find it. */
+  /** Takes the item out of the available ones. */
   private take(item: Item<A>): void {
     this.available.remove(item, item.borrowers)
     item.state = "InUse"
@@ -645,8 +645,8 @@ export class PoolMachine<A, F> {
   }
 
   /**
-   * An item that is `InUse` and stands in no list goes to the waiters, or where the next borrower finds it. Waiters up to
-   * the ticket `proves` need no check of it.
+   * Lends an item that is `InUse` and in no list to the waiters, or makes it available. Waiters with a ticket up to
+   * `proves` need no check of it.
    */
   private offer(item: Item<A>, now: Time, proves: number): void {
     const needsCheck = this.needsCheck(item, now)
@@ -656,7 +656,7 @@ export class PoolMachine<A, F> {
         this.unsettled = true
         break
       }
-      // no borrower overtakes one that waits for an item of its own
+      // no borrower overtakes a waiter that wants an exclusive item
       if (waiter.sharing === "exclusive" && item.borrowers > 0) break
       this.waiters.dequeue(waiter)
       waiter.item = item
@@ -677,7 +677,7 @@ export class PoolMachine<A, F> {
     }
   }
 
-  /** Those that are too old go, also where the clock that wakes the pool has stood still. */
+  /** Removes items that are too old, also after a suspend, in which the monotonic clock may stand still. */
   private age(now: Time): void {
     while (this.lifetimes.first !== undefined && this.lifetimes.first.key <= now.wall) {
       const { item } = this.lifetimes.first
@@ -698,7 +698,7 @@ export class PoolMachine<A, F> {
     return count
   }
 
-  /** How many items have to stay, however long they are idle. */
+  /** Items that stay, however long they are idle. */
   private get floor(): number {
     return Math.max(this.sizes.minSize, this.lent + this.sizes.minIdle)
   }
@@ -722,14 +722,14 @@ export class PoolMachine<A, F> {
     this.destroy(item, "lost", now)
   }
 
-  /** Closes it now, or when it comes back. */
+  /** Closes an idle item now, a lent item when it comes back. */
   private withdraw(item: Item<A>, reason: Reason, now: Time): void {
     if (!isLive(item) || item.state === "Leaving") return
     if (item.borrowers === 0) this.destroy(item, reason, now)
     else this.leave(item, reason, now)
   }
 
-  /** From now on the item is open to no new borrower. An idle one closes once its replacement is made or not needed. */
+  /** The item takes no new borrower. An idle item closes when its replacement is live or not needed. */
   private leave(item: Item<A>, reason: Reason, now: Time): void {
     const isIdle = item.borrowers === 0
     if (item.check !== undefined && (isIdle || item.check.purpose === "borrower")) this.cancelCheck(item.check)
@@ -763,7 +763,7 @@ export class PoolMachine<A, F> {
     this.outbox.push({ _tag: "Destroy", item, reason })
   }
 
-  /** It neither ages nor is pinged any more. */
+  /** Ends the item's lifetime and its pings. */
   private outlive(item: Item<A>): void {
     if (item.lifetime !== undefined) this.lifetimes.remove(item.lifetime)
     this.pings.remove(item)
@@ -787,12 +787,12 @@ export class PoolMachine<A, F> {
     return this.places.held > this.sizes.maxSize
   }
 
-  // --- within: checks
+  // --- private: checks
 
-  /** The item is open to no new borrower meanwhile, unless it is pinged while it is lent. */
+  /** During a check the item takes no new borrower, unless it is pinged while it is lent. */
   private beginCheck(item: Item<A>, hook: Check<A>["hook"], purpose: CheckPurpose, now: Time): void {
     const underWay = item.check
-    // a check under way answers for the borrower too
+    // a check under way serves the borrower, too
     if (underWay !== undefined) this.checks.promote(underWay)
     if (purpose === "borrower") {
       this.take(item)
@@ -811,13 +811,13 @@ export class PoolMachine<A, F> {
     this.outbox.push({ _tag: "CancelCheck", check })
   }
 
-  /** It is known already that the item is good. */
+  /** Ends a check early: the item has proved good already. */
   private passCheck(check: Check<A>, now: Time): void {
     this.outbox.push({ _tag: "CancelCheck", check })
     this.checked(check, "passed", now)
   }
 
-  /** A check failed: items that have been idle for as long are checked too, before a borrower waits for them. */
+  /** A check failed. Items that have been idle for as long are checked, too, before a borrower needs them. */
   private doubt(check: Check<A>, now: Time): void {
     if (this.policy.validateAfterIdle === Infinity || this.checks.hasDoubts) return
     if (this.state !== "Open" || this.broken !== undefined) return
@@ -838,7 +838,7 @@ export class PoolMachine<A, F> {
     }
   }
 
-  /** Whether so many are checked, or so many idle ones, that the others have to wait. */
+  /** Whether the next ping has to wait: too many checks are under way, or too many of idle items. */
   private get pingsEnough(): boolean {
     const { item } = this.pings.next!
     return this.checks.background.size >= this.policy.createConcurrency ||
@@ -859,11 +859,11 @@ export class PoolMachine<A, F> {
     }
   }
 
-  // --- within: creations
+  // --- private: creations
 
   private endCreation(item: Item<A>, now: Time): void {
     this.creations.end(item)
-    // what it acquired before it failed has to be closed
+    // the creation may have acquired something before it failed
     this.beginClosing(item, now)
   }
 
@@ -875,9 +875,9 @@ export class PoolMachine<A, F> {
     const delay = this.creations.failed(item, now, chance)
     if (delay !== undefined) this.outbox.push({ _tag: "Backoff", refusal, delay })
     const patience = this.policy.rideOut(refusal)
-    // an item that is there, or on its way, can still serve the borrowers that wait
+    // a live item, or another creation, can still serve the waiters
     if (this.open === 0 && this.creations.awaited === 0) {
-      // a pool that never had an item may be told the wrong address
+      // a pool that never had an item may have a wrong address: its borrowers fail at once
       if (this.counters.created === 0 || this.creations.failingFor(now) >= patience) this.refuseAll(refusal)
     }
     this.announceReady(refusal)
@@ -916,9 +916,9 @@ export class PoolMachine<A, F> {
     this.outbox.push({ _tag: "Create", item })
   }
 
-  // --- within: after each transition
+  // --- private: after each transition
 
-  /** Starts the checks and creations that are called for, says what was reached, and runs the outbox. */
+  /** Starts the checks and creations that are needed, makes the announcements, and runs the outbox. */
   private settle(now: Time): void {
     this.unsettled = false
     if (this.state === "Open" || this.state === "Draining") {
@@ -929,7 +929,7 @@ export class PoolMachine<A, F> {
     if (this.open >= this.sizes.minSize) this.announceReady(undefined)
     if (this.state !== "Open") {
       const isClosed = this.state === "Closing" && this.items.size === 0
-      // what is out then is closed all the same
+      // leases may still be out then; their items are closed
       if (!this.drainAnnounced && this.waiters.length === 0 && (this.leases === 0 || isClosed)) {
         this.drainAnnounced = true
         this.outbox.push({ _tag: "Drained" })
@@ -943,7 +943,10 @@ export class PoolMachine<A, F> {
     this.outbox.flush()
   }
 
-  /** No more items on their way than those who wait need, a new one counted at the concurrency of the newest. */
+  /**
+   * Creates and checks as many items as the waiters need, and no more. A new item is assumed to serve as many borrowers
+   * as the most recent one.
+   */
   private supply(now: Time): void {
     this.creations.beginSupply()
     for (;;) {
@@ -953,7 +956,7 @@ export class PoolMachine<A, F> {
       this.take(item)
       this.offer(item, now, 0)
     }
-    // an item that is there is checked also while another is made: that may take longer, or fail
+    // a live item is checked also while another is created: the creation may take longer, or fail
     while (this.needed > this.checks.awaited && this.checkCandidate(now)) {
       // `checkCandidate` counts
     }
@@ -965,7 +968,7 @@ export class PoolMachine<A, F> {
     while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.create(now)) {
       // `create` counts
     }
-    // where no item can be created, no borrower depends on one slow check alone
+    // if no item can be created, no borrower depends on a single slow check
     while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.checkCandidate(now)) {
       // `checkCandidate` counts
     }
@@ -985,14 +988,14 @@ export class PoolMachine<A, F> {
     return true
   }
 
-  /** Items that are missing from `minSize` and `minIdle`, those included that are being made. */
+  /** Items that are missing from `minSize` and `minIdle`; an item that is being created is still missing. */
   private get lacking(): number {
     const { maxSize, minIdle, minSize } = this.sizes
     const idle = minIdle === 0 ? 0 : Math.min(maxSize, this.lent + this.needed + minIdle)
     return Math.max(minSize, idle) - this.open
   }
 
-  /** An idle one stays while the one that replaces it is made, unless it takes that one's place. */
+  /** A retired idle item stays until its replacement is live, unless it occupies the place of the replacement. */
   private closeRenewed(now: Time): void {
     const { createConcurrency } = this.policy
     const { maxSize } = this.sizes
@@ -1011,7 +1014,7 @@ export class PoolMachine<A, F> {
     this.outbox.push({ _tag: "Reached", refusal })
   }
 
-  // --- within: what is due
+  // --- private: time
 
   private arm(at: number): void {
     if (this.state !== "Closed") this.alarm.set(at)
@@ -1048,7 +1051,7 @@ export class PoolMachine<A, F> {
       due = Math.min(due, this.drainingSince + exhaustedThreshold)
     }
     if (this.lifetimes.first !== undefined) aged = this.lifetimes.first.key
-    // when too many are pinged already, the end of one goes on with the others
+    // if too many pings are under way, the end of a ping starts the next
     if (this.pings.next !== undefined && !this.pingsEnough) aged = Math.min(aged, this.pings.next.key)
     const idle = this.available.idle.first
     if (idle !== undefined && idleTimeToLive !== Infinity && this.open > this.floor) {

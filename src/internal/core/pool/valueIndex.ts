@@ -1,10 +1,10 @@
 import { Item } from "./item.js"
 
-/** Finds live items by their value. Two items may have the same one. */
+/** Finds live items by their value. Several items may have the same value. */
 export class ValueIndex<A> {
   private readonly items = new Map<A, Item<A> | Set<Item<A>>>()
 
-  /** As they are now: it may be changed meanwhile. */
+  /** A copy: the index may change while the caller iterates. */
   get(value: A): ReadonlyArray<Item<A>> {
     const known = this.items.get(value)
     return known === undefined ? [] : known instanceof Item ? [known] : [...known]

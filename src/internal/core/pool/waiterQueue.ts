@@ -1,11 +1,11 @@
 import { LinkedList } from "../linkedList.js"
 import type { Sharing, Time, Waiter } from "./item.js"
 
-/** The borrowers that wait, the oldest first. All have the same time limit, so the oldest has the first deadline. */
+/** The waiters, the oldest first. All have the same time limit, so the oldest has the earliest deadline. */
 export class WaiterQueue<A, F> extends LinkedList<Waiter<A, F>> {
-  /** How many of them want an item of their own. */
+  /** How many waiters want an exclusive item. */
   private exclusive = 0
-  /** How many borrowers have ever waited. */
+  /** How many borrowers have waited so far. */
   tickets = 0
 
   enqueue(waiter: Waiter<A, F>, now: Time, timeout: number): void {
@@ -21,12 +21,12 @@ export class WaiterQueue<A, F> extends LinkedList<Waiter<A, F>> {
     if (waiter.sharing === "exclusive") this.exclusive--
   }
 
-  /** What the first waiter wants. No later one overtakes it. */
+  /** What the first waiter wants. No later borrower overtakes it. */
   get sharing(): Sharing {
     return this.first === undefined ? "shared" : this.first.sharing
   }
 
-  /** How many items the waiters need, each shared by so many borrowers. */
+  /** How many items the waiters need, with `concurrency` borrowers for each item. */
   itemsNeeded(concurrency: number): number {
     return this.exclusive + Math.ceil((this.length - this.exclusive) / concurrency)
   }

@@ -1,11 +1,11 @@
-/** When items were returned, and when the first of them is too old. */
+/** Ages idle items: notes when items are returned, and drops those that are too old. */
 import { SteadyTime } from "../clock.js"
 
-/** A list of items that are idle, the one that was returned first in front. */
+/** A list of idle items, the earliest returned first. */
 export interface Aged {
   /** Drops the items that have been idle for this many milliseconds. */
   prune(maxIdle: number): number
-  /** When the item that goes next was returned; `Infinity` if none goes. */
+  /** When the next item to drop was returned; `Infinity` if no item is to drop. */
   readonly oldest: number
 }
 
@@ -21,15 +21,15 @@ export interface AgeingOptions {
 }
 
 /**
- * The times of the lists of one pool, which share it.
+ * The times of all lists of one pool.
  *
- * A clock is the most expensive thing here, so it is read once for all items that are returned in one turn of the event
- * loop. An item may seem older than it is by the length of such a turn.
+ * The clock is the most expensive part, so it is read once for all items that are returned in one turn of the event loop.
+ * An item may seem older than it is, by the length of a turn.
  */
 export class Ageing {
   isStale = true
   now = 0.5
-  /** Whether `tick` will come; always true if nothing ages. */
+  /** Whether a `tick` will come; always true if items do not age. */
   isArmed: boolean
   readonly timeToLive: number
   private readonly options: AgeingOptions
@@ -46,7 +46,7 @@ export class Ageing {
     this.lists.push(list)
   }
 
-  /** Never goes back, so the lists are in the order of their times. */
+  /** The time, which never goes back, so that lists are ordered by time. */
   read(): number {
     return this.now = this.time.pass(this.options.clock())
   }
@@ -73,7 +73,7 @@ export class Ageing {
       oldest = Math.min(oldest, list.oldest)
     }
     if (oldest === Infinity) this.isArmed = false
-    // an item that is not due yet may be due in less than numbers of this size can tell
+    // an item that is not due may be due in less than the precision of these numbers
     else this.arm(oldest, 1)
   }
 

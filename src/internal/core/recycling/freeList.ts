@@ -1,9 +1,9 @@
 /**
- * What every recycling pool is made of: a list of idle items, the warmest on top, and the rules of lending them. To take an
- * item and to return it costs a few nanoseconds each.
+ * The core of every recycling pool: a list of idle items, the most recently returned on top, and the rules of lending. To
+ * take or return an item costs a few nanoseconds.
  *
- * The user's functions (`factory`, `reset`, `validate`) are called between transitions, never within one. So they may use
- * the pool, and an exception of theirs leaves the figures right.
+ * The user's functions (`factory`, `reset`, `validate`) are called between transitions, never within a transition. So they
+ * may use the pool, and when they throw, the figures stay right.
  */
 import type { Aged, Ageing } from "./ageing.js"
 import { heldByNobody, heldByPool, isObject, isPooled, type Slot, stamp } from "./slot.js"
@@ -11,7 +11,7 @@ import { heldByNobody, heldByPool, isObject, isPooled, type Slot, stamp } from "
 /** An item of a list, idle or lent. */
 export type ListSlot<A extends object> = Slot<A, FreeList<A>>
 
-/** How many bytes several lists keep together. */
+/** A limit on the bytes that several lists keep together. */
 export interface Budget {
   kept: number
   readonly max: number
@@ -23,16 +23,16 @@ export type RefusalReason = "foreign" | "notOut" | "stale"
 
 export interface ListOptions<A extends object> {
   readonly factory: () => A
-  /** `false`: the item cannot be lent again. */
+  /** `false`: the pool cannot lend the item again. */
   readonly reset?: ((value: A) => void | boolean) | undefined
   readonly validate?: ((value: A) => boolean) | undefined
-  /** A part of the item, which must not get into a pool beside it. */
+  /** A part of the item that must not enter a pool by itself. */
   readonly part?: ((value: A) => object) | undefined
   readonly minSize: number
   readonly maxSize: number
-  /** What one item takes of the budget. */
+  /** The share of one item in the budget. */
   readonly weight: number
-  /** Without one, only `maxSize` limits what is kept. */
+  /** Without a budget, only `maxSize` limits the list. */
   readonly budget?: Budget | undefined
   readonly ageing: Ageing
 }
@@ -41,10 +41,10 @@ const notAnObject = (value: unknown) =>
   new TypeError(`factory must return an object, but returned ${value === null ? "null" : typeof value}`)
 
 const alreadyPooled = () =>
-  new TypeError("factory returned an object that a pool has already; it has to make a new one for each call")
+  new TypeError("factory returned an object that is in a pool already; it must create a new object for each call")
 
 export class FreeList<A extends object> implements Aged {
-  /** The item that was returned last is on top, so the one that is idle for longest is at the bottom. */
+  /** The most recently returned item is on top, the longest idle item at the bottom. */
   private readonly idle: Array<ListSlot<A>> = []
   private readonly factory: () => A
   private readonly reset: ((value: A) => void | boolean) | undefined
@@ -58,15 +58,15 @@ export class FreeList<A extends object> implements Aged {
   maxSize: number
 
   // figures
-  /** Items that were made, also those made ahead. */
+  /** Items that were created, also in advance. */
   created = 0
-  /** Items that were made because a borrower found the list empty. */
+  /** Items that were created because a borrower found the list empty. */
   misses = 0
   reused = 0
   out = 0
-  /** The most items that were lent at once. */
+  /** The maximum number of items lent at the same time. */
   peak = 0
-  /** Times that the factory threw, or returned what cannot be pooled. */
+  /** How often the factory threw, or returned a value that cannot be pooled. */
   failures = 0
   readonly discarded: Record<DiscardReason, number> = {
     full: 0,
@@ -77,7 +77,7 @@ export class FreeList<A extends object> implements Aged {
     closed: 0
   }
   readonly refused: Record<RefusalReason, number> = { foreign: 0, notOut: 0, stale: 0 }
-  /** Called when a borrower is refused something. */
+  /** Called when the list refuses a borrower's call. */
   onRefused: ((reason: RefusalReason) => void) | undefined = undefined
 
   constructor(options: ListOptions<A>) {
@@ -115,7 +115,7 @@ export class FreeList<A extends object> implements Aged {
     return slot
   }
 
-  /** Lends an item that was made elsewhere. */
+  /** Lends an item that another function created. */
   lendNew(value: A, holder: object): ListSlot<A> {
     const slot = this.adopt(value, holder)
     this.misses++
@@ -132,13 +132,13 @@ export class FreeList<A extends object> implements Aged {
     else this.drop(slot)
   }
 
-  /** Takes an item back that is not to be lent again. The caller makes sure that it comes from its holder. */
+  /** Takes back an item that must not be lent again. The caller makes sure that it comes from its holder. */
   invalidate(slot: ListSlot<A>): void {
     this.takeBack(slot)
     this.discard(slot, "invalidated")
   }
 
-  // --- the steps of a return, for callers that do something of their own in between
+  // --- the steps of a return, for callers that act in between
 
   takeBack(slot: ListSlot<A>): void {
     slot.holder = heldByPool
@@ -159,7 +159,7 @@ export class FreeList<A extends object> implements Aged {
     if (!ageing.isArmed && this.idle.length > this.minSize) ageing.arm(this.idle[0]!.idleSince)
   }
 
-  /** For an item that has no place in the list. */
+  /** Drops an item that the list does not keep. */
   drop(slot: ListSlot<A>): void {
     this.discard(slot, this.isClosed ? "closed" : "full")
   }
@@ -169,7 +169,7 @@ export class FreeList<A extends object> implements Aged {
     this.discarded[reason]++
   }
 
-  /** The holder has another value in place of the item that it was lent. */
+  /** The holder has put another value in the place of its item. */
   replace(slot: ListSlot<A>, value: A): ListSlot<A> {
     const { holder } = slot
     slot.holder = heldByNobody
@@ -224,7 +224,7 @@ export class FreeList<A extends object> implements Aged {
     try {
       slot = stamp<A, FreeList<A>>(this, value, holder, this.part)
     } catch (error) {
-      // a proxy may refuse to be looked at
+      // a proxy may throw on any access
       this.failures++
       throw error
     }
@@ -234,9 +234,9 @@ export class FreeList<A extends object> implements Aged {
 
   // --- keeping
 
-  /** Makes items ahead, up to `minSize`. */
+  /** Creates items in advance, up to `minSize`. */
   fill(): void {
-    // counted, since a factory may take from the list what was just put in
+    // counts, since a factory may take items from the list
     for (let missing = this.minSize - this.idle.length; missing > 0; missing--) {
       const slot = this.adopt(this.make(), heldByPool)
       if (this.hasRoom) this.keep(slot)
@@ -253,14 +253,14 @@ export class FreeList<A extends object> implements Aged {
     return this.letGo(count, "idle")
   }
 
-  /** Drops all idle items, and makes `minSize` new ones. Returns how many were dropped. */
+  /** Drops all idle items, and creates `minSize` new items. Returns how many were dropped. */
   clear(): number {
     const count = this.letGo(this.idle.length, "idle")
     this.fill()
     return count
   }
 
-  /** Drops all idle items. From now on nothing is kept. */
+  /** Drops all idle items. From now on the list keeps no items. */
   close(): void {
     this.isClosed = true
     this.minSize = 0

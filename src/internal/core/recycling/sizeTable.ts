@@ -1,6 +1,6 @@
 /**
- * Finds the smallest size that fits a length. Sizes between the same two powers of two are tried one after the other: at
- * most one step if each size is at least twice the one before, however many sizes there are.
+ * Finds the smallest size that fits a length. Sizes between the same two powers of two are tried one after the other. If
+ * each size is at least twice the size before, that is one step at most, for any number of sizes.
  */
 export class SizeTable {
   private readonly sizes: ReadonlyArray<number>
@@ -8,7 +8,7 @@ export class SizeTable {
   private readonly first: ReadonlyArray<number>
   private readonly largest: number
 
-  /** Sizes ascend. */
+  /** `sizes` must ascend. */
   constructor(sizes: ReadonlyArray<number>) {
     this.sizes = sizes
     this.largest = sizes.at(-1)!
@@ -19,7 +19,7 @@ export class SizeTable {
     })
   }
 
-  /** -1 if none fits. */
+  /** Returns -1 if no size fits. */
   indexOf(length: number): number {
     if (length > this.largest) return -1
     let index = length === 0 ? 0 : this.first[32 - Math.clz32(length - 1)]!

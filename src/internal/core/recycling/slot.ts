@@ -1,4 +1,4 @@
-/** What a recycling pool knows of an item, and how an item leads to it. */
+/** The record of a pooled item, and how it is found from the item. */
 
 /** The holder of an item while no borrower has it. */
 export const heldByPool: object = { holder: "the pool" }
@@ -6,13 +6,13 @@ export const heldByPool: object = { holder: "the pool" }
 /** The holder of an item that its pool has dropped. Another pool may adopt the item. */
 export const heldByNobody: object = { holder: "nobody" }
 
-/** The record of one item, for as long as its pool has anything to do with it. `O` is the list that the item is of. */
+/** The record of one item while it belongs to its pool. `O` is the list of the item. */
 export class Slot<A extends object, O extends object = object> {
   readonly owner: O
   readonly value: A
-  /** Who has to return the item. Only a release by the holder counts. */
+  /** The holder has to return the item. Only a release by the holder counts. */
   holder: object
-  /** Milliseconds. A fraction from the start, so that engines write later times in place. */
+  /** Milliseconds. It begins with a fraction, so that JavaScript engines write later times in place. */
   idleSince = 0.5
 
   constructor(owner: O, value: A, holder: object) {
@@ -54,11 +54,11 @@ class Stamp extends Returning {
   }
 }
 
-/** Slots of items that take no more fields. Engines are about to refuse private fields on them too. */
+/** Slots of items that take no new fields. JavaScript engines will refuse private fields on them, too. */
 let sealed: WeakMap<object, Slot<any, any>> | undefined
 
 const setSlot = (value: object, slot: Slot<any, any>): void => {
-  // an item that was sealed after it was stamped still takes a new slot, and is looked up there first
+  // an item that was sealed after the stamp still takes a new slot, and is looked up there first
   if (Stamp.has(value) || Object.isExtensible(value)) return Stamp.set(value, slot)
   sealed ??= new WeakMap()
   sealed.set(value, slot)
@@ -67,7 +67,7 @@ const setSlot = (value: object, slot: Slot<any, any>): void => {
 export const isObject = (value: unknown): value is object =>
   typeof value === "object" ? value !== null : typeof value === "function"
 
-/** The slot of an item: that of its pool, or of its last pool. */
+/** The slot of an item, in its pool or its last pool. */
 export const slotOf = (value: unknown): Slot<any, any> | undefined =>
   isObject(value) ? Stamp.get(value) ?? sealed?.get(value) : undefined
 
@@ -77,7 +77,7 @@ export const isPooled = (value: object): boolean => {
   return slot !== undefined && slot.holder !== heldByNobody
 }
 
-/** Gives an item a slot. `part` belongs to the item and must not get into a pool beside it. */
+/** Gives an item a slot. `part` belongs to the item, and must not enter a pool by itself. */
 export const stamp = <A extends object, O extends object>(
   owner: O,
   value: A,

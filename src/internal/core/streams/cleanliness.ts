@@ -1,36 +1,36 @@
-/** What is known of a stream by itself. */
+/** The facts about a stream, without its borrow. */
 export interface StreamFacts {
-  /** Whether bytes can still come. */
+  /** `Open` while bytes can come. */
   readonly receiving: string
-  /** Whether bytes can still be sent. */
+  /** `Open` while bytes can be sent. */
   readonly sending: string
-  /** Nothing has come that no borrower has read. */
+  /** All bytes that arrived have been read. */
   readonly isInboxEmpty: boolean
-  /** A native read is pending, and no fiber waits for it. */
+  /** A native read is pending, without a fiber that waits for it. */
   readonly isReadPending: boolean
-  /** The platform is done with everything that was written. */
+  /** The platform has completed all writes. */
   readonly areWritesSettled: boolean
-  /** A borrower gave a read up, and nothing has come since. */
+  /** A borrower gave up a read, and no bytes have arrived since. */
   readonly isOverdue: boolean
   readonly isSessionAlive: boolean
 }
 
-/** What is known of the borrow that has just ended. */
+/** The facts about the borrow that has just ended. */
 export interface BorrowFacts {
   readonly isSuccess: boolean
-  /** The borrower alone uses this stream, and may stop reading when it has enough. */
+  /** The stream serves this borrower only, which may stop reading at any time. */
   readonly isOwn: boolean
 }
 
 /**
- * - `Clean`: the next borrower finds the stream as if it were new.
- * - `Settling`: the same, once the platform is done with its writes.
- * - `Dirty`: the stream is finished, not lent again.
- * - `Spoiled`: something was cut short, so the stream is reset.
+ * - `Clean`: for the next borrower the stream is like new.
+ * - `Settling`: clean when the platform has completed the writes.
+ * - `Dirty`: the pool finishes the stream, and does not lend it again.
+ * - `Spoiled`: an exchange was cut short, so the pool resets the stream.
  */
 export type Cleanliness = "Clean" | "Settling" | "Dirty" | "Spoiled"
 
-/** The one place that says whether a stream may be lent again. `borrow` is left out while no borrower has the stream. */
+/** Decides whether a stream may be lent again; nothing else does. Leave out `borrow` while no borrower has the stream. */
 export const cleanliness = (stream: StreamFacts, borrow?: BorrowFacts): Cleanliness => {
   if (borrow !== undefined) {
     if (!borrow.isSuccess) return "Spoiled"
@@ -43,29 +43,29 @@ export const cleanliness = (stream: StreamFacts, borrow?: BorrowFacts): Cleanlin
 }
 
 /**
- * Who has a stream on which nothing was written since it came from the pool. A stream that is on its way to its first
- * borrower, who looks at it then, is never unfit before.
+ * The holder of a stream without writes since it came from the pool. A stream on its way to its first borrower is never
+ * unfit: that borrower looks at it.
  */
 export type Holder = "Borrower" | "OnItsWay" | "Idle"
 
 export interface GreetingFacts {
   /** The pool's peers send nothing before the borrower has written. */
   readonly clientSpeaksFirst: boolean
-  /** No borrower had the stream before. */
+  /** The stream has had no borrower before. */
   readonly isFresh: boolean
 }
 
-/** What is known of a stream's end. */
+/** The facts about a stream's end. */
 export interface EndFacts {
-  /** The stream was ended here. */
+  /** This side ended the stream. */
   readonly isEnded: boolean
-  /** Broken, finished by the peer, or ended. */
+  /** The stream is broken, finished by the peer, or ended. */
   readonly isLost: boolean
 }
 
 /**
- * Whether a stream that no borrower has begun to use is of no use any more: the peer spoke before the first write, or the
- * stream broke. What a fresh stream of a peer that speaks first brings is for its first borrower, who also sees it break.
+ * Whether a stream is useless before a borrower begins to use it: the peer sent bytes before the first write, or the stream
+ * broke. If the peer speaks first, the first borrower of a fresh stream reads these bytes, and sees the stream break.
  */
 export const isUnfit = (stream: StreamFacts & EndFacts, greeting: GreetingFacts, holder: Holder): boolean => {
   if (holder === "OnItsWay" || cleanliness(stream) === "Clean") return false

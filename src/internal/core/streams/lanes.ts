@@ -1,7 +1,7 @@
 import type { SessionFacts, SessionLane } from "./sessionLane.js"
 import type { SessionSupply } from "./sessionSupply.js"
 
-/** The sessions that the pool holds, and what can be asked about them. Changes nothing but the set. */
+/** The sessions that the pool holds, and questions about them. It changes only the set. */
 export class Lanes<Session extends SessionFacts> {
   private readonly supply: SessionSupply
   private readonly maxStreams: number
@@ -29,12 +29,12 @@ export class Lanes<Session extends SessionFacts> {
     if (!this.supply.isFixed) this.all.delete(lane)
   }
 
-  /** Whether the streams lent of the session are the last of it. */
+  /** Whether the session gets no new streams: each of its streams is in its last use. */
   isLeaving(lane: SessionLane<Session>): boolean {
     return !this.supply.isOpen || (!this.supply.isFixed && lane.isRetired)
   }
 
-  /** A session that was retired when it came, in its last use, is good for one stream all the same. */
+  /** Whether the session may open a stream. A session that was retired when it came, in its last use, may open one. */
   isUsable(lane: SessionLane<Session>): boolean {
     return !lane.isGone && (!this.isLeaving(lane) || lane.opened === 0)
   }
@@ -44,21 +44,21 @@ export class Lanes<Session extends SessionFacts> {
     return false
   }
 
-  /** Streams that are on their way. */
+  /** The number of streams that are being opened. */
   get openings(): number {
     let count = 0
     for (const lane of this.all) if (lane.opening === "UnderWay" && !lane.isGone) count++
     return count
   }
 
-  /** Sessions whose streams end so that they go back. */
+  /** The number of sessions whose streams end so that the session goes back. */
   get givingWay(): number {
     let count = 0
     for (const lane of this.all) if (lane.isGivingWay) count++
     return count
   }
 
-  /** The least loaded session with room, suspect ones last. `probes`: a full one may be asked again. */
+  /** The least loaded session with room, suspect sessions last. `probes`: a full session may be asked again. */
   choose(probes: boolean, now: number): SessionLane<Session> | undefined {
     let best: SessionLane<Session> | undefined
     for (const lane of this.all) {
@@ -71,7 +71,7 @@ export class Lanes<Session extends SessionFacts> {
     return best
   }
 
-  /** Whether a session with a stream on its way has room for another one after that. */
+  /** Whether a session that is opening a stream has room for one more. */
   get hasMoreRoom(): boolean {
     for (const lane of this.all) {
       const isOpening = lane.opening === "UnderWay" && this.isUsable(lane)
@@ -80,7 +80,7 @@ export class Lanes<Session extends SessionFacts> {
     return false
   }
 
-  /** How many streams a new session grants, as far as the others tell. */
+  /** How many streams a new session grants, judged by the others. */
   get expectedCapacity(): number {
     let expected = this.maxStreams
     for (const lane of this.all) expected = Math.max(1, Math.min(expected, lane.capacity))

@@ -3,7 +3,7 @@ import type { Outbox } from "../outbox.js"
 import type { LaneStream } from "./sessionLane.js"
 import type { Refusal, StreamCommand, StreamRequest } from "./streamCommands.js"
 
-/** The requests that wait, and the streams that came when none did. Answers are given in the order of the requests. */
+/** The waiting requests, oldest first, and the spare streams: they came when no request waited. */
 export class RequestQueue<F> {
   private readonly outbox: Outbox<StreamCommand<F>>
   private readonly waiting = new LinkedList<StreamRequest>()
@@ -17,7 +17,7 @@ export class RequestQueue<F> {
     return this.waiting.length
   }
 
-  /** Requests whose borrower waits for that very stream. */
+  /** The number of requests whose borrower waits for that very stream. */
   get personal(): number {
     let count = 0
     for (let request = this.waiting.first; request !== undefined; request = request.next) {
@@ -64,7 +64,7 @@ export class RequestQueue<F> {
     this.spare.push(stream)
   }
 
-  /** A spare stream, where a request waits for one. */
+  /** Takes a spare stream, if a request waits. */
   takeSpare(): LaneStream<any, any> | undefined {
     const stream = this.waiting.length > 0 ? this.spare.first : undefined
     if (stream !== undefined) this.removeSpare(stream)

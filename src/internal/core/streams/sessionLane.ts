@@ -5,57 +5,57 @@ import type { StreamFacts } from "./cleanliness.js"
 export const firstBackoff = 10
 export const lastBackoff = 1_000
 
-/** After so many refusals that a ping's stream may explain, in a bit more than a second, the ping is no explanation. */
+/** A ping's stream explains at most this many refusals, in a little more than a second. */
 const maxVain = 7
 
-/** What the machine reads of a session. The session's own life is not the machine's. */
+/** The facts about a session that the machine reads. It does not manage the session's own state. */
 export interface SessionFacts {
-  /** Why nothing can be opened on it any more. */
+  /** Why the session can open nothing any more; `undefined` while it can. */
   readonly gone: unknown
   readonly state: string
   readonly isRetired: boolean
   readonly bytesReceived: number
   readonly streamsOpened: number
-  /** How often the platform has taken a piece of what was written. */
+  /** How often the platform has taken written bytes. */
   readonly taken: number
-  /** Open streams of pings. */
+  /** The open streams of pings. */
   readonly pings: { readonly size: number }
-  /** Credit may come late, since it comes after what was written on other streams. */
+  /** Credit may come late, after the bytes written on other streams. */
   readonly mayBeOwedCredit: boolean
-  /** The stream granted last was a ping's. */
+  /** The most recently granted stream was a ping's. */
   readonly isPingLatest: boolean
 }
 
-/** What the machine reads of a stream. */
+/** The facts about a stream that the machine reads. */
 export interface OpenStreamFacts extends StreamFacts {
-  /** Ended in success, and the platform has not taken all of its bytes. */
+  /** The stream ended in success, and the platform has not taken all bytes. */
   readonly isSending: boolean
-  /** The platform is not done with a write. */
+  /** The platform has not completed a write. */
   readonly isWriting: boolean
 }
 
 /**
- * - `Open`: its item of the pool, or the creation that makes it, has the stream.
+ * - `Open`: an item of the pool, or a creation under way, has the stream.
  * - `Spare`: it came when no request waited for it.
- * - `Writing`: it came back with writes that the platform is not done with.
- * - `Ending`: its end has begun, and is not confirmed.
- * - `Ended`: its end is confirmed, or no longer waited for.
+ * - `Writing`: it came back with writes that the platform has not completed.
+ * - `Ending`: its end has begun and is not confirmed.
+ * - `Ended`: its end is confirmed, or no longer awaited.
  */
 export type StreamState = "Open" | "Spare" | "Writing" | "Ending" | "Ended"
 
-/** A stream of the pool. The shell keeps its own things in a subclass. */
+/** A stream of the pool. The shell adds its own fields in a subclass. */
 export class LaneStream<Stream extends OpenStreamFacts, Session extends SessionFacts>
   implements Linked<LaneStream<any, any>>
 {
   readonly stream: Stream
   readonly lane: SessionLane<Session>
   state: StreamState = "Open"
-  /** The pool has an item of it. */
+  /** The stream is an item of the pool. */
   isItem = false
-  /** How the stream is ended: by a reset, or finished. */
+  /** True: the pool resets the stream at the end; false: finishes it. */
   isSpoiled = false
   deadline = 0
-  /** How much the session had taken when this end was last looked at. */
+  /** The session's `taken` when the machine last looked at this end. */
   takenAt = 0
   previous: LaneStream<any, any> | undefined = undefined
   next: LaneStream<any, any> | undefined = undefined
@@ -67,37 +67,37 @@ export class LaneStream<Stream extends OpenStreamFacts, Session extends SessionF
   }
 }
 
-/** `Late`: no stream came within `openTimeout`; it may still come. */
+/** `Late`: no stream came within `openTimeout`; the stream may still come. */
 export type OpeningState = "None" | "UnderWay" | "Late"
 
-/** A session that streams of the pool are opened on. What is known of the session outlasts one lease of it. */
+/** A session that opens streams for the pool. The record outlasts a lease of the session. */
 export class SessionLane<Session extends SessionFacts> {
   readonly session: Session
   /** Idle and lent streams. */
   readonly streams = new Set<LaneStream<any, Session>>()
-  /** Streams that a borrower or a check has. */
+  /** The number of streams that a borrower or a check has. */
   lent = 0
-  /** Streams whose end is not confirmed. */
+  /** The number of streams whose end is not confirmed. */
   ending = 0
-  /** Streams asked for in this lease. */
+  /** The number of openings in this lease. */
   opened = 0
-  /** Its streams end so that the session goes back. */
+  /** The session's streams end so that the session goes back. */
   isGivingWay = false
-  /** The machine has asked for its retirement. */
+  /** The machine has asked for the session's retirement. */
   isRetiring = false
   opening: OpeningState = "None"
-  /** When the opening takes longer than it may. */
+  /** The deadline of the opening. */
   lateAt = Infinity
-  /** How many streams the session grants, once it has refused one. */
+  /** How many streams the session grants, known after a refusal. */
   capacity = Infinity
-  /** When it may be asked again. */
+  /** When a full session may be asked again. */
   probeAt = Infinity
   refusedAt = -Infinity
   freedAt = -Infinity
   backoff = firstBackoff
-  /** Ends that were not confirmed. */
+  /** The number of ends that were not confirmed. */
   unconfirmed = 0
-  /** Refusals since the last grant that a ping's stream may explain. */
+  /** The refusals since the last grant that a ping's stream may explain. */
   vain = 0
   receivedBefore = 0
   marks = 0
@@ -108,7 +108,7 @@ export class SessionLane<Session extends SessionFacts> {
     this.session = session
   }
 
-  /** A lease of the session begins. Other borrowers may have had it since the last one. */
+  /** A lease of the session begins. Other borrowers may have had the session since the last lease. */
   begin(): void {
     this.receivedBefore = this.session.bytesReceived
     this.opened = 0
@@ -129,14 +129,14 @@ export class SessionLane<Session extends SessionFacts> {
     return this.isRetiring || this.session.isRetired
   }
 
-  /** A borrower waited for bytes in vain, and none has come since on any stream of the session. */
+  /** A borrower waited for bytes in vain, and no bytes have come since on any stream of the session. */
   get isSuspect(): boolean {
     return this.marks > 0 && this.receivedAtMark === this.session.bytesReceived
   }
 
   /**
-   * A borrower who had a stream since `began` gave up waiting for bytes, at `moment`. Returns how often that happened, one
-   * after the other; borrows that overlap are one, since they met the same silence.
+   * A borrower that had a stream since `began` gave up waiting for bytes, at `moment`. Returns how often that happened in a
+   * row. Borrows that overlap count once, since they met the same silence.
    */
   mark(began: number, moment: number): number {
     if (!this.isSuspect) this.marks = 0
@@ -151,7 +151,7 @@ export class SessionLane<Session extends SessionFacts> {
     return this.capacity !== Infinity
   }
 
-  /** The session grants no more than it has now. */
+  /** The session grants no more streams than it has now. */
   refused(now: number): void {
     this.capacity = this.streams.size
     this.refusedAt = now
@@ -159,7 +159,7 @@ export class SessionLane<Session extends SessionFacts> {
     this.backoff = Math.min(lastBackoff, this.backoff * 2)
   }
 
-  /** The session grants streams again. Credit may come back in batches, so nothing is known of its limit. */
+  /** The session grants streams again. Credit may come in batches, so its limit is unknown. */
   granted(): void {
     this.capacity = Infinity
     this.probeAt = Infinity
@@ -167,13 +167,13 @@ export class SessionLane<Session extends SessionFacts> {
     this.vain = 0
   }
 
-  /** A stream of the session has ended: another one may be granted sooner than the backoff says. */
+  /** A stream of the session has ended: the session may grant another one before the backoff is over. */
   freed(now: number): void {
     this.freedAt = now
     if (this.isFull) this.probeAt = Math.min(this.probeAt, Math.max(now, this.refusedAt + firstBackoff))
   }
 
-  /** A late stream may be on its way still. */
+  /** A late stream may still be on its way. */
   get mayBeOwed(): boolean {
     return this.opening === "Late" && this.session.mayBeOwedCredit
   }
@@ -194,7 +194,7 @@ export class SessionLane<Session extends SessionFacts> {
     this.lateAt = Infinity
   }
 
-  /** `Forget`: a ping's stream explains refusals no longer. */
+  /** Whether a ping's stream explains the refusal. `Forget`: it no longer does. */
   blamePing(): "Yes" | "No" | "Forget" {
     const { isPingLatest, pings } = this.session
     if (!isPingLatest) return "No"

@@ -4,17 +4,17 @@ import type { SessionFacts, SessionLane } from "./sessionLane.js"
 import type { SessionAsking, SessionSupply, StreamDemand } from "./sessionSupply.js"
 import type { StreamCommand } from "./streamCommands.js"
 
-/** After so many ends that were not confirmed, the session is retired. */
+/** After this many ends without a confirmation the session is retired. */
 export const maxUnconfirmed = 8
 
-/** When a session is retired, goes back, or gives way to others who wait for it. The fixed session does none of that. */
+/** Decides when a session is retired, goes back, or yields to other borrowers. The fixed session does none of that. */
 export class SessionReturns<Session extends SessionFacts> {
   private readonly supply: SessionSupply
   private readonly demand: StreamDemand
   private readonly lanes: Lanes<Session>
   private readonly asking: SessionAsking
   private readonly outbox: Outbox<StreamCommand<any>>
-  /** Sessions on their way back, which the session pool does not count yet. */
+  /** Sessions on their way back, before the session pool counts them. */
   private underWay = 0
 
   constructor(
@@ -37,7 +37,7 @@ export class SessionReturns<Session extends SessionFacts> {
     this.outbox.push({ _tag: "RetireSession", lane, isUngranted: why === "ungranted" })
   }
 
-  /** `unanswered`: so many borrowers, one after the other, waited for bytes in vain. */
+  /** `unanswered`: how many borrowers in a row waited for bytes in vain. */
   suspect(lane: SessionLane<Session>, unanswered: number): void {
     if (this.supply.isFixed || lane.isRetired) return
     this.outbox.push({ _tag: "WarnSuspect", lane, unanswered })
@@ -55,22 +55,22 @@ export class SessionReturns<Session extends SessionFacts> {
     this.outbox.push({ _tag: "GiveSessionBack", lane, hasReceived: lane.hasReceived })
   }
 
-  /** The session pool has it. */
+  /** The session pool has the session. */
   gaveBack(): void {
     this.underWay--
   }
 
-  /** A session without a stream goes back once the ends of its streams are confirmed, unless requests wait for another one. */
+  /** A session without streams goes back when the ends of its streams are confirmed, unless a request may use it. */
   giveBackIfIdle(lane: SessionLane<Session>, areRequestsWaiting: boolean, openTimeout: number, now: number): void {
     if (this.supply.isFixed || lane.streams.size > 0 || lane.opening === "UnderWay") return
     if (lane.opening === "None" && areRequestsWaiting && this.lanes.isUsable(lane)) return
-    // the next borrower of the session finds the credit of its streams back
+    // the next borrower of the session needs the credit of these streams
     if (lane.ending > 0) return
     if (lane.opening === "Late") {
-      // a ping has a stream, which may be the one that is missing; or the session is owed credit
+      // a ping's stream may have the missing credit, or the peer owes credit to the session
       if ((lane.session.pings.size > 0 || lane.mayBeOwed) && lane.lateAt === Infinity) lane.lateAt = now + openTimeout
       if (lane.lateAt < Infinity) return
-      // the session grants no stream at all
+      // the session grants no streams at all
       this.outbox.push({ _tag: "AbandonOpening", lane })
       lane.endOpening()
       this.retire(lane, "ungranted")
@@ -78,20 +78,20 @@ export class SessionReturns<Session extends SessionFacts> {
     this.giveBack(lane)
   }
 
-  /** How many sessions are wanted back, apart from those that go already. */
+  /** How many sessions are wanted back, without those that already go. */
   get wantedBack(): number {
     const wanted = this.asking.wantedBack
     return wanted > 0 ? wanted - this.lanes.givingWay - this.underWay : 0
   }
 
-  /** Whether a session of which nothing is lent goes back now, since it is wanted back. */
+  /** Whether the session goes back now: it has no lent stream, and other borrowers want it. */
   yieldToWaiters(lane: SessionLane<Session>): boolean {
     if (lane.isGivingWay) return true
-    // a late stream may never come: it keeps the session from no borrower
+    // a late stream may never come, so the session does not wait for it
     if (this.supply.isFixed || lane.lent > 0 || lane.opening === "UnderWay" || this.wantedBack <= 0) return false
     // borrowers of streams come first, unless there are too many sessions
     if (this.demand.waiting > 0 && this.supply.excess === 0) return false
-    // a stream that has just been granted is somebody's, as far as is known yet
+    // a stream that is not an item yet may have just been granted to a borrower
     for (const stream of lane.streams) if (!stream.isItem) return false
     lane.isGivingWay = true
     this.retireItems(lane)

@@ -2,34 +2,34 @@ import { firstBackoff, lastBackoff } from "./sessionLane.js"
 
 /** Where sessions come from. */
 export interface SessionSupply {
-  /** Fixed: the caller's only session, which the machine neither retires nor gives back. */
+  /** True: the only session is the caller's, which the machine does not retire or return. */
   readonly isFixed: boolean
-  /** False: the session pool drains or closes. */
+  /** False when the session pool drains or closes. */
   readonly isOpen: boolean
-  /** Borrowers in the queue of the session pool, those that the machine asked for included. */
+  /** Borrowers in the queue of the session pool, this machine's own included. */
   readonly waiting: number
-  /** How many sessions are to go, since there are more than `maxSize`. */
+  /** How many sessions are above `maxSize` and have to go. */
   readonly excess: number
 }
 
 export const fixedSupply: SessionSupply = { isFixed: true, isOpen: true, waiting: 0, excess: 0 }
 
-/** What the pool of the streams wants. */
+/** The demand of the pool of streams. */
 export interface StreamDemand {
   /** Borrowers in the queue. */
   readonly waiting: number
-  /** Streams that borrowers in the queue call for. */
+  /** Streams that the borrowers in the queue need. */
   readonly needed: number
-  /** The same, and those missing from `minSize` and `minIdle`. */
+  /** `needed`, or the streams that are missing from `minSize` and `minIdle`, whichever is more. */
   readonly wanted: number
 }
 
-/** Sessions that were asked for, and the pause after sessions that were of no use. */
+/** The sessions that the machine has asked for, and the pause after useless sessions. */
 export class SessionAsking {
   private readonly supply: SessionSupply
-  /** Those that have not come. */
+  /** Sessions that were asked for and have not come. */
   asked = 0
-  /** When sessions may be asked for again. */
+  /** When the machine may ask for sessions again. */
   readyAt = -Infinity
   private backoff = firstBackoff
 
@@ -37,12 +37,12 @@ export class SessionAsking {
     this.supply = supply
   }
 
-  /** Other borrowers wait for sessions. */
+  /** Whether other borrowers wait for sessions. */
   get isContended(): boolean {
     return this.supply.waiting > this.asked
   }
 
-  /** How many sessions others want back. */
+  /** How many sessions other borrowers want back. */
   get wantedBack(): number {
     return Math.max(0, this.supply.waiting - this.asked) + this.supply.excess
   }

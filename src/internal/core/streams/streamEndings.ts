@@ -1,15 +1,15 @@
 import { LinkedList } from "../linkedList.js"
 import type { LaneStream } from "./sessionLane.js"
 
-/** Milliseconds the platform has to take what was written on a stream that is lent again, or to confirm an end. */
+/** Milliseconds for the platform to complete the writes of a stream that is lent again, or to confirm an end. */
 export const endingTimeout = 1_000
 
-/** Streams of which the platform has something to do: it takes what was written, or confirms an end. Oldest first. */
+/** Streams that wait for the platform: it completes their writes, or confirms their end. Oldest first. */
 export class StreamEndings {
   private readonly writing = new LinkedList<LaneStream<any, any>>()
   private readonly endings = new LinkedList<LaneStream<any, any>>()
 
-  /** When the oldest of them is overdue. */
+  /** When the oldest stream becomes overdue. */
   get dueAt(): number {
     return Math.min(this.endings.first?.deadline ?? Infinity, this.writing.first?.deadline ?? Infinity)
   }
@@ -40,7 +40,7 @@ export class StreamEndings {
     this.endings.remove(stream)
   }
 
-  /** A stream whose writes take too long; none is told twice. */
+  /** Returns a stream whose writes take too long, each of them once. */
   overdueWriter(now: number): LaneStream<any, any> | undefined {
     const stream = this.writing.first
     if (stream === undefined || stream.deadline > now) return undefined
@@ -48,14 +48,14 @@ export class StreamEndings {
     return stream
   }
 
-  /** A stream whose end was not confirmed in time. */
+  /** Returns a stream whose end was not confirmed in time. */
   overdueEnd(now: number): LaneStream<any, any> | undefined {
     for (;;) {
       const stream = this.endings.first
       if (stream === undefined || stream.deadline > now) return undefined
       this.endSettled(stream)
       const { isSending, isWriting } = stream.stream
-      // a reset comes after the write that is under way, which may take long on a slow session
+      // a reset waits for the write under way, which may take long on a slow session
       if (!isSending && (!isWriting || stream.takenAt === stream.lane.session.taken)) return stream
       this.awaitEnd(stream, now)
     }

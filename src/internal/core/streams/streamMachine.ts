@@ -1,7 +1,7 @@
 /**
- * The decisions of a stream pool: which sessions it holds and what each of them grants, who waits for a stream, and when a
- * stream's end is confirmed. Plain and synchronous: time is an argument, failures are opaque, and what has to happen
- * outside is a command, performed after the transition.
+ * The decisions of a stream pool: the sessions it holds and the streams each of them grants, the requests that wait, and the
+ * ends that the platform confirms. Plain and synchronous: time is an argument, failures are opaque, and the shell performs
+ * the machine's commands after the transition.
  */
 import { Outbox } from "../outbox.js"
 import { cleanliness } from "./cleanliness.js"
@@ -25,7 +25,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   private readonly demand: StreamDemand
   private readonly outbox: Outbox<StreamCommand<F>>
   private armedAt = Infinity
-  /** Orders borrows, also within a millisecond. */
+  /** Counts moments: orders borrows, also within a millisecond. */
   private moment = 0
 
   constructor(
@@ -47,7 +47,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.returns = new SessionReturns(supply, demand, this.lanes, this.asking, this.outbox)
   }
 
-  /** Before that, requests wait. */
+  /** Opens the machine. Requests wait until then. */
   start(fixed: SessionLane<Session> | undefined, now: number): void {
     this.state = "Open"
     if (fixed !== undefined) {
@@ -57,7 +57,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.settle(now)
   }
 
-  /** After the pool of the streams has closed. */
+  /** Call it after the pool of streams has closed. */
   close(): void {
     this.state = "Closed"
     for (const lane of this.lanes) this.returns.giveBack(lane)
@@ -73,14 +73,14 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.settle(now)
   }
 
-  /** The creation does not want its stream any more, though the stream may have been granted. */
+  /** The creation no longer wants its stream, which may already be granted. */
   abandon(request: StreamRequest, now: number): void {
     const stream = this.requests.abandon(request)
     if (stream !== undefined) this.keepSpare(stream, now)
     this.settle(now)
   }
 
-  /** When sessions may be asked for again. */
+  /** When the machine may ask for sessions again. */
   get sessionsAt(): number {
     return this.asking.readyAt
   }
@@ -100,7 +100,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
       return this.outbox.flush()
     }
     lane.granted()
-    // the session is no early refuser
+    // the session grants streams: its predecessors' refusals no longer count
     if (lane.opened === 1) this.asking.forgetDelay()
     lane.streams.add(stream)
     if (lane.session.streamsOpened >= this.options.maxStreamsOpened) this.returns.retire(lane)
@@ -110,7 +110,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.settle(now)
   }
 
-  /** `isRefusal`: the session grants no more streams than it has. */
+  /** `isRefusal`: the session grants no more streams for now. */
   openFailed(lane: SessionLane<Session>, isRefusal: boolean, failure: F, now: number): void {
     const wasLate = lane.opening === "Late"
     lane.endOpening()
@@ -120,12 +120,12 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
 
   /** Refuses the first request unless another attempt makes sense. */
   private afterRefusal(lane: SessionLane<Session>, isRefusal: boolean, refusal: Refusal<F>, now: number): void {
-    // requests go on to other sessions, or are refused because the only one is gone
+    // requests use other sessions, or are refused because the only session is gone
     if (lane.isGone) return
     if (!isRefusal) return this.refuseUnserved(refusal)
     lane.refused(now)
     if (lane.streams.size > 0) return
-    // the session has no stream and grants none; but the credit of one that ended may be on its way
+    // the session has no streams and grants none; but the credit of an ended stream may be on its way
     if (lane.ending > 0 || lane.mayBeOwed || this.isPingToBlame(lane)) return
     if (this.supply.isFixed) {
       if (now >= lane.freedAt + this.options.openTimeout) this.refuseUnserved(refusal)
@@ -133,19 +133,19 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     }
     this.returns.retire(lane, lane.opening === "Late" ? "ungranted" : "leaving")
     if (lane.session.streamsOpened > 0) return
-    // the session never granted any, and its successor may be no better
+    // the session never granted a stream, and its successor may be no better
     this.asking.delay(now)
     if (!this.lanes.hasUsable) this.refuseUnserved(refusal)
   }
 
-  /** Whether a ping may have had the stream that the session would grant. */
+  /** Whether a ping may have used the stream that the session would grant. */
   private isPingToBlame(lane: SessionLane<Session>): boolean {
     const blame = lane.blamePing()
     if (blame === "Forget") this.outbox.push({ _tag: "ForgetPing", lane })
     return blame === "Yes"
   }
 
-  /** The first request takes a stream that came when no request waited; without one, the pool may. */
+  /** A stream without a request goes to the first request that waits; without one, the pool may take it. */
   private keepSpare(stream: LaneStream<Stream, Session>, now: number): void {
     if (stream.state !== "Open") return
     this.requests.keep(stream)
@@ -155,14 +155,14 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     else this.outbox.push({ _tag: "PrepareItem", stream })
   }
 
-  /** Whether the pool makes an item of the spare stream. */
+  /** Answers `PrepareItem`. `isPrepared`: the pool makes an item of the spare stream. */
   prepared(stream: LaneStream<Stream, Session>, isPrepared: boolean, now: number): void {
     if (isPrepared || stream.state !== "Spare") return
     this.end(stream, now)
     this.settle(now)
   }
 
-  // --- who gets what
+  // --- grants
 
   private settle(now: number): void {
     if (this.state === "Open") {
@@ -170,7 +170,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
       if (this.unserved > 0) this.wantSessions(now)
       const isAwaited = this.unserved > 0
       for (const lane of this.lanes) this.returns.giveBackIfIdle(lane, isAwaited, this.options.openTimeout, now)
-      // those without a stream go first
+      // sessions without streams go first
       for (const lane of this.lanes) this.returns.yieldToWaiters(lane)
       this.arm(now)
     }
@@ -195,7 +195,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     if (this.unserved > 0) this.requests.refuseFirst(refusal)
   }
 
-  /** Requests for which no stream is on its way. */
+  /** The number of requests without a stream on its way. */
   private get unserved(): number {
     return Math.max(0, this.requests.length - this.lanes.openings)
   }
@@ -217,13 +217,13 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   sessionFailed(failure: F, now: number): void {
     this.asking.asked--
     if (this.state === "Closed") return
-    // the sessions that are there may still serve the requests
+    // the other sessions may still serve the requests
     if (!this.lanes.hasUsable && this.asking.asked === 0) this.requests.refuseAll({ _tag: "Failed", failure })
     else this.asking.delay(now)
     this.settle(now)
   }
 
-  /** A new session is asked for only when all there are have no room. */
+  /** Asks for new sessions, only if the present sessions have no room. */
   private wantSessions(now: number): void {
     if (this.supply.isFixed) {
       for (const lane of this.lanes) if (lane.isGone) this.requests.refuseAll({ _tag: "Gone", lane })
@@ -231,7 +231,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     }
     if (this.lanes.hasMoreRoom || now < this.asking.readyAt) return
     const streams = this.wantedStreams
-    // where no limit is known, one session serves any number
+    // without a known limit, one session serves any number of streams
     const wanted = streams === 0 ? 0 : Math.max(1, Math.ceil(streams / this.lanes.expectedCapacity))
     while (this.asking.asked < wanted) {
       this.asking.asked++
@@ -240,8 +240,8 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /**
-   * Streams that somebody wants: the borrowers of other requests were served meanwhile, or have left. Streams that are only
-   * to be kept ready take no session from borrowers who wait for one.
+   * The number of streams that borrowers want: the borrowers of other requests were served meanwhile, or have left. Streams
+   * that the pool only keeps ready take no session from borrowers that wait for one.
    */
   private get wantedStreams(): number {
     const { needed, wanted } = this.demand
@@ -267,14 +267,14 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     if (isDead) this.returns.giveBack(lane)
   }
 
-  /** A stream of the session has ended, the pool's or another one. */
+  /** A stream of the session has ended, the pool's or any other. */
   streamFreed(lane: SessionLane<Session>, now: number): void {
     if (!lane.isFull || !this.lanes.has(lane)) return
     lane.freed(now)
     if (this.hasRequests) this.settle(now)
   }
 
-  /** What the pool of the streams or that of the sessions wants has changed. */
+  /** The demand of the pool of streams, or of the session pool, has changed. */
   demandChanged(now: number): void {
     if (!this.supply.isOpen) { for (const lane of this.lanes) this.returns.retireItems(lane) }
     this.settle(now)
@@ -282,22 +282,22 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
 
   // --- borrows
 
-  /** The pool has an item of the stream. */
+  /** The stream is an item of the pool. */
   becameItem(stream: LaneStream<Stream, Session>): void {
     stream.isItem = true
     if (!this.supply.isOpen) this.outbox.push({ _tag: "RetireItem", stream })
-    // its borrower may have been served meanwhile, and others wait for the session
+    // its borrower may have been served meanwhile, and other borrowers may wait for the session
     else this.returns.yieldToWaiters(stream.lane)
     this.outbox.flush()
   }
 
-  /** A borrower or a check has the stream. Returns the moment. */
+  /** A borrower or a check gets the stream. Returns the moment. */
   lent(stream: LaneStream<Stream, Session>): number {
     stream.lane.lent++
     return ++this.moment
   }
 
-  /** `silentSince`: the moment since when the borrower awaited bytes in vain, while none came on the whole session. */
+  /** `silentSince`: since this moment the borrower waited for bytes in vain, and none came on the whole session. */
   returned(stream: LaneStream<Stream, Session>, isSpoiled: boolean, silentSince: number | undefined): void {
     const { lane } = stream
     lane.lent--
@@ -309,7 +309,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.outbox.flush()
   }
 
-  /** What becomes of a stream that came back. */
+  /** Decides on a stream that came back. */
   verdictOf(stream: LaneStream<Stream, Session>, isFit: boolean): ReturnVerdict {
     const { lane } = stream
     const isGoing = this.lanes.isLeaving(lane) || this.returns.yieldToWaiters(lane)
@@ -317,7 +317,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     return isFit ? isGoing ? "retire" : "keep" : "discard"
   }
 
-  /** The stream is clean but for writes. `written` follows, or `StopAwaitingWrites` is asked for. */
+  /** The stream is clean except for its writes. `written` follows; after too long, the command `StopAwaitingWrites`. */
   awaitWrites(stream: LaneStream<Stream, Session>, now: number): void {
     if (stream.state !== "Open") return
     this.endings.awaitWrites(stream, now)
@@ -325,7 +325,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.outbox.flush()
   }
 
-  /** The platform is done with the writes of the stream, or they are awaited no longer. */
+  /** The platform has completed the writes of the stream, or the pool no longer waits for them. */
   written(stream: LaneStream<Stream, Session>): ReturnVerdict {
     this.endings.writesSettled(stream)
     return this.verdictOf(stream, stream.state === "Open" && cleanliness(stream.stream) === "Clean")
@@ -333,7 +333,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
 
   // --- ends
 
-  /** The stream is not lent again; the platform confirms its end later. */
+  /** Ends a stream that is not lent again. The platform confirms the end later. */
   discard(stream: LaneStream<Stream, Session>, now: number): void {
     if (stream.state === "Ending" || stream.state === "Ended") return
     this.end(stream, now)
@@ -347,12 +347,12 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     lane.streams.delete(stream)
     lane.freed(now)
     stream.state = "Ended"
-    // nothing confirms the ends of a session that is gone
+    // on a session that is gone nothing confirms an end
     if (!lane.isGone) this.endings.awaitEnd(stream, now)
     this.outbox.push({ _tag: "EndStream", stream, how: stream.isSpoiled ? "reset" : "finish" })
   }
 
-  /** `wasSilent`: the transport took nothing of the stream for so long that it was reset. */
+  /** `wasSilent`: the transport took no byte of the stream for so long that the stream was reset. */
   ended(stream: LaneStream<Stream, Session>, wasSilent: boolean, now: number): void {
     this.endings.endSettled(stream)
     if (wasSilent) this.returns.unconfirmed(stream.lane)
@@ -365,7 +365,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.armedAt = Infinity
     if (this.state === "Closed") return
     for (let stream = this.endings.overdueWriter(now); stream !== undefined; stream = this.endings.overdueWriter(now)) {
-      // the stream is not lent again: its end sends what is left, and takes no place of the pool
+      // the stream is not lent again: it sends the remaining bytes and ends, outside the places of the pool
       this.outbox.push({ _tag: "StopAwaitingWrites", stream })
     }
     for (let stream = this.endings.overdueEnd(now); stream !== undefined; stream = this.endings.overdueEnd(now)) {
@@ -390,7 +390,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
       this.lanes.dueAt(isAwaited && this.wantedStreams > 0, now),
       isAwaited && this.asking.readyAt > now ? this.asking.readyAt : Infinity
     )
-    // an early call of `tick` is harmless, and arms anew
+    // an early `tick` is harmless, and sets the alarm again
     if (at >= this.armedAt) return
     this.armedAt = at
     this.outbox.push({ _tag: "WakeAt", at })

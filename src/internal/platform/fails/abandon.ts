@@ -1,27 +1,27 @@
-/** Frees a session of `@fails-components/webtransport` (1.6.8): also what its `close()` leaves. */
+/** Frees a session of `@fails-components/webtransport` (1.6.8), also the resources that its `close()` leaves. */
 import type { NativeWebTransport } from "../../transport/shape.js"
 import { type Held, heldOf } from "./connection.js"
 import { type FailsInternals, internals, parentOf } from "./internals.js"
 
-/** Milliseconds that a connection has for its farewell. */
+/** Milliseconds for the orderly end of a connection. */
 const farewellWithin = 100
 
 /**
- * A connection that stands is closed with GOAWAY and TLS's close_notify. Without them a server on node (20) whose first write
+ * Closes an established connection with GOAWAY and TLS's close_notify. Without them, a server on Node (20) whose first write
  * then fails stops reading, never notices that the client is gone, and keeps its socket for ever.
  */
 const leave = (client: FailsInternals["client"], one: Held | undefined): void => {
-  // The session alone would first let the handshake finish (node 20), and before TCP is connected wait for that. Bun (1.4)
-  // says that it is connected before TLS is.
+  // The HTTP/2 session would first wait for TCP and for the handshake (Node 20). Bun (1.4) reports it as connected before TLS
+  // is done.
   if (client.connecting || one?.socket.secureConnecting === true) {
-    // Bun finishes the handshake of a destroyed socket, too: the library's listener (1.6.8) would throw where nobody catches.
+    // Bun finishes the handshake of a destroyed socket, too: the library's listener (1.6.8) would throw an uncaught error.
     one?.socket.removeAllListeners?.("secureConnect")
     one?.socket.destroy()
-  } // Its pings (fails-components 1.6.8) look whether it is closed, and would throw on one that is only destroyed.
+  } // The library's pings (1.6.8) check whether the client is closed, and would throw if it were only destroyed.
   else client.close()
   client.destroy()
   if (one === undefined || one.socket.destroyed) return
-  // From here on the socket waits for the peer to end it, too.
+  // From now on the socket waits until the peer ends it, too.
   const timer = setTimeout(() => one.socket.destroy(), farewellWithin)
   timer.unref()
   void one.freed.then(() => clearTimeout(timer))
@@ -35,19 +35,19 @@ export const abandon = (native: NativeWebTransport): void => {
   try {
     const found = internals(native)
     if (found === undefined) {
-      // Over HTTP/3: what the library itself does when it cannot connect. Nothing if it has.
+      // Over HTTP/3: what the library itself does when a connect fails. It does nothing on a connected session.
       const parent = parentOf(native) as FailsInternals["parent"] | undefined
       parent?.onClientConnected({ success: false })
       return native.close()
     }
-    // An event that is on its way already would throw where no caller catches it: "Client connected with no pending promise".
+    // An event on its way would throw an uncaught error: "Client connected with no pending promise".
     found.client.removeAllListeners("connect")
     leave(found.client, heldOf(native))
-    // Ends the wait for the connection, and with it the timer.
+    // Ends the wait for the connection, and its timer.
     found.parent.onClientConnected({ success: false })
-    // Ends the wait for the peer's settings the same way; what comes after it fails on the destroyed client.
+    // Ends the wait for the peer's settings in the same way; the next step fails on the destroyed client.
     found.parent.onClientWebTransportSupport({})
   } catch {
-    // The session has another shape after all: only its own time limits are left.
+    // The session has another shape: only its own time limits remain.
   }
 }

@@ -1,4 +1,4 @@
-/** The connection under a session, over HTTP/2: its socket, and why it failed. */
+/** The connection of a session over HTTP/2: its socket, and why it failed. */
 import type { Explanation, NativeOptions, NativeWebTransport } from "../../transport/shape.js"
 import { type Certificate, explainCertificate, explainError, explainWaiting } from "./explain.js"
 import { has, internals } from "./internals.js"
@@ -6,7 +6,7 @@ import { has, internals } from "./internals.js"
 interface Socket {
   readonly destroyed: boolean
   readonly bytesRead?: number | undefined
-  /** Whether its certificate is trusted, or has a hash that was given. */
+  /** Whether the certificate is trusted, or has one of the given hashes. */
   readonly authorized?: boolean | undefined
   readonly secureConnecting?: boolean | undefined
   getPeerCertificate?(): Certificate
@@ -23,10 +23,10 @@ const held = new WeakMap<object, Held>()
 
 export const heldOf = (native: NativeWebTransport): Held | undefined => held.get(native)
 
-/** What is known of failures; the library (1.6.8) tells no more than "Opening handshake failed." */
+/** The known reasons of failures; the library (1.6.8) only tells "Opening handshake failed." */
 const explained = new WeakMap<object, Explanation>()
 
-/** The first reason is the one that counts. */
+/** Notes a reason. Only the first one counts. */
 export const note = (native: NativeWebTransport, explanation: Explanation | undefined): void => {
   if (explanation !== undefined && !explained.has(native)) explained.set(native, explanation)
 }
@@ -37,7 +37,7 @@ export const hold = (native: NativeWebTransport, options: NativeOptions): void =
     const proxy = client?.socket
     if (client === undefined || proxy === undefined) return
     let socket: unknown
-    // The TLS socket itself, from behind a proxy that refuses `destroy`: `once` returns what it was called on.
+    // The TLS socket itself, behind a proxy that refuses `destroy`: `once` returns the socket.
     const freed = new Promise<void>((resolve) => {
       socket = proxy.once("close", resolve)
     })
@@ -45,14 +45,14 @@ export const hold = (native: NativeWebTransport, options: NativeOptions): void =
     const one: Held = { socket: socket as Socket, freed }
     held.set(native, one)
     client.once("error", (error: Error) => note(native, explainError(error)))
-    // after the library's own listener, which has compared the hashes
+    // runs after the library's own listener, which has compared the hashes
     proxy.once("secureConnect", () => {
       const { serverCertificateHashes: hashes } = options
       if (hashes === undefined || one.socket.authorized !== false) return
       note(native, explainCertificate(one.socket.getPeerCertificate?.(), hashes))
     })
   } catch {
-    // Nothing is held: `freed`, `explain` and `abandon` do with less.
+    // Without the socket, `freed`, `explain` and `abandon` do less.
   }
 }
 
@@ -68,8 +68,8 @@ export const explain = (native: NativeWebTransport): Explanation | undefined => 
   }
 }
 
-/** Settles when the connection under a session that was closed is gone, too: `closed` does not wait for a hung peer. */
+/** Settles when the connection of a closed session is gone, too: `closed` does not wait for a hung peer. */
 export const freed = (native: NativeWebTransport): Promise<void> | undefined => held.get(native)?.freed
 
-/** How many bytes have come on the connection under a session. */
+/** How many bytes have arrived on the connection of a session. */
 export const received = (native: NativeWebTransport): number | undefined => held.get(native)?.socket.bytesRead

@@ -8,7 +8,7 @@ import { watch, watchFallback } from "./watch.js"
 
 export type Protocol = "http2" | "http3" | "http3-or-http2"
 
-/** Its own time limits cannot be cancelled from outside and leave the socket: they come after the caller's. */
+/** The library's own time limits cannot be cancelled, and leave the socket open, so they come after the caller's. */
 const ownTimeout = (connectTimeout: number) => Math.min(connectTimeout + 1000, 0x7fff_ffff)
 
 export const construct = (
@@ -23,7 +23,7 @@ export const construct = (
     ...others,
     forceReliable: protocol === "http2",
     ...(protocol === "http3" ? { requireUnreliable: true } : undefined),
-    // HTTP/2 is tried when this is over.
+    // After this time the library tries HTTP/2.
     quicConnectTimeout: protocol === "http3-or-http2" ? connectTimeout / 2 : ownTimeout(connectTimeout),
     webTransportConnectTimeout: ownTimeout(connectTimeout)
   })
@@ -31,7 +31,7 @@ export const construct = (
   const isWatched = watch(native, headers ?? [])
   if (!isWatched) watchFallback(native, options)
   if (!isWatched && headers !== undefined) {
-    // Without its headers a request may be another one's: it is not sent at all.
+    // Without its headers the request could act for another user: it is not sent at all.
     abandon(native)
     throw new WebTransportError({
       reason: "Unsupported",

@@ -1,4 +1,4 @@
-/** Why a session has not come about, in words: from errors of Node, certificates, and the status of an answer. */
+/** Explains why a session failed to connect: from errors of Node, certificates, and the status of an answer. */
 import type { Explanation, NativeOptions } from "../../transport/shape.js"
 import type { FailsInternals } from "./internals.js"
 
@@ -10,15 +10,15 @@ export interface Certificate {
 }
 
 const noListener = {
-  detail: "nobody listens there",
-  advice: "start the server, or check the port; a server of HTTP/3 alone (UDP) is not found over HTTP/2 (TCP)"
+  detail: "no server listens there",
+  advice: "start the server, or check the port; HTTP/2 (TCP) cannot reach a server that only speaks HTTP/3 (UDP)"
 }
 
 const noAddress = { detail: "its name has no address", advice: "check the host name, and the network's name server" }
 
 const noHttp2 = { detail: "it does not speak HTTP/2", advice: "check that the port is that of a WebTransport server" }
 
-/** By the code of Node's error. */
+/** Keys are the codes of Node's errors. */
 const explanations: Record<string, Explanation> = {
   ECONNREFUSED: noListener,
   ENOTFOUND: noAddress,
@@ -57,8 +57,8 @@ export const explainCertificate = (
   const hash = certificate.fingerprint256.replaceAll(":", "").toLowerCase()
   if (!hashes.some(({ value }) => hex(value) === hash)) {
     return {
-      detail: `its certificate is none of serverCertificateHashes: its SHA-256 is ${hash}`,
-      advice: "pin the certificate that the server has now; many make a new one at each start"
+      detail: `its certificate is not in serverCertificateHashes; its SHA-256 is ${hash}`,
+      advice: "pin the server's current certificate; many servers create a new one at each start"
     }
   }
   return {
@@ -71,15 +71,15 @@ const adviceOf = (status: number): string => {
   switch (status) {
     case 401:
     case 403:
-      return "check what the server knows the client by: its headers, or the query of the URL"
+      return "check the credentials: the headers, or the query of the URL"
     case 404:
     case 405:
-      return "check the path: it serves no WebTransport under this one"
+      return "check the path: the server has no WebTransport there"
     case 429:
     case 503:
-      return "it has too much to do, or restarts: try again later"
+      return "the server is overloaded or restarts: try again later"
     default:
-      return "the server refused the session: see what it logs"
+      return "the server refused the session: see the server's log"
   }
 }
 
@@ -90,19 +90,22 @@ export const explainStatus = (status: number): Explanation => ({
 })
 
 export const goesAway: Explanation = {
-  detail: "the server goes away (GOAWAY)",
-  advice: "connect again: another one may take its place"
+  detail: "the server is shutting down (GOAWAY)",
+  advice: "connect again: another server may take over"
 }
 
 export const endedEarly: Explanation = {
   detail: "the server ended the session before it was ready",
-  advice: "see what it logs"
+  advice: "see the server's log"
 }
 
-/** How far an attempt is that has not failed. */
+/** Explains how far a pending attempt has come. */
 export const explainWaiting = ({ client }: FailsInternals): Explanation => {
   if (client.connecting) {
-    return { detail: "TLS does not stand yet", advice: "check the address, and what is on the way" }
+    return {
+      detail: "the TLS handshake is not done",
+      advice: "check the address, and proxies and firewalls in between"
+    }
   }
   if (client.remoteSettings?.enableConnectProtocol !== true) {
     return {

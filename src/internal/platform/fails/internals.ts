@@ -1,6 +1,6 @@
 /**
- * What is reached within a session of `@fails-components/webtransport` (1.6.8): the HTTP/2 client under it, and the object that
- * awaits its news. Each access is checked; where the shape is another one, the session goes without.
+ * Access to the internals of a session of `@fails-components/webtransport` (1.6.8): its HTTP/2 client, and the object that
+ * receives its events. Each access is checked; if the shape differs, the session works without.
  */
 
 export interface Emitter {
@@ -10,17 +10,17 @@ export interface Emitter {
 
 export type Fields = Readonly<Record<string, number | string | ReadonlyArray<string> | undefined>>
 
-/** The stream of the CONNECT. */
+/** The stream of the CONNECT request. */
 export interface ConnectStream extends Emitter {
   close(code: number): void
   end(): void
 }
 
-/** The HTTP/2 session of `node:http2`, and the object that awaits its news. */
+/** The HTTP/2 session of `node:http2`, and the object that receives its events. */
 export interface FailsInternals {
   readonly client: Emitter & {
     readonly socket: Emitter | undefined
-    /** Until TLS stands. */
+    /** True until the TLS handshake is done. */
     readonly connecting: boolean
     readonly remoteSettings?: { readonly enableConnectProtocol?: boolean | undefined } | undefined
     request?(headers: Fields, ...others: ReadonlyArray<unknown>): ConnectStream
@@ -48,7 +48,7 @@ export const parentOf = (native: unknown): Record<string, unknown> | undefined =
   return has(parent, "onClientConnected", "onClientWebTransportSupport") ? parent as Record<string, unknown> : undefined
 }
 
-/** There right after `new` over HTTP/2; undefined over HTTP/3, and where the shape is not that of 1.6.8. */
+/** Present right after `new` over HTTP/2; undefined over HTTP/3, and if the shape is not that of 1.6.8. */
 export const internals = (native: unknown): FailsInternals | undefined => {
   const parent = parentOf(native)
   const transport = parent?.["transportInt"]

@@ -12,7 +12,7 @@ const isNoise = (first: unknown): boolean =>
   first === "http3 loader:" || first === "Problem loading http3-quiche transport" ||
   first === `Did you install ${nativePackage}?`
 
-/** Without the native package, importing prints some 30 lines: they are held back. All else passes. */
+/** Without the native package, the import prints some 30 lines. This filter holds them back and lets all other lines pass. */
 const filterConsole = (method: "log" | "error"): () => void => {
   const original = console[method]
   let isLoading = true
@@ -32,7 +32,7 @@ const loadQuietly = async (): Promise<Loaded> => {
     const module = await import("@fails-components/webtransport") as unknown as Module
     await module.quicheLoaded
     const hasHttp3 = await import(nativePackage).then(() => true, () => false)
-    // Its server half prints on its own, perhaps later.
+    // The library's server part may print later.
     await new Promise((resolve) => setImmediate(resolve))
     return { module, hasHttp3 }
   } finally {
@@ -42,11 +42,11 @@ const loadQuietly = async (): Promise<Loaded> => {
 
 export interface Loaded {
   readonly module: Module
-  /** Whether the native package is there, which it needs for HTTP/3. */
+  /** Whether the native package, which HTTP/3 needs, is installed. */
   readonly hasHttp3: boolean
 }
 
 let loaded: Promise<Loaded> | undefined
 
-/** Once per process. */
+/** Loads the library once per process. */
 export const load = (): Promise<Loaded> => loaded ??= loadQuietly()

@@ -1,6 +1,6 @@
 /**
- * Tells a session what `@fails-components/webtransport` (1.6.8) leaves to its HTTP/2 client: the headers and the status of the
- * answer, GOAWAY, and the end of the stream that its CONNECT was sent on. Sends the headers of the request.
+ * Passes on to a session the events that `@fails-components/webtransport` (1.6.8) ignores: the headers and the status of the
+ * answer, GOAWAY, and the end of the CONNECT request's stream. Sends the headers of the request.
  */
 import type { NativeOptions, NativeWebTransport } from "../../transport/shape.js"
 import { hold, note } from "./connection.js"
@@ -11,7 +11,7 @@ interface Closable extends Record<string, unknown> {
   onClose(event: { readonly errorcode: number; readonly error: string }): void
 }
 
-/** The last stream in a GOAWAY that only announces another one (RFC 9113, section 6.8). */
+/** The last stream in a GOAWAY that only announces another GOAWAY (RFC 9113, section 6.8). */
 const notice = 0x7fff_ffff
 const noError = 0
 const cancel = 8
@@ -32,8 +32,8 @@ const fieldsOf = (fields: Fields): ReadonlyArray<readonly [string, string]> =>
   )
 
 /**
- * Sends the headers with the CONNECT, and passes on to the session what the library (1.6.8) leaves to its HTTP/2 client:
- * the headers and the status of the answer, GOAWAY, and the end of the CONNECT's stream. Whether the headers will be sent.
+ * Sends the headers with the CONNECT request, and passes on to the session the events that the library (1.6.8) ignores: the
+ * headers and the status of the answer, GOAWAY, and the end of the stream. Returns whether the headers will be sent.
  */
 export const watch = (native: NativeWebTransport, headers: ReadonlyArray<readonly [string, string]>): boolean => {
   const client = internals(native)?.client
@@ -46,7 +46,7 @@ export const watch = (native: NativeWebTransport, headers: ReadonlyArray<readonl
   let isLeaving = false
 
   const drain = keepOpenWhileDraining(session)
-  // The library makes its request by itself (1.6.8), with headers of its own alone, and keeps the stream of it.
+  // The library makes its request itself (1.6.8), with only its own headers, and keeps the stream.
   const request = client.request!.bind(client)
   client.request = (fields, ...others) => {
     const sent = request(addFields(fields, headers), ...others)
@@ -62,29 +62,29 @@ export const watch = (native: NativeWebTransport, headers: ReadonlyArray<readonl
       isAnswered = true
       if (isLeaving) drain()
     })
-    // The library's own handler does nothing (1.6.8): a session that ends without a capsule would live on for ever.
+    // The library's own handler does nothing (1.6.8): a session that ends without a capsule would stay open for ever.
     connect.once("end", () => {
       if (session["state"] === "closed" || session["state"] === "failed") return
       note(native, endedEarly)
-      // The same as to be closed with code 0 and no words (draft-ietf-webtrans-http3, section 6).
+      // Equivalent to a close with code 0 and no reason (draft-ietf-webtrans-http3, section 6).
       session.onClose({ errorcode: 0, error: "" })
       connect.end()
     })
   }
 
-  // The library does not listen to it (1.6.8).
+  // The library does not listen to this event (1.6.8).
   client.on!("goaway", (code: number, lastStream: number) => {
     isLeaving = true
     if (isAnswered) return code === noError ? drain() : undefined
     note(native, goesAway)
-    // With an error node ends all streams by itself, and without one those that it rejects. A request that it has only not
-    // answered yet would at best become a session that is about to go.
+    // With an error, Node ends all streams; without an error, it ends the streams that the server rejects. A request that is
+    // only unanswered could at best become a session that is about to end.
     if (code === noError && lastStream !== notice) stream?.close(cancel)
   })
   return true
 }
 
-/** Where HTTP/2 is tried after HTTP/3 its client is made only then (1.6.8). */
+/** If the library tries HTTP/2 after HTTP/3, it makes the HTTP/2 client only then (1.6.8). */
 export const watchFallback = (native: NativeWebTransport, options: NativeOptions): void => {
   const parent = parentOf(native)
   const fallBack = parent?.["transportIntSwitchToReliable"]
@@ -97,8 +97,8 @@ export const watchFallback = (native: NativeWebTransport, options: NativeOptions
 }
 
 /**
- * Tells that a session drains. The library (1.6.8) then takes it for one that was never open: its end would reject
- * `closed`, and leave its streams pending.
+ * Tells that a session drains. The library (1.6.8) then treats the session as never open: its end would reject `closed`,
+ * and leave its streams pending.
  */
 const keepOpenWhileDraining = (session: Record<string, unknown>): () => void => {
   const resolve = session["drainingResolve"]

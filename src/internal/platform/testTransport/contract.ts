@@ -1,5 +1,5 @@
-/** What a test commands and sees: contracts of the room's own. The public module documents the same shapes. */
-import type * as Duration from "effect/Duration"
+/** The types of the test transport, typed for this room. The public module documents them. */
+import type { DurationInput } from "#effect/duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { WebTransportError } from "../../../WebTransportError.js"
@@ -53,7 +53,7 @@ export interface Behaviour {
   readonly connect?: "accept" | "refuse" | "ignore" | undefined
   readonly status?: number | undefined
   readonly responseHeaders?: Readonly<Record<string, string>> | undefined
-  readonly connectDelay?: Duration.DurationInput | undefined
+  readonly connectDelay?: DurationInput | undefined
   readonly streamLimit?: number | undefined
   readonly creditBatch?: number | undefined
   readonly beyondLimit?: "refuse" | "wait" | undefined

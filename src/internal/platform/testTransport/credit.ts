@@ -34,7 +34,7 @@ export class Credit {
     while (this.waiting.length > 0 && this.take()) this.waiting.shift()!.resolve()
   }
 
-  /** The session has ended: those that wait look for themselves. */
+  /** The session has ended. Waiting requests check its state themselves. */
   end(): void {
     for (const { resolve } of this.waiting.splice(0)) resolve()
   }

@@ -1,4 +1,5 @@
-/** What the server does with a stream unless a test says otherwise. */
+/** The server's default handlers of streams. */
+import { andThen } from "#effect/effect"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { WebTransportError } from "../../../WebTransportError.js"
@@ -12,6 +13,6 @@ export const echo = (stream: ServerStream): Effect.Effect<void, WebTransportErro
     stream.read,
     Option.match({
       onNone: () => stream.finish,
-      onSome: (bytes) => Effect.zipRight(stream.write(bytes), Effect.suspend(() => echo(stream)))
+      onSome: (bytes) => andThen(stream.write(bytes), Effect.suspend(() => echo(stream)))
     })
   )

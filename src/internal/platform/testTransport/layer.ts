@@ -1,16 +1,16 @@
 /** A WebTransport in memory: the constructor of its sessions, and the service that commands its server. */
+import { scopedContext, type Tag } from "#effect/layer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
-import * as Layer from "effect/Layer"
 import { WebTransportConstructor } from "../../../WebTransport.js"
 import type { NativeOptions, NativeWebTransport } from "../../transport/shape.js"
 import type { Behaviours, Service } from "./contract.js"
 import { TestSession } from "./session.js"
 import { nativeError } from "./settle.js"
 
-export const layer = <Self>(tag: Context.Tag<Self, Service>, initial: Behaviours) =>
-  Layer.scopedContext(Effect.gen(function*() {
+export const layer = <Self>(tag: Tag<Self, Service>, initial: Behaviours) =>
+  scopedContext(Effect.gen(function*() {
     const run = yield* FiberSet.makeRuntime<never>()
     const sessions: Array<TestSession> = []
     let behaviour = initial
@@ -22,7 +22,10 @@ export const layer = <Self>(tag: Context.Tag<Self, Service>, initial: Behaviours
     )
     const construct = (url: string, options: NativeOptions) => {
       if (isClosed) {
-        throw nativeError("InvalidStateError", "the layer of this TestWebTransport is closed: provide it further out")
+        throw nativeError(
+          "InvalidStateError",
+          "the layer of this TestWebTransport is closed: provide it around the whole test"
+        )
       }
       const each = typeof behaviour === "function" ? behaviour(sessions.length) : behaviour
       const session = new TestSession(url, each, run)

@@ -1,5 +1,6 @@
-/** A session of the link in memory: the client's native one, and the server's side of it. */
-import * as Cause from "effect/Cause"
+/** A session of the link in memory: the client's native session and the server's side. */
+import { hasDies } from "#effect/cause"
+import { andThen, callback, catchCause } from "#effect/effect"
 import * as Effect from "effect/Effect"
 import { WebTransportError } from "../../../WebTransportError.js"
 import type {
@@ -143,15 +144,15 @@ export class TestSession implements NativeWebTransport, ServerSession {
   }
 
   private serve(stream: TestStream, what: string, handler: () => Effect.Effect<void, unknown>): void {
-    this.run(Effect.catchAllCause(Effect.suspend(handler), (cause) =>
-      // a test that fails because of a dead handler is to say so
-      (Cause.isDie(cause) ? Effect.logError(`${what} of TestWebTransport died`, cause) : Effect.void).pipe(
-        Effect.zipRight(stream.reset),
-        Effect.zipRight(stream.stopSending)
+    this.run(catchCause(Effect.suspend(handler), (cause) =>
+      // if a test fails because its handler died, the log shows it
+      (hasDies(cause) ? Effect.logError(`${what} of TestWebTransport died`, cause) : Effect.void).pipe(
+        andThen(stream.reset),
+        andThen(stream.stopSending)
       )))
   }
 
-  /** Takes one of the streams that the server grants, or waits for it. */
+  /** Takes a stream that the server grants, or waits for one. */
   private grant(credit: Credit, mayWait: boolean): Promise<void> | undefined {
     const { beyondLimit = "refuse" } = this.behaviour
     if (!this.areHeld && credit.take()) return undefined
@@ -165,7 +166,7 @@ export class TestSession implements NativeWebTransport, ServerSession {
     this.unidirectional.grantWaiting()
   }
 
-  /** What the server opens reaches the client when the session hears it again. */
+  /** Opens a stream. A hung session sees it after `resume`. */
   private announce<A>(
     kind: Kind,
     outlet: Outlet<A>,
@@ -204,14 +205,14 @@ export class TestSession implements NativeWebTransport, ServerSession {
     const datagram = this.received.shift()
     if (datagram !== undefined) return Effect.succeed(datagram)
     if (this.state === "closed") return Effect.fail(new WebTransportError({ reason: "SessionClosed" }))
-    const arrival = Effect.async<void>((resume) => {
+    const arrival = callback<void>((resume) => {
       const wake = () => resume(Effect.void)
       this.receivers.push(wake)
       return Effect.sync(() => {
         this.receivers = this.receivers.filter((other) => other !== wake)
       })
     })
-    return Effect.zipRight(arrival, this.receiveDatagram)
+    return andThen(arrival, this.receiveDatagram)
   })
 
   get streamCounts(): StreamCounts {
@@ -263,7 +264,7 @@ export class TestSession implements NativeWebTransport, ServerSession {
     this.grantWaiting()
   }
 
-  /** The client listened to `closed` before: it knows, when this completes. */
+  /** Completes when the client knows of the end, since the client listened to `closed` first. */
   private readonly told = Effect.promise(() => this.closed.then(ignore, ignore))
 
   readonly closeWith = (info: CloseInfo): Effect.Effect<void> =>
@@ -289,14 +290,14 @@ export class TestSession implements NativeWebTransport, ServerSession {
     return Effect.promise(() => this.draining)
   })
 
-  /** What the client sent with its request. */
+  /** The headers of the client's request. */
   headers: Readonly<Record<string, string>> = {}
 
   get responseHeaders(): ReadonlyArray<readonly [string, string]> {
     return Object.entries(this.behaviour.responseHeaders ?? {})
   }
 
-  /** Why it was refused, as far as the server says. */
+  /** Why the server refused the session, if it tells. */
   get explanation(): Explanation | undefined {
     const { connect, status } = this.behaviour
     return connect === "refuse" && status !== undefined && this.state === "closed"

@@ -1,4 +1,4 @@
-/** What both ends of the link in memory have in common. */
+/** Helpers of both ends of the link in memory. */
 
 export const ignore = () => {}
 

@@ -1,4 +1,5 @@
-/** One stream of the link in memory: the client's native side, and the server's. */
+/** A stream of the link in memory: the client's native side and the server's side. */
+import { callback } from "#effect/effect"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { WebTransportError } from "../../../WebTransportError.js"
@@ -7,10 +8,10 @@ import type { Behaviour, ServerStream } from "./contract.js"
 import type { Credit } from "./credit.js"
 import { ignore, nativeError, type Settle } from "./settle.js"
 
-/** The directions that a stream has, as its client sees them. */
+/** The directions of a stream, as seen by the client. */
 export type Kind = "Bidirectional" | "Outgoing" | "Incoming"
 
-/** What a stream knows of its session. */
+/** The session, as a stream sees it. */
 interface StreamSession {
   readonly behaviour: Behaviour
   readonly isHung: boolean
@@ -21,7 +22,7 @@ interface StreamSession {
 export class TestStream implements ServerStream {
   readonly native: NativeBidirectionalStream
   readonly kind: Kind
-  /** What is given back when it has ended, if the client opened it. */
+  /** The credit that the stream returns at its end, if the client opened it. */
   readonly credit: Credit | undefined
   private readonly session: StreamSession
   private toClient!: ReadableStreamDefaultController<Uint8Array>
@@ -31,7 +32,7 @@ export class TestStream implements ServerStream {
   private isReceiving: boolean
   isCancelled = false
   sending: ServerStream["sending"]
-  /** Of the write that is under way while the server takes none. */
+  /** Settles the pending write while the server does not read. */
   private stalled: Settle<void> | undefined
   private isStalled = false
 
@@ -58,7 +59,7 @@ export class TestStream implements ServerStream {
         this.fromClient = controller
       },
       write: (chunk) => {
-        // a copy, as of a network: the client may use its buffer again
+        // a copy, as on a network: the client may reuse its buffer
         this.chunks.push(new Uint8Array(chunk))
         this.notify()
         if (!this.isStalled) return undefined
@@ -99,13 +100,13 @@ export class TestStream implements ServerStream {
     if (wasOpen && !this.isOpen) this.session.ended(this)
   }
 
-  /** A write that the server has not taken fails, too. */
+  /** Fails the sending direction, and a write that the server has not taken. */
   private failSending(error: Error): void {
     this.stalled?.reject(error)
     this.fromClient.error(error)
   }
 
-  /** The session is gone, and its streams with it. */
+  /** The session is gone, and so is the stream. */
   lose(error: Error): void {
     if (this.isReceiving) this.toClient.error(error)
     this.isReceiving = false
@@ -116,7 +117,7 @@ export class TestStream implements ServerStream {
     this.wake()
   }
 
-  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> = Effect.async((resume) => {
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, WebTransportError> = callback((resume) => {
     const take = () => {
       if (this.sending === "Reset") {
         resume(Effect.fail(new WebTransportError({ reason: "Read", detail: "the client reset the stream" })))
@@ -136,7 +137,7 @@ export class TestStream implements ServerStream {
     })
   })
 
-  /** Does it while the session hears the server and the client still receives. */
+  /** Runs `f` if the session hears the server and the client still receives. */
   private readonly whileReceiving = (f: () => void): Effect.Effect<void> =>
     Effect.sync(() => {
       if (this.isReceiving && !this.session.isHung) f()

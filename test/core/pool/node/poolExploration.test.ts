@@ -1,8 +1,7 @@
 /**
- * Every order of events in a small pool: all that can happen in a state is tried, breadth first, and a state that was seen
- * before, by all that tells it apart, is not tried again. The number of states is fixed, so each run is the same;
- * `EXPLORE_STATES=…` takes more or fewer for each pool. A machine cannot be copied: a state is reached by the events that
- * led to it.
+ * Every order of events in a small pool: all events that can happen in a state are tried, breadth first. A state that was
+ * seen before is not tried again. The number of states is fixed, so each run is the same; `EXPLORE_STATES=…` takes more or
+ * fewer for each pool. A machine cannot be copied, so a state is reached by the events that led to it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import type { Command, Shell } from "../../../../src/internal/core/pool/commands.js"
@@ -51,7 +50,7 @@ interface Pool {
   readonly options: Partial<MachineOptions<string>>
   /** How many borrowers share an item. */
   readonly concurrency: number
-  /** How the borrowers borrow, the first, the second and the third. */
+  /** How the first, the second and the third borrower borrow. */
   readonly sharing: ReadonlyArray<Sharing>
 }
 
@@ -78,7 +77,7 @@ const pools: ReadonlyArray<Pool> = [
   }
 ]
 
-/** `at` chooses among those there are, in their order. */
+/** `at` chooses among the candidates, in their order. */
 type Event =
   | { readonly op: "borrow" | "tick" | "renew" | "drain" | "close" | "shrink" | "grow" | "clear" }
   | { readonly op: "release"; readonly at: number; readonly verdict: Verdict }
@@ -97,7 +96,7 @@ class World implements Shell<number, string> {
   private rests = false
   private closed = false
   private drained = false
-  /** Of the borrowers that have come. */
+  /** The number of borrowers that have come. */
   private borrowers = 0
   private values = 0
   private readonly maxSize: number
@@ -162,7 +161,7 @@ class World implements Shell<number, string> {
     }
   }
 
-  /** All that can happen now. Of equal items, waiters and checks one is enough where they stand in one order. */
+  /** All events that can happen now. Of equal items, waiters and checks in the same order, one is enough. */
   get events(): ReadonlyArray<Event> {
     const { machine } = this
     if (this.closed) return []
@@ -280,7 +279,7 @@ class World implements Shell<number, string> {
     if (this.machine.enqueue(waiter, this.now) !== "Queued") this.queue.pop()
   }
 
-  /** Time passes until the machine wants to be called. */
+  /** Time passes until the machine's next tick. */
   private tick(): void {
     const passed = Math.max(0, Math.ceil(this.armed - this.now.monotonic))
     this.now = { monotonic: this.now.monotonic + passed, wall: this.now.wall + passed }
@@ -288,7 +287,7 @@ class World implements Shell<number, string> {
     this.machine.tick(this.now, 0.5)
   }
 
-  /** What holds in every state. */
+  /** Checks the rules that hold in every state. */
   private judge(): void {
     const { machine } = this
     const items = [...machine.items]
@@ -328,7 +327,7 @@ class World implements Shell<number, string> {
     ensure(!this.closed || items.length === 0, "a closed pool has items")
   }
 
-  /** All that tells a state apart: times and turns count from now, and items, checks and waiters go by their order. */
+  /** Identifies a state: times and turns count from now; items, checks and waiters are numbered by their order. */
   get key(): string {
     const names = new Map<object, string>()
     const { closings, creations, leases, machine, queue } = this
@@ -340,7 +339,7 @@ class World implements Shell<number, string> {
       if (walls.has(name)) return value - this.now.wall
       switch (name) {
         case "key":
-          // of a proof, or of a time
+          // a negative key orders proofs; any other key is a time
           return value < 0 ? "" : value - this.now.wall
         case "ticket":
           return tickets - value
@@ -379,10 +378,10 @@ class World implements Shell<number, string> {
     ], "")
   }
 
-  /** Everything goes well, and borrowers return what they have; so each waiter gets an answer, and the pool its end. */
+  /** Everything goes well, and borrowers return their items: each waiter gets an answer, and the pool ends. */
   finish(ending: "drain" | "close" | "serve"): void {
     if (ending !== "serve") this.take({ op: ending })
-    // a drained pool goes on until it is closed
+    // a drained pool continues until it is closed
     const isOver = () => {
       if (ending === "close") return this.closed
       return this.queue.length === 0 && (ending === "serve" || this.drained || this.closed)
@@ -406,7 +405,7 @@ const clocks = new Set([
   ...["drainingSince", "startedAt"]
 ])
 const walls = new Set(["createdAt", "idleSince", "provenAt"])
-/** What never changes, or grows without end and decides nothing but an order, which the lists show. */
+/** Fields that never change, or that only grow and decide an order, which the lists show. */
 const ignored = new Set([
   ...["policy", "counters", "outbox", "value", "byValue", "tickets", "proofs", "provenTurn", "heapTurn", "turns"]
 ])
@@ -428,7 +427,7 @@ const explain = <A>(pool: Pool, path: ReadonlyArray<Event>, f: () => A): A => {
   }
 }
 
-/** How many states there were, and whether those were all. */
+/** Returns how many states there were, and whether these are all. */
 const explore = (pool: Pool): { readonly count: number; readonly depth: number; readonly isComplete: boolean } => {
   const first = new World(pool)
   const seen = new Set([first.key])

@@ -23,7 +23,7 @@ const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
     () => new Error(`no defect: ${String(exit)}`)
   )
 
-/** So that a fiber, which yields after so many steps, does so at every one of those of what comes next. */
+/** Padding: adds steps, so that a fiber yields at each of the following steps in turn. */
 const pad = (steps: number): Effect.Effect<void> =>
   steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
 
@@ -55,7 +55,7 @@ describe("a read", () => {
                 if (isThere) memory.send(...chunks)
                 if (isThere) yield* arrived
                 let got: Uint8Array | undefined
-                // In the same step as the read's last: a fiber that has the bytes and is interrupted at its next had them.
+                // In the same step as the read's last step: a fiber that is interrupted at its next step has taken the bytes.
                 const reading = Effect.whileLoop({
                   while: () => got === undefined,
                   body: () => read,
@@ -112,7 +112,7 @@ describe("a read", () => {
         yield* arrived
         expect(internals.isClean).toBe(false)
         expect(internals.isOverdue).toBe(false)
-        expect(String(defect(yield* Effect.exit(stream.readExactly(2))))).toContain("Two reads")
+        expect(String(defect(yield* Effect.exit(stream.readExactly(2))))).toContain("Two concurrent reads")
         send(Uint8Array.of(1, 2))
         yield* Fiber.await(first)
         expect(got).toEqual(Uint8Array.of(1, 2))
@@ -265,7 +265,7 @@ describe("a write", () => {
         expect(internals.sending).toBe("Open")
         yield* peer.resume
         yield* Effect.forEach([fibers[0]!, fibers[2]!], Fiber.join)
-        // it is the caller's again
+        // the caller may use the array again
         bytes.fill(4)
         yield* stream.write(Uint8Array.of(3))
         yield* arrived
@@ -381,7 +381,7 @@ describe("a write", () => {
       const memory = yield* streamInMemory()
       for (const [what, type] of [["secret", "string"], [new Uint16Array(2), "Uint16Array"], [{}, "Object"]] as const) {
         const error = defect(yield* Effect.exit(memory.stream.write(what as never)))
-        expect(String(error)).toBe(`TypeError: what is written must be a Uint8Array, but was of type ${type}`)
+        expect(String(error)).toBe(`TypeError: the argument of write must be a Uint8Array, but was of type ${type}`)
         expect(() => Framing.encode(what as never)).toThrow(`a message must be a Uint8Array, but was of type ${type}`)
       }
       const ofAnotherRealm: Uint8Array = runInNewContext("Uint8Array.of(1, 2)")

@@ -10,7 +10,7 @@ import { bytes } from "../../../support/streams.js"
 
 const url = "https://test/path?token=secret"
 
-/** In every way in which something comes into a log. */
+/** The value, in every form in which a log may show it. */
 const shown = (value: unknown): string =>
   [JSON.stringify(value), String(value), inspect(value, { depth: Infinity })].join("\n")
 

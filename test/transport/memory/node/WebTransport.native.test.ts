@@ -1,4 +1,4 @@
-/** What the real client cannot be brought to do: a fake of the W3C's shape, and the Effect Clock. */
+/** Behaviour that a test cannot cause in the real client: a fake of the W3C's shape, and Effect's clock. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -210,7 +210,7 @@ describe("connecting", () => {
       expect(fake.closes.length).toBeGreaterThan(0)
     }).pipe(withFakes))
 
-  /** Whether an attempt was closed when it was given up, and when it became ready after all. */
+  /** Whether an attempt was closed when it was given up, and when it became ready later. */
   const closesOf = Effect.gen(function*() {
     const fiber = yield* Effect.fork(Effect.scoped(WebTransport.connect(url)))
     yield* tick

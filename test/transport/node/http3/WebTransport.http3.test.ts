@@ -36,7 +36,7 @@ describe("WebTransport over HTTP/3", () => {
         }).pipe(Effect.provide(http3))
       const session = yield* connect("/source/1000")
       const stream = yield* session.createBidirectionalStream()
-      // The peer sees a stream once something was written to it.
+      // The peer sees a stream only after the first write.
       yield* stream.write(Uint8Array.of(1))
       expect((yield* stream.readExactly(1000)).byteLength).toBe(1000)
       expect((yield* Effect.flip(connect("/refuse"))).reason).toBe("Connect")

@@ -1,23 +1,31 @@
-/** A stream as a `Socket` of `@effect/platform`. */
+/** A stream as a `Socket`: of `@effect/platform` in Effect 3, of `effect` itself in Effect 4. */
 import * as Socket from "@effect/platform/Socket"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type * as WebTransport from "../../WebTransport.js"
-import type { WebTransportError } from "../../WebTransportError.js"
+import { into } from "./deferred.js"
+import { andThen, catchAll, forkDetach } from "./effect.js"
+import { makeLatch } from "./latch.js"
 
-/** A stream that says when bytes that were accepted are not sent. */
-interface SocketStream extends WebTransport.BidirectionalStream {
-  readonly whenCut: Effect.Effect<WebTransportError>
+export type { Socket } from "@effect/platform/Socket"
+
+/** What a socket needs of a stream. */
+export interface SocketStream {
+  /** None once the peer has finished. */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, unknown>
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, unknown>
+  readonly closeWrite: Effect.Effect<void, unknown>
+  /** Completes, with the reason, when bytes that were accepted are not sent. */
+  readonly whenCut: Effect.Effect<unknown>
 }
 
 interface Connection {
   readonly stream: SocketStream
-  /** Says how the run ends; fails when a writer closes the socket. */
+  /** The end of the run. Fails when a writer closes the socket. */
   readonly done: Deferred.Deferred<void, any>
-  /** Whether a writer's scope has ended: what fails to be written after that breaks nothing. */
+  /** Whether a writer's scope has ended. After that, a failing write does not break the run. */
   isFinished: boolean
 }
 
@@ -29,25 +37,25 @@ const failure = (reason: "Open" | "Read" | "Write") => (cause: unknown) =>
 const finish = (connection: Connection): Effect.Effect<void> =>
   Effect.suspend(() => {
     connection.isFinished = true
-    return Effect.asVoid(Effect.forkDaemon(Effect.ignore(connection.stream.closeWrite)))
+    return Effect.asVoid(forkDetach(Effect.ignore(connection.stream.closeWrite)))
   })
 
-/** Nothing can be written any more: the run fails, too, so that whoever shares the socket connects again. */
+/** Writing is over. The run fails, too, so that the user of the socket connects again. */
 const broken = (connection: Connection, error: Socket.SocketError): Effect.Effect<unknown> =>
   Effect.suspend(() => connection.isFinished ? Effect.void : Deferred.fail(connection.done, error))
 
-/** One that acquires a stream for each run. */
+/** A socket that acquires a stream for each run. */
 export const makeSocket = (
   acquire: Effect.Effect<SocketStream, unknown, Scope.Scope>
 ): Socket.Socket => {
-  const latch = Effect.unsafeMakeLatch(false)
+  const latch = makeLatch(false)
   let current: Connection | undefined
   let isRunning = false
 
-  /** Its writers would not know which stream is theirs. */
+  /** Allows one run at a time: with more, writers would not know their stream. */
   const onlyOne = Effect.acquireRelease(
     Effect.suspend(() => {
-      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket runs already: make another one")))
+      if (isRunning) return Effect.fail(failure("Open")(new Error("this socket is already running: make another one")))
       isRunning = true
       return Effect.void
     }),
@@ -66,7 +74,7 @@ export const makeSocket = (
       const fork = yield* FiberSet.runtime(handlers)<R>()
       const connection: Connection = { stream, done, isFinished: false }
       yield* Effect.acquireRelease(
-        Effect.zipRight(Effect.sync(() => current = connection), latch.open),
+        andThen(Effect.sync(() => current = connection), latch.open),
         () =>
           Effect.suspend(() => {
             if (current !== connection) return Effect.void
@@ -85,14 +93,14 @@ export const makeSocket = (
         }
       )
       // what came before the peer finished is handled to its end
-      const toTheEnd = Effect.zipRight(reading, FiberSet.awaitEmpty(handlers))
+      const toTheEnd = andThen(reading, FiberSet.awaitEmpty(handlers))
       // not `raceFirst`, which hangs if it is interrupted just before it starts its fibers (effect 3.22)
-      yield* Effect.forkScoped(Effect.intoDeferred(toTheEnd, done))
-      yield* Effect.forkScoped(Effect.intoDeferred(FiberSet.join(handlers), done))
+      yield* Effect.forkScoped(into(toTheEnd, done))
+      yield* Effect.forkScoped(into(FiberSet.join(handlers), done))
       // the peer would wait for what never comes, and so would those who wait for its answers
       yield* Effect.forkScoped(Effect.flatMap(stream.whenCut, (cause) => broken(connection, failure("Write")(cause))))
       yield* Deferred.await(done).pipe(
-        // within the scope: the stream is to see a success
+        // inside the scope, so that the stream ends in success
         Effect.catchIf(
           Socket.SocketCloseError.isClean((code) => !Socket.defaultCloseCodeIsError(code)),
           () => Effect.void
@@ -111,9 +119,9 @@ export const makeSocket = (
           Deferred.fail(done, new Socket.SocketCloseError({ reason: "Close", code, closeReason: reason }))
         )
       }
-      return Effect.catchAll(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), (cause) => {
+      return catchAll(stream.write(typeof chunk === "string" ? encoder.encode(chunk) : chunk), (cause) => {
         const error = failure("Write")(cause)
-        return Effect.zipRight(broken(connection, error), Effect.fail(error))
+        return andThen(broken(connection, error), Effect.fail(error))
       })
     }))
 
@@ -123,7 +131,7 @@ export const makeSocket = (
     runRaw: run as Socket.Socket["runRaw"],
     writer: Effect.acquireRelease(
       Effect.succeed(write),
-      // nobody waits for it: it comes behind what was written, and a peer that hangs takes none of that
+      // the finalizer does not wait: the finish comes after all writes, and a peer that hangs takes none of them
       () => Effect.suspend(() => current === undefined ? Effect.void : finish(current))
     )
   }
