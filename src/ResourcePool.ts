@@ -4,13 +4,14 @@
  * @since 0.1.0
  */
 /// <reference lib="esnext.disposable" preserve="true" />
+import { scoped } from "#effect/layer"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Inspectable } from "effect/Inspectable"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Pool from "effect/Pool"
 import type * as Scope from "effect/Scope"
@@ -489,7 +490,7 @@ export const Tag = <const Id extends string>(id: Id) => <Self, A, E = never>(): 
   const tag = Context.Tag(id)<Self, ResourcePool<A, E>>()
   return Object.assign(tag, {
     layer: <R>(options: Options<A, E, R>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
-      Layer.scoped(tag, make({ ...options, name: options.name ?? id }))
+      scoped(tag, make({ ...options, name: options.name ?? id }))
   })
 }
 

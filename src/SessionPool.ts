@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
+import { scoped } from "#effect/layer"
 import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { FramingError } from "./FramingError.js"
 import * as ping from "./internal/sessions/pingStream.js"
@@ -305,7 +306,7 @@ export const pingStream: (
 export const layer = <E = never, R = never>(
   options: Options<E, R>
 ): Layer.Layer<SessionPool, never, WebTransport.WebTransportConstructor | Exclude<R, Scope.Scope>> =>
-  Layer.scoped(SessionPool, make(options))
+  scoped(SessionPool, make(options))
 
 /**
  * The options of a pool from a `Config`. `URL` is required; the others have defaults:
@@ -379,7 +380,7 @@ export const layerConfig = <E = never, R = never>(
   ConfigError.ConfigError,
   WebTransport.WebTransportConstructor | Exclude<R, Scope.Scope>
 > =>
-  Layer.scoped(
+  scoped(
     SessionPool,
     Effect.flatMap(
       internalOptions.checked(Config.unwrap(config)),

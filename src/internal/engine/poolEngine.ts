@@ -1,4 +1,5 @@
 /** A waiting pool, assembled from its parts, with its interface for pools that are built on it. */
+import { sourceOf } from "#effect/clock"
 import { type RunningFiber } from "#effect/fiber"
 import { fork, type PoolRuntime } from "#effect/poolRuntime"
 import type * as Cause from "effect/Cause"
@@ -73,7 +74,7 @@ export class Engine<A, E, V, X = unknown>
     const tags = [["pool", name]] as const
     this.name = name
     this.runtime = runtime
-    this.time = new PoolClock(runtime.clock)
+    this.time = new PoolClock(sourceOf(runtime.clock))
     this.log = new PoolLog(module, name, (effect) => fork(runtime, effect))
     this.spans = new PoolSpans(module, name, runtime.isTraced)
     this.timer = histograms ? timerOf(timesOf(tags, runtime), runtime.clock) : noTimer
