@@ -138,6 +138,6 @@ it.scopedLive("says in Deno, too, why there is no session, and how one ended", (
         return { message, failed: failed.reason, closeCode }
       })`
     )
-    expect(message).toContain("UnknownIssuer; pin the certificate")
+    expect(message).toContain("UnknownIssuer; pin the server's current certificate")
     expect([failed, closeCode]).toEqual(["SessionClosed", 7])
   }))
