@@ -136,8 +136,8 @@ export class WebTransportError extends Data.TaggedError("WebTransportError")<{
   /** @since 0.1.0 */
   override get message(): string {
     const what = `${this.reason}: ${this.detail ?? summaries[this.reason]}`
-    const todo = this.advice ?? advice[this.reason]
-    return todo === undefined ? what : `${what}; ${todo}`
+    const hint = this.advice ?? advice[this.reason]
+    return hint === undefined ? what : `${what}; ${hint}`
   }
 
   /**

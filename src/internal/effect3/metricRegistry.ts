@@ -36,7 +36,7 @@ export const counterKey = (name: string, description: string): CounterKey =>
 export const secondsKey = (name: string, description: string, boundaries: ReadonlyArray<number>): HistogramKey =>
   MetricKey.tagged(MetricKey.histogram(name, MetricBoundaries.fromIterable(boundaries), description), "unit", "s")
 
-/** The metric of a key, for users. */
+/** The metric of a key, for users. Effect types one function for all kinds of keys, these overloads one for each. */
 export const metricOf: {
   (key: GaugeKey): Gauge
   (key: CounterKey): Counter

@@ -129,6 +129,7 @@ export const decodeEngine = (
 ): DecodedEngine => {
   const checks = new OptionChecks()
   const decoded = decode(settings, options, checks)
+  // any, since the check itself decides whether it is an effect
   if ("acquire" in options) decode({ acquire: engineOptions.acquire }, { acquire: options.acquire as any }, checks)
   checkTogether(options, decoded, checks)
   const { concurrency, keepAlive, rideOut, validateAfterIdle } = decoded
