@@ -68,11 +68,11 @@ const browser: TestProjectConfiguration = {
     alias: [
       {
         find: /^\.[./]*\/(support\/)?TestServer\.js$/,
-        replacement: at("./test/browser/TestServer.ts")
+        replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
       },
       {
         find: /^\.[./]*\/(support\/)?sockets\.js$/,
-        replacement: at("./test/browser/sockets.ts")
+        replacement: fileURLToPath(new URL("./test/browser/sockets.ts", import.meta.url))
       }
     ]
   },
