@@ -1002,7 +1002,7 @@ class Run implements Shell<number, string> {
     same(this.queue.length, 0, "waiters without an answer")
     for (const [name, part] of partsOf(machine)) {
       if (part instanceof LinkedList) same(part.length, 0, name)
-      if (part instanceof LoadIndex) same(part.least(), undefined, name)
+      if (part instanceof LoadIndex) same(part.minLoaded(), undefined, name)
       if (part instanceof IndexedHeap) same(part.first, undefined, name)
       if (part instanceof Map || part instanceof Set) same(part.size, 0, name)
     }
@@ -1302,8 +1302,8 @@ describe("LoadIndex", () => {
         }
         const least = Math.min(...model.map(({ key }) => key))
         const most = Math.max(...model.map(({ key }) => key))
-        assert.strictEqual(index.least()?.id, model.find(({ key }) => key === least)?.id)
-        assert.strictEqual(index.most()?.id, model.findLast(({ key }) => key === most)?.id)
+        assert.strictEqual(index.minLoaded()?.id, model.find(({ key }) => key === least)?.id)
+        assert.strictEqual(index.maxLoaded()?.id, model.findLast(({ key }) => key === most)?.id)
       }
     })
     FastCheck.assert(property, { numRuns: 300, ...replay })

@@ -7,6 +7,7 @@ import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
 import { Outbox } from "../outbox.js"
 import { Alarm } from "./alarm.js"
+import { Announcements } from "./announcements.js"
 import { Available } from "./available.js"
 import { Checks } from "./checks.js"
 import type { Command, Shell } from "./commands.js"
@@ -77,14 +78,10 @@ export class PoolMachine<A, F> {
 
   private readonly outbox: Outbox<Command<A, F>>
   private readonly alarm: Alarm
+  private readonly announcements: Announcements<F>
   /** A change that `settle` has to look at, though the outbox may be empty. */
   private unsettled = false
   private closeAt = Infinity
-  private drainingSince = Infinity
-  // announcements that are made once
-  private readyWanted = false
-  private drainAnnounced = false
-  private exhaustionAnnounced = false
   /** Whether items can become too old to be lent. */
   private readonly ages: boolean
 
@@ -106,6 +103,7 @@ export class PoolMachine<A, F> {
       if (command._tag !== "WakeAt" || this.alarm.isSetTo(command.at)) shell.perform(command)
     })
     this.alarm = new Alarm(this.outbox)
+    this.announcements = new Announcements(options.exhaustedThreshold, this.outbox)
   }
 
   get creating(): number {
@@ -493,27 +491,27 @@ export class PoolMachine<A, F> {
 
   /** Asks for one `Reached` command, when `minSize` items are live or the next creation fails. */
   wantReady(now: Time): void {
-    this.readyWanted = true
-    if (this.state !== "Open") this.announceReady({ _tag: "PoolClosed" })
+    this.announcements.wantReady()
+    if (this.state !== "Open") this.announcements.reached({ _tag: "PoolClosed" })
     this.settle(now)
   }
 
   drain(now: Time): void {
     if (this.state === "Open") {
       this.state = "Draining"
-      this.drainingSince = now.monotonic
+      this.announcements.beginDrain(now.monotonic)
     }
     this.checks.forgetDoubts()
-    this.announceReady({ _tag: "PoolClosed" })
+    this.announcements.reached({ _tag: "PoolClosed" })
     this.settle(now)
   }
 
   close(now: Time): void {
     if (this.state === "Closing" || this.state === "Closed") return
     this.state = "Closing"
-    this.drainingSince = Infinity
     this.refuseAll({ _tag: "PoolClosed" })
-    this.announceReady({ _tag: "PoolClosed" })
+    this.announcements.endDrain()
+    this.announcements.reached({ _tag: "PoolClosed" })
     this.closeAt = now.monotonic + this.policy.shutdownGrace
     this.creations.stop()
     this.checks.forgetDoubts()
@@ -566,16 +564,8 @@ export class PoolMachine<A, F> {
     for (let loan = this.leaks.report(monotonic); loan !== undefined; loan = this.leaks.report(monotonic)) {
       this.outbox.push({ _tag: "Overdue", loan })
     }
-    const waited = this.waiters.first === undefined ? -1 : monotonic - this.waiters.first.since
-    if (waited >= this.policy.exhaustedThreshold && !this.exhaustionAnnounced) {
-      this.exhaustionAnnounced = true
-      this.outbox.push({ _tag: "Exhausted", waited })
-    }
-    const drains = monotonic - this.drainingSince
-    if (drains >= this.policy.exhaustedThreshold && !this.drainAnnounced) {
-      this.drainingSince = Infinity
-      this.outbox.push({ _tag: "DrainsSlowly", waited: drains })
-    }
+    if (this.waiters.first !== undefined) this.announcements.waited(monotonic - this.waiters.first.since)
+    this.announcements.drains(monotonic)
     if (this.state === "Closing" && monotonic >= this.closeAt) {
       for (const item of [...this.items]) if (item.state === "Leaving") this.destroy(item, "closed", now)
     }
@@ -880,7 +870,7 @@ export class PoolMachine<A, F> {
       // a pool that never had an item may have a wrong address: its borrowers fail at once
       if (this.counters.created === 0 || this.creations.failingFor(now) >= patience) this.refuseAll(refusal)
     }
-    this.announceReady(refusal)
+    this.announcements.reached(refusal)
   }
 
   private refuseAll(refusal: Refusal<F>): void {
@@ -925,15 +915,12 @@ export class PoolMachine<A, F> {
       this.supply(now)
       this.closeRenewed(now)
     }
-    if (this.waiters.length === 0) this.exhaustionAnnounced = false
-    if (this.open >= this.sizes.minSize) this.announceReady(undefined)
+    if (this.waiters.length === 0) this.announcements.queueEmptied()
+    if (this.open >= this.sizes.minSize) this.announcements.reached(undefined)
     if (this.state !== "Open") {
       const isClosed = this.state === "Closing" && this.items.size === 0
       // leases may still be out then; their items are closed
-      if (!this.drainAnnounced && this.waiters.length === 0 && (this.leases === 0 || isClosed)) {
-        this.drainAnnounced = true
-        this.outbox.push({ _tag: "Drained" })
-      }
+      if (this.waiters.length === 0 && (this.leases === 0 || isClosed)) this.announcements.drained()
       if (isClosed) {
         this.state = "Closed"
         this.outbox.push({ _tag: "Closed" })
@@ -962,7 +949,7 @@ export class PoolMachine<A, F> {
     }
     if (this.broken !== undefined) {
       this.refuseAll(this.broken)
-      if (this.open < this.sizes.minSize) this.announceReady(this.broken)
+      if (this.open < this.sizes.minSize) this.announcements.reached(this.broken)
       return
     }
     while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.create(now)) {
@@ -1008,12 +995,6 @@ export class PoolMachine<A, F> {
     }
   }
 
-  private announceReady(refusal: Refusal<F> | undefined): void {
-    if (!this.readyWanted) return
-    this.readyWanted = false
-    this.outbox.push({ _tag: "Reached", refusal })
-  }
-
   // --- private: time
 
   private arm(at: number): void {
@@ -1034,22 +1015,17 @@ export class PoolMachine<A, F> {
 
   /** By the monotonic clock. */
   private nextDue(now: Time): number {
-    const { exhaustedThreshold, idleTimeToLive } = this.policy
+    const { idleTimeToLive } = this.policy
     if (this.state === "Closed") return Infinity
     let due = Math.min(this.creations.nextDue, this.checks.nextDue, this.leaks.nextDue)
     let aged = Infinity
     const waiter = this.waiters.first
-    if (waiter !== undefined) {
-      due = Math.min(due, waiter.deadline)
-      if (!this.exhaustionAnnounced) due = Math.min(due, waiter.since + exhaustedThreshold)
-    }
+    if (waiter !== undefined) due = Math.min(due, waiter.deadline)
+    due = Math.min(due, this.announcements.nextDue(waiter === undefined ? Infinity : waiter.since))
     if (this.releases.first !== undefined) due = Math.min(due, this.releases.first.deadline)
     if (this.closings.first !== undefined) due = Math.min(due, this.closings.first.deadline)
     if (this.overlapping.first !== undefined) due = Math.min(due, this.overlapping.first.deadline)
     if (this.state === "Closing" && this.live > 0) due = Math.min(due, this.closeAt)
-    if (this.state === "Draining" && !this.drainAnnounced) {
-      due = Math.min(due, this.drainingSince + exhaustedThreshold)
-    }
     if (this.lifetimes.first !== undefined) aged = this.lifetimes.first.key
     // if too many pings are under way, the end of a ping starts the next
     if (this.pings.next !== undefined && !this.pingsEnough) aged = Math.min(aged, this.pings.next.key)

@@ -598,7 +598,7 @@ class World implements Shell<number, string> {
       ensure(this.armed <= oldest.since + exhaustedThreshold, "an exhaustion is forgotten")
     }
     if (machine.state === "Draining" && !this.drained && !this.drainsSlowly) {
-      ensure(this.armed <= machine["drainingSince"] + exhaustedThreshold, "a slow drain is forgotten")
+      ensure(this.armed <= machine["announcements"]["drainingSince"] + exhaustedThreshold, "a slow drain is forgotten")
     }
     ensure(!this.closed || items.length === 0, "a closed pool has items")
   }
