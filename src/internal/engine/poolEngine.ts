@@ -23,6 +23,7 @@ import { PoolEnds } from "./ends.js"
 import { PoolEvents } from "./events.js"
 import { type LeaseWatch, leaseWatch } from "./leases.js"
 import { Lifecycle, type LifecycleParts } from "./lifecycle.js"
+import type { PoolData } from "./records.js"
 import { Refusals } from "./refusals.js"
 import { Reports } from "./reports.js"
 import { Returns } from "./returns.js"
@@ -41,11 +42,15 @@ export interface Origin {
 }
 
 export class Engine<A, E, V, X = unknown>
-  implements Contract.PoolEngine<V, E>, BorrowingParts<A, E, V>, LifecycleParts<A, E, V>, Shell<A, Cause.Cause<E>>
+  implements
+    Contract.PoolEngine<V, E>,
+    BorrowingParts<A, E, V>,
+    LifecycleParts<A, E, V>,
+    Shell<A, Cause.Cause<E>, PoolData>
 {
   readonly name: string
   readonly demand = new Set<() => void>()
-  readonly machine: PoolMachine<A, Cause.Cause<E>>
+  readonly machine: PoolMachine<A, Cause.Cause<E>, PoolData>
   readonly time: PoolClock
   readonly runtime: PoolRuntime
   readonly log: PoolLog
@@ -98,7 +103,7 @@ export class Engine<A, E, V, X = unknown>
     this.hideMetrics = metrics ? register(waitingPool, tags, runtime, () => this.stats()) : () => undefined
   }
 
-  perform(command: Command<A, Cause.Cause<E>>): void {
+  perform(command: Command<A, Cause.Cause<E>, PoolData>): void {
     if (command._tag === "Closed") this.hideMetrics()
     this.lifecycle.perform(command)
   }
