@@ -239,15 +239,18 @@ describe("SessionPool", () => {
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const { connect, url } = options(server, "/echo?hung-hello")
+        const hangs = yield* Deferred.make<void>()
         const pool = yield* SessionPool.make({
           url,
           connect: { ...connect, connectTimeout: "300 millis" },
-          onOpen: () => Effect.never
+          onOpen: () => Effect.zipRight(Deferred.succeed(hangs, undefined), Effect.never)
         })
-        const error = yield* soon(Effect.flip(pool.use((session) => echo(session))))
+        const borrowing = yield* Effect.fork(Effect.flip(pool.use((session) => echo(session))))
+        yield* soon(Deferred.await(hangs))
+        const error = yield* within(300)(Fiber.join(borrowing))
         assert.strictEqual((error as WebTransportError).reason, "ConnectTimeout")
         assert.include(error.message, "it was onOpen that hung")
-      }))
+      }).pipe(onTestClock))
 
     it.scoped("asks for the address and the hashes on every connect", () =>
       Effect.gen(function*() {

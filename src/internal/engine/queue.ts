@@ -1,6 +1,6 @@
 /** Gets an item for a borrower: at once, or through the queue. */
 import { callback } from "#effect/effect"
-import { type AnyFiber, resumeFiber, type RunningFiber } from "#effect/fiber"
+import type { AnyFiber, RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import * as Effect from "effect/Effect"
 import type { PoolError } from "../../PoolError.js"
@@ -27,9 +27,7 @@ const settled = (waiter: QueuedBorrower<any, any>): Effect.Effect<void> =>
   })
 
 /** Lets the borrower go on that the machine has served or refused. */
-export const wake = ({ borrower, resume }: QueuedBorrower<any, any>): void => {
-  if (resume !== undefined) resumeFiber(borrower, resume)
-}
+export const wake = ({ resume }: QueuedBorrower<any, any>): void => resume?.()
 
 export class BorrowQueue<A, E, V> {
   private readonly parts: QueueParts<A, E, V>
