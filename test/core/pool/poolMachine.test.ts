@@ -539,9 +539,9 @@ class Run implements Shell<number, string> {
       }
       case "decidedLate": {
         const release = this.lateReleases.shift()
-        return release !== undefined &&
-          this.both(() => model.endRelease(release.id), () => machine.endRelease(release)) &&
-          assert.fail("a late decision counts")
+        if (release === undefined) return false
+        const isInTime = this.both(() => model.endRelease(release.id), () => machine.endRelease(release))
+        return assert.isFalse(isInTime, "a late decision counts")
       }
       case "leap":
         return this.leap(step.ms)
