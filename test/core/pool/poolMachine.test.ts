@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import type { Time } from "../../../src/internal/core/clock.js"
 import { type HeapNode, IndexedHeap } from "../../../src/internal/core/indexedHeap.js"
 import { type Linked, LinkedList } from "../../../src/internal/core/linkedList.js"
 import { LoadIndex } from "../../../src/internal/core/loadIndex.js"
@@ -14,7 +15,6 @@ import {
   type Refusal,
   Release,
   type Sharing,
-  type Time,
   type Verdict,
   Waiter
 } from "../../../src/internal/core/pool/item.js"
