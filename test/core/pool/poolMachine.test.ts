@@ -1250,7 +1250,7 @@ const makeNodes = (count: number): Array<Node> =>
 const moves = FastCheck.array(FastCheck.record({ at, key: FastCheck.nat({ max: 70 }) }), { maxLength: 60, size: "max" })
 
 describe("LinkedList", () => {
-  it("holds its members in the order in which they came, whoever leaves", () => {
+  it("holds its members in their order, whichever member leaves", () => {
     const property = FastCheck.property(moves, (moves) => {
       const nodes = makeNodes(8)
       const list = new LinkedList<Node>()
@@ -1311,7 +1311,7 @@ describe("LoadIndex", () => {
 })
 
 describe("IndexedHeap", () => {
-  it("has the smallest key first, whoever leaves", () => {
+  it("has the smallest key first, whichever member leaves", () => {
     const moves = FastCheck.array(
       FastCheck.record({ at: FastCheck.nat({ max: 31 }), key: FastCheck.nat({ max: 20 }) }),
       {
