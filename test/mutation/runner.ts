@@ -43,7 +43,7 @@ new Worker(watch, { eval: true, workerData: limit }).unref()
 
 let runs = 0
 
-process.on("message", async ({ bundle, env, tests: limited }: Task) => {
+const run = async ({ bundle, env, tests: limited }: Task): Promise<Result> => {
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined) delete process.env[name]
     else process.env[name] = value
@@ -67,5 +67,9 @@ process.on("message", async ({ bundle, env, tests: limited }: Task) => {
     failure = `${name}: ${String(error)}`
   }
   limit[0] = Infinity
-  process.send!({ failure, spent } satisfies Result)
+  return { failure, spent }
+}
+
+process.on("message", (task: Task) => {
+  void run(task).then((result) => process.send!(result))
 })

@@ -232,6 +232,30 @@ describe("a returned item", () => {
 })
 
 describe("a failed check", () => {
+  it("has other items checked also if it failed because it took too long", () => {
+    const pool = new Pool({ validateAfterIdle: 50 })
+    const [first, second] = [pool.idle(), pool.idle()]
+    pool.pass(50)
+    pool.machine.tryCheckout(pool.now)
+    assert.strictEqual(pool.check.item, second)
+    pool.pass(1_000)
+    assert.strictEqual(pool.check.item, first)
+  })
+
+  it("among those checked for that reason makes no further item suspect", () => {
+    const pool = new Pool({ validateAfterIdle: 50, maxSize: 4, createConcurrency: 1 })
+    const [first, second, third] = [pool.idle(), pool.idle(), pool.idle()]
+    const returned = pool.idle()
+    pool.lent()
+    pool.pass(50)
+    pool.machine.tryCheckout(pool.now)
+    pool.machine.checked(pool.check, "failed", pool.now)
+    pool.release(returned, "kept")
+    pool.machine.checked(pool.check, "failed", pool.now)
+    pool.machine.checked(pool.check, "passed", pool.now)
+    assert.deepStrictEqual(pool.ofTag("Check").map(({ check }) => check.item), [third, first, second])
+  })
+
   it("makes no item suspect that proved good since the check began", () => {
     const pool = new Pool({ validateAfterIdle: 50 })
     const [first, second] = [pool.idle(), pool.idle()]

@@ -155,6 +155,15 @@ describe("an item that dies young and unused", () => {
     }
   })
 
+  it("is not one that a borrower has used", () => {
+    const pool = new Pool({ backoff })
+    const item = pool.idle()
+    pool.lent()
+    pool.machine.served(item)
+    pool.machine.lost(item, pool.now)
+    assert.isEmpty(pauses(pool))
+  })
+
   it("does not delay the next creation after the pool is renewed", () => {
     const pool = new Pool({ minSize: 1, maxSize: 1, backoff })
     died(pool)
@@ -236,5 +245,15 @@ describe("a pool that is asked whether it is ready", () => {
     pool.pass(8)
     pool.create()
     assert.strictEqual(pool.count("Reached"), 1)
+  })
+
+  it("is told that the pool drains or closes, before or after it asked", () => {
+    for (const op of ["drain", "close"] as const) {
+      const pool = new Pool({ minSize: 1 })
+      pool.machine.wantReady(pool.now)
+      pool.machine[op](pool.now)
+      pool.machine.wantReady(pool.now)
+      assert.deepStrictEqual(pool.ofTag("Reached").map(({ refusal }) => refusal?._tag), ["PoolClosed", "PoolClosed"])
+    }
   })
 })

@@ -184,6 +184,19 @@ describe("a ping", () => {
     assert.strictEqual(waiter.item, shared)
   })
 
+  it("does not serve a waiter who came later, if each borrower gets a check: the item is idle again", () => {
+    const pool = new Pool({ pingInterval: 100, validateAfterIdle: 0 })
+    const [pinged, other] = [pool.idle(), pool.idle()]
+    pool.pass(100)
+    const ping = pool.check
+    assert.strictEqual(ping.item, pinged)
+    const waiter = pool.queue()
+    assert.strictEqual(pool.check.item, other)
+    pool.machine.checked(ping, "passed", pool.now)
+    assert.isUndefined(waiter.item)
+    assert.strictEqual(pinged.state, "Idle")
+  })
+
   it("put off for a borrower is made up for when the borrower fails", () => {
     const pool = new Pool({ pingInterval: 100 })
     pool.idle()

@@ -135,6 +135,7 @@ describe("what is due", () => {
     pool.pass(50)
     pool.machine.gone(item, pool.now)
     assert.strictEqual(pool.machine.state, "Closed")
+    assert.strictEqual(pool.commands.at(-1)!._tag, "Closed")
     const commands = pool.commands.length
     const loan = new Loan()
     pool.machine.track(loan, pool.now)
