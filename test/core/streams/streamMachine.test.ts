@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { cleanliness, isUnfit, type StreamFacts } from "../../../src/internal/core/streams/cleanliness.js"
+import { cleanliness, isUnanswered, isUnfit, type StreamFacts } from "../../../src/internal/core/streams/cleanliness.js"
 import { ensure, type Surroundings, World } from "./streamModel.js"
 
 /**
@@ -304,13 +304,26 @@ describe("cleanliness", () => {
   })
 
   it("is lost for good by a borrower that fails or gives a read up", () => {
-    const success = { isSuccess: true, isOwn: false }
+    const success = { isSuccess: true, isOwn: false, isForOneUse: false }
     assert.strictEqual(cleanliness(clean, success), "Clean")
     assert.strictEqual(cleanliness(clean, { ...success, isSuccess: false }), "Spoiled")
     const givenUp = { ...clean, isOverdue: true }
     assert.strictEqual(cleanliness(givenUp, success), "Spoiled")
-    assert.strictEqual(cleanliness(givenUp, { isSuccess: true, isOwn: true }), "Clean")
-    assert.strictEqual(cleanliness(givenUp, { isSuccess: false, isOwn: true }), "Spoiled")
+    assert.strictEqual(cleanliness(givenUp, { ...success, isOwn: true }), "Clean")
+    assert.strictEqual(cleanliness(givenUp, { ...success, isSuccess: false, isOwn: true }), "Spoiled")
+    assert.isTrue(isUnanswered(givenUp, success))
+    assert.isFalse(isUnanswered(clean, success))
+    assert.isFalse(isUnanswered(givenUp, { ...success, isOwn: true }))
+    assert.isTrue(isUnanswered(givenUp, { ...success, isSuccess: false, isOwn: true }))
+  })
+
+  it("ends with a borrow that is the stream's only one", () => {
+    const once = { isSuccess: true, isOwn: false, isForOneUse: true }
+    assert.strictEqual(cleanliness(clean, once), "Dirty")
+    assert.strictEqual(cleanliness({ ...clean, areWritesSettled: false }, once), "Dirty")
+    assert.strictEqual(cleanliness({ ...clean, isOverdue: true }, once), "Spoiled")
+    assert.strictEqual(cleanliness({ ...clean, isOverdue: true }, { ...once, isOwn: true }), "Dirty")
+    assert.strictEqual(cleanliness(clean, { ...once, isSuccess: false }), "Spoiled")
   })
 
   it("a peer that speaks before the first write spoils the stream, but for a greeting", () => {
