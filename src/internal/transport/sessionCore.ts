@@ -56,8 +56,7 @@ export class SessionCore {
   /** Called when `bytesHeard` grows. */
   whenHeard: (() => void) | undefined = undefined
 
-  /** Completes when nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
-  readonly retirement = makeDeferred<void>()
+  /** Nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
   isRetired = false
   /** Called, in the same step, when the session is retired or gone, or one of its streams has ended. */
   readonly observers = new Set<(news: News) => void>()
@@ -186,7 +185,6 @@ export class SessionCore {
   retire(): void {
     if (this.isRetired) return
     this.isRetired = true
-    complete(this.retirement, Exit.void)
     this.tellObservers()
   }
 
