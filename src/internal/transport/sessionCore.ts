@@ -6,6 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { WebTransportError } from "../../WebTransportError.js"
+import { isUsedUp } from "../core/streams/refusals.js"
 import type { ByteStream } from "./byteStream.js"
 import { applicationInfo, closeInfoOf } from "./closeInfo.js"
 import { freeNative, untilGone } from "./closing.js"
@@ -342,8 +343,8 @@ export class SessionCore {
   }
 
   refused(): void {
-    // a session without open streams that grants none is used up; the credit of an ending stream may still be on its way
-    if (!this.hasOpen && !this.isPingLatest) this.retire()
+    const facts = { open: this.streams.size, ending: this.endings.size, mayBeOwed: false }
+    if (isUsedUp(facts, () => this.isPingLatest)) this.retire()
   }
 
   received(bytes: number): void {
