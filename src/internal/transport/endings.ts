@@ -10,7 +10,7 @@ import { closeLatch, makeLatch, openLatch } from "#effect/latch"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import { endingTimeout } from "../core/streams/streamEndings.js"
 import type { ByteStream } from "./byteStream.js"
 

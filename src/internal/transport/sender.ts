@@ -1,6 +1,5 @@
 /** The sending direction of a stream: one native writer, and the fibers that wait for it. */
 import { callback } from "#effect/effect"
-import { Pending, type Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
@@ -9,6 +8,7 @@ import { type Linked, LinkedList } from "../core/linkedList.js"
 import { afterSessionEnd } from "./failure.js"
 import type { NativeSendStream } from "./shape.js"
 import type { Direction, StreamState } from "./streamHost.js"
+import { Pending, type Resume } from "./wait.js"
 
 /** A queued write that waits for room. */
 class WaitingWrite implements Linked<WaitingWrite> {
