@@ -92,6 +92,8 @@ class World implements Shell<number, string> {
   readonly machine: PoolMachine<number, string>
   private readonly pool: Pool
   now: Time = { monotonic: 0, wall: 0 }
+  /** The commands of the machine. */
+  readonly log: Array<string> = []
   private armed = Infinity
   private rests = false
   private closed = false
@@ -116,6 +118,7 @@ class World implements Shell<number, string> {
   }
 
   perform(command: Command<number, string>): void {
+    this.log.push(command._tag)
     switch (command._tag) {
       case "Create":
         this.creations.push(command.item)
@@ -410,18 +413,16 @@ const ignored = new Set([
   ...["policy", "counters", "outbox", "value", "byValue", "tickets", "proofs", "provenTurn", "heapTurn", "turns"]
 ])
 
-const reach = (pool: Pool, path: ReadonlyArray<Event>): World => {
+/** Takes the events in a new world, then calls `then`. A failure names the events and the commands. */
+const reach = <A>(pool: Pool, path: ReadonlyArray<Event>, then: (world: World) => A): A => {
   const world = new World(pool)
-  for (const event of path) world.take(event)
-  return world
-}
-
-const explain = <A>(pool: Pool, path: ReadonlyArray<Event>, f: () => A): A => {
   try {
-    return f()
+    for (const event of path) world.take(event)
+    return then(world)
   } catch (error) {
     if (error instanceof Error) {
-      error.message += `\nin ${pool.name}, after ${path.map((e) => JSON.stringify(e)).join(" ")}`
+      const events = path.map((event) => JSON.stringify(event)).join(" ")
+      error.message += `\nin ${pool.name}, after ${events}; commands: ${world.log.join(" ")}`
     }
     throw error
   }
@@ -436,16 +437,16 @@ const explore = (pool: Pool): { readonly count: number; readonly depth: number; 
   while (frontier.length > 0) {
     const next: Array<ReadonlyArray<Event>> = []
     for (const path of frontier) {
-      const { events } = reach(pool, path)
+      const events = reach(pool, path, (world) => world.events)
       for (const event of events) {
         if (seen.size >= states) return { count: seen.size, depth, isComplete: false }
         const longer = [...path, event]
-        const key = explain(pool, longer, () => reach(pool, longer).key)
+        const key = reach(pool, longer, (world) => world.key)
         if (seen.has(key)) continue
         seen.add(key)
         next.push(longer)
         for (const ending of ["serve", "drain", "close"] as const) {
-          explain(pool, [...longer], () => reach(pool, longer).finish(ending))
+          reach(pool, longer, (world) => world.finish(ending))
         }
       }
     }
