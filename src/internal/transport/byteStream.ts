@@ -11,7 +11,6 @@ import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type { WebTransportError } from "../../WebTransportError.js"
-import { cleanliness } from "../core/streams/cleanliness.js"
 import { Receiver } from "./receiver.js"
 import { Sender } from "./sender.js"
 import type { NativeReceiveStream, NativeSendStream } from "./shape.js"
@@ -129,11 +128,6 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
 
   get isEnded(): boolean {
     return this.endedBecause !== undefined
-  }
-
-  /** Whether the stream is like new for the next borrower. */
-  get isClean(): boolean {
-    return cleanliness(this) === "Clean"
   }
 
   // ---------------------------------------------------------------------------

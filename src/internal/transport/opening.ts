@@ -73,13 +73,6 @@ export class Opening {
     }
   )
 
-  /** For an opening that takes too long: calls `then` when it settles, with or without a stream. */
-  whenLate(then: (stream: ByteStream | undefined) => void): void {
-    const settled = () => then(this.stream)
-    if (this.outcome === undefined) this.resume = settled
-    else queueMicrotask(settled)
-  }
-
   /** Calls `then` in the step in which the opening settles, with or without a stream. Replaces `settled`. */
   whenSettled(then: () => void): void {
     if (this.outcome === undefined) this.resume = then

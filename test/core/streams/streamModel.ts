@@ -731,7 +731,7 @@ export class World {
       this.others,
       this.shrunk,
       t(this.armed),
-      t(this.machine.sessionsAt),
+      t(this.machine["asking"].readyAt),
       this.isClosed,
       this.isBroken
     ])

@@ -81,11 +81,6 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.settle(now)
   }
 
-  /** When the machine may ask for sessions again. */
-  get sessionsAt(): number {
-    return this.asking.readyAt
-  }
-
   get hasRequests(): boolean {
     return this.requests.length > 0
   }
