@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { concat, fromHex, isSame } from "../support/bytes.js"
 import { live } from "../support/implementation.js"
+import { isClean } from "../support/isClean.js"
 import { pattern } from "../support/pattern.js"
 import { soon } from "../support/soon.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "../support/streams.js"
@@ -453,7 +454,7 @@ describe("read", () => {
       expect(Chunk.size(yield* Stream.runCollect(Stream.take(Framing.messages(memory.stream), 1)))).toBe(1)
       expect(yield* next(memory)).toEqual(Option.some("two"))
       expect(yield* memory.stream.read).toEqual(Option.some(frame(bytes("three"))))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("gives what came before the stream broke, then says so", () =>
@@ -494,13 +495,13 @@ describe("read", () => {
       for (const second of [next(memory), read, memory.stream.readExactly(1), Stream.runDrain(stream)]) {
         expect(String(defect(yield* Effect.exit<unknown, unknown, never>(second)))).toContain("Two concurrent reads")
       }
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       yield* Fiber.interrupt(first)
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
       const third = yield* Effect.fork(next(memory))
       memory.send(frame(bytes("one")))
       expect(yield* Fiber.join(third)).toEqual(Option.some("one"))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("counts one that cannot be interrupted until it has its message", () =>
@@ -514,7 +515,7 @@ describe("read", () => {
       yield* Effect.yieldNow()
       yield* Fiber.interruptFork(first)
       yield* arrived
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       expect(String(defect(yield* Effect.exit(next(memory))))).toContain("Two concurrent reads")
       memory.send(frame(bytes("one")))
       yield* Fiber.await(first)
@@ -528,10 +529,10 @@ describe("read", () => {
       memory.send(frame(bytes("one")).slice(0, 2))
       yield* arrived
       yield* Fiber.interrupt(reading)
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       memory.send(frame(bytes("one")).slice(2))
       expect(yield* next(memory)).toEqual(Option.some("one"))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("loses nothing when it is interrupted at any moment", () =>
@@ -568,7 +569,7 @@ describe("read", () => {
       }
       expect(interrupted).toBeGreaterThan(100)
       expect(interrupted).toBeLessThan(round - 100)
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }).pipe(Effect.withMaxOpsBeforeYield(13)))
 
   it.scoped("holds no more of a message than came of it", () =>
@@ -641,7 +642,7 @@ describe("write", () => {
       const error = failure(yield* Effect.exit(Framing.write(memory.stream, bytes("hello"), { maxMessageSize: 4 })))
       expect(error).toBeInstanceOf(FramingError)
       expect(memory.received).toEqual([])
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
       const defective = yield* Effect.exit(Framing.write(memory.stream, bytes("x"), { id: -1 }))
       expect(String(defect(defective))).toContain("id must be")
     }))
