@@ -174,6 +174,14 @@ describe("a check that ends before its borrower queues", () => {
     assert.strictEqual(pool.machine.checkout(pool.now), item)
   })
 
+  it("retires the item if it is lent for the last time", () => {
+    const pool = new Pool({ validateAfterIdle: 50, maxUses: 1 })
+    pool.idle()
+    pool.pass(50)
+    pool.machine.admit(pool.machine.claim(pool.now, "shared")!, pool.now, "shared")
+    assert.strictEqual(pool.count("Leaving"), 1)
+  })
+
   it("leaves one idle item less", () => {
     const pool = new Pool({ validateAfterIdle: 50, minIdle: 1 })
     pool.create()
