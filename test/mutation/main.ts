@@ -56,7 +56,12 @@ const filesUnder = (path: string, ending: string): Array<string> => {
 }
 
 const sources = filesUnder(resolve(root, "src/internal", room), ".ts")
-const testFiles = filesUnder(resolve(root, tests ?? `test/${room}`), ".test.ts")
+/** Tests of a room that are elsewhere. */
+const elsewhere: Record<string, ReadonlyArray<string>> = {
+  "core/recycling": ["test/recycling/recyclingPools.model.test.ts"]
+}
+const testPaths = tests === undefined ? [`test/${room}`, ...elsewhere[room] ?? []] : [tests]
+const testFiles = testPaths.flatMap((path) => filesUnder(resolve(root, path), ".test.ts"))
 if (sources.length === 0 || testFiles.length === 0) {
   program.error(`${room}: ${sources.length} source file(s) and ${testFiles.length} test file(s)`)
 }
