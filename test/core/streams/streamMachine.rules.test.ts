@@ -6,6 +6,7 @@ import {
   type SessionFacts,
   SessionLane
 } from "../../../src/internal/core/streams/sessionLane.js"
+import { fixedSupply } from "../../../src/internal/core/streams/sessionSupply.js"
 import {
   type StreamCommand,
   type StreamMachineOptions,
@@ -44,6 +45,8 @@ type Command = StreamCommand<string>
 interface Setting extends Partial<StreamMachineOptions> {
   /** The only session, if it is the caller's. */
   readonly fixed?: Lane
+  /** Otherwise the test starts the machine. */
+  readonly starts?: false
 }
 
 /** A machine under a clock of its own, and all that it has asked for. */
@@ -55,16 +58,15 @@ class Pool {
   now = 1_000
   private came = 0
 
-  constructor({ fixed, ...options }: Setting = {}) {
+  constructor({ fixed, starts, ...options }: Setting = {}) {
     const all = { maxStreamsPerSession: 100, maxStreamsOpened: 500, openTimeout: 400, suspectAfter: 2, ...options }
-    this.supply.isFixed = fixed !== undefined
     this.machine = new StreamMachine<Session, Stream, string>(
       all,
-      this.supply,
+      fixed === undefined ? this.supply : fixedSupply,
       this.demand,
       (command) => this.commands.push(command)
     )
-    this.machine.start(fixed, this.now)
+    if (starts !== false) this.machine.start(fixed, this.now)
   }
 
   ofTag<T extends Command["_tag"]>(tag: T): Array<Extract<Command, { _tag: T }>> {
@@ -96,10 +98,9 @@ class Pool {
     this.demand.wanted += count
   }
 
-  /** A session that was asked for. */
-  session(session = new Session()): Lane {
+  /** A session that was asked for, new or seen before. */
+  session(session = new Session(), lane: Lane = new SessionLane(session)): Lane {
     assert.isAbove(this.count("AskForSession"), this.came++, "no session was asked for")
-    const lane = new SessionLane(session)
     this.machine.sessionCame(lane, this.now)
     return lane
   }
@@ -151,13 +152,25 @@ describe("a session that refuses a stream", () => {
       { _tag: "Refuse", request, refusal: { _tag: "Failed", failure: "limit" } }
     ])
     assert.strictEqual(pool.count("GiveSessionBack"), 1)
+    // the pool is not woken for a session that no request waits for
+    assert.notInclude(pool.ofTag("WakeAt").map(({ at }) => at), pool.machine.sessionsAt)
+  })
+
+  it("fails no request while another session may serve it", () => {
+    const pool = new Pool({ maxStreamsPerSession: 1 })
+    const { lane } = pool.borrowed()
+    pool.request()
+    pool.refused(pool.session())
+    assert.strictEqual(pool.count("RetireSession"), 1)
+    assert.strictEqual(pool.count("Refuse"), 0)
+    assert.isFalse(lane.isRetired)
   })
 
   it("and granted streams before is replaced at once", () => {
     const pool = new Pool()
     pool.request()
     const session = new Session()
-    session.streamsOpened = 3
+    session.streamsOpened = 1
     pool.refused(pool.session(session))
     assert.strictEqual(pool.count("RetireSession"), 1)
     assert.strictEqual(pool.count("Refuse"), 0)
@@ -176,11 +189,23 @@ describe("a session that refuses a stream", () => {
       return delay
     })
     assert.deepStrictEqual(delays, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000])
-    // a session that grants a stream ends the series
+    // a new session that grants a stream ends the series
     pool.borrowed()
     assert.isBelow(pool.machine.sessionsAt, pool.now)
     pool.machine.sessionFailed("down", pool.now)
     assert.strictEqual(pool.machine.sessionsAt, pool.now + 10)
+  })
+
+  it("makes the pool wait, even while an older session grants streams", () => {
+    const pool = new Pool({ maxStreamsPerSession: 2 })
+    const { lane } = pool.borrowed()
+    pool.request()
+    pool.request()
+    pool.refused(pool.session())
+    const readyAt = pool.machine.sessionsAt
+    assert.strictEqual(readyAt, pool.now + 10)
+    pool.opened(lane)
+    assert.strictEqual(pool.machine.sessionsAt, readyAt)
   })
 
   it("is asked again after 10 ms, then twice as long each time, at most 1 s", () => {
@@ -199,6 +224,24 @@ describe("a session that refuses a stream", () => {
     })
     assert.deepStrictEqual(delays, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000])
     assert.strictEqual(request.state, "Waiting")
+  })
+
+  it("is asked for more at once when it has granted a stream", () => {
+    const pool = new Pool()
+    const { lane } = pool.borrowed()
+    pool.request()
+    pool.refused(lane)
+    pool.pass(10)
+    pool.lent(pool.opened(lane))
+    assert.isFalse(lane.isFull)
+    const before = pool.count("OpenStream")
+    pool.request()
+    assert.strictEqual(pool.count("OpenStream"), before + 1)
+    assert.strictEqual(lane.probeAt, Infinity)
+    pool.machine.streamFreed(lane, pool.now)
+    assert.strictEqual(lane.probeAt, Infinity)
+    pool.refused(lane)
+    assert.strictEqual(lane.probeAt, pool.now + 10)
   })
 
   it("is asked again when one of its streams has ended, no sooner than 10 ms after the refusal", () => {
@@ -226,9 +269,12 @@ describe("a session that refuses a stream", () => {
     pool.refused(lane)
     // the borrower has left
     pool.want(-1)
-    const before = pool.count("OpenStream")
-    pool.pass(10)
-    assert.strictEqual(pool.count("OpenStream"), before)
+    pool.pass(1)
+    const [opened, wakes] = [pool.count("OpenStream"), pool.count("WakeAt")]
+    pool.pass(1)
+    assert.strictEqual(pool.count("WakeAt"), wakes)
+    pool.pass(8)
+    assert.strictEqual(pool.count("OpenStream"), opened)
   })
 
   it("serves the pool for as long as it has a stream, one that ends included", () => {
@@ -270,6 +316,15 @@ describe("a session that refuses a stream", () => {
     assert.strictEqual(pool.count("Refuse"), 2)
     assert.strictEqual(pool.count("RetireSession"), 0)
   })
+
+  it("and is the caller's may do so while a stream of the caller has just ended", () => {
+    const lane: Lane = new SessionLane(new Session())
+    const pool = new Pool({ fixed: lane })
+    pool.machine.streamFreed(lane, pool.now)
+    const request = pool.request()
+    pool.refused(lane)
+    assert.strictEqual(request.state, "Waiting")
+  })
 })
 
 describe("a session that fails to open a stream", () => {
@@ -283,6 +338,25 @@ describe("a session that fails to open a stream", () => {
     ])
     assert.strictEqual(pool.count("RetireSession"), 0)
     assert.isFalse(lane.isFull)
+  })
+
+  it("because it ends fails no request that another may serve", () => {
+    const pool = new Pool()
+    const request = pool.request()
+    const lane = pool.session()
+    lane.session.gone = "it closes"
+    pool.machine.openFailed(lane, false, "gone", pool.now)
+    assert.strictEqual(request.state, "Waiting")
+    assert.strictEqual(pool.count("AskForSession"), 2)
+  })
+
+  it("too late fails no request", () => {
+    const pool = new Pool()
+    const { lane } = pool.borrowed()
+    pool.request()
+    pool.pass(400)
+    pool.machine.openFailed(lane, false, "broken", pool.now)
+    assert.strictEqual(pool.count("Refuse"), 0)
   })
 })
 
@@ -300,9 +374,21 @@ describe("a session whose ping may have taken the stream", () => {
     for (let i = 0; i < 7; i++) refuse(pool, lane)
     assert.strictEqual(pool.count("ForgetPing"), 0)
     assert.strictEqual(pool.count("RetireSession"), 0)
+    assert.strictEqual(pool.count("GiveSessionBack"), 0)
     refuse(pool, lane)
     assert.strictEqual(pool.count("ForgetPing"), 1)
     assert.strictEqual(pool.count("RetireSession"), 1)
+  })
+
+  it("may do so too where it is the caller's, before the request fails", () => {
+    const lane: Lane = new SessionLane(new Session())
+    const pool = new Pool({ fixed: lane })
+    pool.request()
+    lane.session.isPingLatest = true
+    for (let i = 0; i < 7; i++) refuse(pool, lane)
+    assert.strictEqual(pool.count("Refuse"), 0)
+    refuse(pool, lane)
+    assert.strictEqual(pool.count("Refuse"), 1)
   })
 
   it("may refuse for as long as the ping lasts", () => {
@@ -342,6 +428,7 @@ describe("a stream that does not come within openTimeout", () => {
     assert.strictEqual(request.state, "Waiting")
     pool.pass(1)
     assert.deepStrictEqual(pool.ofTag("Refuse"), [{ _tag: "Refuse", request, refusal: { _tag: "Late" } }])
+    assert.strictEqual(request.state, "Refused")
     assert.deepStrictEqual(pool.ofTag("RetireSession"), [{ _tag: "RetireSession", lane, isUngranted: true }])
     assert.strictEqual(pool.count("AbandonOpening"), 1)
     assert.strictEqual(pool.count("GiveSessionBack"), 1)
@@ -386,6 +473,46 @@ describe("a stream that does not come within openTimeout", () => {
     pool.pass(400)
     assert.strictEqual(request.state, "Waiting")
     assert.strictEqual(pool.count("RetireSession"), 0)
+    session.mayBeOwedCredit = false
+    pool.pass(400)
+    assert.strictEqual(pool.count("AbandonOpening"), 1)
+    // another session is on its way
+    assert.strictEqual(request.state, "Waiting")
+  })
+
+  it("delays no later request if none waited for it", () => {
+    const pool = new Pool()
+    const request = pool.request()
+    pool.session()
+    pool.want(-1)
+    pool.machine.abandon(request, pool.now)
+    pool.pass(400)
+    assert.strictEqual(pool.count("GiveSessionBack"), 1)
+    assert.isBelow(pool.machine.sessionsAt, pool.now)
+  })
+
+  it("may be asked of its session anew, should that come again", () => {
+    const pool = new Pool()
+    pool.request()
+    const lane = pool.session()
+    pool.pass(400)
+    assert.strictEqual(pool.count("GiveSessionBack"), 1)
+    pool.pass(10)
+    pool.want(-1)
+    pool.request()
+    // it is retired, and in its last use
+    pool.session(lane.session, lane)
+    assert.deepStrictEqual(pool.ofTag("OpenStream").map(({ lane }) => lane), [lane, lane])
+  })
+
+  it("goes to the next request when it comes, and needs no item of its own", () => {
+    const pool = new Pool()
+    const { lane } = pool.borrowed()
+    const request = pool.request()
+    pool.pass(400)
+    const stream = pool.opened(lane)
+    assert.strictEqual(request.stream, stream)
+    assert.strictEqual(pool.count("PrepareItem"), 0)
   })
 
   it("becomes a spare stream when it comes", () => {
@@ -434,6 +561,29 @@ describe("new sessions", () => {
     assert.strictEqual(pool.count("AskForSession"), 2)
   })
 
+  it("are asked for at once where the stream under way is of a session that leaves", () => {
+    const pool = new Pool()
+    pool.request()
+    const { session } = pool.session()
+    session.isRetired = true
+    pool.request()
+    assert.strictEqual(pool.count("AskForSession"), 2)
+  })
+
+  it("are asked for by a borrower that waits for that very stream", () => {
+    const pool = new Pool()
+    pool.request(true)
+    assert.strictEqual(pool.count("AskForSession"), 1)
+  })
+
+  it("are asked for by requests from before the start, after it", () => {
+    const pool = new Pool({ starts: false })
+    pool.request()
+    assert.strictEqual(pool.count("AskForSession"), 0)
+    pool.machine.start(undefined, pool.now)
+    assert.strictEqual(pool.count("AskForSession"), 1)
+  })
+
   it("are not asked for to keep streams ready while other borrowers wait for sessions", () => {
     const pool = new Pool()
     pool.supply.waiting = 1
@@ -461,8 +611,35 @@ describe("new sessions", () => {
     another.session()
     another.request()
     another.pass(10)
+    assert.strictEqual(another.count("AskForSession"), 4)
+    another.machine.sessionFailed("down", another.now)
     another.machine.sessionFailed("down", another.now)
     assert.strictEqual(another.count("Refuse"), 0)
+  })
+
+  it("that are dead when they come go back at once", () => {
+    const pool = new Pool()
+    pool.request()
+    const session = new Session()
+    session.gone = "it closed"
+    session.state = "Closed"
+    pool.session(session)
+    assert.strictEqual(pool.count("GiveSessionBack"), 1)
+    assert.strictEqual(pool.count("OpenStream"), 0)
+    assert.strictEqual(pool.count("AskForSession"), 2)
+  })
+})
+
+describe("a new stream", () => {
+  it("comes from the session with the fewest streams", () => {
+    const pool = new Pool({ maxStreamsPerSession: 3 })
+    const streams = Array.from({ length: 9 }, () => pool.borrowed())
+    const lanes = [...new Set(streams.map(({ lane }) => lane))]
+    assert.strictEqual(lanes.length, 3)
+    for (const i of [0, 3, 4, 6]) pool.end(streams[i]!)
+    assert.deepStrictEqual(lanes.map(({ streams }) => streams.size), [2, 1, 2])
+    assert.strictEqual(pool.borrowed().lane, lanes[1])
+    assert.strictEqual(pool.borrowed().lane, lanes[0])
   })
 })
 
@@ -482,6 +659,24 @@ describe("a session without streams", () => {
   })
 })
 
+describe("a session that comes again", () => {
+  it("is asked for a stream at once, even if it was full when it went", () => {
+    const pool = new Pool()
+    const stream = pool.borrowed()
+    const { lane } = stream
+    const request = pool.request()
+    pool.refused(lane)
+    pool.want(-1)
+    pool.machine.abandon(request, pool.now)
+    pool.end(stream)
+    assert.strictEqual(pool.count("GiveSessionBack"), 1)
+    pool.request()
+    const before = pool.count("OpenStream")
+    pool.session(lane.session, lane)
+    assert.strictEqual(pool.count("OpenStream"), before + 1)
+  })
+})
+
 describe("other borrowers of sessions", () => {
   /** Two sessions with an idle stream each. */
   const idle = (pool: Pool): ReadonlyArray<Record> =>
@@ -493,12 +688,13 @@ describe("other borrowers of sessions", () => {
 
   it("get as many sessions as they wait for", () => {
     const pool = new Pool({ maxStreamsPerSession: 1 })
-    const [stream] = idle(pool)
+    const [stream, other] = idle(pool)
     pool.supply.waiting = 1
     pool.machine.demandChanged(pool.now)
     assert.deepStrictEqual(pool.ofTag("RetireItem"), [{ _tag: "RetireItem", stream: stream! }])
     pool.machine.demandChanged(pool.now)
     assert.strictEqual(pool.count("RetireItem"), 1)
+    assert.strictEqual(pool.machine.verdictOf(other!, true), "keep")
     assert.strictEqual(pool.machine.verdictOf(stream!, true), "retire")
     pool.machine.discard(stream!, pool.now)
     pool.machine.ended(stream!, false, pool.now)
@@ -570,6 +766,28 @@ describe("other borrowers of sessions", () => {
     assert.strictEqual(pool.machine.verdictOf(stream, true), "keep")
   })
 
+  it("get a session when the last borrower of it returns its stream, and the idle streams of it go, too", () => {
+    const pool = new Pool()
+    const [idle, last] = [pool.borrowed(), pool.borrowed()]
+    pool.machine.returned(idle!, false, undefined)
+    pool.supply.waiting = 1
+    assert.strictEqual(pool.machine.verdictOf(idle!, true), "keep")
+    pool.machine.returned(last!, false, undefined)
+    assert.strictEqual(pool.machine.verdictOf(last!, true), "retire")
+    assert.deepStrictEqual(pool.ofTag("RetireItem").map(({ stream }) => stream), [idle, last])
+  })
+
+  it("do not get a session that a borrower of streams needs again", () => {
+    const pool = new Pool()
+    const [lent, idle] = [pool.borrowed(), pool.borrowed()]
+    pool.machine.returned(idle!, false, undefined)
+    pool.machine.returned(lent!, false, undefined)
+    pool.supply.waiting = 1
+    assert.strictEqual(pool.machine.verdictOf(lent!, true), "retire")
+    pool.request()
+    assert.strictEqual(pool.machine.verdictOf(idle!, true), "keep")
+  })
+
   it("get a session rather than the pool a spare stream", () => {
     const pool = new Pool()
     const request = pool.request()
@@ -584,6 +802,32 @@ describe("other borrowers of sessions", () => {
 })
 
 describe("the end of a stream", () => {
+  it("begins once, whatever comes later", () => {
+    const pool = new Pool()
+    const [stream, other] = [pool.borrowed(), pool.borrowed()]
+    pool.machine.returned(stream!, false, undefined)
+    pool.machine.discard(stream!, pool.now)
+    pool.machine.discard(stream!, pool.now)
+    pool.machine.awaitWrites(stream!, pool.now)
+    assert.strictEqual(pool.machine.written(stream!), "discard")
+    pool.machine.ended(stream!, false, pool.now)
+    pool.machine.discard(stream!, pool.now)
+    pool.pass(1_000)
+    assert.strictEqual(pool.count("StopAwaitingWrites"), 0)
+    other!.lane.session.gone = "it closes"
+    pool.machine.discard(other!, pool.now)
+    pool.machine.discard(other!, pool.now)
+    assert.deepStrictEqual(pool.ofTag("EndStream").map(({ stream }) => stream), [stream, other])
+  })
+
+  it("is nothing to worry about when it is confirmed", () => {
+    const pool = new Pool()
+    const kept = pool.borrowed()
+    for (let i = 0; i < 20; i++) pool.end(pool.borrowed())
+    assert.strictEqual(kept.lane.unconfirmed, 0)
+    assert.strictEqual(pool.count("RetireSession"), 0)
+  })
+
   it("is a reset after an exchange that was cut short", () => {
     const pool = new Pool()
     for (const isSpoiled of [true, false]) {
@@ -698,9 +942,25 @@ describe("a stream that comes back before its writes are complete", () => {
     pool.pass(999)
     assert.strictEqual(pool.count("StopAwaitingWrites"), 0)
     pool.pass(1)
-    pool.pass(1_000)
     assert.deepStrictEqual(pool.ofTag("StopAwaitingWrites"), [{ _tag: "StopAwaitingWrites", stream }])
+    pool.pass(1_000)
+    assert.strictEqual(pool.count("StopAwaitingWrites"), 1)
     assert.strictEqual(pool.machine.written(stream), "discard")
+  })
+
+  it("may end before they are", () => {
+    const pool = new Pool()
+    const [stream, other] = [pool.borrowed(), pool.borrowed()]
+    pool.machine.returned(stream!, false, undefined)
+    pool.machine.awaitWrites(stream!, pool.now)
+    pool.machine.discard(stream!, pool.now)
+    assert.strictEqual(pool.machine.written(stream!), "discard")
+    pool.machine.discard(stream!, pool.now)
+    assert.strictEqual(pool.count("EndStream"), 1)
+    pool.machine.ended(stream!, false, pool.now)
+    pool.pass(1_000)
+    assert.strictEqual(pool.count("StopAwaitingWrites"), 0)
+    assert.strictEqual(other!.lane.unconfirmed, 0)
   })
 })
 
@@ -754,6 +1014,22 @@ describe("borrowers that wait for bytes in vain", () => {
     assert.strictEqual(pool.borrowed().lane, suspect!.lane)
   })
 
+  it("make it come from another session, even if that has more streams", () => {
+    const pool = new Pool({ maxStreamsPerSession: 3 })
+    const streams = Array.from({ length: 6 }, () => pool.borrowed())
+    const [lane, suspect] = [streams[0]!.lane, streams[5]!.lane]
+    inVain(pool, streams[5]!)
+    for (const i of [0, 3, 4]) pool.end(streams[i]!)
+    assert.deepStrictEqual([lane.streams.size, suspect.streams.size], [2, 1])
+    assert.strictEqual(pool.borrowed().lane, lane)
+  })
+
+  it("count from the first of them: bytes from before are none", () => {
+    const session = new Session()
+    session.bytesReceived = 1
+    assert.isFalse(new SessionLane(session).isSuspect)
+  })
+
   it("cost the caller's session nothing", () => {
     const lane: Lane = new SessionLane(new Session())
     const pool = new Pool({ fixed: lane, suspectAfter: 1 })
@@ -768,6 +1044,9 @@ describe("a session that ends", () => {
     const pool = new Pool()
     const stream = pool.borrowed()
     const { lane } = stream
+    // one that is no item yet becomes none
+    pool.request()
+    pool.opened(lane)
     lane.session.gone = "it closes"
     lane.session.state = "Closing"
     pool.machine.sessionChanged(lane, pool.now)
@@ -789,6 +1068,25 @@ describe("a session that ends", () => {
     assert.deepStrictEqual(pool.ofTag("RetireItem"), [{ _tag: "RetireItem", stream }])
     assert.strictEqual(pool.machine.verdictOf(stream, true), "retire")
     assert.strictEqual(pool.machine.verdictOf(stream, false), "discard")
+  })
+
+  it("ends its spare streams", () => {
+    const pool = new Pool()
+    const { lane } = pool.borrowed()
+    const request = pool.request()
+    pool.want(-1)
+    pool.machine.abandon(request, pool.now)
+    const stream = pool.opened(lane)
+    lane.session.isRetired = true
+    pool.machine.sessionChanged(lane, pool.now)
+    assert.deepStrictEqual(pool.ofTag("EndStream"), [{ _tag: "EndStream", stream, how: "finish" }])
+  })
+
+  it("and is the caller's breaks the pool down, also before it starts", () => {
+    const lane: Lane = new SessionLane(new Session())
+    lane.session.gone = "it closed"
+    const pool = new Pool({ fixed: lane })
+    assert.deepStrictEqual(pool.ofTag("BreakDown"), [{ _tag: "BreakDown", lane }])
   })
 
   it("and is the caller's breaks the pool down; its retirement does not", () => {
@@ -839,6 +1137,8 @@ describe("a session pool that drains", () => {
     pool.machine.demandChanged(pool.now)
     assert.deepStrictEqual(pool.ofTag("RetireItem"), [{ _tag: "RetireItem", stream }])
     const other = pool.opened(stream.lane)
+    pool.machine.demandChanged(pool.now)
+    assert.notInclude(pool.ofTag("RetireItem").map(({ stream }) => stream), other)
     pool.lent(other)
     assert.strictEqual(pool.ofTag("RetireItem").at(-1)!.stream, other)
     assert.strictEqual(pool.machine.verdictOf(other, true), "retire")
@@ -925,9 +1225,23 @@ describe("a closed machine", () => {
     assert.deepStrictEqual(pool.ofTag("EndStream"), [{ _tag: "EndStream", stream, how: "finish" }])
     const other = pool.session()
     assert.strictEqual(pool.ofTag("GiveSessionBack").at(-1)!.lane, other)
+  })
+
+  it("asks for nothing more, whatever was under way", () => {
+    const pool = new Pool({ maxStreamsPerSession: 10 })
+    const streams = Array.from({ length: 10 }, () => pool.borrowed())
+    for (const [i, stream] of streams.entries()) {
+      pool.machine.returned(stream, false, undefined)
+      if (i === 0) pool.machine.awaitWrites(stream, pool.now)
+      else pool.machine.discard(stream, pool.now)
+    }
+    for (let i = 0; i < 15; i++) pool.request()
+    const { lane } = streams[0]!
+    pool.machine.close()
     const before = pool.commands.length
+    pool.machine.openFailed(lane, false, "broken", pool.now)
     pool.machine.sessionFailed("down", pool.now)
-    pool.pass(10_000)
-    assert.strictEqual(pool.commands.length, before)
+    for (let i = 0; i < 10; i++) pool.pass(1_000)
+    assert.deepStrictEqual(pool.commands.slice(before), [])
   })
 })
