@@ -187,4 +187,13 @@ describe("a message that arrives in pieces", () => {
     assembler.feed(Uint8Array.of(1, 9), 100)
     assert.deepStrictEqual(assembler.take(), Uint8Array.of(9))
   })
+
+  it("has memory of its own, even without bytes, since its reader may transfer it", () => {
+    const assembler = new MessageAssembler()
+    const messages = [1, 2].map(() => {
+      assembler.feed(Uint8Array.of(0), 100)
+      return assembler.take()
+    })
+    assert.notStrictEqual(messages[0]!.buffer, messages[1]!.buffer)
+  })
 })
