@@ -109,7 +109,7 @@ describe("TieredBufferPool", () => {
       assert.deepInclude((yield* pool.stats).all, { inUse: 0, size: 1, returned: 3 })
     }))
 
-  it.scoped("takes the buffer of a discarded lease out of its figures, of whatever size it was", () =>
+  it.scoped("takes the buffer of a discarded lease out of its figures, for every size", () =>
     Effect.gen(function*() {
       const pool = yield* make()
       for (const length of [10, 100]) {

@@ -3,7 +3,7 @@ import * as FastCheck from "effect/FastCheck"
 import { SizeTable } from "../../../src/internal/core/recycling/sizeTable.js"
 
 describe("a table of sizes", () => {
-  it("finds the smallest size that fits, whatever the sizes", () => {
+  it("finds the smallest size that fits, for any sizes", () => {
     const size = FastCheck.oneof(
       FastCheck.integer({ min: 1, max: 70 }),
       FastCheck.integer({ min: 1, max: 0xffff_ffff }),

@@ -3,6 +3,7 @@
  * failures are opaque values. The machine puts its commands in an outbox. They run only after the transition is
  * complete, since a command may call back.
  */
+import type { Time } from "../clock.js"
 import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
 import { Outbox } from "../outbox.js"
@@ -27,7 +28,6 @@ import {
   type Release,
   type Sharing,
   type ShellData,
-  type Time,
   type Verdict,
   type Waiter
 } from "./item.js"

@@ -12,9 +12,11 @@ describe("a ping", () => {
   }
 
   it("gives way to a borrower who would get nothing else", () => {
-    const { item, pool } = pinged()
-    assert.strictEqual(pool.machine.checkout(pool.now), item)
-    assert.strictEqual(pool.ofTag("CancelCheck").length, 1)
+    for (const validateAfterIdle of [Infinity, 500]) {
+      const { item, pool } = pinged({ validateAfterIdle })
+      assert.strictEqual(pool.machine.checkout(pool.now), item)
+      assert.strictEqual(pool.ofTag("CancelCheck").length, 1)
+    }
   })
 
   it("gives way also where another item is lent", () => {
