@@ -9,6 +9,7 @@ import { postgresProblem } from "./test/support/postgresPrograms.js"
 import { promtoolProblem } from "./test/support/promtool.js"
 
 const src = fileURLToPath(new URL("./src", import.meta.url))
+const support = fileURLToPath(new URL("./test/support", import.meta.url))
 
 const problem = http3Problem()
 const executablePath = chromium()
@@ -22,7 +23,7 @@ process.execPath = http3Node()
 // The path of a test decides where it runs. The rooms in `portable` need no server: they run once in Node and once in a
 // browser. The rooms in `transports` run over each transport. All others run once, in Node. Folders within a room restrict
 // this: `node`, not in a browser; `http2` and `http3`, only over that protocol; `memory`, over no transport.
-const portable = ["core", "effect3", "engine", "observe", "options", "recycling"]
+const portable = ["core", "dialect", "effect3", "engine", "observe", "options", "recycling"]
 const transports = ["transport", "framing", "sessions", "streams"]
 const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
 
@@ -114,6 +115,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^#effect\/(.*)$/, replacement: `${src}/internal/effect3/$1.ts` },
+      { find: /^#test\/(.*)$/, replacement: `${support}/effect3/$1.ts` },
       { find: /^effect-pools$/, replacement: `${src}/index.ts` },
       { find: /^effect-pools\/(.*)$/, replacement: `${src}/$1.ts` }
     ]

@@ -1,29 +1,27 @@
 /** The grants of sessions, and the engine's limits for streams. */
-import { assert, describe, it, layer } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as ConfigProvider from "#test/ConfigProvider"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
+import * as Metric from "#test/Metric"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import type * as WebTransport from "effect-pools/WebTransport"
-import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import { can, where } from "../support/capabilities.js"
 import { client, live, startServer } from "../support/implementation.js"
-import { allBack } from "../support/streamPools.js"
+import { allBack, failure } from "../support/streamPools.js"
 import {
   bytes,
   connect,
@@ -41,6 +39,7 @@ import {
 } from "../support/streams.js"
 import * as TestServer from "../support/TestServer.js"
 import { flow, onTestClock, within } from "../support/time.js"
+import { assert, describe, it, layer } from "../support/vitest.js"
 
 const Live = live()
 const withNode = Effect.provide(Layer.merge(client, silent))
@@ -188,7 +187,7 @@ describe("what a session grants", () => {
         })
         // each stream is held until the session grants no more
         const full = until(capacities(pool), ([capacity]) => capacity! < Infinity)
-        const held = (message: string) => pool.use((stream) => Effect.zipLeft(echo(stream, message), full))
+        const held = (message: string) => pool.use((stream) => Effect.tap(echo(stream, message), full))
         const serving = yield* Effect.fork(
           Effect.forEach(range(300), (i) => held(`${i}`), { concurrency: "unbounded" })
         )
@@ -228,11 +227,11 @@ describe("what a session grants", () => {
           acquireTimeout: "2 seconds"
         })
         const holding = yield* Effect.fork(
-          Effect.forEach(range(120), () => Effect.either(hold(pool)), { concurrency: "unbounded" })
+          Effect.forEach(range(120), () => Effect.exit(hold(pool)), { concurrency: "unbounded" })
         )
         yield* untilStats(pool, ({ leases }) => leases >= 80)
         const outcomes = yield* flow(Fiber.join(holding))
-        const errors = outcomes.filter(Either.isLeft).map(({ left }) => [left._tag, left.reason])
+        const errors = outcomes.filter(Exit.isFailure).map(failure).map((error) => [error._tag, error.reason])
         assert.isAtLeast(errors.length, 20)
         assert.isAtMost(errors.length, 40)
         assert.deepStrictEqual(errors, errors.map(() => ["PoolError", "AcquireTimeout"]))
@@ -601,7 +600,7 @@ describe("the engine, over streams", () => {
         const lease = yield* hold(pool)
         const order: Array<number> = []
         const borrowers = yield* Effect.forEach(range(20), (i) =>
-          Effect.zipLeft(
+          Effect.tap(
             Effect.fork(pool.use((stream) => Effect.map(echo(stream), () => order.push(i)))),
             untilStats(pool, ({ waiters }) => waiters === i + 1)
           ))
@@ -730,10 +729,8 @@ describe("the engine, over streams", () => {
     it.scoped("reports a stream that is out for too long", () =>
       Effect.gen(function*() {
         const reported = yield* Deferred.make<string>()
-        const logger = Logger.make(({ message }) => {
-          if (String(message).includes("ever return the item")) {
-            Deferred.unsafeDone(reported, Effect.succeed(String(message)))
-          }
+        const logger = Logger.forEachLine(({ message }) => {
+          if (message.includes("ever return the item")) Effect.runSync(Deferred.succeed(reported, message))
         })
         const { pool } = yield* Effect.provide(
           make("leak", { leakThreshold: "10 millis" }),
@@ -752,7 +749,7 @@ describe("the engine, over streams", () => {
         yield* soon(pool.use((stream) => echo(stream)))
         yield* Effect.flip(pool.use(spoil("x")))
         const lease = yield* hold(pool)
-        const value = <A, B, C>(metric: Metric.Metric<A, B, C>) =>
+        const value = <A>(metric: Metric.Readable<A>) =>
           Metric.value(Metric.tagged(metric, "pool", "streams under test"))
         assert.strictEqual((yield* value(PoolMetrics.acquisitions)).count, 3)
         assert.strictEqual((yield* value(PoolMetrics.created)).count, 2)
@@ -977,7 +974,7 @@ describe("config", () => {
   for (const [key, value] of bad) {
     it.effect(`a ConfigError names ${key}: ${value}`, () =>
       Effect.gen(function*() {
-        const outcome = yield* Effect.either(Effect.provide(
+        const outcome = yield* Effect.exit(Effect.provide(
           StreamPool.StreamPool,
           StreamPool.layerConfig(Config.nested(StreamPool.config, "STREAM_POOL")).pipe(Layer.provide(SessionPoolLive))
         )).pipe(
@@ -985,7 +982,7 @@ describe("config", () => {
             ConfigProvider.fromMap(new Map([[`STREAM_POOL_${key}`, value]]), { pathDelim: "_" })
           )
         )
-        assert.isTrue(Either.isLeft(outcome))
+        assert.isTrue(Exit.isFailure(outcome))
         assert.include(String(outcome).replaceAll(/[."\][, ]+/g, "_"), key)
       }))
   }
@@ -1015,10 +1012,10 @@ describe("config", () => {
 
   it.scoped("checks a record of values as it checks a Config", () =>
     Effect.gen(function*() {
-      const outcome = yield* Effect.either(
+      const outcome = yield* Effect.exit(
         Layer.build(StreamPool.layerConfig({ maxSize: Config.succeed(0) }).pipe(Layer.provide(SessionPoolLive)))
       )
-      assert.isTrue(Either.isLeft(outcome))
+      assert.isTrue(Exit.isFailure(outcome))
       assert.include(String(outcome), "maxSize")
     }))
 })

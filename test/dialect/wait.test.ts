@@ -1,15 +1,10 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import {
-  areSupported,
-  AskingWaitSlot,
-  GuardedWaitSlot,
-  makeWaitSlot,
-  type WaitSlot
-} from "../../src/internal/effect3/wait.js"
+import { withFiberState } from "#effect/fiber"
+import { areSupported, AskingWaitSlot, GuardedWaitSlot, makeWaitSlot, type WaitSlot } from "#effect/wait"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { assert, describe, it } from "../support/vitest.js"
 
 const refuse = () => new Error("two at once")
 
@@ -17,7 +12,7 @@ const refuse = () => new Error("two at once")
 const numbers = (slot: WaitSlot) => {
   const there: Array<number> = []
   const take = Effect.sync(() => there.shift()!)
-  const next = Effect.withFiberRuntime<number>((fiber, status) =>
+  const next = withFiberState<number>((fiber, status) =>
     slot.begin(() => there.length === 0 ? undefined : take, fiber, status)
   )
   const put = (n: number) => {
@@ -116,7 +111,7 @@ describe.each([
             const where = `budget ${budget}, ${steps} steps, ${yields} yields`
             const slot = make()
             const { next, put, there } = numbers(slot)
-            const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(Effect.zipRight(pad(steps), next), budget))
+            const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(Effect.andThen(pad(steps), next), budget))
             for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
             put(1)
             const exit = yield* Fiber.interrupt(fiber)

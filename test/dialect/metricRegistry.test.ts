@@ -1,8 +1,8 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
-import { areReadable, metricOf, observer, secondsKey } from "../../src/internal/effect3/metricRegistry.js"
-import { poolRuntime } from "../../src/internal/effect3/poolRuntime.js"
+import { areReadable, metricOf, observer, secondsKey } from "#effect/metricRegistry"
+import { poolRuntime } from "#effect/poolRuntime"
+import * as Effect from "#test/Effect"
+import * as Metric from "#test/Metric"
+import { assert, describe, it } from "../support/vitest.js"
 import { expected, twoPools } from "./metricFigures.js"
 
 describe("metrics", () => {

@@ -1,0 +1,15 @@
+import * as ConfigProvider from "effect/ConfigProvider"
+import type * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+
+export * from "effect/Layer"
+
+export {
+  effect as scoped,
+  effectDiscard as scopedDiscard,
+  unwrap as unwrapEffect,
+  unwrap as unwrapScoped
+} from "effect/Layer"
+
+export const setConfigProvider = (provider: ConfigProvider.ConfigProvider): Layer.Layer<never> =>
+  Layer.succeed(ConfigProvider.ConfigProvider, provider)
