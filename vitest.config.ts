@@ -8,8 +8,9 @@ import { http3Node, http3Problem } from "./test/support/http3.js"
 import { postgresProblem } from "./test/support/postgresPrograms.js"
 import { promtoolProblem } from "./test/support/promtool.js"
 
-const src = fileURLToPath(new URL("./src", import.meta.url))
-const support = fileURLToPath(new URL("./test/support", import.meta.url))
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const src = at("./src")
+const effect4 = at("./effect4/node_modules/effect/dist")
 
 const problem = http3Problem()
 const executablePath = chromium()
@@ -35,6 +36,7 @@ const http2: TestProjectConfiguration = {
     exclude: [
       ...configDefaults.exclude,
       "**/http3/**",
+      "test/effect4/**",
       ...(noPromtool === undefined ? [] : ["**/*.promtool.test.ts"]),
       ...(noPostgres === undefined ? [] : ["**/postgres.test.ts"])
     ],
@@ -67,11 +69,11 @@ const browser: TestProjectConfiguration = {
     alias: [
       {
         find: /^\.[./]*\/(support\/)?TestServer\.js$/,
-        replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
+        replacement: at("./test/browser/TestServer.ts")
       },
       {
         find: /^\.[./]*\/(support\/)?sockets\.js$/,
-        replacement: fileURLToPath(new URL("./test/browser/sockets.ts", import.meta.url))
+        replacement: at("./test/browser/sockets.ts")
       }
     ]
   },
@@ -111,11 +113,38 @@ const browser: TestProjectConfiguration = {
   }
 }
 
+/** What `#effect/*` and `#test/*` mean with a major of Effect. */
+const dialect = (major: 3 | 4) => [
+  { find: /^#effect\/(.*)$/, replacement: `${src}/internal/effect${major}/$1.ts` },
+  { find: /^#test\/(.*)$/, replacement: `${at("./test/support")}/effect${major}/$1.ts` }
+]
+
+/** Suites that run once, with Effect 4. */
+const onEffect4: TestProjectConfiguration = {
+  extends: true,
+  resolve: {
+    alias: [
+      ...dialect(4),
+      { find: /^effect$/, replacement: `${effect4}/index.js` },
+      // folders have lower-case names
+      { find: /^effect\/([a-z-]+)$/, replacement: `${effect4}/$1/index.js` },
+      { find: /^effect\/(.*)$/, replacement: `${effect4}/$1.js` }
+    ]
+  },
+  test: {
+    name: "effect4",
+    // grows as suites are ported; tsconfig.effect4.json, too
+    include: ["test/effect4/**/*.test.ts"],
+    exclude: http2.test!.exclude!,
+    setupFiles: ["test/support/http3Setup.ts"],
+    provide: { protocol: "http2" }
+  }
+}
+
 export default defineConfig({
   resolve: {
     alias: [
-      { find: /^#effect\/(.*)$/, replacement: `${src}/internal/effect3/$1.ts` },
-      { find: /^#test\/(.*)$/, replacement: `${support}/effect3/$1.ts` },
+      ...dialect(3),
       { find: /^effect-pools$/, replacement: `${src}/index.ts` },
       { find: /^effect-pools\/(.*)$/, replacement: `${src}/$1.ts` }
     ]
@@ -123,6 +152,7 @@ export default defineConfig({
   test: {
     projects: [
       http2,
+      onEffect4,
       ...(problem === undefined ? [http3] : []),
       ...(browserProblem === undefined ? [browser] : [])
     ],

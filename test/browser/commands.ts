@@ -1,7 +1,7 @@
 /** Servers for tests in the browser: they run in processes, which only Node can start. */
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Scope from "#test/Scope"
 import { readdirSync, readFileSync } from "node:fs"
 import type { BrowserCommand } from "vitest/node"
 import type * as Protocol from "../support/protocol.js"

@@ -1,12 +1,12 @@
 /** Code that the compiler has to accept; checked with the types, never run. */
+import type * as Effect from "#test/Effect"
+import type * as Scope from "#test/Scope"
 import type { PoolError } from "effect-pools/PoolError"
 import type * as ResourcePool from "effect-pools/ResourcePool"
 import type * as SessionPool from "effect-pools/SessionPool"
 import type * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
-import type * as Effect from "effect/Effect"
 import * as Pool from "effect/Pool"
-import type * as Scope from "effect/Scope"
 
 declare const pool: ResourcePool.ResourcePool<string, "Down">
 declare const sessions: SessionPool.Service

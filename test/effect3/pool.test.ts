@@ -1,6 +1,6 @@
 /** Pools are pools of Effect 3, and effects that borrow. In Effect 4 a `Pool` is plain data, which no other pool can be. */
+import * as Effect from "#test/Effect"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Effect from "effect/Effect"
 import * as Pool from "effect/Pool"
 import { PoolBase } from "../../src/internal/effect3/poolBase.js"
 import { makeSource, settle } from "../support/pool.js"

@@ -1,8 +1,8 @@
-import { fromTable } from "#effect/config"
 import * as ConfigProvider from "#test/ConfigProvider"
 import * as Effect from "#test/Effect"
 import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
+import { fromTable } from "../../src/internal/options/optionConfig.js"
 import {
   count,
   described,

@@ -31,8 +31,8 @@
  *
  * Vitest's config loads this file, too, for tests in the browser: it knows no major of Effect.
  */
-import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Effect from "#test/Effect"
+import type * as Scope from "#test/Scope"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
 import { fileURLToPath } from "node:url"

@@ -1,10 +1,11 @@
-import { checkedBy, fromTable, type Parsed } from "#effect/config"
+import type { Parsed } from "#effect/config"
 import { decodeHex } from "#effect/encoding"
 import { match } from "#effect/result"
 import * as Effect from "effect/Effect"
 import { connectOptions } from "../options/connectOptions.js"
 import { checkTogether, engineOptions } from "../options/engineOptions.js"
 import { OptionChecks, type Problem } from "../options/optionChecks.js"
+import { checkedBy, fromTable } from "../options/optionConfig.js"
 import {
   decode,
   type Decoded,

@@ -2,7 +2,6 @@
 import { durationOf } from "#effect/duration"
 import { andThen, forkScope, timeoutFail } from "#effect/effect"
 import { fail, type Result, succeed, toEffect } from "#effect/result"
-import { areSupported } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -25,6 +24,7 @@ import type {
   NativeWebTransport,
   SessionOptions
 } from "./shape.js"
+import { areSupported } from "./wait.js"
 
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)

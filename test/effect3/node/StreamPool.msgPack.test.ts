@@ -1,7 +1,7 @@
 /** The channel of MessagePack, which Effect 4 does not have. */
+import * as Effect from "#test/Effect"
 import * as MsgPack from "@effect/platform/MsgPack"
 import * as Socket from "@effect/platform/Socket"
-import * as Effect from "effect/Effect"
 import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
