@@ -119,7 +119,10 @@ const dialect = (major: 3 | 4) => [
   { find: /^#test\/(.*)$/, replacement: `${at("./test/support")}/effect${major}/$1.ts` }
 ]
 
-/** Suites that run once, with Effect 4. */
+/**
+ * The same suites with Effect 4, except: `core`, which knows no Effect; programs, which are written for Effect 3; suites of
+ * the tests' own servers; and folders of the other major.
+ */
 const onEffect4: TestProjectConfiguration = {
   extends: true,
   resolve: {
@@ -133,9 +136,14 @@ const onEffect4: TestProjectConfiguration = {
   },
   test: {
     name: "effect4",
-    // grows as suites are ported; tsconfig.effect4.json, too
-    include: ["test/effect4/**/*.test.ts"],
-    exclude: http2.test!.exclude!,
+    include: ["test/**/*.test.ts"],
+    exclude: [
+      ...http2.test!.exclude!.filter((path) => path !== "test/effect4/**"),
+      "test/{core,effect3,programs,chaos,support}/**",
+      // programs, too
+      "test/observe/node/**",
+      "test/streams/http2/StreamPool.rpc.test.ts"
+    ],
     setupFiles: ["test/support/http3Setup.ts"],
     provide: { protocol: "http2" }
   }

@@ -1,4 +1,4 @@
-import { areReadable, metricOf, observer, secondsKey } from "#effect/metricRegistry"
+import { metricOf, observer, secondsKey } from "#effect/metricRegistry"
 import { poolRuntime } from "#effect/poolRuntime"
 import * as Effect from "#test/Effect"
 import * as Metric from "#test/Metric"
@@ -6,10 +6,6 @@ import { assert, describe, it } from "../support/vitest.js"
 import { expected, twoPools } from "./metricFigures.js"
 
 describe("metrics", () => {
-  it("can be read from a pool with this version of Effect", () => {
-    assert.isTrue(areReadable())
-  })
-
   it.effect("show the sum of the pools of the same tags, and keep the counts of those that closed", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* twoPools(Effect.void), expected)

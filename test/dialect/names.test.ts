@@ -337,13 +337,11 @@ describe("a pool's runtime", () => {
     Effect.gen(function*() {
       const runtime = yield* poolRuntime.pipe(
         Effect.provideService(Number_, 7),
-        Effect.tagMetrics("service", "orders"),
         Effect.withSpan("maker"),
         Effect.scoped
       )
       assert.isTrue(runtime.hasFrames)
       assert.isFalse(runtime.isTraced)
-      assert.deepStrictEqual(runtime.labels.map(({ key, value }) => [key, value]), [["service", "orders"]])
       let hasBegun = false
       const seen = Effect.map(Effect.context<never>(), (context) => {
         hasBegun = true

@@ -2,7 +2,7 @@
 import type * as Effect from "#test/Effect"
 import type * as Scope from "#test/Scope"
 import type { PoolError } from "effect-pools/PoolError"
-import type * as ResourcePool from "effect-pools/ResourcePool"
+import * as ResourcePool from "effect-pools/ResourcePool"
 import type * as SessionPool from "effect-pools/SessionPool"
 import type * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
@@ -18,3 +18,4 @@ const forAnyPool = <A, E>(pool: Pool.Pool<A, E>): Effect.Effect<A, E, Scope.Scop
 expect<Effect.Effect<string, "Down" | PoolError, Scope.Scope>>(forAnyPool(pool))
 expect<Effect.Effect<WebTransport.Session, WebTransportError | PoolError, Scope.Scope>>(forAnyPool(sessions))
 expect<Effect.Effect<string, "Down" | PoolError, Scope.Scope>>(pool)
+expect<Effect.Effect<number, "Down" | PoolError>>(pool.pipe(ResourcePool.useSync((item: string) => item.length)))

@@ -8,7 +8,7 @@ import { vi } from "vitest"
 import { assert, describe, it } from "../support/vitest.js"
 
 // it runs before the imports above
-vi.mock(import("../../src/internal/effect3/fiberFrame.js"), async (original) => ({
+vi.mock(import("#effect/fiberFrame"), async (original) => ({
   ...await original(),
   areSupported: (await import("effect/Effect")).succeed(false),
   push: () => {

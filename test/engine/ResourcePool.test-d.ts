@@ -19,7 +19,7 @@ expect<Effect.Effect<ResourcePool.ResourcePool<string, "Down"> | ResourcePool.Re
 expect<Effect.Effect<number, "Down" | "Mine" | PoolError, Scope.Scope>>(
   pool.use((item) => which ? Effect.as(Effect.scope, item.length) : Effect.fail("Mine" as const))
 )
-expect<Effect.Effect<number, "Down" | PoolError>>(pool.pipe(ResourcePool.useSync((item: string) => item.length)))
+expect<Effect.Effect<number, "Down" | PoolError>>(ResourcePool.useSync((item: string) => item.length)(pool))
 expect<Effect.Effect<void>>(ResourcePool.invalidate(pool, "item"))
 
 // the maker has to provide the requirements of acquire and of the hooks, except the scope

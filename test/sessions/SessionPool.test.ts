@@ -108,12 +108,11 @@ describe("SessionPool", () => {
         assert.strictEqual((yield* stats(pool)).created, 1)
       }))
 
-    it.scoped("works by every verb: use, useSync, get, acquire, tryGet, and as an effect", () =>
+    it.scoped("works by every verb: use, useSync, get, acquire and tryGet", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const pool = yield* SessionPool.make({ ...options(server, "/echo?verbs"), maxSize: 1 })
         assert.strictEqual(yield* Effect.scoped(Effect.flatMap(pool.get, echo)), "hello")
-        assert.strictEqual(yield* Effect.scoped(Effect.flatMap(pool, echo)), "hello")
         const lease = yield* pool.acquire
         assert.strictEqual(yield* echo(lease.value), "hello")
         yield* lease.release()

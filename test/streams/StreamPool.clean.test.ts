@@ -540,11 +540,11 @@ describe("StreamPool: clean or gone", () => {
             const other = yield* Effect.fork(pool.use((stream) =>
               echo(stream, "other").pipe(
                 Effect.tap(Deferred.await(waits)),
-                Effect.tap(() => order.push("other"))
+                Effect.tap(Effect.sync(() => order.push("other")))
               )
             ))
             yield* until(pool.stats, ({ inUse }) => inUse === 1)
-            const own = yield* Effect.fork(Effect.tap(echo(stream, "own"), () => order.push("own")))
+            const own = yield* Effect.fork(Effect.tap(echo(stream, "own"), Effect.sync(() => order.push("own"))))
             yield* until(pool.stats, ({ waiters }) => waiters === 1)
             yield* Deferred.succeed(waits, undefined)
             yield* Effect.zip(Fiber.join(own), Fiber.join(other))

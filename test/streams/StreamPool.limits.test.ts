@@ -9,6 +9,7 @@ import * as Logger from "#test/Logger"
 import * as LogLevel from "#test/LogLevel"
 import * as Metric from "#test/Metric"
 import * as Scope from "#test/Scope"
+import * as Socket from "#test/Socket"
 import * as TestClock from "#test/TestClock"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as SessionPool from "effect-pools/SessionPool"
@@ -380,7 +381,9 @@ describe("what a session grants", () => {
       yield* server.holdStreams
       // a socket wants a fresh stream, in the place of an idle stream
       for (let i = 0; i < 3; i++) {
-        const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.void)))
+        const run = yield* Effect.fork(
+          Effect.flatMap(pool.makeSocket, (socket) => Socket.runner(socket).run(() => Effect.void))
+        )
         yield* quiet
         yield* Fiber.interrupt(run)
       }
@@ -399,7 +402,9 @@ describe("what a session grants", () => {
       const pool = yield* StreamPool.make({ sessionPool, maxSize: 1, openTimeout: "1 second" })
       yield* pool.use((stream) => echo(stream))
       yield* (yield* sessions)[0]!.holdStreams
-      const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.void)))
+      const run = yield* Effect.fork(
+        Effect.flatMap(pool.makeSocket, (socket) => Socket.runner(socket).run(() => Effect.void))
+      )
       yield* quiet
       yield* Fiber.interrupt(run)
       const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
@@ -561,13 +566,12 @@ describe("the engine, over streams", () => {
         return { pool, server, path, counts: server.statsOf(path) }
       })
 
-    it.scoped("works by every verb: use, useSync, get, acquire, tryGet, and as an effect", () =>
+    it.scoped("works by every verb: use, useSync, get, acquire and tryGet", () =>
       Effect.gen(function*() {
         const { pool } = yield* make("verbs", { maxSize: 1 })
         assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
         assert.strictEqual(yield* pool.use((stream) => echo(stream)), "hello")
         assert.strictEqual(yield* Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream))), "hello")
-        assert.strictEqual(yield* Effect.scoped(Effect.flatMap(pool, (stream) => echo(stream))), "hello")
         const lease = yield* pool.acquire
         assert.strictEqual(yield* echo(lease.value), "hello")
         assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))

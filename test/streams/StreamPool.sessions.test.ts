@@ -6,6 +6,7 @@ import * as Fiber from "#test/Fiber"
 import { fiberCount } from "#test/fibers"
 import * as Layer from "#test/Layer"
 import * as Scope from "#test/Scope"
+import * as Socket from "#test/Socket"
 import * as TestClock from "#test/TestClock"
 import type { PoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
@@ -48,7 +49,7 @@ const hold = (pool: StreamPool.Service) =>
 
 const spoiled = Exit.fail("spoiled")
 
-type Lease = Effect.Effect.Success<ReturnType<typeof hold>>
+type Lease = Effect.Success<ReturnType<typeof hold>>
 
 /** Waits in vain for a byte. */
 const waitInVain = (stream: WebTransport.BidirectionalStream) =>
@@ -1081,7 +1082,7 @@ describe("interruption", () => {
     get: ({ pool }) => Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream))),
     request: ({ pool }) => pool.request(bytes("hello")),
     socket: ({ pool }) =>
-      Effect.exit(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.fail("enough")))),
+      Effect.exit(Effect.flatMap(pool.makeSocket, (socket) => Socket.runner(socket).run(() => Effect.fail("enough")))),
     "use, while others want the session": ({ pool, sessionPool }) =>
       Effect.all([pool.use((stream) => echo(stream)), sessionPool.use(() => Effect.yieldNow())], {
         concurrency: "unbounded"

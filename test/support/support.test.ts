@@ -1,4 +1,5 @@
 import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
 import { createHash, X509Certificate } from "node:crypto"
 import { connect as connectHttp2 } from "node:http2"
 import { connect as connectTcp, createServer } from "node:net"
@@ -430,7 +431,7 @@ describe("a server's process", () => {
       const fiber = yield* Effect.fork(Effect.exit(server.stats))
       yield* Effect.yieldNow()
       yield* server.kill
-      expect((yield* fiber)._tag).toBe("Failure")
+      expect((yield* Fiber.join(fiber))._tag).toBe("Failure")
       expect((yield* Effect.exit(server.stats))._tag).toBe("Failure")
     }))
 

@@ -229,7 +229,7 @@ const spyOnWrites = (
 /** A pool with room for one stream, which was used once; and a hook for every write. */
 const usedPool = Effect.gen(function*() {
   const writes = { on: (_bytes: Uint8Array, _stream: ByteStream) => {} }
-  const made: Effect.Effect.Success<ReturnType<typeof makePool>> = yield* makePool(
+  const made: Effect.Success<ReturnType<typeof makePool>> = yield* makePool(
     { maxSize: 1 },
     {},
     spyOnWrites((native, bytes) => {

@@ -1,5 +1,4 @@
 import * as ConfigProvider from "effect/ConfigProvider"
-import type * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 
 export * from "effect/Layer"

@@ -1,14 +1,3 @@
-<<<<<<<< HEAD:test/dialect/wait.test.ts
-import { withFiberState } from "#effect/fiber"
-import { areSupported, AskingWaitSlot, GuardedWaitSlot, makeWaitSlot, type WaitSlot } from "#effect/wait"
-import { withFiberState } from "#effect/fiber"
-import * as Cause from "#test/Cause"
-import * as Effect from "#test/Effect"
-import * as Exit from "#test/Exit"
-import * as Fiber from "#test/Fiber"
-import { assert, describe, it } from "../support/vitest.js"
-========
-import { assert, describe, it } from "../../support/vitest.js"
 import { withFiberState } from "#effect/fiber"
 import * as Cause from "#test/Cause"
 import * as Effect from "#test/Effect"
@@ -21,7 +10,7 @@ import {
   makeWaitSlot,
   type WaitSlot
 } from "../../../src/internal/transport/wait.js"
->>>>>>>> w-e4src:test/transport/memory/wait.test.ts
+import { assert, describe, it } from "../../support/vitest.js"
 
 const refuse = () => new Error("two at once")
 
