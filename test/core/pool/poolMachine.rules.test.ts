@@ -1,5 +1,5 @@
 /** Single rules of the machine, where a reader should find them, and where the shell reads what the model does not. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import type { Command } from "../../../src/internal/core/pool/commands.js"
 import { type Check, type Item, Loan, type Sharing, Waiter } from "../../../src/internal/core/pool/item.js"
 import type { MachineOptions } from "../../../src/internal/core/pool/policy.js"

@@ -3,7 +3,7 @@
  * seen before is not tried again. The number of states is fixed, so each run is the same; `EXPLORE_STATES=…` takes more or
  * fewer for each pool. A machine cannot be copied, so a state is reached by the events that led to it.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import type { Command, Shell } from "../../../../src/internal/core/pool/commands.js"
 import {
   type Check,
