@@ -7,7 +7,11 @@ export * from "effect/testing/TestClock"
 const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
 /** As Effect 3 does, waits until all fibers, and the promises that they wait for, have done what they can. */
-const settled = Effect.repeat(Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 20 }), turn), { times: 2 })
+const settled = Effect.replicateEffect(
+  Effect.andThen(Effect.replicateEffect(Effect.yieldNow, 20, { discard: true }), turn),
+  2,
+  { discard: true }
+)
 
 export const adjust = (duration: Duration.Input): Effect.Effect<void> =>
   Effect.andThen(settled, TestClock.adjust(duration))
