@@ -120,7 +120,11 @@ export interface StreamInMemoryOptions extends Omit<TestWebTransport.Behaviour, 
 }
 
 /** Waits until all sent bytes have arrived. */
-export const arrived: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+export const arrived: Effect.Effect<void> = Effect.replicateEffect(
+  Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
+  3,
+  { discard: true }
+)
 
 const keepReading = (peer: TestWebTransport.ServerStream, received: Array<Uint8Array>): Effect.Effect<void, unknown> =>
   Effect.flatMap(
