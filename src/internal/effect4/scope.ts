@@ -62,11 +62,10 @@ const isSame = (some: ReadonlyArray<unknown>, other: ReadonlyArray<unknown>): bo
 let areProven: boolean | undefined
 
 /** Whether this works with this version of Effect. Tested once per process. */
-export const areSupported: Effect.Effect<boolean> = Effect.suspend(() =>
-  areProven === undefined
-    ? Effect.map(
-      Effect.uninterruptible(Effect.catchCause(probe, () => Effect.succeed(false))),
-      (works) => areProven = works
-    )
-    : Effect.succeed(areProven)
-)
+export const areSupported: Effect.Effect<boolean> = Effect.sync(() => {
+  if (areProven === undefined) {
+    const exit = Effect.runSyncExit(probe)
+    areProven = Exit.isSuccess(exit) && exit.value
+  }
+  return areProven
+})
