@@ -5,6 +5,7 @@ import {
   FiberFrame,
   interruptionOf,
   OutcomeFrame,
+  probeFrames,
   push,
   raise,
   SuccessFrame
@@ -13,6 +14,7 @@ import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
 import * as Deferred from "effect/Deferred"
+import { recordingTracer } from "../support/tracer.js"
 import { assert, describe, it } from "../support/vitest.js"
 
 class Count extends FiberFrame {
@@ -75,6 +77,13 @@ describe("FiberFrame", () => {
   it.effect("works with this version of Effect", () =>
     Effect.gen(function*() {
       assert.isTrue(yield* areSupported)
+    }))
+
+  it.effect("works wherever it is tried: in a span, traced, within an uninterruptible region", () =>
+    Effect.gen(function*() {
+      assert.isTrue(yield* Effect.withSpan(probeFrames, "span"))
+      assert.isTrue(yield* Effect.withTracer(Effect.withSpan(probeFrames, "span"), recordingTracer().tracer))
+      assert.isTrue(yield* Effect.uninterruptible(probeFrames))
     }))
 
   it.effect("is passed once, after the effect on top of it, and changes nothing of its outcome", () =>

@@ -26,6 +26,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { can } from "../support/capabilities.js"
 import { assert, describe, it } from "../support/vitest.js"
 
 describe("effects", () => {
@@ -121,7 +122,11 @@ describe("fibers", () => {
       const running = yield* effect.forkChild(seen)
       const [fiber, state] = yield* Fiber.join(running)
       assert.strictEqual(fiber, running)
-      assert.deepInclude(state, { _tag: "Running" })
+      // the fiber itself tells in Effect 4
+      assert.strictEqual(
+        (state as { readonly _tag?: string } | undefined)?._tag,
+        can("hasFiberStatus") ? "Running" : undefined
+      )
     }))
 
   it.effect("tell their name, their span and the annotations of their logs", () =>
@@ -386,7 +391,7 @@ describe("a pool's runtime", () => {
 
 describe("values", () => {
   it("show themselves as text", () => {
-    assert.strictEqual(inspect.format({ a: 1 }), JSON.stringify({ a: 1 }, null, 2))
+    assert.deepStrictEqual(JSON.parse(inspect.format({ a: 1 })), { a: 1 })
     assert.strictEqual(inspect.inspectSymbol, Symbol.for("nodejs.util.inspect.custom"))
   })
 

@@ -13,7 +13,7 @@ import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Pool from "effect/Pool"
 import { can } from "../support/capabilities.js"
-import { type Item, makeSource, settle, withDeath } from "../support/pool.js"
+import { failureOf, type Item, makeSource, settle, withDeath } from "../support/pool.js"
 import { assert, describe, it } from "../support/vitest.js"
 
 /** A pool of one item by default. */
@@ -734,8 +734,8 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const pool = yield* makePool({ acquire: makeSource().acquire, name: "mine", maxSize: 10 })
         assert.include(
-          String(yield* Effect.exit(pool.prune(-1))),
-          "[mine] maxIdle must be a duration of zero or more, such as \\\"30 seconds\\\" or 500 (ms), but was -1"
+          failureOf(yield* Effect.exit(pool.prune(-1))),
+          "[mine] maxIdle must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was -1"
         )
         assert.include(
           String(yield* Effect.exit(pool.resize({ minSize: 11 }))),

@@ -3,6 +3,7 @@ import * as Effect from "#test/Effect"
 import * as Either from "#test/Either"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
+import { hops } from "#test/fibers"
 import * as Framing from "effect-pools/Framing"
 import { FramingError, isFramingError } from "effect-pools/FramingError"
 import * as WebTransport from "effect-pools/WebTransport"
@@ -540,10 +541,6 @@ describe("read", () => {
       // padding, so that the fiber yields at each of the read's own steps in turn
       const pad = (steps: number): Effect.Effect<void> =>
         steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
-      const hops = (count: number) =>
-        Effect.promise(async () => {
-          for (let i = 0; i < count; i++) await Promise.resolve()
-        })
       let interrupted = 0
       let round = 0
       for (const isThere of [true, false]) {

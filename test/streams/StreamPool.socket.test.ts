@@ -504,6 +504,7 @@ describe("StreamPool.makeSocket", () => {
                 outputSchema: Question
               })
             ),
+            Socket.toTheEnd,
             Stream.runCollect,
             soon
           )

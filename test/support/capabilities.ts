@@ -191,6 +191,12 @@ const majors = {
     effect3: true,
     effect4: false,
     why: "Effect 4's `Pool` is plain data with a state of its own, and classes cannot be effects"
+  },
+  /** A fiber's status is another value than the fiber. */
+  hasFiberStatus: {
+    effect3: true,
+    effect4: false,
+    why: "a fiber of Effect 4 tells by itself whether it can be interrupted"
   }
 } as const satisfies Record<string, MajorCapability>
 

@@ -35,7 +35,7 @@ export const withDeath = (
   Effect.tap(acquire, (item) => Effect.map(Deferred.make<void>(), (deferred) => dead.set(item.id, deferred)))
 
 /** Lets every fiber run until it waits for something. */
-export const settle = Effect.repeat(Effect.yieldNow(), { times: 50 })
+export const settle = Effect.replicateEffect(Effect.yieldNow(), 51, { discard: true })
 
 /** The failure of an exit, as text. */
 export const failureOf = (exit: Exit.Exit<unknown, unknown>): string =>

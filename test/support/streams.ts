@@ -64,9 +64,10 @@ export const fill = (session: WebTransport.Session): Effect.Effect<void, Cause.T
 export const silent = Logger.minimumLogLevel(LogLevel.None)
 
 /** Runs fibers and the platform's promises until all of them wait. */
-export const quiet: Effect.Effect<void> = Effect.repeat(
+export const quiet: Effect.Effect<void> = Effect.replicateEffect(
   Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
-  { times: 20 }
+  21,
+  { discard: true }
 )
 
 const answer = (stream: TestWebTransport.ServerStream): Effect.Effect<void, WebTransportError> =>
@@ -119,7 +120,11 @@ export interface StreamInMemoryOptions extends Omit<TestWebTransport.Behaviour, 
 }
 
 /** Waits until all sent bytes have arrived. */
-export const arrived: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+export const arrived: Effect.Effect<void> = Effect.replicateEffect(
+  Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
+  3,
+  { discard: true }
+)
 
 const keepReading = (peer: TestWebTransport.ServerStream, received: Array<Uint8Array>): Effect.Effect<void, unknown> =>
   Effect.flatMap(

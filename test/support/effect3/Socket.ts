@@ -1,6 +1,7 @@
 import * as Socket from "@effect/platform/Socket"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 
 export * from "@effect/platform/Socket"
 
@@ -18,6 +19,9 @@ export interface Runner {
 }
 
 export const runner = (socket: Socket.Socket): Runner => socket
+
+/** In Effect 4 a socket that has ended in peace is an error. */
+export const toTheEnd = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> => stream
 
 export interface Failure {
   readonly reason: "Open" | "Read" | "Write" | "Close"

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
+import * as Stream from "effect/Stream"
 
 export * from "effect/socket/Socket"
 
@@ -47,6 +48,10 @@ export const runner = (socket: Socket.Socket): Runner => ({
   writer: Effect.map(socket.writer, ({ write }) => write)
 })
 
+/** In Effect 4 a socket that has ended in peace is an error, which becomes the end of the stream again. */
+export const toTheEnd = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+  Stream.catchIf(stream, (error) => Socket.isSocketError(error) && isCleanEnd(error), () => Stream.empty)
+
 export interface Failure {
   readonly reason: "Open" | "Read" | "Write" | "Close"
   readonly cause?: unknown
@@ -55,6 +60,8 @@ export interface Failure {
 }
 
 export const failureOf = ({ reason }: Socket.SocketError): Failure => ({
-  ...reason,
-  reason: reason._tag.slice("Socket".length, -"Error".length) as Failure["reason"]
+  reason: reason._tag.slice("Socket".length, -"Error".length) as Failure["reason"],
+  // no spread has it
+  cause: reason.cause,
+  ...(reason._tag === "SocketCloseError" ? { code: reason.code, closeReason: reason.closeReason } : {})
 })

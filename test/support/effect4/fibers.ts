@@ -14,3 +14,7 @@ export const fiberCount = Effect.sync(() => {
     running: Effect.sync(() => running)
   }
 })
+
+/** Lets fibers, and promises, go on for some steps. */
+export const hops = (count: number): Effect.Effect<void> =>
+  Effect.replicateEffect(Effect.yieldNow, count, { discard: true })

@@ -2,6 +2,7 @@ import * as Cause from "#test/Cause"
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
+import { hops } from "#test/fibers"
 import * as Option from "effect/Option"
 import { runInNewContext } from "node:vm"
 import * as Framing from "../../../../src/Framing.js"
@@ -26,11 +27,6 @@ const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
 /** Padding: adds steps, so that a fiber yields at each of the following steps in turn. */
 const pad = (steps: number): Effect.Effect<void> =>
   steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
-
-const hops = (count: number) =>
-  Effect.promise(async () => {
-    for (let i = 0; i < count; i++) await Promise.resolve()
-  })
 
 describe("a read", () => {
   it.scoped("loses nothing when it is interrupted at any moment", () =>

@@ -32,7 +32,11 @@ const promiseOf = <A>() => {
   return { promise, resolve, reject }
 }
 
-const tick = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+const tick = Effect.replicateEffect(
+  Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
+  3,
+  { discard: true }
+)
 
 class FakeStream {
   cancelled: Array<unknown> = []
