@@ -242,7 +242,7 @@ describe("SessionPool", () => {
         const pool = yield* SessionPool.make({
           url,
           connect: { ...connect, connectTimeout: "300 millis" },
-          onOpen: () => Effect.zipRight(Deferred.succeed(hangs, undefined), Effect.never)
+          onOpen: () => Effect.andThen(Deferred.succeed(hangs, undefined), Effect.never)
         })
         const borrowing = yield* Effect.fork(Effect.flip(pool.use((session) => echo(session))))
         yield* soon(Deferred.await(hangs))
