@@ -12,7 +12,7 @@ const size = 10
 const group = "observing"
 
 const cases = {
-  off: "`use`, the pool taken out of the metrics",
+  off: "`use`, with `metrics: false`",
   on: "`use`, with metrics, as always",
   read: "`use`, and all metrics read every 100 ms",
   traced: "`use`, with a tracer",
@@ -36,13 +36,7 @@ const tracer = Tracer.make({
 })
 
 const entries: ReadonlyArray<Entry> = [
-  entry(cases.off, async () => {
-    const pool = await resourcePool(size)
-    // no option does this
-    const internals = pool as unknown as { readonly hideMetrics: () => void }
-    internals.hideMetrics()
-    return loop(pool)
-  }),
+  entry(cases.off, async () => loop(await resourcePool(size, { metrics: false }))),
   entry(cases.on, async () => loop(await resourcePool(size))),
   entry(cases.read, async () => {
     setInterval(() => Metric.unsafeSnapshot(), 100).unref()

@@ -12,6 +12,7 @@ import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import { PCGRandom } from "effect/Utils"
 import { table } from "../../benchmark/harness/format.js"
+import type { Stats } from "../support/protocol.js"
 import { networkSockets } from "../support/resources.js"
 import * as TestServer from "../support/TestServer.js"
 import { type Findings, fuzz } from "./fuzz.js"
@@ -385,6 +386,11 @@ const counting = (counts: Map<string, number>) =>
     })
   )
 
+const sessionsLeft = ({ paths }: Stats, which = ""): ReadonlyArray<string> =>
+  Object.entries(paths).filter(([, { sessionsOpen }]) => sessionsOpen > 0).map(([path, { sessionsOpen }]) =>
+    `${sessionsOpen} sessions of the ${which}server at ${path}`
+  )
+
 /** Collects warnings and unhandled errors of dependencies, which must never reach a user. */
 const watchNoise = (): ReadonlyArray<string> => {
   const all: Array<string> = []
@@ -477,8 +483,7 @@ const soak = (
     for (;;) {
       // native handles are freed with the objects that hold them
       yield* collect
-      const sessions = (yield* server.stats).sessionsOpen + (yield* steady.stats).sessionsOpen
-      const all = [...left(), ...(sessions > 0 ? [`${sessions} sessions of the server`] : [])]
+      const all = [...left(), ...sessionsLeft(yield* server.stats), ...sessionsLeft(yield* steady.stats, "steady ")]
       gone = performance.now() - end
       if (all.length === 0) break
       if (gone > protocol.graceAfter) {

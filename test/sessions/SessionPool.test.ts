@@ -238,15 +238,18 @@ describe("SessionPool", () => {
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const { connect, url } = options(server, "/echo?hung-hello")
+        const hangs = yield* Deferred.make<void>()
         const pool = yield* SessionPool.make({
           url,
           connect: { ...connect, connectTimeout: "300 millis" },
-          onOpen: () => Effect.never
+          onOpen: () => Effect.andThen(Deferred.succeed(hangs, undefined), Effect.never)
         })
-        const error = yield* soon(Effect.flip(pool.use((session) => echo(session))))
+        const borrowing = yield* Effect.fork(Effect.flip(pool.use((session) => echo(session))))
+        yield* soon(Deferred.await(hangs))
+        const error = yield* within(300)(Fiber.join(borrowing))
         assert.strictEqual((error as WebTransportError).reason, "ConnectTimeout")
         assert.include(error.message, "it was onOpen that hung")
-      }))
+      }).pipe(onTestClock))
 
     it.scoped("asks for the address and the hashes on every connect", () =>
       Effect.gen(function*() {
@@ -653,6 +656,24 @@ describe("SessionPool", () => {
         Effect.gen(function*() {
           assert.include((yield* configError(entries)).replaceAll(/[."\][, ]+/g, "_"), key)
         }))
+    }
+
+    const connects: ReadonlyArray<readonly [string, WebTransport.ConnectOptions]> = [
+      ["connect.connectTimeout must be a duration", { connectTimeout: -5 }],
+      ["connect.closeTimeout must be a duration", { closeTimeout: "soon" as never }],
+      ["connect.closeInfo.closeCode must be a whole number", { closeInfo: { closeCode: -1 } }],
+      ["connect.closeInfo.reason must be a string", { closeInfo: { reason: "é".repeat(513) } }]
+    ]
+    for (const [problem, connect] of connects) {
+      it.live(`a pool and a session are refused at once: ${problem}`, () =>
+        Effect.gen(function*() {
+          const url = "https://127.0.0.1:1/"
+          const pool = yield* Effect.exit(SessionPool.make({ name: "mine", url, connect }))
+          assert.include(String(Exit.isFailure(pool) && pool.cause), `[mine] ${problem}`)
+          const session = yield* Effect.exit(WebTransport.connect(url, connect))
+          const alone = problem.slice("connect.".length)
+          assert.include(String(Exit.isFailure(session) && session.cause), `[WebTransport] ${alone}`)
+        }).pipe(Effect.scoped, Effect.provide(QuietClient)))
     }
 
     it.live("takes infinity where there may be no limit", () =>

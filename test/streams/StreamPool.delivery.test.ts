@@ -205,6 +205,25 @@ describe("what was written in success", () => {
     }).pipe(Effect.scoped, Effect.provide([layer, silent]))
   })
 
+  it.effect("keeps borrowers of the only session waiting to their acquireTimeout while it may owe a stream", () => {
+    const { layer, streams } = stalling({ streamLimit: 1, creditBatch: Infinity, beyondLimit: "wait" })
+    return Effect.gen(function*() {
+      const session = yield* WebTransport.connect(url)
+      const pool = yield* StreamPool.make({ session, maxUses: 1, acquireTimeout: "20 seconds" })
+      const write = pool.use((stream) => stream.write(new Uint8Array(1)))
+      yield* write
+      yield* quiet
+      yield* streams[0]!.resume
+      yield* quiet
+      assert.strictEqual(streams[0]!.sending, "Finished")
+      const next = yield* Effect.fork(Effect.flip(write))
+      yield* pass(19)
+      assert.strictEqual((yield* pool.stats).waiters, 1)
+      yield* pass(1)
+      assert.deepInclude(yield* Fiber.join(next), { _tag: "PoolError", reason: "AcquireTimeout" })
+    }).pipe(Effect.scoped, Effect.provide([layer, silent]))
+  })
+
   it.effect("keeps a session from its next use no longer than before", () => {
     const { layer, streams } = stalling()
     return Effect.gen(function*() {

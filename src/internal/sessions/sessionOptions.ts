@@ -11,10 +11,10 @@ import {
   type Decoded,
   described,
   duration,
+  group,
   hook,
   type Input,
   limit,
-  nested,
   type Required,
   type Row,
   value,
@@ -73,7 +73,7 @@ const common = {
 
 export const sessionOptions = {
   ...common,
-  connect: nested(connectOptions),
+  connect: group(connectOptions),
   onOpen: hook,
   onIncoming: hook,
   onDatagram: hook
