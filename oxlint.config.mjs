@@ -140,6 +140,18 @@ export default {
       ownPackage
     ]),
     {
+      // it makes tests of others
+      files: ["test/support/vitest.ts"],
+      rules: {
+        "vitest/expect-expect": "off",
+        "vitest/no-conditional-tests": "off",
+        "vitest/no-standalone-expect": "off",
+        "vitest/valid-describe-callback": "off",
+        "vitest/valid-title": "off",
+        "vitest/require-local-test-context-for-concurrent-snapshots": "off"
+      }
+    },
+    {
       files: names.filter((name) => name !== "core" && !isVariant(name)).map((name) => `test/${name}/**`)
         .concat("test/dialect/**"),
       rules: { "no-restricted-imports": ["error", bothMajors] }

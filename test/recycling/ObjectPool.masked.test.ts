@@ -11,7 +11,7 @@ import { assert, describe, it } from "../support/vitest.js"
 // it runs before the imports above
 vi.mock(import("#effect/fiberFrame"), async (original) => ({
   ...await original(),
-  areSupported: (await import("effect/Effect")).succeed(false),
+  areSupported: (await import("#test/Effect")).succeed(false),
   push: () => {
     throw new Error("a frame is pushed")
   }

@@ -285,7 +285,7 @@ describe("StreamPool.makeSocket", () => {
             Effect.andThen(Fiber.await(run))
           )))
         const error = socketError(yield* soon(Fiber.await(run)))
-        assert.isTrue(error.reason === "Close" && error.code === 4001 && error.closeReason === "no", String(error))
+        assert.isTrue(error.reason === "Close" && error.code === 4001 && error.closeReason === "no", error.reason)
         assert.strictEqual(yield* endOf(path), "reset")
       }))
 

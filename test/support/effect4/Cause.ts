@@ -20,7 +20,7 @@ export const defects = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> =>
   cause.reasons.flatMap((reason) => Cause.isDieReason(reason) ? [reason.defect] : [])
 
 /** Always with the causes of errors. */
-export const pretty = (cause: Cause.Cause<unknown>, _?: { readonly renderErrorCause: true }): string =>
+export const pretty = (cause: Cause.Cause<unknown>, _options?: { readonly renderErrorCause: true }): string =>
   Cause.pretty(cause)
 
 export const dieOption = (cause: Cause.Cause<unknown>): Option.Option<unknown> =>

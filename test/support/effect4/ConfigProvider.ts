@@ -5,7 +5,7 @@ export * from "effect/ConfigProvider"
 /** The words of a path are always joined by underscores. */
 export const fromMap = (
   map: ReadonlyMap<string, string>,
-  _?: { readonly pathDelim: "_" }
+  _options?: { readonly pathDelim: "_" }
 ): ConfigProvider.ConfigProvider => ConfigProvider.fromEnvRecord(Object.fromEntries(map))
 
 export { fromUnknown as fromJson } from "effect/ConfigProvider"

@@ -28,8 +28,10 @@ export const minimumLogLevel = (level: LogLevel.LogLevel): Layer.Layer<never> =>
   Layer.succeed(References.MinimumLogLevel, level)
 
 /** There is no other logger than the default one that tests replace. */
-export const replace = (_: Logger.Logger<unknown, void>, logger: Logger.Logger<unknown, void>): Layer.Layer<never> =>
-  Logger.layer([logger])
+export const replace = (
+  _existing: Logger.Logger<unknown, void>,
+  logger: Logger.Logger<unknown, void>
+): Layer.Layer<never> => Logger.layer([logger])
 
 export const withMinimumLogLevel =
   (level: LogLevel.LogLevel) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
