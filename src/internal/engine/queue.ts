@@ -2,12 +2,12 @@
 import { callback } from "#effect/effect"
 import type { AnyFiber, RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { PoolError } from "../../PoolError.js"
-import { type Item, type Sharing, type Waiter } from "../core/pool/item.js"
+import type { Sharing } from "../core/pool/item.js"
 import type { Checks } from "./checks.js"
 import type { PoolParts } from "./parts.js"
+import type { PoolItem, QueuedBorrower } from "./records.js"
 import type { Refusals } from "./refusals.js"
 import type { PoolSpans } from "./spans.js"
 
@@ -19,17 +19,15 @@ export interface QueueParts<A, E, V> extends PoolParts<A, E, V> {
   readonly announceDemand: () => void
 }
 
-export type QueuedBorrower<A, E> = Waiter<A, Cause.Cause<E>>
-
 /** Completes when the machine has served or refused the waiter. */
-const settled = (waiter: Waiter<any, any>): Effect.Effect<void> =>
+const settled = (waiter: QueuedBorrower<any, any>): Effect.Effect<void> =>
   callback((resume) => {
     if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
     else waiter.resume = () => resume(Effect.void)
   })
 
 /** Lets the borrower go on that the machine has served or refused. */
-export const wake = ({ resume }: Waiter<any, any>): void => resume?.()
+export const wake = ({ resume }: QueuedBorrower<any, any>): void => resume?.()
 
 export class BorrowQueue<A, E, V> {
   private readonly parts: QueueParts<A, E, V>
@@ -46,13 +44,13 @@ export class BorrowQueue<A, E, V> {
   }
 
   /** Lends an item that is ready. Without one it returns `undefined`, and the borrower has to enter the queue. */
-  checkout(sharing: Sharing): Item<A> | undefined {
+  checkout(sharing: Sharing): PoolItem<A> | undefined {
     const item = this.machine.checkout(this.time.read(), sharing)
     return item === undefined && this.validates ? this.checkoutChecked(sharing) : item
   }
 
   /** Lends an item whose check completes at once. Otherwise the borrower waits in the queue for the check. */
-  private checkoutChecked(sharing: Sharing): Item<A> | undefined {
+  private checkoutChecked(sharing: Sharing): PoolItem<A> | undefined {
     const { machine, parts: { checks }, time } = this
     for (;;) {
       const check = machine.claim(time, sharing)
@@ -72,7 +70,7 @@ export class BorrowQueue<A, E, V> {
 
   /** Puts the borrower into the queue, or returns its failure if it may not wait. */
   enter(waiter: QueuedBorrower<A, E>, borrower: AnyFiber): Effect.Effect<never, PoolError> | undefined {
-    waiter.note = borrower
+    waiter.borrower = borrower
     switch (this.machine.enqueue(waiter, this.time.read())) {
       case "Queued":
         this.parts.announceDemand()
