@@ -49,13 +49,6 @@ const table = {
     browser: false,
     why: "streams break a moment before `closed` settles, and say that it is the session, but not why it ended"
   },
-  /** Bytes that arrived before the session was closed can be read afterwards. */
-  readsAfterClose: {
-    http2: true,
-    http3: false,
-    browser: false,
-    why: "a closed QUIC connection drops what nobody has read"
-  },
   /** A closing session first delivers the bytes of streams that ended in success. */
   deliversBeforeClose: {
     http2: true,

@@ -2,6 +2,7 @@ import * as Cause from "#test/Cause"
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
+import { finalizersOf } from "#test/internals"
 import * as Scope from "#test/Scope"
 import * as Option from "effect/Option"
 import { inject } from "vitest"
@@ -265,7 +266,7 @@ layer(live(), { excludeTestServices: true })(
         const scope = yield* Scope.make()
         const url = server.url("/refuse")
         for (let i = 0; i < 10; i++) yield* Effect.exit(Scope.extend(connect(server, url), scope))
-        expect((scope as any).state.finalizers.size).toBe(0)
+        expect(finalizersOf(scope)).toBe(0)
       }))
 
     it.scoped("fails at once when its scope closes before it is ready", () =>

@@ -6,6 +6,9 @@ export * from "effect/Cause"
 
 export type TimeoutException = Cause.TimeoutError
 
+/** The tag of the error of `Effect.timeout`. */
+export const timeoutTag = "TimeoutError"
+
 export {
   combine as sequential,
   findErrorOption as failureOption,
