@@ -7,12 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
+import type { Time } from "../core/clock.js"
 import type { Command } from "../core/pool/commands.js"
-import type { Reason, Time } from "../core/pool/item.js"
+import type { Reason } from "../core/pool/item.js"
 import { concurrencyAnswer } from "../options/engineOptions.js"
 import { formatProblems } from "../options/optionChecks.js"
 import { decodeOne } from "../options/optionTable.js"
-import type { Checks } from "./checks.js"
+import type { CheckRunner } from "./checkRunner.js"
 import type { PoolEnds } from "./ends.js"
 import type { PoolEvents } from "./events.js"
 import { explain, runHook, takeHandle } from "./itemHooks.js"
@@ -26,7 +27,7 @@ import type { Ticker } from "./ticker.js"
 import type { PoolTimer } from "./timer.js"
 
 export interface LifecycleParts<A, E, V> extends PoolParts<A, E, V> {
-  readonly checks: Checks<A, E, V>
+  readonly checks: CheckRunner<A, E, V>
   readonly returns: Returns<A, E, V>
   readonly ends: PoolEnds<A, E, V>
   readonly events: PoolEvents

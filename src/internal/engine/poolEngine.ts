@@ -17,7 +17,7 @@ import { register, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import type { EngineSettings } from "../options/engineOptions.js"
 import { isAsTheyAre } from "./asTheyAre.js"
 import { Borrowing, type BorrowingParts } from "./borrowing.js"
-import { Checks } from "./checks.js"
+import { CheckRunner } from "./checkRunner.js"
 import type * as Contract from "./contract.js"
 import { PoolEnds } from "./ends.js"
 import { PoolEvents } from "./events.js"
@@ -63,7 +63,7 @@ export class Engine<A, E, V, X = unknown>
   readonly ticker: Ticker<A, E, V>
   readonly lifecycle: Lifecycle<A, E, V>
   readonly adapter: Contract.PoolAdapter<A, E, Scope.Scope, V> & X
-  readonly checks: Checks<A, E, V>
+  readonly checks: CheckRunner<A, E, V>
   readonly returns: Returns<A, E, V>
   readonly leases: LeaseWatch
   readonly needsSuccess: boolean
@@ -97,7 +97,7 @@ export class Engine<A, E, V, X = unknown>
     const { pingInterval, validateAfterIdle } = this.machine.policy
     this.needsSuccess = !isAsTheyAre(this.adapter) || validateAfterIdle !== Infinity ||
       pingInterval !== Infinity
-    this.checks = new Checks(this)
+    this.checks = new CheckRunner(this)
     this.returns = new Returns(this)
     this.borrowing = new Borrowing(this)
     this.hideMetrics = metrics ? register(waitingPool, tags, runtime, () => this.stats()) : () => undefined

@@ -37,7 +37,7 @@ export class Returns<A, E, V> {
   giveBack(item: PoolItem<A>, view: V, exit: Exit.Exit<unknown, unknown>): void {
     const isSuccess = Exit.isSuccess(exit)
     if (this.isPlain) return this.release(item, isSuccess)
-    this.settle(
+    this.applyVerdict(
       item,
       view,
       this.adapter.end(view, isSuccess),
@@ -49,14 +49,14 @@ export class Returns<A, E, V> {
   /** Returns an item without `onRelease`. Pools that do not need success may pass `false`. */
   giveBackUnasked(item: PoolItem<A>, view: V, isSuccess: boolean): void {
     if (this.isPlain) return this.release(item, isSuccess)
-    this.settle(item, view, this.adapter.end(view, isSuccess), isSuccess, undefined)
+    this.applyVerdict(item, view, this.adapter.end(view, isSuccess), isSuccess, undefined)
   }
 
   private release(item: PoolItem<A>, isSuccess: boolean): void {
     this.machine.release(item, this.time.read(), isSuccess ? "proven" : "kept")
   }
 
-  private settle(
+  private applyVerdict(
     item: PoolItem<A>,
     view: V,
     verdict: ReturnVerdict,
@@ -64,7 +64,7 @@ export class Returns<A, E, V> {
     exit: Exit.Exit<unknown, unknown> | undefined
   ): void {
     if (verdict === "later") {
-      return this.adapter.later!(view, (verdict) => this.settle(item, view, verdict, isSuccess, exit))
+      return this.adapter.later!(view, (verdict) => this.applyVerdict(item, view, verdict, isSuccess, exit))
     }
     if (verdict === "retire") this.machine.retire(item, this.time.read())
     // a closed pool has nothing to decide, and no tick that ends a hanging hook

@@ -1,5 +1,6 @@
 import * as FastCheck from "fast-check"
 import { assert, describe, it } from "vitest"
+import type { Time } from "../../../src/internal/core/clock.js"
 import { type HeapNode, IndexedHeap } from "../../../src/internal/core/indexedHeap.js"
 import { type Linked, LinkedList } from "../../../src/internal/core/linkedList.js"
 import { LoadIndex } from "../../../src/internal/core/loadIndex.js"
@@ -14,7 +15,6 @@ import {
   type Refusal,
   Release,
   type Sharing,
-  type Time,
   type Verdict,
   Waiter
 } from "../../../src/internal/core/pool/item.js"
@@ -539,9 +539,9 @@ class Run implements Shell<number, string> {
       }
       case "decidedLate": {
         const release = this.lateReleases.shift()
-        return release !== undefined &&
-          this.both(() => model.endRelease(release.id), () => machine.endRelease(release)) &&
-          assert.fail("a late decision counts")
+        if (release === undefined) return false
+        const isInTime = this.both(() => model.endRelease(release.id), () => machine.endRelease(release))
+        return assert.isFalse(isInTime, "a late decision counts")
       }
       case "leap":
         return this.leap(step.ms)
@@ -1250,7 +1250,7 @@ const makeNodes = (count: number): Array<Node> =>
 const moves = FastCheck.array(FastCheck.record({ at, key: FastCheck.nat({ max: 70 }) }), { maxLength: 60, size: "max" })
 
 describe("LinkedList", () => {
-  it("holds its members in the order in which they came, whoever leaves", () => {
+  it("holds its members in their order, whichever member leaves", () => {
     const property = FastCheck.property(moves, (moves) => {
       const nodes = makeNodes(8)
       const list = new LinkedList<Node>()
@@ -1311,7 +1311,7 @@ describe("LoadIndex", () => {
 })
 
 describe("IndexedHeap", () => {
-  it("has the smallest key first, whoever leaves", () => {
+  it("has the smallest key first, whichever member leaves", () => {
     const moves = FastCheck.array(
       FastCheck.record({ at: FastCheck.nat({ max: 31 }), key: FastCheck.nat({ max: 20 }) }),
       {

@@ -13,7 +13,7 @@ import type { PoolCheck } from "./records.js"
 
 const nameOf = ({ hook }: PoolCheck<any>): "validate" | "keepAlive.ping" => hook === "ping" ? "keepAlive.ping" : hook
 
-export class Checks<A, E, V> {
+export class CheckRunner<A, E, V> {
   private readonly parts: PoolParts<A, E, V>
   /** Whether a check has reached its time limit, and no check has passed since. */
   private meetTheirLimit = false
