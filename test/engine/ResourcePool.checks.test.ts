@@ -225,7 +225,7 @@ describe("an item that has not proved good", () => {
           validateAfterIdle: 0,
           validate: () => Effect.andThen(Effect.yieldNow(), Effect.sync(() => ++checks > 0))
         })
-        const fiber = Effect.repeat(pool.use(() => Effect.yieldNow()), { times: rounds - 1 })
+        const fiber = Effect.replicateEffect(pool.use(() => Effect.yieldNow()), rounds, { discard: true })
         yield* Effect.all(Effect.replicate(fiber, fibers), { concurrency: "unbounded" })
         const { acquisitions, created } = yield* pool.stats
         assert.strictEqual(acquisitions, fibers * rounds)

@@ -74,7 +74,7 @@ const sweep = (
             Effect.fork(Effect.withMaxOpsBeforeYield(verb(pool), budget)),
             concurrency * 2 + 2
           )
-          yield* Effect.repeat(Effect.yieldNow(), { times: pause })
+          yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
           yield* Fiber.interruptAll(borrowers)
           yield* settle
           const stats = yield* pool.stats
@@ -139,7 +139,7 @@ describe("ResourcePool, interrupted anywhere", () => {
               )
             )
             const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(life), budget))
-            yield* Effect.repeat(Effect.yieldNow(), { times: pause })
+            yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
             yield* Fiber.interrupt(fiber)
             assert.strictEqual(open, 0, `budget ${budget}, pause ${pause}`)
           }

@@ -25,7 +25,8 @@ const makeBackend = () => {
   })
 }
 
-const pass = (millis: number) => Effect.repeat(Effect.andThen(TestClock.adjust(10), settle), { times: millis / 10 - 1 })
+const pass = (millis: number) =>
+  Effect.replicateEffect(Effect.andThen(TestClock.adjust(10), settle), millis / 10, { discard: true })
 
 /** A borrower, and the time of its answer. */
 const borrow = (pool: ResourcePool.ResourcePool<Item, string>) =>

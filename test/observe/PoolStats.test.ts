@@ -11,7 +11,7 @@ describe("PoolStats.pretty", () => {
     Effect.gen(function*() {
       const sessions = yield* ResourcePool.make({ name: "sessions", acquire: makeSource().acquire, maxSize: 4 })
       const rooms = yield* ResourcePool.make({ name: "r", acquire: makeSource().acquire, maxSize: 1000 })
-      yield* Effect.repeat(sessions.useSync(() => 0), { times: 1233 })
+      yield* Effect.replicateEffect(sessions.useSync(() => 0), 1234, { discard: true })
       yield* Effect.all([sessions.get, sessions.get])
       assert.strictEqual(
         PoolStats.pretty(yield* sessions.stats, yield* rooms.stats),
@@ -29,7 +29,7 @@ describe("PoolStats.pretty", () => {
       const buffers = yield* TieredBufferPool.make({ name: "buffers", sizes: [256, 65_536] })
       yield* Effect.scoped(Effect.all([boxes.get, boxes.get]))
       yield* boxes.get
-      yield* Effect.repeat(buffers.use(100, () => Effect.void), { times: 2 })
+      yield* Effect.replicateEffect(buffers.use(100, () => Effect.void), 3, { discard: true })
       assert.strictEqual(
         PoolStats.pretty(yield* boxes.stats, yield* buffers.stats),
         [

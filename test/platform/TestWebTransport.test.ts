@@ -460,7 +460,7 @@ describe("what the server sends by itself", () => {
         yield* peer.sendDatagram(bytes("dat"))
       }
       expect(Array.from(yield* Queue.takeN(received, 3)).sort()).toEqual(["bid", "dat", "uni"])
-      yield* Effect.repeat(turn, { times: 20 })
+      yield* Effect.replicateEffect(turn, 21, { discard: true })
       expect(yield* unwanted.unwanted).toEqual({ streams: 2, datagrams: 1 })
       // the first is finished by the handler's success, the second is refused
       expect(streams.map(({ sending }) => sending)).toEqual(["Finished", "Reset"])

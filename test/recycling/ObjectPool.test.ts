@@ -289,7 +289,7 @@ describe("ObjectPool", () => {
                 Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(verb), budget)),
                 3
               )
-              yield* Effect.repeat(Effect.yieldNow(), { times: pause })
+              yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
               yield* Fiber.interruptAll(borrowers)
               assert.deepInclude(yield* pool.stats, { inUse: 0 }, `budget ${budget}, pause ${pause}`)
             }

@@ -25,7 +25,7 @@ const range = (length: number) => Array.from({ length }, (_, i) => i)
 
 /** Lets time pass in steps, and runs all fibers at each step. */
 const pass = (millis: number, step: number) =>
-  Effect.repeat(Effect.andThen(TestClock.adjust(step), quiet), { times: Math.round(millis / step) - 1 })
+  Effect.replicateEffect(Effect.andThen(TestClock.adjust(step), quiet), Math.round(millis / step), { discard: true })
 
 const server = Effect.flatMap(
   TestWebTransport.TestWebTransport,
@@ -84,7 +84,7 @@ describe("what proves a session good", () => {
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
       assert.deepInclude({ ...ping }, { sending: "Finished", isCancelled: false })
       // the stream is cancelled if its end does not come
-      yield* Effect.repeat(Effect.andThen(pass(500, 50), peer.write(Uint8Array.of(1))), { times: 10 })
+      yield* Effect.replicateEffect(Effect.andThen(pass(500, 50), peer.write(Uint8Array.of(1))), 11, { discard: true })
       assert.deepInclude({ ...ping }, { sending: "Finished", isCancelled: true })
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
       yield* Fiber.interrupt(reading)
@@ -151,7 +151,9 @@ describe("what proves a session good", () => {
         keepAlive: { interval: 10, ping: () => Effect.andThen(Queue.offer(pinged, undefined), Effect.never) }
       })
       const pool = yield* StreamPool.make({ sessionPool })
-      yield* pool.use((stream) => Effect.repeat(Effect.andThen(soon(Queue.take(pinged)), echo(stream)), { times: 4 }))
+      yield* pool.use((stream) =>
+        Effect.replicateEffect(Effect.andThen(soon(Queue.take(pinged)), echo(stream)), 5, { discard: true })
+      )
       assert.deepInclude(yield* sessionPool.stats, { created: 1, size: 1 })
     }).pipe(withClient))
 })

@@ -54,7 +54,7 @@ const interrupted = (pool: StreamPool.Service, borrower: Borrower) =>
       pool.use((stream) => borrower(stream, Effect.asVoid(Deferred.succeed(waiting, undefined))))
     )
     yield* Deferred.await(waiting)
-    yield* Effect.repeat(Effect.yieldNow(), { times: 5 })
+    yield* Effect.replicateEffect(Effect.yieldNow(), 6, { discard: true })
     assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
   })
 
@@ -259,7 +259,10 @@ describe("StreamPool: clean or gone", () => {
       Effect.gen(function*() {
         const { peers, pool } = yield* blocked
         const late = yield* pool.use((stream) =>
-          Effect.tap(Effect.forkDaemon(twoWrites(stream)), Effect.repeat(Effect.yieldNow(), { times: 5 }))
+          Effect.tap(
+            Effect.forkDaemon(twoWrites(stream)),
+            Effect.replicateEffect(Effect.yieldNow(), 6, { discard: true })
+          )
         )
         // and that fiber gets an error
         assert.isTrue(isWebTransportError(failure(yield* soon(Fiber.await(late)))))
@@ -609,7 +612,7 @@ describe("StreamPool: clean or gone", () => {
         yield* spoilt(path, "send", pool, (stream) =>
           Effect.gen(function*() {
             const closing = yield* Effect.fork(pool.close)
-            yield* Effect.repeat(Effect.yieldNow(), { times: 5 })
+            yield* Effect.replicateEffect(Effect.yieldNow(), 6, { discard: true })
             const error = failure(yield* Effect.exit(stream.write(bytes("x"))))
             assert.isTrue(isWebTransportError(error) && error.reason === "StreamOpen", String(error))
             assert.isTrue(isPoolError(error.cause) && error.cause.reason === "PoolClosed", String(error))

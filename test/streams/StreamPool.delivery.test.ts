@@ -45,13 +45,13 @@ describe("what was written in success", () => {
     Effect.andThen(Effect.andThen(stream.resume, stream.stall), quiet)
 
   const pass = (seconds: number) =>
-    Effect.repeat(Effect.andThen(quiet, TestClock.adjust("1 second")), { times: seconds - 1 }).pipe(
+    Effect.replicateEffect(Effect.andThen(quiet, TestClock.adjust("1 second")), seconds, { discard: true }).pipe(
       Effect.andThen(quiet)
     )
 
   /** The server takes bytes every two seconds: slower than a limit on the whole transfer would allow. */
   const takeSlowly = (stream: TestWebTransport.ServerStream) =>
-    Effect.repeat(Effect.andThen(pass(2), take(stream)), { times: pieces - 1 })
+    Effect.replicateEffect(Effect.andThen(pass(2), take(stream)), pieces, { discard: true })
 
   const url = "https://test/"
   const streamsOf = (session: WebTransport.Session) =>
@@ -109,7 +109,7 @@ describe("what was written in success", () => {
       return Effect.gen(function*() {
         yield* send
         yield* quiet
-        yield* Effect.repeat(Effect.andThen(pass(2), take(streams[0]!)), { times: 2 })
+        yield* Effect.replicateEffect(Effect.andThen(pass(2), take(streams[0]!)), 3, { discard: true })
         assert.strictEqual(streams[0]!.sending, "Open")
         yield* pass(10)
         // its end waits for the write under way

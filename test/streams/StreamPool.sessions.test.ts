@@ -256,7 +256,8 @@ describe("sessions of streams", () => {
         const waiting = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
         yield* untilStats(pool, ({ waiters }) => waiters === 1)
         const drain = yield* Effect.fork(sessionPool.drain)
-        yield* soon(until(Effect.exit(sessionPool.use(() => Effect.void)), Exit.isFailure))
+        yield* quiet
+        assert.isTrue(Exit.isFailure(yield* soon(Effect.exit(sessionPool.use(() => Effect.void)))))
         yield* other.release()
         yield* untilStats(pool, ({ size }) => size === 1)
         assert.strictEqual((yield* soon(Fiber.join(waiting))).reason, "PoolClosed")
@@ -740,7 +741,7 @@ describe("sessions of streams", () => {
 
   /** Lets time pass in steps of 10 ms, and runs all fibers at each step. */
   const pass = (millis: number) =>
-    Effect.repeat(Effect.andThen(TestClock.adjust(10), quiet), { times: millis / 10 - 1 })
+    Effect.replicateEffect(Effect.andThen(TestClock.adjust(10), quiet), millis / 10, { discard: true })
 
   /** Callers that ask again and again, each beginning a little after the one before. */
   const callers = (pool: StreamPool.Service, limits: ReadonlyArray<number>) =>
@@ -1112,8 +1113,8 @@ describe("interruption", () => {
                   Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(Effect.andThen(verb(both), turn)), budget))
                 )
               )
-              yield* Effect.repeat(turn, { times: pause % 3 })
-              yield* Effect.repeat(Effect.yieldNow(), { times: pause * 3 })
+              yield* Effect.replicateEffect(turn, pause % 3 + 1, { discard: true })
+              yield* Effect.replicateEffect(Effect.yieldNow(), pause * 3 + 1, { discard: true })
               yield* Fiber.interruptAll(borrowers)
             }
             yield* quiet
@@ -1224,7 +1225,9 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
                 const pause = Math.floor(random() * 20)
                 return Effect.flatMap(Effect.fork(pool.use((stream) => echo(stream, message))), (fiber) =>
                   Effect.andThen(
-                    pause < 10 ? Effect.repeat(Effect.yieldNow(), { times: pause }) : Effect.sleep(pause - 10),
+                    pause < 10
+                      ? Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
+                      : Effect.sleep(pause - 10),
                     Fiber.interrupt(fiber)
                   ))
               }

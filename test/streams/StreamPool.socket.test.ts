@@ -388,7 +388,7 @@ describe("StreamPool.makeSocket", () => {
         const received = yield* Deferred.make<string>()
         const write = yield* pool.socket.writer
         const writing = yield* Effect.fork(write("early"))
-        yield* Effect.repeat(Effect.yieldNow(), { times: 10 })
+        yield* Effect.replicateEffect(Effect.yieldNow(), 11, { discard: true })
         assert.isTrue(Option.isNone(yield* Fiber.poll(writing)))
         yield* Effect.fork(pool.socket.run((chunk) => Deferred.succeed(received, text(chunk))))
         assert.strictEqual(yield* soon(Deferred.await(received)), "early")
@@ -403,7 +403,7 @@ describe("StreamPool.makeSocket", () => {
         yield* soon(until(counts, ({ streamsOpen }) => streamsOpen === 1))
         yield* Fiber.interrupt(run)
         const writing = yield* Effect.fork(write("between"))
-        yield* Effect.repeat(Effect.yieldNow(), { times: 10 })
+        yield* Effect.replicateEffect(Effect.yieldNow(), 11, { discard: true })
         assert.isTrue(Option.isNone(yield* Fiber.poll(writing)))
         const received = yield* Deferred.make<string>()
         yield* Effect.fork(pool.socket.run((chunk) => Deferred.succeed(received, text(chunk))))
@@ -443,7 +443,7 @@ describe("StreamPool.makeSocket", () => {
         const write = yield* socket.writer
         yield* write("under way ")
         const waiting = yield* Effect.forEach(["one ", "two ", "three "], (text) => Effect.fork(write(text)))
-        yield* Effect.repeat(Effect.yieldNow(), { times: 10 })
+        yield* Effect.replicateEffect(Effect.yieldNow(), 11, { discard: true })
         yield* Fiber.interrupt(waiting[0]!)
         yield* Fiber.interrupt(waiting[2]!)
         assert.isTrue(Option.isNone(yield* Fiber.poll(waiting[1]!)))
@@ -481,8 +481,10 @@ describe("StreamPool.makeSocket", () => {
         const scope = yield* Scope.make()
         const write = yield* Scope.extend(pool.socket.writer, scope)
         // more than the transport takes
-        const blocked = yield* Effect.fork(Effect.repeat(write(new Uint8Array(16 << 20)), { times: 8 }))
-        yield* Effect.repeat(Effect.yieldNow(), { times: 10 })
+        const blocked = yield* Effect.fork(
+          Effect.replicateEffect(write(new Uint8Array(16 << 20)), 9, { discard: true })
+        )
+        yield* Effect.replicateEffect(Effect.yieldNow(), 11, { discard: true })
         assert.isTrue(Option.isNone(yield* Fiber.poll(blocked)))
         yield* soon(Scope.close(scope, Exit.void))
         yield* Fiber.interruptAll([run, blocked])

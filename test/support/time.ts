@@ -15,7 +15,9 @@ const step = 10
 export const pass = (millis: number): Effect.Effect<void> =>
   Effect.andThen(
     quiet,
-    Effect.repeat(Effect.andThen(TestClock.adjust(step), quiet), { times: Math.max(Math.ceil(millis / step) - 1, 0) })
+    Effect.replicateEffect(Effect.andThen(TestClock.adjust(step), quiet), Math.max(Math.ceil(millis / step), 1), {
+      discard: true
+    })
   )
 
 /** In a chain of timers, a step may begin this many milliseconds after the step before has ended. */

@@ -154,7 +154,7 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
             Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(verb(pool)), budget)),
             4
           )
-          yield* Effect.repeat(Effect.yieldNow(), { times: pause })
+          yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
           yield* Fiber.interruptAll(borrowers)
           yield* paused
           const stats = yield* pool.stats
@@ -309,7 +309,7 @@ describe("StreamPool, pausing anywhere", () => {
                     Effect.forkDaemon(Effect.exit(Effect.andThen(pad(steps), act(stream)))),
                     budget
                   )),
-                  Effect.tap(Effect.repeat(Effect.yieldNow(), { times: yields }))
+                  Effect.tap(Effect.replicateEffect(Effect.yieldNow(), yields + 1, { discard: true }))
                 )
               )
               isOver = true
@@ -382,7 +382,7 @@ describe("StreamPool.make, at any step", () => {
           const session = yield* WebTransport.connect("https://test/")
           const pool = StreamPool.make({ session, minSize: 1 })
           const making = yield* Effect.fork(Effect.withMaxOpsBeforeYield(pool, budget))
-          yield* Effect.repeat(Effect.yieldNow(), { times: pause })
+          yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
           yield* step(making, (yield* sessions).at(-1)!)
         }
       }
