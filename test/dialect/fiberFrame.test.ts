@@ -185,7 +185,7 @@ describe("FiberFrame", () => {
       }
     }))
 
-  it.effect("leaves an interrupted fiber interrupted, whatever went wrong there", () =>
+  it.effect("leaves an interrupted fiber interrupted, even if a frame failed", () =>
     Effect.gen(function*() {
       const begun = yield* Deferred.make<void>()
       const raising = withFiber<never>((fiber) => {

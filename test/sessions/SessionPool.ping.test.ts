@@ -209,10 +209,11 @@ describe("what a ping costs", () => {
       const ping = SessionPool.pingStream()
       yield* Effect.forEach(range(250), () => soon(ping(session)))
       yield* soon(server.until(({ streamsOpen }) => streamsOpen === 0))
-      const streams = yield* soon(Effect.all(range(20).map(() => session.createBidirectionalStream())))
+      // the server grants more when half of its grant is used (fails-components 1.6.8), so that half of it is always there
+      const streams = yield* soon(Effect.all(range(10).map(() => session.createBidirectionalStream())))
       assert.deepStrictEqual(
         yield* soon(Effect.forEach(streams, (stream) => echo(stream))),
-        range(20).map(() => "hello")
+        range(10).map(() => "hello")
       )
     }).pipe(withClient), 60_000)
 

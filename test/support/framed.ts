@@ -26,7 +26,7 @@
  * With `?ids=1` requests begin with a correlation id, and answers with the same one.
  */
 import { setTimeout as delay } from "node:timers/promises"
-import type { Behaviour, Target } from "./behaviours.js"
+import type { Behaviour, Target } from "./behaviour.js"
 
 const sizeOf = (n: number) => n < 0x40 ? 1 : n < 0x4000 ? 2 : 4
 

@@ -12,14 +12,16 @@ import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
 import { describeFailure } from "../observe/describeFailure.js"
+import { annotated } from "../observe/poolLog.js"
+import { hookFailed } from "../observe/poolTexts.js"
+import { engineSettings } from "../options/engineOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
-import { given } from "../options/optionTable.js"
-import { PingHandle, SessionHandle, viewCore } from "../transport/session.js"
+import { SessionHandle, viewCore } from "../transport/session.js"
 import type { News, SessionCore } from "../transport/sessionCore.js"
 import type { SessionPoolOptions, SessionPoolService, Unwanted } from "./contract.js"
 import { Leavers } from "./leavers.js"
-import { pingsOf } from "./pingStream.js"
-import { decodeSession, presets, sessionEngine } from "./sessionOptions.js"
+import { PingHandle, pingsOf } from "./pingStream.js"
+import { decodeSession } from "./sessionOptions.js"
 import { SessionView } from "./sessionView.js"
 
 /** The maximum number of datagrams that wait for `onDatagram`, per session. */
@@ -109,12 +111,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     isInterruptedOnly(cause)
       ? Effect.void
-      : Effect.annotateLogs(Effect.logWarning(`${what} failed`, cause), {
-        package: "effect-pools",
-        module: "SessionPool",
-        pool,
-        event: "HookFailure"
-      })
+      : annotated(Effect.logWarning(hookFailed(what), cause), { module: "SessionPool", pool }, "HookFailure")
 
   /** Accepts streams until the session is gone, and handles each on its own fiber. */
   const streams = <A extends WebTransport.BidirectionalStream | WebTransport.ReceiveStream>(
@@ -233,12 +230,11 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       R | WebTransport.WebTransportConstructor | Scope.Scope,
       WebTransport.Session
     >(
-      {
-        ...presets,
-        ...given(sessionEngine, options),
+      engineSettings({
+        ...decoded,
         // the connect timeout decides; this limit is for hooks that ignore it
-        createTimeout: options.createTimeout ?? limit + 5_000
-      },
+        createTimeout: decoded.createTimeout ?? limit + 5_000
+      }),
       (inner) => ({
         ...lending,
         acquire: acquire(inner),

@@ -1,4 +1,4 @@
-/** Handles to a session: for its owner, and for its pool's pings. */
+/** The handle to a session. */
 import { andThen, callback } from "#effect/effect"
 import { InspectableClass } from "#effect/inspect"
 import * as Deferred from "effect/Deferred"
@@ -10,6 +10,7 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { ByteStream } from "./byteStream.js"
 import { checkCloseInfo } from "./closeInfo.js"
 import { Datagrams } from "./datagrams.js"
+import { afterSessionEnd } from "./failure.js"
 import { acceptStream, streamOf, takeNext } from "./incoming.js"
 import { type Kind, type OpeningHandle, openStream } from "./opening.js"
 import type { SessionCore } from "./sessionCore.js"
@@ -99,7 +100,7 @@ const statsOf = (core: SessionCore): Effect.Effect<Option.Option<SessionStats>, 
     try {
       const promise = core.native.getStats?.()
       if (promise === undefined) return resume(Effect.succeedNone)
-      promise.then((stats) => resume(Effect.succeedSome(stats)), (cause) => queueMicrotask(() => failed(cause)))
+      promise.then((stats) => resume(Effect.succeedSome(stats)), (cause) => afterSessionEnd(cause, () => failed(cause)))
     } catch (cause) {
       failed(cause)
     }
@@ -227,12 +228,6 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
     const { state, streams, where } = this.core
     return { _id: "Session", with: where, state, streams: streams.size }
   }
-}
-
-/** The handle of a ping of the session's pool. */
-export class PingHandle extends SessionHandle {
-  override readonly streams = this.core.pings
-  override readonly isPing = true
 }
 
 /** The core of a session, borrowed or not. */
