@@ -87,8 +87,8 @@ export class SessionReturns<Session extends SessionFacts> {
   /** Whether the session goes back now: it has no lent stream, and other borrowers want it. */
   yieldToWaiters(lane: SessionLane<Session>): boolean {
     if (lane.isGivingWay) return true
-    // a late stream may never come, so the session does not wait for it
-    if (this.supply.isFixed || lane.lent > 0 || lane.opening === "UnderWay" || this.wantedBack <= 0) return false
+    // a late stream may never come, so the session does not wait for it; no borrower waits for the fixed session
+    if (lane.lent > 0 || lane.opening === "UnderWay" || this.wantedBack <= 0) return false
     // borrowers of streams come first, unless there are too many sessions
     if (this.demand.waiting > 0 && this.supply.excess === 0) return false
     // a stream that is not an item yet may have just been granted to a borrower
