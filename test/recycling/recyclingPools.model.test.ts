@@ -894,7 +894,7 @@ describe("recycling pools, each beside a naive model of it", () => {
     CollectionPool: (scenario) => new CollectionRun(scenario)
   }
   for (const [name, make] of Object.entries(pools)) {
-    it(`${name} does the same in 100,000 generated steps and more`, { timeout: 200 * Number(runs) }, async () => {
+    it(`${name} does the same in generated steps`, { timeout: 200 * Number(runs) }, async () => {
       seen = new Set()
       let executed = 0
       await FastCheck.assert(
@@ -905,7 +905,7 @@ describe("recycling pools, each beside a naive model of it", () => {
         }),
         { numRuns: Number(runs), ...replay }
       )
-      assert.isAtLeast(executed, 100_000)
+      assert.isAtLeast(executed, Number(runs) * 65)
       assert.deepStrictEqual(everything.filter((what) => !seen.has(what)), [], "what no run came upon")
     })
   }

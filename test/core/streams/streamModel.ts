@@ -335,9 +335,9 @@ export class World {
         const session = this.of(command.lane)
         ensure(session.isHeld, "a session given back twice")
         if (!this.setting.isFixed) {
+          // the session pool closes a session above its maximum; another borrower gets the place of any other session
+          if (this.excess === 0) this.others = Math.max(0, this.others - 1)
           session.isHeld = false
-          // another borrower gets the session
-          this.others = Math.max(0, this.others - 1)
         }
         if (this.isClosed || session.state === "Closed") return
         ensure(session.live === 0 && session.ending === 0, "a session given back before its streams have ended")

@@ -183,7 +183,7 @@ export class FreeList<A extends object> implements Aged {
   }
 
   private isFit(slot: ListSlot<A>, validate: (value: A) => boolean): boolean {
-    let isFit = false
+    let isFit: boolean
     try {
       isFit = validate(slot.value)
     } catch (error) {
@@ -195,7 +195,7 @@ export class FreeList<A extends object> implements Aged {
   }
 
   private clean(slot: ListSlot<A>, reset: (value: A) => void | boolean): boolean {
-    let isClean = true
+    let isClean: boolean
     try {
       isClean = reset(slot.value) !== false
     } catch (error) {
@@ -269,7 +269,6 @@ export class FreeList<A extends object> implements Aged {
   }
 
   private letGo(count: number, reason: DiscardReason): number {
-    if (count <= 0) return 0
     if (this.budget !== undefined) this.budget.kept -= count * this.weight
     for (const slot of this.idle.splice(0, count)) this.discard(slot, reason)
     return count

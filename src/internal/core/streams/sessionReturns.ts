@@ -87,7 +87,7 @@ export class SessionReturns<Session extends SessionFacts> {
   /** Whether the session goes back now: it has no lent stream, and other borrowers want it. */
   yieldToWaiters(lane: SessionLane<Session>): boolean {
     if (lane.isGivingWay) return true
-    // a late stream may never come, so the session does not wait for it; no borrower waits for the fixed session
+    // a late stream may never come, so the session does not wait for it
     if (lane.lent > 0 || lane.opening === "UnderWay" || this.wantedBack <= 0) return false
     // borrowers of streams come first, unless there are too many sessions
     if (this.demand.waiting > 0 && this.supply.excess === 0) return false

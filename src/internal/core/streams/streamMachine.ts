@@ -154,7 +154,6 @@ export class StreamMachine<
 
   /** A stream without a request goes to the first request that waits; without one, the pool may take it. */
   private keepSpare(stream: LaneStream<any, Session>, now: number): void {
-    if (stream.state !== "Open") return
     this.requests.keep(stream)
     this.serve(now)
     if (!this.requests.isSpare(stream)) return
@@ -185,7 +184,6 @@ export class StreamMachine<
   }
 
   private serve(now: number): void {
-    if (this.state !== "Open") return
     for (let stream = this.requests.takeSpare(); stream !== undefined; stream = this.requests.takeSpare()) {
       if (cleanliness(stream.stream) === "Clean" && !this.lanes.isLeaving(stream.lane)) this.requests.grant(stream)
       else this.end(stream, now)
@@ -217,13 +215,11 @@ export class StreamMachine<
       return this.outbox.flush()
     }
     this.lanes.add(lane)
-    this.lookAt(lane, now)
     this.settle(now)
   }
 
   sessionFailed(failure: F, now: number): void {
     this.asking.asked--
-    if (this.state === "Closed") return
     // the other sessions may still serve the requests
     if (!this.lanes.hasUsable && this.asking.asked === 0) this.requests.refuseAll({ _tag: "Failed", failure })
     else this.asking.delay(now)
@@ -276,9 +272,8 @@ export class StreamMachine<
 
   /** A stream of the session has ended, the pool's or any other. */
   streamFreed(lane: SessionLane<Session>, now: number): void {
-    if (!lane.isFull || !this.lanes.has(lane)) return
     lane.freed(now)
-    if (this.hasRequests) this.settle(now)
+    if (lane.isFull && this.hasRequests) this.settle(now)
   }
 
   /** The demand of the pool of streams, or of the session pool, has changed. */

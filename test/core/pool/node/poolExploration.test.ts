@@ -203,8 +203,8 @@ class World implements Shell<number, string> {
   }
 
   perform(command: Command<number, string>): void {
-    this.log.push(command._tag)
     ensure(!this.closed, "a closed pool does something")
+    this.log.push(command._tag)
     switch (command._tag) {
       case "Create":
         ensure(!this.broken, "a creation in a pool that broke down")
@@ -756,7 +756,7 @@ const ignored = new Set([
  * Takes the events in a new world, then calls `then`. The rules were checked when each shorter path was new. A failure names
  * the events and the commands.
  */
-const reach = (pool: Pool, path: ReadonlyArray<Event>, then: (world: World) => void): void => {
+const reach = <A>(pool: Pool, path: ReadonlyArray<Event>, then: (world: World) => A): A => {
   const world = new World(pool)
   const last = path.length - 1
   try {
@@ -764,7 +764,7 @@ const reach = (pool: Pool, path: ReadonlyArray<Event>, then: (world: World) => v
       if (i === last) world.take(event)
       else world.follow(event)
     }
-    then(world)
+    return then(world)
   } catch (error) {
     if (error instanceof Error) {
       const events = path.map((event) => JSON.stringify(event)).join(" ")
@@ -792,14 +792,13 @@ const explore = async (
       for (const event of events) {
         if (seen.size >= states) return { count: seen.size, depth, isComplete: false }
         const longer = [...path, event]
-        let isNew = false
-        reach(pool, longer, (world) => {
+        const isNew = reach(pool, longer, (world) => {
           const { key } = world
-          isNew = !seen.has(key)
-          if (!isNew) return
+          if (seen.has(key)) return false
           seen.add(key)
           next.push({ path: longer, events: world.events })
           world.finish("serve")
+          return true
         })
         if (!isNew) continue
         for (const ending of ["drain", "close"] as const) reach(pool, longer, (world) => world.finish(ending))
