@@ -133,6 +133,10 @@ export interface Commands {
   ]
   /** Sends the answer to each earlier `ask …` again, if its stream is still open. */
   readonly secondAnswers: readonly [input: { readonly path: string }, output: { readonly sent: number }]
+  /** Answers each earlier `hold …`, the last one first, if its stream is still open. */
+  readonly heldAnswers: readonly [input: { readonly path: string }, output: { readonly sent: number }]
+  /** Reads again on each stream that a `pause …` has stopped. */
+  readonly readOn: readonly [input: { readonly path: string }, output: { readonly streams: number }]
   /** Cuts the TCP connections of the WebTransport port, and continues to listen. */
   readonly destroySockets: readonly [input: {}, output: { readonly sockets: number }]
 }

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline"
 import type { BidirectionalStream, Target } from "./behaviours.js"
 import { admit, behaviours, forEachChunk, parseTarget } from "./behaviours.js"
 import { makeCertificate, withHash } from "./certificate.js"
-import { requestsByPath, sendSecondAnswers } from "./framed.js"
+import { readOn, requestsByPath, sendHeldAnswers, sendSecondAnswers } from "./framed.js"
 import type { Request } from "./moq.js"
 import { takeArrivals } from "./oneWay.js"
 import { pattern } from "./pattern.js"
@@ -430,6 +430,8 @@ const commands: {
   requests: async ({ path }) => Object.fromEntries(requestsByPath.get(path) ?? []),
   arrivals: async ({ path }) => takeArrivals(path),
   secondAnswers: async ({ path }) => ({ sent: await sendSecondAnswers(path) }),
+  heldAnswers: async ({ path }) => ({ sent: await sendHeldAnswers(path) }),
+  readOn: async ({ path }) => ({ streams: await readOn(path) }),
   destroySockets: async () => {
     const sockets = [...tracked?.sockets ?? []]
     for (const socket of sockets) socket.destroy()
