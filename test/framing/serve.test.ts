@@ -62,8 +62,8 @@ const next = (stream: Stream) =>
 const nextWithoutId = (stream: Stream) =>
   soon(Effect.map(Framing.read(stream), Option.match({ onNone: () => "FIN", onSome: text })))
 
-describe("Framing.serve", () => {
-  layer(Live, { excludeTestServices: true })("answers", (it) => {
+layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
+  describe("answers", () => {
     it.scoped("every request by its id, in whatever order answers are ready", () =>
       Effect.gen(function*() {
         const { answerHeld, stream } = yield* at("/served?by-id")
@@ -140,7 +140,7 @@ describe("Framing.serve", () => {
       }))
   })
 
-  layer(Live, { excludeTestServices: true })("limits", (it) => {
+  describe("limits", () => {
     it.scoped("how many requests run at once", () =>
       Effect.gen(function*() {
         const { answerHeld, stream, untilServed } = yield* at("/served?concurrency=2")
@@ -175,7 +175,7 @@ describe("Framing.serve", () => {
       }))
   })
 
-  layer(Live, { excludeTestServices: true })("a client that goes away", (it) => {
+  describe("a client that goes away", () => {
     const leaves: ReadonlyArray<
       readonly [how: string, leave: (client: Effect.Effect.Success<ReturnType<typeof at>>) => Effect.Effect<unknown>]
     > = [
@@ -200,7 +200,7 @@ describe("Framing.serve", () => {
     }
   })
 
-  layer(Live, { excludeTestServices: true })("a handler that fails", (it) => {
+  describe("a handler that fails", () => {
     for (const request of ["die", "throw", "size 2000", "manyDie 0"]) {
       it.scoped(`by "${request}" leaves only its own request without an answer`, () =>
         Effect.gen(function*() {
@@ -249,7 +249,7 @@ describe("Framing.serve", () => {
       }))
   })
 
-  layer(Live, { excludeTestServices: true })("a client that breaks the rules", (it) => {
+  describe("a client that breaks the rules", () => {
     const broken: ReadonlyArray<readonly [reason: string, bytes: ReadonlyArray<number>, fin: boolean]> = [
       // no id
       ["Malformed", [0], false],
