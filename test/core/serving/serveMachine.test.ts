@@ -196,6 +196,25 @@ describe("answers", () => {
     assert.deepStrictEqual(server.answers.map(({ id }) => id), [1, 3, 2])
   })
 
+  it("wait at 65,536 bytes that the transport has not accepted, given to it or not", () => {
+    const server = serving({ concurrency: 3 })
+    server.machine.received(concat([1, 2, 3].map((id) => frame(bytes(1), id))))
+    // five bytes of length and id
+    const almost = bytes(65_535 - 5)
+    assert.lengthOf(frame(almost, 1), 65_535)
+    assert.strictEqual(server.answer(0, almost)._tag, "Taken")
+    assert.strictEqual(server.answer(0, bytes(0))._tag, "Taken")
+    assert.strictEqual(server.answer(1, bytes(0))._tag, "Waits")
+    server.turn()
+    assert.strictEqual(server.answer(2, bytes(0))._tag, "Waits")
+    server.machine.written()
+    assert.lengthOf(server.resumed, 2)
+    server.turn()
+    server.machine.written()
+    assert.strictEqual(server.answer(0, bytes(65_536 - 5))._tag, "Taken")
+    assert.strictEqual(server.answer(0, bytes(0))._tag, "Waits")
+  })
+
   it("that wait are dropped when their handler ends", () => {
     const server = serving()
     server.machine.received(concat([1, 2].map((id) => frame(bytes(1), id))))
@@ -272,6 +291,31 @@ describe("without ids", () => {
     server.machine.written()
     assert.isTrue(server.isFinished)
     server.end(2)
+    assert.deepStrictEqual(server.log.filter((tag) => tag === "Finish"), ["Finish"])
+    assert.deepStrictEqual(server.answers.map(({ message }) => message), [[1]])
+  })
+
+  it("an empty answer is a byte, which leaves like any other", () => {
+    const server = inTurn()
+    server.machine.received(frame(bytes(1)))
+    server.answer(0, bytes(1))
+    server.turn()
+    server.answer(0, bytes(0))
+    server.machine.written()
+    server.turn()
+    assert.deepStrictEqual(server.written.map((batch) => [...batch]), [[1, 7], [0]])
+  })
+
+  it("an answer that waits is dropped when its handler fails", () => {
+    const server = inTurn()
+    server.machine.received(concat([frame(bytes(1)), frame(bytes(1))]))
+    server.answer(1, bytes(1, 2))
+    server.end(1, "Failed")
+    server.answer(0, bytes(1, 1))
+    server.end(0)
+    server.turn()
+    server.machine.written()
+    assert.isTrue(server.isFinished)
     assert.deepStrictEqual(server.answers.map(({ message }) => message), [[1]])
   })
 
