@@ -345,8 +345,8 @@ export interface ServeOptions extends Options {
  * client that breaks the rules (`Malformed`, `Oversized`, `Truncated`, `Flooded`) ends the same way. Whenever it does
  * not succeed, it resets the stream.
  *
- * Memory: at most `concurrency` requests with their answers, `maxBuffered` and a chunk of the transport, twice over while
- * a message is incomplete.
+ * Memory of a stream: at most `concurrency` requests and their answers, each up to `maxMessageSize`; and `maxBuffered`
+ * bytes of requests that wait, plus one chunk of the transport. An incomplete message may take twice its bytes.
  *
  * **Gotchas**
  *
