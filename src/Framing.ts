@@ -32,8 +32,8 @@
  *
  * @since 0.1.0
  */
+import type { Result } from "#effect/result"
 import type * as Effect from "effect/Effect"
-import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -173,7 +173,7 @@ export const messages: (
 export const encode: (
   message: Uint8Array,
   options?: EncodeOptions
-) => Either.Either<Uint8Array<ArrayBuffer>, FramingError> = encoding.encode
+) => Result<Uint8Array<ArrayBuffer>, FramingError> = encoding.encode
 
 /**
  * Turns a stream of bytes, in pieces of any size, into the framed messages. Fails with `Truncated` if the bytes end
@@ -215,7 +215,7 @@ export interface Decoder {
    * message. Returns a `Left` on error: `Oversized`, or `Truncated` after `end`. Every later call returns the same
    * error.
    */
-  readonly next: () => Either.Either<Option.Option<Uint8Array<ArrayBuffer>>, FramingError>
+  readonly next: () => Result<Option.Option<Uint8Array<ArrayBuffer>>, FramingError>
   /**
    * The bytes of memory that the decoder holds: pushed bytes that were not taken yet, and the memory reserved for the
    * incomplete message. Once `next` has returned none, this is never more than `maxMessageSize`, nor more than twice
@@ -299,7 +299,7 @@ export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer
  * @since 0.1.0
  * @category correlation
  */
-export const splitId: (payload: Uint8Array) => Either.Either<Identified, FramingError> = encoding.splitId
+export const splitId: (payload: Uint8Array) => Result<Identified, FramingError> = encoding.splitId
 
 // -----------------------------------------------------------------------------
 // Serving

@@ -31,8 +31,8 @@ export const scopedStream: Serving<never> = Framing.serve(
   (request) => Stream.unwrap(Effect.as(Effect.addFinalizer(() => Effect.void), Stream.make(request)))
 )
 
-// @ts-expect-error an error must become a message
-export const failing = Framing.serve(stream, () => Effect.fail("no"))
-
-// @ts-expect-error the same in a stream
-export const failingStream = Framing.serve(stream, () => Stream.fail("no"))
+// an error has to become a message
+type IsHandler<F> = F extends Parameters<typeof Framing.serve<never>>[1] ? true : false
+export const succeeding: IsHandler<() => Effect.Effect<Uint8Array>> = true
+export const failing: IsHandler<() => Effect.Effect<Uint8Array, string>> = false
+export const failingStream: IsHandler<() => Stream.Stream<Uint8Array, string>> = false

@@ -1,9 +1,9 @@
-import { fromTable } from "#effect/config"
 import { assert, describe, it } from "@effect/vitest"
 import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { fromTable } from "../../src/internal/options/optionConfig.js"
 import {
   count,
   described,

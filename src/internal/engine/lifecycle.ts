@@ -9,7 +9,9 @@ import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import type { Command } from "../core/pool/commands.js"
 import type { Item, Reason, Time } from "../core/pool/item.js"
-import { isConcurrency } from "../options/engineOptions.js"
+import { concurrencyAnswer } from "../options/engineOptions.js"
+import { formatProblems } from "../options/optionChecks.js"
+import { decodeOne } from "../options/optionTable.js"
 import type { Checks } from "./checks.js"
 import type { PoolEnds } from "./ends.js"
 import type { PoolEvents } from "./events.js"
@@ -154,9 +156,12 @@ export class Lifecycle<A, E, V> {
   private askConcurrency(item: A): Exit.Exit<number> {
     const { adapter, machine, name } = this.parts
     const ask = (): Exit.Exit<number> => {
-      const concurrency = adapter.concurrency?.(item) ?? machine.policy.expectedConcurrency
-      const rule = `[${name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`
-      return isConcurrency(concurrency) ? Exit.succeed(concurrency) : Exit.die(new RangeError(rule))
+      if (adapter.concurrency === undefined) return Exit.succeed(machine.policy.expectedConcurrency)
+      const concurrency = adapter.concurrency(item)
+      const { decoded, problems } = decodeOne(concurrencyAnswer, concurrency, "concurrency")
+      return problems.length === 0
+        ? Exit.succeed(decoded)
+        : Exit.die(new RangeError(`[${name}] ${formatProblems(problems)}`))
     }
     return runHook(ask) as Exit.Exit<number>
   }

@@ -1,11 +1,11 @@
 /** Gets an item for a borrower: at once, or through the queue. */
 import { callback } from "#effect/effect"
-import { type AnyFiber, resumeFiber, type RunningFiber } from "#effect/fiber"
+import type { AnyFiber, RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { PoolError } from "../../PoolError.js"
-import { type Item, type Sharing, Waiter } from "../core/pool/item.js"
+import { type Item, type Sharing, type Waiter } from "../core/pool/item.js"
 import type { Checks } from "./checks.js"
 import type { PoolParts } from "./parts.js"
 import type { Refusals } from "./refusals.js"
@@ -29,9 +29,7 @@ const settled = (waiter: Waiter<any, any>): Effect.Effect<void> =>
   })
 
 /** Lets the borrower go on that the machine has served or refused. */
-export const wake = ({ note, resume }: Waiter<any, any>): void => {
-  if (resume !== undefined) resumeFiber(note as AnyFiber, resume)
-}
+export const wake = ({ resume }: Waiter<any, any>): void => resume?.()
 
 export class BorrowQueue<A, E, V> {
   private readonly parts: QueueParts<A, E, V>

@@ -5,7 +5,6 @@ import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import { fork, forkScoped, type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
 import { forEachArray } from "#effect/stream"
-import { Pending } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -25,6 +24,7 @@ import {
 import type { ByteStream } from "../transport/byteStream.js"
 import { atEndOfTurn } from "../transport/endOfTurn.js"
 import { framingError } from "../transport/failure.js"
+import { Pending } from "../transport/wait.js"
 import { maxMessageSize, type Options } from "./encoding.js"
 
 export interface ServeOptions extends Options {

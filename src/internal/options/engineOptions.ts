@@ -30,12 +30,14 @@ const sizeOptions = {
   minIdle: count(0, 0, "Idle {item}s to keep ready")
 }
 
+const concurrency = count(1, 1)
+
 /** The options of a waiting pool. A `Config` has those with a description, in which `{item}` becomes a session or a stream. */
 export const engineOptions = {
   name: text("ResourcePool", "The pool's name in logs, errors and stats"),
   acquire: required(value<Effect.Effect<any, any, any>>("an Effect", Effect.isEffect)),
   ...sizeOptions,
-  concurrency: orHook(count(1, 1)),
+  concurrency: orHook(concurrency),
   order: oneOf(["lifo", "fifo"], "Which {item} the pool lends: the most recently used, or the longest idle"),
   acquireTimeout: duration(Infinity, "How long a borrower waits"),
   rideOut: orHook(duration(2_000)),
@@ -70,6 +72,9 @@ export const engineOptions = {
 
 /** All options except `acquire`: pools that are built on the engine create items in their own way. */
 const settings = without(engineOptions, ["acquire"])
+
+/** The result of a function `concurrency`. */
+export const concurrencyAnswer = required(concurrency)
 
 /** The result of a function `rideOut`. */
 export const rideOutAnswer = required(duration(0))
@@ -118,10 +123,7 @@ export interface DecodedEngine {
   readonly machine: Omit<MachineOptions, "rideOut">
   /** Milliseconds, if it is not a function. */
   readonly rideOut: number
-  readonly concurrency: (item: any) => number
 }
-
-export const isConcurrency = (n: number): boolean => Number.isInteger(n) && n >= 1
 
 /** Checks every option and fills in the defaults. Use the result only if there are no problems. */
 export const decodeEngine = (
@@ -136,7 +138,6 @@ export const decodeEngine = (
   return {
     problems: checks.problems,
     rideOut: typeof rideOut === "function" ? 0 : rideOut,
-    concurrency: typeof concurrency === "function" ? concurrency : () => concurrency,
     machine: {
       ...decoded,
       expectedConcurrency: typeof concurrency === "function" ? 1 : concurrency,

@@ -235,6 +235,12 @@ export const decodeOne = <I, O>(row: Row<I, O, any, any>, value: I | undefined, 
   return { decoded: read(row, value, option, checks), problems: checks.problems }
 }
 
+/** Decodes the options of a call. Use the result only if there are no problems. */
+export const decodeAll = <T extends Table>(table: T, options: Input<T>): DecodedOne<Decoded<T>> => {
+  const checks = new OptionChecks()
+  return { decoded: decode(table, options, checks), problems: checks.problems }
+}
+
 /** Checks every option and fills in the defaults. Use the result only if there are no problems. */
 export const decode = <T extends Table>(
   table: T,

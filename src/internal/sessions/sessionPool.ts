@@ -12,7 +12,6 @@ import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import { connectOptions } from "../options/connectOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { given } from "../options/optionTable.js"
 import { PingHandle, SessionHandle, viewCore } from "../transport/session.js"
@@ -76,7 +75,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const unwanted = { streams: 0, datagrams: 0 }
   const { decoded, problems } = decodeSession(options)
   const { maxStreamsOpened, name, overlap, retireGrace, shutdownGrace } = decoded
-  const limit = decoded.connect?.connectTimeout ?? connectOptions.connectTimeout.byDefault
+  const limit = decoded.connect.connectTimeout
   const settings = { closeTimeout: options.closeTimeout, ...connect }
 
   const open = Effect.suspend(() => {

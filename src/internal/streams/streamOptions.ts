@@ -1,6 +1,6 @@
-import { checkedBy, fromTable } from "#effect/config"
 import { checkTogether, engineOptions } from "../options/engineOptions.js"
 import { OptionChecks, type Problem } from "../options/optionChecks.js"
+import { checkedBy, fromTable } from "../options/optionConfig.js"
 import {
   decode,
   type Decoded,

@@ -17,7 +17,7 @@ import { SessionHandle } from "../transport/session.js"
 import type { SessionInfo, StreamPoolOptions, StreamPoolService } from "./contract.js"
 import { requestOn, requestStreamOn } from "./request.js"
 import { decodeStream, presets, streamEngine } from "./streamOptions.js"
-import { type Failure, type Lane, PooledStream, StreamSource } from "./streamSource.js"
+import { type Failure, type Lane, type PooledStream, StreamSource } from "./streamSource.js"
 import { type StreamPoolContext, StreamView } from "./streamView.js"
 
 const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
