@@ -9,7 +9,6 @@ import {
   described,
   duration,
   flag,
-  given,
   hook,
   limit,
   oneOf,
@@ -77,10 +76,5 @@ describe("a table that is built on another one", () => {
     assert.strictEqual(table.maxSize.byDefault, 10)
     assert.strictEqual(other.createTimeout.description, "How long making one may take")
     assert.notProperty(other, "order")
-  })
-
-  it("passes on what was given of it, and nothing else", () => {
-    const options = { maxSize: 4, name: undefined, sendOrder: 1 }
-    assert.deepStrictEqual<object>(given(table, options), { maxSize: 4 })
   })
 })

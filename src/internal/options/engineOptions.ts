@@ -120,12 +120,10 @@ export const checkTogether = (
 
 export interface DecodedEngine {
   readonly problems: ReadonlyArray<Problem>
-  readonly machine: Omit<MachineOptions, "rideOut">
-  /** Milliseconds, if it is not a function. */
-  readonly rideOut: number
+  readonly decoded: Decoded<Settings>
 }
 
-/** Checks every option and fills in the defaults. Use the result only if there are no problems. */
+/** Checks every option and fills in the defaults. Use the options only if there are no problems. */
 export const decodeEngine = (
   options: Input<Settings> & { readonly acquire?: unknown }
 ): DecodedEngine => {
@@ -134,16 +132,29 @@ export const decodeEngine = (
   // any, since the check itself decides whether it is an effect
   if ("acquire" in options) decode({ acquire: engineOptions.acquire }, { acquire: options.acquire as any }, checks)
   checkTogether(options, decoded, checks)
-  const { concurrency, keepAlive, rideOut, validateAfterIdle } = decoded
+  return { problems: checks.problems, decoded }
+}
+
+/** What an engine needs to know of its pool's options. */
+export interface EngineSettings extends Pick<Decoded<Settings>, "name" | "rideOut" | "histograms" | "metrics"> {
+  readonly machine: Omit<MachineOptions, "rideOut">
+}
+
+/** `options`: those of a pool, decoded. An option that the pool does not take has the engine's default. */
+export const engineSettings = (options: Partial<Decoded<Settings>>): EngineSettings => {
+  const all = { ...decode(settings, {}, new OptionChecks()), ...options }
+  const { concurrency, createBackoff, histograms, keepAlive, metrics, name, rideOut, validate, validateAfterIdle } = all
   return {
-    problems: checks.problems,
-    rideOut: typeof rideOut === "function" ? 0 : rideOut,
+    name,
+    rideOut,
+    histograms,
+    metrics,
     machine: {
-      ...decoded,
+      ...all,
       expectedConcurrency: typeof concurrency === "function" ? 1 : concurrency,
-      validateAfterIdle: options.validate === undefined ? Infinity : validateAfterIdle,
+      validateAfterIdle: validate === undefined ? Infinity : validateAfterIdle,
       pingInterval: keepAlive?.interval ?? Infinity,
-      backoff: decoded.createBackoff
+      backoff: createBackoff
     }
   }
 }

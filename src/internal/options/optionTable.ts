@@ -254,12 +254,6 @@ export const decode = <T extends Table>(
   ) as Decoded<T>
 }
 
-/** The given options that are in a table. */
-export const given = <T extends Table, A extends Input<T>>(table: T, options: A): Pick<A, keyof A & keyof T> =>
-  Object.fromEntries(
-    Object.entries(options).filter(([option, value]) => value !== undefined && Object.hasOwn(table, option))
-  ) as Pick<A, keyof A & keyof T>
-
 /** Checks that an option is at most another option. */
 export const checkAtMost = <const K extends string>(
   decoded: { readonly [P in K]: number },

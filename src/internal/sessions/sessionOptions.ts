@@ -49,10 +49,10 @@ const parseHashes = (text: string): Parsed<ReadonlyArray<Uint8Array>> => {
 }
 
 /** Defaults of a session pool that differ from the engine's. */
-export const presets = { name: "SessionPool", acquireTimeout: 30_000, overlap: true }
+const presets = { name: "SessionPool", acquireTimeout: 30_000, overlap: true }
 
 /** The engine's options that a session pool takes. It creates and ends sessions itself. */
-export const sessionEngine = withDefaults({
+const sessionEngine = withDefaults({
   ...without(engineOptions, ["acquire", "lost", "retire"]),
   concurrency: described(engineOptions.concurrency, "Borrowers per session"),
   rideOut: described(engineOptions.rideOut, "How long connects must fail before borrowers fail"),
