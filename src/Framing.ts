@@ -363,10 +363,15 @@ export interface ServeOptions extends Options {
  * import { Effect, Stream } from "effect"
  * import { Framing, type WebTransport } from "effect-pools"
  *
- * // serves every stream that the client opens
- * export const serve = (session: WebTransport.Session, handler: (request: Uint8Array) => Effect.Effect<Uint8Array>) =>
+ * // accepts a stream, and serves it to its end; run it again for the next one
+ * export const serveNext = (session: WebTransport.Session) =>
  *   session.acceptBidirectionalStream.pipe(
- *     Effect.flatMap((stream) => Framing.serve(stream, handler)),
+ *     Effect.flatMap((stream) =>
+ *       Framing.serve(
+ *         stream,
+ *         (request) => request.length > 0 ? Effect.succeed(request) : Stream.make(Uint8Array.of(1), Uint8Array.of(2))
+ *       )
+ *     ),
  *     Effect.scoped
  *   )
  * ```
