@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { concat, fromHex, isSame } from "../support/bytes.js"
 import { live } from "../support/implementation.js"
+import { isClean } from "../support/isClean.js"
 import { pattern } from "../support/pattern.js"
 import { soon } from "../support/soon.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "../support/streams.js"
@@ -207,7 +208,7 @@ describe("a decoder", () => {
     }
   }
 
-  it("finds the same messages in whatever pieces they come, and the same error", () => {
+  it("finds the same messages and the same error, however the bytes are split", () => {
     FastCheck.assert(FastCheck.property(arrival, FastCheck.boolean(), ({ max, pieces, stream }, atOnce) => {
       const decoder = Framing.makeDecoder({ maxMessageSize: max })
       const messages: Array<Uint8Array> = []
@@ -301,7 +302,7 @@ describe("a decoder", () => {
 })
 
 describe("decode", () => {
-  it("finds the same messages in whatever pieces they come, and the same error", () =>
+  it("finds the same messages and the same error, however the bytes are split", () =>
     FastCheck.assert(FastCheck.asyncProperty(arrival, ({ max, pieces, stream }) =>
       Effect.gen(function*() {
         const messages: Array<Uint8Array> = []
@@ -358,7 +359,7 @@ describe("read", () => {
   const next = (memory: StreamInMemory, options?: Framing.Options) =>
     Effect.map(Framing.read(memory.stream, options), Option.map(text))
 
-  it.scoped("finds the same messages in whatever pieces they come, and the same error", () =>
+  it.scoped("finds the same messages and the same error, however the bytes are split", () =>
     Effect.gen(function*() {
       const { open } = yield* silentSession()
       const property = FastCheck.asyncProperty(arrival, FastCheck.boolean(), ({ max, pieces, stream }, isWaiting) =>
@@ -446,14 +447,14 @@ describe("read", () => {
       expect(yield* next(memory)).toEqual(Option.some("three"))
     }))
 
-  it.scoped("takes a message only when somebody asks, and only as many as are asked for", () =>
+  it.scoped("takes messages only on demand, and no more than the consumer asks for", () =>
     Effect.gen(function*() {
       const memory = yield* streamInMemory()
       memory.send(concat(["one", "two", "three"].map((message) => frame(bytes(message)))))
       expect(Chunk.size(yield* Stream.runCollect(Stream.take(Framing.messages(memory.stream), 1)))).toBe(1)
       expect(yield* next(memory)).toEqual(Option.some("two"))
       expect(yield* memory.stream.read).toEqual(Option.some(frame(bytes("three"))))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("gives what came before the stream broke, then says so", () =>
@@ -468,7 +469,7 @@ describe("read", () => {
       expect(isWebTransportError(error) && error.reason).toBe("Read")
     }))
 
-  it.scoped("wakes whoever waits within a message when the stream breaks or its scope closes", () =>
+  it.scoped("a reader that waits within a message wakes when the stream breaks or its scope closes", () =>
     Effect.gen(function*() {
       const { open } = yield* silentSession()
       for (const end of ["breaks", "scope"] as const) {
@@ -494,13 +495,13 @@ describe("read", () => {
       for (const second of [next(memory), read, memory.stream.readExactly(1), Stream.runDrain(stream)]) {
         expect(String(defect(yield* Effect.exit<unknown, unknown, never>(second)))).toContain("Two concurrent reads")
       }
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       yield* Fiber.interrupt(first)
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
       const third = yield* Effect.fork(next(memory))
       memory.send(frame(bytes("one")))
       expect(yield* Fiber.join(third)).toEqual(Option.some("one"))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("counts one that cannot be interrupted until it has its message", () =>
@@ -514,7 +515,7 @@ describe("read", () => {
       yield* Effect.yieldNow()
       yield* Fiber.interruptFork(first)
       yield* arrived
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       expect(String(defect(yield* Effect.exit(next(memory))))).toContain("Two concurrent reads")
       memory.send(frame(bytes("one")))
       yield* Fiber.await(first)
@@ -528,10 +529,10 @@ describe("read", () => {
       memory.send(frame(bytes("one")).slice(0, 2))
       yield* arrived
       yield* Fiber.interrupt(reading)
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       memory.send(frame(bytes("one")).slice(2))
       expect(yield* next(memory)).toEqual(Option.some("one"))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("loses nothing when it is interrupted at any moment", () =>
@@ -568,7 +569,7 @@ describe("read", () => {
       }
       expect(interrupted).toBeGreaterThan(100)
       expect(interrupted).toBeLessThan(round - 100)
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }).pipe(Effect.withMaxOpsBeforeYield(13)))
 
   it.scoped("holds no more of a message than came of it", () =>
@@ -641,7 +642,7 @@ describe("write", () => {
       const error = failure(yield* Effect.exit(Framing.write(memory.stream, bytes("hello"), { maxMessageSize: 4 })))
       expect(error).toBeInstanceOf(FramingError)
       expect(memory.received).toEqual([])
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
       const defective = yield* Effect.exit(Framing.write(memory.stream, bytes("x"), { id: -1 }))
       expect(String(defect(defective))).toContain("id must be")
     }))

@@ -100,10 +100,6 @@ export class BufferLease {
     this.slot = pool.take(length, this)
   }
 
-  get isOut(): boolean {
-    return this.slot.holder === this
-  }
-
   get size(): number {
     // a buffer that was created for this lease only has its length
     return this.slot.owner.weight || this.length

@@ -12,6 +12,8 @@ import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
 import { describeFailure } from "../observe/describeFailure.js"
+import { annotated } from "../observe/poolLog.js"
+import { hookFailed } from "../observe/poolTexts.js"
 import { engineSettings } from "../options/engineOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { SessionHandle, viewCore } from "../transport/session.js"
@@ -109,12 +111,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     isInterruptedOnly(cause)
       ? Effect.void
-      : Effect.annotateLogs(Effect.logWarning(`${what} failed`, cause), {
-        package: "effect-pools",
-        module: "SessionPool",
-        pool,
-        event: "HookFailure"
-      })
+      : annotated(Effect.logWarning(hookFailed(what), cause), { module: "SessionPool", pool }, "HookFailure")
 
   /** Accepts streams until the session is gone, and handles each on its own fiber. */
   const streams = <A extends WebTransport.BidirectionalStream | WebTransport.ReceiveStream>(

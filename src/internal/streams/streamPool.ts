@@ -34,8 +34,6 @@ const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTr
     const { stream } = pooled
     const { clientSpeaksFirst } = context
     const onChange = () => {
-      // the machine tells the end of the session
-      if (pooled.lane.session.state === "Closed" && pooled.isItem) return
       if (pooled.holder !== undefined) return pooled.holder.onChange()
       const isFresh = pooled.uses === 0
       const holder = isFresh && !control.isIdle() ? "OnItsWay" : "Idle"

@@ -19,6 +19,7 @@ import {
 } from "../core/streams/streamCommands.js"
 import { StreamMachine } from "../core/streams/streamMachine.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
+import { suspectSession } from "../observe/poolTexts.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { Opening } from "../transport/opening.js"
 import type { SessionHandle } from "../transport/session.js"
@@ -252,8 +253,7 @@ export class StreamSource {
         return this.pool.breakDown(Cause.fail((command.lane as Lane).session.gone!))
       case "WarnSuspect": {
         const { unanswered } = command
-        const message = `${unanswered} answers in a row never came on a session; the pool replaces the session`
-        return this.pool.warn(message, "Suspect", { unanswered })
+        return this.pool.warn(suspectSession(unanswered), "Suspect", { unanswered })
       }
       case "WakeAt":
         return this.sleeper.sleep(command.at - this.pool.now())

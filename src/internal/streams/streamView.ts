@@ -12,7 +12,7 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
-import { type Cleanliness, cleanliness, isUnfit } from "../core/streams/cleanliness.js"
+import { type Cleanliness, cleanliness, isUnanswered, isUnfit } from "../core/streams/cleanliness.js"
 import type { PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import { type ByteStream, type Framed, StreamTypeId, untilNone } from "../transport/byteStream.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
@@ -222,12 +222,12 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     const { pooled } = this
     const { stream } = pooled
     pooled.holder = undefined
-    const state = cleanliness(stream, { isSuccess, isOwn: this.isOwn })
-    const isReadGivenUp = stream.isOverdue && !(this.isOwn && isSuccess)
+    const borrow = { isSuccess, isOwn: this.isOwn, isForOneUse: this.isForOneUse }
+    const state = cleanliness(stream, borrow)
     // a peer that sent bytes meanwhile, on any stream, does not hang
-    const isSilent = isReadGivenUp && pooled.lane.session.bytesReceived === this.receivedBefore
+    const isSilent = isUnanswered(stream, borrow) && pooled.lane.session.bytesReceived === this.receivedBefore
     this.context.source.machine.returned(pooled, state === "Spoiled", isSilent ? this.began : undefined)
-    return this.isForOneUse && state !== "Spoiled" ? "Dirty" : state
+    return state
   }
 
   end(isSuccess: boolean): ReturnVerdict {

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import type { FramingError } from "../../FramingError.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { Inbox, twoReads } from "../core/bytes/inbox.js"
-import { framingError } from "./failure.js"
+import { afterSessionEnd, framingError } from "./failure.js"
 import type { NativeReceiveStream } from "./shape.js"
 import type { Direction, StreamState } from "./streamHost.js"
 import { makeWaitSlot, type Outcome } from "./wait.js"
@@ -144,8 +144,7 @@ export class Receiver {
   }
 
   private readonly onReadFailed = (cause: unknown): void => {
-    // A dying session breaks its streams first and tells its own end later, in the same task.
-    queueMicrotask(() => {
+    afterSessionEnd(cause, () => {
       this.readPending = false
       this.fail(() => this.stream.host.failure("Read", "the stream was reset or broke", cause))
     })

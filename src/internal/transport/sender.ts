@@ -5,6 +5,7 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
+import { afterSessionEnd } from "./failure.js"
 import type { NativeSendStream } from "./shape.js"
 import type { Direction, StreamState } from "./streamHost.js"
 import { Pending, type Resume } from "./wait.js"
@@ -63,7 +64,7 @@ export class Sender {
   }
 
   start(): void {
-    this.writer?.closed.then(this.onWriterClosed, this.onWriteFailed)
+    this.writer?.closed.then(this.onWriterClosed, this.onWriterBroke)
   }
 
   // --- writing
@@ -149,10 +150,13 @@ export class Sender {
   }
 
   private readonly onWriteRejected = (cause: unknown): void => {
-    this.onWriteFailed(cause)
-    queueMicrotask(() => this.onCut(cause))
-    // runs after `onCut`
-    queueMicrotask(this.onWritten)
+    afterSessionEnd(cause, () => this.writeRejected(cause))
+  }
+
+  private writeRejected(cause: unknown): void {
+    this.broke(cause)
+    this.onCut(cause)
+    this.onWritten()
   }
 
   // --- written bytes
@@ -234,10 +238,11 @@ export class Sender {
         this.onWritten()
         pending.done(Effect.void)
       },
-      (cause) => {
-        this.onWriteRejected(cause)
-        queueMicrotask(() => pending.done(Effect.fail(this.refusal(cause))))
-      }
+      (cause) =>
+        afterSessionEnd(cause, () => {
+          this.writeRejected(cause)
+          pending.done(Effect.fail(this.refusal(cause)))
+        })
     )
     return callback<void, WebTransportError>((resume) => {
       pending.await(resume)
@@ -261,10 +266,12 @@ export class Sender {
     this.fail(() => new WebTransportError({ reason: "Write", detail: "the platform closed the stream" }))
   }
 
-  private readonly onWriteFailed = (cause: unknown): void => {
-    queueMicrotask(() => {
-      this.fail(() => this.stream.host.failure("Write", "the peer stopped the stream, or it broke", cause))
-    })
+  private readonly onWriterBroke = (cause: unknown): void => {
+    afterSessionEnd(cause, () => this.broke(cause))
+  }
+
+  private broke(cause: unknown): void {
+    this.fail(() => this.stream.host.failure("Write", "the peer stopped the stream, or it broke", cause))
   }
 
   /** Makes the error only if needed: its stack is expensive, and every stream ends. */

@@ -6,6 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { WebTransportError } from "../../WebTransportError.js"
+import { isUsedUp } from "../core/streams/refusals.js"
 import type { ByteStream } from "./byteStream.js"
 import { applicationInfo, closeInfoOf } from "./closeInfo.js"
 import { freeNative, untilGone } from "./closing.js"
@@ -56,8 +57,7 @@ export class SessionCore {
   /** Called when `bytesHeard` grows. */
   whenHeard: (() => void) | undefined = undefined
 
-  /** Completes when nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
-  readonly retirement = makeDeferred<void>()
+  /** Nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
   isRetired = false
   /** Called, in the same step, when the session is retired or gone, or one of its streams has ended. */
   readonly observers = new Set<(news: News) => void>()
@@ -186,7 +186,6 @@ export class SessionCore {
   retire(): void {
     if (this.isRetired) return
     this.isRetired = true
-    complete(this.retirement, Exit.void)
     this.tellObservers()
   }
 
@@ -344,8 +343,8 @@ export class SessionCore {
   }
 
   refused(): void {
-    // a session without open streams that grants none is used up; the credit of an ending stream may still be on its way
-    if (!this.hasOpen && !this.isPingLatest) this.retire()
+    const facts = { open: this.streams.size, ending: this.endings.size, mayBeOwed: false }
+    if (isUsedUp(facts, () => this.isPingLatest)) this.retire()
   }
 
   received(bytes: number): void {

@@ -17,7 +17,7 @@ export const ensure: (holds: boolean, rule: string) => asserts holds = (holds, r
   if (!holds) assert.fail(rule)
 }
 
-export interface Surroundings {
+export interface Setting {
   readonly isFixed: boolean
   readonly options: StreamMachineOptions
   /** The maximum number of sessions at a time. */
@@ -35,14 +35,15 @@ export class ModelSession {
   bytesReceived = 0
   streamsOpened = 0
   taken = 0
-  readonly pings = { size: 0 }
+  pings = { size: 0 }
   isPingLatest = false
   mayBeOwedCredit = false
 
   // the environment's own books
   isHeld = false
   openings: "None" | "UnderWay" | "Late" = "None"
-  lateAt = Infinity
+  /** How often the opening was late. */
+  lates = 0
   openedInLease = 0
   live = 0
   ending = 0
@@ -53,6 +54,8 @@ export class ModelSession {
   backoff = 10
   marks = 0
   bytesAtMark = -1
+  /** Refusals since the last grant that a ping explained: while it had a stream, and after that. */
+  explained = { during: 0, after: 0 }
 
   constructor(id: number) {
     this.id = id
@@ -74,6 +77,25 @@ export class ModelSession {
     this.capacity = Infinity
     this.probeAt = Infinity
     this.backoff = 10
+    this.explained = { during: 0, after: 0 }
+  }
+
+  /** What a refusal means, with the pause until the next attempt if a ping explains it. */
+  meaning(now: number, isLate: boolean): "Full" | "Owed" | "Pinged" | "UsedUp" {
+    if (this.live > 0 || this.ending > 0) return "Full"
+    if (isLate && this.mayBeOwedCredit) return "Owed"
+    if (!this.isPingLatest) return "UsedUp"
+    const { after, during } = this.explained
+    if (this.pings.size > 0) {
+      this.explained = { after, during: during + 1 }
+      this.probeAt = now + [10, 20, 40, 80][Math.min(during, 3)]!
+    } else if (after < 7) {
+      this.explained = { after: after + 1, during }
+      this.probeAt = now + 10 * 2 ** after
+    } else {
+      return "UsedUp"
+    }
+    return "Pinged"
   }
 
   free(now: number): void {
@@ -143,9 +165,9 @@ export class World {
   isBroken = false
   requests = 0
   log: Array<string> = []
-  readonly setting: Surroundings
+  readonly setting: Setting
 
-  constructor(setting: Surroundings) {
+  constructor(setting: Setting) {
     this.setting = setting
     const read = <A extends object>(figures: { readonly [K in keyof A]: () => A[K] }): A => {
       const target = {} as A
@@ -288,13 +310,15 @@ export class World {
         this.judgeOpening(session)
         session.openings = "UnderWay"
         session.openedInLease++
-        session.lateAt = this.now + this.setting.options.openTimeout
+        session.lates = 0
         return
       }
       case "AbandonOpening": {
         const session = this.of(command.lane)
         ensure(session.openings === "Late", "an opening that is not late is abandoned")
         ensure(session.live === 0 && session.ending === 0, "abandoned while credit may come back")
+        const isExplained = session.pings.size > 0 || session.mayBeOwedCredit
+        ensure(!isExplained || session.lates > 1, "abandoned while the credit of a ping, or owed credit, may come back")
         session.openings = "None"
         return
       }
@@ -321,9 +345,12 @@ export class World {
         ensure(!this.setting.isFixed, "the fixed session is its owner's")
         return this.retired(this.of(command.lane))
       }
-      case "ForgetPing":
-        this.of(command.lane).isPingLatest = false
+      case "ForgetPing": {
+        const session = this.of(command.lane)
+        ensure(session.pings.size === 0 && session.explained.after === 7, "a ping is forgotten too early")
+        session.isPingLatest = false
         return
+      }
       case "EndStream": {
         const stream = command.stream.stream as ModelStream
         ensure(stream.place !== "Ending" && stream.place !== "Ended", "a stream is ended twice")
@@ -414,6 +441,7 @@ export class World {
     this.streams.push(stream)
     session.openings = "None"
     session.streamsOpened++
+    session.isPingLatest = false
     if (!this.isClosed) {
       session.grant()
       session.live++
@@ -424,8 +452,39 @@ export class World {
   openFailed(session: ModelSession, isRefusal: boolean): void {
     const wasLate = session.openings === "Late"
     session.openings = "None"
-    if (isRefusal && !wasLate && session.gone === undefined) session.refuse(this.now)
+    const isJudged = isRefusal && !wasLate && session.gone === undefined && !this.isClosed
+    if (isJudged) session.refuse(this.now)
+    const meaning = isJudged ? session.meaning(this.now, false) : undefined
+    const before = this.log.length
+    const { isRetired } = session
     this.machine.openFailed(session.lane, isRefusal, isRefusal ? "limit" : "broken", this.now)
+    if (meaning === undefined) return
+    if (meaning === "UsedUp") return ensure(this.setting.isFixed || session.isRetired, "a used up session is kept")
+    ensure(session.isRetired === isRetired, `a session is retired for a refusal that means ${meaning}`)
+    ensure(!this.log.slice(before).includes("Refuse"), `a request is refused for a refusal that means ${meaning}`)
+  }
+
+  /** A ping of the session has a stream. */
+  pinged(session: ModelSession): void {
+    session.streamsOpened++
+    session.pings = { size: session.pings.size + 1 }
+    session.isPingLatest = true
+  }
+
+  pingEnded(session: ModelSession): void {
+    session.pings = { size: session.pings.size - 1 }
+    this.freed(session)
+  }
+
+  /** The session refuses again and again, whenever it is asked. */
+  refusedOften(session: ModelSession): void {
+    for (let i = 0; i < 9; i++) {
+      if (session.openings !== "UnderWay" || session.gone !== undefined) return
+      this.openFailed(session, true)
+      this.judge()
+      if (this.armed < Infinity) this.wake()
+      this.judge()
+    }
   }
 
   sessionCame(session = this.newSession()): void {
@@ -555,11 +614,6 @@ export class World {
   wake(): void {
     this.now = Math.max(this.now, this.armed)
     this.armed = Infinity
-    for (const session of this.sessions) {
-      if (!session.isHeld || session.openings === "None" || session.lane.lateAt > this.now) continue
-      session.openings = "Late"
-      session.refuse(this.now)
-    }
     for (const stream of this.streams) {
       if (stream.endsAt > this.now) continue
       stream.endsAt = Infinity
@@ -567,7 +621,26 @@ export class World {
       stream.session.ending--
       stream.session.unconfirmed++
     }
+    const explained = this.openingsLate()
     this.machine.tick(this.now)
+    for (const session of explained) {
+      ensure(session.openings === "Late", "a late opening is abandoned, although credit may come back")
+    }
+  }
+
+  /** Returns the sessions whose late stream may still come. */
+  private openingsLate(): ReadonlyArray<ModelSession> {
+    const explained: Array<ModelSession> = []
+    for (const { lateAt, session } of this.machine.lanes) {
+      if (session.openings === "None" || lateAt > this.now) continue
+      session.openings = "Late"
+      session.lates++
+      session.refuse(this.now)
+      if (session.lates > 1 || session.gone !== undefined) continue
+      const meaning = this.unserved > 0 ? session.meaning(this.now, true) : undefined
+      if (meaning === "Owed" || session.pings.size > 0) explained.push(session)
+    }
+    return explained
   }
 
   close(): void {
@@ -582,6 +655,10 @@ export class World {
     this.others = 0
     this.shrunk = 0
     this.areAllServed = false
+    for (const session of this.sessions) {
+      session.pings = { size: 0 }
+      session.mayBeOwedCredit = false
+    }
     for (let round = 0; this.queue.length > 0; round++) {
       ensure(round < 300, `request ${this.queue[0]?.id} is never answered: ${this.log.slice(-30).join(" ")}`)
       const before = this.log.length
@@ -631,6 +708,11 @@ export class World {
       lane.backoff,
       lane.marks,
       lane.receivedAtMark === lane.session.bytesReceived,
+      session.pings,
+      session.isPingLatest,
+      session.mayBeOwedCredit,
+      session.explained,
+      session.lates,
       this.streams.filter((stream) => stream.session.id === session.id && stream.place !== "Ended").map((stream) => [
         stream.place,
         stream.isLeaving,
@@ -649,7 +731,7 @@ export class World {
       this.others,
       this.shrunk,
       t(this.armed),
-      t(this.machine.sessionsAt),
+      t(this.machine["asking"].readyAt),
       this.isClosed,
       this.isBroken
     ])

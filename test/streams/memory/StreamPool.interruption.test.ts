@@ -19,6 +19,7 @@ import * as Stream from "effect/Stream"
 import * as Supervisor from "effect/Supervisor"
 import type { ByteStream } from "../../../src/internal/transport/byteStream.js"
 import { viewCore } from "../../../src/internal/transport/session.js"
+import { isClean } from "../../support/isClean.js"
 import { withLogs } from "../../support/logs.js"
 import { settle } from "../../support/pool.js"
 import { bytes, echo, soon, text, turn, until } from "../../support/streamPools.js"
@@ -160,7 +161,7 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
           assert.deepInclude((yield* pool.sessions)[0], { streams: stats.size, inUse: 0 }, where)
           assert.lengthOf(peers.filter(isUntouched), stats.size, where)
           assert.lengthOf(peers.filter(isEnded), peers.length - stats.size, where)
-          assert.isTrue([...viewCore(session).streams].every((stream) => stream.isClean), where)
+          assert.isTrue([...viewCore(session).streams].every((stream) => isClean(stream)), where)
           assert.strictEqual(viewCore(session).openings.size, 0, where)
           // every place is free: all can be borrowed at once
           const next = Effect.flatMap(pool.get, (stream) => echo(stream, "next"))
@@ -367,7 +368,7 @@ describe("StreamPool, when its streams are spoilt as they are handed over", () =
     }))
 })
 
-describe("StreamPool.make, at whatever step", () => {
+describe("StreamPool.make, at any step", () => {
   const at = (
     step: (pool: Fiber.RuntimeFiber<StreamPool.Service>, server: TestWebTransport.ServerSession) => Effect.Effect<void>
   ) =>

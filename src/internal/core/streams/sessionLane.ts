@@ -1,15 +1,9 @@
 import type { Linked, LinkedList } from "../linkedList.js"
 import type { StreamFacts } from "./cleanliness.js"
-
-/** Milliseconds between a refusal and the next attempt. */
-export const firstBackoff = 10
-export const lastBackoff = 1_000
-
-/** A ping's stream explains at most this many refusals, in a little more than a second. */
-const maxVain = 7
+import { firstBackoff, lastBackoff, PingExplanation, type PingFacts } from "./refusals.js"
 
 /** The facts about a session that the machine reads. It does not manage the session's own state. */
-export interface SessionFacts {
+export interface SessionFacts extends PingFacts {
   /** Why the session can open nothing any more; `undefined` while it can. */
   readonly gone: unknown
   readonly state: string
@@ -18,12 +12,8 @@ export interface SessionFacts {
   readonly streamsOpened: number
   /** How often the platform has taken written bytes. */
   readonly taken: number
-  /** The open streams of pings. */
-  readonly pings: { readonly size: number }
   /** Credit may come late, after the bytes written on other streams. */
   readonly mayBeOwedCredit: boolean
-  /** The most recently granted stream was a ping's. */
-  readonly isPingLatest: boolean
 }
 
 /** The facts about a stream that the machine reads. */
@@ -97,8 +87,8 @@ export class SessionLane<Session extends SessionFacts> {
   backoff = firstBackoff
   /** The number of ends that were not confirmed. */
   unconfirmed = 0
-  /** The refusals since the last grant that a ping's stream may explain. */
-  vain = 0
+  /** What a ping explains of the refusals since the last grant. */
+  private readonly pinged = new PingExplanation()
   receivedBefore = 0
   marks = 0
   receivedAtMark = -1
@@ -164,7 +154,7 @@ export class SessionLane<Session extends SessionFacts> {
     this.capacity = Infinity
     this.probeAt = Infinity
     this.backoff = firstBackoff
-    this.vain = 0
+    this.pinged.forget()
   }
 
   /** A stream of the session has ended: the session may grant another one before the backoff is over. */
@@ -194,10 +184,11 @@ export class SessionLane<Session extends SessionFacts> {
     this.lateAt = Infinity
   }
 
-  /** Whether a ping's stream explains the refusal. `Forget`: it no longer does. */
-  blamePing(): "Yes" | "No" | "Forget" {
-    const { isPingLatest, pings } = this.session
-    if (!isPingLatest) return "No"
-    return pings.size === 0 && ++this.vain > maxVain ? "Forget" : "Yes"
+  /** Whether a ping explains the refusal. If so, the session is soon asked again. */
+  isPingToBlame(now: number): boolean {
+    const pause = this.pinged.pauseAfterRefusal(this.session)
+    if (pause === undefined) return false
+    this.probeAt = now + pause
+    return true
   }
 }

@@ -6,6 +6,7 @@
 import { Outbox } from "../outbox.js"
 import { cleanliness } from "./cleanliness.js"
 import { Lanes } from "./lanes.js"
+import { isUsedUp } from "./refusals.js"
 import { RequestQueue } from "./requestQueue.js"
 import type { LaneStream, OpenStreamFacts, SessionFacts, SessionLane } from "./sessionLane.js"
 import { SessionReturns } from "./sessionReturns.js"
@@ -80,11 +81,6 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     this.settle(now)
   }
 
-  /** When the machine may ask for sessions again. */
-  get sessionsAt(): number {
-    return this.asking.readyAt
-  }
-
   get hasRequests(): boolean {
     return this.requests.length > 0
   }
@@ -124,9 +120,8 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     if (lane.isGone) return
     if (!isRefusal) return this.refuseUnserved(refusal)
     lane.refused(now)
-    if (lane.streams.size > 0) return
-    // the session has no streams and grants none; but the credit of an ended stream may be on its way
-    if (lane.ending > 0 || lane.mayBeOwed || this.isPingToBlame(lane)) return
+    const { ending, mayBeOwed, streams } = lane
+    if (!isUsedUp({ open: streams.size, ending, mayBeOwed }, () => this.isPingToBlame(lane, now))) return
     if (this.supply.isFixed) {
       if (now >= lane.freedAt + this.options.openTimeout) this.refuseUnserved(refusal)
       return
@@ -138,11 +133,10 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     if (!this.lanes.hasUsable) this.refuseUnserved(refusal)
   }
 
-  /** Whether a ping may have used the stream that the session would grant. */
-  private isPingToBlame(lane: SessionLane<Session>): boolean {
-    const blame = lane.blamePing()
-    if (blame === "Forget") this.outbox.push({ _tag: "ForgetPing", lane })
-    return blame === "Yes"
+  private isPingToBlame(lane: SessionLane<Session>, now: number): boolean {
+    const isToBlame = lane.isPingToBlame(now)
+    if (!isToBlame && lane.session.isPingLatest) this.outbox.push({ _tag: "ForgetPing", lane })
+    return isToBlame
   }
 
   /** A stream without a request goes to the first request that waits; without one, the pool may take it. */

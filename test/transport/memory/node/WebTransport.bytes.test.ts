@@ -8,6 +8,7 @@ import { runInNewContext } from "node:vm"
 import * as Framing from "../../../../src/Framing.js"
 import { copyOf } from "../../../../src/internal/core/copyBytes.js"
 import type { WebTransportError } from "../../../../src/WebTransportError.js"
+import { isClean } from "../../../support/isClean.js"
 import { pattern } from "../../../support/pattern.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "../../../support/streams.js"
 
@@ -77,7 +78,7 @@ describe("a read", () => {
       }
       expect(interrupted).toBeGreaterThan(200)
       expect(interrupted).toBeLessThan(round - 200)
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }).pipe(Effect.withMaxOpsBeforeYield(13)))
 
   it.scoped("can be made beforehand, and run again", () =>
@@ -110,17 +111,17 @@ describe("a read", () => {
         yield* Effect.yieldNow()
         yield* Fiber.interruptFork(first)
         yield* arrived
-        expect(internals.isClean).toBe(false)
+        expect(isClean(internals)).toBe(false)
         expect(internals.isOverdue).toBe(false)
         expect(String(defect(yield* Effect.exit(stream.readExactly(2))))).toContain("Two concurrent reads")
         send(Uint8Array.of(1, 2))
         yield* Fiber.await(first)
         expect(got).toEqual(Uint8Array.of(1, 2))
-        expect(internals.isClean).toBe(true)
+        expect(isClean(internals)).toBe(true)
       }
     }))
 
-  it.scoped("that was interrupted is overdue until bytes come, whoever has asked meanwhile", () =>
+  it.scoped("an interrupted read is overdue until bytes arrive, even if another read has begun", () =>
     Effect.gen(function*() {
       const { internals, send, stream } = yield* streamInMemory()
       for (const isAsked of [true, false]) {
@@ -130,11 +131,11 @@ describe("a read", () => {
           expect(internals.isOverdue).toBe(false)
           yield* Fiber.interrupt(reading)
           if (isAsked) expect(internals.isOverdue).toBe(true)
-          if (isAsked) expect(internals.isClean).toBe(true)
+          if (isAsked) expect(isClean(internals)).toBe(true)
           send(Uint8Array.of(1, 2))
           yield* arrived
           expect(internals.isOverdue).toBe(false)
-          expect(internals.isClean).toBe(false)
+          expect(isClean(internals)).toBe(false)
           expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(1, 2)))
         }
       }
@@ -161,7 +162,7 @@ describe("a write", () => {
       yield* peer.stall
       yield* stream.write(pattern(0, 100))
       yield* stream.write(pattern(1, 100))
-      expect(internals.isClean).toBe(false)
+      expect(isClean(internals)).toBe(false)
       const third = yield* Effect.fork(stream.write(pattern(2, 100)))
       yield* arrived
       expect(third.unsafePoll()).toBeNull()
@@ -170,10 +171,10 @@ describe("a write", () => {
       yield* Fiber.join(third)
       yield* arrived
       expect(received).toEqual([pattern(0, 100), pattern(1, 100), pattern(2, 100)])
-      expect(internals.isClean).toBe(true)
+      expect(isClean(internals)).toBe(true)
     }))
 
-  it.scoped("leaves its bytes to whoever wrote them, also where the platform has not looked at them yet", () =>
+  it.scoped("leaves its bytes to the writer, even before the platform has looked at them", () =>
     Effect.gen(function*() {
       for (const retainsWrites of [true, false]) {
         for (const size of [1, 100, 4096, 5000]) {
@@ -209,7 +210,7 @@ describe("a write", () => {
       expect(failure(yield* Fiber.await(third)).reason).toBe("Write")
       yield* memory.stream.lost
       expect(memory.internals.sending).toBe("Failed")
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(4))))
       expect(error.reason).toBe("Write")
       expect(String(error.cause)).toContain("the peer stopped the stream")
@@ -228,7 +229,7 @@ describe("a write", () => {
       session.native.close()
       expect(failure(yield* Fiber.await(waiting)).reason).toBe("SessionClosed")
       expect(failure(yield* Effect.exit(stream.write(Uint8Array.of(3)))).reason).toBe("SessionClosed")
-      expect(internals.isClean).toBe(false)
+      expect(isClean(internals)).toBe(false)
     }))
 
   it.scoped("is sent whole or not at all, and spoils nothing, whenever it is interrupted, while there is room", () =>
@@ -243,7 +244,7 @@ describe("a write", () => {
           for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
           yield* Fiber.interrupt(fiber)
           yield* arrived
-          expect(internals.isClean).toBe(true)
+          expect(isClean(internals)).toBe(true)
           if (received.length === sent) continue
           expect(received.slice(sent++)).toEqual([bytes])
         }
