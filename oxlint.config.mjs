@@ -14,7 +14,10 @@ const rooms = {
     roof: ["ObjectPool", "BufferPool", "TieredBufferPool", "CollectionPool"]
   },
   framing: { below: ["core", "observe", "options", "transport"], roof: ["Framing"] },
-  platform: { below: ["core", "observe", "options", "transport"], roof: ["NodeWebTransport", "TestWebTransport"] },
+  platform: {
+    below: ["core", "observe", "options", "transport", "framing"],
+    roof: ["NodeWebTransport", "TestWebTransport"]
+  },
   sessions: { below: ["core", "observe", "options", "engine", "transport", "framing"], roof: ["SessionPool"] },
   streams: { below: ["core", "observe", "options", "engine", "transport", "framing", "sessions"], roof: ["StreamPool"] }
 }

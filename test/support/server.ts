@@ -11,7 +11,7 @@ import { createInterface } from "node:readline"
 import { type BidirectionalStream, parseTarget, type Target } from "./behaviour.js"
 import { admit, behaviours, forEachChunk } from "./behaviours.js"
 import { makeCertificate, withHash } from "./certificate.js"
-import { requestsByPath, sendSecondAnswers } from "./framed.js"
+import { readOn, requestsByPath, sendHeldAnswers, sendSecondAnswers } from "./framed.js"
 import type { Request } from "./moq.js"
 import { takeArrivals } from "./oneWay.js"
 import { pattern } from "./pattern.js"
@@ -190,6 +190,10 @@ const serve = (session: ServerSession, target: Target) => {
   session.closed.then(end, end)
   session.ready.catch(() => {})
   const ignore = () => {}
+  if (target.name === "served") {
+    import("./served.js").then(({ serveSession }) => serveSession(session, target)).catch(report(target.path))
+    return
+  }
   forEachIncoming(session.incomingBidirectionalStreams, (stream) => {
     serveBidirectional(one, target, counts, stream).catch(report(target.path))
   }).catch(ignore)
@@ -430,6 +434,9 @@ const commands: {
   requests: async ({ path }) => Object.fromEntries(requestsByPath.get(path) ?? []),
   arrivals: async ({ path }) => takeArrivals(path),
   secondAnswers: async ({ path }) => ({ sent: await sendSecondAnswers(path) }),
+  served: async ({ path }) => (await import("./served.js")).countsOf(path),
+  heldAnswers: async ({ path }) => ({ sent: await sendHeldAnswers(path) }),
+  readOn: async ({ path }) => ({ streams: await readOn(path) }),
   destroySockets: async () => {
     const sockets = [...tracked?.sockets ?? []]
     for (const socket of sockets) socket.destroy()

@@ -17,3 +17,9 @@ export const repeatEffectOption = <A, E, R>(next: Effect.Effect<A, Option.Option
 
 /** A stream that an effect makes, whose scope is the stream's. */
 export const unwrap = Stream.unwrap
+
+/** Runs an effect for each group of values that the stream emits at once. */
+export const forEachArray = <A, E, R, E2, R2>(
+  stream: Stream.Stream<A, E, R>,
+  f: (values: ReadonlyArray<A>) => Effect.Effect<void, E2, R2>
+): Effect.Effect<void, E | E2, R | R2> => Stream.runForEachArray(stream, f)
