@@ -164,6 +164,15 @@ describe("a message that arrives in pieces", () => {
     assert.isTrue(assembler.isOversized(Number.MAX_SAFE_INTEGER))
   })
 
+  it("may claim a length above 2^53, which is rounded once", () => {
+    for (const extra of [0xdd01n, 0x501n, 0xa101n, 0x1ffn, 0n]) {
+      const length = 2n ** 61n + extra
+      const assembler = new MessageAssembler()
+      assembler.feed(integer(length, 8), 10)
+      assert.strictEqual(assembler.oversized(10).size, Number(length))
+    }
+  })
+
   it("that is cut short tells how much was missing", () => {
     const assembler = new MessageAssembler()
     assert.isTrue(assembler.isEmpty)
