@@ -358,6 +358,22 @@ describe("a stream that does not come within openTimeout", () => {
     assert.strictEqual(pool.count("AskForSession"), 2)
   })
 
+  it("counts as a refusal, even if no request waited for it", () => {
+    const pool = new Pool()
+    const { lane } = pool.borrowed()
+    const request = pool.request()
+    pool.want(-1)
+    pool.machine.abandon(request, pool.now)
+    pool.pass(400)
+    pool.machine.openFailed(lane, true, "limit", pool.now)
+    pool.request()
+    const opened = pool.count("OpenStream")
+    assert.isTrue(lane.isFull)
+    pool.pass(10)
+    assert.strictEqual(pool.count("OpenStream"), opened + 1)
+    assert.strictEqual(pool.count("AskForSession"), 2)
+  })
+
   it("may be asked of its session anew, should that come again", () => {
     const pool = new Pool()
     pool.request()
