@@ -60,6 +60,18 @@ describe("a session that refuses a stream", () => {
     assert.strictEqual(pause(), 10)
   })
 
+  it("makes the pool wait, until a new session grants a stream", () => {
+    const pool = new Pool({ maxStreamsPerSession: 1 })
+    for (let i = 0; i < 3; i++) pool.request()
+    pool.refused(pool.session())
+    pool.want(-1)
+    pool.request()
+    const asked = pool.count("AskForSession")
+    assert.strictEqual(asked, 3)
+    pool.lent(pool.opened(pool.session()))
+    assert.strictEqual(pool.count("AskForSession"), asked + 1)
+  })
+
   it("makes the pool wait, even while an older session grants streams", () => {
     const pool = new Pool({ maxStreamsPerSession: 2 })
     const { lane } = pool.borrowed()
