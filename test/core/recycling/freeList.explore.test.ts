@@ -105,13 +105,13 @@ class World {
   private take(list: number): void {
     const borrower = this.held.indexOf(undefined)
     const holder = { borrower }
-    this.held[borrower] = { slot: this.lists[list]!.take(holder), holder }
+    this.held[borrower] = { slot: this.lists[list]!.lend(holder), holder }
   }
 
   private give(borrower: number): void {
     const { slot } = this.held[borrower]!
     this.held[borrower] = undefined
-    slot.owner.give(slot)
+    slot.owner.takeBack(slot)
   }
 
   private invalidate(borrower: number): void {

@@ -344,7 +344,7 @@ describe("cleanliness", () => {
         { isInboxEmpty: false },
         { isReadPending: false },
         { isSessionAlive: false }
-      ]
+      ] as const
     ) {
       assert.strictEqual(cleanliness({ ...clean, ...fact }), "Dirty", JSON.stringify(fact))
       assert.strictEqual(cleanliness({ ...clean, ...fact, areWritesSettled: false }), "Dirty")

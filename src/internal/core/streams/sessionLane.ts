@@ -2,11 +2,13 @@ import type { Linked, LinkedList } from "../linkedList.js"
 import type { StreamFacts } from "./cleanliness.js"
 import { firstBackoff, lastBackoff, PingExplanation, type PingFacts } from "./refusals.js"
 
+export type SessionState = "Connecting" | "Open" | "Closing" | "Closed"
+
 /** The facts about a session that the machine reads. It does not manage the session's own state. */
 export interface SessionFacts extends PingFacts {
   /** Why the session can open nothing any more; `undefined` while it can. */
   readonly gone: unknown
-  readonly state: string
+  readonly state: SessionState
   readonly isRetired: boolean
   readonly bytesReceived: number
   readonly streamsOpened: number
@@ -119,7 +121,7 @@ export class SessionLane<Session extends SessionFacts> {
     return this.isRetiring || this.session.isRetired
   }
 
-  /** A borrower waited for bytes in vain, and no bytes have come since on any stream of the session. */
+  /** A borrower gave up waiting for bytes, and none have come since on any stream of the session. */
   get isSuspect(): boolean {
     return this.receivedAtMark === this.session.bytesReceived
   }

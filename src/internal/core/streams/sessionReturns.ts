@@ -37,7 +37,7 @@ export class SessionReturns<Session extends SessionFacts> {
     this.outbox.push({ _tag: "RetireSession", lane, isUngranted: why === "ungranted" })
   }
 
-  /** `unanswered`: how many borrowers in a row waited for bytes in vain. */
+  /** `unanswered`: how many borrowers in a row gave up waiting for bytes. */
   suspect(lane: SessionLane<Session>, unanswered: number): void {
     if (this.supply.isFixed || lane.isRetired) return
     this.outbox.push({ _tag: "WarnSuspect", lane, unanswered })

@@ -150,6 +150,7 @@ describe("a pool that became smaller", () => {
     pool.machine.resize({ minSize: 0, maxSize: 1, minIdle: 0 }, pool.now)
     pool.release(first)
     assert.strictEqual(first.state, "Closing")
+    assert.strictEqual(pool.count("Destroy"), 1)
     assert.isEmpty(pool.ofTag("Leaving"))
     pool.release(second)
     assert.strictEqual(second.state, "Idle")
