@@ -239,9 +239,12 @@ describe("a session that fails to open a stream", () => {
 })
 
 describe("a session whose ping may have taken the stream", () => {
-  const refuse = (pool: Pool, lane: Lane): void => {
+  /** Returns the pause before the session is asked again. */
+  const refuse = (pool: Pool, lane: Lane): number => {
     pool.refused(lane)
-    pool.pass(Math.max(0, lane.probeAt - pool.now))
+    const pause = Math.max(0, lane.probeAt - pool.now)
+    pool.pass(pause)
+    return pause
   }
 
   it("may refuse seven times after the ping, before it is retired", () => {
@@ -249,7 +252,8 @@ describe("a session whose ping may have taken the stream", () => {
     pool.request()
     const lane = pool.session()
     lane.session.isPingLatest = true
-    for (let i = 0; i < 7; i++) refuse(pool, lane)
+    const pauses = Array.from({ length: 7 }, () => refuse(pool, lane))
+    assert.deepStrictEqual(pauses, [10, 20, 40, 80, 160, 320, 640])
     assert.strictEqual(pool.count("ForgetPing"), 0)
     assert.strictEqual(pool.count("RetireSession"), 0)
     assert.strictEqual(pool.count("GiveSessionBack"), 0)
@@ -275,7 +279,8 @@ describe("a session whose ping may have taken the stream", () => {
     const lane = pool.session()
     lane.session.isPingLatest = true
     lane.session.pings.size = 1
-    for (let i = 0; i < 20; i++) refuse(pool, lane)
+    const pauses = Array.from({ length: 20 }, () => refuse(pool, lane))
+    assert.deepStrictEqual(pauses.slice(0, 6), [10, 20, 40, 80, 80, 80])
     assert.strictEqual(pool.count("ForgetPing"), 0)
     assert.strictEqual(pool.count("RetireSession"), 0)
     assert.strictEqual(pool.count("Refuse"), 0)
