@@ -1,17 +1,16 @@
-import { describe, expect, it, layer } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Either from "#test/Either"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { hops } from "#test/fibers"
 import * as Framing from "effect-pools/Framing"
 import { FramingError, isFramingError } from "effect-pools/FramingError"
 import * as WebTransport from "effect-pools/WebTransport"
 import { isWebTransportError } from "effect-pools/WebTransportError"
-import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
-import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
-import * as FastCheck from "effect/FastCheck"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as FastCheck from "fast-check"
 import { concat, fromHex, isSame } from "../support/bytes.js"
 import { live } from "../support/implementation.js"
 import { isClean } from "../support/isClean.js"
@@ -19,6 +18,7 @@ import { pattern } from "../support/pattern.js"
 import { soon } from "../support/soon.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "../support/streams.js"
 import * as TestServer from "../support/TestServer.js"
+import { describe, expect, it, layer } from "../support/vitest.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -202,9 +202,10 @@ describe("a decoder", () => {
   const takeAll = (decoder: Framing.Decoder, messages: Array<Uint8Array>): FramingError | undefined => {
     for (;;) {
       const next = decoder.next()
-      if (Either.isLeft(next)) return next.left
-      if (Option.isNone(next.right)) return undefined
-      messages.push(next.right.value)
+      if (Either.isLeft(next)) return Either.getOrThrow(Either.flip(next))
+      const message = Either.getOrThrow(next)
+      if (Option.isNone(message)) return undefined
+      messages.push(message.value)
     }
   }
 
@@ -337,19 +338,19 @@ describe("decode", () => {
       const sizes = yield* Stream.make(new Uint8Array(100_000)).pipe(
         Framing.decode(),
         Stream.chunks,
-        Stream.map(Chunk.size),
+        Stream.map((chunk) => [...chunk].length),
         Stream.runCollect
       )
       expect(Math.max(...sizes)).toBe(256)
-      expect(Chunk.reduce(sizes, 0, (sum, size) => sum + size)).toBe(100_000)
+      expect([...sizes].reduce((sum, size) => sum + size, 0)).toBe(100_000)
     }))
 
   it.effect("can be run twice, and refuses a limit that is none as a defect", () =>
     Effect.gen(function*() {
       const decode = Framing.decode()
       const messages = Stream.make(frame(bytes("x"))).pipe(decode)
-      expect(Chunk.size(yield* Stream.runCollect(messages))).toBe(1)
-      expect(Chunk.size(yield* Stream.runCollect(messages))).toBe(1)
+      expect([...yield* Stream.runCollect(messages)].length).toBe(1)
+      expect([...yield* Stream.runCollect(messages)].length).toBe(1)
       const refused = Stream.make(frame(bytes("x"))).pipe(Framing.decode({ maxMessageSize: 0 }))
       expect(String(defect(yield* Effect.exit(Stream.runDrain(refused))))).toContain("maxMessageSize")
     }))
@@ -420,7 +421,7 @@ describe("read", () => {
         expect(failure(yield* Effect.exit(next(memory)))).toMatchObject({ reason: "Truncated", size: 7, received: 3 })
       }
       const rest = yield* Stream.runCollect(memory.stream.stream)
-      expect(concat(Chunk.toReadonlyArray(rest))).toEqual(concat([Uint8Array.of(7), bytes("cut")]))
+      expect(concat([...rest])).toEqual(concat([Uint8Array.of(7), bytes("cut")]))
     }))
 
   it.scoped("reads with a larger limit what a smaller one refused", () =>
@@ -451,7 +452,7 @@ describe("read", () => {
     Effect.gen(function*() {
       const memory = yield* streamInMemory()
       memory.send(concat(["one", "two", "three"].map((message) => frame(bytes(message)))))
-      expect(Chunk.size(yield* Stream.runCollect(Stream.take(Framing.messages(memory.stream), 1)))).toBe(1)
+      expect([...yield* Stream.runCollect(Stream.take(Framing.messages(memory.stream), 1))].length).toBe(1)
       expect(yield* next(memory)).toEqual(Option.some("two"))
       expect(yield* memory.stream.read).toEqual(Option.some(frame(bytes("three"))))
       expect(isClean(memory.internals)).toBe(true)
@@ -541,10 +542,6 @@ describe("read", () => {
       // padding, so that the fiber yields at each of the read's own steps in turn
       const pad = (steps: number): Effect.Effect<void> =>
         steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
-      const hops = (count: number) =>
-        Effect.promise(async () => {
-          for (let i = 0; i < count; i++) await Promise.resolve()
-        })
       let interrupted = 0
       let round = 0
       for (const isThere of [true, false]) {
@@ -555,7 +552,7 @@ describe("read", () => {
               const chunks = isWhole ? [frame(message)] : cut(frame(message), [1, 2])
               if (isThere) memory.send(...chunks)
               if (isThere) yield* arrived
-              const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), Framing.read(memory.stream)))
+              const fiber = yield* Effect.fork(Effect.andThen(pad(steps), Framing.read(memory.stream)))
               if (!isThere) yield* arrived
               if (!isThere) memory.send(...chunks)
               yield* hops(wait)
@@ -695,12 +692,12 @@ layer(live(), { excludeTestServices: true })(
           const read of [Framing.messages, (stream: WebTransport.ReceiveStream) => Framing.decode()(stream.stream)]
         ) {
           const stream = yield* open("/echo")
-          yield* Effect.fork(Effect.zipRight(
+          yield* Effect.fork(Effect.andThen(
             Effect.forEach(expected, (message) => Framing.write(stream, bytes(message)), { discard: true }),
             stream.closeWrite
           ))
           const messages = yield* soon(Stream.runCollect(read(stream as never)))
-          expect(Chunk.toReadonlyArray(messages).map(text)).toEqual(expected)
+          expect([...messages].map(text)).toEqual(expected)
         }
       }))
 

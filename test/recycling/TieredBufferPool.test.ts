@@ -1,16 +1,16 @@
-import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Layer from "#test/Layer"
+import * as Metric from "#test/Metric"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as PoolStats from "effect-pools/PoolStats"
 import * as TieredBufferPool from "effect-pools/TieredBufferPool"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { NodeInspectSymbol } from "effect/Inspectable"
-import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
-import * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import { failureOf } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const make = (options: TieredBufferPool.Options = {}) => TieredBufferPool.make({ sizes: [8, 16, 64], ...options })
 
@@ -104,8 +104,8 @@ describe("TieredBufferPool", () => {
     Effect.gen(function*() {
       const pool = yield* make()
       yield* Effect.exit(pool.use(10, () => Effect.fail("no")))
-      yield* Effect.exit(pool.use(10, () => Effect.zipRight(Effect.yieldNow(), Effect.interrupt)))
-      yield* Effect.exit(pool.use(100, () => Effect.zipRight(Effect.yieldNow(), Effect.interrupt)))
+      yield* Effect.exit(pool.use(10, () => Effect.andThen(Effect.yieldNow(), Effect.interrupt)))
+      yield* Effect.exit(pool.use(100, () => Effect.andThen(Effect.yieldNow(), Effect.interrupt)))
       assert.deepInclude((yield* pool.stats).all, { inUse: 0, size: 1, returned: 3 })
     }))
 

@@ -4,17 +4,17 @@
  * Every run has its own seed, and a failure prints it: `FC_SEED=… npx vitest run test/recycling/recyclingPools.model.test.ts`
  * repeats that run. `FC_RUNS=…` runs longer.
  */
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Scope from "#test/Scope"
 import { ArrayList } from "effect-pools/ArrayList"
 import * as BufferPool from "effect-pools/BufferPool"
 import * as CollectionPool from "effect-pools/CollectionPool"
 import * as ObjectPool from "effect-pools/ObjectPool"
 import type { RecyclingPoolStats } from "effect-pools/PoolStats"
 import * as TieredBufferPool from "effect-pools/TieredBufferPool"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as FastCheck from "effect/FastCheck"
-import * as Scope from "effect/Scope"
+import * as FastCheck from "fast-check"
+import { assert, describe, it } from "vitest"
 import { NaiveList, type Outcome, World } from "./recyclingModel.js"
 
 const { FC_RUNS: runs = "1500", FC_SEED: seed } = process.env

@@ -1,6 +1,6 @@
 /** The plain fails-components client, to test the servers and the library against. */
-import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Effect from "#test/Effect"
+import type * as Scope from "#test/Scope"
 
 export interface RawOptions {
   readonly initialSessionFlowControlWindow?: number | undefined

@@ -1,10 +1,9 @@
-import { expect, layer } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Scope from "#test/Scope"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ByteStream } from "../../src/internal/transport/byteStream.js"
 import { viewCore } from "../../src/internal/transport/session.js"
@@ -18,6 +17,7 @@ import { pattern } from "../support/pattern.js"
 import { soon } from "../support/soon.js"
 import { fill } from "../support/streams.js"
 import * as TestServer from "../support/TestServer.js"
+import { expect, layer } from "../support/vitest.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -169,7 +169,7 @@ layer(live(), { excludeTestServices: true })(
         const count = 100
         yield* Effect.fork(Effect.forEach(
           Array.from({ length: count }, (_, i) => i),
-          (i) => Effect.zipRight(Effect.yieldNow(), stream.write(Uint8Array.of(i, i, i))),
+          (i) => Effect.andThen(Effect.yieldNow(), stream.write(Uint8Array.of(i, i, i))),
           { discard: true }
         ))
         const received: Array<number> = []
@@ -203,7 +203,7 @@ layer(live(), { excludeTestServices: true })(
             for (let yields = 0; yields < 4; yields++) {
               yield* stream.write(Uint8Array.of(steps, yields))
               while (internals.receiver.inbox.isEmpty) yield* Effect.promise(() => new Promise(setImmediate))
-              const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), read))
+              const fiber = yield* Effect.fork(Effect.andThen(pad(steps), read))
               for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
               const exit = yield* Fiber.interrupt(fiber)
               if (Exit.isFailure(exit)) interrupted++
@@ -254,7 +254,7 @@ layer(live(), { excludeTestServices: true })(
         const stream = yield* open("/stop?code=42")
         yield* stream.write(bytes("x"))
         if (!can("hearsStop")) {
-          yield* Effect.exit(Effect.forever(Effect.zipRight(Effect.sleep(1), stream.write(bytes("y")))))
+          yield* Effect.exit(Effect.forever(Effect.andThen(Effect.sleep(1), stream.write(bytes("y")))))
         }
         yield* soon(stream.lost)
         expect(failure(yield* Effect.exit(stream.write(bytes("y")))).reason).toBe("Write")
@@ -277,8 +277,8 @@ layer(live(), { excludeTestServices: true })(
         const send = (message: string) =>
           Effect.flatMap(session.createUnidirectionalStream(), (stream) => stream.write(bytes(message)))
         // The server records only streams that it read to the FIN.
-        yield* Effect.scoped(Effect.zipRight(send("failed"), Effect.fail("no"))).pipe(Effect.exit)
-        yield* Effect.scoped(Effect.zipRight(send("interrupted"), Effect.interrupt)).pipe(Effect.exit)
+        yield* Effect.scoped(Effect.andThen(send("failed"), Effect.fail("no"))).pipe(Effect.exit)
+        yield* Effect.scoped(Effect.andThen(send("interrupted"), Effect.interrupt)).pipe(Effect.exit)
         yield* Effect.scoped(send("whole"))
         const read = Effect.map(server.command("received", { path }), (all) => all.map((one) => one.text))
         expect(yield* soon(Effect.repeat(read, { until: (all) => all.length > 0 }))).toEqual(["whole"])
@@ -423,7 +423,7 @@ layer(live(), { excludeTestServices: true })(
         const session = yield* sessionTo(server, path)
         for (let budget = 13; budget <= 64; budget++) {
           for (let yields = 0; yields < 6; yields++) {
-            const attempt = Effect.scoped(Effect.zipRight(session.createBidirectionalStream(), Effect.never))
+            const attempt = Effect.scoped(Effect.andThen(session.createBidirectionalStream(), Effect.never))
             const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(attempt, budget))
             for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
             yield* Fiber.interrupt(fiber)

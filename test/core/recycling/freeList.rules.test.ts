@@ -48,8 +48,8 @@ const holder = { holder: "a borrower" }
 
 /** Keeps so many idle items. */
 const keep = (list: FreeList<any>, count: number): void => {
-  const slots = Array.from({ length: count }, () => list.take(holder))
-  for (const slot of slots) list.give(slot)
+  const slots = Array.from({ length: count }, () => list.lend(holder))
+  for (const slot of slots) list.takeBack(slot)
 }
 
 describe("a recycling list", () => {
@@ -58,7 +58,7 @@ describe("a recycling list", () => {
       const [value, name] of [[null, "null"], [undefined, "undefined"], ["text", "string"], [1, "number"]] as const
     ) {
       const list = listOf({ factory: () => value })
-      assert.throws(() => list.take(holder), `factory must return an object, but returned ${name}`)
+      assert.throws(() => list.lend(holder), `factory must return an object, but returned ${name}`)
       assert.deepInclude(list, { failures: 1, created: 0, misses: 0, out: 0 })
     }
   })
@@ -67,14 +67,14 @@ describe("a recycling list", () => {
     const thing = { id: 0 }
     const factory = () => thing
     const [first, second] = [listOf({ factory, maxSize: 1 }), listOf({ factory })]
-    const slot = first.take(holder)
+    const slot = first.lend(holder)
     const already = "factory returned an object that is in a pool already"
-    assert.throws(() => second.take(holder), already)
-    first.give(slot)
-    assert.throws(() => second.take(holder), already)
+    assert.throws(() => second.lend(holder), already)
+    first.takeBack(slot)
+    assert.throws(() => second.lend(holder), already)
     assert.strictEqual(second.failures, 2)
     first.clear()
-    const adopted = second.take(holder)
+    const adopted = second.lend(holder)
     assert.strictEqual(slotOf(thing), adopted)
     assert.strictEqual(slot.holder, heldByNobody)
     assert.strictEqual(adopted.owner, second)
@@ -84,22 +84,22 @@ describe("a recycling list", () => {
     for (const value of [Object.freeze({}), Object.freeze([]), () => undefined, Object.freeze(() => undefined)]) {
       const list = listOf({ factory: () => value })
       assert.isFalse(isPooled(value))
-      const slot = list.take(holder)
+      const slot = list.lend(holder)
       assert.strictEqual(slotOf(value), slot)
       assert.isTrue(isPooled(value))
-      list.give(slot)
+      list.takeBack(slot)
       assert.strictEqual(slot.holder, heldByPool)
-      assert.throws(() => listOf({ factory: () => value }).take(holder), "in a pool already")
+      assert.throws(() => listOf({ factory: () => value }).lend(holder), "in a pool already")
     }
   })
 
   it("takes an object that was frozen since its last pool dropped it", () => {
     const thing = { id: 0 }
     const first = listOf({ factory: () => thing })
-    first.invalidate(first.take(holder))
+    first.invalidate(first.lend(holder))
     Object.freeze(thing)
     const list = listOf({ factory: () => thing })
-    const slot = list.take(holder)
+    const slot = list.lend(holder)
     assert.strictEqual(slotOf(thing), slot)
   })
 
@@ -110,9 +110,9 @@ describe("a recycling list", () => {
   it("takes no part of its items for an item", () => {
     const whole = { part: {} }
     const list = listOf({ factory: () => whole, part: ({ part }) => part })
-    const slot = list.take(holder)
+    const slot = list.lend(holder)
     assert.strictEqual(slotOf(whole.part), slot)
-    assert.throws(() => listOf({ factory: () => whole.part }).take(holder), "in a pool already")
+    assert.throws(() => listOf({ factory: () => whole.part }).lend(holder), "in a pool already")
   })
 
   it("counts a value that cannot be looked at as a failure of the factory", () => {
@@ -122,7 +122,7 @@ describe("a recycling list", () => {
         throw new Error("no")
       }
     })
-    assert.throws(() => list.take(holder), "no")
+    assert.throws(() => list.lend(holder), "no")
     assert.deepInclude(list, { failures: 1, created: 0, misses: 0, out: 0 })
   })
 
@@ -131,7 +131,7 @@ describe("a recycling list", () => {
     keep(list, 2)
     keep(list, 1)
     assert.deepInclude(list, { out: 0, peak: 2, created: 2, misses: 2, reused: 1, failures: 0 })
-    const slots = [1, 2, 3].map(() => list.take(holder))
+    const slots = [1, 2, 3].map(() => list.lend(holder))
     assert.deepInclude(list, { out: 3, peak: 3, created: 3, misses: 3, reused: 3, size: 0 })
     assert.isTrue(slots.every((slot) => slot.holder === holder))
   })
@@ -163,7 +163,7 @@ describe("a recycling list", () => {
     keep(small, 2)
     keep(large, 1)
     assert.deepStrictEqual([small.size, large.size, budget.kept], [2, 0, 4])
-    small.take(holder)
+    small.lend(holder)
     assert.strictEqual(budget.kept, 2)
     keep(large, 1)
     assert.deepStrictEqual([small.size, large.size, budget.kept], [1, 1, 5])
@@ -173,7 +173,7 @@ describe("a recycling list", () => {
 
   it("lends another value in the place of an item, whose first value may go elsewhere", () => {
     const list = listOf({ part: ({ id }) => id, factory: () => ({ id: {} }) })
-    const slot = list.take(holder)
+    const slot = list.lend(holder)
     const value = { id: {} }
     const other = list.replace(slot, value)
     assert.deepInclude(other, { value, holder, owner: list })
@@ -194,10 +194,10 @@ describe("a recycling list", () => {
   it("keeps nothing once it is closed", () => {
     const list = listOf({ minSize: 1 })
     keep(list, 2)
-    const slot = list.take(holder)
+    const slot = list.lend(holder)
     list.close()
     list.fill()
-    list.give(slot)
+    list.takeBack(slot)
     assert.deepInclude(list, { size: 0, minSize: 0, maxSize: 0, out: 0, created: 2 })
     assert.deepInclude(list.discarded, { closed: 2, full: 0, idle: 0 })
   })
@@ -205,9 +205,9 @@ describe("a recycling list", () => {
   it("prunes those that have idled for so long, oldest first, down to minSize", () => {
     const time = new Time()
     const list = listOf({ time, minSize: 1 })
-    const slots = [1, 2, 3].map(() => list.take(holder))
+    const slots = [1, 2, 3].map(() => list.lend(holder))
     for (const slot of slots) {
-      list.give(slot)
+      list.takeBack(slot)
       time.pass(10)
     }
     assert.strictEqual(list.prune(31), 0)
@@ -235,11 +235,11 @@ describe("the ageing of idle items", () => {
   it("asks to be woken when the item that is idle longest is due", () => {
     const time = new Time(100)
     const list = listOf({ time })
-    const slots = [1, 2].map(() => list.take(holder))
-    list.give(slots[0]!)
+    const slots = [1, 2].map(() => list.lend(holder))
+    list.takeBack(slots[0]!)
     assert.deepStrictEqual(time.delays, [100])
     time.pass(30)
-    list.give(slots[1]!)
+    list.takeBack(slots[1]!)
     // one at a time
     assert.deepStrictEqual(time.delays, [100])
     time.pass(70)
@@ -281,10 +281,10 @@ describe("the ageing of idle items", () => {
   it("takes the earliest time of several lists", () => {
     const time = new Time(100)
     const [first, second] = [listOf({ time }), listOf({ time })]
-    const [a, b] = [first.take(holder), second.take(holder)]
-    second.give(b)
+    const [a, b] = [first.lend(holder), second.lend(holder)]
+    second.takeBack(b)
     time.pass(20)
-    first.give(a)
+    first.takeBack(a)
     time.pass(20)
     time.ageing.tick()
     assert.deepStrictEqual(time.delays, [100, 60])
@@ -310,10 +310,10 @@ describe("the ageing of idle items", () => {
     const time = new Time(100)
     time.now = 1_000
     const list = listOf({ time })
-    const slots = [1, 2].map(() => list.take(holder))
-    list.give(slots[0]!)
+    const slots = [1, 2].map(() => list.lend(holder))
+    list.takeBack(slots[0]!)
     time.pass(-500)
-    list.give(slots[1]!)
+    list.takeBack(slots[1]!)
     assert.strictEqual(slots[1]!.idleSince, 1_000)
     time.pass(100)
     assert.strictEqual(list.prune(100), 2)

@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
+import { assert, describe, it } from "vitest"
 import { cleanliness, isUnanswered, isUnfit, type StreamFacts } from "../../../src/internal/core/streams/cleanliness.js"
 import { ensure, type Setting, World } from "./streamModel.js"
 

@@ -2,7 +2,7 @@
  * The environment of a stream machine, in the plainest form: sessions, streams and borrowers are records in arrays. It
  * performs the commands, keeps its own books about each session's grants, and judges each command and each state by them.
  */
-import { assert } from "@effect/vitest"
+import { assert } from "vitest"
 import type { Direction } from "../../../src/internal/core/streams/cleanliness.js"
 import { LaneStream, SessionLane, type SessionState } from "../../../src/internal/core/streams/sessionLane.js"
 import type { SessionSupply, StreamDemand } from "../../../src/internal/core/streams/sessionSupply.js"

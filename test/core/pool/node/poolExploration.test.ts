@@ -4,7 +4,7 @@
  * fewer for each pool. A machine cannot be copied, so a state is reached by the events that led to it. From each new state
  * everything then goes well: the pool must serve all waiters, drain, and close.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import type { Time } from "../../../../src/internal/core/clock.js"
 import type { Command, Shell } from "../../../../src/internal/core/pool/commands.js"
 import {

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { Pool } from "./support.js"
 
 describe("a check that a borrower comes to wait for", () => {

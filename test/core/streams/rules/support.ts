@@ -1,10 +1,12 @@
 /** A stream machine for tests of single rules. Other than in the model, its environment does nothing by itself. */
 import { assert } from "@effect/vitest"
+import type { Direction } from "../../../../src/internal/core/streams/cleanliness.js"
 import {
   LaneStream,
   type OpenStreamFacts,
   type SessionFacts,
-  SessionLane
+  SessionLane,
+  type SessionState
 } from "../../../../src/internal/core/streams/sessionLane.js"
 import { fixedSupply } from "../../../../src/internal/core/streams/sessionSupply.js"
 import {
@@ -16,7 +18,7 @@ import { StreamMachine } from "../../../../src/internal/core/streams/streamMachi
 
 export class Session implements SessionFacts {
   gone: string | undefined = undefined
-  state = "Open"
+  state: SessionState = "Open"
   isRetired = false
   bytesReceived = 0
   streamsOpened = 0
@@ -27,8 +29,8 @@ export class Session implements SessionFacts {
 }
 
 class Stream implements OpenStreamFacts {
-  receiving = "Open"
-  sending = "Open"
+  receiving: Direction = "Open"
+  sending: Direction = "Open"
   isInboxEmpty = true
   isReadPending = true
   areWritesSettled = true
@@ -40,7 +42,7 @@ class Stream implements OpenStreamFacts {
 
 export type Lane = SessionLane<Session>
 export type Pooled = LaneStream<Stream, Session>
-type Command = StreamCommand<string>
+type Command = StreamCommand<string, Pooled, Lane, StreamRequest<Pooled>>
 
 interface Setting extends Partial<StreamMachineOptions> {
   /** The only session, if it is the caller's. */
@@ -52,7 +54,7 @@ interface Setting extends Partial<StreamMachineOptions> {
 /** A machine under a clock of its own, and all that it has asked for. */
 export class Pool {
   readonly commands: Array<Command> = []
-  readonly machine: StreamMachine<Session, Stream, string>
+  readonly machine: StreamMachine<Session, Pooled, StreamRequest<Pooled>, string>
   readonly supply = { isFixed: false, isOpen: true, waiting: 0, excess: 0 }
   readonly demand = { waiting: 0, needed: 0, wanted: 0 }
   now = 1_000
@@ -60,7 +62,7 @@ export class Pool {
 
   constructor({ fixed, starts, ...options }: Setting = {}) {
     const all = { maxStreamsPerSession: 100, maxStreamsOpened: 500, openTimeout: 400, suspectAfter: 2, ...options }
-    this.machine = new StreamMachine<Session, Stream, string>(
+    this.machine = new StreamMachine<Session, Pooled, StreamRequest<Pooled>, string>(
       all,
       fixed === undefined ? this.supply : fixedSupply,
       this.demand,

@@ -1,8 +1,8 @@
-import { describe, expect, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { hops } from "#test/fibers"
 import * as Option from "effect/Option"
 import { runInNewContext } from "node:vm"
 import * as Framing from "../../../../src/Framing.js"
@@ -11,6 +11,7 @@ import type { WebTransportError } from "../../../../src/WebTransportError.js"
 import { isClean } from "../../../support/isClean.js"
 import { pattern } from "../../../support/pattern.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "../../../support/streams.js"
+import { describe, expect, it } from "../../../support/vitest.js"
 
 const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
   Option.getOrThrowWith(
@@ -27,11 +28,6 @@ const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
 /** Padding: adds steps, so that a fiber yields at each of the following steps in turn. */
 const pad = (steps: number): Effect.Effect<void> =>
   steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
-
-const hops = (count: number) =>
-  Effect.promise(async () => {
-    for (let i = 0; i < count; i++) await Promise.resolve()
-  })
 
 describe("a read", () => {
   it.scoped("loses nothing when it is interrupted at any moment", () =>
@@ -64,7 +60,7 @@ describe("a read", () => {
                     got = bytes
                   }
                 })
-                const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), reading))
+                const fiber = yield* Effect.fork(Effect.andThen(pad(steps), reading))
                 if (!isThere) yield* arrived
                 if (!isThere) memory.send(...chunks)
                 yield* hops(wait)
@@ -165,7 +161,7 @@ describe("a write", () => {
       expect(isClean(internals)).toBe(false)
       const third = yield* Effect.fork(stream.write(pattern(2, 100)))
       yield* arrived
-      expect(third.unsafePoll()).toBeNull()
+      expect(Option.isNone(yield* Fiber.poll(third))).toBe(true)
       expect(received.length).toBe(1)
       yield* peer.resume
       yield* Fiber.join(third)
@@ -205,7 +201,7 @@ describe("a write", () => {
       yield* memory.internals.writeOwned(Uint8Array.of(2))
       const third = yield* Effect.fork(memory.stream.write(Uint8Array.of(3)))
       yield* arrived
-      expect(third.unsafePoll()).toBeNull()
+      expect(Option.isNone(yield* Fiber.poll(third))).toBe(true)
       yield* memory.peer.stopSending
       expect(failure(yield* Fiber.await(third)).reason).toBe("Write")
       yield* memory.stream.lost
@@ -225,7 +221,7 @@ describe("a write", () => {
       yield* stream.write(Uint8Array.of(1))
       const waiting = yield* Effect.fork(stream.write(Uint8Array.of(2)))
       yield* arrived
-      expect(waiting.unsafePoll()).toBeNull()
+      expect(Option.isNone(yield* Fiber.poll(waiting))).toBe(true)
       session.native.close()
       expect(failure(yield* Fiber.await(waiting)).reason).toBe("SessionClosed")
       expect(failure(yield* Effect.exit(stream.write(Uint8Array.of(3)))).reason).toBe("SessionClosed")
@@ -240,7 +236,7 @@ describe("a write", () => {
       for (let steps = 0; steps < 16; steps++) {
         for (let yields = 0; yields < 6; yields++) {
           const bytes = pattern(round++, 5)
-          const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), stream.write(bytes)))
+          const fiber = yield* Effect.fork(Effect.andThen(pad(steps), stream.write(bytes)))
           for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
           yield* Fiber.interrupt(fiber)
           yield* arrived
@@ -335,7 +331,7 @@ describe("a write", () => {
           yield* peer.resume
           yield* Effect.forEach(flushed, Fiber.join)
           if (end) yield* stream.flushed
-          else yield* Effect.zipRight(stream.closeWrite, stream.flushed)
+          else yield* Effect.andThen(stream.closeWrite, stream.flushed)
         }
       }))
 

@@ -1,20 +1,20 @@
 /** Behaviour that a test cannot cause in the real client: a fake of the W3C's shape, and Effect's clock. */
-import { describe, expect, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as TestClock from "#test/TestClock"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/TestClock"
 import { vi } from "vitest"
 import { viewCore } from "../../../../src/internal/transport/session.js"
 import * as NodeWebTransport from "../../../../src/NodeWebTransport.js"
 import * as WebTransport from "../../../../src/WebTransport.js"
 import type { WebTransportError } from "../../../../src/WebTransportError.js"
 import * as TestServer from "../../../support/TestServer.js"
+import { describe, expect, it } from "../../../support/vitest.js"
 
 const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
   Option.getOrThrowWith(
@@ -32,7 +32,11 @@ const promiseOf = <A>() => {
   return { promise, resolve, reject }
 }
 
-const tick = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+const tick = Effect.replicateEffect(
+  Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
+  3,
+  { discard: true }
+)
 
 /** Until the scope closes, the platform calls itself Firefox. */
 const inFirefox = Effect.acquireRelease(
@@ -429,7 +433,7 @@ describe("streams", () => {
       expect(native.order).toEqual(["cancel", "close"])
       const failed = new FakeStream()
       fake.create = () => Promise.resolve(failed)
-      yield* Effect.exit(Effect.scoped(Effect.zipRight(session.createBidirectionalStream(), Effect.fail("no"))))
+      yield* Effect.exit(Effect.scoped(Effect.andThen(session.createBidirectionalStream(), Effect.fail("no"))))
       yield* tick
       expect(failed.order).toEqual(["cancel", "abort"])
       const reset = new FakeStream()
