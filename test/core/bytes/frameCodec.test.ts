@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
+import { assert, describe, it } from "vitest"
 import { encode, MessageAssembler, splitId, withId } from "../../../src/internal/core/bytes/frameCodec.js"
 import { concat, fromHex } from "../../support/bytes.js"
 
