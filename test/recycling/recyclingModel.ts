@@ -87,9 +87,9 @@ export interface NaiveOptions {
 }
 
 /** The result of a return. */
-export type Fate = "good" | "unfit" | "failed" | "invalidated"
+export type Outcome = "good" | "unfit" | "failed" | "invalidated"
 
-type Reason = Exclude<Fate, "good"> | "full" | "idle" | "closed"
+type Reason = Exclude<Outcome, "good"> | "full" | "idle" | "closed"
 
 export class NaiveList {
   readonly options: NaiveOptions
@@ -168,9 +168,9 @@ export class NaiveList {
   }
 
   /** Returns whether the list keeps the item. */
-  release(id: number, now: number, fate: Fate): boolean {
+  release(id: number, now: number, outcome: Outcome): boolean {
     this.lent.delete(id)
-    if (fate !== "good") this.discarded[fate]++
+    if (outcome !== "good") this.discarded[outcome]++
     else if (this.idle.length >= this.maxSize || this.bytes + this.options.weight > this.maxBytes) {
       this.discarded[this.isClosed ? "closed" : "full"]++
     } else {

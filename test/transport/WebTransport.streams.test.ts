@@ -136,7 +136,7 @@ layer(live(), { excludeTestServices: true })(
           expect(core.streams.size).toBe(0)
           expect(core.openings.size).toBe(0)
           yield* soon(server.until((stats) => stats.streamsOpen === 0))
-          expect(core.endings.size).toBe(0)
+          expect(core.ends.unconfirmed.size).toBe(0)
         })
     )
 
@@ -282,7 +282,7 @@ layer(live(), { excludeTestServices: true })(
         yield* Effect.scoped(send("whole"))
         const read = Effect.map(server.command("received", { path }), (all) => all.map((one) => one.text))
         expect(yield* soon(Effect.repeat(read, { until: (all) => all.length > 0 }))).toEqual(["whole"])
-        yield* soon(server.until(() => viewCore(session).endings.size === 0))
+        yield* soon(server.until(() => viewCore(session).ends.unconfirmed.size === 0))
         expect(yield* read).toEqual(["whole"])
       }))
 
@@ -408,7 +408,7 @@ layer(live(), { excludeTestServices: true })(
           expect(core.openings.size).toBe(others)
           yield* Scope.close(first, Exit.void)
           yield* soon(server.until(({ streamsAccepted, streamsOpen }) =>
-            (streamsAccepted === 2 || !can("limitsStreams")) && streamsOpen === 0 && core.endings.size === 0
+            (streamsAccepted === 2 || !can("limitsStreams")) && streamsOpen === 0 && core.ends.unconfirmed.size === 0
           ))
           expect(core.streams.size).toBe(0)
           // The credit of the late stream came back, too.
@@ -430,7 +430,7 @@ layer(live(), { excludeTestServices: true })(
           }
         }
         const core = viewCore(session)
-        yield* soon(server.until((stats) => stats.paths[path]?.streamsOpen === 0 && core.endings.size === 0))
+        yield* soon(server.until((stats) => stats.paths[path]?.streamsOpen === 0 && core.ends.unconfirmed.size === 0))
         expect(core.streams.size).toBe(0)
         expect(core.openings.size).toBe(0)
       }))

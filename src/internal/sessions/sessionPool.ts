@@ -31,7 +31,7 @@ const datagramBuffer = 64
 const maxRetainedStreams = 1_000
 
 /** Borrowers get views; the pool identifies a session by its core. */
-const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
+const leaseAdapter: LeaseAdapter<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, isSuccess) => {
     if (view instanceof SessionView) view.end(isSuccess)
@@ -178,9 +178,9 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       Effect.map(Scope.make(), (scope) => ({ scope, core: undefined as SessionCore | undefined })),
       ({ core, scope }, exit) => {
         const close = Scope.close(scope, exit)
-        if (core === undefined || !core.hasToDeliver) return close
+        if (core === undefined || !core.ends.hasToDeliver) return close
         // its borrowers still have it
-        if (core.views > 0) core.cutShort()
+        if (core.views > 0) core.ends.cutShort()
         return core.views > 0 || !overlap ? close : leavers.leave(core, close)
       }
     ),
@@ -236,7 +236,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
         createTimeout: decoded.createTimeout ?? limit + 5_000
       }),
       (inner) => ({
-        ...lending,
+        ...leaseAdapter,
         acquire: acquire(inner),
         concurrency: typeof concurrency === "function" ? (core) => concurrency(handle(core)) : undefined,
         validate: validate && ((core, info) => validate(handle(core), info)),

@@ -20,7 +20,7 @@ import { decodeStream } from "./streamOptions.js"
 import { type Failure, type Lane, type PooledStream, StreamSource } from "./streamSource.js"
 import { type StreamPoolContext, StreamView } from "./streamView.js"
 
-const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
+const leaseAdapter = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
     // the session is retired: this is the stream's last use, and no waiter may count on it
     if (context.source.machine.lanes.isLeaving(pooled.lane)) pooled.control!.retire()
@@ -105,7 +105,7 @@ export const make = <E, R>(
           engine.demand.add(() => engine.isOpen ? undefined : complete(leaving, Exit.void))
         }
         return {
-          ...lendingOf(context),
+          ...leaseAdapter(context),
           context,
           trouble: () => sessions?.lastFailure,
           closed: () => source.close(),

@@ -212,7 +212,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   }
 
   /** Ends the lease. */
-  private finish(isSuccess: boolean): Cleanliness {
+  private endLease(isSuccess: boolean): Cleanliness {
     this.isGivenBack = true
     this.wakeEarly()
     if (this.replacement !== undefined) {
@@ -232,13 +232,13 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
 
   end(isSuccess: boolean): ReturnVerdict {
     if (this.isGivenBack) return "discard"
-    const state = this.finish(isSuccess)
+    const state = this.endLease(isSuccess)
     return state === "Settling" ? "later" : this.context.source.machine.verdictOf(this.pooled, state === "Clean")
   }
 
   /** Ends a check of the stream. Returns whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
-    const isFit = this.finish(Exit.isSuccess(exit)) === "Clean"
+    const isFit = this.endLease(Exit.isSuccess(exit)) === "Clean"
     this.context.source.machine.verdictOf(this.pooled, isFit)
     return isFit
   }

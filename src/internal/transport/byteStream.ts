@@ -11,10 +11,11 @@ import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type { WebTransportError } from "../../WebTransportError.js"
+import type { Direction } from "../core/streams/cleanliness.js"
 import { Receiver } from "./receiver.js"
 import { Sender } from "./sender.js"
 import type { NativeReceiveStream, NativeSendStream } from "./shape.js"
-import type { Direction, HostedStream, StreamHost, StreamState } from "./streamHost.js"
+import type { HostedStream, StreamHost, StreamSide } from "./streamHost.js"
 import type { Outcome } from "./wait.js"
 
 export const StreamTypeId: unique symbol = Symbol.for("effect-pools/WebTransport/Stream")
@@ -56,7 +57,7 @@ export interface Framed {
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError>
 }
 
-export class ByteStream extends InspectableClass implements Framed, HostedStream, StreamState {
+export class ByteStream extends InspectableClass implements Framed, HostedStream, StreamSide {
   readonly host: StreamHost
   readonly native: any
   readonly receiver: Receiver

@@ -40,7 +40,7 @@ class Gate {
   }
 }
 
-export class StreamEndings {
+export class UnconfirmedEnds {
   readonly lookEvery: Duration.Duration
   private readonly isClosing: () => boolean
   /** Streams whose end the platform has not confirmed. */

@@ -89,7 +89,7 @@ export class Opening {
     if (this.outcome !== undefined) return
     this.abandon()
     this.failure = error
-    this.settle(Effect.fail(error))
+    this.complete(Effect.fail(error))
   }
 
   private readonly onStream = (native: any): void => {
@@ -106,14 +106,14 @@ export class Opening {
     this.handle.granted()
     if (this.isAbandoned) return stream.end(false)
     this.stream = stream
-    this.settle(Effect.succeed(stream))
+    this.complete(Effect.succeed(stream))
   }
 
   private readonly onFailure = (cause: unknown): void => {
     afterSessionEnd(cause, () => this.fail(openFailure(this.handle, cause)))
   }
 
-  private settle(outcome: Effect.Effect<ByteStream, WebTransportError>): void {
+  private complete(outcome: Effect.Effect<ByteStream, WebTransportError>): void {
     this.outcome = outcome
     this.resume?.(outcome)
   }

@@ -5,9 +5,10 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
+import type { Direction } from "../core/streams/cleanliness.js"
 import { afterSessionEnd } from "./failure.js"
 import type { NativeSendStream } from "./shape.js"
-import type { Direction, StreamState } from "./streamHost.js"
+import type { StreamSide } from "./streamHost.js"
 import { Pending, type Resume } from "./wait.js"
 
 /** A queued write that waits for room. */
@@ -34,7 +35,7 @@ const pieceSize = 64 * 1024
 const largestPiece = 1.5 * pieceSize
 
 export class Sender {
-  private readonly stream: StreamState
+  private readonly stream: StreamSide
   /** The same writer for the whole life. */
   readonly writer: WritableStreamDefaultWriter<Uint8Array> | undefined
   state: Direction
@@ -57,7 +58,7 @@ export class Sender {
   /** Whether the stream ended in success: the accepted bytes are sent, then the FIN. */
   isDelivering = false
 
-  constructor(stream: StreamState, writable: NativeSendStream | undefined) {
+  constructor(stream: StreamSide, writable: NativeSendStream | undefined) {
     this.stream = stream
     this.writer = writable?.getWriter()
     this.state = this.writer === undefined ? "Absent" : "Open"

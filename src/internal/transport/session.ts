@@ -55,7 +55,7 @@ class HandleHost implements StreamHost {
   }
 
   took(): void {
-    this.core.took()
+    this.core.ends.taken++
   }
 
   ending(stream: ByteStream, isDelivering: boolean): void {
@@ -64,7 +64,7 @@ class HandleHost implements StreamHost {
   }
 
   delivered(stream: ByteStream): void {
-    this.core.delivered(stream)
+    this.core.ends.delivered(stream)
   }
 
   ended(stream: ByteStream): void {

@@ -3,13 +3,14 @@
  * performs the commands, keeps its own books about each session's grants, and judges each command and each state by them.
  */
 import { assert } from "@effect/vitest"
-import { LaneStream, SessionLane } from "../../../src/internal/core/streams/sessionLane.js"
+import type { Direction } from "../../../src/internal/core/streams/cleanliness.js"
+import { LaneStream, SessionLane, type SessionState } from "../../../src/internal/core/streams/sessionLane.js"
 import type { SessionSupply, StreamDemand } from "../../../src/internal/core/streams/sessionSupply.js"
 import {
-  type ReturnVerdict,
   type StreamCommand,
   type StreamMachineOptions,
-  StreamRequest
+  StreamRequest,
+  type StreamVerdict
 } from "../../../src/internal/core/streams/streamCommands.js"
 import { StreamMachine } from "../../../src/internal/core/streams/streamMachine.js"
 
@@ -30,7 +31,7 @@ export class ModelSession {
   readonly id: number
   readonly lane: SessionLane<ModelSession>
   gone: string | undefined = undefined
-  state = "Open"
+  state: SessionState = "Open"
   isRetired = false
   bytesReceived = 0
   streamsOpened = 0
@@ -115,8 +116,8 @@ export class ModelStream {
   bytesBefore = 0
   endsAt = Infinity
 
-  receiving = "Open"
-  sending = "Open"
+  receiving: Direction = "Open"
+  sending: Direction = "Open"
   isInboxEmpty = true
   isReadPending = true
   areWritesSettled = true
@@ -135,7 +136,9 @@ export class ModelStream {
   }
 }
 
-export class ModelRequest extends StreamRequest {
+type ModelRecord = LaneStream<ModelStream, ModelSession>
+
+export class ModelRequest extends StreamRequest<ModelRecord> {
   readonly id: number
   constructor(id: number, isPersonal: boolean) {
     super(isPersonal)
@@ -145,7 +148,7 @@ export class ModelRequest extends StreamRequest {
 
 export class World {
   now = 0
-  readonly machine: StreamMachine<ModelSession, ModelStream, string>
+  readonly machine: StreamMachine<ModelSession, ModelRecord, ModelRequest, string>
   readonly sessions: Array<ModelSession> = []
   readonly streams: Array<ModelStream> = []
   /** The waiting requests, oldest first. */
@@ -176,7 +179,7 @@ export class World {
       }
       return target
     }
-    this.machine = new StreamMachine<ModelSession, ModelStream, string>(
+    this.machine = new StreamMachine<ModelSession, ModelRecord, ModelRequest, string>(
       setting.options,
       read<SessionSupply>({
         isFixed: () => setting.isFixed,
@@ -214,8 +217,8 @@ export class World {
     return session
   }
 
-  of(lane: SessionLane<any>): ModelSession {
-    return lane.session as ModelSession
+  of(lane: SessionLane<ModelSession>): ModelSession {
+    return lane.session
   }
 
   // --- the rules
@@ -302,7 +305,7 @@ export class World {
 
   // --- commands
 
-  private perform(command: StreamCommand<string>): void {
+  private perform(command: StreamCommand<string, ModelRecord, SessionLane<ModelSession>, ModelRequest>): void {
     this.say(command._tag)
     switch (command._tag) {
       case "OpenStream": {
@@ -332,9 +335,9 @@ export class World {
         const session = this.of(command.lane)
         ensure(session.isHeld, "a session given back twice")
         if (!this.setting.isFixed) {
+          // the session pool closes a session above its maximum; another borrower gets the place of any other session
+          if (this.excess === 0) this.others = Math.max(0, this.others - 1)
           session.isHeld = false
-          // another borrower gets the session
-          this.others = Math.max(0, this.others - 1)
         }
         if (this.isClosed || session.state === "Closed") return
         ensure(session.live === 0 && session.ending === 0, "a session given back before its streams have ended")
@@ -352,7 +355,7 @@ export class World {
         return
       }
       case "EndStream": {
-        const stream = command.stream.stream as ModelStream
+        const stream = command.stream.stream
         ensure(stream.place !== "Ending" && stream.place !== "Ended", "a stream is ended twice")
         const { session } = stream
         if (this.isClosed && !session.lane.streams.has(stream.record) && stream.place === "Spare") {
@@ -369,11 +372,11 @@ export class World {
         return
       }
       case "StopAwaitingWrites":
-        return this.written(command.stream.stream as ModelStream)
+        return this.written(command.stream.stream)
       case "Grant": {
-        const request = command.request as ModelRequest
+        const request = command.request
         ensure(this.queue.shift() === request, "a request is overtaken")
-        const stream = command.stream.stream as ModelStream
+        const stream = command.stream.stream
         ensure(stream.place === "Spare", "a stream granted twice")
         stream.place = "Granted"
         this.answered.push(request)
@@ -389,14 +392,14 @@ export class World {
         )
         return
       case "PrepareItem": {
-        const stream = command.stream.stream as ModelStream
+        const stream = command.stream.stream
         ensure(stream.place === "Spare", "a stream prepared that somebody has")
         if (this.setting.hasRoom) this.request(false)
         return this.machine.prepared(stream.record, this.setting.hasRoom, this.now)
       }
       case "RetireItem":
       case "LoseItem": {
-        const stream = command.stream.stream as ModelStream
+        const stream = command.stream.stream
         stream.isLeaving = true
         if (command._tag === "LoseItem" || stream.place === "Idle") this.discard(stream)
         return
@@ -429,7 +432,7 @@ export class World {
   }
 
   abandon(request: ModelRequest): void {
-    const stream = request.stream?.stream as ModelStream | undefined
+    const stream = request.stream?.stream
     this.queue = this.queue.filter((other) => other !== request)
     this.answered = this.answered.filter((other) => other !== request)
     if (stream?.place === "Granted") stream.place = "Spare"
@@ -524,7 +527,7 @@ export class World {
   /** The creation makes an item of its stream, and the pool lends it. */
   taken(request: ModelRequest): void {
     this.answered = this.answered.filter((other) => other !== request)
-    const stream = request.stream!.stream as ModelStream
+    const stream = request.stream!.stream
     this.machine.becameItem(stream.record)
     if (stream.session.gone !== undefined || stream.isLeaving) return this.discard(stream)
     stream.place = "Lent"
@@ -568,7 +571,7 @@ export class World {
     this.judgeReturn(stream, this.machine.verdictOf(stream.record, isFit))
   }
 
-  private judgeReturn(stream: ModelStream, verdict: ReturnVerdict): void {
+  private judgeReturn(stream: ModelStream, verdict: StreamVerdict): void {
     if (stream.place !== "Returning") return
     if (verdict === "keep") {
       ensure(stream.areWritesSettled && stream.isSessionAlive, "an unclean stream is kept")

@@ -1,9 +1,13 @@
+/**
+ * The state of one direction of a stream. `Absent`: the stream lacks this direction. `Finished`: by a FIN. `Failed`: broken,
+ * lost, or ended by this side.
+ */
+export type Direction = "Absent" | "Open" | "Finished" | "Failed"
+
 /** The facts about a stream, without its borrow. */
 export interface StreamFacts {
-  /** `Open` while bytes can come. */
-  readonly receiving: string
-  /** `Open` while bytes can be sent. */
-  readonly sending: string
+  readonly receiving: Direction
+  readonly sending: Direction
   /** All bytes that arrived have been read. */
   readonly isInboxEmpty: boolean
   /** A native read is pending, without a fiber that waits for it. */

@@ -2,11 +2,13 @@ import type { Linked, LinkedList } from "../linkedList.js"
 import type { StreamFacts } from "./cleanliness.js"
 import { firstBackoff, lastBackoff, PingExplanation, type PingFacts } from "./refusals.js"
 
+export type SessionState = "Connecting" | "Open" | "Closing" | "Closed"
+
 /** The facts about a session that the machine reads. It does not manage the session's own state. */
 export interface SessionFacts extends PingFacts {
   /** Why the session can open nothing any more; `undefined` while it can. */
   readonly gone: unknown
-  readonly state: string
+  readonly state: SessionState
   readonly isRetired: boolean
   readonly bytesReceived: number
   readonly streamsOpened: number
@@ -27,11 +29,10 @@ export interface OpenStreamFacts extends StreamFacts {
 /**
  * - `Open`: an item of the pool, or a creation under way, has the stream.
  * - `Spare`: it came when no request waited for it.
- * - `Writing`: it came back with writes that the platform has not completed.
  * - `Ending`: its end has begun and is not confirmed.
  * - `Ended`: its end is confirmed, or no longer awaited.
  */
-export type StreamState = "Open" | "Spare" | "Writing" | "Ending" | "Ended"
+export type StreamState = "Open" | "Spare" | "Ending" | "Ended"
 
 /** A stream of the pool. The shell adds its own fields in a subclass. */
 export class LaneStream<Stream extends OpenStreamFacts, Session extends SessionFacts>
@@ -91,7 +92,8 @@ export class SessionLane<Session extends SessionFacts> {
   private readonly pinged = new PingExplanation()
   receivedBefore = 0
   marks = 0
-  receivedAtMark = -1
+  /** `NaN` before the first mark. */
+  receivedAtMark = NaN
   markedAt = -1
 
   constructor(session: Session) {
@@ -119,9 +121,9 @@ export class SessionLane<Session extends SessionFacts> {
     return this.isRetiring || this.session.isRetired
   }
 
-  /** A borrower waited for bytes in vain, and no bytes have come since on any stream of the session. */
+  /** A borrower gave up waiting for bytes, and none have come since on any stream of the session. */
   get isSuspect(): boolean {
-    return this.marks > 0 && this.receivedAtMark === this.session.bytesReceived
+    return this.receivedAtMark === this.session.bytesReceived
   }
 
   /**

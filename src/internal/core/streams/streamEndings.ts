@@ -18,14 +18,12 @@ export class StreamEndings {
   }
 
   awaitWrites(stream: LaneStream<any, any>, now: number): void {
-    stream.state = "Writing"
     stream.deadline = now + endingTimeout
     this.writing.push(stream)
   }
 
   writesSettled(stream: LaneStream<any, any>): void {
     this.writing.remove(stream)
-    if (stream.state === "Writing") stream.state = "Open"
   }
 
   awaitEnd(stream: LaneStream<any, any>, now: number): void {

@@ -356,7 +356,7 @@ describe("sessions", () => {
       const using = Effect.gen(function*() {
         const session = yield* WebTransport.fromNative(fake, { closeInfo: { reason: "done" } })
         yield* Effect.scoped(session.createBidirectionalStream())
-        expect(viewCore(session).endings.size).toBe(1)
+        expect(viewCore(session).ends.unconfirmed.size).toBe(1)
         return yield* Effect.fork(session.closed)
       }).pipe(Effect.scoped)
       const fiber = yield* Effect.fork(using)
@@ -416,7 +416,7 @@ describe("streams", () => {
       yield* tick
       expect(late.cancelled.length).toBe(1)
       expect(late.aborted.length).toBe(1)
-      expect(viewCore(session).endings.size).toBe(0)
+      expect(viewCore(session).ends.unconfirmed.size).toBe(0)
     }))
 
   it.scoped("end by cancel and close in this order, or by cancel and abort after a failure", () =>
