@@ -138,7 +138,7 @@ export interface PoolEngine<V, E> {
    * Borrows an item and hands its lease over in the same step, so that no interruption comes in between. An exclusive
    * item has no other borrower.
    */
-  lend(take: (lease: SyncLease<V>) => void, sharing?: Sharing): Effect.Effect<void, E | PoolError>
+  lend(receive: (lease: SyncLease<V>) => void, sharing?: Sharing): Effect.Effect<void, E | PoolError>
   /** Called when a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** The number of borrowers in the queue. */
