@@ -121,7 +121,6 @@ describe("a balance machine", () => {
           const move = moves[pick % moves.length]!
           happened.set(kindOf(move.name), (happened.get(kindOf(move.name)) ?? 0) + 1)
           trace.push(move.name)
-          if (process.env["TRACE"] !== undefined) console.log(move.name, world.now, world.log.splice(0).join(" "), world.snapshot())
           move.run()
           world.judge()
           steps++

@@ -451,7 +451,10 @@ export class World {
     )
     if (now !== undefined) return now
     const busy = open.some((place) => this.attemptsAt(place).length > 0)
-    const later = creation.tried.size > 0 ? [] : open.filter((place) => this.attemptsAt(place).length === 0)
+    const later = open.filter((place) =>
+      this.attemptsAt(place).length === 0 &&
+      (creation.tried.size === 0 || place.retryAt <= this.now + this.policy.attemptDelay)
+    )
     if (later.length > 0) return Math.min(...later.map(({ retryAt }) => retryAt))
     return busy ? Infinity : "none"
   }

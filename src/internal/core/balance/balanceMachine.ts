@@ -72,7 +72,8 @@ export class BalanceMachine<D extends EndpointEntry, F> {
     this.removed.add(endpoint)
   }
 
-  private *known(): Iterable<Endpoint<D, F>> {
+  /** The endpoints of the list, and removed ones that have sessions or attempts. */
+  *known(): Iterable<Endpoint<D, F>> {
     yield* this.listed
     yield* this.removed
   }
@@ -368,7 +369,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
   private advance(creation: SessionCreation<D, F>, now: number): void {
     while (creation.state === "Trying" && creation.attempts.size < maxAttempts) {
       if (creation.attempts.size > 0 && now < creation.nextAt) return
-      const choice = choose(this.listed, creation, now)
+      const choice = choose(this.listed, creation, this.policy.attemptDelay, now)
       if (choice._tag !== "Try") {
         if (choice._tag === "None" && creation.attempts.size === 0) {
           this.end(creation, "Failed")
@@ -439,7 +440,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
         due = Math.min(due, creation.nextAt)
         continue
       }
-      const choice = choose(this.listed, creation, now)
+      const choice = choose(this.listed, creation, this.policy.attemptDelay, now)
       if (choice._tag === "Wait") due = Math.min(due, choice.until)
     }
     for (const endpoint of this.known()) {

@@ -29,6 +29,7 @@ const canTake = (endpoint: Endpoint<any, any>, now: number): boolean =>
 export const choose = <D extends EndpointEntry, F>(
   listed: ReadonlyArray<Endpoint<D, F>>,
   creation: SessionCreation<D, F>,
+  attemptDelay: number,
   now: number
 ): Choice<D, F> => {
   const untried = listed.filter((endpoint) => !creation.tried.has(endpoint))
@@ -46,13 +47,14 @@ export const choose = <D extends EndpointEntry, F>(
     if (now < creation.nextAt) return { _tag: "Wait", until: Math.min(until, creation.nextAt) }
   }
   if (prompt.length > 0) return { _tag: "Wait", until }
-  return chooseDoubtful(untried, creation, now)
+  return chooseDoubtful(untried, creation, attemptDelay, now)
 }
 
 /** No endpoint is well and prompt: late ones come first, then the ones in trouble, ejected ones included. */
 const chooseDoubtful = <D extends EndpointEntry, F>(
   untried: ReadonlyArray<Endpoint<D, F>>,
   creation: SessionCreation<D, F>,
+  attemptDelay: number,
   now: number
 ): Choice<D, F> => {
   const doubtful = untried.toSorted((a, b) =>
@@ -65,8 +67,9 @@ const chooseDoubtful = <D extends EndpointEntry, F>(
   if (endpoint !== undefined) return { _tag: "Try", endpoint }
   // this creation shares the outcome of an attempt under way
   const isShared = doubtful.some(({ attempts }) => attempts.size > 0)
-  // a creation that has tried something does not wait for the backoff of the others
-  const waiting = creation.tried.size > 0 ? [] : doubtful.filter(({ attempts }) => attempts.size === 0)
+  // a creation that has tried something does not wait long for the others, which failed shortly before
+  const patience = creation.tried.size > 0 ? attemptDelay : Infinity
+  const waiting = doubtful.filter(({ attempts, retryAt }) => attempts.size === 0 && retryAt - now <= patience)
   if (!isShared && waiting.length === 0) return { _tag: "None" }
   return { _tag: "Wait", until: Math.min(...waiting.map(({ retryAt }) => retryAt)) }
 }

@@ -223,6 +223,7 @@ export class ConnectAttempt<D extends EndpointEntry = EndpointEntry, F = unknown
 }
 
 export class EndpointSession<D extends EndpointEntry = EndpointEntry, F = unknown> {
+  readonly attempt: ConnectAttempt<D, F>
   readonly endpoint: Endpoint<D, F>
   /** The number of its attempt. */
   readonly turn: number
@@ -233,6 +234,7 @@ export class EndpointSession<D extends EndpointEntry = EndpointEntry, F = unknow
   isOver = false
 
   constructor(attempt: ConnectAttempt<D, F>, now: number) {
+    this.attempt = attempt
     this.endpoint = attempt.endpoint
     this.turn = attempt.turn
     this.openedAt = now
