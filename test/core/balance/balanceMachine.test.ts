@@ -10,7 +10,7 @@ import { ensure, entry, policy, World } from "./balanceModel.js"
  * configuration.
  */
 const { EXPLORE_STATES, FC_PATH: path, FC_RUNS: runs = "3000", FC_SEED: seed } = process.env
-const states = Number(EXPLORE_STATES ?? 3_000)
+const states = Number(EXPLORE_STATES ?? 1_500)
 const replay = seed === undefined ? {} : { seed: Number(seed) }
 
 interface Move {
@@ -137,5 +137,70 @@ describe("a balance machine", () => {
     for (const command of commands) ensure(seen.has(command), `no run brought ${command} about`)
     // 100,000 in 3,000 runs
     assert.isAtLeast(steps, Number(runs) * 34)
+  })
+
+  // All events in small configurations, in any order.
+  const configurations: ReadonlyArray<readonly [string, ReadonlyArray<EndpointEntry>, Partial<BalancePolicy>, Limits]> = [
+    ["two endpoints, two creations", [entry("a"), entry("b")], { consecutiveFailures: 1 }, {}],
+    ["two priorities", [entry("a"), entry("b", 1, 1)], { consecutiveFailures: 1 }, { abandon: 0, advance: 2 }],
+    ["in order", [entry("a"), entry("b")], { balance: "ordered" }, { suspect: 0 }],
+    ["a list that changes", [entry("a"), entry("b")], { consecutiveFailures: 1 }, { list: 2, abandon: 0, wake: 1 }]
+  ]
+  const usual: Limits = {
+    create: 2,
+    abandon: 1,
+    opened: 3,
+    failed: 2,
+    closed: 2,
+    proved: 1,
+    died: 1,
+    suspect: 1,
+    left: 0,
+    list: 0,
+    waiting: 0,
+    advance: 1,
+    wake: 2,
+    close: 1
+  }
+
+  it.each(configurations)("keeps its rules in every order of events: %s", (name, list, options, others) => {
+    const limits = { ...usual, ...others }
+    const replayed = (trace: ReadonlyArray<string>) => {
+      const world = new World({ ...policy, ...options }, list)
+      const happened = new Map<string, number>()
+      for (const step of trace) {
+        movesOf(world, list, happened, limits).find((move) => move.name === step)!.run()
+        world.judge()
+        happened.set(kindOf(step), (happened.get(kindOf(step)) ?? 0) + 1)
+      }
+      return { world, moves: movesOf(world, list, happened, limits), happened }
+    }
+    const reached = new Set<string>()
+    let frontier: Array<ReadonlyArray<string>> = [[]]
+    while (frontier.length > 0 && reached.size < states) {
+      const next: typeof frontier = []
+      for (const trace of frontier) {
+        if (reached.size >= states) break
+        for (const move of replayed(trace).moves) {
+          const longer = [...trace, move.name]
+          let world: World | undefined = undefined
+          try {
+            const after = replayed(longer)
+            world = after.world
+            const state = world.snapshot() + JSON.stringify([...after.happened].sort())
+            if (reached.has(state)) continue
+            reached.add(state)
+            next.push(longer)
+            // the kind ending, from each state
+            if (!world.isClosed) world.beKind()
+          } catch (cause) {
+            throw failureOf(cause, longer, world ?? new World(policy, list))
+          }
+        }
+      }
+      frontier = next
+    }
+    console.log(`${name}: ${reached.size} states`)
+    assert.isAtLeast(reached.size, Math.min(states, 500))
   })
 })
