@@ -85,6 +85,11 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     return this.asking.readyAt
   }
 
+  /** Whether other borrowers want a session back. */
+  get isSessionWanted(): boolean {
+    return this.returns.wantedBack > 0
+  }
+
   get hasRequests(): boolean {
     return this.requests.length > 0
   }

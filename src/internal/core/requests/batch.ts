@@ -1,0 +1,32 @@
+import { integerSize, putInteger } from "../bytes/frameCodec.js"
+import type { SharedRequest } from "./sharedStream.js"
+
+/** A request with the bytes to send. */
+export interface Sendable extends SharedRequest {
+  readonly message: Uint8Array
+}
+
+/** The maximum bytes of an id: see `maxIds`. */
+export const maxIdSize = 4
+
+/** The maximum bytes of a frame, beyond those of its message. */
+export const frameOverhead = 8 + maxIdSize
+
+/** The frames of the requests, one behind the other, in one buffer: the only copy of their messages. */
+export const encodeBatch = (requests: ReadonlyArray<Sendable>, hasIds: boolean): Uint8Array<ArrayBuffer> => {
+  let total = 0
+  for (const { id, message } of requests) {
+    const size = (hasIds ? integerSize(id) : 0) + message.byteLength
+    total += integerSize(size) + size
+  }
+  const bytes = new Uint8Array(total)
+  let at = 0
+  for (const { id, message } of requests) {
+    const idSize = hasIds ? integerSize(id) : 0
+    at = putInteger(bytes, at, idSize + message.byteLength)
+    if (hasIds) at = putInteger(bytes, at, id)
+    bytes.set(message, at)
+    at += message.byteLength
+  }
+  return bytes
+}
