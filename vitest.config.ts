@@ -23,7 +23,7 @@ process.execPath = http3Node()
 // browser. The rooms in `transports` run over each transport. All others run once, in Node. Folders within a room restrict
 // this: `node`, not in a browser; `http2` and `http3`, only over that protocol; `memory`, over no transport.
 const portable = ["core", "effect3", "engine", "observe", "options", "recycling"]
-const transports = ["transport", "framing", "sessions", "streams"]
+const transports = ["transport", "framing", "sessions", "streams", "requests"]
 const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
 
 const http2: TestProjectConfiguration = {

@@ -79,12 +79,19 @@ export class Borrowing<A, E, V> {
   )
 
   /** Lends an item and hands its lease over in the same step. */
-  lend(take: (lease: Contract.SyncLease<V>) => void, sharing: Sharing): Effect.Effect<void, E | PoolError> {
+  lend(
+    take: (lease: Contract.SyncLease<V>) => void,
+    sharing: Sharing,
+    watching: Contract.Watching
+  ): Effect.Effect<void, E | PoolError> {
+    const hand = (item: Item<A>, record: LeaseRecord | undefined) => {
+      take(this.leaseOf(item, record))
+      return Effect.void
+    }
     const lend = (item: Item<A>) =>
-      this.leases.record(undefined, (record) => {
-        take(this.leaseOf(item, record))
-        return Effect.void
-      })
+      watching === "unwatched"
+        ? Effect.suspend(() => hand(item, undefined))
+        : this.leases.record(undefined, (record) => hand(item, record))
     return Effect.uninterruptibleMask((restore) => this.borrow(restore, lend, sharing))
   }
 

@@ -37,6 +37,7 @@ type Sessions = PoolEngine<WebTransport.Session, WebTransportError>
 /** A borrower or a check that has a stream. */
 interface Holder {
   onChange(): void
+  onLeaving(): void
 }
 
 /** A stream of the pool. */
@@ -84,6 +85,8 @@ export class StreamSource {
   private readonly openings = new Map<Lane, Opening>()
   private readonly observers = new Map<Lane, (news: News) => void>()
   private readonly acquirers = new Set<RunningFiber<unknown, unknown>>()
+  /** Called when other borrowers begin to wait for a session, and when the session pool shrinks or drains. */
+  readonly demand = new Set<() => void>()
 
   constructor(
     options: SourceOptions,
@@ -126,10 +129,18 @@ export class StreamSource {
     this.machine.close()
   }
 
-  private readonly onDemand = (): void => this.machine.demandChanged(this.pool.now())
+  private readonly onDemand = (): void => {
+    this.machine.demandChanged(this.pool.now())
+    for (const listener of this.demand) listener()
+  }
+
+  /** Whether other borrowers wait for a session. */
+  get isSessionWanted(): boolean {
+    return this.machine.isSessionWanted
+  }
 
   private readonly onStreamDemand = (): void => {
-    if (this.machine.hasRequests) this.onDemand()
+    if (this.machine.hasRequests) this.machine.demandChanged(this.pool.now())
   }
 
   // --- requests

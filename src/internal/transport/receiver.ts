@@ -53,6 +53,11 @@ export class Receiver {
     return !this.slot.isTaken && this.slot.isAbandoned
   }
 
+  /** For plain code: takes the bytes that have come, if any. No fiber may read meanwhile. */
+  takeNow(): Uint8Array | undefined {
+    return this.inbox.hasBytes ? this.refilled(this.inbox.take()) : undefined
+  }
+
   // --- outcomes
 
   /** The outcome of `read`. */
@@ -113,7 +118,8 @@ export class Receiver {
     return taken
   }
 
-  private refusal(): WebTransportError {
+  /** Why nothing more is read. */
+  refusal(): WebTransportError {
     return this.failure ??= new WebTransportError({ reason: "Read", detail: this.stream.endedBecause })
   }
 
