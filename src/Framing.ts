@@ -35,11 +35,13 @@
 import type * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { FramingError } from "./FramingError.js"
 import * as decoder from "./internal/framing/decoder.js"
 import * as encoding from "./internal/framing/encoding.js"
 import * as internal from "./internal/framing/messages.js"
+import * as serving from "./internal/framing/serve.js"
 import type * as WebTransport from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
 
@@ -298,3 +300,82 @@ export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer
  * @category correlation
  */
 export const splitId: (payload: Uint8Array) => Either.Either<Identified, FramingError> = encoding.splitId
+
+// -----------------------------------------------------------------------------
+// Serving
+// -----------------------------------------------------------------------------
+
+/**
+ * Options of {@link serve}. `maxMessageSize` is the maximum bytes of a request, and of an answer, with its id.
+ *
+ * @since 0.2.0
+ * @category options
+ */
+export interface ServeOptions extends Options {
+  /**
+   * How many requests of the stream may run at once: a whole number, at least 1. A request runs until the transport has
+   * room for its last answer. Default: 128, twice what a client of this package has in flight on a stream by default,
+   * since interrupted requests run on.
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * Whether every message begins with a correlation id, as {@link withId} makes it. Answers then leave in the order in
+   * which they are ready. Without ids they leave in the order of the requests. Default: `true`.
+   */
+  readonly correlate?: boolean | undefined
+  /**
+   * How many bytes of requests may wait until others have ended. Default: 1,048,576. Beyond that, and while
+   * `concurrency` requests run, the server does not read: over HTTP/3 that holds the client back. Over HTTP/2, where an
+   * unread stream piles up without limit, it resets the stream instead, and fails with `Flooded`.
+   */
+  readonly maxBuffered?: number | undefined
+}
+
+/**
+ * Answers the requests on a stream that many requests share, such as the streams of a client's `RequestPool`. For
+ * sessions of a server, and for streams that a server opens to its client (`onIncoming` of `SessionPool`).
+ *
+ * The handler returns an effect with one answer, or a stream of answers. How the client tells the last one is up to the
+ * application: see `isLast`. The handler runs on a fiber of its own, with a scope of its own, which closes when the last
+ * answer is taken; the request's bytes are the handler's to keep. All answers of a turn of the event loop leave in one
+ * write. While 64 KiB of answers wait for the transport, handlers wait before their next answer.
+ *
+ * It completes when the client has finished the stream and all answers are written, and then finishes it, too. When the
+ * client goes away, it interrupts the handlers, waits for them, and fails with `Read`, `Write` or `SessionClosed`. A
+ * client that breaks the rules (`Malformed`, `Oversized`, `Truncated`, `Flooded`) ends the same way. Whenever it does
+ * not succeed, it resets the stream.
+ *
+ * Memory: at most `concurrency` requests with their answers, `maxBuffered` and a chunk of the transport, twice over while
+ * a message is incomplete.
+ *
+ * **Gotchas**
+ *
+ * - A handler cannot fail: an application's errors are messages, which `Effect.catchAll` makes. A handler that dies all
+ *   the same, or whose answer is above `maxMessageSize`, gives no answer, and a warning is logged. With ids, only its own
+ *   client waits, up to its own time limit: turn defects into messages, too (`Effect.catchAllCause`), if clients have
+ *   none. Without ids every later answer would reach the wrong request: the answers before it are written, then the
+ *   stream is finished, so that its client and those behind it learn `NoAnswer`.
+ * - The client's interruption of a request is not known here: its handler runs on.
+ * - Only `serve` may read or write the stream meanwhile. A stream of a pool is a defect.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Framing, type WebTransport } from "effect-pools"
+ *
+ * // serves every stream that the client opens
+ * export const serve = (session: WebTransport.Session, handler: (request: Uint8Array) => Effect.Effect<Uint8Array>) =>
+ *   session.acceptBidirectionalStream.pipe(
+ *     Effect.flatMap((stream) => Framing.serve(stream, handler)),
+ *     Effect.scoped
+ *   )
+ * ```
+ *
+ * @since 0.2.0
+ * @category serving
+ */
+export const serve: <R = never>(
+  stream: WebTransport.BidirectionalStream,
+  handler: (request: Uint8Array) => Effect.Effect<Uint8Array, never, R> | Stream.Stream<Uint8Array, never, R>,
+  options?: ServeOptions
+) => Effect.Effect<void, FramingError | WebTransportError, Exclude<R, Scope.Scope>> = serving.serve

@@ -29,11 +29,13 @@ export type TypeId = typeof TypeId
  * - `Oversized`: a message, or the length that precedes it, is above `maxMessageSize`; `size` and `limit` say by how
  *   much
  * - `Malformed`: a message does not begin with a correlation id, although it should
+ * - `Flooded` (since 0.2.0): `Framing.serve` got requests faster than it ends them, over a transport that does not hold
+ *   the client back; `size` bytes waited, and `limit` is `maxBuffered`
  *
  * @since 0.1.0
  * @category models
  */
-export type Reason = "Truncated" | "Oversized" | "Malformed"
+export type Reason = "Truncated" | "Oversized" | "Malformed" | "Flooded"
 
 /**
  * A message could not be read or written. `reason` tells the cases apart, `message` says what to do.
@@ -59,7 +61,7 @@ export class FramingError extends Data.TaggedError("FramingError")<{
   readonly operation: "read" | "write"
   /** Bytes in the message, as announced or given; absent if the stream ended before the length arrived. */
   readonly size?: number | undefined
-  /** `Oversized`: the maximum bytes of a message. */
+  /** `Oversized`: the maximum bytes of a message. `Flooded`: those of all requests that wait. */
   readonly limit?: number | undefined
   /** `Truncated`: the bytes of the message that arrived. */
   readonly received?: number | undefined
@@ -94,7 +96,10 @@ export class FramingError extends Data.TaggedError("FramingError")<{
             "nothing was sent: send less at once, or raise maxMessageSize here and at the peer"
       case "Malformed":
         return `Malformed: ${this.detail ?? "the message does not begin with a correlation id"}; ` +
-          "the peer must begin every answer with the id of its request, as Framing.withId does"
+          "the peer must begin every request with an id, and every answer with the id of its request, as Framing.withId does"
+      case "Flooded":
+        return `Flooded: ${this.size} bytes of requests wait for others to end, and maxBuffered is ${this.limit}; ` +
+          "raise concurrency or maxBuffered, or let the client have fewer requests in flight"
     }
   }
 

@@ -12,6 +12,11 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type * as Framing from "./Framing.js"
+import type { FramingError } from "./FramingError.js"
+import * as serving from "./internal/framing/serve.js"
 import * as handlers from "./internal/platform/testTransport/handlers.js"
 import * as internal from "./internal/platform/testTransport/layer.js"
 import type { CloseInfo, WebTransportConstructor } from "./WebTransport.js"
@@ -268,6 +273,39 @@ export class TestWebTransport extends Context.Tag("effect-pools/TestWebTransport
  * @category handlers
  */
 export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportError> = handlers.echo
+
+/**
+ * Answers the requests on a stream, as `Framing.serve` does on streams of a real server: for `onStream`, in tests of code
+ * that sends requests with `RequestPool` or `StreamPool`. Requests that are more than `concurrency` and `maxBuffered`
+ * allow reset the stream.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as StreamPool from "effect-pools/StreamPool"
+ * import * as TestWebTransport from "effect-pools/TestWebTransport"
+ * import * as WebTransport from "effect-pools/WebTransport"
+ *
+ * // a server that takes a second for each request
+ * const slow = TestWebTransport.layer({
+ *   onStream: TestWebTransport.serve((request) => Effect.delay(Effect.succeed(request), "1 second"))
+ * })
+ *
+ * export const test = Effect.gen(function*() {
+ *   const pool = yield* StreamPool.make({ session: yield* WebTransport.connect("https://test/") })
+ *   return yield* pool.request(new TextEncoder().encode("hello"), { correlate: true })
+ * }).pipe(Effect.scoped, Effect.provide(slow))
+ * ```
+ *
+ * @since 0.2.0
+ * @category handlers
+ */
+export const serve = <R = never>(
+  handler: (request: Uint8Array) => Effect.Effect<Uint8Array, never, R> | Stream.Stream<Uint8Array, never, R>,
+  options?: Framing.ServeOptions
+) =>
+(stream: ServerStream): Effect.Effect<void, FramingError | WebTransportError, Exclude<R, Scope.Scope>> =>
+  serving.serveOn(handlers.served(stream), handler, options)
 
 /**
  * An in-memory WebTransport, and the service that commands its server.

@@ -288,7 +288,7 @@ describe("a decoder", () => {
       decoder.next()
       expect(decoder.retained).toBe(one.length)
     }
-    const chunks = (decoder as unknown as { readonly chunks: ReadonlyArray<unknown> }).chunks
+    const { chunks } = (decoder as unknown as { readonly queue: { readonly chunks: ReadonlyArray<unknown> } }).queue
     expect(chunks.length).toBeLessThan(3000)
   })
 

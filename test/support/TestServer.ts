@@ -22,6 +22,7 @@
  * | `/refuse?status=405` | answers the CONNECT with that status |
  * | `/sink` | reads each stream to its FIN, then answers `{"bytes":n,"sha256":"hex"}` and FINs |
  * | `/framed?ids=0&batch=0` | answers messages: see `framed.ts` |
+ * | `/served?ids=1` | serves streams with this library: see `served.ts` |
  * | `/oneway` | judges what comes on each stream, and answers nothing: see `oneWay.ts` |
  * | `/source/<n>` | sends n bytes of `pattern` on each stream, then FINs |
  *

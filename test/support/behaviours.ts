@@ -46,7 +46,7 @@ export const admit = async (target: Target): Promise<number> => {
       await delay(target.number("ms", 2000))
       return 200
     default:
-      return Object.hasOwn(behaviours, target.name) ? 200 : 404
+      return target.name === "served" || Object.hasOwn(behaviours, target.name) ? 200 : 404
   }
 }
 

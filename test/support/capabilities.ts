@@ -69,6 +69,13 @@ const table = {
     browser: false,
     why: "each write may travel in a packet of its own, and arrive when its stream has been lent again"
   },
+  /** A server that does not read a stream holds its client back. */
+  holdsBack: {
+    http2: false,
+    http3: true,
+    browser: true,
+    why: "the server's transport reads without limit"
+  },
   /** The number of streams that the server grants can be set. */
   limitsStreams: {
     http2: true,

@@ -82,7 +82,8 @@ class Later {
 }
 
 const secondAnswers = new Later()
-const heldAnswers = new Later()
+/** For `hold`. */
+export const heldAnswers = new Later()
 const pauses = new Later()
 
 export const sendSecondAnswers = (path: string): Promise<number> => secondAnswers.run(path)

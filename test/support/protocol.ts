@@ -83,6 +83,19 @@ export interface Arrival {
   readonly bytes: number
 }
 
+/** The handlers of a path of `/served`, and how the serving of its streams ended. */
+export interface Served {
+  readonly begun: number
+  readonly running: number
+  /** How many ran at once, at most. */
+  readonly peak: number
+  readonly interrupted: number
+  /** `Success`, or the reason of the error. */
+  readonly ended: ReadonlyArray<string>
+  /** The messages of all log lines. */
+  readonly logs: ReadonlyArray<string>
+}
+
 /** Only sessions of this path (as in the CONNECT, query included); all sessions if absent. */
 export interface Select {
   readonly path?: string | undefined
@@ -133,6 +146,7 @@ export interface Commands {
   ]
   /** Sends the answer to each earlier `ask …` again, if its stream is still open. */
   readonly secondAnswers: readonly [input: { readonly path: string }, output: { readonly sent: number }]
+  readonly served: readonly [input: { readonly path: string }, output: Served]
   /** Answers each earlier `hold …`, the last one first, if its stream is still open. */
   readonly heldAnswers: readonly [input: { readonly path: string }, output: { readonly sent: number }]
   /** Reads again on each stream that a `pause …` has stopped. */

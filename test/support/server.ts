@@ -190,6 +190,10 @@ const serve = (session: ServerSession, target: Target) => {
   session.closed.then(end, end)
   session.ready.catch(() => {})
   const ignore = () => {}
+  if (target.name === "served") {
+    import("./served.js").then(({ serveSession }) => serveSession(session, target)).catch(report(target.path))
+    return
+  }
   forEachIncoming(session.incomingBidirectionalStreams, (stream) => {
     serveBidirectional(one, target, counts, stream).catch(report(target.path))
   }).catch(ignore)
@@ -430,6 +434,7 @@ const commands: {
   requests: async ({ path }) => Object.fromEntries(requestsByPath.get(path) ?? []),
   arrivals: async ({ path }) => takeArrivals(path),
   secondAnswers: async ({ path }) => ({ sent: await sendSecondAnswers(path) }),
+  served: async ({ path }) => (await import("./served.js")).countsOf(path),
   heldAnswers: async ({ path }) => ({ sent: await sendHeldAnswers(path) }),
   readOn: async ({ path }) => ({ streams: await readOn(path) }),
   destroySockets: async () => {

@@ -68,6 +68,8 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
   isLost = false
   /** Called, in the same step, when bytes come and when the stream is lost. */
   watcher: (() => void) | undefined = undefined
+  /** Called, in the same step, when the peer breaks a direction, or the session is gone. */
+  whenBroken: ((error: WebTransportError) => void) | undefined = undefined
   /** Called when the end of the stream is confirmed, or no longer awaited. */
   onEnded: (() => void) | undefined = undefined
   /** Whether the platform took no bytes for so long that the stream was reset. */
@@ -379,6 +381,11 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
 
   changed(): void {
     this.watcher?.()
+  }
+
+  broke(error: WebTransportError): void {
+    this.signalLost()
+    this.whenBroken?.(error)
   }
 
   signalLost(): void {

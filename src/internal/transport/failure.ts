@@ -2,11 +2,12 @@
 import { FramingError } from "../../FramingError.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import type { FrameProblem } from "../core/bytes/frameCodec.js"
+import type { Flooded } from "../core/serving/serveMachine.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { describeCloseInfo } from "./closeInfo.js"
 import type { CloseInfo, Explanation } from "./shape.js"
 
-export const framingError = (problem: FrameProblem): FramingError => {
+export const framingError = (problem: FrameProblem | Flooded): FramingError => {
   switch (problem._tag) {
     case "Oversized": {
       const { operation, size, limit } = problem
@@ -19,6 +20,10 @@ export const framingError = (problem: FrameProblem): FramingError => {
     case "Malformed": {
       const { detail, size } = problem
       return new FramingError({ reason: "Malformed", operation: "read", size, detail })
+    }
+    case "Flooded": {
+      const { limit, size } = problem
+      return new FramingError({ reason: "Flooded", operation: "read", size, limit })
     }
   }
 }

@@ -161,8 +161,8 @@ export class Receiver {
   fail(error: () => WebTransportError): void {
     if (this.state !== "Open") return
     this.state = "Failed"
-    this.failure = error()
-    this.stream.signalLost()
+    const failure = this.failure = error()
+    this.stream.broke(failure)
     this.slot.wake()
   }
 }

@@ -299,7 +299,7 @@ export class Sender {
     const failure = this.failure = error()
     this.failWaiting()
     this.allFlushed(Effect.fail(failure))
-    this.stream.signalLost()
+    this.stream.broke(failure)
   }
 
   /** Ends a pending FIN: after the death of its session it would never settle (fails-components 1.6.8). */

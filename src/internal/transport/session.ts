@@ -4,6 +4,7 @@ import { InspectableClass } from "#effect/inspect"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { WebTransportError } from "../../WebTransportError.js"
@@ -19,6 +20,16 @@ import type { StreamHost } from "./streamHost.js"
 export const SessionTypeId: unique symbol = Symbol.for("effect-pools/WebTransport/Session")
 
 export type SessionTypeId = typeof SessionTypeId
+
+/**
+ * Whether a session runs over HTTP/2, where unread bytes pile up without limit (fails-components 1.6.8). The sessions of
+ * that library's server claim to be unreliable; the manager of its HTTP/2 stream ids tells.
+ */
+const isOverHttp2 = (native: NativeWebTransport): boolean =>
+  native.reliability === "reliable-only" || Predicate.hasProperty(objectOf(native), "streamIdMngrBi")
+
+const objectOf = (native: NativeWebTransport): unknown =>
+  Predicate.hasProperty(native, "objint") ? native.objint : undefined
 
 /** The host of the streams of one handle. */
 class HandleHost implements StreamHost {
@@ -41,6 +52,10 @@ class HandleHost implements StreamHost {
 
   get gone(): WebTransportError | undefined {
     return this.core.gone
+  }
+
+  get holdsBack(): boolean {
+    return !isOverHttp2(this.core.native)
   }
 
   began(stream: ByteStream): void {

@@ -15,6 +15,8 @@ export interface StreamHost {
   readonly gone: WebTransportError | undefined
   /** Whether the platform continues to use bytes after it has reported their write as complete. */
   readonly retainsWrites: boolean
+  /** Whether the platform holds the peer back while a stream is not read. If not, unread bytes pile up without limit. */
+  readonly holdsBack: boolean
   /** A stream of the host has begun. */
   began(stream: HostedStream): void
   /** Bytes came on a stream. */
@@ -41,6 +43,8 @@ export interface StreamState {
   changed(): void
   /** A direction is over. */
   signalLost(): void
+  /** A direction is over, and not by a FIN. */
+  broke(error: WebTransportError): void
 }
 
 /** `Absent`: the stream lacks this direction. `Finished`: by a FIN. `Failed`: broken, lost, or ended by this side. */

@@ -97,15 +97,28 @@ const checkId = (id: number): void => {
   throw new RangeError(`id must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, but was ${String(id)}`)
 }
 
+/** The bytes of a message with its id, if any: the length that precedes it. */
+export const payloadSize = (message: Uint8Array, id: number | undefined): number =>
+  (id === undefined ? 0 : sizeOf(id)) + message.byteLength
+
+/** The bytes of a frame whose message, with its id, has `payload` bytes. */
+export const frameSize = (payload: number): number => sizeOf(payload) + payload
+
+/** Writes the frame of a message; returns the offset after it. */
+export const putFrame = (bytes: Uint8Array, at: number, message: Uint8Array, id: number | undefined): number => {
+  let end = put(bytes, at, payloadSize(message, id))
+  if (id !== undefined) end = put(bytes, end, id)
+  bytes.set(message, end)
+  return end + message.byteLength
+}
+
 /** The frame of a message of at most `max` bytes. The id, if any, is the beginning of the message and counts. */
 export const encode = (message: Uint8Array, max: number, id: number | undefined): Frame | Oversized => {
   if (id !== undefined) checkId(id)
-  const size = (id === undefined ? 0 : sizeOf(id)) + message.byteLength
+  const size = payloadSize(message, id)
   if (size > max) return { _tag: "Oversized", operation: "write", size, limit: max }
-  const bytes = new Uint8Array(sizeOf(size) + size)
-  let at = put(bytes, 0, size)
-  if (id !== undefined) at = put(bytes, at, id)
-  bytes.set(message, at)
+  const bytes = new Uint8Array(frameSize(size))
+  putFrame(bytes, 0, message, id)
   return { _tag: "Frame", bytes }
 }
 
@@ -177,6 +190,11 @@ export class MessageAssembler {
   /** The memory in use, in bytes. */
   get retained(): number {
     return this.body.byteLength
+  }
+
+  /** The bytes of this message that have arrived, its length included. */
+  get size(): number {
+    return this.prefixSize + this.filled
   }
 
   /** Takes the bytes of this message from the chunk; returns how many. It leaves bytes only if the message is decided. */

@@ -16,3 +16,15 @@ export const echo = (stream: ServerStream): Effect.Effect<void, WebTransportErro
       onSome: (bytes) => andThen(stream.write(bytes), Effect.suspend(() => echo(stream)))
     })
   )
+
+/** The stream, for `serve` of `Framing`. */
+export const served = (stream: ServerStream) => ({
+  // the link in memory takes what is not read, without limit
+  holdsBack: false,
+  read: stream.read,
+  write: stream.write,
+  finish: stream.finish,
+  reset: andThen(stream.reset, stream.stopSending),
+  // a read is always pending, and fails
+  onBroken: () => () => {}
+})
