@@ -17,10 +17,10 @@ import { RequestMachine } from "../core/requests/requestMachine.js"
 import type { RequestSession } from "../core/requests/sharedStream.js"
 import type { SyncLease } from "../engine/resourcePool.js"
 import type { StreamPoolContext, StreamView } from "../streams/streamView.js"
+import { atEndOfTurn } from "../transport/endOfTurn.js"
 import { PingHandle } from "../transport/session.js"
 import type { SessionCore } from "../transport/sessionCore.js"
 import type { Call } from "./calls.js"
-import { endOfTurn } from "./endOfTurn.js"
 import { type GuestHost, GuestStream } from "./guestStream.js"
 import { type Trouble, Troubles } from "./trouble.js"
 
@@ -110,7 +110,7 @@ export class RequestShell implements GuestHost {
         for (const fiber of this.openings.values()) interruptFiber(fiber)
         return
       case "Flush":
-        return command.when === "Now" ? queueMicrotask(this.flushNow) : endOfTurn(this.flushAtEnd)
+        return command.when === "Now" ? queueMicrotask(this.flushNow) : atEndOfTurn(this.flushAtEnd)
       case "Write":
         return (command.stream.facts as GuestStream).write(command.requests as ReadonlyArray<Call>, command.size)
       case "GiveBack":
@@ -195,8 +195,6 @@ export class RequestShell implements GuestHost {
 
   private ping(session: RequestSession): void {
     const core = session as SessionCore
-    // the answer to the ping that is out serves, too
-    if (this.pings.has(core)) return
     const { checkTimeout, ping } = this.options
     const pinging = timeoutFail(Effect.suspend(() => ping!(new PingHandle(core))), {
       duration: checkTimeout,

@@ -207,8 +207,6 @@ export class World {
     // silence
     for (const session of this.sessions) {
       const owes = this.held.some((stream) => stream.session === session && stream.owed.length > 0)
-      // a ping that is still out no longer matters
-      if (!owes) session.isPinged = false
       if (!owes || options.silenceTimeout === Infinity || session.isPinged) continue
       ensure(this.armed <= time + options.silenceTimeout, "silence that nothing notices")
     }
@@ -464,13 +462,12 @@ export class World {
   pinged(isAlive: boolean): void {
     const session = this.pings.shift()!
     const lost = this.held.filter((stream) => stream.session === session && stream.owed.length > 0)
-    const { isPinged } = session
     session.isPinged = false
     this.machine.pinged(session, isAlive, this.now)
     const hasHeard = session.bytesReceived > session.receivedAtPing
     if (isAlive || hasHeard) ensure(lost.every(({ isBack }) => !isBack), "a session that lives loses a stream")
-    else if (isPinged) ensure(lost.every(({ isBack }) => isBack), "a silent session keeps its streams")
-    if (isAlive && isPinged) session.heardAt = this.now.monotonic
+    else ensure(lost.every(({ isBack }) => isBack), "a silent session keeps its streams")
+    if (isAlive) session.heardAt = this.now.monotonic
   }
 
   beginExclusive(): void {

@@ -86,7 +86,7 @@ const get = (bytes: Uint8Array, at: number, size: number): number => {
   return high * 0x1_0000_0000 + low
 }
 
-export { get as getInteger, put as putInteger, sizeByFirst as integerSizeByFirst, sizeOf as integerSize }
+export { get as getInteger, sizeByFirst as integerSizeByFirst }
 
 // -----------------------------------------------------------------------------
 // Writing

@@ -1,4 +1,4 @@
-import { integerSize, putInteger } from "../bytes/frameCodec.js"
+import { frameSize, payloadSize, putFrame } from "../bytes/frameCodec.js"
 import type { SharedRequest } from "./sharedStream.js"
 
 /** A request with the bytes to send. */
@@ -14,19 +14,10 @@ export const frameOverhead = 8 + maxIdSize
 
 /** The frames of the requests, one behind the other, in one buffer: the only copy of their messages. */
 export const encodeBatch = (requests: ReadonlyArray<Sendable>, hasIds: boolean): Uint8Array<ArrayBuffer> => {
-  let total = 0
-  for (const { id, message } of requests) {
-    const size = (hasIds ? integerSize(id) : 0) + message.byteLength
-    total += integerSize(size) + size
-  }
-  const bytes = new Uint8Array(total)
+  let size = 0
+  for (const { id, message } of requests) size += frameSize(payloadSize(message, hasIds ? id : undefined))
+  const bytes = new Uint8Array(size)
   let at = 0
-  for (const { id, message } of requests) {
-    const idSize = hasIds ? integerSize(id) : 0
-    at = putInteger(bytes, at, idSize + message.byteLength)
-    if (hasIds) at = putInteger(bytes, at, id)
-    bytes.set(message, at)
-    at += message.byteLength
-  }
+  for (const { id, message } of requests) at = putFrame(bytes, at, message, hasIds ? id : undefined)
   return bytes
 }

@@ -340,6 +340,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     this.state = "Closing"
     this.graceUntil = now.monotonic + this.options.shutdownGrace
     this.waiting.refuseAll({ _tag: "PoolClosed" })
+    if (this.options.shutdownGrace === 0) this.endGrace(now)
     for (const stream of this.streams) stream.idleUntil = Infinity
     this.settle(now)
   }

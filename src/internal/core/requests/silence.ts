@@ -9,7 +9,6 @@ export interface Watched {
   received: number
   /** When the session counts as silent, if no bytes come until then. */
   silentAt: number
-  isPinged: boolean
 }
 
 /**
@@ -19,6 +18,8 @@ export interface Watched {
 export class Silence {
   private readonly timeout: number
   private readonly watched = new Map<RequestSession, Watched>()
+  /** The pings that are out, with the session's `bytesReceived` before each. */
+  private readonly pings = new Map<RequestSession, number>()
 
   constructor(timeout: number) {
     this.timeout = timeout
@@ -41,8 +42,7 @@ export class Silence {
 
   begin(session: RequestSession, now: number): void {
     const silentAt = now + this.timeout
-    const received = session.bytesReceived
-    this.watched.set(session, { session, owed: 0, received, silentAt, isPinged: false })
+    this.watched.set(session, { session, owed: 0, received: session.bytesReceived, silentAt })
   }
 
   /** The session owes more answers, or less. */
@@ -56,32 +56,29 @@ export class Silence {
   /** A session that has just become silent, each of them once. */
   next(now: number): RequestSession | undefined {
     for (const watched of this.watched.values()) {
-      if (watched.silentAt > now) continue
-      if (this.hasHeard(watched)) {
-        watched.silentAt = now + this.timeout
-        continue
+      const { received, session, silentAt } = watched
+      if (silentAt > now) continue
+      watched.received = session.bytesReceived
+      if (received !== watched.received) watched.silentAt = now + this.timeout
+      else {
+        watched.silentAt = Infinity
+        if (this.pings.has(session)) continue
+        this.pings.set(session, received)
+        return session
       }
-      watched.silentAt = Infinity
-      watched.isPinged = true
-      return watched.session
     }
     return undefined
   }
 
-  /** The ping has ended. Returns whether the session is to be given up. */
+  /** The ping has ended. Returns whether the session is to be given up: no bytes came during a ping that failed. */
   pinged(session: RequestSession, isAlive: boolean, now: number): boolean {
+    const before = this.pings.get(session)
+    this.pings.delete(session)
     const watched = this.watched.get(session)
-    // everything was answered meanwhile, and perhaps asked anew
-    if (watched?.isPinged !== true) return false
-    watched.isPinged = false
-    if (!this.hasHeard(watched) && !isAlive) return true
+    if (watched === undefined) return false
+    if (!isAlive && before === session.bytesReceived) return true
+    watched.received = session.bytesReceived
     watched.silentAt = now + this.timeout
     return false
-  }
-
-  private hasHeard(watched: Watched): boolean {
-    const { received, session } = watched
-    watched.received = session.bytesReceived
-    return session.bytesReceived !== received
   }
 }
