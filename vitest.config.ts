@@ -8,7 +8,9 @@ import { http3Node, http3Problem } from "./test/support/http3.js"
 import { postgresProblem } from "./test/support/postgresPrograms.js"
 import { promtoolProblem } from "./test/support/promtool.js"
 
-const src = fileURLToPath(new URL("./src", import.meta.url))
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const src = at("./src")
+const effect4 = at("./effect4/node_modules/effect/dist")
 
 const problem = http3Problem()
 const executablePath = chromium()
@@ -110,10 +112,38 @@ const browser: TestProjectConfiguration = {
   }
 }
 
+/** What `#effect/*` and `#test/*` mean with a major of Effect. */
+const dialect = (major: 3 | 4) => [
+  { find: /^#effect\/(.*)$/, replacement: `${src}/internal/effect${major}/$1.ts` },
+  { find: /^#test\/(.*)$/, replacement: `${at("./test/support")}/effect${major}/$1.ts` }
+]
+
+/** Suites that run once, with Effect 4. */
+const onEffect4: TestProjectConfiguration = {
+  extends: true,
+  resolve: {
+    alias: [
+      ...dialect(4),
+      { find: /^effect$/, replacement: `${effect4}/index.js` },
+      // folders have lower-case names
+      { find: /^effect\/([a-z-]+)$/, replacement: `${effect4}/$1/index.js` },
+      { find: /^effect\/(.*)$/, replacement: `${effect4}/$1.js` }
+    ]
+  },
+  test: {
+    name: "effect4",
+    // grows as suites are ported; tsconfig.effect4.json, too
+    include: ["test/effect4/**/*.test.ts"],
+    exclude: http2.test!.exclude!,
+    setupFiles: ["test/support/http3Setup.ts"],
+    provide: { protocol: "http2" }
+  }
+}
+
 export default defineConfig({
   resolve: {
     alias: [
-      { find: /^#effect\/(.*)$/, replacement: `${src}/internal/effect3/$1.ts` },
+      ...dialect(3),
       { find: /^effect-pools$/, replacement: `${src}/index.ts` },
       { find: /^effect-pools\/(.*)$/, replacement: `${src}/$1.ts` }
     ]
@@ -121,6 +151,7 @@ export default defineConfig({
   test: {
     projects: [
       http2,
+      onEffect4,
       ...(problem === undefined ? [http3] : []),
       ...(browserProblem === undefined ? [browser] : [])
     ],

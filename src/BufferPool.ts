@@ -47,11 +47,12 @@
  * @since 0.1.0
  */
 /// <reference lib="esnext.disposable" preserve="true" />
-import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import { ContextTag, type ContextTagClass } from "#effect/context"
+import type { DurationInput } from "#effect/duration"
+import { scoped } from "#effect/layer"
 import type * as Effect from "effect/Effect"
 import type { Inspectable } from "effect/Inspectable"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as internal from "./internal/recycling/bufferPool.js"
 import type { RecyclingPoolStats } from "./PoolStats.js"
@@ -99,7 +100,7 @@ export interface Service extends Inspectable {
    * Drops the buffers that have been idle for this long, down to `minBuffers`. Returns how many. Defaults to
    * `idleTimeToLive`; `0` drops all idle buffers, down to `minBuffers`.
    */
-  readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
+  readonly prune: (maxIdle?: DurationInput | undefined) => Effect.Effect<number>
   /** Drops every idle buffer, and creates `minBuffers` new ones. Returns how many were dropped. */
   readonly clear: Effect.Effect<number>
   /** How many buffers are idle. */
@@ -209,7 +210,7 @@ export interface Options {
   /** Whether the pool zeroes buffers. Default: `"onRelease"`. */
   readonly zero?: Zero | undefined
   /** Drops buffers that were idle for this long, down to `minBuffers`. Default: never. */
-  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  readonly idleTimeToLive?: DurationInput | undefined
 }
 
 /**
@@ -219,7 +220,7 @@ export interface Options {
  * @since 0.1.0
  * @category tags
  */
-export class BufferPool extends Context.Tag("effect-pools/BufferPool")<BufferPool, Service>() {}
+export class BufferPool extends ContextTag("effect-pools/BufferPool")<BufferPool, Service>() {}
 
 /**
  * Your own tag, with a `layer`.
@@ -227,7 +228,7 @@ export class BufferPool extends Context.Tag("effect-pools/BufferPool")<BufferPoo
  * @since 0.1.0
  * @category tags
  */
-export interface TagClass<Self, Id extends string> extends Context.TagClass<Self, Id, Service> {
+export interface TagClass<Self, Id extends string> extends ContextTagClass<Self, Id, Service> {
   /** The pool as a layer. Bind it to a constant: each call is a new pool. */
   readonly layer: (options: Options) => Layer.Layer<Self>
 }
@@ -248,9 +249,9 @@ export interface TagClass<Self, Id extends string> extends Context.TagClass<Self
  * @category tags
  */
 export const Tag = <const Id extends string>(id: Id) => <Self>(): TagClass<Self, Id> => {
-  const tag = Context.Tag(id)<Self, Service>()
+  const tag = ContextTag(id)<Self, Service>()
   return Object.assign(tag, {
-    layer: (options: Options) => Layer.scoped(tag, make({ ...options, name: options.name ?? id }))
+    layer: (options: Options) => scoped(tag, make({ ...options, name: options.name ?? id }))
   })
 }
 
@@ -295,4 +296,4 @@ export const make: (options: Options) => Effect.Effect<Service, never, Scope.Sco
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<BufferPool> => Layer.scoped(BufferPool, make(options))
+export const layer = (options: Options): Layer.Layer<BufferPool> => scoped(BufferPool, make(options))

@@ -20,11 +20,12 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import { ContextTag, type ContextTagClass } from "#effect/context"
+import type { DurationInput } from "#effect/duration"
+import { scoped } from "#effect/layer"
 import * as Effect from "effect/Effect"
 import type { Inspectable } from "effect/Inspectable"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { ArrayList } from "./ArrayList.js"
 import * as internal from "./internal/recycling/collectionPool.js"
@@ -66,7 +67,7 @@ export interface Service extends Inspectable {
    * Drops the collections that have been idle for this long. Returns how many. Defaults to `idleTimeToLive`; `0` drops
    * all idle collections.
    */
-  readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
+  readonly prune: (maxIdle?: DurationInput | undefined) => Effect.Effect<number>
   /** Drops every idle collection. Returns how many. */
   readonly clear: Effect.Effect<number>
   /** How many collections are idle, of all kinds. */
@@ -119,7 +120,7 @@ export interface Options {
   /** The maximum number of idle records to keep. Default: 0, since a new one is faster. */
   readonly maxRecords?: number | undefined
   /** Drops collections that were idle for this long. Default: never. */
-  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  readonly idleTimeToLive?: DurationInput | undefined
 }
 
 /**
@@ -128,7 +129,7 @@ export interface Options {
  * @since 0.1.0
  * @category tags
  */
-export class CollectionPool extends Context.Tag("effect-pools/CollectionPool")<CollectionPool, Service>() {}
+export class CollectionPool extends ContextTag("effect-pools/CollectionPool")<CollectionPool, Service>() {}
 
 /**
  * Your own tag, with a `layer`.
@@ -136,7 +137,7 @@ export class CollectionPool extends Context.Tag("effect-pools/CollectionPool")<C
  * @since 0.1.0
  * @category tags
  */
-export interface TagClass<Self, Id extends string> extends Context.TagClass<Self, Id, Service> {
+export interface TagClass<Self, Id extends string> extends ContextTagClass<Self, Id, Service> {
   /** The pool as a layer. Bind it to a constant: each call is a new pool. */
   readonly layer: (options?: Options | undefined) => Layer.Layer<Self>
 }
@@ -157,9 +158,9 @@ export interface TagClass<Self, Id extends string> extends Context.TagClass<Self
  * @category tags
  */
 export const Tag = <const Id extends string>(id: Id) => <Self>(): TagClass<Self, Id> => {
-  const tag = Context.Tag(id)<Self, Service>()
+  const tag = ContextTag(id)<Self, Service>()
   return Object.assign(tag, {
-    layer: (options?: Options | undefined) => Layer.scoped(tag, make({ ...options, name: options?.name ?? id }))
+    layer: (options?: Options | undefined) => scoped(tag, make({ ...options, name: options?.name ?? id }))
   })
 }
 
@@ -182,7 +183,7 @@ export const make: (options?: Options | undefined) => Effect.Effect<Service, nev
  * @category layers
  */
 export const layer = (options?: Options | undefined): Layer.Layer<CollectionPool> =>
-  Layer.scoped(CollectionPool, make(options))
+  scoped(CollectionPool, make(options))
 
 /**
  * Lends an empty array of the default pool for one effect. It goes back when the effect succeeds, fails or is

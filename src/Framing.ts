@@ -32,8 +32,8 @@
  *
  * @since 0.1.0
  */
+import type { Result } from "#effect/result"
 import type * as Effect from "effect/Effect"
-import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -173,7 +173,7 @@ export const messages: (
 export const encode: (
   message: Uint8Array,
   options?: EncodeOptions
-) => Either.Either<Uint8Array<ArrayBuffer>, FramingError> = encoding.encode
+) => Result<Uint8Array<ArrayBuffer>, FramingError> = encoding.encode
 
 /**
  * Turns a stream of bytes, in pieces of any size, into the framed messages. Fails with `Truncated` if the bytes end
@@ -215,7 +215,7 @@ export interface Decoder {
    * message. Returns a `Left` on error: `Oversized`, or `Truncated` after `end`. Every later call returns the same
    * error.
    */
-  readonly next: () => Either.Either<Option.Option<Uint8Array<ArrayBuffer>>, FramingError>
+  readonly next: () => Result<Option.Option<Uint8Array<ArrayBuffer>>, FramingError>
   /**
    * The bytes of memory that the decoder holds: pushed bytes that were not taken yet, and the memory reserved for the
    * incomplete message. Once `next` has returned none, this is never more than `maxMessageSize`, nor more than twice
@@ -299,7 +299,7 @@ export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer
  * @since 0.1.0
  * @category correlation
  */
-export const splitId: (payload: Uint8Array) => Either.Either<Identified, FramingError> = encoding.splitId
+export const splitId: (payload: Uint8Array) => Result<Identified, FramingError> = encoding.splitId
 
 // -----------------------------------------------------------------------------
 // Serving
@@ -345,8 +345,8 @@ export interface ServeOptions extends Options {
  * client that breaks the rules (`Malformed`, `Oversized`, `Truncated`, `Flooded`) ends the same way. Whenever it does
  * not succeed, it resets the stream.
  *
- * Memory: at most `concurrency` requests with their answers, `maxBuffered` and a chunk of the transport, twice over while
- * a message is incomplete.
+ * Memory of a stream: at most `concurrency` requests and their answers, each up to `maxMessageSize`; and `maxBuffered`
+ * bytes of requests that wait, plus one chunk of the transport. An incomplete message may take twice its bytes.
  *
  * **Gotchas**
  *
@@ -363,10 +363,15 @@ export interface ServeOptions extends Options {
  * import { Effect, Stream } from "effect"
  * import { Framing, type WebTransport } from "effect-pools"
  *
- * // serves every stream that the client opens
- * export const serve = (session: WebTransport.Session, handler: (request: Uint8Array) => Effect.Effect<Uint8Array>) =>
+ * // accepts a stream, and serves it to its end; run it again for the next one
+ * export const serveNext = (session: WebTransport.Session) =>
  *   session.acceptBidirectionalStream.pipe(
- *     Effect.flatMap((stream) => Framing.serve(stream, handler)),
+ *     Effect.flatMap((stream) =>
+ *       Framing.serve(
+ *         stream,
+ *         (request) => request.length > 0 ? Effect.succeed(request) : Stream.make(Uint8Array.of(1), Uint8Array.of(2))
+ *       )
+ *     ),
  *     Effect.scoped
  *   )
  * ```

@@ -10,11 +10,12 @@
  * @since 0.1.0
  */
 /// <reference lib="esnext.disposable" preserve="true" />
-import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import { ContextTag, type ContextTagClass } from "#effect/context"
+import type { DurationInput } from "#effect/duration"
+import { scoped } from "#effect/layer"
 import type * as Effect from "effect/Effect"
 import type { Inspectable } from "effect/Inspectable"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as internal from "./internal/recycling/objectPool.js"
 import type { RecyclingPoolStats } from "./PoolStats.js"
@@ -79,7 +80,7 @@ export interface Service<in out A extends object> extends Inspectable {
    * Drops the objects that have been idle for this long, down to `minSize`. Returns how many. Defaults to
    * `idleTimeToLive`; `0` drops all idle objects, down to `minSize`.
    */
-  readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
+  readonly prune: (maxIdle?: DurationInput | undefined) => Effect.Effect<number>
   /** Drops every idle object, and creates `minSize` new ones. Returns how many were dropped. */
   readonly clear: Effect.Effect<number>
   /** How many objects are idle. */
@@ -145,7 +146,7 @@ export interface Options<in out A extends object> {
   /** The maximum number of idle objects to keep. Lent objects have no limit. Default: 64. */
   readonly maxSize?: number | undefined
   /** Drops objects that were idle for this long, down to `minSize`. Default: never. */
-  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  readonly idleTimeToLive?: DurationInput | undefined
 }
 
 /**
@@ -163,7 +164,7 @@ export interface ResettableOptions<in out A extends Resettable> extends Omit<Opt
  * @since 0.1.0
  * @category tags
  */
-export class ObjectPool extends Context.Tag("effect-pools/ObjectPool")<ObjectPool, Service<object>>() {}
+export class ObjectPool extends ContextTag("effect-pools/ObjectPool")<ObjectPool, Service<object>>() {}
 
 /**
  * Your own tag, with a `layer`.
@@ -171,7 +172,7 @@ export class ObjectPool extends Context.Tag("effect-pools/ObjectPool")<ObjectPoo
  * @since 0.1.0
  * @category tags
  */
-export interface TagClass<Self, Id extends string, A extends object> extends Context.TagClass<Self, Id, Service<A>> {
+export interface TagClass<Self, Id extends string, A extends object> extends ContextTagClass<Self, Id, Service<A>> {
   /** The pool as a layer. Bind it to a constant: each call is a new pool. */
   readonly layer: (options: Options<A>) => Layer.Layer<Self>
 }
@@ -213,9 +214,9 @@ export interface TagClass<Self, Id extends string, A extends object> extends Con
  * @category tags
  */
 export const Tag = <const Id extends string>(id: Id) => <Self, A extends object>(): TagClass<Self, Id, A> => {
-  const tag = Context.Tag(id)<Self, Service<A>>()
+  const tag = ContextTag(id)<Self, Service<A>>()
   return Object.assign(tag, {
-    layer: (options: Options<A>) => Layer.scoped(tag, make({ ...options, name: options.name ?? id }))
+    layer: (options: Options<A>) => scoped(tag, make({ ...options, name: options.name ?? id }))
   })
 }
 
@@ -279,4 +280,4 @@ export const makeResettable: <A extends Resettable>(
  * @category layers
  */
 export const layer = <A extends object>(options: Options<A>): Layer.Layer<ObjectPool> =>
-  Layer.scoped(ObjectPool, make(options) as Effect.Effect<Service<any>, never, Scope.Scope>)
+  scoped(ObjectPool, make(options) as Effect.Effect<Service<any>, never, Scope.Scope>)

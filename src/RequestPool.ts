@@ -19,11 +19,11 @@
  *
  * @since 0.2.0
  */
+import type { ConfigError, Wrap } from "#effect/config"
 import type { DurationInput } from "#effect/duration"
 import type { Inspectable } from "#effect/inspect"
 import { scoped, unwrap } from "#effect/layer"
 import * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -328,9 +328,9 @@ export const config: Config.Config<ConfigOptions> = internalOptions.config
  * @category layers
  */
 export const layerConfig = <E = never, R = never>(
-  config: Config.Config.Wrap<ConfigOptions>,
+  config: Wrap<ConfigOptions>,
   hooks?: Hooks<E, R> | undefined
-): Layer.Layer<RequestPool, ConfigError.ConfigError, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
+): Layer.Layer<RequestPool, ConfigError, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
   unwrap(
     Effect.map(internalOptions.checked(Config.unwrap(config)), (options) => layer({ ...options, ...hooks }))
   )

@@ -4,16 +4,17 @@
  * @since 0.1.0
  */
 /// <reference lib="esnext.disposable" preserve="true" />
+import { ContextTag, type ContextTagClass } from "#effect/context"
+import type { DurationInput } from "#effect/duration"
 import { scoped } from "#effect/layer"
+import type { PoolLike, UnifyIgnore } from "#effect/poolBase"
 import type * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Inspectable } from "effect/Inspectable"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import type * as Pool from "effect/Pool"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
@@ -98,7 +99,7 @@ export type TypeId = typeof TypeId
  * @since 0.1.0
  * @category models
  */
-export interface ResourcePool<in out A, out E = never> extends Pool.Pool<A, E | PoolError>, Inspectable {
+export interface ResourcePool<in out A, out E = never> extends PoolLike<A, E | PoolError>, Inspectable {
   readonly [TypeId]: TypeId
   /** The name from the options, for logs, errors and stats. */
   readonly name: string
@@ -129,7 +130,7 @@ export interface ResourcePool<in out A, out E = never> extends Pool.Pool<A, E | 
    * Closes the items that were idle for this long, oldest first, down to `minSize`. Returns how many were closed.
    * Defaults to `idleTimeToLive`; `0` closes all idle items, down to `minSize`.
    */
-  readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
+  readonly prune: (maxIdle?: DurationInput | undefined) => Effect.Effect<number>
   /** Closes every idle item, and creates `minSize` new ones. Returns how many were closed. */
   readonly clear: Effect.Effect<number>
   /**
@@ -194,7 +195,7 @@ export interface ResourcePoolUnify<A extends { [Unify.typeSymbol]?: any }> exten
  * @since 0.1.0
  * @category models
  */
-export interface ResourcePoolUnifyIgnore extends Effect.EffectUnifyIgnore {
+export interface ResourcePoolUnifyIgnore extends UnifyIgnore {
   Effect?: true
   Pool?: true
 }
@@ -255,7 +256,7 @@ export interface Options<A, E, R> {
    */
   readonly order?: "lifo" | "fifo" | undefined
   /** How long a borrower waits, for a free item and for a creation together. Default: for ever. */
-  readonly acquireTimeout?: Duration.DurationInput | undefined
+  readonly acquireTimeout?: DurationInput | undefined
   /**
    * How long creations must keep failing before borrowers fail with them, counted from the beginning of the first
    * failed attempt. Until then borrowers wait, within their `acquireTimeout`. So a restart of the resource fails no
@@ -266,8 +267,8 @@ export interface Options<A, E, R> {
    * @since 0.2.0
    */
   readonly rideOut?:
-    | Duration.DurationInput
-    | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => Duration.DurationInput)
+    | DurationInput
+    | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => DurationInput)
     | undefined
   /**
    * How many borrowers may wait, not counting those for whom the pool has room to create an item. Default: no limit.
@@ -293,7 +294,7 @@ export interface Options<A, E, R> {
    * See `validate`. `0` checks before every borrow: a check that began after they asked serves all borrowers who share
    * the item. Default: 1 s.
    */
-  readonly validateAfterIdle?: Duration.DurationInput | undefined
+  readonly validateAfterIdle?: DurationInput | undefined
   /**
    * Pings the items that have not proved good for `interval`. So the pool finds a dead item before a borrower does, and
    * the network does not cut off a quiet one. An item on which borrowers only fail has not proved good. The pool pings
@@ -303,7 +304,7 @@ export interface Options<A, E, R> {
    * longer than `checkTimeout`.
    */
   readonly keepAlive?: {
-    readonly interval: Duration.DurationInput
+    readonly interval: DurationInput
     readonly ping: (item: Types.NoInfer<A>) => Effect.Effect<unknown, unknown, R>
   } | undefined
   /**
@@ -319,11 +320,11 @@ export interface Options<A, E, R> {
     ) => Effect.Effect<"keep" | "discard", unknown, R>)
     | undefined
   /** How long `validate`, `keepAlive.ping` and `onRelease` may take. Default: 5 s. */
-  readonly checkTimeout?: Duration.DurationInput | undefined
+  readonly checkTimeout?: DurationInput | undefined
   /** Closes items that were idle for this long, down to `minSize`. Default: never. */
-  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  readonly idleTimeToLive?: DurationInput | undefined
   /** Retires items at this age, ±10 % so that they do not all go at once. Default: never. */
-  readonly maxLifetime?: Duration.DurationInput | undefined
+  readonly maxLifetime?: DurationInput | undefined
   /** Retires an item after this many borrows. Default: never. */
   readonly maxUses?: number | undefined
   /**
@@ -332,41 +333,41 @@ export interface Options<A, E, R> {
    */
   readonly createBackoff?: {
     /** Default: 10 ms. */
-    readonly initial?: Duration.DurationInput | undefined
+    readonly initial?: DurationInput | undefined
     /** Default: 2. */
     readonly factor?: number | undefined
     /** Default: 5 s. */
-    readonly max?: Duration.DurationInput | undefined
+    readonly max?: DurationInput | undefined
     /** From 0 to 1. Default: 0.1. */
     readonly jitter?: number | undefined
   } | undefined
   /** How many items the pool may create at the same time. Default: 8. */
   readonly createConcurrency?: number | undefined
   /** How long a creation may take. Default: 30 s. */
-  readonly createTimeout?: Duration.DurationInput | undefined
+  readonly createTimeout?: DurationInput | undefined
   /** How long an item's finalizers may hold its place. Default: 5 s. */
-  readonly closeTimeout?: Duration.DurationInput | undefined
+  readonly closeTimeout?: DurationInput | undefined
   /**
    * Whether a retired item gives up its place while it is still lent, so that the pool can create another one at once.
    * At most `maxSize` such items exist beside the others. Default: `false`.
    */
   readonly overlap?: boolean | undefined
   /** With `overlap`: how long a borrower may keep a retired item before the pool closes it. Default: 30 s. */
-  readonly retireGrace?: Duration.DurationInput | undefined
+  readonly retireGrace?: DurationInput | undefined
   /** How long borrowers may keep their items when the pool closes. Default: 5 s. */
-  readonly shutdownGrace?: Duration.DurationInput | undefined
+  readonly shutdownGrace?: DurationInput | undefined
   /**
    * Logs one warning when a borrower has waited this long; not again until the queue is empty. The warning names the
    * usual causes: too few items, slow borrowers, a borrower that holds an item while it waits for another. Default: 10
    * s.
    */
-  readonly exhaustedThreshold?: Duration.DurationInput | undefined
+  readonly exhaustedThreshold?: DurationInput | undefined
   /**
    * Logs a warning when an item is out for longer than this, with all that the pool knows of its borrower: the fiber,
    * the path of its spans, its log annotations, and for `use` the stack of the call. Logs again if the item comes back
    * after all. Costs some microseconds a borrow. Default: off; then the pool captures nothing.
    */
-  readonly leakThreshold?: Duration.DurationInput | undefined
+  readonly leakThreshold?: DurationInput | undefined
   /**
    * Keeps the histograms of `PoolMetrics`: how long borrowers waited, how long creations took, and how long borrowers
    * had an item. Costs about a microsecond a borrow, since the pool times each one. Default: `false`; then it times
@@ -453,7 +454,7 @@ export const make: <A, E, R>(
  * @since 0.2.0
  * @category tags
  */
-export interface TagClass<Self, Id extends string, A, E> extends Context.TagClass<Self, Id, ResourcePool<A, E>> {
+export interface TagClass<Self, Id extends string, A, E> extends ContextTagClass<Self, Id, ResourcePool<A, E>> {
   /** The pool as a layer. Its default name is the tag's key. Bind it to a constant: each call is a new pool. */
   readonly layer: <R>(options: Options<A, E, R>) => Layer.Layer<Self, never, Exclude<R, Scope.Scope>>
 }
@@ -487,7 +488,7 @@ export interface TagClass<Self, Id extends string, A, E> extends Context.TagClas
  * @category tags
  */
 export const Tag = <const Id extends string>(id: Id) => <Self, A, E = never>(): TagClass<Self, Id, A, E> => {
-  const tag = Context.Tag(id)<Self, ResourcePool<A, E>>()
+  const tag = ContextTag(id)<Self, ResourcePool<A, E>>()
   return Object.assign(tag, {
     layer: <R>(options: Options<A, E, R>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
       scoped(tag, make({ ...options, name: options.name ?? id }))

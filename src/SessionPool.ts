@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
+import type { ConfigError, Wrap } from "#effect/config"
+import { ContextTag } from "#effect/context"
+import type { DurationInput } from "#effect/duration"
 import { scoped } from "#effect/layer"
 import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
-import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -65,7 +65,7 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Session,
  * @since 0.1.0
  * @category tags
  */
-export class SessionPool extends Context.Tag("effect-pools/SessionPool")<SessionPool, Service>() {}
+export class SessionPool extends ContextTag("effect-pools/SessionPool")<SessionPool, Service>() {}
 
 /**
  * Options that may come from a `Config`.
@@ -88,9 +88,9 @@ export interface ConfigOptions extends
    *
    * @since 0.2.0
    */
-  readonly rideOut?: Duration.DurationInput | undefined
+  readonly rideOut?: DurationInput | undefined
   /** How long connecting and `onOpen` may take together. Default: 10 s. */
-  readonly connectTimeout?: Duration.DurationInput | undefined
+  readonly connectTimeout?: DurationInput | undefined
   /**
    * Retires a session once this many streams were opened on it, by either side and by pings; `Infinity` for no limit.
    * Its borrowers keep the session for at most `retireGrace`. Default: 1,000 over HTTP/2 with `NodeWebTransport`, whose
@@ -110,7 +110,7 @@ export interface ConfigOptions extends
  * @since 0.2.0
  * @category options
  */
-export type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => Duration.DurationInput
+export type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => DurationInput
 
 /**
  * Callbacks and related settings, which cannot come from environment variables. Callbacks run on fibers of the pool,
@@ -202,7 +202,7 @@ export interface Options<E = never, R = never>
    *
    * @since 0.2.0
    */
-  readonly rideOut?: Duration.DurationInput | RideOut | undefined
+  readonly rideOut?: DurationInput | RideOut | undefined
   /** As in {@link ConfigOptions}. */
   readonly maxStreamsOpened?: number | undefined
   /** Where to connect, https only. An Effect runs on every connect, for addresses with a token that expires. */
@@ -373,11 +373,11 @@ const fromConfig = <E, R>(
  * @category layers
  */
 export const layerConfig = <E = never, R = never>(
-  config: Config.Config.Wrap<ConfigOptions>,
+  config: Wrap<ConfigOptions>,
   hooks?: Hooks<E, R> | undefined
 ): Layer.Layer<
   SessionPool,
-  ConfigError.ConfigError,
+  ConfigError,
   WebTransport.WebTransportConstructor | Exclude<R, Scope.Scope>
 > =>
   scoped(
@@ -411,6 +411,6 @@ export const layerConfig = <E = never, R = never>(
  */
 export const SessionPoolLive: Layer.Layer<
   SessionPool,
-  ConfigError.ConfigError,
+  ConfigError,
   WebTransport.WebTransportConstructor
 > = layerConfig(Config.nested(config, "SESSION_POOL"))

@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
+import type { ConfigError, Wrap } from "#effect/config"
+import { ContextTag } from "#effect/context"
 import type { DurationInput } from "#effect/duration"
 import { scoped, unwrap } from "#effect/layer"
 import type { Socket } from "#effect/socket"
 import * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -131,7 +131,7 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
  * @since 0.1.0
  * @category tags
  */
-export class StreamPool extends Context.Tag("effect-pools/StreamPool")<StreamPool, Service>() {}
+export class StreamPool extends ContextTag("effect-pools/StreamPool")<StreamPool, Service>() {}
 
 /**
  * Options that may come from a `Config`. `ResourcePool.Options` explains those of the engine.
@@ -386,9 +386,9 @@ export const config: Config.Config<ConfigOptions> = internalOptions.config
  * @category layers
  */
 export const layerConfig = <E = never, R = never>(
-  config: Config.Config.Wrap<ConfigOptions>,
+  config: Wrap<ConfigOptions>,
   hooks?: Hooks<E, R> | undefined
-): Layer.Layer<StreamPool, ConfigError.ConfigError, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
+): Layer.Layer<StreamPool, ConfigError, SessionPool.SessionPool | Exclude<R, Scope.Scope>> =>
   unwrap(
     Effect.map(internalOptions.checked(Config.unwrap(config)), (options) => layer({ ...options, ...hooks }))
   )

@@ -7,8 +7,8 @@
  *
  * @since 0.1.0
  */
+import { ContextTag } from "#effect/context"
 import type { DurationInput } from "#effect/duration"
-import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
@@ -264,7 +264,7 @@ export interface Service {
  * @since 0.1.0
  * @category services
  */
-export class TestWebTransport extends Context.Tag("effect-pools/TestWebTransport")<TestWebTransport, Service>() {}
+export class TestWebTransport extends ContextTag("effect-pools/TestWebTransport")<TestWebTransport, Service>() {}
 
 /**
  * Sends back every byte that it receives, and finishes when the client did.

@@ -26,11 +26,12 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import { ContextTag, type ContextTagClass } from "#effect/context"
+import type { DurationInput } from "#effect/duration"
+import { scoped } from "#effect/layer"
 import type * as Effect from "effect/Effect"
 import type { Inspectable } from "effect/Inspectable"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as BufferPool from "./BufferPool.js"
 import * as internal from "./internal/recycling/tieredBufferPool.js"
@@ -91,7 +92,7 @@ export interface Service extends Inspectable {
    * Drops the buffers that have been idle for this long. Returns how many. Defaults to `idleTimeToLive`; `0` drops all
    * idle buffers.
    */
-  readonly prune: (maxIdle?: Duration.DurationInput | undefined) => Effect.Effect<number>
+  readonly prune: (maxIdle?: DurationInput | undefined) => Effect.Effect<number>
   /** Drops every idle buffer. Returns how many. */
   readonly clear: Effect.Effect<number>
   /** How many buffers are idle, in all tiers. */
@@ -128,7 +129,7 @@ export interface Options {
   /** Whether the pool zeroes buffers. Default: `"onRelease"`. */
   readonly zero?: BufferPool.Zero | undefined
   /** Drops buffers that were idle for this long. Default: never. */
-  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  readonly idleTimeToLive?: DurationInput | undefined
 }
 
 /**
@@ -137,7 +138,7 @@ export interface Options {
  * @since 0.1.0
  * @category tags
  */
-export class TieredBufferPool extends Context.Tag("effect-pools/TieredBufferPool")<TieredBufferPool, Service>() {}
+export class TieredBufferPool extends ContextTag("effect-pools/TieredBufferPool")<TieredBufferPool, Service>() {}
 
 /**
  * Your own tag, with a `layer`.
@@ -145,7 +146,7 @@ export class TieredBufferPool extends Context.Tag("effect-pools/TieredBufferPool
  * @since 0.1.0
  * @category tags
  */
-export interface TagClass<Self, Id extends string> extends Context.TagClass<Self, Id, Service> {
+export interface TagClass<Self, Id extends string> extends ContextTagClass<Self, Id, Service> {
   /** The pool as a layer. Bind it to a constant: each call is a new pool. */
   readonly layer: (options?: Options | undefined) => Layer.Layer<Self>
 }
@@ -166,9 +167,9 @@ export interface TagClass<Self, Id extends string> extends Context.TagClass<Self
  * @category tags
  */
 export const Tag = <const Id extends string>(id: Id) => <Self>(): TagClass<Self, Id> => {
-  const tag = Context.Tag(id)<Self, Service>()
+  const tag = ContextTag(id)<Self, Service>()
   return Object.assign(tag, {
-    layer: (options?: Options | undefined) => Layer.scoped(tag, make({ ...options, name: options?.name ?? id }))
+    layer: (options?: Options | undefined) => scoped(tag, make({ ...options, name: options?.name ?? id }))
   })
 }
 
@@ -206,4 +207,4 @@ export const make: (options?: Options | undefined) => Effect.Effect<Service, nev
  * @category layers
  */
 export const layer = (options?: Options | undefined): Layer.Layer<TieredBufferPool> =>
-  Layer.scoped(TieredBufferPool, make(options))
+  scoped(TieredBufferPool, make(options))

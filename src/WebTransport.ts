@@ -4,10 +4,10 @@
  *
  * @since 0.1.0
  */
+import { ContextTag } from "#effect/context"
 import type { DurationInput } from "#effect/duration"
 import { unwrap } from "#effect/layer"
-import { protocolAttributes, urlAttributes, withSpan } from "#effect/tracing"
-import * as Context from "effect/Context"
+import { withSpan } from "#effect/tracing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -18,6 +18,7 @@ import type * as Stream from "effect/Stream"
 import * as internalStream from "./internal/transport/byteStream.js"
 import * as internal from "./internal/transport/connect.js"
 import * as internalSession from "./internal/transport/session.js"
+import { protocolAttributes, urlAttributes } from "./internal/transport/spanAttributes.js"
 import { WebTransportError } from "./WebTransportError.js"
 
 /**
@@ -216,7 +217,7 @@ export interface Explanation {
  * @since 0.1.0
  * @category services
  */
-export class WebTransportConstructor extends Context.Tag("effect-pools/WebTransportConstructor")<
+export class WebTransportConstructor extends ContextTag("effect-pools/WebTransportConstructor")<
   WebTransportConstructor,
   ConstructorService
 >() {}

@@ -154,7 +154,7 @@ describe("fibers", () => {
         })
       )
       yield* effect.yieldNow
-      fibers.resumeFiber(waiting, resume)
+      resume()
       assert.strictEqual(yield* Fiber.join(waiting), 1)
     }))
 })

@@ -11,7 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { protocolAttributes, urlAttributes } from "../../src/internal/effect3/tracing.js"
+import { protocolAttributes, urlAttributes } from "../../src/internal/transport/spanAttributes.js"
 import { makeSource, settle } from "../support/pool.js"
 import { recordingTracer } from "../support/tracer.js"
 

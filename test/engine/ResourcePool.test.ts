@@ -753,14 +753,17 @@ describe("ResourcePool", () => {
         )
       }))
 
-    it.scoped("fails a borrower whose item answers the concurrency function with nonsense", () =>
+    it.scoped("fails a borrower if the concurrency function of its item breaks the rule of the option", () =>
       Effect.gen(function*() {
         const source = makeSource()
-        const pool = yield* makePool({ acquire: source.acquire, concurrency: () => 0 })
-        const exit = yield* Effect.exit(pool.use(() => Effect.void))
-        assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
-        yield* settle
-        assert.strictEqual(source.open.size, 0)
+        for (const answer of [0, 1.5, 1e300, undefined as never]) {
+          const pool = yield* makePool({ name: "mine", acquire: source.acquire, concurrency: () => answer })
+          const exit = yield* Effect.exit(pool.use(() => Effect.void))
+          const rule = `[mine] concurrency must be a whole number of 1 or more, but was ${answer}`
+          assert.include(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), rule)
+          yield* settle
+          assert.strictEqual(source.open.size, 0)
+        }
       }))
   })
 })

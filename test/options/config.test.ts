@@ -1,15 +1,14 @@
-import { fromTable } from "#effect/config"
 import { assert, describe, it } from "@effect/vitest"
 import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { fromTable } from "../../src/internal/options/optionConfig.js"
 import {
   count,
   described,
   duration,
   flag,
-  given,
   hook,
   limit,
   oneOf,
@@ -77,10 +76,5 @@ describe("a table that is built on another one", () => {
     assert.strictEqual(table.maxSize.byDefault, 10)
     assert.strictEqual(other.createTimeout.description, "How long making one may take")
     assert.notProperty(other, "order")
-  })
-
-  it("passes on what was given of it, and nothing else", () => {
-    const options = { maxSize: 4, name: undefined, sendOrder: 1 }
-    assert.deepStrictEqual<object>(given(table, options), { maxSize: 4 })
   })
 })

@@ -662,6 +662,24 @@ describe("SessionPool", () => {
         }))
     }
 
+    const connects: ReadonlyArray<readonly [string, WebTransport.ConnectOptions]> = [
+      ["connect.connectTimeout must be a duration", { connectTimeout: -5 }],
+      ["connect.closeTimeout must be a duration", { closeTimeout: "soon" as never }],
+      ["connect.closeInfo.closeCode must be a whole number", { closeInfo: { closeCode: -1 } }],
+      ["connect.closeInfo.reason must be a string", { closeInfo: { reason: "é".repeat(513) } }]
+    ]
+    for (const [problem, connect] of connects) {
+      it.live(`a pool and a session are refused at once: ${problem}`, () =>
+        Effect.gen(function*() {
+          const url = "https://127.0.0.1:1/"
+          const pool = yield* Effect.exit(SessionPool.make({ name: "mine", url, connect }))
+          assert.include(String(Exit.isFailure(pool) && pool.cause), `[mine] ${problem}`)
+          const session = yield* Effect.exit(WebTransport.connect(url, connect))
+          const alone = problem.slice("connect.".length)
+          assert.include(String(Exit.isFailure(session) && session.cause), `[WebTransport] ${alone}`)
+        }).pipe(Effect.scoped, Effect.provide(QuietClient)))
+    }
+
     it.live("takes infinity where there may be no limit", () =>
       Effect.gen(function*() {
         const options = yield* Effect.withConfigProvider(

@@ -35,7 +35,7 @@
  * requests of one chunk leave in one write, with `?batch=reverse` the last one first.
  */
 import { setTimeout as delay } from "node:timers/promises"
-import type { Behaviour, Target } from "./behaviours.js"
+import type { Behaviour, Target } from "./behaviour.js"
 import { pattern } from "./pattern.js"
 
 const sizeOf = (n: number) => n < 0x40 ? 1 : n < 0x4000 ? 2 : 4

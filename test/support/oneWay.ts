@@ -2,7 +2,7 @@
  * Messages without an answer, each alone on its stream: four bytes with its number, four with its size, then bytes of
  * `pattern`, beginning at its number.
  */
-import type { Behaviour } from "./behaviours.js"
+import type { Behaviour } from "./behaviour.js"
 import { pattern } from "./pattern.js"
 import type { Arrival } from "./protocol.js"
 

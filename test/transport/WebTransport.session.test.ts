@@ -91,7 +91,7 @@ layer(live(), { excludeTestServices: true })(
         const wrong = [
           [{ closeCode: -1 }, "closeCode must be"],
           [{ reason: -1n as never }, "reason must be"],
-          [{ reason: "é".repeat(600) }, "reason must have 1024 bytes of UTF-8 at most, not 1200"]
+          [{ reason: "é".repeat(600) }, "reason must be a string of at most 1024 bytes of UTF-8, but has 1200"]
         ] as const
         for (const [info, message] of wrong) {
           const exit = yield* Effect.exit(session.close(info))

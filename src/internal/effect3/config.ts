@@ -1,115 +1,41 @@
-/** A table of options as a `Config`, whose keys are the names of the options: `MAX_SIZE` for `maxSize`. */
+/** What a table of options needs of `Config`. */
 import * as Config from "effect/Config"
-import * as ConfigError from "effect/ConfigError"
-import * as Duration from "effect/Duration"
+import * as EffectConfigError from "effect/ConfigError"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
+
+/** A `Config` of a record, or a record of `Config`s. */
+export type Wrap<A> = Config.Config.Wrap<A>
+
+export type ConfigError = EffectConfigError.ConfigError
 
 /** The value of a text, or the problem with it. */
 export type Parsed<A> = { readonly value: A } | { readonly problem: string }
 
-/** The properties of an option that a `Config` needs. Defaults of durations are milliseconds. */
-interface Row {
-  readonly rule: string
-  readonly isRequired: boolean
-  readonly byDefault: unknown
-  /** How to read the text: a word of `ValueOf`, the allowed texts, or a function. */
-  readonly source: unknown
-  /** An option without a description is not a key. `{item}` stands for the kind of item. */
-  readonly description: string | undefined
-}
+export const text = (name: string): Config.Config<string> => Config.string(name)
+export const integer = (name: string): Config.Config<number> => Config.integer(name)
+export const flag = (name: string): Config.Config<boolean> => Config.boolean(name)
+export const oneOf = (texts: ReadonlyArray<string>, name: string): Config.Config<string> =>
+  Config.literal(...texts)(name)
 
-interface Problem {
-  readonly option: string
-  readonly message: string
-}
+export const described: <A>(config: Config.Config<A>, description: string) => Config.Config<A> = Config.withDescription
 
-type ValueOf<S> = S extends "text" ? string
-  : S extends "integer" | "limit" ? number
-  : S extends "duration" ? Duration.Duration
-  : S extends "flag" ? boolean
-  : S extends ReadonlyArray<infer A> ? A
-  : S extends (text: string) => Parsed<infer A> ? A
-  : never
-
-type Keys<T> = { [K in keyof T]: T[K] extends { readonly description: string } ? K : never }[keyof T]
-
-/** The options that have a description. */
-export type Values<T> = {
-  readonly [K in Keys<T>]: T[K] extends { readonly source: infer S; readonly byDefault: infer O }
-    ? ValueOf<S> | Extract<O, undefined>
-    : never
-}
-
-const key = (option: string): string => option.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
-
-const isInfinity = (text: string): boolean => text.trim().toLowerCase() === "infinity"
-
-/** Reads a count; `infinity` means no limit. */
-const parseLimit = (text: string): Parsed<number> => {
-  if (isInfinity(text)) return { value: Infinity }
-  const count = text.trim() === "" ? NaN : Number(text)
-  return Number.isSafeInteger(count)
-    ? { value: count }
-    : { problem: `expected a whole number or "infinity", but was ${JSON.stringify(text)}` }
-}
-
-/** Effect's own decoding turns a negative duration into zero. */
-const parseDuration = (rule: string) => (text: string): Parsed<Duration.Duration> => {
-  if (isInfinity(text)) return { value: Duration.infinity }
-  const decoded = text.trimStart().startsWith("-") ? Option.none() : Duration.decodeUnknown(text.trim())
-  return Option.isSome(decoded)
-    ? { value: decoded.value }
-    : { problem: `expected ${rule}, but was ${JSON.stringify(text)}` }
-}
-
-const parsed = (name: string, parse: (text: string) => Parsed<unknown>): Config.Config<unknown> =>
+/** A text that a function reads. */
+export const parsed = (name: string, parse: (text: string) => Parsed<unknown>): Config.Config<unknown> =>
   Config.mapOrFail(Config.string(name), (text) => {
     const result = parse(text)
-    return "value" in result ? Either.right(result.value) : Either.left(ConfigError.InvalidData([], result.problem))
+    return "value" in result
+      ? Either.right(result.value)
+      : Either.left(EffectConfigError.InvalidData([], result.problem))
   })
 
-const sourceOf = (name: string, { rule, source }: Row): Config.Config<unknown> => {
-  switch (source) {
-    case "text":
-      return Config.string(name)
-    case "integer":
-      return Config.integer(name)
-    case "flag":
-      return Config.boolean(name)
-    case "limit":
-      return parsed(name, parseLimit)
-    case "duration":
-      return parsed(name, parseDuration(rule))
-  }
-  return typeof source === "function"
-    ? parsed(name, source as (text: string) => Parsed<unknown>)
-    : Config.literal(...source as ReadonlyArray<string>)(name)
-}
-
-const configOf = (option: string, row: Row, item: string): Config.Config<unknown> => {
-  const description = row.description!
-    .replace("{item}", item)
-    .replace("{Item}", item.charAt(0).toUpperCase() + item.slice(1))
-  const config = Config.withDescription(sourceOf(key(option), row), description)
-  if (row.isRequired) return config
-  const byDefault = row.source === "duration" ? Duration.millis(row.byDefault as number) : row.byDefault
-  return Config.withDefault(config, byDefault)
-}
-
-/** Fails for the first invalid option, and names its key. */
-export const checkedBy =
-  <I>(problems: (options: I) => ReadonlyArray<Problem>) => <A extends I>(config: Config.Config<A>): Config.Config<A> =>
-    Config.mapOrFail(config, (options) => {
-      const problem = problems(options)[0]
-      return problem === undefined
-        ? Either.right(options)
-        : Either.left(ConfigError.InvalidData([key(problem.option)], problem.message))
-    })
-
-export const fromTable = <T extends Readonly<Record<string, Row>>>(table: T, item: string): Config.Config<Values<T>> =>
-  Config.all(Object.fromEntries(
-    Object.entries(table)
-      .filter(([, { description }]) => description !== undefined)
-      .map(([option, row]) => [option, configOf(option, row, item)])
-  )) as Config.Config<any>
+/** Fails for values that do not go together, and names a key. */
+export const checked = <A>(
+  config: Config.Config<A>,
+  problem: (value: A) => { readonly name: string; readonly message: string } | undefined
+): Config.Config<A> =>
+  Config.mapOrFail(config, (value) => {
+    const found = problem(value)
+    return found === undefined
+      ? Either.right(value)
+      : Either.left(EffectConfigError.InvalidData([found.name], found.message))
+  })

@@ -1,4 +1,5 @@
 /** Fibers: access to them, and their properties. */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -6,6 +7,7 @@ import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import type * as FiberStatus from "effect/FiberStatus"
 import type * as Option from "effect/Option"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Tracer from "effect/Tracer"
 
 /** A running fiber. */
@@ -31,11 +33,12 @@ export const interruptFiber = (fiber: AnyFiber | undefined): void => fiber?.unsa
 /** The id of an interruption by no fiber. */
 export const noFiber: FiberId.FiberId = FiberId.none
 
-/**
- * Resumes a waiting fiber after the code that runs now. In Effect 3 the callback of a fiber does so by itself; in Effect 4
- * it would run the fiber inside the caller.
- */
-export const resumeFiber = (_fiber: AnyFiber | undefined, resume: () => void): void => resume()
+/** Whether the fiber was interrupted, also if it has not noticed it yet. An internal of Effect. */
+export const wasInterrupted = (fiber: AnyFiber): boolean => !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
+
+/** Whether the running fiber can be interrupted now. */
+export const isInterruptible = (_fiber: AnyFiber, { runtimeFlags }: FiberState): boolean =>
+  RuntimeFlags.interruptible(runtimeFlags)
 
 /** The current span of the fiber. */
 export const spanOf = (fiber: AnyFiber): Option.Option<Tracer.AnySpan> =>

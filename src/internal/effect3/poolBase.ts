@@ -7,6 +7,9 @@ import type * as Scope from "effect/Scope"
 /** The interface of Effect's own pool. */
 export type PoolLike<A, E> = Pool.Pool<A, E>
 
+/** What a pool is besides an effect, for Effect's `Unify`. */
+export type UnifyIgnore = Effect.EffectUnifyIgnore
+
 export abstract class PoolBase<A, E> extends Effectable.Class<A, E, Scope.Scope> {
   readonly [Pool.PoolTypeId] = { _A: (value: any) => value, _E: (value: never) => value }
 

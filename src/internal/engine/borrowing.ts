@@ -7,12 +7,13 @@ import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { PoolError } from "../../PoolError.js"
-import { type Item, type Sharing, Waiter } from "../core/pool/item.js"
+import { type Sharing, Waiter } from "../core/pool/item.js"
 import type * as Contract from "./contract.js"
 import { FramedUse } from "./framedUse.js"
 import { Lease, type LeaseRecord, type LeaseWatch } from "./leases.js"
 import type { PoolParts } from "./parts.js"
-import { BorrowQueue, type QueuedBorrower, type QueueParts } from "./queue.js"
+import { BorrowQueue, type QueueParts } from "./queue.js"
+import type { PoolItem, QueuedBorrower } from "./records.js"
 import type { Returns } from "./returns.js"
 import type { PoolTimer } from "./timer.js"
 
@@ -84,23 +85,23 @@ export class Borrowing<A, E, V> {
     sharing: Sharing,
     watching: Contract.Watching
   ): Effect.Effect<void, E | PoolError> {
-    const hand = (item: Item<A>, record: LeaseRecord | undefined) => {
+    const hand = (item: PoolItem<A>, record: LeaseRecord | undefined) => {
       take(this.leaseOf(item, record))
       return Effect.void
     }
-    const lend = (item: Item<A>) =>
+    const lend = (item: PoolItem<A>) =>
       watching === "unwatched"
         ? Effect.suspend(() => hand(item, undefined))
         : this.leases.record(undefined, (record) => hand(item, record))
     return Effect.uninterruptibleMask((restore) => this.borrow(restore, lend, sharing))
   }
 
-  private leaseOf(item: Item<A>, record: LeaseRecord | undefined): Lease<V> {
+  private leaseOf(item: PoolItem<A>, record: LeaseRecord | undefined): Lease<V> {
     return new Lease(this.parts.name, item, this.adapter.view(item.value), record, this.giveBack)
   }
 
   private readonly giveBack = (
-    item: Item<A>,
+    item: PoolItem<A>,
     view: V,
     exit: Exit.Exit<unknown, unknown>,
     record: LeaseRecord | undefined
@@ -109,7 +110,7 @@ export class Borrowing<A, E, V> {
     this.returns.giveBack(item, view, exit)
   }
 
-  private readonly lendToScope = (item: Item<A>): Effect.Effect<V, never, Scope.Scope> =>
+  private readonly lendToScope = (item: PoolItem<A>): Effect.Effect<V, never, Scope.Scope> =>
     this.leases.record(undefined, (record) => {
       const view = this.adapter.view(item.value)
       const add = (scope: Scope.Scope) =>
@@ -144,7 +145,7 @@ export class Borrowing<A, E, V> {
 
   private run<B, E2, R>(
     restore: Restore,
-    item: Item<A>,
+    item: PoolItem<A>,
     f: (item: V) => Effect.Effect<B, E2, R>,
     record: LeaseRecord | undefined
   ): Effect.Effect<B, E2, R> {
@@ -164,7 +165,7 @@ export class Borrowing<A, E, V> {
   /** Runs in an uninterruptible region, except for the wait. */
   private borrow<X, E2, R>(
     restore: Restore,
-    lend: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    lend: (item: PoolItem<A>) => Effect.Effect<X, E2, R>,
     sharing: Sharing = "shared"
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     const item = this.queue.checkout(sharing)
@@ -175,7 +176,7 @@ export class Borrowing<A, E, V> {
 
   private borrowQueued<X, E2, R>(
     restore: Restore,
-    lend: (item: Item<A>) => Effect.Effect<X, E2, R>,
+    lend: (item: PoolItem<A>) => Effect.Effect<X, E2, R>,
     sharing: Sharing
   ): Effect.Effect<X, E | E2 | PoolError, R> {
     return withFiber((fiber) => {

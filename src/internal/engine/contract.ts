@@ -168,19 +168,6 @@ export interface LeaseAdapter<A, V> {
 /** The differences between kinds of pools: how items are created, checked and lent. */
 export interface PoolAdapter<A, E, R, V> extends ItemHooks<A, E, R>, LeaseAdapter<A, V> {}
 
-type AnyHook = (...args: ReadonlyArray<any>) => any
-
-/** The settings of a pool that has an adapter. A hook here only tells that the adapter has it. */
-export interface AdaptedSettings<E> extends PoolSettings<E> {
-  readonly acquire?: unknown
-  readonly concurrency?: number | AnyHook | undefined
-  readonly lost?: AnyHook | undefined
-  readonly retire?: AnyHook | undefined
-  readonly validate?: AnyHook | undefined
-  readonly keepAlive?: { readonly interval: DurationInput; readonly ping: AnyHook } | undefined
-  readonly onRelease?: AnyHook | undefined
-}
-
 /** A lease for plain code. */
 export interface SyncLease<V> {
   readonly value: V

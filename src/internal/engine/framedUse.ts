@@ -5,9 +5,10 @@ import { FiberFrame, interruptionOf, isDone, OutcomeFrame, push, SuccessFrame } 
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { PoolError } from "../../PoolError.js"
-import { type Item, Waiter } from "../core/pool/item.js"
+import { Waiter } from "../core/pool/item.js"
 import type { PoolParts } from "./parts.js"
-import type { BorrowQueue, QueuedBorrower } from "./queue.js"
+import type { BorrowQueue } from "./queue.js"
+import type { PoolItem, QueuedBorrower } from "./records.js"
 import type { Returns } from "./returns.js"
 
 type Borrower = RunningFiber<unknown, unknown>
@@ -17,7 +18,7 @@ class ReturnFrame<A, E, V> extends FiberFrame {
   private readonly uses: FramedUse<A, E, V>
   readonly borrower: Borrower
   readonly waiter: QueuedBorrower<A, E> | undefined
-  item: Item<A> | undefined
+  item: PoolItem<A> | undefined
   view: V | undefined
   isSuccess = false
   /** Set only if the pool needs the outcome. */
@@ -27,7 +28,7 @@ class ReturnFrame<A, E, V> extends FiberFrame {
     uses: FramedUse<A, E, V>,
     borrower: Borrower,
     waiter: QueuedBorrower<A, E> | undefined,
-    item: Item<A> | undefined,
+    item: PoolItem<A> | undefined,
     view: V | undefined
   ) {
     super()

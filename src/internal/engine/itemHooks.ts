@@ -1,32 +1,24 @@
 /** Runs the user's hooks, and keeps the shell's record of a live item. */
 import { hasDies, isInterruptedOnly } from "#effect/cause"
-import { attempt, type CloseableScope } from "#effect/effect"
-import { interruptFiber, type RunningFiber } from "#effect/fiber"
+import { attempt } from "#effect/effect"
+import { interruptFiber } from "#effect/fiber"
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Item, Time } from "../core/pool/item.js"
+import type { Time } from "../core/pool/item.js"
 import type { PoolLog } from "../observe/poolLog.js"
 import type * as Contract from "./contract.js"
-
-/** The shell's record of a live item. */
-export interface ItemHandle {
-  readonly scope: CloseableScope
-  readonly watchers: ReadonlyArray<RunningFiber<unknown, unknown>>
-  /** The failure that closes the item, if any. */
-  cause: Cause.Cause<unknown> | undefined
-}
+import type { ItemHandle, PoolItem } from "./records.js"
 
 /** Notes the failure that closes the item. */
-export const blame = (item: Item<any>, cause: Cause.Cause<unknown>): void => {
-  const handle = item.handle as ItemHandle | undefined
-  if (handle !== undefined) handle.cause = cause
+export const blame = (item: PoolItem<any>, cause: Cause.Cause<unknown>): void => {
+  if (item.handle !== undefined) item.handle.cause = cause
 }
 
 /** Takes the handle of a closing item, and ends its watchers. */
-export const takeHandle = (item: Item<any>): ItemHandle => {
-  const handle = item.handle as ItemHandle
+export const takeHandle = (item: PoolItem<any>): ItemHandle => {
+  const handle = item.handle!
   item.handle = undefined
   for (const watcher of handle.watchers) interruptFiber(watcher)
   return handle
@@ -37,7 +29,7 @@ export const runHook = <B, E2, R>(hook: () => Effect.Effect<B, E2, R>): Effect.E
   attempt(hook, undefined)
 
 /** Logs the failure of a hook, which nothing else shows, and notes it as the reason why the item closes. */
-export const explain = (log: PoolLog, hook: string, item: Item<any>, exit: Exit.Exit<unknown, unknown>): void => {
+export const explain = (log: PoolLog, hook: string, item: PoolItem<any>, exit: Exit.Exit<unknown, unknown>): void => {
   if (Exit.isSuccess(exit) || isInterruptedOnly(exit.cause)) return
   blame(item, exit.cause)
   log.hookFailed(hook, exit.cause, hasDies(exit.cause))
@@ -64,5 +56,5 @@ class ItemInfo implements Contract.ItemInfo {
   }
 }
 
-export const infoOf = ({ createdAt, provenAt, uses }: Item<any>, { wall }: Time): Contract.ItemInfo =>
+export const infoOf = ({ createdAt, provenAt, uses }: PoolItem<any>, { wall }: Time): Contract.ItemInfo =>
   new ItemInfo(wall - createdAt, wall - provenAt, uses)

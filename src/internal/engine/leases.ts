@@ -4,10 +4,11 @@ import { format, inspectSymbol } from "#effect/inspect"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { type Item, Loan } from "../core/pool/item.js"
+import { Loan } from "../core/pool/item.js"
 import type { Details } from "../observe/poolLog.js"
 import type * as Contract from "./contract.js"
 import type { PoolParts } from "./parts.js"
+import type { PoolItem } from "./records.js"
 import type { PoolTimer } from "./timer.js"
 
 /** The record of a lease that is out, for leak reports and for the histogram. */
@@ -94,7 +95,7 @@ export const leaseWatch = <A, E, V>(
 
 /** Returns the item of a lease. */
 type GiveBack<V> = (
-  item: Item<any>,
+  item: PoolItem<any>,
   view: V,
   exit: Exit.Exit<unknown, unknown>,
   record: LeaseRecord | undefined
@@ -105,9 +106,9 @@ export class Lease<V> implements Contract.Lease<V>, Contract.SyncLease<V> {
   private readonly pool: string
   private readonly record: LeaseRecord | undefined
   private readonly returnItem: GiveBack<V>
-  private item: Item<any> | undefined
+  private item: PoolItem<any> | undefined
 
-  constructor(pool: string, item: Item<any>, value: V, record: LeaseRecord | undefined, returnItem: GiveBack<V>) {
+  constructor(pool: string, item: PoolItem<any>, value: V, record: LeaseRecord | undefined, returnItem: GiveBack<V>) {
     this.pool = pool
     this.item = item
     this.value = value

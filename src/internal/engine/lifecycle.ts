@@ -8,14 +8,17 @@ import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import type { Command } from "../core/pool/commands.js"
-import type { Item, Reason, Time } from "../core/pool/item.js"
-import { isConcurrency } from "../options/engineOptions.js"
-import type { Checks } from "./checks.js"
+import type { Reason, Time } from "../core/pool/item.js"
+import { concurrencyAnswer } from "../options/engineOptions.js"
+import { formatProblems } from "../options/optionChecks.js"
+import { decodeOne } from "../options/optionTable.js"
+import type { CheckRunner } from "./checkRunner.js"
 import type { PoolEnds } from "./ends.js"
 import type { PoolEvents } from "./events.js"
-import { explain, type ItemHandle, runHook, takeHandle } from "./itemHooks.js"
+import { explain, runHook, takeHandle } from "./itemHooks.js"
 import type { PoolParts } from "./parts.js"
 import { wake } from "./queue.js"
+import type { ItemHandle, PoolData, PoolItem } from "./records.js"
 import type { Reports } from "./reports.js"
 import type { Returns } from "./returns.js"
 import type { PoolSpans } from "./spans.js"
@@ -23,7 +26,7 @@ import type { Ticker } from "./ticker.js"
 import type { PoolTimer } from "./timer.js"
 
 export interface LifecycleParts<A, E, V> extends PoolParts<A, E, V> {
-  readonly checks: Checks<A, E, V>
+  readonly checks: CheckRunner<A, E, V>
   readonly returns: Returns<A, E, V>
   readonly ends: PoolEnds<A, E, V>
   readonly events: PoolEvents
@@ -37,7 +40,7 @@ export class Lifecycle<A, E, V> {
   /** The number of items whose finalizers failed or took too long. */
   finalizerFailures = 0
   private readonly parts: LifecycleParts<A, E, V>
-  private readonly creations = new Map<Item<A>, RunningFiber<unknown, unknown>>()
+  private readonly creations = new Map<PoolItem<A>, RunningFiber<unknown, unknown>>()
   /** The number of items that the closing pool closed under their borrowers. */
   private forced = 0
 
@@ -45,7 +48,7 @@ export class Lifecycle<A, E, V> {
     this.parts = parts
   }
 
-  perform(command: Command<A, Cause.Cause<E>>): void {
+  perform(command: Command<A, Cause.Cause<E>, PoolData>): void {
     const { adapter, checks, ends, reports, returns, ticker } = this.parts
     switch (command._tag) {
       case "Wake":
@@ -95,10 +98,9 @@ export class Lifecycle<A, E, V> {
 
   // --- creation
 
-  private create(item: Item<A>): void {
+  private create(item: PoolItem<A>): void {
     const { adapter, machine, runtime, spans, time, timer } = this.parts
-    const borrower = machine.waiters.first?.note as RunningFiber<unknown, unknown> | undefined
-    const acquire = spans.create(adapter.acquire, borrower)
+    const acquire = spans.create(adapter.acquire, machine.waiters.first?.borrower)
     const program = Effect.flatMap(Scope.make(), (scope) => {
       const start = timer.start()
       return Effect.flatMap(
@@ -116,7 +118,7 @@ export class Lifecycle<A, E, V> {
   }
 
   /** Puts a created item into the pool, in one step. False: the creation failed, or the pool no longer needs the item. */
-  private admit(item: Item<A>, scope: CloseableScope, exit: Exit.Exit<A, E>, chance: number): boolean {
+  private admit(item: PoolItem<A>, scope: CloseableScope, exit: Exit.Exit<A, E>, chance: number): boolean {
     const { adapter, events, machine, time } = this.parts
     this.creations.delete(item)
     // called first, since the hook may call back
@@ -133,7 +135,7 @@ export class Lifecycle<A, E, V> {
       return false
     }
     const { value } = exit as Exit.Success<A, E>
-    item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined } satisfies ItemHandle
+    item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined }
     machine.created(item, value, concurrency.value, time.read(), chance)
     events.announce({ _tag: "Created" })
     // last: if the item died meanwhile, this ends it at once
@@ -154,20 +156,23 @@ export class Lifecycle<A, E, V> {
   private askConcurrency(item: A): Exit.Exit<number> {
     const { adapter, machine, name } = this.parts
     const ask = (): Exit.Exit<number> => {
-      const concurrency = adapter.concurrency?.(item) ?? machine.policy.expectedConcurrency
-      const rule = `[${name}] concurrency must be a whole number of 1 or more, but was ${concurrency}`
-      return isConcurrency(concurrency) ? Exit.succeed(concurrency) : Exit.die(new RangeError(rule))
+      if (adapter.concurrency === undefined) return Exit.succeed(machine.policy.expectedConcurrency)
+      const concurrency = adapter.concurrency(item)
+      const { decoded, problems } = decodeOne(concurrencyAnswer, concurrency, "concurrency")
+      return problems.length === 0
+        ? Exit.succeed(decoded)
+        : Exit.die(new RangeError(`[${name}] ${formatProblems(problems)}`))
     }
     return runHook(ask) as Exit.Exit<number>
   }
 
-  private watch(item: Item<A>, value: A, scope: Scope.Scope): ItemHandle["watchers"] {
+  private watch(item: PoolItem<A>, value: A, scope: Scope.Scope): ItemHandle["watchers"] {
     const { adapter: { lost, retire }, log, machine, runtime, time } = this.parts
     const watchers: Array<RunningFiber<unknown, unknown>> = []
     const start = (
       name: "lost" | "retire",
       hook: typeof lost,
-      then: (item: Item<A>, now: Time) => void
+      then: (item: PoolItem<A>, now: Time) => void
     ) => {
       if (hook === undefined) return
       const effect = Effect.suspend(() => hook(value)).pipe(
@@ -187,7 +192,7 @@ export class Lifecycle<A, E, V> {
 
   // --- closing
 
-  private destroy(item: Item<A>, reason: Reason): void {
+  private destroy(item: PoolItem<A>, reason: Reason): void {
     const { events, machine, runtime, spans, time } = this.parts
     const { cause, scope } = takeHandle(item)
     if (item.borrowers > 0) this.countForced(reason)

@@ -6,10 +6,11 @@ import type { PoolClock } from "../core/clock.js"
 import type { PoolMachine } from "../core/pool/poolMachine.js"
 import type { PoolLog } from "../observe/poolLog.js"
 import type { PoolAdapter } from "./contract.js"
+import type { PoolData } from "./records.js"
 
 export interface PoolParts<A, E, V> {
   readonly name: string
-  readonly machine: PoolMachine<A, Cause.Cause<E>>
+  readonly machine: PoolMachine<A, Cause.Cause<E>, PoolData>
   readonly time: PoolClock
   readonly runtime: PoolRuntime
   readonly log: PoolLog

@@ -14,15 +14,16 @@ import type { Sharing } from "../core/pool/item.js"
 import { PoolMachine } from "../core/pool/poolMachine.js"
 import { type Details, type LogEvent, PoolLog } from "../observe/poolLog.js"
 import { register, timesOf, waitingPool } from "../observe/poolMetrics.js"
-import type { DecodedEngine } from "../options/engineOptions.js"
+import type { EngineSettings } from "../options/engineOptions.js"
 import { isAsTheyAre } from "./asTheyAre.js"
 import { Borrowing, type BorrowingParts } from "./borrowing.js"
-import { Checks } from "./checks.js"
+import { CheckRunner } from "./checkRunner.js"
 import type * as Contract from "./contract.js"
 import { PoolEnds } from "./ends.js"
 import { PoolEvents } from "./events.js"
 import { type LeaseWatch, leaseWatch } from "./leases.js"
 import { Lifecycle, type LifecycleParts } from "./lifecycle.js"
+import type { PoolData } from "./records.js"
 import { Refusals } from "./refusals.js"
 import { Reports } from "./reports.js"
 import { Returns } from "./returns.js"
@@ -33,20 +34,23 @@ import { Ticker } from "./ticker.js"
 import { noTimer, type PoolTimer, timerOf } from "./timer.js"
 
 /** Where a pool comes from: its module, settings and runtime. */
-export interface Origin<E> {
+export interface Origin {
   /** The public module of the pool. */
   readonly module: string
-  readonly settings: Contract.AdaptedSettings<E>
-  readonly decoded: DecodedEngine
+  readonly settings: EngineSettings
   readonly runtime: PoolRuntime
 }
 
 export class Engine<A, E, V, X = unknown>
-  implements Contract.PoolEngine<V, E>, BorrowingParts<A, E, V>, LifecycleParts<A, E, V>, Shell<A, Cause.Cause<E>>
+  implements
+    Contract.PoolEngine<V, E>,
+    BorrowingParts<A, E, V>,
+    LifecycleParts<A, E, V>,
+    Shell<A, Cause.Cause<E>, PoolData>
 {
   readonly name: string
   readonly demand = new Set<() => void>()
-  readonly machine: PoolMachine<A, Cause.Cause<E>>
+  readonly machine: PoolMachine<A, Cause.Cause<E>, PoolData>
   readonly time: PoolClock
   readonly runtime: PoolRuntime
   readonly log: PoolLog
@@ -59,7 +63,7 @@ export class Engine<A, E, V, X = unknown>
   readonly ticker: Ticker<A, E, V>
   readonly lifecycle: Lifecycle<A, E, V>
   readonly adapter: Contract.PoolAdapter<A, E, Scope.Scope, V> & X
-  readonly checks: Checks<A, E, V>
+  readonly checks: CheckRunner<A, E, V>
   readonly returns: Returns<A, E, V>
   readonly leases: LeaseWatch
   readonly needsSuccess: boolean
@@ -67,10 +71,10 @@ export class Engine<A, E, V, X = unknown>
   private readonly hideMetrics: () => void
 
   constructor(
-    { decoded, module, runtime, settings }: Origin<E>,
+    { module, runtime, settings }: Origin,
     build: (engine: Contract.PoolEngine<V, E>) => Contract.PoolAdapter<A, E, Scope.Scope, V> & X
   ) {
-    const { histograms = false, metrics = true, name = "ResourcePool" } = settings
+    const { histograms, metrics, name } = settings
     const tags = [["pool", name]] as const
     this.name = name
     this.runtime = runtime
@@ -82,9 +86,9 @@ export class Engine<A, E, V, X = unknown>
     this.reports = new Reports(this, this.refusals, this.events)
     this.ends = new PoolEnds(this.refusals)
     this.lifecycle = new Lifecycle(this)
-    const rideOut = rideOutOf(settings.rideOut, decoded.rideOut, this.log)
+    const rideOut = rideOutOf<E>(settings.rideOut, this.log)
     this.machine = new PoolMachine(
-      { ...decoded.machine, rideOut: (refusal) => rideOut(this.refusals.causeOf(refusal)) },
+      { ...settings.machine, rideOut: (refusal) => rideOut(this.refusals.causeOf(refusal)) },
       this
     )
     this.ticker = new Ticker(this)
@@ -93,13 +97,13 @@ export class Engine<A, E, V, X = unknown>
     const { pingInterval, validateAfterIdle } = this.machine.policy
     this.needsSuccess = !isAsTheyAre(this.adapter) || validateAfterIdle !== Infinity ||
       pingInterval !== Infinity
-    this.checks = new Checks(this)
+    this.checks = new CheckRunner(this)
     this.returns = new Returns(this)
     this.borrowing = new Borrowing(this)
     this.hideMetrics = metrics ? register(waitingPool, tags, runtime, () => this.stats()) : () => undefined
   }
 
-  perform(command: Command<A, Cause.Cause<E>>): void {
+  perform(command: Command<A, Cause.Cause<E>, PoolData>): void {
     if (command._tag === "Closed") this.hideMetrics()
     this.lifecycle.perform(command)
   }

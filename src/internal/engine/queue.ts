@@ -1,37 +1,33 @@
 /** Gets an item for a borrower: at once, or through the queue. */
 import { callback } from "#effect/effect"
-import { type AnyFiber, resumeFiber, type RunningFiber } from "#effect/fiber"
+import type { AnyFiber, RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { PoolError } from "../../PoolError.js"
-import { type Item, type Sharing, Waiter } from "../core/pool/item.js"
-import type { Checks } from "./checks.js"
+import type { Sharing, Time } from "../core/pool/item.js"
+import type { CheckRunner } from "./checkRunner.js"
 import type { PoolParts } from "./parts.js"
+import type { PoolItem, QueuedBorrower } from "./records.js"
 import type { Refusals } from "./refusals.js"
 import type { PoolSpans } from "./spans.js"
 
 export interface QueueParts<A, E, V> extends PoolParts<A, E, V> {
-  readonly checks: Checks<A, E, V>
+  readonly checks: CheckRunner<A, E, V>
   readonly refusals: Refusals<A, E, V>
   readonly spans: PoolSpans
   /** Called when a borrower begins to wait. */
   readonly announceDemand: () => void
 }
 
-export type QueuedBorrower<A, E> = Waiter<A, Cause.Cause<E>>
-
 /** Completes when the machine has served or refused the waiter. */
-const settled = (waiter: Waiter<any, any>): Effect.Effect<void> =>
+const settled = (waiter: QueuedBorrower<any, any>): Effect.Effect<void> =>
   callback((resume) => {
     if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
     else waiter.resume = () => resume(Effect.void)
   })
 
 /** Lets the borrower go on that the machine has served or refused. */
-export const wake = ({ note, resume }: Waiter<any, any>): void => {
-  if (resume !== undefined) resumeFiber(note as AnyFiber, resume)
-}
+export const wake = ({ resume }: QueuedBorrower<any, any>): void => resume?.()
 
 export class BorrowQueue<A, E, V> {
   private readonly parts: QueueParts<A, E, V>
@@ -48,16 +44,18 @@ export class BorrowQueue<A, E, V> {
   }
 
   /** Lends an item that is ready. Without one it returns `undefined`, and the borrower has to enter the queue. */
-  checkout(sharing: Sharing): Item<A> | undefined {
-    const item = this.machine.checkout(this.time.read(), sharing)
-    return item === undefined && this.validates ? this.checkoutChecked(sharing) : item
+  checkout(sharing: Sharing): PoolItem<A> | undefined {
+    const now = this.time.read()
+    const item = this.machine.checkout(now, sharing)
+    return item === undefined && this.validates ? this.checkoutChecked(now, sharing) : item
   }
 
-  /** Lends an item whose check completes at once. Otherwise the borrower waits in the queue for the check. */
-  private checkoutChecked(sharing: Sharing): Item<A> | undefined {
+  /** Lends an item whose check completes at once, without a fiber. Otherwise the borrower waits in the queue for the check. */
+  private checkoutChecked(asked: Time, sharing: Sharing): PoolItem<A> | undefined {
     const { machine, parts: { checks }, time } = this
+    let now = asked
     for (;;) {
-      const check = machine.claim(time, sharing)
+      const check = machine.claim(now, sharing)
       if (check === undefined) return undefined
       const effect = checks.ask(check)
       if (!isDone(effect)) {
@@ -65,16 +63,17 @@ export class BorrowQueue<A, E, V> {
         if (check.item.check === check) checks.run(check, effect)
         return undefined
       }
-      if (checks.resultOf(check, effect) === "passed") return machine.admit(check, time.read(), sharing)
-      machine.checked(check, "failed", time.read())
-      const other = machine.checkout(time, sharing)
+      now = time.read()
+      if (checks.resultOf(check, effect) === "passed") return machine.admit(check, now, sharing)
+      machine.checked(check, "failed", now)
+      const other = machine.checkout(now, sharing)
       if (other !== undefined) return other
     }
   }
 
   /** Puts the borrower into the queue, or returns its failure if it may not wait. */
   enter(waiter: QueuedBorrower<A, E>, borrower: AnyFiber): Effect.Effect<never, PoolError> | undefined {
-    waiter.note = borrower
+    waiter.borrower = borrower
     switch (this.machine.enqueue(waiter, this.time.read())) {
       case "Queued":
         this.parts.announceDemand()

@@ -10,12 +10,17 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
-import { decodeEngine, engineOptions, problemsOfSizes } from "../options/engineOptions.js"
+import {
+  decodeEngine,
+  engineOptions,
+  type EngineSettings,
+  engineSettings,
+  problemsOfSizes
+} from "../options/engineOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { decodeOne } from "../options/optionTable.js"
 import { asTheyAre } from "./asTheyAre.js"
 import {
-  type AdaptedSettings,
   type LeaseAdapter,
   type PoolAdapter,
   type PoolEngine,
@@ -141,19 +146,17 @@ export interface Built<V, E, X> {
 
 /** Makes a pool. `build` gets the engine before the first item is created, and may keep it. */
 export const makeWith = <A, E, R, V, X = unknown>(
-  settings: AdaptedSettings<E>,
+  settings: EngineSettings,
   build: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, R, V> & X,
   module = "ResourcePool"
 ): Effect.Effect<Built<V, E, X>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
-    const decoded = decodeEngine(settings)
-    yield* dieOfProblems(settings.name ?? "ResourcePool", decoded.problems)
     const runtime = yield* poolRuntime
     // `make` requires the hooks' requirements: the fibers of the pool provide them
     const buildAny: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, any, V> & X = build
     return yield* Effect.acquireRelease(
       Effect.sync((): Built<V, E, X> => {
-        const engine = new Engine({ decoded, module, runtime, settings }, buildAny)
+        const engine = new Engine({ module, runtime, settings }, buildAny)
         engine.machine.start(engine.time.read())
         return { built: engine.adapter, engine, pool: new ResourcePoolImpl(engine) }
       }),
@@ -165,8 +168,10 @@ export const make = <A, E, R>(
   options: PoolOptions<A, E, R>
 ): Effect.Effect<WaitingPool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
   const { acquire, concurrency, keepAlive, lost, onRelease, retire, validate } = options
-  return Effect.map(
-    makeWith<A, E, R, A>({ ...options, acquire }, () => ({
+  return Effect.gen(function*() {
+    const { decoded, problems } = decodeEngine(options)
+    yield* dieOfProblems(options.name ?? "ResourcePool", problems)
+    const { pool } = yield* makeWith<A, E, R, A>(engineSettings(decoded), () => ({
       ...asTheyAre as LeaseAdapter<A, A>,
       acquire,
       concurrency: typeof concurrency === "function" ? concurrency : undefined,
@@ -175,9 +180,9 @@ export const make = <A, E, R>(
       validate,
       ping: keepAlive?.ping,
       onRelease
-    })),
-    ({ pool }) => pool
-  )
+    }))
+    return pool
+  })
 }
 
 export const isResourcePool = (u: unknown): u is WaitingPool<unknown, unknown> => Predicate.hasProperty(u, TypeId)

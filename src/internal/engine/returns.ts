@@ -1,18 +1,17 @@
 /** The return of an item: the adapter ends the view, `onRelease` decides, the machine gets the item. */
-import { interruptFiber, type RunningFiber } from "#effect/fiber"
+import { interruptFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import { forkScoped } from "#effect/poolRuntime"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { type Item, Release, type Verdict } from "../core/pool/item.js"
+import { Release, type Verdict } from "../core/pool/item.js"
 import { isAsTheyAre } from "./asTheyAre.js"
 import type { ItemHooks, ReturnVerdict } from "./contract.js"
 import { explain, infoOf, runHook } from "./itemHooks.js"
 import type { PoolParts } from "./parts.js"
+import type { PoolItem, PoolRelease } from "./records.js"
 
 type OnRelease<A, E> = ItemHooks<A, E, Scope.Scope>["onRelease"]
-
-const fiberOf = ({ handle }: Release<any>) => handle as RunningFiber<unknown, unknown> | undefined
 
 export class Returns<A, E, V> {
   private readonly parts: PoolParts<A, E, V>
@@ -23,7 +22,7 @@ export class Returns<A, E, V> {
   /** Whether the machine alone decides on a returned item. */
   private readonly isPlain: boolean
   /** The items that `onRelease` is deciding on. */
-  private readonly deciding = new Set<Release<A>>()
+  private readonly deciding = new Set<PoolRelease<A>>()
 
   constructor(parts: PoolParts<A, E, V>) {
     this.parts = parts
@@ -35,10 +34,10 @@ export class Returns<A, E, V> {
   }
 
   /** Returns an item; `exit`: how its borrower ended. */
-  giveBack(item: Item<A>, view: V, exit: Exit.Exit<unknown, unknown>): void {
+  giveBack(item: PoolItem<A>, view: V, exit: Exit.Exit<unknown, unknown>): void {
     const isSuccess = Exit.isSuccess(exit)
     if (this.isPlain) return this.release(item, isSuccess)
-    this.settle(
+    this.applyVerdict(
       item,
       view,
       this.adapter.end(view, isSuccess),
@@ -48,24 +47,24 @@ export class Returns<A, E, V> {
   }
 
   /** Returns an item without `onRelease`. Pools that do not need success may pass `false`. */
-  giveBackUnasked(item: Item<A>, view: V, isSuccess: boolean): void {
+  giveBackUnasked(item: PoolItem<A>, view: V, isSuccess: boolean): void {
     if (this.isPlain) return this.release(item, isSuccess)
-    this.settle(item, view, this.adapter.end(view, isSuccess), isSuccess, undefined)
+    this.applyVerdict(item, view, this.adapter.end(view, isSuccess), isSuccess, undefined)
   }
 
-  private release(item: Item<A>, isSuccess: boolean): void {
+  private release(item: PoolItem<A>, isSuccess: boolean): void {
     this.machine.release(item, this.time.read(), isSuccess ? "proven" : "kept")
   }
 
-  private settle(
-    item: Item<A>,
+  private applyVerdict(
+    item: PoolItem<A>,
     view: V,
     verdict: ReturnVerdict,
     isSuccess: boolean,
     exit: Exit.Exit<unknown, unknown> | undefined
   ): void {
     if (verdict === "later") {
-      return this.adapter.later!(view, (verdict) => this.settle(item, view, verdict, isSuccess, exit))
+      return this.adapter.later!(view, (verdict) => this.applyVerdict(item, view, verdict, isSuccess, exit))
     }
     if (verdict === "retire") this.machine.retire(item, this.time.read())
     // a closed pool has nothing to decide, and no tick that ends a hanging hook
@@ -76,14 +75,14 @@ export class Returns<A, E, V> {
   }
 
   /** The item counts as lent until the hook has decided. */
-  private ask(item: Item<A>, exit: Exit.Exit<unknown, unknown>, onRelease: NonNullable<OnRelease<A, E>>): void {
+  private ask(item: PoolItem<A>, exit: Exit.Exit<unknown, unknown>, onRelease: NonNullable<OnRelease<A, E>>): void {
     if (Exit.isSuccess(exit)) this.machine.served(item)
     const effect = runHook(() => onRelease(item.value, exit, infoOf(item, this.time)))
     if (isDone(effect)) return this.decide(item, exit, effect)
-    const release = new Release(item)
+    const release: PoolRelease<A> = new Release(item)
     this.machine.startRelease(release, this.time.read())
     this.deciding.add(release)
-    release.handle = forkScoped(this.parts.runtime, effect, (decision) => {
+    release.running = forkScoped(this.parts.runtime, effect, (decision) => {
       if (!this.machine.endRelease(release)) return
       this.deciding.delete(release)
       this.decide(item, exit, decision)
@@ -91,7 +90,7 @@ export class Returns<A, E, V> {
   }
 
   private decide(
-    item: Item<A>,
+    item: PoolItem<A>,
     exit: Exit.Exit<unknown, unknown>,
     decision: Exit.Exit<"keep" | "discard", unknown>
   ): void {
@@ -100,15 +99,15 @@ export class Returns<A, E, V> {
     this.machine.release(item, this.time.read(), !isKept ? "discarded" : Exit.isSuccess(exit) ? "proven" : "kept")
   }
 
-  timedOut(release: Release<A>): void {
+  timedOut(release: PoolRelease<A>): void {
     this.deciding.delete(release)
-    interruptFiber(fiberOf(release))
+    interruptFiber(release.running)
     this.parts.log.hookTookTooLong("onRelease", this.machine.policy.checkTimeout)
     this.machine.release(release.item, this.time.read(), "discarded")
   }
 
   /** The pool has closed. */
   close(): void {
-    for (const release of this.deciding) interruptFiber(fiberOf(release))
+    for (const release of this.deciding) interruptFiber(release.running)
   }
 }

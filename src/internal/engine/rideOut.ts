@@ -6,16 +6,14 @@ import type { PoolError } from "../../PoolError.js"
 import type { PoolLog } from "../observe/poolLog.js"
 import { rideOutAnswer } from "../options/engineOptions.js"
 import { decodeOne } from "../options/optionTable.js"
-import type { PoolSettings } from "./contract.js"
 import { runHook } from "./itemHooks.js"
 
 /** Returns milliseconds for a cause. A user's function that throws, or returns no duration, counts as 0. */
 export const rideOutOf = <E>(
-  rideOut: PoolSettings<E>["rideOut"],
-  millis: number,
+  rideOut: number | ((cause: Cause.Cause<E | PoolError>) => DurationInput),
   log: PoolLog
 ): (cause: Cause.Cause<E | PoolError>) => number => {
-  if (typeof rideOut !== "function") return () => millis
+  if (typeof rideOut !== "function") return () => rideOut
   return (cause) => {
     const answer = runHook(() => Exit.succeed(rideOut(cause))) as Exit.Exit<DurationInput>
     const { decoded, problems } = decodeOne(rideOutAnswer, Exit.isSuccess(answer) ? answer.value : 0, "rideOut")

@@ -2,9 +2,9 @@
 import { isInterruptedOnly } from "#effect/cause"
 import { andThen, callback } from "#effect/effect"
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
+import { isDone } from "#effect/fiberFrame"
 import { fork, forkScoped, type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
 import { forEachArray } from "#effect/stream"
-import { Pending } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -24,6 +24,7 @@ import {
 import type { ByteStream } from "../transport/byteStream.js"
 import { atEndOfTurn } from "../transport/endOfTurn.js"
 import { framingError } from "../transport/failure.js"
+import { Pending } from "../transport/wait.js"
 import { maxMessageSize, type Options } from "./encoding.js"
 
 export interface ServeOptions extends Options {
@@ -66,6 +67,8 @@ const machineOptions = (options: ServeOptions | undefined, holdsBack: boolean): 
 })
 
 const ignore = () => {}
+
+const taken = Effect.void
 
 class Serving<E> {
   private readonly stream: ServedStream<E>
@@ -183,11 +186,14 @@ class Serving<E> {
   // --- handlers
 
   private begin(request: ServedRequest, message: Uint8Array): void {
+    const answering = this.answering(request, message)
+    // most of the work for a small request would be its fiber
+    if (answering === taken) return this.machine.ended(request, "Answered")
     let isAnswered = false
-    const answering = Effect.map(this.answersOf(request, message), () => {
+    const noted = Effect.map(answering, () => {
       isAnswered = true
     })
-    const fiber = forkScoped(this.runtime, answering, (exit) => {
+    const fiber = forkScoped(this.runtime, noted, (exit) => {
       this.waiting.delete(request)
       this.machine.ended(request, isAnswered ? "Answered" : "Failed")
       if (Exit.isFailure(exit)) this.report(exit, isAnswered)
@@ -196,31 +202,42 @@ class Serving<E> {
     this.fibers.add(fiber)
   }
 
-  private answersOf(request: ServedRequest, message: Uint8Array): Effect.Effect<void, FramingError, Scope.Scope> {
-    return Effect.suspend(() => {
+  /** Gives all answers; `taken` if that is done. */
+  private answering(request: ServedRequest, message: Uint8Array): Effect.Effect<void, FramingError, Scope.Scope> {
+    try {
       const answers = this.handler(message)
-      if (Effect.isEffect(answers)) return Effect.flatMap(answers, (answer) => this.give(request, answer))
-      return forEachArray(answers, (some) => Effect.forEach(some, (one) => this.give(request, one), { discard: true }))
-    })
+      if (!Effect.isEffect(answers)) {
+        return forEachArray(
+          answers,
+          (some) => Effect.forEach(some, (one) => this.give(request, one), { discard: true })
+        )
+      }
+      if (isDone(answers) && Exit.isSuccess(answers)) return this.giveNow(request, answers.value)
+      return Effect.flatMap(answers, (answer) => this.giveNow(request, answer))
+    } catch (defect) {
+      return Effect.die(defect)
+    }
   }
 
-  /** Completes when the request may give its next answer. */
   private give(request: ServedRequest, answer: Uint8Array): Effect.Effect<void, FramingError> {
-    return Effect.suspend(() => {
-      if (!isBytes(answer)) return Effect.die(notBytes("an answer", answer))
-      const given = this.machine.answer(request, answer)
-      switch (given._tag) {
-        case "Taken":
-          return Effect.void
-        case "Oversized":
-          return Effect.fail(framingError(given))
-        case "Waits": {
-          const pending = new Pending()
-          this.waiting.set(request, pending)
-          return callback<void, FramingError>((resume) => pending.await(resume))
-        }
+    return Effect.suspend(() => this.giveNow(request, answer))
+  }
+
+  /** Gives an answer. The effect, which has to run at once, completes when the request may give the next one. */
+  private giveNow(request: ServedRequest, answer: Uint8Array): Effect.Effect<void, FramingError> {
+    if (!isBytes(answer)) return Effect.die(notBytes("an answer", answer))
+    const given = this.machine.answer(request, answer)
+    switch (given._tag) {
+      case "Taken":
+        return taken
+      case "Oversized":
+        return Effect.fail(framingError(given))
+      case "Waits": {
+        const pending = new Pending()
+        this.waiting.set(request, pending)
+        return callback<void, FramingError>((resume) => pending.await(resume))
       }
-    })
+    }
   }
 
   /** The interruption of a handler by its server is no news. */

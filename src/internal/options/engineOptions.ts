@@ -30,12 +30,14 @@ const sizeOptions = {
   minIdle: count(0, 0, "Idle {item}s to keep ready")
 }
 
+const concurrency = count(1, 1)
+
 /** The options of a waiting pool. A `Config` has those with a description, in which `{item}` becomes a session or a stream. */
 export const engineOptions = {
   name: text("ResourcePool", "The pool's name in logs, errors and stats"),
   acquire: required(value<Effect.Effect<any, any, any>>("an Effect", Effect.isEffect)),
   ...sizeOptions,
-  concurrency: orHook(count(1, 1)),
+  concurrency: orHook(concurrency),
   order: oneOf(["lifo", "fifo"], "Which {item} the pool lends: the most recently used, or the longest idle"),
   acquireTimeout: duration(Infinity, "How long a borrower waits"),
   rideOut: orHook(duration(2_000)),
@@ -70,6 +72,9 @@ export const engineOptions = {
 
 /** All options except `acquire`: pools that are built on the engine create items in their own way. */
 const settings = without(engineOptions, ["acquire"])
+
+/** The result of a function `concurrency`. */
+export const concurrencyAnswer = required(concurrency)
 
 /** The result of a function `rideOut`. */
 export const rideOutAnswer = required(duration(0))
@@ -115,15 +120,10 @@ export const checkTogether = (
 
 export interface DecodedEngine {
   readonly problems: ReadonlyArray<Problem>
-  readonly machine: Omit<MachineOptions, "rideOut">
-  /** Milliseconds, if it is not a function. */
-  readonly rideOut: number
-  readonly concurrency: (item: any) => number
+  readonly decoded: Decoded<Settings>
 }
 
-export const isConcurrency = (n: number): boolean => Number.isInteger(n) && n >= 1
-
-/** Checks every option and fills in the defaults. Use the result only if there are no problems. */
+/** Checks every option and fills in the defaults. Use the options only if there are no problems. */
 export const decodeEngine = (
   options: Input<Settings> & { readonly acquire?: unknown }
 ): DecodedEngine => {
@@ -132,17 +132,29 @@ export const decodeEngine = (
   // any, since the check itself decides whether it is an effect
   if ("acquire" in options) decode({ acquire: engineOptions.acquire }, { acquire: options.acquire as any }, checks)
   checkTogether(options, decoded, checks)
-  const { concurrency, keepAlive, rideOut, validateAfterIdle } = decoded
+  return { problems: checks.problems, decoded }
+}
+
+/** What an engine needs to know of its pool's options. */
+export interface EngineSettings extends Pick<Decoded<Settings>, "name" | "rideOut" | "histograms" | "metrics"> {
+  readonly machine: Omit<MachineOptions, "rideOut">
+}
+
+/** `options`: those of a pool, decoded. An option that the pool does not take has the engine's default. */
+export const engineSettings = (options: Partial<Decoded<Settings>>): EngineSettings => {
+  const all = { ...decode(settings, {}, new OptionChecks()), ...options }
+  const { concurrency, createBackoff, histograms, keepAlive, metrics, name, rideOut, validate, validateAfterIdle } = all
   return {
-    problems: checks.problems,
-    rideOut: typeof rideOut === "function" ? 0 : rideOut,
-    concurrency: typeof concurrency === "function" ? concurrency : () => concurrency,
+    name,
+    rideOut,
+    histograms,
+    metrics,
     machine: {
-      ...decoded,
+      ...all,
       expectedConcurrency: typeof concurrency === "function" ? 1 : concurrency,
-      validateAfterIdle: options.validate === undefined ? Infinity : validateAfterIdle,
+      validateAfterIdle: validate === undefined ? Infinity : validateAfterIdle,
       pingInterval: keepAlive?.interval ?? Infinity,
-      backoff: decoded.createBackoff
+      backoff: createBackoff
     }
   }
 }

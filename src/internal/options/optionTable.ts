@@ -235,6 +235,12 @@ export const decodeOne = <I, O>(row: Row<I, O, any, any>, value: I | undefined, 
   return { decoded: read(row, value, option, checks), problems: checks.problems }
 }
 
+/** Decodes the options of a call. Use the result only if there are no problems. */
+export const decodeAll = <T extends Table>(table: T, options: Input<T>): DecodedOne<Decoded<T>> => {
+  const checks = new OptionChecks()
+  return { decoded: decode(table, options, checks), problems: checks.problems }
+}
+
 /** Checks every option and fills in the defaults. Use the result only if there are no problems. */
 export const decode = <T extends Table>(
   table: T,
@@ -247,12 +253,6 @@ export const decode = <T extends Table>(
     Object.entries(table).map(([option, row]) => [option, read(row, given[option], prefix + option, checks)])
   ) as Decoded<T>
 }
-
-/** The given options that are in a table. */
-export const given = <T extends Table, A extends Input<T>>(table: T, options: A): Pick<A, keyof A & keyof T> =>
-  Object.fromEntries(
-    Object.entries(options).filter(([option, value]) => value !== undefined && Object.hasOwn(table, option))
-  ) as Pick<A, keyof A & keyof T>
 
 /** Checks that an option is at most another option. */
 export const checkAtMost = <const K extends string>(

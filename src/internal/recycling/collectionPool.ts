@@ -97,7 +97,7 @@ class CollectionPool {
   }
 
   private sum(f: (pool: ObjectPool<any>) => Effect.Effect<number>): Effect.Effect<number> {
-    return Effect.reduce(this.all, 0, (sum, pool) => Effect.map(f(pool), (count) => sum + count))
+    return Effect.map(Effect.forEach(this.all, f), (counts) => counts.reduce((sum, count) => sum + count))
   }
 
   unsafeStats(): Stats {

@@ -1,6 +1,5 @@
 /** The requests of callers. */
 import { callback } from "#effect/effect"
-import { type AnyFiber, resumeFiber } from "#effect/fiber"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -13,12 +12,10 @@ type Resume<A, E> = (outcome: Effect.Effect<A, E>) => void
 /** A request that awaits its answers. */
 export abstract class Call extends SharedRequest implements Sendable {
   readonly message: Uint8Array
-  readonly fiber: AnyFiber
 
-  constructor(message: Uint8Array, fiber: AnyFiber, answers: "One" | "Many") {
+  constructor(message: Uint8Array, answers: "One" | "Many") {
     super(message.byteLength + frameOverhead, answers)
     this.message = message
-    this.fiber = fiber
   }
 
   abstract answered(answer: Uint8Array): void
@@ -32,8 +29,8 @@ export class SingleCall extends Call {
   outcome: Exit.Exit<Uint8Array, RequestError> | undefined = undefined
   private resume: Resume<Uint8Array, RequestError> | undefined = undefined
 
-  constructor(message: Uint8Array, fiber: AnyFiber) {
-    super(message, fiber, "One")
+  constructor(message: Uint8Array) {
+    super(message, "One")
   }
 
   answered(answer: Uint8Array): void {
@@ -46,8 +43,7 @@ export class SingleCall extends Call {
 
   private end(outcome: Exit.Exit<Uint8Array, RequestError>): void {
     this.outcome = outcome
-    const { resume } = this
-    if (resume !== undefined) resumeFiber(this.fiber, () => resume(outcome))
+    this.resume?.(outcome)
   }
 
   /** Completes with the outcome. The fiber may pause before it waits. */
@@ -69,11 +65,10 @@ export class ManyCall extends Call {
 
   constructor(
     message: Uint8Array,
-    fiber: AnyFiber,
     isLast: (answer: Uint8Array) => boolean,
     consumed: (call: ManyCall, size: number) => void
   ) {
-    super(message, fiber, "Many")
+    super(message, "Many")
     this.isLast = isLast
     this.consumed = consumed
   }
@@ -96,7 +91,7 @@ export class ManyCall extends Call {
   private wake(): void {
     const { resume } = this
     this.resume = undefined
-    if (resume !== undefined) resumeFiber(this.fiber, resume)
+    resume?.()
   }
 
   /** The next answer. Fails with none after the last one. */

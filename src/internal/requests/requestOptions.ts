@@ -1,7 +1,7 @@
-import { checkedBy, fromTable } from "#effect/config"
 import { maxIdSize } from "../core/requests/batch.js"
 import { engineOptions } from "../options/engineOptions.js"
 import { OptionChecks, type Problem } from "../options/optionChecks.js"
+import { checkedBy, fromTable } from "../options/optionConfig.js"
 import {
   count,
   decode,

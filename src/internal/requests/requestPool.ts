@@ -77,7 +77,7 @@ class RequestPoolImpl extends InspectableClass implements RequestPoolService {
       if (problem !== undefined) return problem
       if (message.byteLength > this.maxBatch) return this.requestAlone(message)
       const { shell } = this
-      const call = new SingleCall(message, fiber)
+      const call = new SingleCall(message)
       if (!shell.runtime.hasFrames) return this.guarded(call)
       shell.begin(call)
       if (call.outcome !== undefined) return call.outcome
@@ -105,19 +105,14 @@ class RequestPoolImpl extends InspectableClass implements RequestPoolService {
   }
 
   readonly requestStream: RequestPoolService["requestStream"] = (message, options) =>
-    unwrap(withFiber((fiber) => {
+    unwrap(Effect.suspend(() => {
       const problem = this.problemOf(message)
       if (problem !== undefined) return problem
       if (options?.shared !== true || message.byteLength > this.maxBatch) {
         return Effect.succeed(this.streamAlone(message, options))
       }
       if (typeof options.isLast !== "function") return dieMessage("requestStream: shared requires isLast")
-      const call = new ManyCall(
-        message,
-        fiber,
-        options.isLast,
-        (call, size) => this.shell.machine.consumed(call, size)
-      )
+      const call = new ManyCall(message, options.isLast, (call, size) => this.shell.machine.consumed(call, size))
       return this.many(call)
     }))
 

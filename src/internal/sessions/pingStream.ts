@@ -17,8 +17,14 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { encode } from "../framing/encoding.js"
 import * as Framing from "../framing/messages.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import { viewCore } from "../transport/session.js"
+import { SessionHandle, viewCore } from "../transport/session.js"
 import type { SessionCore } from "../transport/sessionCore.js"
+
+/** The handle for a ping. */
+export class PingHandle extends SessionHandle {
+  override readonly streams = this.core.pings
+  override readonly isPing = true
+}
 
 /** The pings of a pooled session. */
 class Pings {

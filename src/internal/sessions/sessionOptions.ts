@@ -1,19 +1,20 @@
-import { checkedBy, fromTable, type Parsed } from "#effect/config"
+import type { Parsed } from "#effect/config"
 import { decodeHex } from "#effect/encoding"
 import { match } from "#effect/result"
 import * as Effect from "effect/Effect"
 import { connectOptions } from "../options/connectOptions.js"
 import { checkTogether, engineOptions } from "../options/engineOptions.js"
 import { OptionChecks, type Problem } from "../options/optionChecks.js"
+import { checkedBy, fromTable } from "../options/optionConfig.js"
 import {
   decode,
   type Decoded,
   described,
   duration,
+  group,
   hook,
   type Input,
   limit,
-  nested,
   type Required,
   type Row,
   value,
@@ -48,10 +49,10 @@ const parseHashes = (text: string): Parsed<ReadonlyArray<Uint8Array>> => {
 }
 
 /** Defaults of a session pool that differ from the engine's. */
-export const presets = { name: "SessionPool", acquireTimeout: 30_000, overlap: true }
+const presets = { name: "SessionPool", acquireTimeout: 30_000, overlap: true }
 
 /** The engine's options that a session pool takes. It creates and ends sessions itself. */
-export const sessionEngine = withDefaults({
+const sessionEngine = withDefaults({
   ...without(engineOptions, ["acquire", "lost", "retire"]),
   concurrency: described(engineOptions.concurrency, "Borrowers per session"),
   rideOut: described(engineOptions.rideOut, "How long connects must fail before borrowers fail"),
@@ -72,7 +73,7 @@ const common = {
 
 export const sessionOptions = {
   ...common,
-  connect: nested(connectOptions),
+  connect: group(connectOptions),
   onOpen: hook,
   onIncoming: hook,
   onDatagram: hook

@@ -12,15 +12,14 @@ import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import { connectOptions } from "../options/connectOptions.js"
+import { engineSettings } from "../options/engineOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
-import { given } from "../options/optionTable.js"
-import { PingHandle, SessionHandle, viewCore } from "../transport/session.js"
+import { SessionHandle, viewCore } from "../transport/session.js"
 import type { News, SessionCore } from "../transport/sessionCore.js"
 import type { SessionPoolOptions, SessionPoolService, Unwanted } from "./contract.js"
 import { Leavers } from "./leavers.js"
-import { pingsOf } from "./pingStream.js"
-import { decodeSession, presets, sessionEngine } from "./sessionOptions.js"
+import { PingHandle, pingsOf } from "./pingStream.js"
+import { decodeSession } from "./sessionOptions.js"
 import { SessionView } from "./sessionView.js"
 
 /** The maximum number of datagrams that wait for `onDatagram`, per session. */
@@ -76,7 +75,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const unwanted = { streams: 0, datagrams: 0 }
   const { decoded, problems } = decodeSession(options)
   const { maxStreamsOpened, name, overlap, retireGrace, shutdownGrace } = decoded
-  const limit = decoded.connect?.connectTimeout ?? connectOptions.connectTimeout.byDefault
+  const limit = decoded.connect.connectTimeout
   const settings = { closeTimeout: options.closeTimeout, ...connect }
 
   const open = Effect.suspend(() => {
@@ -234,12 +233,11 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       R | WebTransport.WebTransportConstructor | Scope.Scope,
       WebTransport.Session
     >(
-      {
-        ...presets,
-        ...given(sessionEngine, options),
+      engineSettings({
+        ...decoded,
         // the connect timeout decides; this limit is for hooks that ignore it
-        createTimeout: options.createTimeout ?? limit + 5_000
-      },
+        createTimeout: decoded.createTimeout ?? limit + 5_000
+      }),
       (inner) => ({
         ...lending,
         acquire: acquire(inner),

@@ -1,6 +1,6 @@
-import { checkedBy, fromTable } from "#effect/config"
 import { checkTogether, engineOptions } from "../options/engineOptions.js"
 import { OptionChecks, type Problem } from "../options/optionChecks.js"
+import { checkedBy, fromTable } from "../options/optionConfig.js"
 import {
   decode,
   type Decoded,
@@ -15,7 +15,7 @@ import {
 } from "../options/optionTable.js"
 
 /** Defaults of a stream pool that differ from the engine's. */
-export const presets = {
+const presets = {
   name: "StreamPool",
   maxSize: 100,
   acquireTimeout: 30_000,
@@ -25,7 +25,7 @@ export const presets = {
 }
 
 /** The engine's options that a stream pool takes. The nature of streams decides the others. */
-export const streamEngine = withDefaults({
+const streamEngine = withDefaults({
   ...without(engineOptions, [
     "acquire",
     "concurrency",

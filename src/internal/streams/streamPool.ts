@@ -11,13 +11,13 @@ import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { cleanliness, isUnfit } from "../core/streams/cleanliness.js"
 import { engineOf, type LeaseAdapter, makeWith, type SyncLease } from "../engine/resourcePool.js"
+import { engineSettings } from "../options/engineOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
-import { given } from "../options/optionTable.js"
 import { SessionHandle } from "../transport/session.js"
 import type { SessionInfo, StreamPoolOptions, StreamPoolService } from "./contract.js"
 import { requestOn, requestStreamOn } from "./request.js"
-import { decodeStream, presets, streamEngine } from "./streamOptions.js"
-import { type Failure, type Lane, PooledStream, StreamSource } from "./streamSource.js"
+import { decodeStream } from "./streamOptions.js"
+import { type Failure, type Lane, type PooledStream, StreamSource } from "./streamSource.js"
 import { type StreamPoolContext, StreamView } from "./streamView.js"
 
 const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
@@ -94,14 +94,13 @@ export const make = <E, R>(
       WebTransport.BidirectionalStream,
       { readonly context: StreamPoolContext }
     >(
-      {
-        ...presets,
-        ...given(streamEngine, options),
+      engineSettings({
+        ...decoded,
         // the session pool has this option; without a session pool, a lost session never comes back
         rideOut: 0,
         // each opening has its own limit, and waiting for a session's grant is not a failure
-        createTimeout: Duration.infinity
-      },
+        createTimeout: Infinity
+      }),
       (engine) => {
         const source = new StreamSource({ ...decoded, streamOptions }, sessions, session, engine)
         const context: StreamPoolContext = { source, clientSpeaksFirst, pool: engine }

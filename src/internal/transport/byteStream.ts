@@ -3,7 +3,6 @@ import { complete, makeDeferred } from "#effect/deferred"
 import { type FiberState, type RunningFiber, withFiberState } from "#effect/fiber"
 import { InspectableClass } from "#effect/inspect"
 import { repeatEffectOption } from "#effect/stream"
-import type { Outcome } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -17,6 +16,7 @@ import { Receiver } from "./receiver.js"
 import { Sender } from "./sender.js"
 import type { NativeReceiveStream, NativeSendStream } from "./shape.js"
 import type { Direction, HostedStream, StreamHost, StreamState } from "./streamHost.js"
+import type { Outcome } from "./wait.js"
 
 export const StreamTypeId: unique symbol = Symbol.for("effect-pools/WebTransport/Stream")
 

@@ -1,9 +1,9 @@
 /** How a session ends: the application's code and reason. */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
+import { closeOptions } from "../options/connectOptions.js"
+import { dieOfProblems } from "../options/optionChecks.js"
+import { decodeAll } from "../options/optionTable.js"
 import type { CloseInfo } from "./shape.js"
-
-/** The maximum length of the reason, in bytes of UTF-8 (draft-ietf-webtrans-http3, section 6). */
-const longestReason = 1024
 
 export const closeInfoOf = (info: Partial<CloseInfo> | undefined): CloseInfo => ({
   closeCode: info?.closeCode ?? 0,
@@ -20,16 +20,8 @@ export const applicationInfo = (info: CloseInfo): CloseInfo => {
 }
 
 /** Dies of an invalid code or reason. */
-export const checkCloseInfo = (info: Partial<CloseInfo> | undefined): Effect.Effect<void> => {
-  const { closeCode, reason } = closeInfoOf(info)
-  if (!Number.isInteger(closeCode) || closeCode < 0 || closeCode > 0xffff_ffff) {
-    return Effect.die(new RangeError(`closeCode must be a whole number from 0 to 4294967295, not ${String(closeCode)}`))
-  }
-  if (typeof reason !== "string") return Effect.die(new TypeError(`reason must be a string, not ${String(reason)}`))
-  const size = new TextEncoder().encode(reason).byteLength
-  if (size <= longestReason) return Effect.void
-  return Effect.die(new RangeError(`reason must have ${longestReason} bytes of UTF-8 at most, not ${size}`))
-}
+export const checkCloseInfo = (info: Partial<CloseInfo> | undefined): Effect.Effect<void> =>
+  dieOfProblems("WebTransport", decodeAll(closeOptions, info ?? {}).problems)
 
 export const describeCloseInfo = (info: CloseInfo): string =>
   `code ${info.closeCode}${info.reason === "" ? "" : `, ${JSON.stringify(info.reason)}`}`

@@ -1,8 +1,6 @@
 /** Connects sessions, and cleans up after failed attempts. */
-import { durationOf } from "#effect/duration"
 import { andThen, forkScope, timeoutFail } from "#effect/effect"
 import { fail, type Result, succeed, toEffect } from "#effect/result"
-import { areSupported } from "#effect/wait"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,7 +9,8 @@ import * as Scope from "effect/Scope"
 import { WebTransportError } from "../../WebTransportError.js"
 import { kindOf } from "../core/kinds.js"
 import { connectOptions } from "../options/connectOptions.js"
-import { checkCloseInfo } from "./closeInfo.js"
+import { dieOfProblems } from "../options/optionChecks.js"
+import { decodeAll } from "../options/optionTable.js"
 import { explainCause } from "./failure.js"
 import { SessionHandle } from "./session.js"
 import { SessionCore } from "./sessionCore.js"
@@ -25,6 +24,7 @@ import type {
   NativeWebTransport,
   SessionOptions
 } from "./shape.js"
+import { areSupported } from "./wait.js"
 
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.isEffect(source) ? source as Effect.Effect<A, E, R> : Effect.succeed(source)
@@ -175,20 +175,21 @@ const establish = (
 ): Effect.Effect<SessionHandle, WebTransportError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      yield* checkCloseInfo(options.closeInfo)
+      const { decoded, problems } = decodeAll(connectOptions, options)
+      yield* dieOfProblems("WebTransport", problems)
       // the wait slots of the session's streams need this test
       yield* areSupported
-      const limit = durationOf(options.connectTimeout ?? connectOptions.connectTimeout.byDefault)
+      const limit = Duration.millis(decoded.connectTimeout)
       // its own scope, so that a failed attempt leaves nothing in the caller's scope
       const scope = yield* forkScope(yield* Effect.scope)
       const core = yield* Effect.try({
         try: () =>
           new SessionCore(
-            make(Duration.toMillis(limit)),
+            make(decoded.connectTimeout),
             service,
             where,
-            options.closeInfo,
-            durationOf(options.closeTimeout ?? connectOptions.closeTimeout.byDefault)
+            decoded.closeInfo,
+            Duration.millis(decoded.closeTimeout)
           ),
         catch: constructFailure
       }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))

@@ -1,7 +1,6 @@
 /** Datagrams of a session: messages in a single packet, which may be lost. */
 import { callback } from "#effect/effect"
 import { InspectableClass } from "#effect/inspect"
-import type { Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { WebTransportError } from "../../WebTransportError.js"
@@ -9,6 +8,7 @@ import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type IncomingQueue, streamOf } from "./incoming.js"
 import type { NativeDatagrams } from "./shape.js"
+import type { Resume } from "./wait.js"
 
 /** The session, as its datagrams see it. */
 export interface DatagramSession {

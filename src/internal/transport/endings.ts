@@ -10,7 +10,7 @@ import { closeLatch, makeLatch, openLatch } from "#effect/latch"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type { ByteStream } from "./byteStream.js"
 
 /** How long the end of a stream may stay unconfirmed after a reset, or after the platform has taken all bytes. */

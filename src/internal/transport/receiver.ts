@@ -1,5 +1,4 @@
 /** The receiving direction of a stream: one native reader, an inbox, and the fiber that waits for bytes. */
-import { makeWaitSlot, type Outcome } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { FramingError } from "../../FramingError.js"
@@ -8,6 +7,7 @@ import { Inbox, twoReads } from "../core/bytes/inbox.js"
 import { framingError } from "./failure.js"
 import type { NativeReceiveStream } from "./shape.js"
 import type { Direction, StreamState } from "./streamHost.js"
+import { makeWaitSlot, type Outcome } from "./wait.js"
 
 const noBytes = Effect.succeed(Option.none<Uint8Array>())
 

@@ -1,6 +1,5 @@
 /** The sending direction of a stream: one native writer, and the fibers that wait for it. */
 import { callback } from "#effect/effect"
-import { Pending, type Resume } from "#effect/wait"
 import * as Effect from "effect/Effect"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
@@ -8,6 +7,7 @@ import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
 import type { NativeSendStream } from "./shape.js"
 import type { Direction, StreamState } from "./streamHost.js"
+import { Pending, type Resume } from "./wait.js"
 
 /** A queued write that waits for room. */
 class WaitingWrite implements Linked<WaitingWrite> {

@@ -1,9 +1,9 @@
-/** Handles to a session: for its owner, and for its pool's pings. */
+/** The handle to a session. */
 import { andThen, callback } from "#effect/effect"
 import { InspectableClass } from "#effect/inspect"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -242,12 +242,6 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
     const { state, streams, where } = this.core
     return { _id: "Session", with: where, state, streams: streams.size }
   }
-}
-
-/** The handle of a ping of the session's pool. */
-export class PingHandle extends SessionHandle {
-  override readonly streams = this.core.pings
-  override readonly isPing = true
 }
 
 /** The core of a session, borrowed or not. */

@@ -62,6 +62,8 @@ type Step =
     readonly sharing: Sharing
     /** The result of a check that may complete at once. */
     readonly check: "passes" | "fails" | "lasts" | "none"
+    /** What the hook of that check does. */
+    readonly meanwhile: "nothing" | "borrows" | "loses" | "proves" | "drains"
   }
   | {
     readonly op: "tryBorrow" | "clear" | "renew" | "drain" | "close" | "breakDown" | "tick" | "wantReady" | "prepare"
@@ -74,11 +76,15 @@ type Step =
     readonly at: number
   }
   | { readonly op: "decided"; readonly at: number; readonly verdict: Verdict }
+  /** A hook decides after its time limit. */
+  | { readonly op: "decidedLate" }
   /** The wall clock is put forward, or the computer was suspended. */
   | { readonly op: "leap"; readonly ms: number }
   | { readonly op: "prune"; readonly maxIdle: number }
   | { readonly op: "resize"; readonly minSize: number; readonly maxSize: number; readonly minIdle: number }
   | { readonly op: "advance"; readonly ms: number; readonly how: "exact" | "jump" | "late" }
+
+type Borrow = Extract<Step, { readonly op: "borrow" }>
 
 interface Scenario {
   readonly settings: ReadonlyArray<Partial<MachineOptions<string>>>
@@ -126,7 +132,12 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
         op: among("borrow"),
         eager: among("no", "no", "no", "no", "releases", "borrows"),
         sharing: among("shared", "shared", "shared", "shared", "shared", "exclusive"),
-        check: among("none", "none", "passes", "fails", "lasts")
+        check: among("none", "none", "passes", "fails", "lasts"),
+        meanwhile: FastCheck.oneof(
+          { weight: 8, arbitrary: among("nothing") },
+          { weight: 3, arbitrary: among("borrows", "loses", "proves") },
+          { weight: 1, arbitrary: among("drains") }
+        )
       })
     ],
     [2, FastCheck.record({ op: among("tryBorrow", "clear", "tick", "wantReady", "prepare") })],
@@ -142,6 +153,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
       })
     ],
     [3, FastCheck.record({ op: among("decided"), at, verdict: among("proven", "kept", "discarded") })],
+    [1, FastCheck.record({ op: among("decidedLate") })],
     [9, FastCheck.record({ op: among("made"), at, concurrency: among(1, 1, 2, 3, 4), twin: FastCheck.boolean() })],
     [2, FastCheck.record({ op: among("unmade"), at })],
     [5, FastCheck.record({ op: among("checked"), at, result: among("passed", "passed", "passed", "failed") })],
@@ -315,6 +327,7 @@ class Run implements Shell<number, string> {
   private leases: Array<Lease> = []
   private loans: Array<TestLoan> = []
   private releases: Array<TestRelease> = []
+  private lateReleases: Array<TestRelease> = []
 
   // records for the rules, from observation only
   private readonly pairs = new Map<Item<number>, Pair>()
@@ -423,6 +436,7 @@ class Run implements Shell<number, string> {
     ensure(release instanceof TestRelease, "a release of its own")
     this.say(`releaseTimedOut ${release.id}`)
     this.releases = this.releases.filter((other) => other !== release)
+    this.lateReleases.push(release)
     this.nest(() => this.release(release.lease, "discarded"))
   }
 
@@ -509,7 +523,7 @@ class Run implements Shell<number, string> {
     const { machine, model, now } = this
     switch (step.op) {
       case "borrow":
-        return this.borrow(step.eager, step.sharing, step.check)
+        return this.borrow(step.eager, step.sharing, step.check, step.meanwhile)
       case "tryBorrow": {
         this.lentAtOnce(model.tryCheckout(now), machine.tryCheckout(now))
         return
@@ -522,6 +536,12 @@ class Run implements Shell<number, string> {
       case "decided": {
         const release = this.pick(this.releases, step.at)
         return release !== undefined && this.decided(release)
+      }
+      case "decidedLate": {
+        const release = this.lateReleases.shift()
+        if (release === undefined) return false
+        const isInTime = this.both(() => model.endRelease(release.id), () => machine.endRelease(release))
+        return assert.isFalse(isInTime, "a late decision counts")
       }
       case "leap":
         return this.leap(step.ms)
@@ -643,11 +663,12 @@ class Run implements Shell<number, string> {
   private borrow(
     eager: TestWaiter["eager"],
     sharing: Sharing,
-    outcome: Extract<Step, { readonly op: "borrow" }>["check"]
+    outcome: Borrow["check"],
+    meanwhile: Borrow["meanwhile"] = "nothing"
   ): void {
     const { machine, model, now } = this
     if (this.lentAtOnce(model.checkout(now, sharing), machine.checkout(now, sharing))) return
-    if (outcome !== "none" && this.nested === 0 && this.borrowChecked(sharing, outcome)) return
+    if (outcome !== "none" && this.nested === 0 && this.borrowChecked(sharing, outcome, meanwhile)) return
     const waiter = new TestWaiter(this.waiters.length + 1, eager, sharing)
     this.waiters.push(waiter)
     this.queue.push(waiter)
@@ -657,7 +678,11 @@ class Run implements Shell<number, string> {
   }
 
   /** A check that may complete before the borrower has to queue. Returns whether an item was lent. */
-  private borrowChecked(sharing: Sharing, outcome: "passes" | "fails" | "lasts"): boolean {
+  private borrowChecked(
+    sharing: Sharing,
+    outcome: Exclude<Borrow["check"], "none">,
+    meanwhile: Borrow["meanwhile"]
+  ): boolean {
     const { machine, model, now } = this
     const foretold = model.claim(now, sharing)
     const check = machine.claim(now, sharing)
@@ -665,15 +690,35 @@ class Run implements Shell<number, string> {
     if (check === undefined || foretold === undefined) return false
     seen.add(`claim ${outcome}`)
     const checked = { ...this.pairs.get(check.item)!, check, modelCheck: foretold.check! }
+    this.callBack(checked, meanwhile)
     if (outcome === "passes") {
-      model.admit(foretold, now, sharing)
-      same(machine.admit(check, now, sharing), check.item, "what is lent that was checked")
-      this.lent(check.item, undefined)
-      return true
+      const isLent = model.admit(foretold, checked.modelCheck, now, sharing)
+      seen.add(`admit ${isLent}`)
+      same(machine.admit(check, now, sharing), isLent ? check.item : undefined, "what is lent that was checked")
+      if (isLent) this.lent(check.item, undefined)
+      return isLent
     }
     this.checks.push(checked)
     if (outcome === "fails") this.checked(checked, "failed")
     return false
+  }
+
+  /** What the hook of a check does before the check ends. */
+  private callBack({ item, model: foretold }: Pair, meanwhile: Borrow["meanwhile"]): void {
+    const { machine, model, now } = this
+    switch (meanwhile) {
+      case "nothing":
+        return
+      case "borrows":
+        return this.nest(() => this.borrow("no", "shared", "none"))
+      case "loses":
+        this.barred.add(item)
+        return this.both(() => model.lost(foretold, now), () => machine.lost(item, now))
+      case "proves":
+        return this.both(() => model.proven(foretold, now), () => machine.proven(item, now))
+      case "drains":
+        return this.both(() => model.drain(now), () => machine.drain(now))
+    }
   }
 
   private lentAtOnce(foretold: ModelItem | undefined, item: Item<number> | undefined): boolean {
@@ -713,6 +758,8 @@ class Run implements Shell<number, string> {
     const release = new TestRelease(++this.numbers, lease, verdict)
     this.releases.push(release)
     this.leases = this.leases.filter((other) => other !== lease)
+    // the borrower has used the item
+    if (verdict !== "kept") this.both(() => model.serve(lease.model), () => machine.served(lease.item))
     return this.both(() => model.startRelease(release.id, now), () => machine.startRelease(release, now))
   }
 
@@ -955,7 +1002,7 @@ class Run implements Shell<number, string> {
     same(this.queue.length, 0, "waiters without an answer")
     for (const [name, part] of partsOf(machine)) {
       if (part instanceof LinkedList) same(part.length, 0, name)
-      if (part instanceof LoadIndex) same(part.least(), undefined, name)
+      if (part instanceof LoadIndex) same(part.minLoaded(), undefined, name)
       if (part instanceof IndexedHeap) same(part.first, undefined, name)
       if (part instanceof Map || part instanceof Set) same(part.size, 0, name)
     }
@@ -1026,7 +1073,8 @@ const everythingThatHappens = [
     "track",
     "untrack"
   ],
-  ...["renew", "proven", "leap", "decided", "claim passes", "claim fails", "claim lasts"],
+  ...["renew", "proven", "leap", "decided", "decidedLate", "claim passes", "claim fails", "claim lasts"],
+  ...["admit true", "admit false"],
   ...["Queued", "Full", "Closed", "wake n with n", "wake n: CreateFailed failure n", "wake n: AcquireTimeout queue"],
   ...["wake n: AcquireTimeout creation", "wake n: AcquireTimeout check", "checkTimedOut n", "releaseTimedOut n"],
   ...["paused n", "drainsSlowly n"],
@@ -1254,8 +1302,8 @@ describe("LoadIndex", () => {
         }
         const least = Math.min(...model.map(({ key }) => key))
         const most = Math.max(...model.map(({ key }) => key))
-        assert.strictEqual(index.least()?.id, model.find(({ key }) => key === least)?.id)
-        assert.strictEqual(index.most()?.id, model.findLast(({ key }) => key === most)?.id)
+        assert.strictEqual(index.minLoaded()?.id, model.find(({ key }) => key === least)?.id)
+        assert.strictEqual(index.maxLoaded()?.id, model.findLast(({ key }) => key === most)?.id)
       }
     })
     FastCheck.assert(property, { numRuns: 300, ...replay })

@@ -340,11 +340,17 @@ export class PoolModel {
     return item
   }
 
-  admit(item: ModelItem, now: Time, sharing: Sharing): void {
+  /** Returns whether the item is lent. Its check may be over, and others may wait, if the hook called back. */
+  admit(item: ModelItem, check: ModelCheck, now: Time, sharing: Sharing): boolean {
+    if (this.state !== "Open" || this.waiters.length > 0 || item.check !== check) {
+      this.checked(item, check, "passed", now)
+      return false
+    }
     item.check = undefined
     this.prove(item, now)
     this.lend(item, now, sharing)
     this.settle(now)
+    return true
   }
 
   enqueue(waiter: ModelWaiter, now: Time): "Queued" | "Full" | "Closed" {
@@ -784,7 +790,7 @@ export class PoolModel {
     this.serve(item)
   }
 
-  private serve(item: ModelItem): void {
+  serve(item: ModelItem): void {
     item.hasServed = true
     this.earlyDeaths = 0
   }

@@ -46,6 +46,7 @@ const serving = (options: Partial<ServeMachineOptions> = {}) => {
     /** The end of a turn: the batch goes to the transport. */
     turn: () => {
       written.push(machine.takeBatch())
+      assert.lengthOf(written, log.filter((tag) => tag === "Write").length)
     },
     /** The messages of all batches, with their ids. */
     get answers() {
@@ -196,6 +197,26 @@ describe("answers", () => {
     assert.deepStrictEqual(server.answers.map(({ id }) => id), [1, 3, 2])
   })
 
+  it("wait at 65,536 bytes that the transport has not accepted, given to it or not", () => {
+    const server = serving({ concurrency: 2 })
+    server.machine.received(concat([1, 2].map((id) => frame(bytes(1), id))))
+    /** An answer that fills the room, but for some bytes: five bytes are length and id. */
+    const fill = (rest: number) => server.answer(0, bytes(65_536 - 5 - rest))._tag
+    const empty = () => server.answer(1, bytes(0))._tag
+    assert.deepStrictEqual([fill(1), empty(), empty()], ["Taken", "Taken", "Waits"])
+    server.turn()
+    server.machine.written()
+    server.turn()
+    server.machine.written()
+    assert.deepStrictEqual([fill(1), empty()], ["Taken", "Taken"])
+    server.turn()
+    assert.strictEqual(empty(), "Waits")
+    server.machine.written()
+    server.turn()
+    server.machine.written()
+    assert.deepStrictEqual([fill(0), empty()], ["Taken", "Waits"])
+  })
+
   it("that wait are dropped when their handler ends", () => {
     const server = serving()
     server.machine.received(concat([1, 2].map((id) => frame(bytes(1), id))))
@@ -272,6 +293,31 @@ describe("without ids", () => {
     server.machine.written()
     assert.isTrue(server.isFinished)
     server.end(2)
+    assert.deepStrictEqual(server.log.filter((tag) => tag === "Finish"), ["Finish"])
+    assert.deepStrictEqual(server.answers.map(({ message }) => message), [[1]])
+  })
+
+  it("an empty answer is a byte, which leaves like any other", () => {
+    const server = inTurn()
+    server.machine.received(frame(bytes(1)))
+    server.answer(0, bytes(1))
+    server.turn()
+    server.answer(0, bytes(0))
+    server.machine.written()
+    server.turn()
+    assert.deepStrictEqual(server.written.map((batch) => [...batch]), [[1, 7], [0]])
+  })
+
+  it("an answer that waits is dropped when its handler fails", () => {
+    const server = inTurn()
+    server.machine.received(concat([frame(bytes(1)), frame(bytes(1))]))
+    server.answer(1, bytes(1, 2))
+    server.end(1, "Failed")
+    server.answer(0, bytes(1, 1))
+    server.end(0)
+    server.turn()
+    server.machine.written()
+    assert.isTrue(server.isFinished)
     assert.deepStrictEqual(server.answers.map(({ message }) => message), [[1]])
   })
 

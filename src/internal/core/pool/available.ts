@@ -54,7 +54,7 @@ export class Available<A> {
   /** The first choice. An exclusive borrower gets only idle items. */
   first(sharing: Sharing): Item<A> | undefined {
     if (sharing === "exclusive") return this.isLifo ? this.newestIdle() : this.oldestIdle()
-    return this.isLifo ? this.shared.most() ?? this.newestIdle() : this.oldestIdle() ?? this.shared.least()
+    return this.isLifo ? this.shared.maxLoaded() ?? this.newestIdle() : this.oldestIdle() ?? this.shared.minLoaded()
   }
 
   /** The most recently proven item. */

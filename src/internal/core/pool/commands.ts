@@ -1,23 +1,23 @@
 /** The commands and announcements of a pool's machine: plain data, so that a run can be printed. */
-import type { Check, Item, Loan, Reason, Refusal, Release, Waiter } from "./item.js"
+import type { Check, Item, Loan, Reason, Refusal, Release, ShellData, Waiter } from "./item.js"
 
-export type Command<A, F> =
+export type Command<A, F, S extends ShellData = any> =
   /** The shell must not call back at once. */
-  | { readonly _tag: "Create"; readonly item: Item<A> }
+  | { readonly _tag: "Create"; readonly item: Item<A, S> }
   /** Interrupt the creation. `gone` ends it if the pool closes; otherwise nothing waits for it. */
-  | { readonly _tag: "CancelCreation"; readonly item: Item<A> }
-  | { readonly _tag: "Check"; readonly check: Check<A> }
-  | { readonly _tag: "CancelCheck"; readonly check: Check<A> }
+  | { readonly _tag: "CancelCreation"; readonly item: Item<A, S> }
+  | { readonly _tag: "Check"; readonly check: Check<A, S> }
+  | { readonly _tag: "CancelCheck"; readonly check: Check<A, S> }
   /** The check reached its time limit; the pool closes the item. */
-  | { readonly _tag: "CheckTimedOut"; readonly check: Check<A> }
+  | { readonly _tag: "CheckTimedOut"; readonly check: Check<A, S> }
   /** The hook that decides on a returned item took longer than `checkTimeout`. Release the item. */
-  | { readonly _tag: "ReleaseTimedOut"; readonly release: Release<A> }
-  | { readonly _tag: "Destroy"; readonly item: Item<A>; readonly reason: Reason }
+  | { readonly _tag: "ReleaseTimedOut"; readonly release: Release<A, S> }
+  | { readonly _tag: "Destroy"; readonly item: Item<A, S>; readonly reason: Reason }
   /** The item takes no new borrower; it may still be lent. */
-  | { readonly _tag: "Leaving"; readonly item: Item<A> }
+  | { readonly _tag: "Leaving"; readonly item: Item<A, S> }
   /** The item's finalizers took longer than `closeTimeout`; its place is free. */
-  | { readonly _tag: "LeaveBehind"; readonly item: Item<A> }
-  | { readonly _tag: "Wake"; readonly waiter: Waiter<A, F> }
+  | { readonly _tag: "LeaveBehind"; readonly item: Item<A, S> }
+  | { readonly _tag: "Wake"; readonly waiter: Waiter<A, F, S> }
   /** Call `tick` at that time of the monotonic clock. A later command replaces an earlier one. */
   | { readonly _tag: "WakeAt"; readonly at: number }
   /** Nothing is due. Call `disarm` when the fibers that run now are done: a new borrow may make something due. */
@@ -42,6 +42,6 @@ export type Command<A, F> =
   | { readonly _tag: "Closed" }
 
 /** Performs the commands of the machine. */
-export interface Shell<A, F> {
-  perform(command: Command<A, F>): void
+export interface Shell<A, F, S extends ShellData = any> {
+  perform(command: Command<A, F, S>): void
 }

@@ -56,7 +56,17 @@ export type Place = "Held" | "Freeing" | "Overlapping" | "None"
  */
 export type ItemState = "Creating" | "Outdated" | "Idle" | "InUse" | "Checking" | "Leaving" | "Closing" | "Gone"
 
-export class Item<A> implements Linked<Item<A>> {
+/** The types of what the shell keeps on the machine's records. The machine does not look at it. */
+export interface ShellData {
+  /** On a live item. */
+  readonly item: unknown
+  /** On a check, and on a returned item: the hook that runs. */
+  readonly hook: unknown
+  /** On a waiter. */
+  readonly borrower: unknown
+}
+
+export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   state: ItemState = "Creating"
   value: A = undefined as A
   /** The number of the attempt that creates the item, and when it began. */
@@ -76,7 +86,7 @@ export class Item<A> implements Linked<Item<A>> {
   /** A number that orders the proofs of all items. */
   provenTurn = 0
   trust: Trust = "Untried"
-  check: Check<A> | undefined = undefined
+  check: Check<A, S> | undefined = undefined
   /** The item's nodes in the heaps, if the options need them. */
   lifetime: Due<A> | undefined = undefined
   ping: Due<A> | undefined = undefined
@@ -86,10 +96,9 @@ export class Item<A> implements Linked<Item<A>> {
   reason: Reason = "closed"
   /** The deadline of the creation or the closing; of an overlapping item, when the pool closes it under its borrower. */
   deadline = Infinity
-  /** The shell's data. */
-  handle: unknown = undefined
-  previous: Item<A> | undefined = undefined
-  next: Item<A> | undefined = undefined
+  handle: S["item"] | undefined = undefined
+  previous: Item<A, S> | undefined = undefined
+  next: Item<A, S> | undefined = undefined
   list: LinkedList<any> | undefined = undefined
 
   /** How many borrowers may have the item at the same time now. */
@@ -112,8 +121,8 @@ export class Due<A> implements HeapNode {
 }
 
 /** A check under way: before the item is lent, or because it has been silent for long. */
-export class Check<A> implements Linked<Check<A>> {
-  readonly item: Item<A>
+export class Check<A, S extends ShellData = any> implements Linked<Check<A, S>> {
+  readonly item: Item<A, S>
   readonly hook: "validate" | "ping"
   purpose: CheckPurpose
   /** The ticket of the last borrower that had queued when the check began. */
@@ -123,14 +132,13 @@ export class Check<A> implements Linked<Check<A>> {
   /** When borrowers stop relying on the check. */
   readonly slowAt: number
   readonly deadline: number
-  /** The shell's data. */
-  handle: unknown = undefined
-  previous: Check<A> | undefined = undefined
-  next: Check<A> | undefined = undefined
+  running: S["hook"] | undefined = undefined
+  previous: Check<A, S> | undefined = undefined
+  next: Check<A, S> | undefined = undefined
   list: LinkedList<any> | undefined = undefined
 
   constructor(
-    item: Item<A>,
+    item: Item<A, S>,
     hook: "validate" | "ping",
     purpose: CheckPurpose,
     ticket: number,
@@ -149,16 +157,15 @@ export class Check<A> implements Linked<Check<A>> {
 }
 
 /** A returned item while a hook decides on it. */
-export class Release<A> implements Linked<Release<A>> {
-  readonly item: Item<A>
+export class Release<A, S extends ShellData = any> implements Linked<Release<A, S>> {
+  readonly item: Item<A, S>
   deadline = Infinity
-  /** The shell's data. */
-  handle: unknown = undefined
-  previous: Release<A> | undefined = undefined
-  next: Release<A> | undefined = undefined
+  running: S["hook"] | undefined = undefined
+  previous: Release<A, S> | undefined = undefined
+  next: Release<A, S> | undefined = undefined
   list: LinkedList<any> | undefined = undefined
 
-  constructor(item: Item<A>) {
+  constructor(item: Item<A, S>) {
     this.item = item
   }
 }
@@ -182,20 +189,20 @@ export type Refusal<F> =
 /** What the waiters wait for: an item that is returned, created, or checked. */
 export type Awaited = "queue" | "creation" | "check"
 
-export class Waiter<A, F> implements Linked<Waiter<A, F>> {
+export class Waiter<A, F, S extends ShellData = any> implements Linked<Waiter<A, F, S>> {
   /** The result: an item or a refusal. The waiter leaves the queue when one of the two is set. */
-  item: Item<A> | undefined = undefined
+  item: Item<A, S> | undefined = undefined
   refusal: Refusal<F> | undefined = undefined
   /** A number that orders all waiters of the pool. */
   ticket = 0
   since = 0
   deadline = Infinity
   sharing: Sharing = "shared"
-  /** The shell's data: wakes the borrower, and identifies it. */
+  borrower: S["borrower"] | undefined = undefined
+  /** Set by the shell: wakes the borrower. */
   resume: (() => void) | undefined = undefined
-  note: unknown = undefined
-  previous: Waiter<A, F> | undefined = undefined
-  next: Waiter<A, F> | undefined = undefined
+  previous: Waiter<A, F, S> | undefined = undefined
+  next: Waiter<A, F, S> | undefined = undefined
   list: LinkedList<any> | undefined = undefined
 }
 

@@ -7,6 +7,7 @@ import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
 import { Outbox } from "../outbox.js"
 import { Alarm } from "./alarm.js"
+import { Announcements } from "./announcements.js"
 import { Available } from "./available.js"
 import { Checks } from "./checks.js"
 import type { Command, Shell } from "./commands.js"
@@ -25,6 +26,7 @@ import {
   type Refusal,
   type Release,
   type Sharing,
+  type ShellData,
   type Time,
   type Verdict,
   type Waiter
@@ -38,15 +40,15 @@ import { WaiterQueue } from "./waiterQueue.js"
 
 export type { MachineOptions } from "./policy.js"
 
-export class PoolMachine<A, F> {
+export class PoolMachine<A, F, S extends ShellData = any> {
   state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
   readonly policy: Policy<F>
   /** Replaced as a whole by `resize`. */
   sizes: Sizes
   readonly counters = new Counters()
-  readonly waiters = new WaiterQueue<A, F>()
+  readonly waiters = new WaiterQueue<A, F, S>()
   /** Every item that is not gone. */
-  readonly items = new Set<Item<A>>()
+  readonly items = new Set<Item<A, S>>()
   /** Items with a value, until they are closed. */
   live = 0
   /** Live items that are lent. */
@@ -69,26 +71,22 @@ export class PoolMachine<A, F> {
   private readonly leaks: LeakWatch
   private readonly lifetimes = new IndexedHeap<Due<A>>()
   // ordered by deadline: all members of a list have the same time limit
-  private readonly closings = new LinkedList<Item<A>>()
-  private readonly overlapping = new LinkedList<Item<A>>()
-  private readonly releases = new LinkedList<Release<A>>()
+  private readonly closings = new LinkedList<Item<A, S>>()
+  private readonly overlapping = new LinkedList<Item<A, S>>()
+  private readonly releases = new LinkedList<Release<A, S>>()
   /** Items that were retired while idle; each closes when its replacement is live or not needed. */
-  private readonly renewed = new LinkedList<Item<A>>()
+  private readonly renewed = new LinkedList<Item<A, S>>()
 
-  private readonly outbox: Outbox<Command<A, F>>
+  private readonly outbox: Outbox<Command<A, F, S>>
   private readonly alarm: Alarm
+  private readonly announcements: Announcements<F>
   /** A change that `settle` has to look at, though the outbox may be empty. */
   private unsettled = false
   private closeAt = Infinity
-  private drainingSince = Infinity
-  // announcements that are made once
-  private readyWanted = false
-  private drainAnnounced = false
-  private exhaustionAnnounced = false
   /** Whether items can become too old to be lent. */
   private readonly ages: boolean
 
-  constructor(options: MachineOptions<F>, shell: Shell<A, F>) {
+  constructor(options: MachineOptions<F>, shell: Shell<A, F, S>) {
     const { maxSize, minIdle, minSize } = options
     const { checkTimeout, idleTimeToLive, leakThreshold, maxLifetime, order, pingInterval, validateAfterIdle } = options
     this.policy = options
@@ -106,6 +104,7 @@ export class PoolMachine<A, F> {
       if (command._tag !== "WakeAt" || this.alarm.isSetTo(command.at)) shell.perform(command)
     })
     this.alarm = new Alarm(this.outbox)
+    this.announcements = new Announcements(options.exhaustedThreshold, this.outbox)
   }
 
   get creating(): number {
@@ -161,7 +160,7 @@ export class PoolMachine<A, F> {
   /**
    * Lends an item that is ready. Without one it returns `undefined`, and the borrower has to queue.
    */
-  checkout(now: Time, sharing: Sharing = "shared"): Item<A> | undefined {
+  checkout(now: Time, sharing: Sharing = "shared"): Item<A, S> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
     const item = this.lendable(sharing, now)
     if (item !== undefined) {
@@ -173,7 +172,7 @@ export class PoolMachine<A, F> {
   }
 
   /** `checkout` for a borrower that does not wait. An item that needs a check is checked for the next borrower. */
-  tryCheckout(now: Time): Item<A> | undefined {
+  tryCheckout(now: Time): Item<A, S> | undefined {
     const item = this.checkout(now)
     if (item === undefined && this.state === "Open" && this.waiters.length === 0) {
       const unproven = this.available.first("shared")
@@ -189,7 +188,7 @@ export class PoolMachine<A, F> {
    * Starts a check that may complete at once, after `checkout` found no item and before the borrower queues. The caller
    * ends the check with `admit` or `checked`; a check that takes longer stays under way.
    */
-  claim(now: Time, sharing: Sharing): Check<A> | undefined {
+  claim(now: Time, sharing: Sharing): Check<A, S> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
     const item = this.available.first(sharing)
     if (item === undefined || item.check !== undefined) return undefined
@@ -200,7 +199,7 @@ export class PoolMachine<A, F> {
   }
 
   /** Lends an item that passed the check begun by `claim`. */
-  admit(check: Check<A>, now: Time, sharing: Sharing): Item<A> | undefined {
+  admit(check: Check<A, S>, now: Time, sharing: Sharing): Item<A, S> | undefined {
     const { item } = check
     if (this.state !== "Open" || this.waiters.length > 0 || item.check !== check) {
       this.checked(check, "passed", now)
@@ -214,7 +213,7 @@ export class PoolMachine<A, F> {
     return item
   }
 
-  enqueue(waiter: Waiter<A, F>, now: Time): "Queued" | "Full" | "Closed" {
+  enqueue(waiter: Waiter<A, F, S>, now: Time): "Queued" | "Full" | "Closed" {
     if (this.state !== "Open") return "Closed"
     const { acquireTimeout, maxWaiters } = this.policy
     // waiters whose item is being created or checked, or could be created
@@ -232,7 +231,7 @@ export class PoolMachine<A, F> {
   }
 
   /** The borrower gives up: it leaves the queue, or returns the item that it just got. Idempotent. */
-  abandon(waiter: Waiter<A, F>, now: Time): void {
+  abandon(waiter: Waiter<A, F, S>, now: Time): void {
     if (waiter.list !== undefined) {
       this.counters.abandoned++
       this.waiters.dequeue(waiter)
@@ -245,7 +244,7 @@ export class PoolMachine<A, F> {
   }
 
   /** Returns a lent item: one call for each time it was lent. */
-  release(item: Item<A>, now: Time, verdict: Verdict): void {
+  release(item: Item<A, S>, now: Time, verdict: Verdict): void {
     if (verdict === "discarded" && (item.state === "InUse" || item.state === "Checking")) {
       this.leave(item, "discarded", now)
     }
@@ -294,13 +293,13 @@ export class PoolMachine<A, F> {
   }
 
   /** A borrower has used the item; whether the pool keeps it is decided later. */
-  served(item: Item<A>): void {
+  served(item: Item<A, S>): void {
     if (item.trust === "Untried") item.trust = "Trusted"
     this.creations.served()
   }
 
   /** A hook begins to decide on a returned item, within `checkTimeout`. The item counts as lent until then. */
-  startRelease(release: Release<A>, now: Time): void {
+  startRelease(release: Release<A, S>, now: Time): void {
     release.deadline = now.monotonic + this.policy.checkTimeout
     this.releases.push(release)
     this.arm(release.deadline)
@@ -308,7 +307,7 @@ export class PoolMachine<A, F> {
   }
 
   /** Returns whether the hook ended in time. If so, call `release`. */
-  endRelease(release: Release<A>): boolean {
+  endRelease(release: Release<A, S>): boolean {
     const isInTime = release.list !== undefined
     this.releases.remove(release)
     // the alarm may not be needed any more
@@ -331,7 +330,7 @@ export class PoolMachine<A, F> {
   // --- what the items do
 
   /** `chance`, here and below, is a random number in [0, 1). */
-  created(item: Item<A>, value: A, concurrency: number, now: Time, chance: number): void {
+  created(item: Item<A, S>, value: A, concurrency: number, now: Time, chance: number): void {
     if (item.state === "Outdated") return this.endOutdated(item, now)
     if (item.state !== "Creating") return
     const { maxLifetime } = this.policy
@@ -356,19 +355,19 @@ export class PoolMachine<A, F> {
     this.settle(now)
   }
 
-  createFailed(item: Item<A>, failure: F, now: Time, chance: number): void {
+  createFailed(item: Item<A, S>, failure: F, now: Time, chance: number): void {
     if (item.state !== "Creating" && item.state !== "Outdated") return
     this.failed(item, { _tag: "CreateFailed", failure }, now, chance)
     this.settle(now)
   }
 
   /** The pool was renewed during the creation: its item closes unlent; `gone` ends the closing. */
-  endOutdated(item: Item<A>, now: Time): void {
+  endOutdated(item: Item<A, S>, now: Time): void {
     this.endCreation(item, now)
     this.settle(now)
   }
 
-  checked(check: Check<A>, result: CheckResult, now: Time): void {
+  checked(check: Check<A, S>, result: CheckResult, now: Time): void {
     const { item } = check
     if (item.check !== check) return
     if (result === "failed") {
@@ -393,14 +392,14 @@ export class PoolMachine<A, F> {
   }
 
   /** The item died by itself. Its place is free at once, also while the item is lent. */
-  lost(item: Item<A>, now: Time): void {
+  lost(item: Item<A, S>, now: Time): void {
     if (!isLive(item)) return
     this.lose(item, now)
     this.settle(now)
   }
 
   /** The item has shown that it is alive. A ping under way passes. */
-  proven(item: Item<A>, now: Time): void {
+  proven(item: Item<A, S>, now: Time): void {
     if (!isLive(item) || item.state === "Leaving") return
     if (item.check?.hook === "ping") return this.passCheck(item.check, now)
     this.prove(item, now)
@@ -410,7 +409,7 @@ export class PoolMachine<A, F> {
   }
 
   /** Retires the item: it takes no new borrower, and closes when it is idle. */
-  retire(item: Item<A>, now: Time, reason: Reason = "retired"): void {
+  retire(item: Item<A, S>, now: Time, reason: Reason = "retired"): void {
     this.withdraw(item, reason, now)
     this.settle(now)
   }
@@ -422,7 +421,7 @@ export class PoolMachine<A, F> {
   }
 
   /** The item's finalizers ended, or the pool abandoned them. */
-  gone(item: Item<A>, now: Time): void {
+  gone(item: Item<A, S>, now: Time): void {
     if (item.state !== "Closing") return
     this.forget(item)
     this.settle(now)
@@ -493,27 +492,27 @@ export class PoolMachine<A, F> {
 
   /** Asks for one `Reached` command, when `minSize` items are live or the next creation fails. */
   wantReady(now: Time): void {
-    this.readyWanted = true
-    if (this.state !== "Open") this.announceReady({ _tag: "PoolClosed" })
+    this.announcements.wantReady()
+    if (this.state !== "Open") this.announcements.reached({ _tag: "PoolClosed" })
     this.settle(now)
   }
 
   drain(now: Time): void {
     if (this.state === "Open") {
       this.state = "Draining"
-      this.drainingSince = now.monotonic
+      this.announcements.beginDrain(now.monotonic)
     }
     this.checks.forgetDoubts()
-    this.announceReady({ _tag: "PoolClosed" })
+    this.announcements.reached({ _tag: "PoolClosed" })
     this.settle(now)
   }
 
   close(now: Time): void {
     if (this.state === "Closing" || this.state === "Closed") return
     this.state = "Closing"
-    this.drainingSince = Infinity
     this.refuseAll({ _tag: "PoolClosed" })
-    this.announceReady({ _tag: "PoolClosed" })
+    this.announcements.endDrain()
+    this.announcements.reached({ _tag: "PoolClosed" })
     this.closeAt = now.monotonic + this.policy.shutdownGrace
     this.creations.stop()
     this.checks.forgetDoubts()
@@ -566,16 +565,8 @@ export class PoolMachine<A, F> {
     for (let loan = this.leaks.report(monotonic); loan !== undefined; loan = this.leaks.report(monotonic)) {
       this.outbox.push({ _tag: "Overdue", loan })
     }
-    const waited = this.waiters.first === undefined ? -1 : monotonic - this.waiters.first.since
-    if (waited >= this.policy.exhaustedThreshold && !this.exhaustionAnnounced) {
-      this.exhaustionAnnounced = true
-      this.outbox.push({ _tag: "Exhausted", waited })
-    }
-    const drains = monotonic - this.drainingSince
-    if (drains >= this.policy.exhaustedThreshold && !this.drainAnnounced) {
-      this.drainingSince = Infinity
-      this.outbox.push({ _tag: "DrainsSlowly", waited: drains })
-    }
+    if (this.waiters.first !== undefined) this.announcements.waited(monotonic - this.waiters.first.since)
+    this.announcements.drains(monotonic)
     if (this.state === "Closing" && monotonic >= this.closeAt) {
       for (const item of [...this.items]) if (item.state === "Leaving") this.destroy(item, "closed", now)
     }
@@ -593,7 +584,7 @@ export class PoolMachine<A, F> {
   // --- private: lending
 
   /** The first item that can be lent now, without a check. */
-  private lendable(sharing: Sharing, now: Time): Item<A> | undefined {
+  private lendable(sharing: Sharing, now: Time): Item<A, S> | undefined {
     if (this.ages) this.age(now)
     const first = this.available.first(sharing)
     if (first !== undefined && !this.needsCheck(first, now)) return first
@@ -613,24 +604,24 @@ export class PoolMachine<A, F> {
   }
 
   /** If no item can be lent now: an item that can be lent after a check. */
-  private candidate(sharing: Sharing): Item<A> | undefined {
+  private candidate(sharing: Sharing): Item<A, S> | undefined {
     const first = this.available.first(sharing)
     if (first !== undefined || this.checks.backgroundIdle === 0) return first
     for (const { item } of this.checks.background) if (item.state === "Checking") return item
     return undefined
   }
 
-  private needsCheck(item: Item<A>, now: Time): boolean {
+  private needsCheck(item: Item<A, S>, now: Time): boolean {
     return this.policy.validateAfterIdle !== Infinity && now.wall - item.provenAt >= this.policy.validateAfterIdle
   }
 
   /** Takes the item out of the available ones. */
-  private take(item: Item<A>): void {
+  private take(item: Item<A, S>): void {
     this.available.remove(item, item.borrowers)
     item.state = "InUse"
   }
 
-  private lend(item: Item<A>, now: Time, sharing: Sharing): void {
+  private lend(item: Item<A, S>, now: Time, sharing: Sharing): void {
     if (sharing === "exclusive") item.sharing = sharing
     if (item.borrowers++ === 0) {
       this.inUse++
@@ -648,7 +639,7 @@ export class PoolMachine<A, F> {
    * Lends an item that is `InUse` and in no list to the waiters, or makes it available. Waiters with a ticket up to
    * `proves` need no check of it.
    */
-  private offer(item: Item<A>, now: Time, proves: number): void {
+  private offer(item: Item<A, S>, now: Time, proves: number): void {
     const needsCheck = this.needsCheck(item, now)
     while (this.waiters.first !== undefined && item.state === "InUse" && item.borrowers < item.concurrency) {
       const waiter = this.waiters.first
@@ -708,14 +699,14 @@ export class PoolMachine<A, F> {
     return this.inUse - (this.leaving - this.renewed.length)
   }
 
-  private prove(item: Item<A>, now: Time): void {
+  private prove(item: Item<A, S>, now: Time): void {
     item.provenAt = now.wall
     item.provenTurn = ++this.proofs
     item.trust = "Trusted"
     this.creations.served()
   }
 
-  private lose(item: Item<A>, now: Time): void {
+  private lose(item: Item<A, S>, now: Time): void {
     const delay = this.creations.died(item, now)
     if (delay !== undefined) this.outbox.push({ _tag: "Paused", delay })
     if (item.place === "Held") this.places.leave(item)
@@ -723,14 +714,14 @@ export class PoolMachine<A, F> {
   }
 
   /** Closes an idle item now, a lent item when it comes back. */
-  private withdraw(item: Item<A>, reason: Reason, now: Time): void {
+  private withdraw(item: Item<A, S>, reason: Reason, now: Time): void {
     if (!isLive(item) || item.state === "Leaving") return
     if (item.borrowers === 0) this.destroy(item, reason, now)
     else this.leave(item, reason, now)
   }
 
   /** The item takes no new borrower. An idle item closes when its replacement is live or not needed. */
-  private leave(item: Item<A>, reason: Reason, now: Time): void {
+  private leave(item: Item<A, S>, reason: Reason, now: Time): void {
     const isIdle = item.borrowers === 0
     if (item.check !== undefined && (isIdle || item.check.purpose === "borrower")) this.cancelCheck(item.check)
     this.available.remove(item, item.borrowers)
@@ -748,7 +739,7 @@ export class PoolMachine<A, F> {
     this.unsettled = true
   }
 
-  private destroy(item: Item<A>, reason: Reason, now: Time): void {
+  private destroy(item: Item<A, S>, reason: Reason, now: Time): void {
     if (item.check !== undefined) this.cancelCheck(item.check)
     if (item.state === "Leaving") this.leaving--
     if (item.list === this.overlapping) this.overlapping.remove(item)
@@ -764,19 +755,19 @@ export class PoolMachine<A, F> {
   }
 
   /** Ends the item's lifetime and its pings. */
-  private outlive(item: Item<A>): void {
+  private outlive(item: Item<A, S>): void {
     if (item.lifetime !== undefined) this.lifetimes.remove(item.lifetime)
     this.pings.remove(item)
   }
 
-  private beginClosing(item: Item<A>, now: Time): void {
+  private beginClosing(item: Item<A, S>, now: Time): void {
     item.state = "Closing"
     item.deadline = now.monotonic + this.policy.closeTimeout
     this.places.free(item)
     this.closings.push(item)
   }
 
-  private forget(item: Item<A>): void {
+  private forget(item: Item<A, S>): void {
     this.closings.remove(item)
     this.places.leave(item)
     item.state = "Gone"
@@ -790,7 +781,7 @@ export class PoolMachine<A, F> {
   // --- private: checks
 
   /** During a check the item takes no new borrower, unless it is pinged while it is lent. */
-  private beginCheck(item: Item<A>, hook: Check<A>["hook"], purpose: CheckPurpose, now: Time): void {
+  private beginCheck(item: Item<A, S>, hook: Check<A, S>["hook"], purpose: CheckPurpose, now: Time): void {
     const underWay = item.check
     // a check under way serves the borrower, too
     if (underWay !== undefined) this.checks.promote(underWay)
@@ -806,19 +797,19 @@ export class PoolMachine<A, F> {
     this.outbox.push({ _tag: "Check", check })
   }
 
-  private cancelCheck(check: Check<A>): void {
+  private cancelCheck(check: Check<A, S>): void {
     this.checks.end(check)
     this.outbox.push({ _tag: "CancelCheck", check })
   }
 
   /** Ends a check early: the item has proved good already. */
-  private passCheck(check: Check<A>, now: Time): void {
+  private passCheck(check: Check<A, S>, now: Time): void {
     this.outbox.push({ _tag: "CancelCheck", check })
     this.checked(check, "passed", now)
   }
 
   /** A check failed. Items that have been idle for as long are checked, too, before a borrower needs them. */
-  private doubt(check: Check<A>, now: Time): void {
+  private doubt(check: Check<A, S>, now: Time): void {
     if (this.policy.validateAfterIdle === Infinity || this.checks.hasDoubts) return
     if (this.state !== "Open" || this.broken !== undefined) return
     const { idle } = this.available
@@ -861,13 +852,13 @@ export class PoolMachine<A, F> {
 
   // --- private: creations
 
-  private endCreation(item: Item<A>, now: Time): void {
+  private endCreation(item: Item<A, S>, now: Time): void {
     this.creations.end(item)
     // the creation may have acquired something before it failed
     this.beginClosing(item, now)
   }
 
-  private failed(item: Item<A>, refusal: Refusal<F>, now: Time, chance: number): void {
+  private failed(item: Item<A, S>, refusal: Refusal<F>, now: Time, chance: number): void {
     const isOutdated = item.state === "Outdated"
     this.endCreation(item, now)
     if (isOutdated) return
@@ -880,7 +871,7 @@ export class PoolMachine<A, F> {
       // a pool that never had an item may have a wrong address: its borrowers fail at once
       if (this.counters.created === 0 || this.creations.failingFor(now) >= patience) this.refuseAll(refusal)
     }
-    this.announceReady(refusal)
+    this.announcements.reached(refusal)
   }
 
   private refuseAll(refusal: Refusal<F>): void {
@@ -909,7 +900,7 @@ export class PoolMachine<A, F> {
   }
 
   private beginCreating(now: Time): void {
-    const item = new Item<A>()
+    const item = new Item<A, S>()
     this.creations.begin(item, now)
     this.items.add(item)
     this.places.take(item)
@@ -925,15 +916,12 @@ export class PoolMachine<A, F> {
       this.supply(now)
       this.closeRenewed(now)
     }
-    if (this.waiters.length === 0) this.exhaustionAnnounced = false
-    if (this.open >= this.sizes.minSize) this.announceReady(undefined)
+    if (this.waiters.length === 0) this.announcements.queueEmptied()
+    if (this.open >= this.sizes.minSize) this.announcements.reached(undefined)
     if (this.state !== "Open") {
       const isClosed = this.state === "Closing" && this.items.size === 0
       // leases may still be out then; their items are closed
-      if (!this.drainAnnounced && this.waiters.length === 0 && (this.leases === 0 || isClosed)) {
-        this.drainAnnounced = true
-        this.outbox.push({ _tag: "Drained" })
-      }
+      if (this.waiters.length === 0 && (this.leases === 0 || isClosed)) this.announcements.drained()
       if (isClosed) {
         this.state = "Closed"
         this.outbox.push({ _tag: "Closed" })
@@ -962,7 +950,7 @@ export class PoolMachine<A, F> {
     }
     if (this.broken !== undefined) {
       this.refuseAll(this.broken)
-      if (this.open < this.sizes.minSize) this.announceReady(this.broken)
+      if (this.open < this.sizes.minSize) this.announcements.reached(this.broken)
       return
     }
     while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.create(now)) {
@@ -1008,12 +996,6 @@ export class PoolMachine<A, F> {
     }
   }
 
-  private announceReady(refusal: Refusal<F> | undefined): void {
-    if (!this.readyWanted) return
-    this.readyWanted = false
-    this.outbox.push({ _tag: "Reached", refusal })
-  }
-
   // --- private: time
 
   private arm(at: number): void {
@@ -1034,22 +1016,17 @@ export class PoolMachine<A, F> {
 
   /** By the monotonic clock. */
   private nextDue(now: Time): number {
-    const { exhaustedThreshold, idleTimeToLive } = this.policy
+    const { idleTimeToLive } = this.policy
     if (this.state === "Closed") return Infinity
     let due = Math.min(this.creations.nextDue, this.checks.nextDue, this.leaks.nextDue)
     let aged = Infinity
     const waiter = this.waiters.first
-    if (waiter !== undefined) {
-      due = Math.min(due, waiter.deadline)
-      if (!this.exhaustionAnnounced) due = Math.min(due, waiter.since + exhaustedThreshold)
-    }
+    if (waiter !== undefined) due = Math.min(due, waiter.deadline)
+    due = Math.min(due, this.announcements.nextDue(waiter === undefined ? Infinity : waiter.since))
     if (this.releases.first !== undefined) due = Math.min(due, this.releases.first.deadline)
     if (this.closings.first !== undefined) due = Math.min(due, this.closings.first.deadline)
     if (this.overlapping.first !== undefined) due = Math.min(due, this.overlapping.first.deadline)
     if (this.state === "Closing" && this.live > 0) due = Math.min(due, this.closeAt)
-    if (this.state === "Draining" && !this.drainAnnounced) {
-      due = Math.min(due, this.drainingSince + exhaustedThreshold)
-    }
     if (this.lifetimes.first !== undefined) aged = this.lifetimes.first.key
     // if too many pings are under way, the end of a ping starts the next
     if (this.pings.next !== undefined && !this.pingsEnough) aged = Math.min(aged, this.pings.next.key)

@@ -1,14 +1,14 @@
 import { LinkedList } from "../linkedList.js"
-import type { Sharing, Time, Waiter } from "./item.js"
+import type { Sharing, ShellData, Time, Waiter } from "./item.js"
 
 /** The waiters, the oldest first. All have the same time limit, so the oldest has the earliest deadline. */
-export class WaiterQueue<A, F> extends LinkedList<Waiter<A, F>> {
+export class WaiterQueue<A, F, S extends ShellData = any> extends LinkedList<Waiter<A, F, S>> {
   /** How many waiters want an exclusive item. */
   private exclusive = 0
   /** How many borrowers have waited so far. */
   tickets = 0
 
-  enqueue(waiter: Waiter<A, F>, now: Time, timeout: number): void {
+  enqueue(waiter: Waiter<A, F, S>, now: Time, timeout: number): void {
     waiter.ticket = ++this.tickets
     waiter.since = now.monotonic
     waiter.deadline = now.monotonic + timeout
@@ -16,7 +16,7 @@ export class WaiterQueue<A, F> extends LinkedList<Waiter<A, F>> {
     if (waiter.sharing === "exclusive") this.exclusive++
   }
 
-  dequeue(waiter: Waiter<A, F>): void {
+  dequeue(waiter: Waiter<A, F, S>): void {
     this.remove(waiter)
     if (waiter.sharing === "exclusive") this.exclusive--
   }

@@ -1,7 +1,8 @@
 /**
  * Every order of events in a small pool: all events that can happen in a state are tried, breadth first. A state that was
  * seen before is not tried again. The number of states is fixed, so each run is the same; `EXPLORE_STATES=…` takes more or
- * fewer for each pool. A machine cannot be copied, so a state is reached by the events that led to it.
+ * fewer for each pool. A machine cannot be copied, so a state is reached by the events that led to it. From each new state
+ * everything then goes well: the pool must serve all waiters, drain, and close.
  */
 import { assert, describe, it } from "@effect/vitest"
 import type { Command, Shell } from "../../../../src/internal/core/pool/commands.js"
@@ -9,6 +10,8 @@ import {
   type Check,
   isLive,
   type Item,
+  Loan,
+  Release,
   type Sharing,
   type Time,
   type Verdict,
@@ -17,7 +20,7 @@ import {
 import type { MachineOptions } from "../../../../src/internal/core/pool/policy.js"
 import { PoolMachine } from "../../../../src/internal/core/pool/poolMachine.js"
 
-const states = Number(process.env["EXPLORE_STATES"] ?? 10_000)
+const { EXPLORE_STATES } = process.env
 
 const basic: MachineOptions<string> = {
   minSize: 0,
@@ -45,13 +48,23 @@ const basic: MachineOptions<string> = {
   backoff: { initial: 8, factor: 2, max: 16, jitter: 0 }
 }
 
+/**
+ * - `onRelease`: a hook decides on a returned item, in time, late, or never
+ * - `claim`: a check may complete before its borrower queues, and its hook may call back
+ * - `prune`, `breakDown`, `ready`: the pool's owner calls them
+ */
+type Feature = "onRelease" | "claim" | "prune" | "breakDown" | "ready"
+
 interface Pool {
   readonly name: string
   readonly options: Partial<MachineOptions<string>>
   /** How many borrowers share an item. */
   readonly concurrency: number
-  /** How the first, the second and the third borrower borrow. */
+  /** How each borrower borrows, the first one first. */
   readonly sharing: ReadonlyArray<Sharing>
+  readonly features?: ReadonlyArray<Feature>
+  /** How many states are tried. */
+  readonly states?: number
 }
 
 const shared: ReadonlyArray<Sharing> = ["shared", "shared", "shared"]
@@ -73,19 +86,78 @@ const pools: ReadonlyArray<Pool> = [
     name: "a pool that keeps items ready",
     options: { minIdle: 1, order: "fifo", idleTimeToLive: 60 },
     concurrency: 1,
-    sharing: shared
+    sharing: shared,
+    features: ["prune"]
+  },
+  { name: "a pool with onRelease", options: {}, concurrency: 1, sharing: shared, features: ["onRelease"] },
+  {
+    name: "a pool of shared items with onRelease",
+    options: { minSize: 1, maxSize: 1, expectedConcurrency: 2, validateAfterIdle: 5 },
+    concurrency: 2,
+    sharing: ["shared", "shared"],
+    features: ["onRelease"],
+    // a check and a decision at the same time need a longer path
+    states: 9_000
+  },
+  {
+    name: "a pool with checks that complete at once",
+    options: { minSize: 1, validateAfterIdle: 5 },
+    concurrency: 1,
+    sharing: shared,
+    features: ["claim"]
+  },
+  {
+    name: "a pool of shared items with a check before each borrow",
+    options: { minSize: 1, validateAfterIdle: 0, pingInterval: 25, expectedConcurrency: 2 },
+    concurrency: 2,
+    sharing: ["shared", "exclusive", "shared"],
+    features: ["claim"]
+  },
+  {
+    name: "a pool that breaks down",
+    options: { minSize: 1, validateAfterIdle: 5, rideOut: () => 60 },
+    concurrency: 1,
+    sharing: shared,
+    features: ["breakDown", "ready"]
+  },
+  {
+    name: "a pool that reports leaks and exhaustion",
+    options: { leakThreshold: 25, exhaustedThreshold: 15, maxSize: 1 },
+    concurrency: 1,
+    sharing: shared,
+    features: ["onRelease"]
   }
 ]
 
+/** What happens to the pool as a whole. */
+type Whole = "renew" | "drain" | "close" | "shrink" | "grow" | "clear" | "breakDown" | "prepare" | "wantReady"
+
 /** `at` chooses among the candidates, in their order. */
 type Event =
-  | { readonly op: "borrow" | "tick" | "renew" | "drain" | "close" | "shrink" | "grow" | "clear" }
-  | { readonly op: "release"; readonly at: number; readonly verdict: Verdict }
+  | { readonly op: "borrow" | "tick" | "wait" | Whole | "admit" | "refute" | "defer" }
+  | { readonly op: "prune"; readonly maxIdle: number }
+  | { readonly op: "release" | "decided"; readonly at: number; readonly verdict: Verdict }
+  | { readonly op: "decide" | "decidedLate"; readonly at: number }
   | { readonly op: "passed" | "failed" | "created" | "unmade" | "gone"; readonly at: number }
   | { readonly op: "lost" | "retire" | "invalidate" | "proven" | "abandon"; readonly at: number }
 
 const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) => {
   if (!holds) assert.fail(rule)
+}
+
+/** A lease that is out. */
+interface Lease {
+  readonly item: Item<number>
+  /** Its record, in a pool that reports leaks. */
+  readonly loan: Loan | undefined
+}
+
+/** A check that may complete before its borrower queues, while its hook runs. */
+interface Claimed {
+  readonly check: Check<number>
+  readonly sharing: Sharing
+  /** Whether the machine has ended the check, since the hook called back. */
+  isCancelled: boolean
 }
 
 class World implements Shell<number, string> {
@@ -96,15 +168,29 @@ class World implements Shell<number, string> {
   private rests = false
   private closed = false
   private drained = false
+  private drainsSlowly = false
+  /** Whether `Exhausted` came, until the queue is empty. */
+  private exhausted = false
+  /** Whether a `Reached` is due. */
+  private wantsReady = false
+  private broken = false
   /** The number of borrowers that have come. */
   private borrowers = 0
   private values = 0
   private readonly maxSize: number
   private creations: Array<Item<number>> = []
   private checks: Array<Check<number>> = []
+  private claimed: Claimed | undefined = undefined
   private closings: Array<Item<number>> = []
-  private leases: Array<Item<number>> = []
+  private leases: Array<Lease> = []
+  /** The returned items that a hook decides on. */
+  private decisions: Array<Release<number>> = []
+  /** The hooks that took too long: the pool has discarded their items. */
+  private lateDecisions: Array<Release<number>> = []
   private queue: Array<Waiter<number, string>> = []
+  /** The items that the machine has closed. */
+  private readonly destroyed = new Set<Item<number>>()
+  private readonly overdue = new Set<Loan>()
 
   constructor(pool: Pool) {
     this.pool = pool
@@ -112,24 +198,40 @@ class World implements Shell<number, string> {
     this.maxSize = options.maxSize
     this.machine = new PoolMachine(options, this)
     this.machine.start(this.now)
-    this.judge()
   }
 
   perform(command: Command<number, string>): void {
+    ensure(!this.closed, "a closed pool does something")
     switch (command._tag) {
       case "Create":
+        ensure(!this.broken, "a creation in a pool that broke down")
         this.creations.push(command.item)
         return
       case "Check":
         this.checks.push(command.check)
         return
       case "CancelCheck":
+        return this.cancelCheck(command.check)
       case "CheckTimedOut":
-        this.checks = this.checks.filter((other) => other !== command.check)
+        // a `CancelCheck` follows
+        ensure(this.checks.includes(command.check), "a check that is over reaches its time limit")
         return
-      case "Destroy":
-        this.closings.push(command.item)
+      case "ReleaseTimedOut": {
+        const { release } = command
+        ensure(this.decisions.includes(release), "a decision that is over reaches its time limit")
+        this.decisions = this.decisions.filter((other) => other !== release)
+        this.lateDecisions.push(release)
+        this.machine.release(release.item, this.now, "discarded")
         return
+      }
+      case "Destroy": {
+        const { item, reason } = command
+        ensure(!this.destroyed.has(item), "an item closed twice")
+        ensure((reason !== "idle" && reason !== "excess") || item.borrowers === 0, "a lent item closed as idle")
+        this.destroyed.add(item)
+        this.closings.push(item)
+        return
+      }
       case "LeaveBehind":
         this.closings = this.closings.filter((other) => other !== command.item)
         return
@@ -141,7 +243,7 @@ class World implements Shell<number, string> {
         const { waiter } = command
         ensure(this.queue.shift() === waiter, "a waiter overtaken")
         ensure((waiter.item === undefined) !== (waiter.refusal === undefined), "a waiter neither served nor refused")
-        if (waiter.item !== undefined) this.leases.push(waiter.item)
+        if (waiter.item !== undefined) this.lent(waiter.item)
         return
       }
       case "WakeAt":
@@ -149,6 +251,26 @@ class World implements Shell<number, string> {
         return
       case "Rest":
         this.rests = true
+        return
+      case "Reached":
+        ensure(this.wantsReady, "ready, though nobody asked")
+        this.wantsReady = false
+        return
+      case "Exhausted":
+        ensure(!this.exhausted, "exhausted twice")
+        this.exhausted = true
+        return
+      case "Overdue": {
+        const { loan } = command
+        ensure(this.leases.some((lease) => lease.loan === loan), "a leak without a lease")
+        ensure(!this.overdue.has(loan), "a leak told twice")
+        ensure(this.now.monotonic - loan.since >= this.machine.policy.leakThreshold, "a leak told too early")
+        this.overdue.add(loan)
+        return
+      }
+      case "DrainsSlowly":
+        ensure(!this.drainsSlowly && !this.drained, "a slow drain told twice")
+        this.drainsSlowly = true
         return
       case "Drained":
         ensure(!this.drained, "drained twice")
@@ -161,6 +283,20 @@ class World implements Shell<number, string> {
     }
   }
 
+  private cancelCheck(check: Check<number>): void {
+    if (this.claimed?.check === check) {
+      ensure(!this.claimed.isCancelled, "a check ended twice")
+      this.claimed.isCancelled = true
+      return
+    }
+    ensure(this.checks.includes(check), "a check ended twice")
+    this.checks = this.checks.filter((other) => other !== check)
+  }
+
+  private has(feature: Feature): boolean {
+    return this.pool.features?.includes(feature) === true
+  }
+
   /** All events that can happen now. Of equal items, waiters and checks in the same order, one is enough. */
   get events(): ReadonlyArray<Event> {
     const { machine } = this
@@ -168,46 +304,116 @@ class World implements Shell<number, string> {
     const each = <const O extends string>(op: O, count: number) =>
       Array.from({ length: count }, (_, at) => ({ op, at }))
     const live = this.live.length
-    const events: Array<Event> = [
-      ...(this.borrowers < 3 ? [{ op: "borrow" } as const] : []),
-      ...this.leases.flatMap((_, at) =>
-        (["proven", "kept", "discarded"] as const).map((verdict) => ({ op: "release", at, verdict }) as const)
-      ),
-      ...each("created", this.creations.length),
-      ...each("unmade", this.creations.length),
-      ...each("passed", this.checks.length),
-      ...each("failed", this.checks.length),
-      ...each("gone", this.closings.length),
+    const decides = this.has("onRelease")
+    // a hook keeps the item of a borrower that succeeded, or discards it
+    const verdicts: ReadonlyArray<Verdict> = decides ? ["proven", "discarded"] : ["proven", "kept", "discarded"]
+    // by borrowers and owners, who may run within a hook
+    const calls: Array<Event> = [
+      ...(this.borrowers < this.pool.sharing.length ? [{ op: "borrow" } as const] : []),
+      ...this.leases.flatMap((_, at) => verdicts.map((verdict) => ({ op: "release", at, verdict }) as const)),
+      ...(decides ? each("decide", this.leases.length) : []),
       ...each("abandon", this.queue.length),
       ...each("lost", live),
       ...each("retire", live),
       ...(live > 0 ? each("invalidate", 1) : []),
       ...(live > 0 && machine.policy.pingInterval !== Infinity ? each("proven", live) : []),
-      ...(this.armed === Infinity ? [] : [{ op: "tick" } as const])
+      ...(this.has("prune") ? [0, 10].map((maxIdle) => ({ op: "prune", maxIdle }) as const) : []),
+      ...this.whole.map((op) => ({ op }))
     ]
-    const whole: ReadonlyArray<"renew" | "drain" | "close" | "shrink" | "grow" | "clear"> = machine.state === "Open"
-      ? ["renew", "drain", "close", "clear", machine.sizes.maxSize === 1 ? "grow" : "shrink"]
-      : machine.state === "Draining"
-      ? ["close", "renew"]
-      : []
-    return [...events, ...whole.map((op) => ({ op }))]
+    // nothing else ends, and no time passes, while a hook runs
+    if (this.claimed !== undefined) return [{ op: "admit" }, { op: "refute" }, { op: "defer" }, ...calls]
+    return [
+      ...calls,
+      ...each("created", this.creations.length),
+      ...each("unmade", this.creations.length),
+      ...each("passed", this.checks.length),
+      ...each("failed", this.checks.length),
+      ...this.decisions.flatMap((_, at) => verdicts.map((verdict) => ({ op: "decided", at, verdict }) as const)),
+      ...each("decidedLate", Math.min(1, this.lateDecisions.length)),
+      ...each("gone", this.closings.length),
+      ...(this.armed === Infinity ? [] : [{ op: "tick" } as const]),
+      ...(this.mayWait ? [{ op: "wait" } as const] : [])
+    ]
+  }
+
+  /** Whether a wait, in which nothing is due, makes a live item need a check. */
+  private get mayWait(): boolean {
+    const { validateAfterIdle } = this.machine.policy
+    if (validateAfterIdle === 0 || validateAfterIdle === Infinity) return false
+    return this.now.monotonic + validateAfterIdle < this.armed &&
+      this.live.some(({ provenAt }) => this.now.wall - provenAt < validateAfterIdle)
+  }
+
+  private get whole(): ReadonlyArray<Whole> {
+    const { machine } = this
+    const others: ReadonlyArray<Whole> = [
+      ...(this.has("breakDown") ? [this.broken ? "prepare" : "breakDown"] as const : []),
+      ...(this.has("ready") && !this.wantsReady ? ["wantReady"] as const : [])
+    ]
+    switch (machine.state) {
+      case "Open":
+        return ["renew", "drain", "close", "clear", machine.sizes.maxSize === 1 ? "grow" : "shrink", ...others]
+      case "Draining":
+        return ["close", "renew", ...others]
+      default:
+        return others
+    }
   }
 
   private get live(): Array<Item<number>> {
     return [...this.machine.items].filter(isLive)
   }
 
+  /** Takes an event, and checks the rules that hold in every state. */
   take(event: Event): void {
+    this.follow(event)
+    this.judge()
+  }
+
+  follow(event: Event): void {
     const { machine, now } = this
     switch (event.op) {
       case "borrow":
         this.borrow(this.pool.sharing[this.borrowers++]!)
         break
-      case "release": {
-        const [item] = this.leases.splice(event.at, 1)
-        machine.release(item!, now, event.verdict)
+      case "release":
+        machine.release(this.return(event.at), now, event.verdict)
+        break
+      case "decide": {
+        const release = new Release(this.return(event.at))
+        this.decisions.push(release)
+        // its borrower succeeded
+        machine.served(release.item)
+        machine.startRelease(release, now)
         break
       }
+      case "decided": {
+        const [release] = this.decisions.splice(event.at, 1)
+        ensure(machine.endRelease(release!), "a decision in time counts as late")
+        machine.release(release!.item, now, event.verdict)
+        break
+      }
+      case "decidedLate": {
+        const [release] = this.lateDecisions.splice(event.at, 1)
+        ensure(!machine.endRelease(release!), "a late decision counts")
+        break
+      }
+      case "admit":
+      case "refute":
+      case "defer":
+        this.endClaim(event.op)
+        break
+      case "prune":
+        this.prune(event.maxIdle)
+        break
+      case "breakDown":
+        this.broken = true
+        machine.breakDown("broken", now)
+        break
+      case "wantReady":
+        this.wantsReady = true
+        machine.wantReady(now)
+        break
       case "abandon": {
         const [waiter] = this.queue.splice(event.at, 1)
         machine.abandon(waiter!, now)
@@ -251,6 +457,9 @@ class World implements Shell<number, string> {
       case "tick":
         this.tick()
         break
+      case "wait":
+        this.pass(machine.policy.validateAfterIdle)
+        break
       case "shrink":
         machine.resize({ ...machine.sizes, minSize: 0, maxSize: 1 }, now)
         break
@@ -264,37 +473,98 @@ class World implements Shell<number, string> {
       this.rests = false
       if (machine.disarm(this.now)) this.armed = Infinity
     }
-    this.judge()
+    if (machine.waiters.length === 0) this.exhausted = false
   }
 
   private borrow(sharing: Sharing): void {
-    const item = this.machine.checkout(this.now, sharing)
-    if (item !== undefined) {
-      this.leases.push(item)
-      return
-    }
+    const { machine, now } = this
+    const item = machine.checkout(now, sharing)
+    if (item !== undefined) return this.lent(item)
+    // a hook that borrows within a check gets no claim of its own
+    const check = this.has("claim") && this.claimed === undefined ? machine.claim(now, sharing) : undefined
+    if (check === undefined) this.enqueue(sharing)
+    else this.claimed = { check, sharing, isCancelled: false }
+  }
+
+  private enqueue(sharing: Sharing): void {
     const waiter = new Waiter<number, string>()
     waiter.sharing = sharing
     this.queue.push(waiter)
     if (this.machine.enqueue(waiter, this.now) !== "Queued") this.queue.pop()
   }
 
+  /** The hook passed or failed the item, or takes longer. */
+  private endClaim(how: "admit" | "refute" | "defer"): void {
+    const { machine, now } = this
+    const { check, isCancelled, sharing } = this.claimed!
+    this.claimed = undefined
+    switch (how) {
+      case "admit": {
+        const item = machine.admit(check, now, sharing)
+        ensure(check.item.check !== check, "a check goes on after its end")
+        if (item === undefined) return this.enqueue(sharing)
+        ensure(item === check.item && !isCancelled, "a borrower gets another item than the one that passed")
+        return this.lent(item)
+      }
+      case "refute":
+        machine.checked(check, "failed", now)
+        ensure(check.item.check !== check, "a check goes on after its end")
+        ensure(!isLive(check.item) || isCancelled, "an item that failed its check is live")
+        // the borrower tries the next item
+        return this.borrow(sharing)
+      case "defer":
+        if (!isCancelled) this.checks.push(check)
+        return this.enqueue(sharing)
+    }
+  }
+
+  private lent(item: Item<number>): void {
+    const loan = this.machine.policy.leakThreshold === Infinity ? undefined : new Loan()
+    this.leases.push({ item, loan })
+    if (loan !== undefined) this.machine.track(loan, this.now)
+  }
+
+  /** The borrower returns its item; the pool does not have it yet. */
+  private return(at: number): Item<number> {
+    const [lease] = this.leases.splice(at, 1)
+    const { item, loan } = lease!
+    if (loan !== undefined) this.machine.untrack(loan, this.now)
+    return item
+  }
+
+  private prune(maxIdle: number): void {
+    const { machine, now } = this
+    const { minIdle, minSize } = machine.sizes
+    const lent = this.live.filter(({ borrowers, state }) => borrowers > 0 && state !== "Leaving").length
+    const { open } = machine
+    const closed = this.destroyed.size
+    const count = machine.prune(maxIdle, now)
+    ensure(this.destroyed.size - closed === count, "prune closes as many items as it says")
+    ensure(open - count >= Math.min(open, Math.max(minSize, lent + minIdle)), "prune closes items that have to stay")
+    const isOld = ({ idleSince, state }: Item<number>) => state === "Idle" && now.wall - idleSince >= maxIdle
+    ensure(machine.open <= Math.max(minSize, lent + minIdle) || !this.live.some(isOld), "prune leaves old items")
+  }
+
+  private pass(ms: number): void {
+    this.now = { monotonic: this.now.monotonic + ms, wall: this.now.wall + ms }
+  }
+
   /** Time passes until the machine's next tick. */
   private tick(): void {
-    const passed = Math.max(0, Math.ceil(this.armed - this.now.monotonic))
-    this.now = { monotonic: this.now.monotonic + passed, wall: this.now.wall + passed }
+    this.pass(Math.max(0, Math.ceil(this.armed - this.now.monotonic)))
     this.armed = Infinity
     this.machine.tick(this.now, 0.5)
   }
 
   /** Checks the rules that hold in every state. */
-  private judge(): void {
+  judge(): void {
     const { machine } = this
     const items = [...machine.items]
     const live = items.filter(isLive)
     const count = (holds: (item: Item<number>) => boolean) => items.filter(holds).length
     ensure(machine.live === live.length, "live")
-    ensure(machine.leases === this.leases.length, "leases")
+    const out = [...this.leases, ...this.decisions]
+    ensure(machine.leases === out.length, "leases")
     ensure(machine.inUse === live.filter(({ borrowers }) => borrowers > 0).length, "inUse")
     ensure(machine.open === live.filter(({ state }) => state !== "Leaving").length, "open")
     ensure(machine.creating === count(({ state }) => state === "Creating" || state === "Outdated"), "creating")
@@ -302,11 +572,11 @@ class World implements Shell<number, string> {
     ensure(machine.occupied === count(({ place }) => place === "Held" || place === "Freeing"), "occupied")
     ensure(machine.occupied <= this.maxSize, "more than maxSize")
     for (const item of items) {
-      const out = this.leases.filter((other) => other === item).length
-      ensure(item.borrowers === out, "borrowers")
-      ensure(out <= item.concurrency, "an item lent to too many borrowers")
-      ensure(item.state !== "Idle" || out === 0, "an idle item is lent")
-      ensure(item.state !== "InUse" || out > 0, "an item in use is not lent")
+      const borrowers = out.filter((other) => other.item === item).length
+      ensure(item.borrowers === borrowers, "borrowers")
+      ensure(borrowers <= item.concurrency, "an item lent to too many borrowers")
+      ensure(item.state !== "Idle" || borrowers === 0, "an idle item is lent")
+      ensure(item.state !== "InUse" || borrowers > 0, "an item in use is not lent")
     }
     const waiting: Array<Waiter<number, string>> = []
     for (let waiter = machine.waiters.first; waiter !== undefined; waiter = waiter.next) waiting.push(waiter)
@@ -320,17 +590,64 @@ class World implements Shell<number, string> {
         ensure(this.armed <= deadline, "a time limit is forgotten")
       }
     }
-    for (const { check } of items) ensure(check === undefined || this.armed <= check.deadline, "a check is forgotten")
+    this.judgeChecks(items)
+    this.judgeReturns()
     const idle = live.filter(({ state }) => state === "Idle")
     const proven = idle.filter(({ provenAt }) => this.now.wall - provenAt < machine.policy.validateAfterIdle)
     ensure(waiting.length === 0 || proven.length === 0, "a waiter beside a proven idle item")
+    ensure(waiting.length === 0 || !this.broken, "a borrower waits in a pool that broke down")
+    const { exhaustedThreshold } = machine.policy
+    const [oldest] = waiting
+    if (oldest !== undefined && !this.exhausted) {
+      ensure(this.armed <= oldest.since + exhaustedThreshold, "an exhaustion is forgotten")
+    }
+    if (machine.state === "Draining" && !this.drained && !this.drainsSlowly) {
+      ensure(this.armed <= machine["announcements"]["drainingSince"] + exhaustedThreshold, "a slow drain is forgotten")
+    }
     ensure(!this.closed || items.length === 0, "a closed pool has items")
+  }
+
+  /** The machine and the hooks agree on the checks under way. */
+  private judgeChecks(items: ReadonlyArray<Item<number>>): void {
+    const { claimed, machine, now } = this
+    const checks = items.flatMap(({ check }) => check ?? [])
+    const hooks = claimed === undefined || claimed.isCancelled ? this.checks : [...this.checks, claimed.check]
+    ensure(checks.length === hooks.length && checks.every((check) => hooks.includes(check)), "the checks under way")
+    const { awaited, awaitedPrompt, background, backgroundIdle } = machine["checks"]
+    const awaitedChecks = checks.filter(({ purpose }) => purpose === "borrower")
+    ensure(awaited === awaitedChecks.length, "awaited checks")
+    ensure(awaitedPrompt === awaitedChecks.filter(({ slowAt }) => slowAt > now.monotonic).length, "prompt checks")
+    ensure(background.size === checks.length - awaitedChecks.length, "background checks")
+    const blocks = ({ item, purpose }: Check<number>) => purpose === "background" && item.state === "Checking"
+    ensure(backgroundIdle === checks.filter(blocks).length, "background checks of idle items")
+    for (const check of checks) {
+      ensure(check === claimed?.check || this.armed <= check.deadline, "a check is forgotten")
+    }
+  }
+
+  /** Each decision has a time limit, and each leak is told. */
+  private judgeReturns(): void {
+    const { armed, closed, machine, now } = this
+    for (const { deadline, list } of this.decisions) {
+      ensure(list !== undefined && (closed || armed <= deadline), "a decision is forgotten")
+    }
+    for (const { item: { state } } of this.lateDecisions) {
+      ensure(state === "Leaving" || state === "Closing" || state === "Gone", "an item stays without a decision in time")
+    }
+    const loans = new Set(this.leases.flatMap(({ loan }) => loan ?? []))
+    const watched = [...machine.out()]
+    ensure(watched.length === loans.size && watched.every((loan) => loans.has(loan)), "the watched leases")
+    for (const loan of loans) {
+      const due = loan.since + machine.policy.leakThreshold
+      ensure(loan.reported === this.overdue.has(loan), "a leak without a report")
+      ensure(loan.reported || closed || (due > now.monotonic && armed <= due), "a leak is forgotten")
+    }
   }
 
   /** Identifies a state: times and turns count from now; items, checks and waiters are numbered by their order. */
   get key(): string {
     const names = new Map<object, string>()
-    const { closings, creations, leases, machine, queue } = this
+    const { closings, creations, machine, queue } = this
     const limited = machine.policy.maxUses !== Infinity
     const { attempts } = machine["creations"] as unknown as { readonly attempts: number }
     const { tickets } = machine.waiters
@@ -370,33 +687,55 @@ class World implements Shell<number, string> {
       served,
       creations,
       this.checks,
+      this.claimed,
       closings,
-      leases,
+      this.leases,
+      this.decisions,
+      this.lateDecisions,
       queue,
       this.borrowers,
+      this.wantsReady,
+      this.drainsSlowly,
       this.armed - this.now.monotonic
     ], "")
   }
 
-  /** Everything goes well, and borrowers return their items: each waiter gets an answer, and the pool ends. */
+  /**
+   * Everything goes well, and borrowers return their items: each waiter gets an answer, and the pool ends. While it drains,
+   * hooks that decide on items hang.
+   */
   finish(ending: "drain" | "close" | "serve"): void {
     if (ending !== "serve") this.take({ op: ending })
     // a drained pool continues until it is closed
     const isOver = () => {
       if (ending === "close") return this.closed
-      return this.queue.length === 0 && (ending === "serve" || this.drained || this.closed)
+      const isAnswered = this.queue.length === 0 && this.claimed === undefined && !this.wantsReady
+      return isAnswered && (ending === "serve" || this.drained || this.closed)
     }
     for (let steps = 0; !isOver(); steps++) {
       ensure(steps < 200, `no end of ${ending}`)
-      if (this.closings.length > 0) this.take({ op: "gone", at: 0 })
+      if (this.claimed !== undefined) this.take({ op: "admit" })
+      else if (this.closings.length > 0) this.take({ op: "gone", at: 0 })
       else if (this.creations.length > 0) this.take({ op: "created", at: 0 })
       else if (this.checks.length > 0) this.take({ op: "passed", at: 0 })
       else if (this.leases.length > 0) this.take({ op: "release", at: 0, verdict: "proven" })
+      else if (this.decisions.length > 0 && ending !== "drain") this.take({ op: "decided", at: 0, verdict: "proven" })
       else {
         ensure(this.armed !== Infinity, `nothing brings ${ending} to an end`)
         this.take({ op: "tick" })
       }
     }
+    if (ending === "close") this.returnTheRest()
+  }
+
+  /** The leases that are out when the pool has closed come back, and change nothing. */
+  private returnTheRest(): void {
+    const { machine } = this
+    while (this.leases.length > 0) this.take({ op: "release", at: 0, verdict: "proven" })
+    while (this.decisions.length > 0) this.take({ op: "decided", at: 0, verdict: "proven" })
+    while (this.lateDecisions.length > 0) this.take({ op: "decidedLate", at: 0 })
+    ensure(this.destroyed.size === machine.counters.created, "an item that was never closed")
+    ensure(!this.wantsReady, "nobody tells that the pool is ready, or closed")
   }
 }
 
@@ -410,15 +749,20 @@ const ignored = new Set([
   ...["policy", "counters", "outbox", "value", "byValue", "tickets", "proofs", "provenTurn", "heapTurn", "turns"]
 ])
 
+/** The rules were checked when each shorter path was new. */
 const reach = (pool: Pool, path: ReadonlyArray<Event>): World => {
   const world = new World(pool)
-  for (const event of path) world.take(event)
+  const last = path.length - 1
+  for (const [i, event] of path.entries()) {
+    if (i === last) world.take(event)
+    else world.follow(event)
+  }
   return world
 }
 
-const explain = <A>(pool: Pool, path: ReadonlyArray<Event>, f: () => A): A => {
+const explain = (pool: Pool, path: ReadonlyArray<Event>, f: () => void): void => {
   try {
-    return f()
+    f()
   } catch (error) {
     if (error instanceof Error) {
       error.message += `\nin ${pool.name}, after ${path.map((e) => JSON.stringify(e)).join(" ")}`
@@ -428,25 +772,32 @@ const explain = <A>(pool: Pool, path: ReadonlyArray<Event>, f: () => A): A => {
 }
 
 /** Returns how many states there were, and whether these are all. */
-const explore = (pool: Pool): { readonly count: number; readonly depth: number; readonly isComplete: boolean } => {
+const explore = async (
+  pool: Pool,
+  states: number
+): Promise<{ readonly count: number; readonly depth: number; readonly isComplete: boolean }> => {
   const first = new World(pool)
+  first.judge()
   const seen = new Set([first.key])
-  let frontier: Array<ReadonlyArray<Event>> = [[]]
+  let frontier = [{ path: [] as ReadonlyArray<Event>, events: first.events }]
   let depth = 0
   while (frontier.length > 0) {
-    const next: Array<ReadonlyArray<Event>> = []
-    for (const path of frontier) {
-      const { events } = reach(pool, path)
+    const next: typeof frontier = []
+    for (const { events, path } of frontier) {
+      // the test runner's own messages must not wait until the end
+      await new Promise<void>((resolve) => setImmediate(resolve))
       for (const event of events) {
         if (seen.size >= states) return { count: seen.size, depth, isComplete: false }
         const longer = [...path, event]
-        const key = explain(pool, longer, () => reach(pool, longer).key)
-        if (seen.has(key)) continue
-        seen.add(key)
-        next.push(longer)
-        for (const ending of ["serve", "drain", "close"] as const) {
-          explain(pool, [...longer], () => reach(pool, longer).finish(ending))
-        }
+        explain(pool, longer, () => {
+          const world = reach(pool, longer)
+          const { key } = world
+          if (seen.has(key)) return
+          seen.add(key)
+          next.push({ path: longer, events: world.events })
+          world.finish("serve")
+          for (const ending of ["drain", "close"] as const) reach(pool, longer).finish(ending)
+        })
       }
     }
     frontier = next
@@ -457,8 +808,9 @@ const explore = (pool: Pool): { readonly count: number; readonly depth: number; 
 
 describe("PoolMachine, explored", () => {
   for (const pool of pools) {
-    it(`${pool.name} keeps the rules in every order of events, and comes to an end`, () => {
-      const { count, depth, isComplete } = explore(pool)
+    it(`${pool.name} keeps the rules in every order of events, and comes to an end`, async () => {
+      const states = Number(EXPLORE_STATES ?? pool.states ?? 5_500)
+      const { count, depth, isComplete } = await explore(pool, states)
       console.log(`${pool.name}: ${count} states, ${isComplete ? "all there are" : `up to depth ${depth}`}`)
       assert.isTrue(isComplete || count === states)
     })

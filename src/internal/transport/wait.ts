@@ -3,15 +3,13 @@
  *
  * The fiber is resumed with the single step that takes the outcome: an interruption comes before that step, when nothing was
  * taken, or after it, when the fiber has the outcome. So the wait needs no finalizer, which would cost more than the rest of a
- * read. But the slot has to know later whether the fiber was interrupted. `AskingWaitSlot` asks the fiber, through an internal
- * reference of Effect. `areSupported` tests that once; if it does not work, `GuardedWaitSlot` uses a finalizer.
+ * read. But the slot has to know later whether the fiber was interrupted. `AskingWaitSlot` asks the fiber, through an
+ * internal of Effect. `areSupported` tests that once; if it does not work, `GuardedWaitSlot` uses a finalizer.
  */
-import * as Cause from "effect/Cause"
+import { callback, catchCause, forkDetach, yieldNow } from "#effect/effect"
+import { type FiberState, isInterruptible, type RunningFiber, wasInterrupted, withFiberState } from "#effect/fiber"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
-import * as RuntimeFlags from "effect/RuntimeFlags"
-import type { AnyFiber, FiberState, RunningFiber } from "./fiber.js"
 
 export type Resume = (effect: Effect.Effect<any, any>) => void
 
@@ -48,8 +46,6 @@ class Waiter extends Pending {
     this.ask = ask
   }
 }
-
-const hasInterruption = (fiber: AnyFiber): boolean => !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
 
 export abstract class WaitSlot {
   protected waiter: Waiter | undefined = undefined
@@ -107,7 +103,7 @@ export class AskingWaitSlot extends WaitSlot {
   private fiber: RunningFiber<unknown, unknown> | undefined = undefined
 
   protected get wasInterrupted(): boolean {
-    return this.waiter !== undefined && this.fiber !== undefined && hasInterruption(this.fiber)
+    return this.waiter !== undefined && this.fiber !== undefined && wasInterrupted(this.fiber)
   }
 
   begin<A, E>(
@@ -117,8 +113,8 @@ export class AskingWaitSlot extends WaitSlot {
   ): Effect.Effect<A, E> {
     const begun = this.beginNow(ask)
     if (!(begun instanceof Waiter)) return begun
-    this.fiber = RuntimeFlags.interruptible(state.runtimeFlags) ? fiber : undefined
-    return Effect.async<A, E>((resume) => begun.await(resume))
+    this.fiber = isInterruptible(fiber, state) ? fiber : undefined
+    return callback<A, E>((resume) => begun.await(resume))
   }
 }
 
@@ -137,7 +133,7 @@ export class GuardedWaitSlot extends WaitSlot {
         if (!(begun instanceof Waiter)) return Effect.succeed(begun)
         return Effect.onInterrupt(
           restore(
-            Effect.async<Effect.Effect<A, E>>((resume) => begun.await((outcome) => resume(Effect.succeed(outcome))))
+            callback<Effect.Effect<A, E>>((resume) => begun.await((outcome) => resume(Effect.succeed(outcome))))
           ),
           () =>
             Effect.sync(() => {
@@ -155,16 +151,15 @@ let supported: boolean | undefined
 export const areSupported: Effect.Effect<boolean> = Effect.suspend(() => {
   if (supported !== undefined) return Effect.succeed(supported)
   const probe = Effect.gen(function*() {
-    const fiber = yield* Effect.interruptible(Effect.never).pipe(Effect.forkDaemon)
-    yield* Effect.yieldNow()
-    const before = hasInterruption(fiber)
+    const fiber = yield* forkDetach(Effect.interruptible(Effect.never))
+    yield* yieldNow
+    const before = wasInterrupted(fiber)
     yield* Fiber.interrupt(fiber)
-    const isInterruptible = yield* Effect.withFiberRuntime<boolean>((_, status) =>
-      Effect.succeed(RuntimeFlags.interruptible(status.runtimeFlags))
-    ).pipe(Effect.interruptible)
-    return !before && hasInterruption(fiber) && isInterruptible
+    const asked = withFiberState<boolean>((fiber, state) => Effect.succeed(isInterruptible(fiber, state)))
+    const [within, without] = [yield* Effect.interruptible(asked), yield* Effect.uninterruptible(asked)]
+    return !before && wasInterrupted(fiber) && within && !without
   })
-  return Effect.catchAllCause(probe, () => Effect.succeed(false)).pipe(
+  return catchCause(probe, () => Effect.succeed(false)).pipe(
     Effect.tap((outcome) => Effect.sync(() => supported = outcome)),
     Effect.uninterruptible
   )

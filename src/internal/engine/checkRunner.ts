@@ -1,18 +1,19 @@
 /** Checks of items: by `validate` before a borrow, by `keepAlive.ping` in the background. */
 import { timeout } from "#effect/cause"
-import { interruptFiber, type RunningFiber } from "#effect/fiber"
+import { interruptFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import { forkScoped } from "#effect/poolRuntime"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import type { Check, CheckResult } from "../core/pool/item.js"
+import type { CheckResult } from "../core/pool/item.js"
 import { blame, explain, infoOf, runHook } from "./itemHooks.js"
 import type { PoolParts } from "./parts.js"
+import type { PoolCheck } from "./records.js"
 
-const nameOf = ({ hook }: Check<any>): "validate" | "keepAlive.ping" => hook === "ping" ? "keepAlive.ping" : hook
+const nameOf = ({ hook }: PoolCheck<any>): "validate" | "keepAlive.ping" => hook === "ping" ? "keepAlive.ping" : hook
 
-export class Checks<A, E, V> {
+export class CheckRunner<A, E, V> {
   private readonly parts: PoolParts<A, E, V>
   /** Whether a check has reached its time limit, and no check has passed since. */
   private meetTheirLimit = false
@@ -22,38 +23,38 @@ export class Checks<A, E, V> {
   }
 
   /** Calls the hook. The returned effect may be done already. */
-  ask({ hook, item }: Check<A>): Effect.Effect<unknown, unknown, Scope.Scope> {
+  ask({ hook, item }: PoolCheck<A>): Effect.Effect<unknown, unknown, Scope.Scope> {
     const { adapter: { ping, validate }, time } = this.parts
     return runHook(() => hook === "ping" ? ping!(item.value) : validate!(item.value, infoOf(item, time)))
   }
 
-  start(check: Check<A>): void {
+  start(check: PoolCheck<A>): void {
     const effect = this.ask(check)
     if (isDone(effect)) this.end(check, effect)
     else this.run(check, effect)
   }
 
-  run(check: Check<A>, effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
-    check.handle = forkScoped(this.parts.runtime, effect, (exit) => this.end(check, exit))
+  run(check: PoolCheck<A>, effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
+    check.running = forkScoped(this.parts.runtime, effect, (exit) => this.end(check, exit))
   }
 
-  private end(check: Check<A>, exit: Exit.Exit<unknown, unknown>): void {
+  private end(check: PoolCheck<A>, exit: Exit.Exit<unknown, unknown>): void {
     const result = this.resultOf(check, exit)
     this.parts.machine.checked(check, result, this.parts.time.read())
   }
 
-  resultOf(check: Check<A>, exit: Exit.Exit<unknown, unknown>): CheckResult {
+  resultOf(check: PoolCheck<A>, exit: Exit.Exit<unknown, unknown>): CheckResult {
     explain(this.parts.log, nameOf(check), check.item, exit)
     const passed = Exit.isSuccess(exit) && (check.hook === "ping" || exit.value === true)
     if (passed) this.meetTheirLimit = false
     return passed ? "passed" : "failed"
   }
 
-  cancel(check: Check<A>): void {
-    interruptFiber(check.handle as RunningFiber<unknown, unknown> | undefined)
+  cancel(check: PoolCheck<A>): void {
+    interruptFiber(check.running)
   }
 
-  timedOut(check: Check<A>): void {
+  timedOut(check: PoolCheck<A>): void {
     const hook = nameOf(check)
     blame(check.item, timeout(`${hook} took longer than checkTimeout`))
     // a dead peer affects many items: one log line for all

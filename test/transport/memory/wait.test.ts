@@ -9,7 +9,7 @@ import {
   GuardedWaitSlot,
   makeWaitSlot,
   type WaitSlot
-} from "../../src/internal/effect3/wait.js"
+} from "../../../src/internal/transport/wait.js"
 
 const refuse = () => new Error("two at once")
 

@@ -1,0 +1,9 @@
+/** Tags of services. */
+import * as Context from "effect/Context"
+
+/** A class that is the tag of a service. */
+export type ContextTagClass<Self, Id extends string, Service> = Context.ServiceClass<Self, Id, Service>
+
+/** Declares a tag: `class Db extends ContextTag("app/Db")<Db, Service>() {}`. */
+export const ContextTag = <const Id extends string>(id: Id) => <Self, Service>(): ContextTagClass<Self, Id, Service> =>
+  Context.Service<Self, Service>()(id)

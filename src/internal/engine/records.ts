@@ -1,0 +1,27 @@
+/** The machine's records, with what the pool keeps on them. */
+import type { CloseableScope } from "#effect/effect"
+import type { AnyFiber, RunningFiber } from "#effect/fiber"
+import type * as Cause from "effect/Cause"
+import type { Check, Item, Release, ShellData, Waiter } from "../core/pool/item.js"
+
+/** What the pool keeps on a live item. */
+export interface ItemHandle {
+  readonly scope: CloseableScope
+  readonly watchers: ReadonlyArray<RunningFiber<unknown, unknown>>
+  /** The failure that closes the item, if any. */
+  cause: Cause.Cause<unknown> | undefined
+}
+
+export interface PoolData extends ShellData {
+  readonly item: ItemHandle
+  readonly hook: AnyFiber
+  readonly borrower: AnyFiber
+}
+
+export type PoolItem<A> = Item<A, PoolData>
+
+export type PoolCheck<A> = Check<A, PoolData>
+
+export type PoolRelease<A> = Release<A, PoolData>
+
+export type QueuedBorrower<A, E> = Waiter<A, Cause.Cause<E>, PoolData>
