@@ -69,7 +69,7 @@ describe("effects", () => {
       assert.strictEqual(yield* effect.attempt(Effect.succeed, 1), 1)
     }))
 
-  it.effect("run on fibers of their own, whose interruption waits for none of what they left", () =>
+  it.effect("run on fibers of their own; an interruption does not wait for effects that they left behind", () =>
     Effect.gen(function*() {
       const finished = yield* Deferred.make<void>()
       const stuck = Effect.acquireUseRelease(Effect.void, () => Effect.never, () => Deferred.await(finished))

@@ -175,7 +175,7 @@ describe("FiberFrame", () => {
       }
     }))
 
-  it.effect("leaves an interrupted fiber interrupted, whatever went wrong there", () =>
+  it.effect("leaves an interrupted fiber interrupted, even if a frame failed", () =>
     Effect.gen(function*() {
       const begun = yield* Deferred.make<void>()
       const raising = Effect.withFiberRuntime<never>((fiber) => {

@@ -86,7 +86,7 @@ describe("ResourcePool", () => {
         assert.strictEqual(yield* Fiber.join(fiber), 2)
       }))
 
-    it.scoped("gives a checked item to whoever has waited longest", () =>
+    it.scoped("gives a checked item to the borrower that has waited longest", () =>
       Effect.gen(function*() {
         const gate = yield* Deferred.make<void>()
         const pool = yield* ResourcePool.make({
@@ -315,7 +315,7 @@ describe("ResourcePool", () => {
   })
 
   describe("onRelease", () => {
-    it.scoped("sees the borrower's exit and decides before anybody else gets the item", () =>
+    it.scoped("sees the borrower's exit and decides before another borrower gets the item", () =>
       Effect.gen(function*() {
         const exits: Array<string> = []
         const source = makeSource()
@@ -445,7 +445,7 @@ describe("ResourcePool", () => {
   })
 
   describe("events", () => {
-    it.scoped("tells what happens while somebody listens", () =>
+    it.scoped("publishes events while a subscriber listens", () =>
       Effect.gen(function*() {
         const source = makeSource()
         let down = false
@@ -615,7 +615,7 @@ describe("ResourcePool", () => {
         assert.deepInclude(used.upTo, { "0.0001": 1, "2.5": 1, "5": 5 })
       }))
 
-    it.scoped("have no histograms where nobody asked", () =>
+    it.scoped("have no histograms unless the option asks for them", () =>
       Effect.gen(function*() {
         const pool = yield* ResourcePool.make({ name: "untimed", acquire: makeSource().acquire })
         yield* borrow(pool)

@@ -84,7 +84,7 @@ describe("a check that is slow", () => {
       assert.strictEqual((yield* Fiber.join(borrower))[0], 5)
     }))
 
-  it.scoped("keeps nobody from a shared item that comes back proven meanwhile", () =>
+  it.scoped("keeps no borrower from a shared item that comes back proven meanwhile", () =>
     Effect.gen(function*() {
       const pool = yield* ResourcePool.make({
         acquire: makeSource().acquire,
@@ -233,7 +233,7 @@ describe("an item that has not proved good", () => {
       }))
   }
 
-  it.scoped("is proven for all who share it by one check that began after they asked, and for nobody else", () =>
+  it.scoped("one check proves a shared item for all borrowers that asked before it began, and for no other borrower", () =>
     Effect.gen(function*() {
       const gates: Array<Deferred.Deferred<void>> = []
       const pool = yield* ResourcePool.make({

@@ -85,7 +85,7 @@ describe("a leap of the wall clock", () => {
       })
     ))
 
-  it.scoped("makes what idled older, as the sleep of a machine does, before anybody gets it", () =>
+  it.scoped("idle items age during a machine's sleep, before a borrower gets them", () =>
     Effect.gen(function*() {
       const time = yield* leaping
       const validated: Array<number> = []
@@ -139,7 +139,7 @@ describe("a wall clock in whole milliseconds", () => {
     }))
 })
 
-describe("a pool that nobody uses", () => {
+describe("an unused pool", () => {
   it.scoped("keeps no timer, unless something ages", () =>
     Effect.gen(function*() {
       const time = yield* leaping

@@ -114,7 +114,7 @@ describe("ResourcePool", () => {
         assert.deepStrictEqual(yield* Fiber.join(second), Exit.succeed(1))
       }))
 
-    it.scoped("an error that cannot be shown keeps nobody waiting", () =>
+    it.scoped("an error that cannot be shown keeps no borrower waiting", () =>
       Effect.gen(function*() {
         class Unspeakable extends Error {
           override get message(): string {
@@ -145,7 +145,7 @@ describe("ResourcePool", () => {
         assert.deepInclude(yield* pool.stats, { idle: 1 })
       }))
 
-    it.scoped("a creation that hangs and ignores interruption holds nobody beyond the time limits", () =>
+    it.scoped("a creation that hangs and ignores interruption holds no borrower beyond the time limits", () =>
       Effect.gen(function*() {
         const gate = yield* Deferred.make<void>()
         let made = 0

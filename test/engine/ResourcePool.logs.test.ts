@@ -65,7 +65,7 @@ describe("the logs of a pool", () => {
       })
     ))
 
-  it.effect("say what failed, whatever it is, and no values of what might hold a secret", () =>
+  it.effect("show any kind of failure, and no values that may be secret", () =>
     Effect.gen(function*() {
       class Unreachable extends Data.TaggedError("Unreachable")<{ readonly token: string }> {}
       class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}

@@ -46,7 +46,7 @@ describe("an outage", () => {
       return { backend, pool, since: yield* Clock.currentTimeMillis }
     })
 
-  it.scoped("fails nobody while it lasts no longer than rideOut", () =>
+  it.scoped("fails no borrower while it lasts no longer than rideOut", () =>
     Effect.gen(function*() {
       const { backend, pool } = yield* cutOff()
       const borrowers = yield* Effect.replicateEffect(borrow(pool), 20)
@@ -59,7 +59,7 @@ describe("an outage", () => {
       for (const [exit] of yield* Fiber.join(Fiber.all(borrowers))) assert.isTrue(Exit.isSuccess(exit))
     }))
 
-  it.scoped("fails everybody who waits once it lasts longer, and whoever comes later with the next attempt", () =>
+  it.scoped("fails all waiters once it lasts longer, and later borrowers with the next attempt", () =>
     Effect.gen(function*() {
       const { backend, pool, since } = yield* cutOff()
       const borrowers = yield* Effect.replicateEffect(borrow(pool), 20)
@@ -95,7 +95,7 @@ describe("an outage", () => {
       assert.deepStrictEqual((yield* Fiber.join(borrower))[0], Exit.fail("down"))
     }))
 
-  it.scoped("begins anew when nobody has wanted an item for createBackoff.max", () =>
+  it.scoped("begins anew when no borrower has wanted an item for createBackoff.max", () =>
     Effect.gen(function*() {
       const { pool } = yield* cutOff()
       yield* Effect.forkScoped(borrow(pool))
@@ -192,7 +192,7 @@ describe("an outage", () => {
 })
 
 describe("a backend at its limit", () => {
-  it.scoped("refuses nobody, and is asked a few times", () =>
+  it.scoped("refuses no borrower, and is asked a few times", () =>
     Effect.gen(function*() {
       let live = 0
       let attempts = 0

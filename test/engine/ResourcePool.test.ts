@@ -112,7 +112,7 @@ describe("ResourcePool", () => {
   })
 
   describe("waiting", () => {
-    it.scoped("serves first come, first served, and lets nobody barge", () =>
+    it.scoped("serves first come, first served; no borrower overtakes another", () =>
       Effect.gen(function*() {
         const pool = yield* makePool({ acquire: makeSource().acquire })
         const lease = yield* pool.acquire

@@ -207,7 +207,7 @@ describe("a decoder", () => {
     }
   }
 
-  it("finds the same messages in whatever pieces they come, and the same error", () => {
+  it("finds the same messages and the same error, however the bytes are split", () => {
     FastCheck.assert(FastCheck.property(arrival, FastCheck.boolean(), ({ max, pieces, stream }, atOnce) => {
       const decoder = Framing.makeDecoder({ maxMessageSize: max })
       const messages: Array<Uint8Array> = []
@@ -301,7 +301,7 @@ describe("a decoder", () => {
 })
 
 describe("decode", () => {
-  it("finds the same messages in whatever pieces they come, and the same error", () =>
+  it("finds the same messages and the same error, however the bytes are split", () =>
     FastCheck.assert(FastCheck.asyncProperty(arrival, ({ max, pieces, stream }) =>
       Effect.gen(function*() {
         const messages: Array<Uint8Array> = []
@@ -358,7 +358,7 @@ describe("read", () => {
   const next = (memory: StreamInMemory, options?: Framing.Options) =>
     Effect.map(Framing.read(memory.stream, options), Option.map(text))
 
-  it.scoped("finds the same messages in whatever pieces they come, and the same error", () =>
+  it.scoped("finds the same messages and the same error, however the bytes are split", () =>
     Effect.gen(function*() {
       const { open } = yield* silentSession()
       const property = FastCheck.asyncProperty(arrival, FastCheck.boolean(), ({ max, pieces, stream }, isWaiting) =>
@@ -446,7 +446,7 @@ describe("read", () => {
       expect(yield* next(memory)).toEqual(Option.some("three"))
     }))
 
-  it.scoped("takes a message only when somebody asks, and only as many as are asked for", () =>
+  it.scoped("takes messages only on demand, and no more than the consumer asks for", () =>
     Effect.gen(function*() {
       const memory = yield* streamInMemory()
       memory.send(concat(["one", "two", "three"].map((message) => frame(bytes(message)))))
@@ -468,7 +468,7 @@ describe("read", () => {
       expect(isWebTransportError(error) && error.reason).toBe("Read")
     }))
 
-  it.scoped("wakes whoever waits within a message when the stream breaks or its scope closes", () =>
+  it.scoped("a reader that waits within a message wakes when the stream breaks or its scope closes", () =>
     Effect.gen(function*() {
       const { open } = yield* silentSession()
       for (const end of ["breaks", "scope"] as const) {

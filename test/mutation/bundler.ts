@@ -1,21 +1,24 @@
-/** Bundles test files into one program that runs without vitest: starting vitest for each mutant takes longer than the tests. */
+/** Bundles test files into one module that runs without vitest: to start vitest for each mutant takes longer than the tests. */
 import { build, type Plugin } from "esbuild"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 
-/** The part of vitest that the tests of a room use. The first failing test ends the program. */
+/** The part of vitest that the tests of a room use. The module exports the tests. */
 const vitest = `
 import * as chai from "chai"
 import * as fastCheck from "fast-check"
 // a failing property is enough; finding the shortest failing case takes long
 fastCheck.configureGlobal({ endOnFailure: true })
 export const { assert, expect } = chai
-const tests = []
-const hooks = { before: [], after: [] }
-let skipping = false
+export const tests = []
 const add = (name, a, b) => {
   const body = typeof a === "function" ? a : b
-  if (!skipping) tests.push({ name, body })
+  const run = async () => {
+    const ends = []
+    await body({ task: { name }, signal: new AbortController().signal, onTestFinished: (end) => ends.push(end), onTestFailed: nothing, expect })
+    for (const end of ends) await end()
+  }
+  tests.push({ name, run })
 }
 const nothing = () => {}
 export const it = Object.assign((...args) => add(...args), {
@@ -41,34 +44,12 @@ export const describe = Object.assign(group, {
   runIf: (runs) => runs ? group : nothing,
   each: (cases) => (name, a) => cases.forEach((one) => a(one))
 })
-export const beforeAll = (hook) => hooks.before.push(hook)
-export const afterAll = (hook) => hooks.after.push(hook)
-export const beforeEach = () => { throw new Error("beforeEach is not supported here") }
-export const afterEach = beforeEach
+export const beforeAll = () => { throw new Error("hooks are not supported here") }
+export const afterAll = beforeAll
+export const beforeEach = beforeAll
+export const afterEach = beforeAll
 export const inject = () => ""
 export const vi = undefined
-setImmediate(async () => {
-  try {
-    for (const hook of hooks.before) await hook()
-    for (const { body, name } of tests) {
-      const ends = []
-      try {
-        await body({ task: { name }, signal: new AbortController().signal, onTestFinished: (end) => ends.push(end), onTestFailed: nothing, expect })
-      } catch (error) {
-        console.error("failed:", name, error)
-        process.exit(1)
-      }
-      for (const end of ends) await end()
-    }
-    for (const hook of hooks.after) await hook()
-    const { systemCPUTime, userCPUTime } = process.resourceUsage()
-    console.log(tests.length, "tests, spent", Math.round((systemCPUTime + userCPUTime) / 1000))
-    process.exit(0)
-  } catch (error) {
-    console.error(error)
-    process.exit(1)
-  }
-})
 `
 
 export interface Change {
@@ -112,7 +93,8 @@ export class Bundler {
     }
     const { outputFiles } = await build({
       stdin: {
-        contents: this.tests.map((path) => `import ${JSON.stringify(path)}`).join("\n"),
+        contents: [...this.tests.map((path) => `import ${JSON.stringify(path)}`), `export { tests } from "vitest"`]
+          .join("\n"),
         resolveDir: this.root,
         loader: "ts"
       },

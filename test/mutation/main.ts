@@ -2,18 +2,30 @@
  * Measures the tests of a room by mutation: makes one small change in its source, runs its tests, and prints each change
  * that no test notices.
  *
- *     npm run mutate -- core/pool [--tests test/core/pool] [--sample 200] [--seed 1] [--jobs 1]
+ *     npm run mutate -- core/pool [--tests test/core/pool] [--sample 200] [--seed 1] [--jobs 1] [--record outcomes]
  *
  * A room is a folder or a file under `src/internal`; its tests are those under the same path of `test`. Each mutant runs
  * twice at most: with few generated cases and explored states (`FC_RUNS`, `EXPLORE_STATES`), and, if it survives, with as many as in CI. Survivors that
- * change no behaviour are listed, with the reason, in a file named after the room, beside this one.
+ * change no behaviour are listed, with the reason, in a file named after the room, beside this one. A run that was stopped
+ * continues with the same `--record`; so does a run after new tests, with the mutants that survived.
  */
 import { Command } from "commander"
-import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { build } from "esbuild"
+import { type ChildProcess, fork } from "node:child_process"
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { relative, resolve } from "node:path"
 import { Bundler } from "./bundler.js"
 import { type Mutant, mutantsOf } from "./mutants.js"
+import type { Result, Task, TestLimit } from "./runner.js"
 
 interface Equivalent {
   readonly file: string
@@ -23,10 +35,7 @@ interface Equivalent {
   readonly why: string
 }
 
-interface Outcome {
-  readonly status: "killed" | "out of time" | "survived"
-  readonly output: string
-}
+type Status = "killed" | "out of time" | "survived"
 
 const root = resolve(import.meta.dirname, "../..")
 const cache = resolve(root, "node_modules/.cache/effect-pools-mutation")
@@ -38,14 +47,16 @@ const program = new Command()
   .option("--seed <seed>", "chooses the sample and the generated cases", Number, 1)
   .option("--jobs <count>", "how many at a time", Number, 1)
   .option("--quick", "only with few generated cases")
+  .option("--record <file>", "notes the outcomes there; mutants that were killed according to it do not run again")
   .parse()
 const room = program.args[0]!
-const { jobs, quick, sample, seed, tests } = program.opts<{
+const { jobs, quick, record, sample, seed, tests } = program.opts<{
   tests?: string
   sample?: number
   seed: number
   jobs: number
   quick?: true
+  record?: string
 }>()
 
 const filesUnder = (path: string, ending: string): Array<string> => {
@@ -75,43 +86,50 @@ const numbers = (seed: number) => () => {
   return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
 }
 
-const choose = (mutants: Array<Mutant>): ReadonlyArray<Mutant> => {
-  if (sample === undefined || sample >= mutants.length) return mutants
+/** In the order in which they are drawn, so that a run that is stopped has judged a sample. */
+const choose = (mutants: ReadonlyArray<Mutant>): ReadonlyArray<Mutant> => {
   const next = numbers(seed)
-  const drawn = mutants.map((mutant, index) => ({ mutant, index, draw: next() }))
-  return drawn.sort((a, b) => a.draw - b.draw).slice(0, sample).sort((a, b) => a.index - b.index).map(({ mutant }) =>
-    mutant
-  )
+  const drawn = mutants.map((mutant) => ({ mutant, draw: next() })).sort((a, b) => a.draw - b.draw)
+  return drawn.slice(0, sample).map(({ mutant }) => mutant)
 }
 
-/** A limit of processor time, since a busy machine must not kill a mutant. */
-const run = (
-  bundle: string,
-  env: Record<string, string>,
-  seconds: number
-): Promise<Outcome & { readonly spent: number }> =>
-  new Promise((done) => {
-    const child = spawn("sh", ["-c", `ulimit -t ${Math.ceil(seconds)}; exec node "$0"`, bundle], {
-      cwd: root,
-      env: { ...process.env, ...env }
-    })
-    let output = ""
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output += chunk)
-    // a mutant that waits for ever uses no processor
-    const timer = setTimeout(() => child.kill("SIGKILL"), seconds * 20_000)
-    child.on("close", (code, signal) => {
-      clearTimeout(timer)
-      const status = signal !== null || code === 137 || code === 152
-        ? "out of time"
-        : code === 0
-        ? "survived"
-        : "killed"
-      done({ status, output, spent: Number(/spent (\d+)/.exec(output)?.[1] ?? 0) / 1000 })
-    })
-  })
+// as JavaScript: a loader of TypeScript would compile all bundles anew
+const runnerFile = resolve(cache, "runner.mjs")
 
-const few = { FC_RUNS: "100", FC_SEED: String(seed), EXPLORE_STATES: "300" }
-const many = { FC_SEED: String(seed) }
+/** Runs one bundle after another, in a process that is replaced when a mutant ends it, or by a fresh one from time to time. */
+class Runner {
+  private child: ChildProcess | undefined = undefined
+  private runs = 0
+
+  run(task: Task): Promise<Result | "out of time"> {
+    // the modules of all bundles stay in memory
+    if (++this.runs % 100 === 0) this.stop()
+    const child = this.child ??= fork(runnerFile, { cwd: root, silent: true, execArgv: [] })
+    return new Promise((done) => {
+      // a mutant that waits for ever uses no processor
+      const timer = setTimeout(() => this.stop(), 1_800_000)
+      const end = (result: Result | "out of time") => {
+        clearTimeout(timer)
+        child.removeAllListeners()
+        done(result)
+      }
+      child.on("message", end)
+      child.on("exit", () => {
+        this.child = undefined
+        end("out of time")
+      })
+      child.send(task)
+    })
+  }
+
+  stop(): void {
+    this.child?.kill("SIGKILL")
+    this.child = undefined
+  }
+}
+
+const few = { FC_RUNS: "60", FC_SEED: String(seed), EXPLORE_STATES: "50" }
+const many = { FC_RUNS: undefined, FC_SEED: String(seed), EXPLORE_STATES: undefined }
 
 const bundler = new Bundler(root, testFiles)
 rmSync(cache, { recursive: true, force: true })
@@ -123,44 +141,67 @@ const bundleOf = async (name: string, mutant: Mutant | undefined): Promise<strin
   return path
 }
 
+await build({
+  entryPoints: [resolve(import.meta.dirname, "runner.ts")],
+  outfile: runnerFile,
+  format: "esm",
+  platform: "node"
+})
 const unchanged = await bundleOf("unchanged", undefined)
-const limits: Array<number> = []
+/** For each environment: the tests, the shortest first. */
+const rounds: Array<{ readonly env: Task["env"]; readonly tests: ReadonlyArray<TestLimit> }> = []
+const first = new Runner()
 for (const env of quick ? [few] : [few, many]) {
-  const { output, spent, status } = await run(unchanged, env, 300)
-  if (status !== "survived") {
-    console.error(output)
-    program.error(`the tests fail without a mutant (${status})`)
+  const result = await first.run({ bundle: unchanged, env, tests: undefined })
+  if (result === "out of time" || result.failure !== undefined) {
+    throw new Error(`the tests fail without a mutant: ${result === "out of time" ? result : result.failure}`)
   }
-  limits.push(5 + 5 * spent)
+  const tests = result.spent.map((millis, number) => ({ number, limit: 2_000 + 5 * millis }))
+  rounds.push({ env, tests: tests.sort((a, b) => a.limit - b.limit) })
 }
+first.stop()
 const all = sources.flatMap((path) => mutantsOf(path, relative(root, path)))
 const mutants = choose(all.filter((mutant) => !isListed(mutant)))
 console.log(
   `${mutants.length} of ${all.length} mutants of ${sources.length} files, ${
     all.filter(isListed).length
   } of them listed as equivalent; ` +
-    `limits of ${limits.map((limit) => `${Math.ceil(limit)} s`).join(" and ")}; ` +
     `tests: ${testFiles.map((path) => relative(root, path)).join(", ")}`
 )
 
-const judge = async (mutant: Mutant, name: string): Promise<Outcome> => {
+const judge = async (mutant: Mutant, name: string, runner: Runner): Promise<Status> => {
   let bundle: string
   try {
     bundle = await bundleOf(name, mutant)
-  } catch (error) {
+  } catch {
     // the mutant does not compile
-    return { status: "killed", output: String(error) }
+    return "killed"
   }
-  const first = await run(bundle, few, limits[0]!)
-  return first.status !== "survived" || quick ? first : run(bundle, many, limits[1]!)
+  for (const { env, tests } of rounds) {
+    const result = await runner.run({ bundle, env, tests })
+    if (result === "out of time") return result
+    if (result.failure !== undefined) return "killed"
+  }
+  return "survived"
+}
+
+const recorded = new Set(record !== undefined && existsSync(record) ? readFileSync(record, "utf8").split("\n") : [])
+const lineOf = (status: Status, { file, from, line, to }: Mutant): string =>
+  [status, `${file}:${line}`, from, to].join("\t")
+const judgeOnce = async (mutant: Mutant, name: string, runner: Runner): Promise<Status> => {
+  for (const status of ["killed", "out of time"] as const) if (recorded.has(lineOf(status, mutant))) return status
+  const status = await judge(mutant, name, runner)
+  if (record !== undefined) appendFileSync(record, `${lineOf(status, mutant)}\n`)
+  return status
 }
 
 const survivors: Array<Mutant> = []
 const counts = { killed: 0, "out of time": 0, survived: 0 }
 const queue = mutants.entries()
 await Promise.all(Array.from({ length: jobs }, async (_, job) => {
+  const runner = new Runner()
   for (const [index, mutant] of queue) {
-    const { status } = await judge(mutant, `job${job}`)
+    const status = await judgeOnce(mutant, `job${job}`, runner)
     counts[status]++
     if (status === "survived") {
       survivors.push(mutant)
@@ -168,6 +209,7 @@ await Promise.all(Array.from({ length: jobs }, async (_, job) => {
     }
     if ((index + 1) % 50 === 0) console.log(`${index + 1} done`)
   }
+  runner.stop()
 }))
 
 const share = (100 * survivors.length / Math.max(1, mutants.length)).toFixed(1)

@@ -138,7 +138,7 @@ describe.each([["a real server", real], ["the one in memory", inMemory]] as cons
           expect((yield* Effect.flip(stream.write(bytes("more")))).reason).toBe("Write")
         }))
 
-      it.scoped("sends what nobody asked for", () =>
+      it.scoped("the server sends streams and datagrams that the client did not ask for", () =>
         Effect.gen(function*() {
           const stream = yield* open("/unsolicited?when=accept&text=unsolicited")
           expect(text(yield* soon(stream.readExactly(11)))).toBe("unsolicited")
@@ -439,7 +439,7 @@ describe("what the server sends by itself", () => {
       expect(text(yield* peer.receiveDatagram)).toBe("heard")
     }).pipe(Effect.provide(TestWebTransport.layer())))
 
-  it.scoped("reaches onIncoming and onDatagram of a pool, which counts what nobody wants", () =>
+  it.scoped("reaches onIncoming and onDatagram of a pool, which counts unwanted streams and datagrams", () =>
     Effect.gen(function*() {
       const received = yield* Queue.unbounded<string>()
       const handled = yield* SessionPool.make({

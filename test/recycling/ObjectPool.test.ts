@@ -140,7 +140,7 @@ describe("ObjectPool", () => {
         }
       }))
 
-    it.scoped("leaves no trace on an object that anybody could see", () =>
+    it.scoped("leaves no visible trace on an object", () =>
       Effect.gen(function*() {
         const pool = yield* ObjectPool.make({ factory: () => ({ a: 1 }) })
         const object = pool.unsafeAcquire()
@@ -215,7 +215,7 @@ describe("ObjectPool", () => {
         assert.strictEqual((yield* pool.stats).pool, "counters")
       }))
 
-    it.scoped("discards an object whose reset returns false, and the borrower notices nothing", () =>
+    it.scoped("discards an object whose reset returns false, without an effect on the borrower", () =>
       Effect.gen(function*() {
         const pool = yield* ObjectPool.make({
           ...boxes(),
@@ -691,7 +691,7 @@ describe("ObjectPool", () => {
         assert.strictEqual(stats.refused.notOut, 4)
       }))
 
-    it.scoped("refuses a lease that was released, also when somebody else has the object", () =>
+    it.scoped("refuses a released lease, even when another borrower has the object", () =>
       Effect.gen(function*() {
         const pool = yield* ObjectPool.make(boxes())
         const lease = pool.lease()

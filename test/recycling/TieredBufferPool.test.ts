@@ -43,7 +43,7 @@ describe("TieredBufferPool", () => {
       assert.deepInclude(all, { acquisitions: 35, created: 3, inUse: 0, peak: 1 })
     }))
 
-  it("finds the smallest size that fits, whatever the sizes", () => {
+  it("finds the smallest size that fits, for any sizes", () => {
     const size = FastCheck.oneof(
       FastCheck.integer({ min: 1, max: 70 }),
       FastCheck.integer({ min: 1, max: 0xffff_ffff }),
@@ -128,7 +128,7 @@ describe("TieredBufferPool", () => {
       assert.deepInclude((yield* pool.stats).all, { inUse: 0, size: 1, returned: 3 })
     }))
 
-  it.scoped("takes the buffer of a discarded lease out of its figures, of whatever size it was", () =>
+  it.scoped("takes the buffer of a discarded lease out of its figures, for every size", () =>
     Effect.gen(function*() {
       const pool = yield* make()
       for (const length of [10, 100]) {

@@ -129,7 +129,7 @@ describe("SessionPool", () => {
         assert.strictEqual((yield* stats(pool)).created, 1)
       }))
 
-    it.scoped("ends with the lease every stream opened through it, in whatever scope", () =>
+    it.scoped("ends every stream that the lease opened, in any scope", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const path = "/echo?lease"
@@ -201,7 +201,7 @@ describe("SessionPool", () => {
         assert.deepInclude(yield* stats(pool), { size: 1, idle: 1, leases: 0 })
       }))
 
-    it.scoped("a borrower that closes its session costs nobody else anything", () =>
+    it.scoped("a borrower that closes its session affects no other borrower", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const pool = yield* SessionPool.make({ ...options(server, "/echo?closed-by-borrower"), maxSize: 1 })
@@ -273,7 +273,7 @@ describe("SessionPool", () => {
         assert.strictEqual((yield* server.statsOf("/echo?token=2")).sessionsAccepted, 1)
       }))
 
-    it.scoped("fails with the transport's error when the path is wrong or nobody listens", () =>
+    it.scoped("fails with the transport's error when the path is wrong or no server listens", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const wrong = yield* SessionPool.make(options(server, "/nothing-here"))

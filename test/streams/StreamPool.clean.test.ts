@@ -207,7 +207,7 @@ describe("StreamPool: clean or gone", () => {
     }
   })
 
-  describe("a stream whose peer takes nothing is not lent again", () => {
+  describe("a stream to a peer that takes no bytes is not lent again", () => {
     /** The first write never completes, and the platform takes no second write. */
     const blocked = Effect.gen(function*() {
       const peers: Array<TestWebTransport.ServerStream> = []
@@ -267,7 +267,7 @@ describe("StreamPool: clean or gone", () => {
       }))
   })
 
-  describe("a stream whose last write is never taken", () => {
+  describe("a stream with a last write that is never taken", () => {
     const breaks: Record<string, (server: TestWebTransport.ServerSession) => Effect.Effect<void>> = {
       "its peer finishes it": ({ streams }) => streams[0]!.finish,
       "its peer resets it": ({ streams }) => streams[0]!.reset,
@@ -291,7 +291,7 @@ describe("StreamPool: clean or gone", () => {
   })
 
   layer(Live, { excludeTestServices: true })("with the session", (it) => {
-    it.scoped("fails whoever comes after it died, at once", () =>
+    it.scoped("fails later borrowers at once after it died", () =>
       Effect.gen(function*() {
         const path = "/echo?session-died"
         const { pool, server } = yield* poolAt(path)
@@ -354,7 +354,7 @@ describe("StreamPool: clean or gone", () => {
 
   layer(Live, { excludeTestServices: true })("an idle stream", (it) => {
     for (const whim of onPeersWhim) {
-      it.scoped(`is gone before anybody gets it when its peer does this: ${whim}`, () =>
+      it.scoped(`is gone before a borrower gets it when its peer does this: ${whim}`, () =>
         Effect.gen(function*() {
           const path = `/echo?idle=${whim}`
           const { counts, pool, server } = yield* poolAt(path)
@@ -368,7 +368,7 @@ describe("StreamPool: clean or gone", () => {
           assert.strictEqual((yield* counts).streamsAccepted, 2)
         }))
 
-      it.scoped(`never used by anybody is gone when its peer does this: ${whim}`, () =>
+      it.scoped(`an unused stream is gone when its peer does this: ${whim}`, () =>
         Effect.gen(function*() {
           const path = `/echo?new=${whim}`
           const { pool, server } = yield* poolAt(path, { minSize: 1 })
@@ -617,7 +617,7 @@ describe("StreamPool: clean or gone", () => {
         assert.deepInclude(yield* pool.stats, { size: 0, leases: 0 })
       }))
 
-    it.scoped("fails its borrower when there is no other: nobody gives one back in time", () =>
+    it.scoped("fails its borrower when no other stream comes back in time", () =>
       Effect.gen(function*() {
         const path = "/echo?lent-and-none-in-time"
         const { pool } = yield* poolAt(path, { acquireTimeout: 50 })
@@ -707,7 +707,7 @@ describe("StreamPool: clean or gone", () => {
         assert.strictEqual((yield* counts).streamsAccepted, 1)
       }))
 
-    it.scoped("does not lend a stream again whose greeting nobody read", () =>
+    it.scoped("does not lend a stream again with an unread greeting", () =>
       Effect.gen(function*() {
         const { pool } = yield* poolAt("/unsolicited?when=accept&text=unread", options)
         const seen = yield* soon(pool.use((stream) => Effect.zipRight(stream.write(bytes("x")), stream.readExactly(1))))
@@ -802,7 +802,7 @@ describe("StreamPool: clean or gone", () => {
       }))
   })
 
-  layer(Live, { excludeTestServices: true })("a stream whose last write the platform is not done with", (it) => {
+  layer(Live, { excludeTestServices: true })("a stream with a last write that the platform has not completed", (it) => {
     it.scoped("is lent again once it is, and not before", () =>
       Effect.gen(function*() {
         const { counts, pool } = yield* poolAt("/silent?written")

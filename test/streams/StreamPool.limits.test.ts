@@ -160,7 +160,7 @@ describe("what a session grants", () => {
   )
 
   where("limitsStreams", it.scopedLive)(
-    "replaces a session whose credit is used up, so that nobody notices",
+    "replaces a session without credit; no borrower fails",
     () =>
       Effect.gen(function*() {
         const server = yield* startServer({ initialBidirectionalStreams: 4 })
@@ -249,7 +249,7 @@ describe("what a session grants", () => {
         assert.strictEqual(error.reason, "StreamLimit")
       }).pipe(withNode, onTestClock))
 
-    it.scopedLive("opens another session where one grants no more, so that nobody notices", () =>
+    it.scopedLive("opens another session when the first grants no more; no borrower fails", () =>
       Effect.gen(function*() {
         const server = yield* startServer()
         const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 2 })
@@ -269,7 +269,7 @@ describe("what a session grants", () => {
       }).pipe(withNode, onTestClock))
   }
 
-  it.scoped("asks a full session again after a pause, which grows to a second, while somebody waits", () =>
+  it.scoped("asks a full session again after a pause, which grows to a second, while a borrower waits", () =>
     Effect.gen(function*() {
       const { server, session } = yield* sessionInMemory({ streamLimit: 2 })
       const pool = yield* StreamPool.make({ session, maxSize: 16, acquireTimeout: "1 hour" })
@@ -333,7 +333,7 @@ describe("what a session grants", () => {
     }))
 
   where("returnsCredit", it.scopedLive)(
-    "serves whoever waits once streams have ended that are not the pool's",
+    "serves waiters after the end of streams that are not the pool's",
     () =>
       Effect.gen(function*() {
         const server = yield* startServer({ initialBidirectionalStreams: 4 })
@@ -373,7 +373,7 @@ describe("what a session grants", () => {
       assert.strictEqual(server.streamCounts.mostPending, 1)
     }))
 
-  it.scoped("nor after whoever wanted one was interrupted; the next one gets it", () =>
+  it.scoped("nor after the borrower that wanted it was interrupted; the next borrower gets it", () =>
     Effect.gen(function*() {
       const { server, session } = yield* sessionInMemory()
       const pool = yield* StreamPool.make({ session, maxSize: 4 })
@@ -393,7 +393,7 @@ describe("what a session grants", () => {
       assert.deepStrictEqual([server.streamCounts.mostPending, server.streamCounts.granted], [1, 4])
     }))
 
-  it.scoped("gives up a session that never answers whoever was interrupted", () =>
+  it.scoped("gives up a session that never answers the opening of an interrupted borrower", () =>
     Effect.gen(function*() {
       const { sessions } = yield* TestWebTransport.TestWebTransport
       const sessionPool = yield* SessionPool.make({ url, maxSize: 1 })
@@ -429,7 +429,7 @@ describe("what a session grants", () => {
       assert.deepStrictEqual([server.streamCounts.requested, server.streamCounts.granted], [1, 1])
     }))
 
-  it.scoped("gives a late stream to whoever waits", () =>
+  it.scoped("gives a late stream to the first waiter", () =>
     Effect.gen(function*() {
       const { server, session } = yield* sessionInMemory()
       const pool = yield* StreamPool.make({ session, maxSize: 4, openTimeout: "1 second" })
@@ -582,7 +582,7 @@ describe("the engine, over streams", () => {
         assert.deepInclude(yield* allBack(pool), { created: 1, acquisitions: 6, idle: 1 })
       }))
 
-    it.scoped("refuses whoever comes when maxWaiters wait", () =>
+    it.scoped("refuses a borrower when maxWaiters wait", () =>
       Effect.gen(function*() {
         const { pool } = yield* make("max-waiters", { maxSize: 1, maxWaiters: 2 })
         const lease = yield* hold(pool)
@@ -595,7 +595,7 @@ describe("the engine, over streams", () => {
         assert.strictEqual((yield* pool.stats).rejections, 1)
       }))
 
-    it.scoped("serves whoever waits first come, first served", () =>
+    it.scoped("serves waiters first come, first served", () =>
       Effect.gen(function*() {
         const { pool } = yield* make("fair", { maxSize: 1 })
         const lease = yield* hold(pool)
@@ -620,7 +620,7 @@ describe("the engine, over streams", () => {
         yield* soon(until(counts, ({ streamsAccepted }) => streamsAccepted === 4))
       }))
 
-    it.scoped("ends streams that nobody uses, down to minSize", () =>
+    it.scoped("ends unused streams, down to minSize", () =>
       Effect.gen(function*() {
         const { path, pool, server } = yield* make("idle", { minSize: 1, idleTimeToLive: "20 millis" })
         yield* soon(Effect.scoped(Effect.all(range(5).map(() => hold(pool)))))
@@ -684,7 +684,7 @@ describe("the engine, over streams", () => {
         assert.strictEqual((yield* pool.stats).created, 2)
       }))
 
-    it.scoped("loses a stream whose ping is not answered", () =>
+    it.scoped("loses a stream when its ping is not answered", () =>
       Effect.gen(function*() {
         const { pool } = yield* make("hung-ping", {
           minSize: 1,

@@ -97,7 +97,7 @@ const makeMemory = (
 
 describe("sessions of streams", () => {
   layer(Live, { excludeTestServices: true })("of a server", (it) => {
-    it.scoped("has one lease of each, whatever its streams", () =>
+    it.scoped("has one lease of each, however many streams it carries", () =>
       Effect.gen(function*() {
         const { pool, sessionPool } = yield* make("one-lease", {}, { maxStreamsPerSession: 4 })
         yield* soon(Effect.all(range(10).map(() => hold(pool)), { concurrency: "unbounded" }))
@@ -119,7 +119,7 @@ describe("sessions of streams", () => {
         assert.deepInclude(JSON.parse(JSON.stringify(sessions))[0], { streams: 1, inUse: 1, isRetired: false })
       }))
 
-    it.scoped("has the sessions that it holds pinged, and loses one whose ping fails", () =>
+    it.scoped("its held sessions are pinged, and a session with a failed ping is lost", () =>
       Effect.gen(function*() {
         let pings = 0
         let isAlive = true
@@ -219,7 +219,7 @@ describe("sessions of streams", () => {
         assert.deepStrictEqual(order, ["stream", "session"])
       }))
 
-    it.scoped("gives it back when a stream has come that nobody wants any more", () =>
+    it.scoped("gives the session back when a stream arrives too late for its borrower", () =>
       Effect.gen(function*() {
         const { sessions } = yield* TestWebTransport.TestWebTransport
         const { pool, sessionPool } = yield* makeMemory({ maxSize: 1 }, {})
@@ -418,7 +418,7 @@ describe("sessions of streams", () => {
         assert.isAtMost((yield* sessionPool.stats).failures, 20)
       }))
 
-    it.scoped("fails those whose session ends, at once, and serves the next ones on another", () =>
+    it.scoped("fails the borrowers of an ended session at once, and serves the next borrowers on another", () =>
       Effect.gen(function*() {
         const { path, pool, server } = yield* make("ends", { maxSize: 2 }, { maxSize: 4, maxStreamsPerSession: 2 })
         const leases = yield* soon(Effect.all(range(4).map(() => hold(pool))))
@@ -535,7 +535,7 @@ describe("sessions of streams", () => {
       }).pipe(Effect.provide(inMemory())))
   }
 
-  it.scoped("asks for no other session once nobody waits, and again for whoever comes to wait", () =>
+  it.scoped("asks for no other session when no borrower waits, and again for the next waiter", () =>
     Effect.gen(function*() {
       const { pool, sessionPool } = yield* makeMemory({ maxSize: 1, acquireTimeout: "5 seconds" }, {
         maxStreamsPerSession: 2
@@ -781,7 +781,7 @@ describe("sessions of streams", () => {
 
 describe("one session", () => {
   for (const [ending, end] of endings) {
-    it.scopedLive(`fails everybody with SessionClosed at once when its peer ${ending}: who has a stream, waits, or comes`, () =>
+    it.scopedLive(`fails all borrowers with SessionClosed at once when its peer ${ending}: present, waiting and later ones`, () =>
       Effect.gen(function*() {
         const server = yield* startServer()
         const session = yield* connect(server, "/echo")
@@ -822,7 +822,7 @@ describe("one session", () => {
       yield* soon(Fiber.join(close))
     }).pipe(withNode))
 
-  it.scopedLive("that had ended before there was a pool fails everybody, too", () =>
+  it.scopedLive("a session that had ended before the pool was made fails all borrowers, too", () =>
     Effect.gen(function*() {
       const server = yield* startServer()
       const session = yield* connect(server, "/echo")
@@ -900,7 +900,7 @@ describe("peers that hang", () => {
         assert.strictEqual((yield* sessionPool.stats).created, 1)
       }))
 
-    it.scoped("a session is kept on which anything came since the request began, whatever it answers", () =>
+    it.scoped("a session is kept if any byte arrived since the request began", () =>
       Effect.gen(function*() {
         const { path, pool, server } = yield* make("suspect-heard", { maxSize: 1 }, { maxSize: 2 }, "/picky")
         const other = yield* hold(pool)
@@ -914,7 +914,7 @@ describe("peers that hang", () => {
         assert.strictEqual((yield* server.statsOf(path)).sessionsAccepted, 1)
       }))
 
-    it.scoped("a session is kept whose subscriptions are cancelled, each after it got something", () =>
+    it.scoped("a session is kept if its subscriptions are cancelled after they received bytes", () =>
       Effect.gen(function*() {
         const { pool, sessionPool } = yield* make("suspect-subscriptions", { maxSize: 1 }, { maxSize: 6 })
         const leases = yield* soon(Effect.all(range(6).map(() => hold(pool))))
@@ -997,7 +997,7 @@ describe("peers that hang", () => {
       }).pipe(withNode, onTestClock)
   )
 
-  it.effect("the ends of streams are confirmed at once, also by nobody", () =>
+  it.effect("the ends of streams are confirmed at once, also without a peer", () =>
     Effect.gen(function*() {
       const server = yield* startServer()
       const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, "/echo"), maxSize: 1 })
@@ -1159,7 +1159,7 @@ const troubles = [
 
 where("survivesFaults", describe)("borrowers and faults at random", () => {
   where("survivesFaults", it.scopedLive)(
-    "leave nothing behind, and nobody gets another one's answer",
+    "leave nothing behind, and no borrower gets the answer of another",
     () =>
       Effect.gen(function*() {
         const random = randomOf(seed)

@@ -129,7 +129,7 @@ describe("StreamPool.makeSocket", () => {
         assert.strictEqual(handled, 100_000)
       }))
 
-    it.scoped("handles it when it came before anybody could look at the stream", () =>
+    it.scoped("handles a stream that the peer ended before the pool looked at it", () =>
       Effect.gen(function*() {
         const { session } = yield* sessionInMemory({
           onStream: (peer) => Effect.zipRight(peer.write(bytes("greeting")), peer.finish)
@@ -141,7 +141,7 @@ describe("StreamPool.makeSocket", () => {
         assert.strictEqual(handled, "greeting")
       }))
 
-    it.scoped("takes what a peer that speaks first sends, whatever clientSpeaksFirst says", () =>
+    it.scoped("takes the greeting of a peer that speaks first, for any clientSpeaksFirst", () =>
       Effect.gen(function*() {
         const { pool } = yield* poolAt("/unsolicited?when=accept&text=greeting")
         const greeting = yield* Deferred.make<string>()
@@ -360,7 +360,7 @@ describe("StreamPool.makeSocket", () => {
         assert.include(String((error as Socket.SocketGenericError).cause), "SessionClosed")
       }))
 
-    it.scoped("say Write when the peer stops the stream, in the run, too: nobody could write any more", () =>
+    it.scoped("say Write when the peer stops the stream, in the run, too: no later write could succeed", () =>
       Effect.gen(function*() {
         const path = "/silent?socket-stop"
         const { pool, server } = yield* poolAt(path)
@@ -439,7 +439,7 @@ describe("StreamPool.makeSocket", () => {
         return { peers, socket: yield* pool.makeSocket }
       })
 
-    it.scoped("that was interrupted while the peer took nothing hands nothing over, and breaks the socket for nobody", () =>
+    it.scoped("an interrupted write to a peer that takes nothing hands over no byte, and the socket stays usable", () =>
       Effect.gen(function*() {
         const { peers, socket } = yield* stalled()
         const run = yield* begin(socket)
@@ -459,7 +459,7 @@ describe("StreamPool.makeSocket", () => {
         assert.strictEqual(received, "under way two four")
       }))
 
-    it.scoped("whose bytes were accepted, and are not sent after all, ends the run: there is another one to be had", () =>
+    it.scoped("accepted bytes that are not sent after all end the run, so that the caller opens another", () =>
       Effect.gen(function*() {
         const { peers, socket } = yield* stalled(3)
         const run = yield* begin(socket)

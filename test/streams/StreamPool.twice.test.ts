@@ -138,7 +138,7 @@ describe("StreamPool and a peer that answers twice", () => {
         }
       }))
 
-    it.scoped("is spared a stream that is not clean, whose place is free at once", () =>
+    it.scoped("never gets an unclean stream, and its place is free at once", () =>
       Effect.gen(function*() {
         const { counts, pool } = yield* quarantined("/framed?quarantine-unclean")
         yield* Effect.exit(pool.use((stream) =>

@@ -137,7 +137,7 @@ layer(live(), { excludeTestServices: true })(
         expect(error.message).toContain("HTTP/3")
       }))
 
-    it.scoped("fails where nobody listens, serves the path, shows that certificate, or wants to", () =>
+    it.scoped("fails if no server listens, or it lacks the path, shows another certificate, or refuses", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const before = yield* openSockets

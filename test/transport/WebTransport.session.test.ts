@@ -78,7 +78,7 @@ layer(live(), { excludeTestServices: true })(
         expect(yield* session.isOpen).toBe(false)
       }))
 
-    it.scoped("close before their scope does, once, with the words of whoever closed them first", () =>
+    it.scoped("close before their scope does, once, with the words of the first call", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const path = "/echo?closed-here"
@@ -204,7 +204,7 @@ layer(live(), { excludeTestServices: true })(
       }))
 
     for (const [ending, end] of endings) {
-      it.scoped(`print nothing at all, whatever happens to them: the server ${ending}`, () =>
+      it.scoped(`print nothing: the server ${ending}`, () =>
         Effect.gen(function*() {
           const server = yield* startServer()
           const printed: Array<unknown> = []

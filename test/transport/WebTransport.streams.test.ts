@@ -301,7 +301,7 @@ layer(live(), { excludeTestServices: true })(
         yield* soon(server.until((stats) => stats.paths[path]?.streamsOpen === 0))
       }))
 
-    it.scoped("wake whoever still reads when their scope closes", () =>
+    it.scoped("wake a waiting reader when their scope closes", () =>
       Effect.gen(function*() {
         const session = yield* connect("/echo")
         const scope = yield* Scope.make()
@@ -391,7 +391,7 @@ layer(live(), { excludeTestServices: true })(
     )
 
     where("waitsForStreams", it.scoped)(
-      "that arrive after nobody wants them are destroyed",
+      "late streams without a waiting reader are destroyed",
       () =>
         Effect.gen(function*() {
           const server = yield* startServer({ initialBidirectionalStreams: 1 })
@@ -415,7 +415,7 @@ layer(live(), { excludeTestServices: true })(
         })
     )
 
-    it.scoped("leave nothing when opening them is interrupted, at whatever moment", () =>
+    it.scoped("leave nothing behind when their opening is interrupted at any moment", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const path = "/echo?opening"

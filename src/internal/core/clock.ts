@@ -1,4 +1,10 @@
-import type { Time } from "./pool/item.js"
+/** Milliseconds of two clocks that never go back. The monotonic clock measures waiting, the wall clock measures age. */
+export interface Time {
+  /** Never jumps. */
+  readonly monotonic: number
+  /** Continues while the computer is suspended. */
+  readonly wall: number
+}
 
 /** The source of a clock's time, such as Effect's `Clock`. */
 export interface ClockSource {

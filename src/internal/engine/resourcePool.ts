@@ -70,6 +70,7 @@ class ResourcePoolImpl<A, E, V> extends PoolBase<V, E | PoolError> implements Wa
   readonly invalidate = (view: V): Effect.Effect<void> =>
     Effect.sync(() => {
       const { adapter, machine, time } = this.engine
+      // `undefined` for a value of another kind, which no item of this pool has: then this does nothing
       machine.invalidate(adapter.core(view) as A, time.read())
     })
 

@@ -16,7 +16,7 @@ const filled = (chunk: Uint8Array): Inbox => {
 }
 
 describe("an inbox", () => {
-  it("gives all bytes once and in order, whatever the readers ask for in turn", () => {
+  it("gives all bytes once and in order, however many the readers ask for", () => {
     // each of these bytes is a length in its shortest form, so a message may begin anywhere
     const chunk = FastCheck.uint8Array({ max: 0x3f, minLength: 1, maxLength: 70 })
     const chunks = FastCheck.array(chunk, { maxLength: 10 })
@@ -56,7 +56,7 @@ describe("an inbox", () => {
     }))
   })
 
-  it("takes in one message at a time, and leaves the next for whoever reads next", () => {
+  it("takes in one message at a time, and leaves the next message to the next reader", () => {
     const inbox = filled(Uint8Array.of(1, 7, 2, 8))
     assert.strictEqual(inbox.assemble(10), "Whole")
     assert.isFalse(inbox.hasRoom)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import type { Time } from "../../../src/internal/core/clock.js"
 import { type HeapNode, IndexedHeap } from "../../../src/internal/core/indexedHeap.js"
 import { type Linked, LinkedList } from "../../../src/internal/core/linkedList.js"
 import { LoadIndex } from "../../../src/internal/core/loadIndex.js"
@@ -14,7 +15,6 @@ import {
   type Refusal,
   Release,
   type Sharing,
-  type Time,
   type Verdict,
   Waiter
 } from "../../../src/internal/core/pool/item.js"
@@ -1250,7 +1250,7 @@ const makeNodes = (count: number): Array<Node> =>
 const moves = FastCheck.array(FastCheck.record({ at, key: FastCheck.nat({ max: 70 }) }), { maxLength: 60, size: "max" })
 
 describe("LinkedList", () => {
-  it("holds its members in the order in which they came, whoever leaves", () => {
+  it("holds its members in their order, whichever member leaves", () => {
     const property = FastCheck.property(moves, (moves) => {
       const nodes = makeNodes(8)
       const list = new LinkedList<Node>()
@@ -1311,7 +1311,7 @@ describe("LoadIndex", () => {
 })
 
 describe("IndexedHeap", () => {
-  it("has the smallest key first, whoever leaves", () => {
+  it("has the smallest key first, whichever member leaves", () => {
     const moves = FastCheck.array(
       FastCheck.record({ at: FastCheck.nat({ max: 31 }), key: FastCheck.nat({ max: 20 }) }),
       {

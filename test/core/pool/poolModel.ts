@@ -2,8 +2,9 @@
  * A waiting pool, written only to be obviously right: plain arrays, every figure counted anew, every choice made by looking
  * at all items. It writes its commands to a log.
  */
+import type { Time } from "../../../src/internal/core/clock.js"
 import type { Counters } from "../../../src/internal/core/pool/counters.js"
-import type { CheckResult, ItemState, Reason, Sharing, Time, Verdict } from "../../../src/internal/core/pool/item.js"
+import type { CheckResult, ItemState, Reason, Sharing, Verdict } from "../../../src/internal/core/pool/item.js"
 import type { MachineOptions } from "../../../src/internal/core/pool/policy.js"
 
 export type ModelRefusal =

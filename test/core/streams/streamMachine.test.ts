@@ -130,7 +130,7 @@ const rarely = {
 }
 
 describe("a stream machine", () => {
-  it("keeps its rules in whatever happens to it, and answers every request", () => {
+  it("keeps its rules in every sequence of events, and answers every request", () => {
     let steps = 0
     const seen = new Set<string>()
     const property = FastCheck.property(scenario, ({ hasRoom, isFixed, kind, maxSessions, picks, ...options }) => {

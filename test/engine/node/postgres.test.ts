@@ -116,13 +116,13 @@ describe("a pool of connections to PostgreSQL", () => {
     }).pipe(silent)
 
   it.scopedLive(
-    "a crash of the server fails nobody but those who had a connection",
+    "a crash of the server fails no borrower but those with a connection",
     () => survives((server) => server.crash),
     60_000
   )
 
   it.scopedLive(
-    "a restart of the server that takes a second fails nobody but those who had a connection",
+    "a restart of the server that takes a second fails no borrower but those with a connection",
     () => survives(({ start, stop }) => stop.pipe(Effect.zipRight(Effect.delay(start, "1 second")))),
     60_000
   )
@@ -162,7 +162,7 @@ describe("a pool of connections to PostgreSQL", () => {
       assert.strictEqual(attempts.count, 1)
     }).pipe(silent))
 
-  it.scopedLive("a server that is full refuses nobody: the connections that it granted serve them all", () =>
+  it.scopedLive("a full server fails no borrower: the granted connections serve all borrowers", () =>
     Effect.gen(function*() {
       const maxConnections = 12
       const { config } = yield* Postgres.make({ maxConnections })

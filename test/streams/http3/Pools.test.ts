@@ -170,7 +170,7 @@ describe("over HTTP/3", () => {
         }).pipe(withHttp3, Effect.provide(silent), onTestClock))
 
       it.effect(
-        `ends a request by the deadline of whoever made it, also one that is too large to be sent (${fault})`,
+        `ends a request by its caller's deadline, even if it is too large to be sent (${fault})`,
         () =>
           Effect.gen(function*() {
             const server = yield* TestServer.start({ protocol: "http3" })

@@ -367,7 +367,7 @@ describe("StreamPool, when its streams are spoilt as they are handed over", () =
     }))
 })
 
-describe("StreamPool.make, at whatever step", () => {
+describe("StreamPool.make, at any step", () => {
   const at = (
     step: (pool: Fiber.RuntimeFiber<StreamPool.Service>, server: TestWebTransport.ServerSession) => Effect.Effect<void>
   ) =>

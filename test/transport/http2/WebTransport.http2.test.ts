@@ -126,7 +126,7 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
       expect([socket.destroyed, socket.listenerCount("secureConnect")]).toEqual([true, 0])
     }))
 
-  it.scoped("connect stays pinned to a client whose insides have the known shape", () =>
+  it.scoped("connect stays pinned to a client with the known internal shape", () =>
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer
       const before = yield* openSockets

@@ -81,7 +81,7 @@ describe.each([
       assert.strictEqual(yield* next, 1)
     }))
 
-  it.effect("is not abandoned where what was waited for came before anybody looked", () =>
+  it.effect("is not abandoned if its result came before the fiber looked", () =>
     Effect.gen(function*() {
       const slot = make()
       const { next, put } = numbers(slot)
@@ -93,7 +93,7 @@ describe.each([
       assert.isFalse(slot.isAbandoned)
     }))
 
-  it.effect("serves a fiber that cannot be interrupted, whatever is asked of it meanwhile", () =>
+  it.effect("serves an uninterruptible fiber, even if it is interrupted meanwhile", () =>
     Effect.gen(function*() {
       const { next, put } = numbers(make())
       const fiber = yield* Effect.fork(Effect.uninterruptible(next))

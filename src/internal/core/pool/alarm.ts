@@ -19,7 +19,7 @@ export class Alarm {
 
   /** Sets the alarm; a later time than the current one changes nothing. */
   set(at: number): void {
-    if (at >= this.at || at === Infinity) return
+    if (at >= this.at) return
     this.at = at
     this.outbox.push({ _tag: "WakeAt", at })
   }

@@ -1,5 +1,6 @@
+import type { Time } from "../clock.js"
 import { LinkedList } from "../linkedList.js"
-import { Check, type CheckPurpose, type Item, type Time } from "./item.js"
+import { Check, type CheckPurpose, type Item } from "./item.js"
 
 /** Milliseconds a borrower relies on a check before the pool offers another item; at most half of `checkTimeout`. */
 const slowCheck = 250

@@ -1,5 +1,6 @@
+import type { Time } from "../clock.js"
 import { LinkedList } from "../linkedList.js"
-import type { Item, Time } from "./item.js"
+import type { Item } from "./item.js"
 import type { Policy } from "./policy.js"
 
 /** The state of an outage: creations fail. All times are of the monotonic clock. */

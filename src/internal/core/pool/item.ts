@@ -1,14 +1,7 @@
 /** The records of a waiting pool: items, waiters, checks, returned items, watched leases. */
+import type { Time } from "../clock.js"
 import type { HeapNode } from "../indexedHeap.js"
 import type { Linked, LinkedList } from "../linkedList.js"
-
-/** Milliseconds of two clocks that never go back. The monotonic clock measures waiting, the wall clock measures age. */
-export interface Time {
-  /** Never jumps. */
-  readonly monotonic: number
-  /** Continues while the computer is suspended. */
-  readonly wall: number
-}
 
 /** Why an item was closed. */
 export type Reason = "lost" | "invalidated" | "retired" | "discarded" | "idle" | "excess" | "closed"

@@ -1,5 +1,6 @@
+import type { Time } from "../clock.js"
 import { IndexedHeap } from "../indexedHeap.js"
-import { Due, type Item, type Time } from "./item.js"
+import { Due, type Item } from "./item.js"
 
 /** Decides when items are pinged, by the wall clock. */
 export class Pings<A> {

@@ -3,6 +3,7 @@
  * failures are opaque values. The machine puts its commands in an outbox. They run only after the transition is
  * complete, since a command may call back.
  */
+import type { Time } from "../clock.js"
 import { IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
 import { Outbox } from "../outbox.js"
@@ -27,7 +28,6 @@ import {
   type Release,
   type Sharing,
   type ShellData,
-  type Time,
   type Verdict,
   type Waiter
 } from "./item.js"
@@ -287,9 +287,8 @@ export class PoolMachine<A, F, S extends ShellData = any> {
           this.destroy(item, item.reason, now)
           this.inUse--
         }
-        break
     }
-    if (this.unsettled || !this.outbox.isEmpty || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
+    if (this.unsettled || !this.outbox.isEmpty || this.state !== "Open") this.settle(now)
   }
 
   /** A borrower has used the item; whether the pool keeps it is decided later. */
@@ -597,7 +596,6 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       if (item.state !== "Checking" || item.trust === "Doubtful") continue
       if (check.slowAt <= now.monotonic || this.needsCheck(item, now)) continue
       this.cancelCheck(check)
-      item.state = "Idle"
       return item
     }
     return undefined
@@ -671,9 +669,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** Removes items that are too old, also after a suspend, in which the monotonic clock may stand still. */
   private age(now: Time): void {
     while (this.lifetimes.first !== undefined && this.lifetimes.first.key <= now.wall) {
-      const { item } = this.lifetimes.first
-      this.lifetimes.remove(this.lifetimes.first)
-      this.withdraw(item, "retired", now)
+      this.withdraw(this.lifetimes.first.item, "retired", now)
     }
     if (this.policy.idleTimeToLive !== Infinity) this.destroyIdle(this.policy.idleTimeToLive, now)
   }
@@ -709,7 +705,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private lose(item: Item<A, S>, now: Time): void {
     const delay = this.creations.died(item, now)
     if (delay !== undefined) this.outbox.push({ _tag: "Paused", delay })
-    if (item.place === "Held") this.places.leave(item)
+    this.places.leave(item)
     this.destroy(item, "lost", now)
   }
 
@@ -736,7 +732,6 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     }
     if (isIdle) this.renewed.push(item)
     this.outbox.push({ _tag: "Leaving", item })
-    this.unsettled = true
   }
 
   private destroy(item: Item<A, S>, reason: Reason, now: Time): void {
@@ -816,7 +811,6 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     for (let item = idle.last; item !== undefined; item = item.previous) {
       if (item.provenAt < check.startedAt && this.needsCheck(item, now)) this.checks.doubt(item)
     }
-    this.unsettled = true
   }
 
   private checkDoubtful(now: Time): void {

@@ -1,5 +1,6 @@
+import type { Time } from "../clock.js"
 import { LinkedList } from "../linkedList.js"
-import type { Sharing, ShellData, Time, Waiter } from "./item.js"
+import type { Sharing, ShellData, Waiter } from "./item.js"
 
 /** The waiters, the oldest first. All have the same time limit, so the oldest has the earliest deadline. */
 export class WaiterQueue<A, F, S extends ShellData = any> extends LinkedList<Waiter<A, F, S>> {

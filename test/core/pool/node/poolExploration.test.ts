@@ -5,6 +5,7 @@
  * everything then goes well: the pool must serve all waiters, drain, and close.
  */
 import { assert, describe, it } from "@effect/vitest"
+import type { Time } from "../../../../src/internal/core/clock.js"
 import type { Command, Shell } from "../../../../src/internal/core/pool/commands.js"
 import {
   type Check,
@@ -13,7 +14,6 @@ import {
   Loan,
   Release,
   type Sharing,
-  type Time,
   type Verdict,
   Waiter
 } from "../../../../src/internal/core/pool/item.js"

@@ -120,7 +120,7 @@ describe("a read", () => {
       }
     }))
 
-  it.scoped("that was interrupted is overdue until bytes come, whoever has asked meanwhile", () =>
+  it.scoped("an interrupted read is overdue until bytes arrive, even if another read has begun", () =>
     Effect.gen(function*() {
       const { internals, send, stream } = yield* streamInMemory()
       for (const isAsked of [true, false]) {
@@ -173,7 +173,7 @@ describe("a write", () => {
       expect(internals.isClean).toBe(true)
     }))
 
-  it.scoped("leaves its bytes to whoever wrote them, also where the platform has not looked at them yet", () =>
+  it.scoped("leaves its bytes to the writer, even before the platform has looked at them", () =>
     Effect.gen(function*() {
       for (const retainsWrites of [true, false]) {
         for (const size of [1, 100, 4096, 5000]) {

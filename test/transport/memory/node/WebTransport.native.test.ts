@@ -222,7 +222,7 @@ describe("connecting", () => {
     return { atOnce: atOnce > 0, later: fake.closes.length > atOnce }
   })
 
-  it.scoped("closes what becomes ready after it was given up, since nobody else would", () =>
+  it.scoped("closes an attempt that becomes ready after it was given up", () =>
     Effect.gen(function*() {
       expect(yield* closesOf).toEqual({ atOnce: true, later: true })
     }).pipe(withFakes))

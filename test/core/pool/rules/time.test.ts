@@ -1,0 +1,188 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Loan, Release } from "../../../../src/internal/core/pool/item.js"
+import { Pool } from "./support.js"
+
+describe("what the shell reads", () => {
+  it("no item is wanted for minSize in a pool that drains", () => {
+    const pool = new Pool({ minSize: 2, maxSize: 2, backoff: { initial: 1_000, factor: 2, max: 1_000, jitter: 0 } })
+    for (const { item } of pool.ofTag("Create")) pool.machine.createFailed(item, "down", pool.now, 0.5)
+    assert.strictEqual(pool.machine.wanted, 2)
+    pool.machine.drain(pool.now)
+    assert.strictEqual(pool.machine.wanted, 0)
+  })
+
+  it("a lease that is out for too long is marked as reported", () => {
+    const pool = new Pool({ leakThreshold: 100 })
+    const loan = new Loan()
+    pool.idle()
+    pool.lent()
+    pool.machine.track(loan, pool.now)
+    assert.strictEqual(pool.wakesIn, 100)
+    pool.pass(99)
+    assert.isFalse(loan.reported)
+    pool.pass(1)
+    assert.isTrue(loan.reported)
+    assert.strictEqual(pool.ofTag("Overdue").length, 1)
+    assert.deepStrictEqual([...pool.machine.out()], [loan])
+    pool.machine.untrack(loan, pool.now)
+    assert.deepStrictEqual([...pool.machine.out()], [])
+  })
+
+  it("an item that is gone, or was never closed, cannot go", () => {
+    const pool = new Pool({})
+    const item = pool.idle()
+    pool.machine.gone(item, pool.now)
+    assert.strictEqual(item.state, "Idle")
+    pool.machine.clear(pool.now)
+    assert.strictEqual(item.state, "Closing")
+    pool.machine.gone(item, pool.now)
+    pool.machine.gone(item, pool.now)
+    assert.strictEqual(item.state, "Gone")
+    assert.strictEqual(pool.machine.occupied, 0)
+  })
+})
+
+describe("what is due", () => {
+  it("an idle item's end is due when it has idled, not before", () => {
+    const pool = new Pool({ idleTimeToLive: 100 })
+    pool.idle()
+    const due = pool.ofTag("WakeAt").at(-1)!
+    assert.strictEqual(due.at, pool.now.monotonic + 100)
+    pool.machine.release(pool.lent(), pool.now, "proven")
+    assert.strictEqual(pool.ofTag("WakeAt").at(-1)!.at, pool.now.monotonic + 100)
+  })
+
+  it("nothing, once the last watched lease is back", () => {
+    const pool = new Pool({ leakThreshold: 100 })
+    const loan = new Loan()
+    pool.idle()
+    pool.lent()
+    pool.machine.track(loan, pool.now)
+    pool.machine.untrack(loan, pool.now)
+    assert.strictEqual(pool.commands.at(-1)!._tag, "Rest")
+  })
+
+  it("nothing, once a hook has decided on a returned item", () => {
+    const pool = new Pool({})
+    pool.idle()
+    const item = pool.lent()
+    const release = new Release(item)
+    pool.machine.startRelease(release, pool.now)
+    assert.strictEqual(pool.wakesIn, 1_000)
+    assert.isTrue(pool.machine.endRelease(release))
+    pool.release(item)
+    assert.strictEqual(pool.commands.at(-1)!._tag, "Rest")
+  })
+
+  it("the end of a hook that takes too long, once", () => {
+    const pool = new Pool({})
+    pool.idle()
+    const release = new Release(pool.lent())
+    pool.machine.startRelease(release, pool.now)
+    pool.pass(999)
+    assert.isEmpty(pool.ofTag("ReleaseTimedOut"))
+    pool.pass(1)
+    assert.strictEqual(pool.ofTag("ReleaseTimedOut")[0]!.release, release)
+    assert.strictEqual(pool.count("ReleaseTimedOut"), 1)
+    assert.isFalse(pool.machine.endRelease(release))
+  })
+
+  it("nothing: the machine asks for rest once, and again after it has been disarmed", () => {
+    const pool = new Pool({ leakThreshold: 100 })
+    const loan = new Loan()
+    const track = () => {
+      pool.machine.track(loan, pool.now)
+      pool.machine.untrack(loan, pool.now)
+    }
+    track()
+    track()
+    pool.machine.prune(0, pool.now)
+    assert.strictEqual(pool.count("Rest"), 1)
+    // meanwhile something has become due
+    pool.machine.track(loan, pool.now)
+    assert.isFalse(pool.machine.disarm(pool.now))
+    pool.machine.untrack(loan, pool.now)
+    assert.strictEqual(pool.count("Rest"), 2)
+    assert.isTrue(pool.machine.disarm(pool.now))
+    pool.machine.prune(0, pool.now)
+    assert.strictEqual(pool.count("Rest"), 2)
+    track()
+    assert.strictEqual(pool.wakesIn, 100)
+    assert.strictEqual(pool.count("WakeAt"), 2)
+    assert.strictEqual(pool.count("Rest"), 3)
+  })
+
+  it("nothing for an item that minSize keeps", () => {
+    const pool = new Pool({ minSize: 1, idleTimeToLive: 100 })
+    const item = pool.create()
+    pool.pass(100)
+    assert.strictEqual(item.state, "Idle")
+    assert.isEmpty(pool.ofTag("WakeAt"))
+  })
+
+  it("the earliest of several times, in one command", () => {
+    const pool = new Pool({ idleTimeToLive: 100, pingInterval: 50 })
+    pool.idle()
+    assert.strictEqual(pool.count("WakeAt"), 1)
+    assert.strictEqual(pool.wakesIn, 50)
+  })
+
+  it("nothing in a closed pool, whatever its borrowers do", () => {
+    const pool = new Pool({ leakThreshold: 100 })
+    const item = pool.idle()
+    pool.lent()
+    pool.machine.close(pool.now)
+    pool.pass(50)
+    pool.machine.gone(item, pool.now)
+    assert.strictEqual(pool.machine.state, "Closed")
+    assert.strictEqual(pool.commands.at(-1)!._tag, "Closed")
+    const commands = pool.commands.length
+    const loan = new Loan()
+    pool.machine.track(loan, pool.now)
+    assert.isTrue(pool.machine.disarm(pool.now))
+    pool.machine.untrack(loan, pool.now)
+    pool.release(item)
+    assert.strictEqual(pool.commands.length, commands)
+  })
+})
+
+describe("an item that is too old", () => {
+  it("is not lent, also if the machine is not told the time", () => {
+    for (const options of [{ idleTimeToLive: 100 }, { maxLifetime: 100 }]) {
+      const pool = new Pool(options)
+      const item = pool.idle()
+      pool.late(99)
+      assert.strictEqual(pool.lent(), item)
+      pool.release(item)
+      pool.late(100)
+      assert.isUndefined(pool.machine.checkout(pool.now))
+      assert.strictEqual(item.state, "Closing")
+    }
+  })
+
+  it("lives for 90 to 110 % of maxLifetime", () => {
+    for (const [chance, age] of [[0, 90], [0.25, 95], [0.5, 100], [0.75, 105]] as const) {
+      const pool = new Pool({ maxLifetime: 100 })
+      const item = pool.idle(1, chance)
+      assert.closeTo(pool.wakesIn, age, 1e-6)
+      pool.pass(age - 1)
+      assert.strictEqual(item.state, "Idle")
+      pool.pass(1.001)
+      assert.strictEqual(item.state, "Closing")
+      assert.strictEqual(pool.machine.counters.destroyed.retired, 1)
+    }
+  })
+
+  it("closes after idleTimeToLive, unless minIdle keeps it", () => {
+    const pool = new Pool({ idleTimeToLive: 100, minIdle: 1, maxSize: 3 })
+    const first = pool.create()
+    const second = pool.idle()
+    assert.strictEqual(pool.lent(), second)
+    pool.pass(100)
+    assert.strictEqual(first.state, "Idle")
+    pool.release(second)
+    pool.pass(99)
+    assert.strictEqual(first.state, "Closing")
+    assert.strictEqual(second.state, "Idle")
+  })
+})
