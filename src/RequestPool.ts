@@ -20,11 +20,11 @@
  * @since 0.2.0
  */
 import type { ConfigError, Wrap } from "#effect/config"
+import { ContextTag } from "#effect/context"
 import type { DurationInput } from "#effect/duration"
 import type { Inspectable } from "#effect/inspect"
 import { scoped, unwrap } from "#effect/layer"
 import * as Config from "effect/Config"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -113,7 +113,7 @@ export interface Service extends Inspectable {
  * @since 0.2.0
  * @category tags
  */
-export class RequestPool extends Context.Tag("effect-pools/RequestPool")<RequestPool, Service>() {}
+export class RequestPool extends ContextTag("effect-pools/RequestPool")<RequestPool, Service>() {}
 
 /**
  * Options that may come from a `Config`.

@@ -190,7 +190,8 @@ describe("RequestPool", () => {
             yield* Ref.update(outcomes, (all) => [...all, [request, exit] as const])
           })
         yield* soon(Effect.forEach(range(400), one, { concurrency: 24, discard: true }))
-        assert.strictEqual(yield* soon(ask(pool, "last")), "last")
+        // a late answer of the worst kind may still end its stream
+        assert.strictEqual(yield* soon(Effect.retry(ask(pool, "last"), { times: 8 })), "last")
         const requests = yield* server.command("requests", { path })
         const count = { answered: 0, interrupted: 0, no: 0, maybe: 0 }
         for (const [request, exit] of yield* Ref.get(outcomes)) {
