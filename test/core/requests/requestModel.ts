@@ -561,7 +561,8 @@ export class World {
         stream.record.nextId > 0,
         stream.owed.map(order),
         this.batchOf(stream).map(order),
-        t(stream.record.idleUntil)
+        t(stream.record.idleUntil),
+        t(stream.record.reliedUntil)
       ]),
       this.queue.map((request) => [...order(request), t(request.deadline)]),
       this.openings,

@@ -3,6 +3,9 @@ import type { RequestSession, SharedRequest, SharedStream } from "./sharedStream
 /** Milliseconds after which an unused stream goes back. */
 export const idleTime = 1_000
 
+/** Milliseconds that requests wait for a stream whose write is under way, before they want another stream. */
+export const writeTime = 20
+
 /** Milliseconds between a failed opening and the next, while other streams are open. */
 export const firstPause = 10
 export const lastPause = 1_000

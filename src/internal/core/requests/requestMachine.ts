@@ -121,7 +121,10 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   private wantStreams(now: Moment): void {
     const { maxInFlight, maxStreams } = this.options
     const { open, size } = this.streams
-    const wanted = Math.min(Math.ceil(this.waiting.length / maxInFlight), maxStreams - open, 2 * maxStreams - size)
+    const room = Math.min(maxStreams - open, 2 * maxStreams - size)
+    if (this.waiting.length === 0 || room <= this.asking.asked) return
+    const unserved = this.waiting.length - this.streams.expected(now)
+    const wanted = Math.min(Math.ceil(unserved / maxInFlight), room)
     if (this.asking.asked >= wanted || !this.asking.isReady(now)) return
     while (this.asking.asked < wanted) {
       this.asking.asked++
@@ -245,6 +248,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   written(stream: SharedStream<Facts>, size: number, now: Moment): void {
     stream.unwritten -= size
     stream.hasRoom = true
+    stream.reliedUntil = Infinity
     if (this.waiting.length > 0) this.settle(now)
   }
 
@@ -392,7 +396,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
       this.streams.dueAt,
       this.silence.dueAt,
       this.graceUntil,
-      this.waiting.length > 0 ? this.asking.dueAt(now) : Infinity
+      this.waiting.length > 0 ? Math.min(this.asking.dueAt(now), this.streams.reliedUntil(now)) : Infinity
     )
     // an early `tick` is harmless, and sets the alarm again
     if (at >= this.armedAt || this.state === "Closed") return

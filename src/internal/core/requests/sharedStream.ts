@@ -71,6 +71,8 @@ export class SharedStream<Facts extends SharedStreamFacts<any>> {
   readonly byId = new Map<number, SharedRequest>()
   /** The same, the oldest first: if answers come in turn. */
   readonly inTurn = new LinkedList<SharedRequest>()
+  /** Until when waiting requests rely on the stream: its write is under way, and it has places. */
+  reliedUntil = Infinity
   /** When the stream, unused, goes back. */
   idleUntil = Infinity
 

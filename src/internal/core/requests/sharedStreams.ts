@@ -1,4 +1,4 @@
-import type { RequestMachineOptions } from "./requestCommands.js"
+import { type Moment, type RequestMachineOptions, writeTime } from "./requestCommands.js"
 import type { SharedRequest, SharedStream, SharedStreamFacts } from "./sharedStream.js"
 
 /** The streams that the pool has, in the order in which they came, and questions about them. It changes only the list. */
@@ -38,12 +38,38 @@ export class SharedStreams<Facts extends SharedStreamFacts<any>> {
   }
 
   private hasRoom(stream: SharedStream<Facts>, request: SharedRequest): boolean {
-    const { correlate, maxBatch, maxInFlight } = this.options
-    if (stream.state !== "Open" || !stream.hasRoom) return false
-    // without ids, a forgotten request keeps its place until its answer has passed
-    if (stream.live + (correlate ? 0 : stream.forgotten) >= maxInFlight) return false
+    if (!stream.hasRoom || this.placesOn(stream) === 0) return false
     const bytes = stream.unwritten + stream.batchSize
-    return bytes === 0 || bytes + request.size <= maxBatch
+    return bytes === 0 || bytes + request.size <= this.options.maxBatch
+  }
+
+  /** How many more requests may be in flight. */
+  private placesOn(stream: SharedStream<Facts>): number {
+    if (stream.state !== "Open") return 0
+    // without ids, a forgotten request keeps its place until its answer has passed
+    const taken = stream.live + (this.options.correlate ? 0 : stream.forgotten)
+    return Math.max(0, this.options.maxInFlight - taken)
+  }
+
+  /** How many waiting requests will find places when the writes under way are completed, which takes a moment. */
+  expected(now: Moment): number {
+    let count = 0
+    for (const stream of this.all) {
+      const places = this.placesOn(stream)
+      if (places === 0) continue
+      if (stream.reliedUntil === Infinity) stream.reliedUntil = now.monotonic + writeTime
+      if (now.monotonic < stream.reliedUntil) count += places
+    }
+    return count
+  }
+
+  /** When waiting requests no longer rely on a stream. */
+  reliedUntil(now: Moment): number {
+    let at = Infinity
+    for (const stream of this.all) {
+      if (this.placesOn(stream) > 0 && stream.reliedUntil > now.monotonic) at = Math.min(at, stream.reliedUntil)
+    }
+    return at
   }
 
   /** A stream in this state that has just become unused. */
