@@ -30,7 +30,7 @@ describe("RequestPool", () => {
     for (const batch of ["0", "1", "reverse"]) {
       it.scoped(`over one stream, answers with batch=${batch}`, () =>
         Effect.gen(function*() {
-          const { counts, pool } = yield* poolAt(`/framed?ids=1&batch=${batch}`)
+          const { counts, pool } = yield* poolAt(`/framed?ids=1&batch=${batch}`, { maxStreams: 1 })
           const requests = range(1_000).map((i) => `request ${i}`)
           const answers = Effect.forEach(requests, (request) => ask(pool, request), { concurrency: 64 })
           assert.deepStrictEqual(yield* soon(answers), requests)
@@ -52,7 +52,7 @@ describe("RequestPool", () => {
 
     it.scoped("in turn, without ids", () =>
       Effect.gen(function*() {
-        const { counts, pool } = yield* poolAt("/framed?batch=1&turn", { correlate: false })
+        const { counts, pool } = yield* poolAt("/framed?batch=1&turn", { correlate: false, maxStreams: 1 })
         const requests = range(500).map((i) => `request ${i}`)
         const answers = Effect.forEach(requests, (request) => ask(pool, request), { concurrency: 64 })
         assert.deepStrictEqual(yield* soon(answers), requests)
