@@ -1,3 +1,5 @@
+import { readdirSync } from "node:fs"
+
 // The rooms of `src/internal`, from the bottom: the rooms that each may import, and the public modules that are its roof.
 const rooms = {
   core: { below: [] },
@@ -53,6 +55,16 @@ const dialect = {
       .map((name) => `effect/${name}`)
   ],
   message: "Majors of Effect name it differently: use `#effect/*`."
+}
+
+/** What tests of both majors import as `#test/…`. */
+const variants = readdirSync(new URL("test/support/effect4", import.meta.url), { encoding: "utf8" })
+  .flatMap((file) => /^([A-Z]\w+)\.ts$/.exec(file)?.slice(1) ?? [])
+const bothMajors = {
+  paths: variants.map((name) => ({
+    name: `effect/${name}`,
+    message: `Majors of Effect differ: use \`#test/${name}\`.`
+  }))
 }
 
 const roomsApart = (allowed, who) => {
@@ -139,6 +151,23 @@ export default {
     ]),
     // the transitions of the waiting pool are read together
     { files: ["src/internal/core/pool/poolMachine.ts"], rules: { "max-lines": "off" } },
+    {
+      // it makes tests of others
+      files: ["test/support/vitest.ts"],
+      rules: {
+        "vitest/expect-expect": "off",
+        "vitest/no-conditional-tests": "off",
+        "vitest/no-standalone-expect": "off",
+        "vitest/valid-describe-callback": "off",
+        "vitest/valid-title": "off",
+        "vitest/require-local-test-context-for-concurrent-snapshots": "off"
+      }
+    },
+    {
+      files: names.filter((name) => name !== "core" && !isVariant(name)).map((name) => `test/${name}/**`)
+        .concat("test/dialect/**"),
+      rules: { "no-restricted-imports": ["error", bothMajors] }
+    },
     {
       files: ["src/NodeWebTransport.ts", "src/internal/platform/fails/load.ts"],
       rules: { "no-restricted-globals": "off", "no-restricted-imports": "off" }

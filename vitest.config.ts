@@ -24,7 +24,7 @@ process.execPath = http3Node()
 // The path of a test decides where it runs. The rooms in `portable` need no server: they run once in Node and once in a
 // browser. The rooms in `transports` run over each transport. All others run once, in Node. Folders within a room restrict
 // this: `node`, not in a browser; `http2` and `http3`, only over that protocol; `memory`, over no transport.
-const portable = ["core", "effect3", "engine", "observe", "options", "recycling"]
+const portable = ["core", "dialect", "effect3", "engine", "observe", "options", "recycling"]
 const transports = ["transport", "framing", "sessions", "streams", "requests"]
 const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
 
@@ -36,6 +36,7 @@ const http2: TestProjectConfiguration = {
     exclude: [
       ...configDefaults.exclude,
       "**/http3/**",
+      "test/effect4/**",
       ...(noPromtool === undefined ? [] : ["**/*.promtool.test.ts"]),
       ...(noPostgres === undefined ? [] : ["**/postgres.test.ts"])
     ],
@@ -118,7 +119,10 @@ const dialect = (major: 3 | 4) => [
   { find: /^#test\/(.*)$/, replacement: `${at("./test/support")}/effect${major}/$1.ts` }
 ]
 
-/** Suites that run once, with Effect 4. */
+/**
+ * The same suites with Effect 4, except: `core`, which knows no Effect; programs, which are written for Effect 3; suites of
+ * the tests' own servers; and folders of the other major.
+ */
 const onEffect4: TestProjectConfiguration = {
   extends: true,
   resolve: {
@@ -132,9 +136,14 @@ const onEffect4: TestProjectConfiguration = {
   },
   test: {
     name: "effect4",
-    // grows as suites are ported; tsconfig.effect4.json, too
-    include: ["test/effect4/**/*.test.ts"],
-    exclude: http2.test!.exclude!,
+    include: ["test/**/*.test.ts"],
+    exclude: [
+      ...http2.test!.exclude!.filter((path) => path !== "test/effect4/**"),
+      "test/{core,effect3,programs,chaos,support}/**",
+      // programs, too
+      "test/observe/node/**",
+      "test/streams/http2/StreamPool.rpc.test.ts"
+    ],
     setupFiles: ["test/support/http3Setup.ts"],
     provide: { protocol: "http2" }
   }

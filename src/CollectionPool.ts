@@ -109,7 +109,7 @@ export interface Options {
   readonly maxLists?: number | undefined
   /**
    * The pool drops the memory of a list that had more entries than this when it comes back, so that one large use does
-   * not hold the memory for ever; the same for an array that comes back with more. The pool cannot see the memory of an
+   * not hold the memory forever; the same for an array that comes back with more. The pool cannot see the memory of an
    * array that its borrower emptied, and keeps it: let the pool empty arrays. Default: 65,536.
    */
   readonly maxArrayLength?: number | undefined

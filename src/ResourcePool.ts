@@ -255,7 +255,7 @@ export interface Options<A, E, R> {
    * idle. `"fifo"`: the longest idle one and, of shared items, the least loaded. Default: `"lifo"`.
    */
   readonly order?: "lifo" | "fifo" | undefined
-  /** How long a borrower waits, for a free item and for a creation together. Default: for ever. */
+  /** How long a borrower waits, for a free item and for a creation together. Default: forever. */
   readonly acquireTimeout?: DurationInput | undefined
   /**
    * How long creations must keep failing before borrowers fail with them, counted from the beginning of the first

@@ -41,7 +41,7 @@ export interface SessionInfo {
   readonly opened: number
   /** How many streams the session grants; `Infinity` while it has refused none. */
   readonly capacity: number
-  /** A borrower waited in vain for an answer, and no byte has arrived since on any stream of the session. */
+  /** A borrower gave up waiting for an answer, and no byte has arrived since on any stream of the session. */
   readonly isSuspect: boolean
   /** The session gets no new streams, and closes once its lent streams are back. */
   readonly isRetired: boolean

@@ -1,17 +1,17 @@
 /** `support/TestServer.ts` for tests in the browser: Node starts the servers and obeys the page's commands. */
+import * as Clock from "#test/Clock"
+import * as Context from "#test/Context"
+import * as Effect from "#test/Effect"
+import * as Layer from "#test/Layer"
+import type * as Scope from "#test/Scope"
 import { commands } from "@vitest/browser/context"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
-import * as Encoding from "effect/Encoding"
-import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import { fromHex } from "../support/bytes.js"
 import type * as Protocol from "../support/protocol.js"
 import { noCounts } from "../support/protocol.js"
-import type { Options, Service } from "../support/TestServer.js"
+import type { Options, Service } from "../support/serverProcess.js"
 import type { Signal, Started } from "./commands.js"
 
-export type { Service } from "../support/TestServer.js"
+export type { Service } from "../support/serverProcess.js"
 
 declare module "@vitest/browser/context" {
   interface BrowserCommands {
@@ -43,7 +43,7 @@ const handle = (started: Started): Service => {
   const until: Service["until"] = (predicate) =>
     Effect.flatMap(
       stats,
-      (stats) => predicate(stats) ? Effect.succeed(stats) : Effect.zipRight(pause, until(predicate))
+      (stats) => predicate(stats) ? Effect.succeed(stats) : Effect.andThen(pause, until(predicate))
     )
   return {
     get pid() {
@@ -52,7 +52,7 @@ const handle = (started: Started): Service => {
     port,
     url: (path) => `https://127.0.0.1:${port}${path}`,
     silentUrl: (path) => `https://127.0.0.1:${silentPort}${path}`,
-    hash: new Uint8Array(Encoding.decodeHex(hashHex).pipe(Effect.runSync)),
+    hash: fromHex(hashHex),
     hashHex,
     cert,
     kill: signal("kill"),

@@ -1,12 +1,12 @@
 /** Servers for tests in the browser: they run in processes, which only Node can start. */
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Scope from "#test/Scope"
 import { readdirSync, readFileSync } from "node:fs"
 import type { BrowserCommand } from "vitest/node"
 import type * as Protocol from "../support/protocol.js"
 import { udpSockets } from "../support/resources.js"
-import * as TestServer from "../support/TestServer.js"
+import * as TestServer from "../support/serverProcess.js"
 
 /** A server, as a page sees it. */
 export interface Started {
@@ -20,12 +20,12 @@ export interface Started {
 
 export type Signal = "kill" | "stop" | "resume" | "restart"
 
-const servers: Array<readonly [TestServer.Service, Scope.CloseableScope]> = []
+const servers: Array<readonly [server: TestServer.Service, close: Effect.Effect<void>]> = []
 
 const startServer: BrowserCommand<[TestServer.Options]> = async (_, options): Promise<Started> => {
   const scope = Effect.runSync(Scope.make())
-  const server = await Effect.runPromise(Scope.extend(TestServer.start(options), scope))
-  const id = servers.push([server, scope]) - 1
+  const server = await Effect.runPromise(Effect.provideService(TestServer.start(options), Scope.Scope, scope))
+  const id = servers.push([server, Scope.close(scope, Exit.void)]) - 1
   const { cert, hashHex, pid, port } = server
   return { id, pid, port, silentPort: Number(new URL(server.silentUrl("/")).port), hashHex, cert }
 }
@@ -46,7 +46,7 @@ const commandServer: BrowserCommand<[number, Protocol.Command, Protocol.Input<Pr
 
 const serverErrors: BrowserCommand<[number]> = (_, id) => Effect.runPromise(servers[id]![0].stderr)
 
-const endServer: BrowserCommand<[number]> = (_, id) => Effect.runPromise(Scope.close(servers[id]![1], Exit.void))
+const endServer: BrowserCommand<[number]> = (_, id) => Effect.runPromise(servers[id]![1])
 
 const deadPort: BrowserCommand<[]> = () => Effect.runPromise(TestServer.deadPort)
 

@@ -1,8 +1,7 @@
 /** The probe of frames when internals of Effect are not as it expects. */
-import { assert, describe, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
 import * as FiberRef from "effect/FiberRef"
 import {
   areSupported,
@@ -12,6 +11,7 @@ import {
   probeFrames,
   SuccessFrame
 } from "../../src/internal/effect3/fiberFrame.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const prototype: { pushStack: unknown } = Effect.runSync(
   Effect.withFiberRuntime<any>((fiber) => Effect.succeed(Object.getPrototypeOf(fiber)))

@@ -1,10 +1,10 @@
 /** Metrics if Effect's registry does not call the replaced method of a hook. */
-import { assert, describe, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
+import * as TestClock from "#test/TestClock"
 import { globalMetricRegistry } from "effect/Metric"
-import * as TestClock from "effect/TestClock"
 import { areReadable } from "../../src/internal/effect3/metricRegistry.js"
-import { expected, twoPools } from "./metricFigures.js"
+import { expected, twoPools } from "../dialect/metricFigures.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const registry = Object.getPrototypeOf(globalMetricRegistry)
 const get: (key: unknown) => object = registry.get

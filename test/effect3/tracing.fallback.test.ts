@@ -1,12 +1,12 @@
 /** Spans if Effect's own tracer is not found. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
+import * as Tracer from "#test/Tracer"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Tracer from "effect/Tracer"
 import { isTraced } from "../../src/internal/effect3/tracing.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const services = DefaultServices.liveServices.unsafeMap
 const native: Tracer.Tracer = services.get(Tracer.Tracer.key)
@@ -28,7 +28,7 @@ describe("tracing, where Effect's own tracer is not found", () => {
       const returned = yield* Deferred.make<void>()
       const borrowed = yield* Deferred.make<void>()
       const first = yield* Effect.fork(
-        pool.use(() => Effect.zipRight(Deferred.succeed(borrowed, undefined), Deferred.await(returned)))
+        pool.use(() => Effect.andThen(Deferred.succeed(borrowed, undefined), Deferred.await(returned)))
       )
       yield* Deferred.await(borrowed)
       const second = yield* Effect.fork(pool.use(Effect.succeed))

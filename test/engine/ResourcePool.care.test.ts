@@ -1,23 +1,21 @@
 /** How a pool maintains its items, and reports about them. */
-import { assert, describe, it } from "@effect/vitest"
+import { nameOf } from "#effect/fiber"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Metric from "#test/Metric"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
+import type * as Tracer from "#test/Tracer"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Metric from "effect/Metric"
-import * as MetricLabel from "effect/MetricLabel"
-import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/TestClock"
-import type * as Tracer from "effect/Tracer"
 import { withLogs } from "../support/logs.js"
 import { makeSource, settle } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const borrow = <A extends { readonly id: number }, E>(pool: ResourcePool.ResourcePool<A, E>) =>
   pool.useSync((item) => item.id)
@@ -181,7 +179,7 @@ describe("ResourcePool", () => {
           })
           const work = (item: { readonly id: number }) =>
             item.id === 1 ? Effect.fail("no answer") : Effect.succeed(item.id)
-          const ask = Effect.option(pool.use((item) => Effect.zipRight(Effect.yieldNow(), work(item))))
+          const ask = Effect.option(pool.use((item) => Effect.andThen(Effect.yieldNow(), work(item))))
           const answers: Array<boolean> = []
           for (let i = 0; i < 6; i++) {
             answers.push(Option.isSome(yield* ask))
@@ -202,7 +200,7 @@ describe("ResourcePool", () => {
           keepAlive: {
             interval: "10 seconds",
             ping: () =>
-              Effect.zipRight(Effect.sync(() => pings.begun++), Deferred.await(gate)).pipe(
+              Effect.andThen(Effect.sync(() => pings.begun++), Deferred.await(gate)).pipe(
                 Effect.onInterrupt(() => Effect.sync(() => pings.interrupted++))
               )
           }
@@ -256,11 +254,11 @@ describe("ResourcePool", () => {
           checkTimeout: "1 second"
         })
         yield* borrow(pool)
-        const failing = pool.use(() => Effect.zipRight(Effect.sleep("900 millis"), Effect.fail("no answer")))
+        const failing = pool.use(() => Effect.andThen(Effect.sleep("900 millis"), Effect.fail("no answer")))
         yield* Effect.forkScoped(
-          Effect.forever(Effect.zipRight(Effect.ignore(failing), Effect.sleep("100 millis")))
+          Effect.forever(Effect.andThen(Effect.ignore(failing), Effect.sleep("100 millis")))
         )
-        for (let i = 0; i < 100; i++) yield* Effect.zipRight(settle, TestClock.adjust("100 millis"))
+        for (let i = 0; i < 100; i++) yield* Effect.andThen(settle, TestClock.adjust("100 millis"))
         assert.isAtLeast((yield* pool.stats).destroyed.lost, 1)
       }))
 
@@ -269,7 +267,7 @@ describe("ResourcePool", () => {
         const { gate, pings, pool } = yield* makePinged({ maxSize: 8 })
         yield* Effect.all(Effect.replicate(pool.use(() => Effect.sleep(1)), 8), { concurrency: 8, discard: true }).pipe(
           Effect.fork,
-          Effect.zipRight(TestClock.adjust(1))
+          Effect.andThen(TestClock.adjust(1))
         )
         yield* TestClock.adjust("10 seconds")
         assert.strictEqual(pings.begun, 4)
@@ -286,7 +284,7 @@ describe("ResourcePool", () => {
           acquire: makeSource().acquire,
           maxSize: 1,
           concurrency: 2,
-          keepAlive: { interval: "10 seconds", ping: () => Effect.zipRight(Effect.sync(() => pings++), Effect.never) },
+          keepAlive: { interval: "10 seconds", ping: () => Effect.andThen(Effect.sync(() => pings++), Effect.never) },
           checkTimeout: "1 minute"
         })
         const lease = yield* pool.acquire
@@ -385,7 +383,7 @@ describe("ResourcePool", () => {
             annotations: { request: "r-1" }
           })
           assert.include(String(logs[0]!.annotations["stack"]), "ResourcePool.care.test")
-          assert.include(String(logs[0]!.annotations["borrower"]), String(fiber.id().id))
+          assert.include(String(logs[0]!.annotations["borrower"]), nameOf(fiber))
           yield* Deferred.succeed(gate, undefined)
           yield* Fiber.join(fiber)
           yield* settle
@@ -465,7 +463,7 @@ describe("ResourcePool", () => {
         yield* TestClock.adjust("1 second")
         yield* Fiber.join(next)
         yield* pool.close
-        const events = Chunk.toReadonlyArray(yield* Fiber.join(listening))
+        const events = [...yield* Fiber.join(listening)]
         assert.deepStrictEqual(events.map((event) => event._tag === "Destroyed" ? event.reason : event._tag), [
           "invalidated",
           "Backoff",
@@ -478,17 +476,10 @@ describe("ResourcePool", () => {
 
   describe("metrics", () => {
     const read = (pool: string) =>
-      Effect.map(Metric.snapshot, (pairs) => {
+      Effect.map(Metric.figures, (figures) => {
         const values: Record<string, number> = {}
-        for (const { metricKey, metricState } of pairs) {
-          const tags = new Map(metricKey.tags.map((label) => [label.key, label.value]))
-          if (tags.get("pool") !== pool) continue
-          const name = tags.has("reason") ? `${metricKey.name}.${tags.get("reason")}` : metricKey.name
-          values[name] = MetricState.isCounterState(metricState)
-            ? metricState.count as number
-            : MetricState.isGaugeState(metricState)
-            ? metricState.value as number
-            : Number.NaN
+        for (const { name, tags, value } of figures) {
+          if (tags["pool"] === pool) values[tags["reason"] === undefined ? name : `${name}.${tags["reason"]}`] = value
         }
         return values
       })
@@ -578,9 +569,9 @@ describe("ResourcePool", () => {
         const held = Effect.sleep("4 seconds")
         const ways = [
           pool.use(() => held),
-          Effect.scoped(Effect.zipRight(pool.get, held)),
-          Effect.flatMap(pool.acquire, (lease) => Effect.zipRight(held, lease.release())),
-          Effect.scoped(Effect.zipRight(pool.tryGet, held)),
+          Effect.scoped(Effect.andThen(pool.get, held)),
+          Effect.flatMap(pool.acquire, (lease) => Effect.andThen(held, lease.release())),
+          Effect.scoped(Effect.andThen(pool.tryGet, held)),
           pool.useSync(() => 0)
         ]
         const borrowing = yield* Effect.fork(Effect.all(ways))
@@ -597,7 +588,7 @@ describe("ResourcePool", () => {
         yield* TestClock.adjust("20 seconds")
         yield* Fiber.join(late)
         yield* lease.release()
-        const read = (metric: Metric.Metric.Histogram<number>) =>
+        const read = (metric: Metric.Histogram) =>
           Effect.map(Metric.value(Metric.tagged(metric, "pool", "timed")), ({ buckets, count, max, sum }) => ({
             count,
             max,
@@ -619,9 +610,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const pool = yield* ResourcePool.make({ name: "untimed", acquire: makeSource().acquire })
         yield* borrow(pool)
-        const names = (yield* Metric.snapshot).flatMap(({ metricKey }) =>
-          metricKey.tags.some(({ key, value }) => key === "pool" && value === "untimed") ? [metricKey.name] : []
-        )
+        const names = (yield* Metric.figures).flatMap(({ name, tags }) => tags["pool"] === "untimed" ? [name] : [])
         assert.include(names, "effect_pools_size")
         assert.isFalse(names.some((name) => name.endsWith("_seconds")))
       }))
@@ -634,10 +623,7 @@ describe("ResourcePool", () => {
           "orders"
         )
         yield* borrow(pool)
-        const metric = Metric.taggedWithLabels(PoolMetrics.created, [
-          MetricLabel.make("pool", "labelled"),
-          MetricLabel.make("service", "orders")
-        ])
+        const metric = PoolMetrics.created.pipe(Metric.tagged("pool", "labelled"), Metric.tagged("service", "orders"))
         assert.strictEqual((yield* Metric.value(metric)).count, 1)
         // as a reader in the same region finds them
         const within = Metric.value(Metric.tagged(PoolMetrics.created, "pool", "labelled"))

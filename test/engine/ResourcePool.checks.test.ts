@@ -1,17 +1,17 @@
 /** Slow checks, background checks, checks that complete at once; and items that a failing borrower passes on. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "#test/Clock"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import type * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import type * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import { withLogs } from "../support/logs.js"
 import { type Item, makeSource, settle } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 /** Creates `count` items, and lets all of them become idle. */
 const fill = <A, E>(pool: ResourcePool.ResourcePool<A, E>, count: number) =>
@@ -35,7 +35,7 @@ const blackHoles = (
       acquire: makeSource().acquire,
       maxSize: 10,
       validate: (item: Item) =>
-        Effect.zipRight(
+        Effect.andThen(
           Effect.sync(() => checked.push(item.id)),
           item.id <= count ? Effect.never : Effect.succeed(true)
         ),
@@ -145,7 +145,7 @@ describe("a check that is slow", () => {
         const { pool } = yield* blackHoles(4, { maxSize: 4, acquireTimeout: "2 seconds" })
         const borrower = yield* Effect.fork(Effect.flip(pool.useSync((item) => item.id)))
         yield* settle
-        for (let i = 0; i < 8; i++) yield* Effect.zipRight(TestClock.adjust("250 millis"), settle)
+        for (let i = 0; i < 8; i++) yield* Effect.andThen(TestClock.adjust("250 millis"), settle)
         const error = (yield* Fiber.join(borrower)) as PoolError.PoolError
         assert.strictEqual(error.reason, "AcquireTimeout")
         assert.include(
@@ -179,12 +179,12 @@ describe("an item that has not proved good", () => {
       const borrowers = yield* Effect.replicateEffect(
         Effect.fork(Effect.exit(pool.use((item) => {
           if (item.id === 1) figures.onFirst++
-          return Effect.zipRight(Effect.sleep("2 seconds"), outcome)
+          return Effect.andThen(Effect.sleep("2 seconds"), outcome)
         }))),
         20
       )
-      for (let i = 0; i < 25; i++) yield* Effect.zipRight(settle, TestClock.adjust("2 seconds"))
-      yield* Fiber.join(Fiber.all(borrowers))
+      for (let i = 0; i < 25; i++) yield* Effect.andThen(settle, TestClock.adjust("2 seconds"))
+      yield* Fiber.joinAll(borrowers)
       return figures
     })
 
@@ -223,9 +223,9 @@ describe("an item that has not proved good", () => {
           acquire: makeSource().acquire,
           maxSize: 10,
           validateAfterIdle: 0,
-          validate: () => Effect.zipRight(Effect.yieldNow(), Effect.sync(() => ++checks > 0))
+          validate: () => Effect.andThen(Effect.yieldNow(), Effect.sync(() => ++checks > 0))
         })
-        const fiber = Effect.repeatN(pool.use(() => Effect.yieldNow()), rounds - 1)
+        const fiber = Effect.replicateEffect(pool.use(() => Effect.yieldNow()), rounds, { discard: true })
         yield* Effect.all(Effect.replicate(fiber, fibers), { concurrency: "unbounded" })
         const { acquisitions, created } = yield* pool.stats
         assert.strictEqual(acquisitions, fibers * rounds)
@@ -250,14 +250,14 @@ describe("an item that has not proved good", () => {
       yield* fill(pool, 1)
       const out: Array<string> = []
       const borrow = (name: string) =>
-        Effect.forkScoped(pool.use(() => Effect.zipRight(Effect.sync(() => out.push(name)), Effect.never)))
-      yield* Effect.zipRight(borrow("first"), settle)
-      yield* Effect.zipRight(borrow("late"), settle)
+        Effect.forkScoped(pool.use(() => Effect.andThen(Effect.sync(() => out.push(name)), Effect.never)))
+      yield* Effect.andThen(borrow("first"), settle)
+      yield* Effect.andThen(borrow("late"), settle)
       assert.strictEqual(gates.length, 1)
-      yield* Effect.zipRight(Deferred.succeed(gates[0]!, undefined), settle)
+      yield* Effect.andThen(Deferred.succeed(gates[0]!, undefined), settle)
       assert.deepStrictEqual(out, ["first"])
       assert.strictEqual(gates.length, 2)
-      yield* Effect.zipRight(Deferred.succeed(gates[1]!, undefined), settle)
+      yield* Effect.andThen(Deferred.succeed(gates[1]!, undefined), settle)
       assert.deepStrictEqual(out, ["first", "late"])
     }))
 
@@ -268,7 +268,7 @@ describe("an item that has not proved good", () => {
         acquire: makeSource().acquire,
         maxSize: 2,
         validateAfterIdle: "10 seconds",
-        validate: () => Effect.zipRight(Effect.sync(() => checks++), Effect.never)
+        validate: () => Effect.andThen(Effect.sync(() => checks++), Effect.never)
       })
       const first = yield* pool.acquire
       const second = yield* pool.acquire
@@ -331,7 +331,7 @@ describe("a hook whose effect is done", () => {
       })
       yield* pool.use(() => Effect.void)
       // no fiber of the pool has run yet
-      const both = Effect.zipRight(pool.useSync(() => 1), pool.useSync(() => 2))
+      const both = Effect.andThen(pool.useSync(() => 1), pool.useSync(() => 2))
       assert.strictEqual(Effect.runSync(both), 2)
       assert.deepStrictEqual(seen, [
         "onRelease Success",
@@ -401,7 +401,7 @@ describe("a hook whose effect is done", () => {
           lost: () => Effect.void
         })
         yield* settle
-        for (let i = 0; i < 20; i++) yield* Effect.zipRight(TestClock.adjust("1 second"), settle)
+        for (let i = 0; i < 20; i++) yield* Effect.andThen(TestClock.adjust("1 second"), settle)
         assert.isAbove((yield* pool.stats).destroyed.lost, 3)
         const early = logs.filter(({ annotations }) => annotations.event === "EarlyDeath")
         assert.strictEqual(early.length, 1)

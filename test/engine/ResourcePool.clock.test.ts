@@ -1,35 +1,30 @@
 /** The two clocks of a pool: waits use the monotonic clock, ages the wall clock. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "#test/Clock"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as TestClock from "#test/TestClock"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as TestClock from "effect/TestClock"
 import { withLogs } from "../support/logs.js"
 import { makeSource, settle } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const hour = 3_600_000
 
 /** Effect's test clock, with a wall clock that can leap, and a count of its sleepers. */
 const leaping = Effect.map(Effect.clock, (clock) => {
   const state = { skew: 0, sleepers: 0 }
-  const wall = () => clock.unsafeCurrentTimeMillis() + state.skew
-  const leaps: Clock.Clock = {
-    [Clock.ClockTypeId]: Clock.ClockTypeId,
-    unsafeCurrentTimeMillis: wall,
-    unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
-    currentTimeMillis: Effect.sync(wall),
-    currentTimeNanos: clock.currentTimeNanos,
+  const leaps = Clock.changed(clock, {
+    millis: () => Clock.millisOf(clock) + state.skew,
     sleep: (duration) =>
       Effect.acquireUseRelease(
         Effect.sync(() => state.sleepers++),
         () => clock.sleep(duration),
         () => Effect.sync(() => state.sleepers--)
       )
-  }
+  })
   return Object.assign(state, { clock: leaps })
 })
 
@@ -52,7 +47,7 @@ describe("a leap of the wall clock", () => {
         yield* TestClock.adjust("100 millis")
         yield* settle
       }
-      for (const exit of yield* Fiber.join(Fiber.all(borrowers))) assert.isTrue(Exit.isSuccess(exit))
+      for (const exit of yield* Fiber.joinAll(borrowers)) assert.isTrue(Exit.isSuccess(exit))
       assert.deepInclude(yield* pool.stats, { failures: 0, timeouts: 0 })
     }))
 
@@ -128,9 +123,7 @@ describe("a wall clock in whole milliseconds", () => {
     Effect.gen(function*() {
       const clock = yield* Effect.clock
       let nanos = 0n
-      const exact: Clock.Clock = Object.assign(Object.create(clock), {
-        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos() + nanos
-      })
+      const exact = Clock.changed(clock, { nanos: () => Clock.nanosOf(clock) + nanos })
       const pool = yield* Effect.withClock(ResourcePool.make({ acquire: makeSource().acquire }), exact)
       yield* pool.use(() => Effect.void)
       nanos = 600_000n
@@ -174,15 +167,15 @@ describe("a tick that comes late", () => {
       const state = { turns: 0, lag: 0 }
       let isBlocked = false
       // the event loop is blocked; then the timer comes first, and the bytes in the socket in the next turn
-      const blocked: Clock.Clock = Object.assign(Object.create(clock), {
-        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos() + BigInt(state.lag) * 1_000_000n,
-        sleep: (duration: Parameters<Clock.Clock["sleep"]>[0]) =>
-          Effect.zipRight(
+      const blocked = Clock.changed(clock, {
+        nanos: () => Clock.nanosOf(clock) + BigInt(state.lag) * 1_000_000n,
+        sleep: (duration) =>
+          Effect.andThen(
             clock.sleep(duration),
             Effect.suspend(() => {
               if (!isBlocked) return Effect.void
               state.lag = 500
-              return ++state.turns === 2 ? Effect.zipRight(Deferred.succeed(answer, undefined), settle) : Effect.void
+              return ++state.turns === 2 ? Effect.andThen(Deferred.succeed(answer, undefined), settle) : Effect.void
             })
           )
       })
@@ -190,7 +183,7 @@ describe("a tick that comes late", () => {
       const source = makeSource()
       const pool = yield* Effect.withClock(
         ResourcePool.make({
-          acquire: Effect.zipRight(Deferred.await(answer), source.acquire),
+          acquire: Effect.andThen(Deferred.await(answer), source.acquire),
           createTimeout: "1 second"
         }),
         blocked

@@ -1,17 +1,18 @@
 /** Resources that fail in every way. A pool keeps nothing of items that are gone. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Clock from "#test/Clock"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
-import * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import { collectGarbage } from "../support/collectGarbage.js"
 import { type Item, makeSource, settle } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
@@ -33,16 +34,16 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         let attempts = 0
         const pool = yield* ResourcePool.make({
-          acquire: Effect.zipRight(
+          acquire: Effect.andThen(
             Effect.sync(() => attempts++),
-            Effect.zipRight(Effect.sleep("1 second"), Effect.fail({ _tag: "Down" as const }))
+            Effect.andThen(Effect.sleep("1 second"), Effect.fail({ _tag: "Down" as const }))
           ),
           maxSize: 20
         })
         const borrowers = yield* Effect.replicateEffect(Effect.fork(Effect.exit(pool.use(() => Effect.void))), 1000)
         yield* settle
         yield* TestClock.adjust("1 second")
-        const exits = yield* Fiber.join(Fiber.all(borrowers))
+        const exits = yield* Fiber.joinAll(borrowers)
         for (const exit of exits) {
           assert.deepStrictEqual(Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined, { _tag: "Down" })
         }
@@ -55,8 +56,8 @@ describe("ResourcePool", () => {
         let down = true
         const source = makeSource()
         const pool = yield* ResourcePool.make({
-          acquire: Effect.flatMap(Effect.clock, (clock) => {
-            attempts.push(clock.unsafeCurrentTimeMillis())
+          acquire: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            attempts.push(now)
             return down ? Effect.fail("down") : source.acquire
           }),
           minSize: 1,
@@ -152,7 +153,7 @@ describe("ResourcePool", () => {
         let closed = 0
         const pool = yield* ResourcePool.make({
           acquire: Effect.acquireRelease(
-            Effect.zipRight(Effect.uninterruptible(Deferred.await(gate)), Effect.sync(() => ++made)),
+            Effect.andThen(Effect.uninterruptible(Deferred.await(gate)), Effect.sync(() => ++made)),
             () => Effect.sync(() => closed++)
           ),
           maxSize: 1,
@@ -194,11 +195,11 @@ describe("ResourcePool", () => {
         let most = 0
         const exits: Array<string> = []
         const pool = yield* ResourcePool.make({
-          acquire: Effect.zipRight(
+          acquire: Effect.andThen(
             Effect.acquireRelease(
               Effect.sync(() => most = Math.max(most, ++open)),
               (_, exit) =>
-                Effect.zipRight(
+                Effect.andThen(
                   Effect.sleep("3 seconds"),
                   Effect.sync(() => {
                     open--

@@ -1,13 +1,13 @@
 /** Interruption at every point of every verb leaves no slot, item, waiter or fiber behind. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { fiberCount } from "#test/fibers"
+import * as Scope from "#test/Scope"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Scope from "effect/Scope"
-import * as Supervisor from "effect/Supervisor"
 import { type Item, settle } from "../support/pool.js"
 import { recordingTracer } from "../support/tracer.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 type Pool = ResourcePool.ResourcePool<Item>
 
@@ -16,15 +16,15 @@ const verbs: Record<string, (pool: Pool) => Effect.Effect<unknown, unknown>> = {
   use: (pool) => Effect.forever(pool.use(() => Effect.yieldNow())),
   "use of an effect that fails": (pool) => Effect.forever(Effect.ignore(pool.use(() => Effect.fail("no")))),
   useSync: (pool) => Effect.forever(pool.useSync((item) => item.id)),
-  get: (pool) => Effect.forever(Effect.scoped(Effect.zipRight(pool.get, Effect.yieldNow()))),
-  tryGet: (pool) => Effect.forever(Effect.scoped(Effect.zipRight(pool.tryGet, Effect.yieldNow()))),
+  get: (pool) => Effect.forever(Effect.scoped(Effect.andThen(pool.get, Effect.yieldNow()))),
+  tryGet: (pool) => Effect.forever(Effect.scoped(Effect.andThen(pool.tryGet, Effect.yieldNow()))),
   acquire: (pool) =>
     Effect.forever(
       Effect.acquireUseRelease(pool.acquire, () => Effect.yieldNow(), (lease, exit) => lease.release(exit))
     ),
   invalidate: (pool) => Effect.forever(pool.use((item) => pool.invalidate(item))),
   "creation that takes its time": (pool) =>
-    Effect.forever(Effect.zipRight(pool.clear, pool.use(() => Effect.yieldNow()))),
+    Effect.forever(Effect.andThen(pool.clear, pool.use(() => Effect.yieldNow()))),
   "use, discarded on return": (pool) => Effect.forever(Effect.ignore(pool.use(() => Effect.fail("discard"))))
 }
 
@@ -50,12 +50,12 @@ const sweep = (
         runs++
         const source = { made: 0, closed: new Map<number, number>() }
         const acquire = Effect.acquireRelease(
-          Effect.zipRight(Effect.yieldNow(), Effect.sync((): Item => ({ id: ++source.made }))),
+          Effect.andThen(Effect.yieldNow(), Effect.sync((): Item => ({ id: ++source.made }))),
           (item) => Effect.sync(() => source.closed.set(item.id, (source.closed.get(item.id) ?? 0) + 1))
         )
-        const supervisor = yield* Supervisor.track
+        const fibers = yield* fiberCount
         const where = `budget ${budget}, pause ${pause}`
-        yield* Effect.gen(function*() {
+        const run = Effect.gen(function*() {
           const scope = yield* Scope.make()
           const pool = yield* Scope.extend(
             ResourcePool.make({
@@ -74,7 +74,7 @@ const sweep = (
             Effect.fork(Effect.withMaxOpsBeforeYield(verb(pool), budget)),
             concurrency * 2 + 2
           )
-          yield* Effect.repeatN(Effect.yieldNow(), pause)
+          yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
           yield* Fiber.interruptAll(borrowers)
           yield* settle
           const stats = yield* pool.stats
@@ -85,10 +85,10 @@ const sweep = (
           yield* Scope.close(scope, Exit.void)
           assert.strictEqual(source.closed.size, source.made, where)
           assert.isTrue([...source.closed.values()].every((times) => times === 1), where)
-        }).pipe(Effect.provide(Supervisor.addSupervisor(supervisor)))
+        })
+        yield* fibers.within(run)
         yield* settle
-        const left = (yield* supervisor.value).filter((fiber) => fiber.unsafePoll() === null)
-        assert.strictEqual(left.length, 0, `${where}: fibers left`)
+        assert.strictEqual(yield* fibers.running, 0, `${where}: fibers left`)
       }
     }
     return runs
@@ -129,17 +129,17 @@ describe("ResourcePool, interrupted anywhere", () => {
               Effect.flatMap(
                 ResourcePool.make({
                   acquire: Effect.acquireRelease(
-                    Effect.zipRight(Effect.yieldNow(), Effect.sync(() => ({ id: ++open }))),
-                    () => Effect.zipRight(Effect.yieldNow(), Effect.sync(() => open--))
+                    Effect.andThen(Effect.yieldNow(), Effect.sync(() => ({ id: ++open }))),
+                    () => Effect.andThen(Effect.yieldNow(), Effect.sync(() => open--))
                   ),
                   minSize: 2,
                   concurrency
                 }),
-                (pool) => Effect.zipRight(pool.ready, pool.use(() => Effect.yieldNow()))
+                (pool) => Effect.andThen(pool.ready, pool.use(() => Effect.yieldNow()))
               )
             )
             const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(life), budget))
-            yield* Effect.repeatN(Effect.yieldNow(), pause)
+            yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
             yield* Fiber.interrupt(fiber)
             assert.strictEqual(open, 0, `budget ${budget}, pause ${pause}`)
           }

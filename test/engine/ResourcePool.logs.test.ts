@@ -1,25 +1,23 @@
-import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Logger from "#test/Logger"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as FramingError from "effect-pools/FramingError"
 import * as RequestError from "effect-pools/RequestError"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransportError from "effect-pools/WebTransportError"
-import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/TestClock"
 import { withLogs } from "../support/logs.js"
 import { makeSource, settle } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const isDestroyed = (event: ResourcePool.PoolEvent) => event._tag === "Destroyed"
 
@@ -168,7 +166,7 @@ describe("the events of a pool", () => {
       yield* pool.useSync(() => 0)
       yield* settle
       yield* pool.close
-      const destroyed = Chunk.toReadonlyArray(yield* Fiber.join(listening)).flatMap((event) =>
+      const destroyed = [...yield* Fiber.join(listening)].flatMap((event) =>
         event._tag === "Destroyed" ? [[event.reason, event.cause && Cause.squash(event.cause)]] : []
       )
       assert.deepStrictEqual(destroyed, [["lost", "the line is cut"], ["discarded", "unfit"], ["closed", undefined]])
@@ -189,7 +187,10 @@ describe("the events of a pool", () => {
 })
 
 describe("an error of the library", () => {
-  const timedOut = (acquire: Effect.Effect<number, Error>, createTimeout: Duration.DurationInput) =>
+  const timedOut = (
+    acquire: Effect.Effect<number, Error>,
+    createTimeout: `${number} ${"second" | "seconds" | "hour"}`
+  ) =>
     withLogs((logs) =>
       Effect.gen(function*() {
         const pool = yield* ResourcePool.make({

@@ -1,22 +1,22 @@
 /** `use` with an uninterruptible region, if Effect lacks the frames that `fiberFrame` needs. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { vi } from "vitest"
+import { assert, describe, it } from "../support/vitest.js"
 
 // it runs before the imports above
-vi.mock(import("../../src/internal/effect3/fiberFrame.js"), async (original) => ({
+vi.mock(import("#effect/fiberFrame"), async (original) => ({
   ...await original(),
-  areSupported: (await import("effect/Effect")).succeed(false),
+  areSupported: (await import("#test/Effect")).succeed(false),
   push: () => {
     throw new Error("a frame is pushed")
   }
 }))
 
-const later = <A, E>(effect: Effect.Effect<A, E>) => Effect.zipRight(Effect.yieldNow(), effect)
+const later = <A, E>(effect: Effect.Effect<A, E>) => Effect.andThen(Effect.yieldNow(), effect)
 
 describe("ResourcePool, without frames", () => {
   it.scoped("takes the item back when the borrower succeeds, fails, dies or is interrupted", () =>
@@ -28,7 +28,7 @@ describe("ResourcePool, without frames", () => {
       assert.deepStrictEqual(yield* Effect.exit(pool.use(() => later(Effect.die("no")))), Exit.die("no"))
       const begun = yield* Deferred.make<void>()
       const fiber = yield* Effect.fork(
-        pool.use(() => Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never))
+        pool.use(() => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))
       )
       yield* Deferred.await(begun)
       assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
@@ -40,7 +40,7 @@ describe("ResourcePool, without frames", () => {
       const pool = yield* ResourcePool.make({ acquire: Effect.succeed("item"), maxSize: 1 })
       const [begun, returned] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       const first = yield* Effect.fork(
-        pool.use(() => Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(returned)))
+        pool.use(() => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(returned)))
       )
       yield* Deferred.await(begun)
       const second = yield* Effect.fork(pool.use(Effect.succeed))

@@ -1,17 +1,17 @@
 /** Resources that fail for a while: which borrowers a failed creation fails, and which not. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Clock from "#test/Clock"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import type * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import { withLogs } from "../support/logs.js"
 import { type Item, makeSource, settle } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 /** A backend that can be down, with the times of its requests. */
 const makeBackend = () => {
@@ -25,7 +25,8 @@ const makeBackend = () => {
   })
 }
 
-const pass = (millis: number) => Effect.repeatN(Effect.zipRight(TestClock.adjust(10), settle), millis / 10 - 1)
+const pass = (millis: number) =>
+  Effect.replicateEffect(Effect.andThen(TestClock.adjust(10), settle), millis / 10, { discard: true })
 
 /** A borrower, and the time of its answer. */
 const borrow = (pool: ResourcePool.ResourcePool<Item, string>) =>
@@ -56,7 +57,7 @@ describe("an outage", () => {
       assert.strictEqual((yield* pool.stats).waiters, 20)
       backend.down = false
       yield* pass(2_000)
-      for (const [exit] of yield* Fiber.join(Fiber.all(borrowers))) assert.isTrue(Exit.isSuccess(exit))
+      for (const [exit] of yield* Fiber.joinAll(borrowers)) assert.isTrue(Exit.isSuccess(exit))
     }))
 
   it.scoped("fails all waiters once it lasts longer, and later borrowers with the next attempt", () =>
@@ -64,7 +65,7 @@ describe("an outage", () => {
       const { backend, pool, since } = yield* cutOff()
       const borrowers = yield* Effect.replicateEffect(borrow(pool), 20)
       yield* pass(4_000)
-      for (const [exit, at] of yield* Fiber.join(Fiber.all(borrowers))) {
+      for (const [exit, at] of yield* Fiber.joinAll(borrowers)) {
         assert.deepStrictEqual(exit, Exit.fail("down"))
         // 10, 20, 40 … after each other: the first attempt at 2 s or later
         assert.strictEqual(at - since, 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1_280)
@@ -74,7 +75,7 @@ describe("an outage", () => {
       const attempts = backend.attempts.length
       yield* pass(2_000)
       assert.strictEqual(backend.attempts.length, attempts + 1)
-      for (const [exit] of yield* Fiber.join(Fiber.all(late))) assert.deepStrictEqual(exit, Exit.fail("down"))
+      for (const [exit] of yield* Fiber.joinAll(late)) assert.deepStrictEqual(exit, Exit.fail("down"))
     }))
 
   it.scoped("counts from the beginning of the first attempt that failed", () =>
@@ -83,7 +84,7 @@ describe("an outage", () => {
       let hangs = false
       const pool = yield* ResourcePool.make({
         acquire: Effect.suspend((): Effect.Effect<Item, string, Scope.Scope> =>
-          hangs ? Effect.zipRight(Effect.sleep("3 seconds"), Effect.fail("down")) : source.acquire
+          hangs ? Effect.andThen(Effect.sleep("3 seconds"), Effect.fail("down")) : source.acquire
         )
       })
       yield* once(pool)
@@ -142,8 +143,9 @@ describe("an outage", () => {
       assert.include(error.message, "The last creation failed: down")
     }))
 
-  const withRideOut = (rideOut: (cause: Cause.Cause<string | PoolError.PoolError>) => Duration.DurationInput) =>
-    cutOff({ rideOut })
+  const withRideOut = (
+    rideOut: (cause: Cause.Cause<string | PoolError.PoolError>) => number | Duration.Duration | "1 hour"
+  ) => cutOff({ rideOut })
 
   it.scoped("a function tells for each cause how long to wait for its end", () =>
     Effect.gen(function*() {
@@ -187,7 +189,7 @@ describe("an outage", () => {
       yield* pass(10_000)
       assert.strictEqual((yield* pool.stats).waiters, 5)
       yield* lease.release()
-      for (const [exit] of yield* Fiber.join(Fiber.all(borrowers))) assert.isTrue(Exit.isSuccess(exit))
+      for (const [exit] of yield* Fiber.joinAll(borrowers)) assert.isTrue(Exit.isSuccess(exit))
     }))
 })
 
@@ -208,7 +210,7 @@ describe("a backend at its limit", () => {
       })
       const borrowers = yield* Effect.replicateEffect(Effect.fork(Effect.exit(pool.use(() => Effect.sleep(50)))), 40)
       yield* pass(500)
-      for (const exit of yield* Fiber.join(Fiber.all(borrowers))) assert.isTrue(Exit.isSuccess(exit))
+      for (const exit of yield* Fiber.joinAll(borrowers)) assert.isTrue(Exit.isSuccess(exit))
       assert.isAtMost(attempts, 8 + 6)
     }))
 

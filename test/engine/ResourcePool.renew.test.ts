@@ -1,16 +1,16 @@
 /** `renew`, `minIdle`, borrowers that give up, pools without metrics, and tags. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Metric from "#test/Metric"
+import type * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Metric from "effect/Metric"
-import type * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import { withLogs } from "../support/logs.js"
 import { failureOf, type Item, makeSource, settle } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const borrow = (pool: ResourcePool.ResourcePool<Item>) => pool.useSync((item) => item.id)
 
@@ -41,7 +41,7 @@ describe("renew", () => {
       const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       let attempts = 0
       const pool = yield* ResourcePool.make({
-        acquire: Effect.suspend(() => Effect.zipRight(Deferred.await(gates[attempts++]!), source.acquire)),
+        acquire: Effect.suspend(() => Effect.andThen(Deferred.await(gates[attempts++]!), source.acquire)),
         maxSize: 1
       })
       const first = yield* Effect.fork(borrow(pool))
@@ -63,7 +63,7 @@ describe("renew", () => {
       const gate = yield* Deferred.make<void>()
       let isGated = false
       const pool = yield* ResourcePool.make({
-        acquire: Effect.suspend(() => isGated ? Effect.zipRight(Deferred.await(gate), source.acquire) : source.acquire),
+        acquire: Effect.suspend(() => isGated ? Effect.andThen(Deferred.await(gate), source.acquire) : source.acquire),
         minSize: 2,
         maxSize: 4
       })
@@ -86,7 +86,7 @@ describe("renew", () => {
       let closing = 0
       const pool = yield* ResourcePool.make({
         acquire: Effect.tap(source.acquire, () =>
-          Effect.addFinalizer(() => Effect.zipRight(Effect.sync(() => closing++), Deferred.await(gate)))),
+          Effect.addFinalizer(() => Effect.andThen(Effect.sync(() => closing++), Deferred.await(gate)))),
         maxSize: 5,
         createConcurrency: 2
       })
@@ -207,7 +207,7 @@ describe("a hook that calls back", () => {
         validate: (item) => {
           if (item.id > 1) return Effect.succeed(true)
           Effect.runSync(pool.invalidate(item))
-          return Effect.zipRight(Effect.sync(() => running.add(item.id)), Effect.never)
+          return Effect.andThen(Effect.sync(() => running.add(item.id)), Effect.never)
         }
       })
       yield* borrow(pool)
@@ -234,8 +234,7 @@ describe("what users see", () => {
   it.scoped("a pool without metrics leaves nothing in the registry", () =>
     Effect.gen(function*() {
       const named = (name: string) =>
-        Effect.map(Metric.snapshot, (pairs) =>
-          pairs.filter(({ metricKey }) => metricKey.tags.some(({ value }) => value === name)).length)
+        Effect.map(Metric.figures, (figures) => figures.filter(({ tags }) => tags["pool"] === name).length)
       yield* Effect.scoped(ResourcePool.make({ name: "silent", acquire: Effect.void, metrics: false }))
       yield* Effect.scoped(ResourcePool.make({ name: "loud", acquire: Effect.void }))
       assert.strictEqual(yield* named("silent"), 0)

@@ -1,19 +1,19 @@
-import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as TestClock from "#test/TestClock"
 import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as TestClock from "effect/TestClock"
 import { protocolAttributes, urlAttributes } from "../../src/internal/transport/spanAttributes.js"
 import { makeSource, settle } from "../support/pool.js"
 import { recordingTracer } from "../support/tracer.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const failureOf = (exit: Exit.Exit<unknown, unknown> | undefined) =>
   exit !== undefined && Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
@@ -151,11 +151,11 @@ it.effect("the span of a connect ends wherever it is interrupted", () => {
         const connecting = yield* Effect.fork(
           Effect.scoped(WebTransport.connect("https://test/")).pipe(Effect.withMaxOpsBeforeYield(budget))
         )
-        yield* Effect.repeatN(Effect.yieldNow(), yields)
+        yield* Effect.replicateEffect(Effect.yieldNow(), yields + 1, { discard: true })
         if (Exit.isInterrupted(yield* Fiber.interrupt(connecting))) interrupted++
       }
     }
-    assert.isAbove(interrupted, 50)
+    assert.isAbove(interrupted, 30)
     assert.isAbove(named("WebTransport.connect").length, 50)
     assert.deepStrictEqual(named("WebTransport.connect").filter(({ exit }) => exit === undefined), [])
   }).pipe(Effect.withTracer(tracer), Effect.provide(TestWebTransport.layer()))

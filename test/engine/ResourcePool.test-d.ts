@@ -1,25 +1,15 @@
 /** Code that the compiler has to accept or refuse; checked with the types, never run. */
+import * as Effect from "#test/Effect"
+import type * as Scope from "#test/Scope"
 import type { PoolError } from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import type * as SessionPool from "effect-pools/SessionPool"
 import type * as WebTransport from "effect-pools/WebTransport"
-import type { WebTransportError } from "effect-pools/WebTransportError"
-import * as Effect from "effect/Effect"
-import * as Pool from "effect/Pool"
-import type * as Scope from "effect/Scope"
 
 declare const pool: ResourcePool.ResourcePool<string, "Down">
 declare const other: ResourcePool.ResourcePool<number, "Late">
-declare const sessions: SessionPool.Service
 declare const which: boolean
 
 declare const expect: <A>(value: A) => void
-
-// a function written for Effect's Pool accepts it
-const forAnyPool = <A, E>(pool: Pool.Pool<A, E>): Effect.Effect<A, E, Scope.Scope> => Pool.get(pool)
-expect<Effect.Effect<string, "Down" | PoolError, Scope.Scope>>(forAnyPool(pool))
-expect<Effect.Effect<WebTransport.Session, WebTransportError | PoolError, Scope.Scope>>(forAnyPool(sessions))
-expect<Effect.Effect<string, "Down" | PoolError, Scope.Scope>>(pool)
 
 // a union of pools can be used like a pool
 const either = Effect.map(Effect.void, () => which ? pool : other)
@@ -29,7 +19,7 @@ expect<Effect.Effect<ResourcePool.ResourcePool<string, "Down"> | ResourcePool.Re
 expect<Effect.Effect<number, "Down" | "Mine" | PoolError, Scope.Scope>>(
   pool.use((item) => which ? Effect.as(Effect.scope, item.length) : Effect.fail("Mine" as const))
 )
-expect<Effect.Effect<number, "Down" | PoolError>>(pool.pipe(ResourcePool.useSync((item: string) => item.length)))
+expect<Effect.Effect<number, "Down" | PoolError>>(ResourcePool.useSync((item: string) => item.length)(pool))
 expect<Effect.Effect<void>>(ResourcePool.invalidate(pool, "item"))
 
 // the maker has to provide the requirements of acquire and of the hooks, except the scope

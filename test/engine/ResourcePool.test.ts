@@ -1,19 +1,20 @@
-import { assert, describe, it } from "@effect/vitest"
+import { logAnnotationsOf, withFiber } from "#effect/fiber"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as HashMap from "effect/HashMap"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Pool from "effect/Pool"
-import * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
-import { type Item, makeSource, settle, withDeath } from "../support/pool.js"
+import { can } from "../support/capabilities.js"
+import { failureOf, type Item, makeSource, settle, withDeath } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 /** A pool of one item by default. */
 const makePool = <A, E, R>(options: ResourcePool.Options<A, E, R>) => ResourcePool.make({ maxSize: 1, ...options })
@@ -55,21 +56,11 @@ describe("ResourcePool", () => {
         assert.strictEqual((yield* pool.stats).idle, 1)
       }))
 
-    it.scoped("is an effect/Pool", () =>
+    it.scoped("is known as one, and as an effect/Pool where other pools can be that", () =>
       Effect.gen(function*() {
-        const source = makeSource()
-        const pool = yield* makePool({ acquire: source.acquire })
-        assert.isTrue(Pool.isPool(pool))
+        const pool = yield* makePool({ acquire: makeSource().acquire })
         assert.isTrue(ResourcePool.isResourcePool(pool))
-        const [yielded, got] = yield* Effect.all([
-          Effect.scoped(Effect.map(pool, (item) => item.id)),
-          Effect.scoped(Effect.map(Pool.get(pool), (item) => item.id))
-        ])
-        assert.deepStrictEqual([yielded, got], [1, 1])
-        const item = yield* Effect.scoped(pool.get)
-        yield* Pool.invalidate(pool, item)
-        yield* settle
-        assert.deepStrictEqual(source.closed, [1])
+        assert.strictEqual(Pool.isPool(pool), can("isEffectPool"))
       }))
 
     it.scoped("keeps an item until the scope closes", () =>
@@ -118,7 +109,7 @@ describe("ResourcePool", () => {
         const lease = yield* pool.acquire
         const order: Array<number> = []
         const fibers = yield* Effect.forEach([0, 1, 2, 3, 4], (n) =>
-          Effect.zipLeft(Effect.fork(pool.use(() => Effect.sync(() => order.push(n)))), settle))
+          Effect.tap(Effect.fork(pool.use(() => Effect.sync(() => order.push(n)))), settle))
         yield* lease.release()
         // the item is on its way to the first waiter: no other borrower may take it
         assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
@@ -131,7 +122,7 @@ describe("ResourcePool", () => {
         const source = makeSource()
         const gate = yield* Deferred.make<void>()
         const pool = yield* makePool({
-          acquire: Effect.zipRight(
+          acquire: Effect.andThen(
             Effect.suspend(() => source.made === 0 ? Effect.void : Deferred.await(gate)),
             source.acquire
           ),
@@ -152,7 +143,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const pool = yield* makePool({
-          acquire: Effect.zipLeft(source.acquire, Effect.sleep("3 seconds")),
+          acquire: Effect.tap(source.acquire, Effect.sleep("3 seconds")),
           acquireTimeout: "1 second",
           name: "slow"
         })
@@ -202,7 +193,7 @@ describe("ResourcePool", () => {
           const waiter = yield* Effect.fork(pool.use(() => Effect.never))
           yield* settle
           yield* lease.release()
-          waiter.unsafeInterruptAsFork(waiter.id())
+          Fiber.interruptNow(waiter)
           yield* Fiber.await(waiter)
           assert.deepInclude(yield* pool.stats, { idle: 1, inUse: 0, leases: 0, waiters: 0 })
         }
@@ -219,7 +210,7 @@ describe("ResourcePool", () => {
           Array.from({ length: 50 }),
           () =>
             pool.use(() =>
-              Effect.zipRight(Effect.sync(() => most = Math.max(most, source.open.size)), Effect.yieldNow())
+              Effect.andThen(Effect.sync(() => most = Math.max(most, source.open.size)), Effect.yieldNow())
             ),
           { concurrency: "unbounded" }
         )
@@ -231,7 +222,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const gate = yield* Deferred.make<void>()
-        const pool = yield* makePool({ acquire: Effect.zipRight(Deferred.await(gate), source.acquire) })
+        const pool = yield* makePool({ acquire: Effect.andThen(Deferred.await(gate), source.acquire) })
         const fiber = yield* Effect.fork(pool.use(() => Effect.void))
         yield* settle
         yield* Fiber.interrupt(fiber)
@@ -301,7 +292,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         let attempts = 0
         const pool = yield* makePool({
-          acquire: Effect.zipRight(Effect.sync(() => attempts++), Effect.fail("down" as const)),
+          acquire: Effect.andThen(Effect.sync(() => attempts++), Effect.fail("down" as const)),
           maxSize: 10
         })
         const exits = yield* Effect.forEach(
@@ -309,7 +300,7 @@ describe("ResourcePool", () => {
           () => Effect.exit(pool.use(() => Effect.void)),
           { concurrency: "unbounded" }
         )
-        assert.isTrue(exits.every((exit) => Exit.isFailure(exit) && Cause.contains(exit.cause, Cause.fail("down"))))
+        assert.isTrue(exits.every((exit) => Equal.equals(exit, Exit.fail("down"))))
         assert.isAtMost(attempts, 10)
         // a borrower that comes during the backoff waits for the next attempt
         const later = yield* Effect.fork(Effect.exit(pool.use(() => Effect.void)))
@@ -355,15 +346,14 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const seen: Array<string> = []
         const pool = yield* makePool({
-          acquire: Effect.map(
-            Effect.all([Effect.option(Effect.currentSpan), Effect.logAnnotations]),
-            ([span, annotations]) => {
-              seen.push(Option.isSome(span) ? span.value.name : "none", String(HashMap.size(annotations)))
-            }
-          )
+          acquire: Effect.flatMap(Effect.option(Effect.currentSpan), (span) =>
+            withFiber((fiber) => {
+              seen.push(Option.isSome(span) ? span.value.name : "none", ...Object.keys(logAnnotationsOf(fiber)))
+              return Effect.void
+            }))
         })
         yield* pool.use(() => Effect.void).pipe(Effect.annotateLogs("borrower", "me"), Effect.withSpan("borrower"))
-        assert.deepStrictEqual(seen, ["none", "0"])
+        assert.deepStrictEqual(seen, ["none"])
       }))
 
     it.effect("creates in a pool that was made in an uninterruptible region, and can interrupt it", () =>
@@ -412,7 +402,7 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const source = makeSource()
         const pool = yield* makePool({ acquire: source.acquire })
-        yield* pool.use((item) => Effect.zipRight(pool.invalidate(item), pool.invalidate(item)))
+        yield* pool.use((item) => Effect.andThen(pool.invalidate(item), pool.invalidate(item)))
         yield* pool.invalidate({ id: 99 })
         yield* settle
         assert.deepStrictEqual(source.closed, [1])
@@ -615,7 +605,7 @@ describe("ResourcePool", () => {
           makePool({
             acquire: makeSource().acquire,
             shutdownGrace: "3 seconds",
-            onRelease: () => Effect.zipRight(Effect.sync(() => asked++), Effect.never)
+            onRelease: () => Effect.andThen(Effect.sync(() => asked++), Effect.never)
           }),
           scope
         )
@@ -735,7 +725,7 @@ describe("ResourcePool", () => {
       it.scoped(`refuses: ${message}`, () =>
         Effect.gen(function*() {
           const exit = yield* Effect.exit(makePool({ acquire: makeSource().acquire, ...options }))
-          const defects = Exit.isFailure(exit) ? Chunk.toReadonlyArray(Cause.defects(exit.cause)) : []
+          const defects = Exit.isFailure(exit) ? [...Cause.defects(exit.cause)] : []
           assert.include(String(defects[0]), message)
         }))
     }
@@ -744,8 +734,8 @@ describe("ResourcePool", () => {
       Effect.gen(function*() {
         const pool = yield* makePool({ acquire: makeSource().acquire, name: "mine", maxSize: 10 })
         assert.include(
-          String(yield* Effect.exit(pool.prune(-1))),
-          "[mine] maxIdle must be a duration of zero or more, such as \\\"30 seconds\\\" or 500 (ms), but was -1"
+          failureOf(yield* Effect.exit(pool.prune(-1))),
+          "[mine] maxIdle must be a duration of zero or more, such as \"30 seconds\" or 500 (ms), but was -1"
         )
         assert.include(
           String(yield* Effect.exit(pool.resize({ minSize: 11 }))),

@@ -1,23 +1,24 @@
-import { describe, expect, it, layer } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Either from "#test/Either"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { hops } from "#test/fibers"
 import * as Framing from "effect-pools/Framing"
 import { FramingError, isFramingError } from "effect-pools/FramingError"
 import * as WebTransport from "effect-pools/WebTransport"
 import { isWebTransportError } from "effect-pools/WebTransportError"
-import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
-import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
-import * as FastCheck from "effect/FastCheck"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as FastCheck from "fast-check"
 import { concat, fromHex, isSame } from "../support/bytes.js"
 import { live } from "../support/implementation.js"
+import { isClean } from "../support/isClean.js"
 import { pattern } from "../support/pattern.js"
 import { soon } from "../support/soon.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "../support/streams.js"
 import * as TestServer from "../support/TestServer.js"
+import { describe, expect, it, layer } from "../support/vitest.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -201,9 +202,10 @@ describe("a decoder", () => {
   const takeAll = (decoder: Framing.Decoder, messages: Array<Uint8Array>): FramingError | undefined => {
     for (;;) {
       const next = decoder.next()
-      if (Either.isLeft(next)) return next.left
-      if (Option.isNone(next.right)) return undefined
-      messages.push(next.right.value)
+      if (Either.isLeft(next)) return Either.getOrThrow(Either.flip(next))
+      const message = Either.getOrThrow(next)
+      if (Option.isNone(message)) return undefined
+      messages.push(message.value)
     }
   }
 
@@ -336,19 +338,19 @@ describe("decode", () => {
       const sizes = yield* Stream.make(new Uint8Array(100_000)).pipe(
         Framing.decode(),
         Stream.chunks,
-        Stream.map(Chunk.size),
+        Stream.map((chunk) => [...chunk].length),
         Stream.runCollect
       )
       expect(Math.max(...sizes)).toBe(256)
-      expect(Chunk.reduce(sizes, 0, (sum, size) => sum + size)).toBe(100_000)
+      expect([...sizes].reduce((sum, size) => sum + size, 0)).toBe(100_000)
     }))
 
   it.effect("can be run twice, and refuses a limit that is none as a defect", () =>
     Effect.gen(function*() {
       const decode = Framing.decode()
       const messages = Stream.make(frame(bytes("x"))).pipe(decode)
-      expect(Chunk.size(yield* Stream.runCollect(messages))).toBe(1)
-      expect(Chunk.size(yield* Stream.runCollect(messages))).toBe(1)
+      expect([...yield* Stream.runCollect(messages)].length).toBe(1)
+      expect([...yield* Stream.runCollect(messages)].length).toBe(1)
       const refused = Stream.make(frame(bytes("x"))).pipe(Framing.decode({ maxMessageSize: 0 }))
       expect(String(defect(yield* Effect.exit(Stream.runDrain(refused))))).toContain("maxMessageSize")
     }))
@@ -419,7 +421,7 @@ describe("read", () => {
         expect(failure(yield* Effect.exit(next(memory)))).toMatchObject({ reason: "Truncated", size: 7, received: 3 })
       }
       const rest = yield* Stream.runCollect(memory.stream.stream)
-      expect(concat(Chunk.toReadonlyArray(rest))).toEqual(concat([Uint8Array.of(7), bytes("cut")]))
+      expect(concat([...rest])).toEqual(concat([Uint8Array.of(7), bytes("cut")]))
     }))
 
   it.scoped("reads with a larger limit what a smaller one refused", () =>
@@ -450,10 +452,10 @@ describe("read", () => {
     Effect.gen(function*() {
       const memory = yield* streamInMemory()
       memory.send(concat(["one", "two", "three"].map((message) => frame(bytes(message)))))
-      expect(Chunk.size(yield* Stream.runCollect(Stream.take(Framing.messages(memory.stream), 1)))).toBe(1)
+      expect([...yield* Stream.runCollect(Stream.take(Framing.messages(memory.stream), 1))].length).toBe(1)
       expect(yield* next(memory)).toEqual(Option.some("two"))
       expect(yield* memory.stream.read).toEqual(Option.some(frame(bytes("three"))))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("gives what came before the stream broke, then says so", () =>
@@ -494,13 +496,13 @@ describe("read", () => {
       for (const second of [next(memory), read, memory.stream.readExactly(1), Stream.runDrain(stream)]) {
         expect(String(defect(yield* Effect.exit<unknown, unknown, never>(second)))).toContain("Two concurrent reads")
       }
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       yield* Fiber.interrupt(first)
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
       const third = yield* Effect.fork(next(memory))
       memory.send(frame(bytes("one")))
       expect(yield* Fiber.join(third)).toEqual(Option.some("one"))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("counts one that cannot be interrupted until it has its message", () =>
@@ -514,7 +516,7 @@ describe("read", () => {
       yield* Effect.yieldNow()
       yield* Fiber.interruptFork(first)
       yield* arrived
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       expect(String(defect(yield* Effect.exit(next(memory))))).toContain("Two concurrent reads")
       memory.send(frame(bytes("one")))
       yield* Fiber.await(first)
@@ -528,10 +530,10 @@ describe("read", () => {
       memory.send(frame(bytes("one")).slice(0, 2))
       yield* arrived
       yield* Fiber.interrupt(reading)
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       memory.send(frame(bytes("one")).slice(2))
       expect(yield* next(memory)).toEqual(Option.some("one"))
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }))
 
   it.scoped("loses nothing when it is interrupted at any moment", () =>
@@ -540,10 +542,6 @@ describe("read", () => {
       // padding, so that the fiber yields at each of the read's own steps in turn
       const pad = (steps: number): Effect.Effect<void> =>
         steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
-      const hops = (count: number) =>
-        Effect.promise(async () => {
-          for (let i = 0; i < count; i++) await Promise.resolve()
-        })
       let interrupted = 0
       let round = 0
       for (const isThere of [true, false]) {
@@ -554,7 +552,7 @@ describe("read", () => {
               const chunks = isWhole ? [frame(message)] : cut(frame(message), [1, 2])
               if (isThere) memory.send(...chunks)
               if (isThere) yield* arrived
-              const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), Framing.read(memory.stream)))
+              const fiber = yield* Effect.fork(Effect.andThen(pad(steps), Framing.read(memory.stream)))
               if (!isThere) yield* arrived
               if (!isThere) memory.send(...chunks)
               yield* hops(wait)
@@ -568,7 +566,7 @@ describe("read", () => {
       }
       expect(interrupted).toBeGreaterThan(100)
       expect(interrupted).toBeLessThan(round - 100)
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }).pipe(Effect.withMaxOpsBeforeYield(13)))
 
   it.scoped("holds no more of a message than came of it", () =>
@@ -641,7 +639,7 @@ describe("write", () => {
       const error = failure(yield* Effect.exit(Framing.write(memory.stream, bytes("hello"), { maxMessageSize: 4 })))
       expect(error).toBeInstanceOf(FramingError)
       expect(memory.received).toEqual([])
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
       const defective = yield* Effect.exit(Framing.write(memory.stream, bytes("x"), { id: -1 }))
       expect(String(defect(defective))).toContain("id must be")
     }))
@@ -694,12 +692,12 @@ layer(live(), { excludeTestServices: true })(
           const read of [Framing.messages, (stream: WebTransport.ReceiveStream) => Framing.decode()(stream.stream)]
         ) {
           const stream = yield* open("/echo")
-          yield* Effect.fork(Effect.zipRight(
+          yield* Effect.fork(Effect.andThen(
             Effect.forEach(expected, (message) => Framing.write(stream, bytes(message)), { discard: true }),
             stream.closeWrite
           ))
           const messages = yield* soon(Stream.runCollect(read(stream as never)))
-          expect(Chunk.toReadonlyArray(messages).map(text)).toEqual(expected)
+          expect([...messages].map(text)).toEqual(expected)
         }
       }))
 

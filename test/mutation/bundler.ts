@@ -73,6 +73,10 @@ export class Bundler {
       setup: (build) => {
         const named = (path: string) => ({ path: existsSync(`${path}.ts`) ? `${path}.ts` : path })
         build.onResolve({ filter: /^#effect\// }, ({ path }) => named(`${src}/internal/effect3/${path.slice(8)}`))
+        build.onResolve(
+          { filter: /^#test\// },
+          ({ path }) => named(resolve(this.root, `test/support/effect3/${path.slice(6)}`))
+        )
         build.onResolve({ filter: /^effect-pools$/ }, () => named(`${src}/index`))
         build.onResolve({ filter: /^effect-pools\// }, ({ path }) => named(`${src}/${path.slice(13)}`))
         build.onResolve({ filter: /^vitest$/ }, () => ({ path: "vitest", namespace: "here" }))
@@ -83,7 +87,7 @@ export class Bundler {
         // only packages that import vitest are bundled
         build.onResolve(
           { filter: /^[a-z@]/ },
-          ({ path }) => path === "@effect/vitest" || path === "chai" ? undefined : { path, external: true }
+          ({ path }) => path === "chai" ? undefined : { path, external: true }
         )
         if (change !== undefined) {
           const escaped = change.file.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")

@@ -4,10 +4,11 @@
  *
  *     npm run mutate -- core/pool [--tests test/core/pool] [--sample 200] [--seed 1] [--jobs 1] [--record outcomes]
  *
- * A room is a folder or a file under `src/internal`; its tests are those under the same path of `test`. Each mutant runs
- * twice at most: with few generated cases and explored states (`FC_RUNS`, `EXPLORE_STATES`), and, if it survives, with as many as in CI. Survivors that
- * change no behaviour are listed, with the reason, in a file named after the room, beside this one. A run that was stopped
- * continues with the same `--record`; so does a run after new tests, with the mutants that survived.
+ * A room is a folder or a file under `src/internal`; its tests are those under the same path of `test`, and those that are
+ * `elsewhere`. Each mutant runs twice at most: with few generated cases and explored states (`FC_RUNS`, `EXPLORE_STATES`),
+ * and, if it survives, with as many as in CI. Survivors that change no behaviour are listed, with the reason, in a file named
+ * after the room, beside this one. A run that was stopped continues with the same `--record`; so does a run after new tests,
+ * with the mutants that survived.
  */
 import { Command } from "commander"
 import { build } from "esbuild"
@@ -67,7 +68,12 @@ const filesUnder = (path: string, ending: string): Array<string> => {
 }
 
 const sources = filesUnder(resolve(root, "src/internal", room), ".ts")
-const testFiles = filesUnder(resolve(root, tests ?? `test/${room}`), ".test.ts")
+/** Tests of a room that are elsewhere. */
+const elsewhere: Record<string, ReadonlyArray<string>> = {
+  "core/recycling": ["test/recycling/recyclingPools.model.test.ts"]
+}
+const testPaths = tests === undefined ? [`test/${room}`, ...elsewhere[room] ?? []] : [tests]
+const testFiles = testPaths.flatMap((path) => filesUnder(resolve(root, path), ".test.ts"))
 if (sources.length === 0 || testFiles.length === 0) {
   program.error(`${room}: ${sources.length} source file(s) and ${testFiles.length} test file(s)`)
 }

@@ -1,17 +1,17 @@
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
 import * as ObjectPool from "effect-pools/ObjectPool"
 import * as PoolStats from "effect-pools/PoolStats"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as TieredBufferPool from "effect-pools/TieredBufferPool"
-import * as Effect from "effect/Effect"
 import { makeSource } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 describe("PoolStats.pretty", () => {
   it.scoped("is a table of waiting pools, a line to each", () =>
     Effect.gen(function*() {
       const sessions = yield* ResourcePool.make({ name: "sessions", acquire: makeSource().acquire, maxSize: 4 })
       const rooms = yield* ResourcePool.make({ name: "r", acquire: makeSource().acquire, maxSize: 1000 })
-      yield* Effect.repeatN(sessions.useSync(() => 0), 1233)
+      yield* Effect.replicateEffect(sessions.useSync(() => 0), 1234, { discard: true })
       yield* Effect.all([sessions.get, sessions.get])
       assert.strictEqual(
         PoolStats.pretty(yield* sessions.stats, yield* rooms.stats),
@@ -29,7 +29,7 @@ describe("PoolStats.pretty", () => {
       const buffers = yield* TieredBufferPool.make({ name: "buffers", sizes: [256, 65_536] })
       yield* Effect.scoped(Effect.all([boxes.get, boxes.get]))
       yield* boxes.get
-      yield* Effect.repeatN(buffers.use(100, () => Effect.void), 2)
+      yield* Effect.replicateEffect(buffers.use(100, () => Effect.void), 3, { discard: true })
       assert.strictEqual(
         PoolStats.pretty(yield* boxes.stats, yield* buffers.stats),
         [

@@ -1,8 +1,7 @@
-import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "#test/ConfigProvider"
+import * as Effect from "#test/Effect"
 import type * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import { fromTable } from "../../src/internal/options/optionConfig.js"
 import {
   count,
@@ -17,6 +16,7 @@ import {
   withDefaults,
   without
 } from "../../src/internal/options/optionTable.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const table = {
   name: text("pool", "The pool's name"),

@@ -1,13 +1,12 @@
-import { describe, expect, it, layer } from "@effect/vitest"
-import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
+import * as Context from "#test/Context"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import type * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import * as NodeWebTransport from "../../src/NodeWebTransport.js"
 import * as SessionPool from "../../src/SessionPool.js"
 import * as StreamPool from "../../src/StreamPool.js"
@@ -17,6 +16,7 @@ import type { WebTransportError } from "../../src/WebTransportError.js"
 import { withLogs } from "../support/logs.js"
 import { soon } from "../support/soon.js"
 import * as TestServer from "../support/TestServer.js"
+import { describe, expect, it, layer } from "../support/vitest.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -29,8 +29,8 @@ const behaviours: Record<string, TestWebTransport.Behaviour> = {
     onStream: (_stream, session) => Effect.delay(session.closeWith({ closeCode: 7, reason: "bye" }), "50 millis")
   },
   "/fin": { onStream: (stream) => stream.finish },
-  "/reset?code=42": { onStream: (stream) => Effect.zipRight(stream.read, stream.reset) },
-  "/stop?code=42": { onStream: (stream) => Effect.zipRight(stream.read, stream.stopSending) },
+  "/reset?code=42": { onStream: (stream) => Effect.andThen(stream.read, stream.reset) },
+  "/stop?code=42": { onStream: (stream) => Effect.andThen(stream.read, stream.stopSending) },
   "/unsolicited?when=accept&text=unsolicited": { onStream: (stream) => stream.write(bytes("unsolicited")) }
 }
 
@@ -64,7 +64,7 @@ const inMemory = Layer.effect(
     const { behave } = yield* TestWebTransport.TestWebTransport
     const constructor = yield* WebTransport.WebTransportConstructor
     return (path, options) =>
-      Effect.zipRight(behave(behaviours[path]!), WebTransport.connect(`https://test${path}`, options)).pipe(
+      Effect.andThen(behave(behaviours[path]!), WebTransport.connect(`https://test${path}`, options)).pipe(
         Effect.provideService(WebTransport.WebTransportConstructor, constructor)
       )
   })
@@ -193,7 +193,7 @@ it.scoped("refuses streams beyond the limit, and gives credit back in batches", 
     const two = yield* session.createBidirectionalStream()
     expect((yield* Effect.flip(session.createBidirectionalStream())).reason).toBe("StreamLimit")
     yield* one.reset(0)
-    expect(Either.isLeft(yield* Effect.either(session.createBidirectionalStream()))).toBe(true)
+    expect(yield* Effect.isFailure(session.createBidirectionalStream())).toBe(true)
     yield* two.reset(0)
     yield* session.createBidirectionalStream()
     yield* session.createBidirectionalStream()
@@ -214,7 +214,7 @@ it.scoped("serves a pool of streams", () =>
     const peer = yield* TestWebTransport.TestWebTransport
     const pool = yield* StreamPool.make({ session: yield* connected, maxSize: 2 })
     const echo = (stream: WebTransport.BidirectionalStream) =>
-      Effect.zipRight(stream.write(bytes("hello")), stream.readExactly(5))
+      Effect.andThen(stream.write(bytes("hello")), stream.readExactly(5))
     yield* Effect.replicateEffect(pool.use(echo), 10)
     const [server] = yield* peer.sessions
     expect(server!.streams.length).toBe(1)
@@ -229,7 +229,7 @@ it.scoped("holds streams back, and grants them when told to", () =>
     const [server] = yield* peer.sessions
     yield* server!.holdStreams
     const opening = yield* Effect.all(
-      [1, 2, 3].map(() => Effect.fork(Effect.either(session.createBidirectionalStream())))
+      [1, 2, 3].map(() => Effect.fork(Effect.exit(session.createBidirectionalStream())))
     )
     yield* turn
     expect(server!.streamCounts).toEqual({ requested: 3, granted: 0, refused: 0, pending: 3, mostPending: 3 })
@@ -239,7 +239,7 @@ it.scoped("holds streams back, and grants them when told to", () =>
     expect(server!.streamCounts).toEqual({ requested: 3, granted: 2, refused: 0, pending: 1, mostPending: 3 })
     yield* server!.die
     const outcomes = yield* Effect.forEach(opening, Fiber.join)
-    expect(outcomes.map(Either.isRight)).toEqual([true, true, false])
+    expect(outcomes.map(Exit.isSuccess)).toEqual([true, true, false])
     expect(server!.streamCounts).toMatchObject({ refused: 1, pending: 0 })
   }).pipe(Effect.provide(TestWebTransport.layer({ streamLimit: 2 }))))
 
@@ -285,7 +285,7 @@ it.scoped("shows how the client ended a stream", () =>
 const sessions = Effect.flatMap(TestWebTransport.TestWebTransport, ({ sessions }) => sessions)
 
 const isEchoed = (stream: WebTransport.BidirectionalStream) =>
-  Effect.map(Effect.zipRight(stream.write(bytes("hello")), stream.readExactly(5)), (got) => text(got) === "hello")
+  Effect.map(Effect.andThen(stream.write(bytes("hello")), stream.readExactly(5)), (got) => text(got) === "hello")
 
 it.scoped("drains a session: the client knows, its streams go on, and a pool opens another one", () =>
   Effect.gen(function*() {
@@ -325,7 +325,7 @@ it.scoped("has headers in both directions, and refuses with a status", () =>
 it.scoped("treats each session by its number", () =>
   Effect.gen(function*() {
     for (const isAccepted of [false, false, true]) {
-      expect(Either.isRight(yield* Effect.either(connected))).toBe(isAccepted)
+      expect(yield* Effect.isSuccess(connected)).toBe(isAccepted)
     }
   }).pipe(Effect.provide(TestWebTransport.layer((index) => ({ connect: index < 2 ? "refuse" : "accept" })))))
 
@@ -346,7 +346,7 @@ it.effect("does not confirm the ends of streams, whereby closing takes as long a
 it.scoped("logs what its handler died of, which else only the client would see, as a reset", () =>
   withLogs((logs) =>
     Effect.gen(function*() {
-      const handlers = [() => Effect.dieMessage("a bug"), () => {
+      const handlers = [() => Effect.die(new Error("a bug")), () => {
         throw new Error("a bug")
       }]
       for (const onStream of handlers) {
@@ -460,7 +460,7 @@ describe("what the server sends by itself", () => {
         yield* peer.sendDatagram(bytes("dat"))
       }
       expect(Array.from(yield* Queue.takeN(received, 3)).sort()).toEqual(["bid", "dat", "uni"])
-      yield* Effect.repeatN(turn, 20)
+      yield* Effect.replicateEffect(turn, 21, { discard: true })
       expect(yield* unwanted.unwanted).toEqual({ streams: 2, datagrams: 1 })
       // the first is finished by the handler's success, the second is refused
       expect(streams.map(({ sending }) => sending)).toEqual(["Finished", "Reset"])

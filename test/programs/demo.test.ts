@@ -1,9 +1,9 @@
-import { expect, it, layer } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { execFileSync, spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as TestServer from "../support/TestServer.js"
+import { expect, it, layer } from "../support/vitest.js"
 
 /** Arguments that a busy machine needs. */
 const patiently = ["--time-limit", "100"]

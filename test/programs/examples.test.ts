@@ -1,8 +1,8 @@
-import { assert, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { assert, it } from "../support/vitest.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 

@@ -1,12 +1,12 @@
 /** The example of an HTTP service: SIGTERM under load loses no request. */
-import { assert, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import http from "node:http"
 import { createInterface } from "node:readline"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
+import { assert, it } from "../support/vitest.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 

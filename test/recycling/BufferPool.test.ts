@@ -1,13 +1,13 @@
-import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as TestClock from "#test/TestClock"
 import * as BufferPool from "effect-pools/BufferPool"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
 import { failureOf } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const make = (options: Partial<BufferPool.Options> = {}) => BufferPool.make({ bufferSize: 64, ...options })
 
@@ -52,7 +52,7 @@ describe("BufferPool", () => {
     Effect.gen(function*() {
       const pool = yield* make()
       assert.strictEqual(
-        yield* pool.use((bytes) => Effect.zipRight(Effect.yieldNow(), Effect.succeed(bytes.length))),
+        yield* pool.use((bytes) => Effect.andThen(Effect.yieldNow(), Effect.succeed(bytes.length))),
         64
       )
       assert.strictEqual(yield* pool.use((bytes) => Effect.succeed(bytes.length), { length: 10 }), 10)
@@ -71,7 +71,7 @@ describe("BufferPool", () => {
     Effect.gen(function*() {
       const pool = yield* make()
       yield* Effect.exit(pool.use(() => Effect.fail("no")))
-      yield* Effect.exit(pool.use(() => Effect.zipRight(Effect.yieldNow(), Effect.die("no"))))
+      yield* Effect.exit(pool.use(() => Effect.andThen(Effect.yieldNow(), Effect.die("no"))))
       yield* Effect.exit(pool.useSync(() => {
         throw new Error("no")
       }))
@@ -288,7 +288,7 @@ describe("BufferPool", () => {
           Effect.async<never>(() => {
             // nothing can take back the memory of these bytes
             late = bytes
-            Deferred.unsafeDone(begun, Exit.void)
+            Effect.runSync(Deferred.succeed(begun, undefined))
           }).pipe(Effect.onInterrupt(() => Effect.sync(() => lease.discard())))
         ))
         yield* Deferred.await(begun)

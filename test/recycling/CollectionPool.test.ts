@@ -1,12 +1,12 @@
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as TestClock from "#test/TestClock"
 import { ArrayList } from "effect-pools/ArrayList"
 import * as CollectionPool from "effect-pools/CollectionPool"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
 import { failureOf } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const all = { maxArrays: 4, maxLists: 4, maxMaps: 4, maxSets: 4, maxRecords: 4 }
 
@@ -126,7 +126,7 @@ describe("CollectionPool", () => {
       for (const use of uses) {
         yield* Effect.exit(use(() => Effect.fail("no")))
         const begun = yield* Deferred.make<void>()
-        const fiber = yield* Effect.fork(use(() => Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never)))
+        const fiber = yield* Effect.fork(use(() => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)))
         yield* Deferred.await(begun)
         yield* Fiber.interrupt(fiber)
       }

@@ -1,13 +1,13 @@
 /** Code that the compiler has to accept or refuse; checked with the types, never run. */
+import * as Effect from "#test/Effect"
+import type * as Layer from "#test/Layer"
+import type * as Scope from "#test/Scope"
 import type { ArrayList } from "effect-pools/ArrayList"
 import * as BufferPool from "effect-pools/BufferPool"
 import * as CollectionPool from "effect-pools/CollectionPool"
 import * as ObjectPool from "effect-pools/ObjectPool"
 import * as Resettable from "effect-pools/Resettable"
 import * as TieredBufferPool from "effect-pools/TieredBufferPool"
-import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 
 interface Point {
   x: number

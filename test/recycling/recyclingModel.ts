@@ -2,14 +2,14 @@
  * A naive model of recycling pools: every object is a number, all lists are searched from end to end, and every figure
  * that can be counted is counted anew.
  */
-import * as Clock from "effect/Clock"
+import * as Clock from "#test/Clock"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
+import * as Scheduler from "#test/Scheduler"
+import * as Scope from "#test/Scope"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
-import * as Scheduler from "effect/Scheduler"
-import * as Scope from "effect/Scope"
 
 /** Time and fibers that the test moves, without real waiting. */
 export class World {
@@ -20,16 +20,14 @@ export class World {
   private readonly clock: Clock.Clock
 
   constructor() {
-    this.clock = Object.create(Clock.make(), {
-      unsafeCurrentTimeMillis: { value: () => this.now },
-      sleep: {
-        value: (duration: Duration.Duration) =>
-          Effect.async<void>((resume) => {
-            const sleeper = { at: this.now + Duration.toMillis(duration), wake: () => resume(Effect.void) }
-            this.sleepers.add(sleeper)
-            return Effect.sync(() => this.sleepers.delete(sleeper))
-          })
-      }
+    this.clock = Clock.changed(Clock.make(), {
+      millis: () => this.now,
+      sleep: (duration) =>
+        Effect.async<void>((resume) => {
+          const sleeper = { at: this.now + Duration.toMillis(duration), wake: () => resume(Effect.void) }
+          this.sleepers.add(sleeper)
+          return Effect.asVoid(Effect.sync(() => this.sleepers.delete(sleeper)))
+        })
     })
   }
 
@@ -87,9 +85,9 @@ export interface NaiveOptions {
 }
 
 /** The result of a return. */
-export type Fate = "good" | "unfit" | "failed" | "invalidated"
+export type Outcome = "good" | "unfit" | "failed" | "invalidated"
 
-type Reason = Exclude<Fate, "good"> | "full" | "idle" | "closed"
+type Reason = Exclude<Outcome, "good"> | "full" | "idle" | "closed"
 
 export class NaiveList {
   readonly options: NaiveOptions
@@ -168,9 +166,9 @@ export class NaiveList {
   }
 
   /** Returns whether the list keeps the item. */
-  release(id: number, now: number, fate: Fate): boolean {
+  release(id: number, now: number, outcome: Outcome): boolean {
     this.lent.delete(id)
-    if (fate !== "good") this.discarded[fate]++
+    if (outcome !== "good") this.discarded[outcome]++
     else if (this.idle.length >= this.maxSize || this.bytes + this.options.weight > this.maxBytes) {
       this.discarded[this.isClosed ? "closed" : "full"]++
     } else {

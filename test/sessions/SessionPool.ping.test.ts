@@ -1,21 +1,21 @@
 /** Pings of sessions: what proves a session good, what happens to the others, and what a ping costs. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as TestClock from "#test/TestClock"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import type * as WebTransport from "effect-pools/WebTransport"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as TestClock from "effect/TestClock"
 import { can, where } from "../support/capabilities.js"
 import { client, startServer } from "../support/implementation.js"
 import { allBack } from "../support/streamPools.js"
 import { bytes, connect, echo, fill, inMemory, quiet, sessionOptions, silent, soon } from "../support/streams.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 const withClient = Effect.provide(Layer.merge(client, silent))
 
@@ -25,7 +25,7 @@ const range = (length: number) => Array.from({ length }, (_, i) => i)
 
 /** Lets time pass in steps, and runs all fibers at each step. */
 const pass = (millis: number, step: number) =>
-  Effect.repeatN(Effect.zipRight(TestClock.adjust(step), quiet), Math.round(millis / step) - 1)
+  Effect.replicateEffect(Effect.andThen(TestClock.adjust(step), quiet), Math.round(millis / step), { discard: true })
 
 const server = Effect.flatMap(
   TestWebTransport.TestWebTransport,
@@ -84,7 +84,7 @@ describe("what proves a session good", () => {
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
       assert.deepInclude({ ...ping }, { sending: "Finished", isCancelled: false })
       // the stream is cancelled if its end does not come
-      yield* Effect.repeatN(Effect.zipRight(pass(500, 50), peer.write(Uint8Array.of(1))), 10)
+      yield* Effect.replicateEffect(Effect.andThen(pass(500, 50), peer.write(Uint8Array.of(1))), 11, { discard: true })
       assert.deepInclude({ ...ping }, { sending: "Finished", isCancelled: true })
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
       yield* Fiber.interrupt(reading)
@@ -135,7 +135,7 @@ describe("what proves a session good", () => {
       const sessionPool = yield* SessionPool.make({ url, keepAlive, checkTimeout: 1_000 })
       const pool = yield* StreamPool.make({ sessionPool })
       const reading = yield* Effect.fork(
-        pool.use((stream) => Effect.zipRight(stream.write(bytes("x")), stream.readExactly(80)))
+        pool.use((stream) => Effect.andThen(stream.write(bytes("x")), stream.readExactly(80)))
       )
       yield* pass(5_000, 50)
       assert.strictEqual((yield* Fiber.join(reading)).length, 80)
@@ -148,10 +148,12 @@ describe("what proves a session good", () => {
       const pinged = yield* Queue.unbounded<void>()
       const sessionPool = yield* SessionPool.make({
         ...sessionOptions(server, "/echo"),
-        keepAlive: { interval: 10, ping: () => Effect.zipRight(Queue.offer(pinged, undefined), Effect.never) }
+        keepAlive: { interval: 10, ping: () => Effect.andThen(Queue.offer(pinged, undefined), Effect.never) }
       })
       const pool = yield* StreamPool.make({ sessionPool })
-      yield* pool.use((stream) => Effect.repeatN(Effect.zipRight(soon(Queue.take(pinged)), echo(stream)), 4))
+      yield* pool.use((stream) =>
+        Effect.replicateEffect(Effect.andThen(soon(Queue.take(pinged)), echo(stream)), 5, { discard: true })
+      )
       assert.deepInclude(yield* sessionPool.stats, { created: 1, size: 1 })
     }).pipe(withClient))
 })
@@ -207,10 +209,11 @@ describe("what a ping costs", () => {
       const ping = SessionPool.pingStream()
       yield* Effect.forEach(range(250), () => soon(ping(session)))
       yield* soon(server.until(({ streamsOpen }) => streamsOpen === 0))
-      const streams = yield* soon(Effect.all(range(20).map(() => session.createBidirectionalStream())))
+      // the server grants more when half of its grant is used (fails-components 1.6.8), so that half of it is always there
+      const streams = yield* soon(Effect.all(range(10).map(() => session.createBidirectionalStream())))
       assert.deepStrictEqual(
         yield* soon(Effect.forEach(streams, (stream) => echo(stream))),
-        range(20).map(() => "hello")
+        range(10).map(() => "hello")
       )
     }).pipe(withClient), 60_000)
 
@@ -229,9 +232,9 @@ describe("what a ping costs", () => {
       )
       assert.strictEqual((yield* server).streams.length, 0)
     }).pipe(Effect.provide(TestWebTransport.layer({
-      onStream: (stream) => Effect.zipRight(Deferred.succeed(seen, stream), TestWebTransport.echo(stream))
+      onStream: (stream) => Effect.andThen(Deferred.succeed(seen, stream), TestWebTransport.echo(stream))
     }))))
-  const seen = Deferred.unsafeMake<TestWebTransport.ServerStream>(undefined as never)
+  const seen = Effect.runSync(Deferred.make<TestWebTransport.ServerStream>())
 
   it.scoped("no stream of a borrower of a pool of streams, who has it once the ping has ended", () =>
     Effect.gen(function*() {
@@ -287,7 +290,7 @@ describe("what a ping costs", () => {
             Option.match({
               onNone: () => stream.finish,
               onSome: (first) =>
-                Effect.zipRight(
+                Effect.andThen(
                   Effect.delay(stream.write(first), first.length === 5 && first[0] === 4 ? 1_300 : 0),
                   TestWebTransport.echo(stream)
                 )
@@ -311,10 +314,12 @@ describe("what a ping costs", () => {
             interval: 10,
             // only the first ping
             ping: (session) =>
-              Effect.zipRight(
-                session.createBidirectionalStream(),
-                Effect.zipRight(Deferred.succeed(pinged, undefined), Deferred.await(end))
-              ).pipe(Effect.scoped, Effect.unlessEffect(Deferred.isDone(end)))
+              Effect.flatMap(Deferred.isDone(end), (isDone) =>
+                isDone ? Effect.void : session.createBidirectionalStream().pipe(
+                  Effect.andThen(Deferred.succeed(pinged, undefined)),
+                  Effect.andThen(Deferred.await(end)),
+                  Effect.scoped
+                ))
           }
         })
         yield* pool.use((session) =>
@@ -336,7 +341,7 @@ describe("what a ping costs", () => {
       Effect.gen(function*() {
         const server = yield* startServer({ initialBidirectionalStreams: 4 })
         const session = yield* connect(server, "/echo")
-        yield* Effect.scoped(Effect.zipRight(fill(session), soon(SessionPool.pingStream()(session))))
+        yield* Effect.scoped(Effect.andThen(fill(session), soon(SessionPool.pingStream()(session))))
       }).pipe(withClient)
   )
 })
@@ -403,7 +408,7 @@ describe("maxStreamsOpened", () => {
             Effect.forEach(range(count), () =>
               Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) =>
                 // read to its end, so that it takes no credit
-                Effect.zipRight(
+                Effect.andThen(
                   stream.closeWrite,
                   can("retainsStreams") ? Effect.void : Effect.repeat(stream.read, { while: Option.isSome })
                 ))), { discard: true })

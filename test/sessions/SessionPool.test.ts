@@ -1,22 +1,21 @@
-import { assert, describe, it, layer } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as ConfigProvider from "#test/ConfigProvider"
+import * as Context from "#test/Context"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
+import * as Scope from "#test/Scope"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
-import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Scope from "effect/Scope"
 import { can, where } from "../support/capabilities.js"
 import { client, live, startServer } from "../support/implementation.js"
 import { soon } from "../support/soon.js"
@@ -24,6 +23,7 @@ import { fill, until, untilStats } from "../support/streams.js"
 import * as TestServer from "../support/TestServer.js"
 import { flow, onTestClock, pass, within } from "../support/time.js"
 import { recordingTracer } from "../support/tracer.js"
+import { assert, describe, it, layer } from "../support/vitest.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -108,12 +108,11 @@ describe("SessionPool", () => {
         assert.strictEqual((yield* stats(pool)).created, 1)
       }))
 
-    it.scoped("works by every verb: use, useSync, get, acquire, tryGet, and as an effect", () =>
+    it.scoped("works by every verb: use, useSync, get, acquire and tryGet", () =>
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const pool = yield* SessionPool.make({ ...options(server, "/echo?verbs"), maxSize: 1 })
         assert.strictEqual(yield* Effect.scoped(Effect.flatMap(pool.get, echo)), "hello")
-        assert.strictEqual(yield* Effect.scoped(Effect.flatMap(pool, echo)), "hello")
         const lease = yield* pool.acquire
         assert.strictEqual(yield* echo(lease.value), "hello")
         yield* lease.release()
@@ -243,7 +242,7 @@ describe("SessionPool", () => {
         const pool = yield* SessionPool.make({
           url,
           connect: { ...connect, connectTimeout: "300 millis" },
-          onOpen: () => Effect.zipRight(Deferred.succeed(hangs, undefined), Effect.never)
+          onOpen: () => Effect.andThen(Deferred.succeed(hangs, undefined), Effect.never)
         })
         const borrowing = yield* Effect.fork(Effect.flip(pool.use((session) => echo(session))))
         yield* soon(Deferred.await(hangs))
@@ -267,7 +266,7 @@ describe("SessionPool", () => {
           },
           maxSize: 1
         })
-        yield* pool.use((session) => Effect.zipRight(echo(session), pool.invalidate(session)))
+        yield* pool.use((session) => Effect.andThen(echo(session), pool.invalidate(session)))
         yield* pool.use((session) => echo(session))
         assert.deepStrictEqual([tokens, hashes], [2, 2])
         assert.strictEqual((yield* server.statsOf("/echo?token=2")).sessionsAccepted, 1)
@@ -336,7 +335,7 @@ describe("SessionPool", () => {
         const pool = yield* SessionPool.make({
           ...options(server, path),
           minSize: 1,
-          onDatagram: (datagram) => Effect.zipRight(Deferred.await(gate), Effect.sync(() => seen.push(datagram.length)))
+          onDatagram: (datagram) => Effect.andThen(Deferred.await(gate), Effect.sync(() => seen.push(datagram.length)))
         })
         yield* pool.ready
         yield* server.command("sendDatagrams", { path, count: 100, size: 3 })
@@ -354,7 +353,7 @@ describe("SessionPool", () => {
         const pool = yield* SessionPool.make({
           ...options(server, path),
           minSize: 1,
-          onDatagram: (datagram) => Effect.zipRight(Queue.offer(handled, datagram.length), Effect.die("boom"))
+          onDatagram: (datagram) => Effect.andThen(Queue.offer(handled, datagram.length), Effect.die("boom"))
         }).pipe(Effect.provide(silent))
         yield* pool.ready
         yield* server.command("sendDatagrams", { path, count: 2, size: 3 })
@@ -444,11 +443,8 @@ describe("SessionPool", () => {
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         class Telemetry extends Context.Tag("test/Telemetry")<Telemetry, SessionPool.Service>() {}
-        const TelemetryLive = Layer.project(
-          SessionPool.layerConfig(Config.nested(SessionPool.config, "TELEMETRY")),
-          SessionPool.SessionPool,
-          Telemetry,
-          (pool) => pool
+        const TelemetryLive = Layer.effect(Telemetry, SessionPool.SessionPool).pipe(
+          Layer.provide(SessionPool.layerConfig(Config.nested(SessionPool.config, "TELEMETRY")))
         )
         const hashes = [{ value: server.hash }]
         const MainLive = SessionPool.layer({

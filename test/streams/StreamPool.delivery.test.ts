@@ -1,21 +1,21 @@
 /** Bytes that a borrower wrote in success, without waiting for them. */
-import { assert, describe, it, layer } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import { can } from "../support/capabilities.js"
 import { live, startServer } from "../support/implementation.js"
 import { messageOf } from "../support/oneWay.js"
 import { connect, inMemory, quiet, sessionOptions, silent, soon, until } from "../support/streams.js"
 import { flow } from "../support/time.js"
+import { assert, describe, it, layer } from "../support/vitest.js"
 
 const pieces = 10
 const much = new Uint8Array(pieces * 64 * 1024)
@@ -35,21 +35,23 @@ describe("what was written in success", () => {
       streams,
       layer: inMemory({
         ...behaviour,
-        onStream: (stream) => Effect.zipRight(stream.stall, Effect.sync(() => streams.push(stream)))
+        onStream: (stream) => Effect.andThen(stream.stall, Effect.sync(() => streams.push(stream)))
       })
     }
   }
 
   /** The server takes the bytes of one of the platform's writes. */
   const take = (stream: TestWebTransport.ServerStream) =>
-    Effect.zipRight(Effect.zipRight(stream.resume, stream.stall), quiet)
+    Effect.andThen(Effect.andThen(stream.resume, stream.stall), quiet)
 
   const pass = (seconds: number) =>
-    Effect.repeatN(Effect.zipRight(quiet, TestClock.adjust("1 second")), seconds - 1).pipe(Effect.zipRight(quiet))
+    Effect.replicateEffect(Effect.andThen(quiet, TestClock.adjust("1 second")), seconds, { discard: true }).pipe(
+      Effect.andThen(quiet)
+    )
 
   /** The server takes bytes every two seconds: slower than a limit on the whole transfer would allow. */
   const takeSlowly = (stream: TestWebTransport.ServerStream) =>
-    Effect.repeatN(Effect.zipRight(pass(2), take(stream)), pieces - 1)
+    Effect.replicateEffect(Effect.andThen(pass(2), take(stream)), pieces, { discard: true })
 
   const url = "https://test/"
   const streamsOf = (session: WebTransport.Session) =>
@@ -107,7 +109,7 @@ describe("what was written in success", () => {
       return Effect.gen(function*() {
         yield* send
         yield* quiet
-        yield* Effect.repeatN(Effect.zipRight(pass(2), take(streams[0]!)), 2)
+        yield* Effect.replicateEffect(Effect.andThen(pass(2), take(streams[0]!)), 3, { discard: true })
         assert.strictEqual(streams[0]!.sending, "Open")
         yield* pass(10)
         // its end waits for the write under way
@@ -149,9 +151,9 @@ describe("what was written in success", () => {
       // its place is free
       yield* pool.use(() => Effect.void)
       assert.strictEqual((yield* sessions).length, 2)
-      for (let i = 0; i < 2; i++) yield* Effect.zipRight(pass(2), take(streams[0]!))
+      for (let i = 0; i < 2; i++) yield* Effect.andThen(pass(2), take(streams[0]!))
       assert.isTrue((yield* sessions)[0]!.isOpen)
-      yield* Effect.zipRight(pass(3), take(streams[0]!))
+      yield* Effect.andThen(pass(3), take(streams[0]!))
       assert.isFalse((yield* sessions)[0]!.isOpen)
       assert.strictEqual(streams[0]!.sending, "Reset")
     }).pipe(Effect.scoped, Effect.provide([layer, silent]))
@@ -167,9 +169,9 @@ describe("what was written in success", () => {
         yield* pool.use(streamsOf)
         yield* quiet
         const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-        for (let i = 0; i < 2; i++) yield* Effect.zipRight(pass(2), take(streams[0]!))
+        for (let i = 0; i < 2; i++) yield* Effect.andThen(pass(2), take(streams[0]!))
         assert.isTrue((yield* sessions)[0]!.isOpen)
-        yield* Effect.zipRight(pass(3), take(streams[0]!))
+        yield* Effect.andThen(pass(3), take(streams[0]!))
         yield* pass(2)
         assert.isFalse((yield* sessions)[0]!.isOpen)
         assert.strictEqual(streams[0]!.sending, "Reset")
@@ -256,14 +258,14 @@ describe("what was written in success", () => {
             const streamPool = yield* StreamPool.make({ sessionPool })
             const write: Write = (stream) =>
               stream.write(new Uint8Array(1)).pipe(
-                Effect.zipRight(server.until(({ bytesReceived }) => bytesReceived === 1)),
-                Effect.zipRight(server.stop),
-                Effect.zipRight(stream.write(flood))
+                Effect.andThen(server.until(({ bytesReceived }) => bytesReceived === 1)),
+                Effect.andThen(server.stop),
+                Effect.andThen(stream.write(flood))
               )
             yield* soon(
               by === "StreamPool" ? streamPool.use(write) : sessionPool.use((session) => onSession(session, write))
             )
-            for (let i = 0; i < 3; i++) yield* Effect.zipRight(quiet, TestClock.adjust("1 second"))
+            for (let i = 0; i < 3; i++) yield* Effect.andThen(quiet, TestClock.adjust("1 second"))
             yield* server.resume
             const arrived = by === "StreamPool"
               ? Effect.map(server.statsOf(path), ({ streamsFinished }) => streamsFinished)
@@ -289,7 +291,7 @@ describe("what was written in success", () => {
           yield* server.stop
           const sending = yield* Effect.fork(Effect.replicateEffect(send, 129, { concurrency: 4 }))
           yield* soon(until(Effect.sync(() => sent), (sent) => sent > 90))
-          for (let i = 0; i < 4; i++) yield* Effect.zipRight(quiet, TestClock.adjust("1 second"))
+          for (let i = 0; i < 4; i++) yield* Effect.andThen(quiet, TestClock.adjust("1 second"))
           yield* server.resume
           yield* flow(Fiber.join(sending))
           let whole = 0
@@ -309,7 +311,7 @@ describe("what was written in success", () => {
         const server = yield* startServer()
         const session = yield* connect(server, "/silent")
         const stream = yield* session.createBidirectionalStream()
-        yield* soon(Effect.zipRight(stream.write(flood), stream.flushed))
+        yield* soon(Effect.andThen(stream.write(flood), stream.flushed))
         yield* stream.closeWrite
         yield* stream.flushed
         yield* soon(

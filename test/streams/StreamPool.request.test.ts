@@ -1,16 +1,14 @@
 /** Requests are sent once and answered once, and their errors tell whether they were sent. */
-import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Random from "#test/Random"
 import { isFramingError } from "effect-pools/FramingError"
 import { isPoolError } from "effect-pools/PoolError"
 import { isRequestError, type RequestError } from "effect-pools/RequestError"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import { isWebTransportError } from "effect-pools/WebTransportError"
-import * as Chunk from "effect/Chunk"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import { can, where } from "../support/capabilities.js"
@@ -18,6 +16,7 @@ import { live, startServer } from "../support/implementation.js"
 import { allBack, bytes, failure, poolAt, sessionOptions, soon, text, turn, until } from "../support/streamPools.js"
 import * as TestServer from "../support/TestServer.js"
 import { onTestClock, within } from "../support/time.js"
+import { assert, describe, layer } from "../support/vitest.js"
 
 const Live = live()
 
@@ -31,7 +30,7 @@ const error = (exit: Exit.Exit<unknown, unknown>): RequestError => {
 }
 
 const collect = <E>(answers: Stream.Stream<Uint8Array, E>) =>
-  Effect.map(Stream.runCollect(answers), (chunk) => Chunk.toReadonlyArray(chunk).map(text))
+  Effect.map(Stream.runCollect(answers), (chunk) => [...chunk].map(text))
 
 /** The last answer to `many <n> …`. */
 const isNumber = (n: number) => (message: Uint8Array) => text(message).startsWith(`${n} `)

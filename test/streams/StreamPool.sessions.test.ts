@@ -1,21 +1,21 @@
 /** The sessions that streams are spread over, and what happens to both when peers break or hang, or sessions are too old. */
-import { assert, describe, it, layer } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { fiberCount } from "#test/fibers"
+import * as Layer from "#test/Layer"
+import * as Scope from "#test/Scope"
+import * as Socket from "#test/Socket"
+import * as TestClock from "#test/TestClock"
 import type { PoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
-import * as Supervisor from "effect/Supervisor"
-import * as TestClock from "effect/TestClock"
 import { can, where } from "../support/capabilities.js"
 import { client, endings, live, startServer } from "../support/implementation.js"
 import { withLogs } from "../support/logs.js"
@@ -34,6 +34,7 @@ import {
 } from "../support/streams.js"
 import * as TestServer from "../support/TestServer.js"
 import { flow, onTestClock, within } from "../support/time.js"
+import { assert, describe, it, layer } from "../support/vitest.js"
 
 const Live = live()
 const withNode = Effect.provide(Layer.merge(client, silent))
@@ -48,18 +49,18 @@ const hold = (pool: StreamPool.Service) =>
 
 const spoiled = Exit.fail("spoiled")
 
-type Lease = Effect.Effect.Success<ReturnType<typeof hold>>
+type Lease = Effect.Success<ReturnType<typeof hold>>
 
 /** Waits in vain for a byte. */
 const waitInVain = (stream: WebTransport.BidirectionalStream) =>
   Effect.flatMap(
-    Effect.zipRight(stream.write(bytes("-")), Effect.fork(stream.read)),
-    (fiber) => Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber))
+    Effect.andThen(stream.write(bytes("-")), Effect.fork(stream.read)),
+    (fiber) => Effect.andThen(Effect.yieldNow(), Fiber.interrupt(fiber))
   )
 
 /** Borrows a stream, sends a request, and gives up before an answer comes. */
 const unanswered = (pool: StreamPool.Service) =>
-  pool.use((stream) => Effect.zipRight(stream.write(bytes("-x")), Effect.flip(Effect.timeout(stream.read, "5 millis"))))
+  pool.use((stream) => Effect.andThen(stream.write(bytes("-x")), Effect.flip(Effect.timeout(stream.read, "5 millis"))))
 
 type Errors = WebTransportError | PoolError | Cause.TimeoutException
 
@@ -191,7 +192,7 @@ describe("sessions of streams", () => {
         const { pool, sessionPool } = yield* make("wanted-checked", { maxSize: 1 }, {
           keepAlive: {
             interval: "10 millis",
-            ping: () => Effect.zipRight(Deferred.succeed(pinging, undefined), Deferred.await(gate))
+            ping: () => Effect.andThen(Deferred.succeed(pinging, undefined), Deferred.await(gate))
           }
         })
         yield* soon(pool.use((stream) => echo(stream)))
@@ -255,7 +256,8 @@ describe("sessions of streams", () => {
         const waiting = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
         yield* untilStats(pool, ({ waiters }) => waiters === 1)
         const drain = yield* Effect.fork(sessionPool.drain)
-        yield* soon(until(Effect.exit(sessionPool.use(() => Effect.void)), Exit.isFailure))
+        yield* quiet
+        assert.isTrue(Exit.isFailure(yield* soon(Effect.exit(sessionPool.use(() => Effect.void)))))
         yield* other.release()
         yield* untilStats(pool, ({ size }) => size === 1)
         assert.strictEqual((yield* soon(Fiber.join(waiting))).reason, "PoolClosed")
@@ -333,7 +335,8 @@ describe("sessions of streams", () => {
         yield* other.release()
         yield* sessionPool.invalidate(session)
         yield* untilStats(pool, ({ size }) => size === 1)
-        assert.deepInclude((yield* pool.sessions)[0], { streams: 1, inUse: 1, isRetired: true })
+        const [retired] = yield* soon(until(pool.sessions, ([session]) => session?.streams === 1))
+        assert.deepInclude(retired, { inUse: 1, isRetired: true })
         const borrower = yield* Effect.fork(pool.use((stream) => echo(stream)))
         assert.strictEqual(yield* soon(echo(held.value)), "hello")
         yield* held.release()
@@ -397,7 +400,7 @@ describe("sessions of streams", () => {
         assert.deepStrictEqual(answers, range(100).map(String))
         yield* pool.clear
         yield* soon(until(
-          Effect.zipRight(pool.clear, sessionPool.stats),
+          Effect.andThen(pool.clear, sessionPool.stats),
           ({ leases, waiters }) => leases === 0 && waiters === 0
         ))
       }))
@@ -453,12 +456,12 @@ describe("sessions of streams", () => {
           ))
           for (const error of outcomes) {
             assert.include(
-              ["Connect", "TimeoutException", "SessionClosed"],
+              ["Connect", Cause.timeoutTag, "SessionClosed"],
               "reason" in error ? error.reason : error._tag
             )
           }
           yield* soon(until(
-            Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
+            Effect.andThen(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
             ([streams, sessions]) => streams.leases === 0 && streams.size === 0 && sessions.leases === 0
           ))
         })
@@ -617,7 +620,7 @@ describe("sessions of streams", () => {
       const lease = yield* hold(pool)
       const failing = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
       // connects keep failing for longer than rideOut
-      for (let i = 0; i < 30; i++) yield* Effect.zipRight(quiet, TestClock.adjust("100 millis"))
+      for (let i = 0; i < 30; i++) yield* Effect.andThen(quiet, TestClock.adjust("100 millis"))
       assert.strictEqual((yield* Fiber.join(failing)).reason, "Connect")
       assert.strictEqual(yield* echo(lease.value), "hello")
     }).pipe(Effect.provide(inMemory((index) => ({ connect: index > 0 ? "refuse" : "accept" })))))
@@ -633,8 +636,8 @@ describe("sessions of streams", () => {
       yield* pool.use((stream) => echo(stream))
       yield* (yield* sessions)[0]!.hang
       const failing = Effect.timeout(pool.use((stream) => echo(stream)), "900 millis")
-      yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.ignore(failing), Effect.sleep("300 millis"))))
-      for (let i = 0; i < 100; i++) yield* Effect.zipRight(quiet, TestClock.adjust("100 millis"))
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.ignore(failing), Effect.sleep("300 millis"))))
+      for (let i = 0; i < 100; i++) yield* Effect.andThen(quiet, TestClock.adjust("100 millis"))
       assert.strictEqual((yield* sessionPool.stats).destroyed.lost, 1)
     }).pipe(Effect.provide(inMemory())))
 
@@ -642,10 +645,10 @@ describe("sessions of streams", () => {
     Effect.gen(function*() {
       const { pool } = yield* makeMemory({}, { acquireTimeout: "1 second" })
       const exchange = pool.use((stream) =>
-        Effect.zipRight(quiet, Effect.zipRight(stream.write(bytes("hello")), stream.read))
+        Effect.andThen(quiet, Effect.andThen(stream.write(bytes("hello")), stream.read))
       )
       const borrower = yield* Effect.fork(Effect.flip(exchange))
-      for (let i = 0; i < 20; i++) yield* Effect.zipRight(quiet, TestClock.adjust("100 millis"))
+      for (let i = 0; i < 20; i++) yield* Effect.andThen(quiet, TestClock.adjust("100 millis"))
       assert.include(["Read", "Write"], (yield* Fiber.join(borrower)).reason)
       assert.strictEqual((yield* pool.stats).created, 2)
     }).pipe(Effect.provide(TestWebTransport.layer({ onStream: (stream) => stream.reset }))))
@@ -737,7 +740,8 @@ describe("sessions of streams", () => {
     }).pipe(Effect.provide(inMemory())))
 
   /** Lets time pass in steps of 10 ms, and runs all fibers at each step. */
-  const pass = (millis: number) => Effect.repeatN(Effect.zipRight(TestClock.adjust(10), quiet), millis / 10 - 1)
+  const pass = (millis: number) =>
+    Effect.replicateEffect(Effect.andThen(TestClock.adjust(10), quiet), millis / 10, { discard: true })
 
   /** Callers that ask again and again, each beginning a little after the one before. */
   const callers = (pool: StreamPool.Service, limits: ReadonlyArray<number>) =>
@@ -752,7 +756,7 @@ describe("sessions of streams", () => {
       Effect.flatMap(stream.read, (message) =>
         Option.isNone(message)
           ? stream.finish
-          : Effect.zipRight(Effect.delay(stream.write(message.value), within), onStream(stream)))
+          : Effect.andThen(Effect.delay(stream.write(message.value), within), onStream(stream)))
     return Effect.provide(inMemory({ onStream }))
   }
 
@@ -980,9 +984,9 @@ describe("peers that hang", () => {
           until: () =>
             Effect.map(sessionPool.stats, ({ destroyed, failures }) => destroyed.retired === 2 && failures >= 3)
         }))
-        assert.isTrue(seen.has("TimeoutException"))
+        assert.isTrue(seen.has(Cause.timeoutTag))
         for (const reason of seen) {
-          assert.include(["TimeoutException", "ConnectTimeout", "Connect", "SessionClosed"], reason)
+          assert.include([Cause.timeoutTag, "ConnectTimeout", "Connect", "SessionClosed"], reason)
         }
         yield* server.resume
         assert.strictEqual(yield* flow(Effect.eventually(pool.use((stream) => echo(stream)))), "hello")
@@ -1080,7 +1084,7 @@ describe("interruption", () => {
     get: ({ pool }) => Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream))),
     request: ({ pool }) => pool.request(bytes("hello")),
     socket: ({ pool }) =>
-      Effect.exit(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => Effect.fail("enough")))),
+      Effect.exit(Effect.flatMap(pool.makeSocket, (socket) => Socket.runner(socket).run(() => Effect.fail("enough")))),
     "use, while others want the session": ({ pool, sessionPool }) =>
       Effect.all([pool.use((stream) => echo(stream)), sessionPool.use(() => Effect.yieldNow())], {
         concurrency: "unbounded"
@@ -1098,7 +1102,7 @@ describe("interruption", () => {
       Effect.gen(function*() {
         for (const budget of budgets) {
           const where = `budget ${budget}`
-          const supervisor = yield* Supervisor.track
+          const fibers = yield* fiberCount
           yield* Effect.gen(function*() {
             const { sessions } = yield* TestWebTransport.TestWebTransport
             const both = yield* makeMemory({ maxSize: 2 }, { maxSize: 4, maxStreamsPerSession: 2 })
@@ -1106,11 +1110,11 @@ describe("interruption", () => {
             for (let pause = 0; pause < 12; pause++) {
               const borrowers = yield* Effect.all(
                 range(3).map(() =>
-                  Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(Effect.zipRight(verb(both), turn)), budget))
+                  Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(Effect.andThen(verb(both), turn)), budget))
                 )
               )
-              yield* Effect.repeatN(turn, pause % 3)
-              yield* Effect.repeatN(Effect.yieldNow(), pause * 3)
+              yield* Effect.replicateEffect(turn, pause % 3 + 1, { discard: true })
+              yield* Effect.replicateEffect(Effect.yieldNow(), pause * 3 + 1, { discard: true })
               yield* Fiber.interruptAll(borrowers)
             }
             yield* quiet
@@ -1123,9 +1127,9 @@ describe("interruption", () => {
               assert.strictEqual(streams.length, 0, where)
               assert.isAtMost(streamCounts.mostPending, 1, where)
             }
-          }).pipe(Effect.scoped, Effect.provide(inMemory({ streamLimit: 3 })), Effect.supervised(supervisor))
+          }).pipe(Effect.scoped, Effect.provide(inMemory({ streamLimit: 3 })), fibers.within)
           yield* quiet
-          assert.strictEqual((yield* supervisor.value).length, 0, where)
+          assert.strictEqual(yield* fibers.running, 0, where)
         }
       }))
   }
@@ -1154,7 +1158,7 @@ const workers = 16
 /** The errors that a borrower may get. */
 const troubles = [
   ...["SessionClosed", "Connect", "ConnectTimeout", "StreamLimit", "StreamOpen", "Read", "Write", "AcquireTimeout"],
-  ...["TimeoutException", "Borrow", "Transport", "NoAnswer", "Framing"]
+  ...[Cause.timeoutTag, "Borrow", "Transport", "NoAnswer", "Framing"]
 ]
 
 where("survivesFaults", describe)("borrowers and faults at random", () => {
@@ -1165,7 +1169,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
         const random = randomOf(seed)
         const among = <A>(choices: ReadonlyArray<A>): A => choices[Math.floor(random() * choices.length)]!
         const server = yield* startServer({ initialBidirectionalStreams: 20 })
-        const supervisor = yield* Supervisor.track
+        const fibers = yield* fiberCount
         let answered = 0
         let ended = 0
         let isOver = false
@@ -1206,7 +1210,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
                 )
               case "spoil":
                 return Effect.ignore(
-                  pool.use((stream) => Effect.zipRight(stream.write(bytes(message)), Effect.fail("no")))
+                  pool.use((stream) => Effect.andThen(stream.write(bytes(message)), Effect.fail("no")))
                 )
               case "finish":
                 return pool.use((stream) =>
@@ -1220,16 +1224,16 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
               case "interrupt": {
                 const pause = Math.floor(random() * 20)
                 return Effect.flatMap(Effect.fork(pool.use((stream) => echo(stream, message))), (fiber) =>
-                  Effect.zipRight(
-                    pause < 10 ? Effect.repeatN(Effect.yieldNow(), pause) : Effect.sleep(pause - 10),
+                  Effect.andThen(
+                    pause < 10
+                      ? Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
+                      : Effect.sleep(pause - 10),
                     Fiber.interrupt(fiber)
                   ))
               }
               case "impatient":
                 return Effect.timeout(
-                  pool.use((stream) =>
-                    echo(stream, message)
-                  ),
+                  pool.use((stream) => echo(stream, message)),
                   Math.floor(random() * 10)
                 )
               case "session":
@@ -1293,7 +1297,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
             yield* moreOf(() => answered, 100)
             isOver = true
           })
-          yield* Effect.raceFirst(faulty, Effect.zipRight(crashed, Effect.dieMessage("a worker ended early")))
+          yield* Effect.raceFirst(faulty, Effect.andThen(crashed, Effect.die(new Error("a worker ended early"))))
           yield* soon(Effect.forEach(working, Fiber.join, { discard: true }))
 
           // every place is free: as many borrowers at once as there are places
@@ -1303,7 +1307,7 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
           assert.isAtMost((yield* pool.stats).size, 12)
           // no lease is left: the sessions come back with their streams
           yield* soon(until(
-            Effect.zipRight(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
+            Effect.andThen(pool.clear, Effect.all([pool.stats, sessionPool.stats])),
             ([streams, sessions]) =>
               streams.size === 0 && streams.closing === 0 && streams.creating === 0 &&
               sessions.leases === 0 && sessions.waiters === 0
@@ -1314,12 +1318,12 @@ where("survivesFaults", describe)("borrowers and faults at random", () => {
 
         yield* test.pipe(
           Effect.scoped,
-          Effect.supervised(supervisor),
+          fibers.within,
           Effect.provide(client),
           Effect.provide(silent)
         )
         // no fiber is left
-        yield* soon(until(supervisor.value, (fibers) => fibers.length === 0))
+        yield* soon(until(fibers.running, (running) => running === 0))
         yield* soon(server.until(({ sessionsOpen }) => sessionsOpen === 0))
         assert.strictEqual(yield* server.stderr, "")
       }).pipe(

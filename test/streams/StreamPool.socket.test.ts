@@ -1,40 +1,37 @@
-/** The pool as a socket of `@effect/platform`: a fresh stream for each run. */
-import * as MsgPack from "@effect/platform/MsgPack"
-import * as Ndjson from "@effect/platform/Ndjson"
-import * as Socket from "@effect/platform/Socket"
-import { assert, describe, layer } from "@effect/vitest"
+/** The pool as a socket of Effect: a fresh stream for each run. */
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
+import * as Ndjson from "#test/Ndjson"
+import * as Scope from "#test/Scope"
+import * as Socket from "#test/Socket"
 import { isPoolError } from "effect-pools/PoolError"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import type * as TestWebTransport from "effect-pools/TestWebTransport"
-import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { live, startServer } from "../support/implementation.js"
 import { allBack, bytes, echo, failure, poolAt, sessionOptions, soon, text, until } from "../support/streamPools.js"
 import { fill, sessionInMemory } from "../support/streams.js"
 import * as TestServer from "../support/TestServer.js"
 import { onTestClock, within } from "../support/time.js"
+import { assert, describe, layer } from "../support/vitest.js"
 
 const Live = live()
 
 /** Sends each text, and closes its side when the last text has come back. */
-const converse = (socket: Socket.Socket, texts: ReadonlyArray<string>) =>
+const converse = (socket: Socket.Runner, texts: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const expected = texts.join("")
     let received = ""
     const isDone = yield* Deferred.make<void>()
     const writing = Effect.scoped(Effect.flatMap(socket.writer, (write) =>
-      Effect.zipRight(Effect.forEach(texts, write, { discard: true }), Deferred.await(isDone))))
+      Effect.andThen(Effect.forEach(texts, write, { discard: true }), Deferred.await(isDone))))
     const running = socket.run((chunk) => {
       received += text(chunk)
       return received.length === expected.length ? Deferred.succeed(isDone, undefined) : Effect.void
@@ -46,14 +43,14 @@ const converse = (socket: Socket.Socket, texts: ReadonlyArray<string>) =>
 /** For tests that provoke warnings. */
 const silent = Logger.withMinimumLogLevel(LogLevel.None)
 
-const socketError = (exit: Exit.Exit<unknown, unknown>): Socket.SocketError => {
+const socketError = (exit: Exit.Exit<unknown, unknown>): Socket.Failure => {
   const error = failure(exit)
   assert.isTrue(Socket.isSocketError(error), String(error))
-  return error as Socket.SocketError
+  return Socket.failureOf(error as Socket.SocketError)
 }
 
 /** A run that has its stream, and a fiber that reads on it. */
-const begin = (socket: Socket.Socket) =>
+const begin = (socket: Socket.Runner) =>
   Effect.gen(function*() {
     const isOpen = yield* Deferred.make<void>()
     const run = yield* Effect.fork(socket.run(() => {}, { onOpen: Effect.asVoid(Deferred.succeed(isOpen, undefined)) }))
@@ -132,10 +129,10 @@ describe("StreamPool.makeSocket", () => {
     it.scoped("handles a stream that the peer ended before the pool looked at it", () =>
       Effect.gen(function*() {
         const { session } = yield* sessionInMemory({
-          onStream: (peer) => Effect.zipRight(peer.write(bytes("greeting")), peer.finish)
+          onStream: (peer) => Effect.andThen(peer.write(bytes("greeting")), peer.finish)
         })
         const pool = yield* StreamPool.make({ session, maxSize: 1 })
-        const socket = yield* pool.makeSocket
+        const socket = Socket.runner(yield* pool.makeSocket)
         let handled = ""
         yield* soon(socket.run((chunk) => void (handled += text(chunk))))
         assert.strictEqual(handled, "greeting")
@@ -156,7 +153,7 @@ describe("StreamPool.makeSocket", () => {
         const users = ["A", "B", "C"].map((user) => [1, 2, 3].map((i) => `<${user}${i}>`))
         const answers = yield* soon(Effect.forEach(
           users,
-          (texts) => Effect.flatMap(pool.makeSocket, (socket) => converse(socket, texts)),
+          (texts) => Effect.flatMap(pool.makeSocket, (socket) => converse(Socket.runner(socket), texts)),
           { concurrency: "unbounded" }
         ))
         assert.deepStrictEqual(answers, users.map((texts) => texts.join("")))
@@ -166,9 +163,9 @@ describe("StreamPool.makeSocket", () => {
       Effect.gen(function*() {
         const { pool } = yield* poolAt("/echo?socket-twice", { maxSize: 2 })
         const first = yield* begin(pool.socket)
-        const error = yield* soon(Effect.flip(pool.socket.run(() => {})))
-        assert.deepInclude(error, { _tag: "SocketError", reason: "Open" })
-        assert.isNull(first.unsafePoll())
+        const error = socketError(yield* soon(Effect.exit(pool.socket.run(() => {}))))
+        assert.strictEqual(error.reason, "Open")
+        assert.isTrue(Option.isNone(yield* Fiber.poll(first)))
         yield* Fiber.interrupt(first)
         assert.strictEqual(yield* soon(converse(pool.socket, ["again"])), "again")
       }))
@@ -182,8 +179,8 @@ describe("StreamPool.makeSocket", () => {
           server
         )
         yield* fill(session)
-        const error = yield* Effect.flip(pool.socket.run(() => {})).pipe(within(200))
-        assert.deepInclude(error, { _tag: "SocketError", reason: "Open" })
+        const error = socketError(yield* Effect.exit(pool.socket.run(() => {})).pipe(within(200)))
+        assert.strictEqual(error.reason, "Open")
       }).pipe(onTestClock))
 
     it.scoped("is over a session pool, too", () =>
@@ -193,7 +190,7 @@ describe("StreamPool.makeSocket", () => {
         const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, path), maxSize: 2 })
         const pool = yield* StreamPool.make({ sessionPool, maxSize: 2, maxStreamsPerSession: 1 })
         yield* Effect.all([1, 2].map((i) => pool.use((stream) => echo(stream, `${i}`))), { concurrency: 2 })
-        const socket = yield* pool.makeSocket
+        const socket = Socket.runner(yield* pool.makeSocket)
         const texts = ["a", "b", "c", "d"]
         assert.deepStrictEqual(
           yield* soon(Effect.forEach(texts, (text) => converse(socket, [text]))),
@@ -224,7 +221,7 @@ describe("StreamPool.makeSocket", () => {
         const { pool } = yield* poolAt(path)
         const run = yield* Effect.fork(pool.socket.run(() => Effect.fail("no")))
         yield* Effect.scoped(
-          Effect.flatMap(pool.socket.writer, (write) => Effect.zipRight(write("hello"), Fiber.await(run)))
+          Effect.flatMap(pool.socket.writer, (write) => Effect.andThen(write("hello"), Fiber.await(run)))
         )
         assert.strictEqual(failure(yield* Fiber.await(run)), "no")
         assert.strictEqual(yield* endOf(path), "reset")
@@ -237,7 +234,7 @@ describe("StreamPool.makeSocket", () => {
         const { pool } = yield* poolAt(path)
         const run = yield* Effect.fork(pool.socket.run(() => Effect.die("no")))
         const exit = yield* Effect.scoped(
-          Effect.flatMap(pool.socket.writer, (write) => Effect.zipRight(write("hello"), Fiber.await(run)))
+          Effect.flatMap(pool.socket.writer, (write) => Effect.andThen(write("hello"), Fiber.await(run)))
         )
         assert.isTrue(Exit.isFailure(exit))
         assert.strictEqual(yield* endOf(path), "reset")
@@ -251,7 +248,7 @@ describe("StreamPool.makeSocket", () => {
         yield* Effect.scoped(
           Effect.flatMap(
             pool.socket.writer,
-            (write) => write("hello").pipe(Effect.zipRight(heard(path)), Effect.zipRight(Fiber.interrupt(run)))
+            (write) => write("hello").pipe(Effect.andThen(heard(path)), Effect.andThen(Fiber.interrupt(run)))
           )
         )
         assert.strictEqual(yield* endOf(path), "reset")
@@ -267,7 +264,7 @@ describe("StreamPool.makeSocket", () => {
           yield* Effect.scoped(
             Effect.flatMap(
               pool.socket.writer,
-              (write) => Effect.zipRight(write(new Socket.CloseEvent(1000, "done")), soon(Fiber.join(run)))
+              (write) => Effect.andThen(write(new Socket.CloseEvent(1000, "done")), soon(Fiber.join(run)))
             )
           )
           assert.deepInclude((yield* pool.sessions)[0], { isSuspect: false, streams: 0, inUse: 0 })
@@ -283,12 +280,12 @@ describe("StreamPool.makeSocket", () => {
         const run = yield* begin(pool.socket)
         yield* Effect.scoped(Effect.flatMap(pool.socket.writer, (write) =>
           write("hello").pipe(
-            Effect.zipRight(heard(path)),
-            Effect.zipRight(write(new Socket.CloseEvent(4001, "no"))),
-            Effect.zipRight(Fiber.await(run))
+            Effect.andThen(heard(path)),
+            Effect.andThen(write(new Socket.CloseEvent(4001, "no"))),
+            Effect.andThen(Fiber.await(run))
           )))
         const error = socketError(yield* soon(Fiber.await(run)))
-        assert.isTrue(error.reason === "Close" && error.code === 4001 && error.closeReason === "no", String(error))
+        assert.isTrue(error.reason === "Close" && error.code === 4001 && error.closeReason === "no", error.reason)
         assert.strictEqual(yield* endOf(path), "reset")
       }))
 
@@ -325,7 +322,7 @@ describe("StreamPool.makeSocket", () => {
         yield* soon(session.closed)
         const error = socketError(yield* soon(Effect.exit(pool.socket.run(() => {}))))
         assert.strictEqual(error.reason, "Open")
-        assert.include(String((error as Socket.SocketGenericError).cause), "SessionClosed")
+        assert.include(String(error.cause), "SessionClosed")
       }))
 
     it.scoped("say Open when there is none in time", () =>
@@ -334,7 +331,7 @@ describe("StreamPool.makeSocket", () => {
         const lease = yield* soon(pool.acquire)
         const error = socketError(yield* Effect.exit(pool.socket.run(() => {})).pipe(within(20)))
         assert.strictEqual(error.reason, "Open")
-        const { cause } = error as Socket.SocketGenericError
+        const { cause } = error
         assert.isTrue(isPoolError(cause) && cause.reason === "AcquireTimeout", String(cause))
         yield* lease.release()
       }).pipe(onTestClock))
@@ -357,7 +354,7 @@ describe("StreamPool.makeSocket", () => {
         yield* server.command("closeSessions", { path })
         const error = socketError(yield* soon(Fiber.await(run)))
         assert.strictEqual(error.reason, "Read")
-        assert.include(String((error as Socket.SocketGenericError).cause), "SessionClosed")
+        assert.include(String(error.cause), "SessionClosed")
       }))
 
     it.scoped("say Write when the peer stops the stream, in the run, too: no later write could succeed", () =>
@@ -371,7 +368,7 @@ describe("StreamPool.makeSocket", () => {
         const writing = yield* Effect.fork(Effect.scoped(
           Effect.flatMap(
             pool.socket.writer,
-            (write) => Effect.forever(Effect.zipRight(write("x"), Effect.sleep("2 millis")))
+            (write) => Effect.forever(Effect.andThen(write("x"), Effect.sleep("2 millis")))
           )
         ))
         assert.strictEqual(socketError(yield* soon(Fiber.await(run))).reason, "Write")
@@ -391,8 +388,8 @@ describe("StreamPool.makeSocket", () => {
         const received = yield* Deferred.make<string>()
         const write = yield* pool.socket.writer
         const writing = yield* Effect.fork(write("early"))
-        yield* Effect.repeatN(Effect.yieldNow(), 10)
-        assert.isNull(writing.unsafePoll())
+        yield* Effect.replicateEffect(Effect.yieldNow(), 11, { discard: true })
+        assert.isTrue(Option.isNone(yield* Fiber.poll(writing)))
         yield* Effect.fork(pool.socket.run((chunk) => Deferred.succeed(received, text(chunk))))
         assert.strictEqual(yield* soon(Deferred.await(received)), "early")
         yield* Fiber.join(writing)
@@ -406,8 +403,8 @@ describe("StreamPool.makeSocket", () => {
         yield* soon(until(counts, ({ streamsOpen }) => streamsOpen === 1))
         yield* Fiber.interrupt(run)
         const writing = yield* Effect.fork(write("between"))
-        yield* Effect.repeatN(Effect.yieldNow(), 10)
-        assert.isNull(writing.unsafePoll())
+        yield* Effect.replicateEffect(Effect.yieldNow(), 11, { discard: true })
+        assert.isTrue(Option.isNone(yield* Fiber.poll(writing)))
         const received = yield* Deferred.make<string>()
         yield* Effect.fork(pool.socket.run((chunk) => Deferred.succeed(received, text(chunk))))
         assert.strictEqual(yield* soon(Deferred.await(received)), "between")
@@ -433,10 +430,10 @@ describe("StreamPool.makeSocket", () => {
         const peers: Array<TestWebTransport.ServerStream> = []
         const { session } = yield* sessionInMemory({
           writeRoom,
-          onStream: (peer) => Effect.zipRight(peer.stall, Effect.sync(() => peers.push(peer)))
+          onStream: (peer) => Effect.andThen(peer.stall, Effect.sync(() => peers.push(peer)))
         })
         const pool = yield* StreamPool.make({ session, maxSize: 2 })
-        return { peers, socket: yield* pool.makeSocket }
+        return { peers, socket: Socket.runner(yield* pool.makeSocket) }
       })
 
     it.scoped("an interrupted write to a peer that takes nothing hands over no byte, and the socket stays usable", () =>
@@ -446,14 +443,14 @@ describe("StreamPool.makeSocket", () => {
         const write = yield* socket.writer
         yield* write("under way ")
         const waiting = yield* Effect.forEach(["one ", "two ", "three "], (text) => Effect.fork(write(text)))
-        yield* Effect.repeatN(Effect.yieldNow(), 10)
+        yield* Effect.replicateEffect(Effect.yieldNow(), 11, { discard: true })
         yield* Fiber.interrupt(waiting[0]!)
         yield* Fiber.interrupt(waiting[2]!)
-        assert.isNull(waiting[1]!.unsafePoll())
+        assert.isTrue(Option.isNone(yield* Fiber.poll(waiting[1]!)))
         yield* peers[0]!.resume
         yield* soon(Fiber.join(waiting[1]!))
         yield* soon(write("four"))
-        assert.isNull(run.unsafePoll())
+        assert.isTrue(Option.isNone(yield* Fiber.poll(run)))
         let received = ""
         while (!received.endsWith("four")) received += text(Option.getOrThrow(yield* soon(peers[0]!.read)))
         assert.strictEqual(received, "under way two four")
@@ -470,7 +467,7 @@ describe("StreamPool.makeSocket", () => {
         const again = yield* begin(socket)
         yield* soon(write("three"))
         assert.strictEqual(text(Option.getOrThrow(yield* soon(peers[1]!.read))), "three")
-        assert.isNull(again.unsafePoll())
+        assert.isTrue(Option.isNone(yield* Fiber.poll(again)))
         yield* peers[1]!.resume
       }))
 
@@ -484,9 +481,11 @@ describe("StreamPool.makeSocket", () => {
         const scope = yield* Scope.make()
         const write = yield* Scope.extend(pool.socket.writer, scope)
         // more than the transport takes
-        const blocked = yield* Effect.fork(Effect.repeatN(write(new Uint8Array(16 << 20)), 8))
-        yield* Effect.repeatN(Effect.yieldNow(), 10)
-        assert.isNull(blocked.unsafePoll())
+        const blocked = yield* Effect.fork(
+          Effect.replicateEffect(write(new Uint8Array(16 << 20)), 9, { discard: true })
+        )
+        yield* Effect.replicateEffect(Effect.yieldNow(), 11, { discard: true })
+        assert.isTrue(Option.isNone(yield* Fiber.poll(blocked)))
         yield* soon(Scope.close(scope, Exit.void))
         yield* Fiber.interruptAll([run, blocked])
       }))
@@ -495,42 +494,26 @@ describe("StreamPool.makeSocket", () => {
   const Question = Schema.Struct({ id: Schema.Number, text: Schema.String })
   const questions = Array.from({ length: 50 }, (_, id) => ({ id, text: `question ${id}`.repeat(id) }))
 
-  layer(Live, { excludeTestServices: true })("carries the channels of @effect/platform", (it) => {
+  layer(Live, { excludeTestServices: true })("carries the channels of Effect", (it) => {
     it.scoped("Ndjson", () =>
       Effect.gen(function*() {
         const { counts, pool } = yield* poolAt("/echo?ndjson")
         for (let i = 1; i <= 2; i++) {
           const answers = yield* Stream.fromIterable(questions).pipe(
             Stream.pipeThroughChannel(
-              Ndjson.duplexSchema(Socket.toChannelWith<Ndjson.NdjsonError | ParseError>()(pool.socket), {
+              Ndjson.duplexSchema(Socket.toChannelWith<Ndjson.Failure>()(yield* pool.makeSocket), {
                 inputSchema: Question,
                 outputSchema: Question
               })
             ),
+            Socket.toTheEnd,
             Stream.runCollect,
             soon
           )
-          assert.deepStrictEqual(Chunk.toReadonlyArray(answers), questions)
+          assert.deepStrictEqual([...answers], questions)
           assert.strictEqual((yield* counts).streamsAccepted, i)
         }
         yield* soon(until(counts, ({ streamsFinished }) => streamsFinished === 2))
-      }))
-
-    it.scoped("MsgPack", () =>
-      Effect.gen(function*() {
-        const { counts, pool } = yield* poolAt("/echo?msgpack")
-        const answers = yield* Stream.fromIterable(questions).pipe(
-          Stream.pipeThroughChannel(
-            MsgPack.duplexSchema(Socket.toChannelWith<MsgPack.MsgPackError | ParseError>()(pool.socket), {
-              inputSchema: Question,
-              outputSchema: Question
-            })
-          ),
-          Stream.runCollect,
-          soon
-        )
-        assert.deepStrictEqual(Chunk.toReadonlyArray(answers), questions)
-        yield* soon(until(counts, ({ streamsFinished }) => streamsFinished === 1))
       }))
   })
 })

@@ -1,17 +1,17 @@
-import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "#test/Effect"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Effect from "effect/Effect"
 import { live } from "../support/implementation.js"
 import { allBack } from "../support/streamPools.js"
 import * as TestServer from "../support/TestServer.js"
+import { assert, describe, layer } from "../support/vitest.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 const echo = (stream: WebTransport.BidirectionalStream, message: string) =>
-  Effect.map(Effect.zipRight(stream.write(bytes(message)), stream.readExactly(message.length)), text)
+  Effect.map(Effect.andThen(stream.write(bytes(message)), stream.readExactly(message.length)), text)
 
 const connect = (server: TestServer.Service, path: string) =>
   WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })

@@ -1,13 +1,13 @@
 /** A peer that answers twice: how many second answers reach another borrower, and what prevents that. */
-import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
+import * as TestClock from "#test/TestClock"
 import * as StreamPool from "effect-pools/StreamPool"
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as TestClock from "effect/TestClock"
 import { can } from "../support/capabilities.js"
 import { live } from "../support/implementation.js"
 import { bytes, connect, poolAt, soon, text, until } from "../support/streamPools.js"
 import * as TestServer from "../support/TestServer.js"
+import { assert, describe, layer } from "../support/vitest.js"
 
 const Live = live()
 
@@ -143,8 +143,8 @@ describe("StreamPool and a peer that answers twice", () => {
         const { counts, pool } = yield* quarantined("/framed?quarantine-unclean")
         yield* Effect.exit(pool.use((stream) =>
           stream.write(bytes("\u0004mine")).pipe(
-            Effect.zipRight(stream.readExactly(5)),
-            Effect.zipRight(Effect.fail("no"))
+            Effect.andThen(stream.readExactly(5)),
+            Effect.andThen(Effect.fail("no"))
           )
         ))
         assert.strictEqual(yield* ask(pool, "two"), "two")

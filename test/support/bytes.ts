@@ -1,7 +1,5 @@
 /** Helpers of tests for bytes, in Node and in browsers. */
-import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Encoding from "effect/Encoding"
+import * as Effect from "#test/Effect"
 
 export const concat = (chunks: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> => {
   const all = [...chunks]
@@ -19,11 +17,11 @@ export const isSame = (one: Uint8Array, other: Uint8Array): boolean =>
   one.length === other.length && one.every((byte, at) => byte === other[at])
 
 export const fromHex = (hex: string): Uint8Array<ArrayBuffer> =>
-  new Uint8Array(Either.getOrThrow(Encoding.decodeHex(hex)))
+  Uint8Array.from(hex.match(/../g) ?? [], (digits) => parseInt(digits, 16))
 
 /** The hash of all chunks together, in hex. */
 export const sha256 = (chunks: Iterable<Uint8Array>): Effect.Effect<string> =>
   Effect.map(
     Effect.promise(() => crypto.subtle.digest("SHA-256", concat(chunks))),
-    (digest) => Encoding.encodeHex(new Uint8Array(digest))
+    (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
   )

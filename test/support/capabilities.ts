@@ -1,3 +1,4 @@
+import { major } from "#test/major"
 import { inject } from "vitest"
 
 interface Capability {
@@ -47,13 +48,6 @@ const table = {
     http3: false,
     browser: false,
     why: "streams break a moment before `closed` settles, and say that it is the session, but not why it ended"
-  },
-  /** Bytes that arrived before the session was closed can be read afterwards. */
-  readsAfterClose: {
-    http2: true,
-    http3: false,
-    browser: false,
-    why: "a closed QUIC connection drops what nobody has read"
   },
   /** A closing session first delivers the bytes of streams that ended in success. */
   deliversBeforeClose: {
@@ -183,15 +177,39 @@ const table = {
   }
 } as const satisfies Record<string, Capability>
 
-type What = keyof typeof table
+interface MajorCapability {
+  readonly effect3: boolean
+  readonly effect4: boolean
+  /** Why a major lacks the capability. */
+  readonly why: string
+}
+
+/** What majors of Effect differ in. What only one of them has is tested in the folder of its name. */
+const majors = {
+  /** A pool is a `Pool` of Effect's own, and an effect that borrows. */
+  isEffectPool: {
+    effect3: true,
+    effect4: false,
+    why: "Effect 4's `Pool` is plain data with a state of its own, and classes cannot be effects"
+  },
+  /** A fiber's status is another value than the fiber. */
+  hasFiberStatus: {
+    effect3: true,
+    effect4: false,
+    why: "a fiber of Effect 4 tells by itself whether it can be interrupted"
+  }
+} as const satisfies Record<string, MajorCapability>
+
+type What = keyof typeof table | keyof typeof majors
 
 const implementation = inject("protocol")
 
 /**
- * Whether the implementation under test has the capability. Without it, a test asserts the other outcome, or is not
+ * Whether the implementation and the major of Effect under test have the capability. Without it, a test asserts the other outcome, or is not
  * registered. Suites leave out nothing else than this table says.
  */
-export const can = (what: What): boolean => table[what][implementation]
+export const can = (what: What): boolean =>
+  what in majors ? majors[what as keyof typeof majors][major] : table[what as keyof typeof table][implementation]
 
 /** `it.scoped` and similar, for a test of a capability. Registers nothing for an implementation without it. */
 export const where = <F extends (...args: Array<any>) => unknown>(what: What, it: F): F =>

@@ -1,6 +1,6 @@
 /** HTTP/2 servers whose answer to a CONNECT a test defines, which no embedded server of WebTransport allows. */
-import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Effect from "#test/Effect"
+import type * as Scope from "#test/Scope"
 import {
   createSecureServer,
   type IncomingHttpHeaders,

@@ -1,11 +1,11 @@
 /** The implementation of WebTransport under test: suites of the transport run once over each. */
+import * as Effect from "#test/Effect"
+import * as Layer from "#test/Layer"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
+import type * as Scope from "#test/Scope"
 import type { WebTransportConstructor } from "effect-pools/WebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
-import type * as Scope from "effect/Scope"
 import { inject } from "vitest"
 import { can } from "./capabilities.js"
 import { openSockets } from "./sockets.js"
@@ -46,7 +46,7 @@ export const socketsClosed = (
   before: ReadonlyArray<string>,
   server?: TestServer.Service
 ): Effect.Effect<unknown, Error> =>
-  Effect.zipRight(
+  Effect.andThen(
     server === undefined ? Effect.void : server.until((stats) => stats.socketsOpen === 0),
     Effect.repeat(Effect.delay(openSockets, "5 millis"), { until: (now) => now.every((one) => before.includes(one)) })
   ).pipe(Effect.timeoutFail({ duration: "25 seconds", onTimeout: () => new Error("sockets are left") }))

@@ -1,5 +1,5 @@
 /** The example that exports metrics, in its own process, and a collector for it. */
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"

@@ -1,9 +1,9 @@
 /** Numbered items for pool tests, with a record of what happened to them. */
-import * as Cause from "effect/Cause"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import type * as Scope from "#test/Scope"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Scope from "effect/Scope"
 
 export interface Item {
   readonly id: number
@@ -35,7 +35,7 @@ export const withDeath = (
   Effect.tap(acquire, (item) => Effect.map(Deferred.make<void>(), (deferred) => dead.set(item.id, deferred)))
 
 /** Lets every fiber run until it waits for something. */
-export const settle = Effect.repeatN(Effect.yieldNow(), 50)
+export const settle = Effect.replicateEffect(Effect.yieldNow(), 51, { discard: true })
 
 /** The failure of an exit, as text. */
 export const failureOf = (exit: Exit.Exit<unknown, unknown>): string =>

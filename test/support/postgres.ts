@@ -1,6 +1,6 @@
 /** A test's own real PostgreSQL, which it can kill, stop and restart; and connections to it. */
-import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Effect from "#test/Effect"
+import type * as Scope from "#test/Scope"
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -125,7 +125,7 @@ export const make = ({ maxConnections = 20 } = {}): Effect.Effect<Postgres, neve
         log.push(line)
         if (line.includes("ready to accept connections")) resume(Effect.void)
       })
-      started.once("exit", () => resume(Effect.dieMessage(`PostgreSQL ended:\n${log.join("\n")}`)))
+      started.once("exit", () => resume(Effect.die(new Error(`PostgreSQL ended:\n${log.join("\n")}`))))
     })
     const stop = Effect.async<void>((resume) => {
       if (postmaster === undefined || postmaster.exitCode !== null || postmaster.signalCode !== null) {

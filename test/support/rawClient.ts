@@ -1,12 +1,12 @@
 /** The plain fails-components client, to test the servers and the library against. */
-import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Effect from "#test/Effect"
+import type * as Scope from "#test/Scope"
 
 export interface RawOptions {
   readonly initialSessionFlowControlWindow?: number | undefined
 }
 
-interface Internals {
+interface ClientInternals {
   readonly sessionint: {
     readonly parentobj: {
       readonly transportInt?: { readonly clientInt?: { readonly destroy: () => void } }
@@ -58,7 +58,7 @@ export const begin = (
       Effect.sync(() => {
         transport.close()
         // `close` is ignored before `ready` and leaves sockets to a peer that hangs (1.6.8).
-        const { sessionint } = transport as unknown as Internals
+        const { sessionint } = transport as unknown as ClientInternals
         sessionint.parentobj.transportInt?.clientInt?.destroy()
       })
   )

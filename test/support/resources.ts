@@ -1,5 +1,5 @@
 /** The resources that a process holds, and whether it ends by itself. */
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import * as Processes from "./processes.js"
 

@@ -1,5 +1,5 @@
 /** The sockets of the client under test. */
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { inject } from "vitest"
 import { collectGarbage } from "./collectGarbage.js"
 import { openSockets as openTcpSockets, udpSockets } from "./resources.js"

@@ -1,5 +1,5 @@
-import * as Clock from "effect/Clock"
-import * as Effect from "effect/Effect"
+import * as Clock from "#test/Clock"
+import * as Effect from "#test/Effect"
 
 /** Runs an effect on real time, whatever the clock of the test. */
 export const live = Effect.withClock(Clock.make())

@@ -1,9 +1,10 @@
 /** Helpers of the tests of stream pools. */
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Socket from "#test/Socket"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { soon } from "./soon.js"
 import * as TestServer from "./TestServer.js"
@@ -20,7 +21,7 @@ export const turn: Effect.Effect<void> = Effect.promise(() => new Promise((resol
 export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A) => boolean): Effect.Effect<A, E, R> =>
   Effect.flatMap(
     effect,
-    (a) => predicate(a) ? Effect.succeed(a) : Effect.zipRight(turn, until(effect, predicate))
+    (a) => predicate(a) ? Effect.succeed(a) : Effect.andThen(turn, until(effect, predicate))
   )
 
 /** The counts when no stream is lent: an answer may come before the platform reports its request as written. */
@@ -33,7 +34,7 @@ export const failure = <E>(exit: Exit.Exit<unknown, E>): E =>
   )
 
 export const echo = (stream: WebTransport.BidirectionalStream, message: string) =>
-  Effect.map(Effect.zipRight(stream.write(bytes(message)), stream.readExactly(message.length)), text)
+  Effect.map(Effect.andThen(stream.write(bytes(message)), stream.readExactly(message.length)), text)
 
 export const connect = (server: TestServer.Service, path: string) =>
   WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })
@@ -52,6 +53,6 @@ export const poolAt = <E = never, R = never>(path: string, options: StreamPool.O
     const server = yield* TestServer.TestServer
     const session = yield* connect(server, path)
     const pool = yield* StreamPool.make({ session, maxSize: 1, openTimeout: "20 seconds", ...options })
-    const socket = yield* pool.makeSocket
+    const socket = Socket.runner(yield* pool.makeSocket)
     return { server, session, pool: Object.assign(pool, { socket }), counts: server.statsOf(path) }
   })

@@ -1,16 +1,16 @@
 /** Helpers of the tests of pooled streams. */
+import type * as Cause from "#test/Cause"
+import * as Context from "#test/Context"
+import * as Effect from "#test/Effect"
+import * as Layer from "#test/Layer"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
+import type * as Scope from "#test/Scope"
 import type { PoolStats } from "effect-pools/PoolStats"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
-import type * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
 import type { ByteStream } from "../../src/internal/transport/byteStream.js"
 import { can } from "./capabilities.js"
 import { live, soon } from "./soon.js"
@@ -20,7 +20,7 @@ export const bytes = (text: string) => new TextEncoder().encode(text)
 export const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 export const echo = (stream: WebTransport.BidirectionalStream, message = "hello") =>
-  Effect.map(Effect.zipRight(stream.write(bytes(message)), stream.readExactly(message.length)), text)
+  Effect.map(Effect.andThen(stream.write(bytes(message)), stream.readExactly(message.length)), text)
 
 export const connect = (server: TestServer.Service, path: string) =>
   WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })
@@ -36,7 +36,7 @@ export { soon } from "./soon.js"
 export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, predicate: (a: A) => boolean): Effect.Effect<A, E, R> =>
   Effect.flatMap(
     effect,
-    (a) => predicate(a) ? Effect.succeed(a) : Effect.zipRight(live(Effect.sleep("2 millis")), until(effect, predicate))
+    (a) => predicate(a) ? Effect.succeed(a) : Effect.andThen(live(Effect.sleep("2 millis")), until(effect, predicate))
   )
 
 export const untilStats = (
@@ -55,7 +55,7 @@ export const fill = (session: WebTransport.Session): Effect.Effect<void, Cause.T
     let granted = 0
     const opening = Effect.forkScoped(Effect.map(open, () => granted++))
     return Effect.replicateEffect(opening, 110, { discard: true }).pipe(
-      Effect.zipRight(soon(until(Effect.sync(() => granted), (granted) => granted > 90))),
+      Effect.andThen(soon(until(Effect.sync(() => granted), (granted) => granted > 90))),
       Effect.asVoid
     )
   })
@@ -64,9 +64,10 @@ export const fill = (session: WebTransport.Session): Effect.Effect<void, Cause.T
 export const silent = Logger.minimumLogLevel(LogLevel.None)
 
 /** Runs fibers and the platform's promises until all of them wait. */
-export const quiet: Effect.Effect<void> = Effect.repeatN(
+export const quiet: Effect.Effect<void> = Effect.replicateEffect(
   Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
-  20
+  21,
+  { discard: true }
 )
 
 const answer = (stream: TestWebTransport.ServerStream): Effect.Effect<void, WebTransportError> =>
@@ -75,7 +76,7 @@ const answer = (stream: TestWebTransport.ServerStream): Effect.Effect<void, WebT
     Option.match({
       onNone: () => stream.finish,
       onSome: (message) =>
-        Effect.zipRight(
+        Effect.andThen(
           message[0] === bytes("-")[0] ? Effect.void : stream.write(message),
           Effect.suspend(() => answer(stream))
         )
@@ -119,7 +120,11 @@ export interface StreamInMemoryOptions extends Omit<TestWebTransport.Behaviour, 
 }
 
 /** Waits until all sent bytes have arrived. */
-export const arrived: Effect.Effect<void> = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+export const arrived: Effect.Effect<void> = Effect.replicateEffect(
+  Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))),
+  3,
+  { discard: true }
+)
 
 const keepReading = (peer: TestWebTransport.ServerStream, received: Array<Uint8Array>): Effect.Effect<void, unknown> =>
   Effect.flatMap(

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
 import { createHash, X509Certificate } from "node:crypto"
 import { connect as connectHttp2 } from "node:http2"
 import { connect as connectTcp, createServer } from "node:net"
@@ -13,6 +13,7 @@ import * as Processes from "./processes.js"
 import * as RawClient from "./rawClient.js"
 import { activeResources, networkSockets, openSockets, runChild } from "./resources.js"
 import * as TestServer from "./TestServer.js"
+import { describe, expect, it, layer } from "./vitest.js"
 
 const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}.ts`, import.meta.url))
 
@@ -100,7 +101,7 @@ describe("certificate", () => {
   })
 })
 
-it.layer(TestServer.layer())("a shared server", (it) => {
+layer(TestServer.layer())("a shared server", (it) => {
   it.scoped("/echo echoes streams, FIN after FIN, and datagrams", () =>
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer
@@ -244,7 +245,7 @@ it.layer(TestServer.layer())("a shared server", (it) => {
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer
       const path = "/slow?ms=50&gone"
-      yield* Effect.scoped(Effect.zipRight(
+      yield* Effect.scoped(Effect.andThen(
         RawClient.begin(server.url(path), server.hash),
         server.until((stats) => stats.paths[path]?.requests === 1)
       ))
@@ -430,7 +431,7 @@ describe("a server's process", () => {
       const fiber = yield* Effect.fork(Effect.exit(server.stats))
       yield* Effect.yieldNow()
       yield* server.kill
-      expect((yield* fiber)._tag).toBe("Failure")
+      expect((yield* Fiber.join(fiber))._tag).toBe("Failure")
       expect((yield* Effect.exit(server.stats))._tag).toBe("Failure")
     }))
 

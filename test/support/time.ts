@@ -1,11 +1,11 @@
 /**
  * For tests on the TestClock with real servers: only the test lets time pass, however long the machine takes.
  */
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
-import * as TestContext from "effect/TestContext"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
+import * as TestContext from "#test/TestContext"
 import { live, soon } from "./soon.js"
 import { quiet } from "./streams.js"
 
@@ -13,9 +13,11 @@ const step = 10
 
 /** Lets `millis` pass, a few milliseconds at a time, so that a timer that ends can start the next. */
 export const pass = (millis: number): Effect.Effect<void> =>
-  Effect.zipRight(
+  Effect.andThen(
     quiet,
-    Effect.repeatN(Effect.zipRight(TestClock.adjust(step), quiet), Math.max(Math.ceil(millis / step) - 1, 0))
+    Effect.replicateEffect(Effect.andThen(TestClock.adjust(step), quiet), Math.max(Math.ceil(millis / step), 1), {
+      discard: true
+    })
   )
 
 /** In a chain of timers, a step may begin this many milliseconds after the step before has ended. */
@@ -30,7 +32,7 @@ export const within = (millis: number) => <A, E, R>(effect: Effect.Effect<A, E, 
   }).pipe(soon)
 
 /** Time that passes by itself, slower than real time. */
-const flowing = Effect.forever(Effect.zipRight(pass(step), live(Effect.sleep(3 * step))))
+const flowing = Effect.forever(Effect.andThen(pass(step), live(Effect.sleep(3 * step))))
 
 /** Lets time pass until the effect has ended, for effects that retry. */
 export const flow = <A, E, R>(effect: Effect.Effect<A, E, R>) =>

@@ -1,18 +1,15 @@
-import type * as Context from "effect/Context"
-import type * as Exit from "effect/Exit"
+import type * as Context from "#test/Context"
+import type * as Exit from "#test/Exit"
+import * as Tracer from "#test/Tracer"
 import * as Option from "effect/Option"
-import * as Tracer from "effect/Tracer"
 
 /** A test's own tracer, and the spans that it has made. */
 export const recordingTracer = () => {
   const spans: Array<RecordedSpan> = []
-  const tracer = Tracer.make({
-    span: (name, parent, context, links, startTime, kind) => {
-      const span = new RecordedSpan(name, parent, context, links, startTime, kind)
-      spans.push(span)
-      return span
-    },
-    context: (f) => f()
+  const tracer = Tracer.fromSpans((options) => {
+    const span = new RecordedSpan(options)
+    spans.push(span)
+    return span
   })
   const named = (name: string) => spans.filter((span) => span.name === name)
   return { tracer, spans, named }
@@ -27,23 +24,20 @@ class RecordedSpan implements Tracer.Span {
   readonly sampled = true
   readonly name: string
   readonly parent: Option.Option<Tracer.AnySpan>
+  /** The name of Effect 3. */
   readonly context: Context.Context<never>
+  /** The name of Effect 4. */
+  readonly annotations: Context.Context<never>
   readonly kind: Tracer.SpanKind
   readonly attributes = new Map<string, unknown>()
   readonly links: Array<Tracer.SpanLink>
   status: Tracer.SpanStatus
 
-  constructor(
-    name: string,
-    parent: Option.Option<Tracer.AnySpan>,
-    context: Context.Context<never>,
-    links: ReadonlyArray<Tracer.SpanLink>,
-    startTime: bigint,
-    kind: Tracer.SpanKind
-  ) {
+  constructor({ context, kind, links, name, parent, startTime }: Tracer.NewSpan) {
     this.name = name
     this.parent = parent
     this.context = context
+    this.annotations = context
     this.kind = kind
     this.traceId = Option.match(parent, { onNone: () => this.spanId, onSome: ({ traceId }) => traceId })
     this.links = [...links]
@@ -65,7 +59,7 @@ class RecordedSpan implements Tracer.Span {
   }
 
   get parentName(): string | undefined {
-    return Option.getOrUndefined(Option.filterMap(this.parent, nameOf))
+    return Option.getOrUndefined(Option.flatMap(this.parent, nameOf))
   }
 
   get linkNames(): ReadonlyArray<string> {

@@ -1,10 +1,10 @@
-import { expect, layer } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { finalizersOf } from "#test/internals"
+import * as Scope from "#test/Scope"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import { inject } from "vitest"
 import { protocolAttributes } from "../../src/internal/transport/spanAttributes.js"
 import * as WebTransport from "../../src/WebTransport.js"
@@ -16,6 +16,7 @@ import { soon } from "../support/soon.js"
 import * as TestServer from "../support/TestServer.js"
 import { onTestClock, within } from "../support/time.js"
 import { recordingTracer } from "../support/tracer.js"
+import { expect, layer } from "../support/vitest.js"
 
 const hashes = (server: TestServer.Service) => [{ algorithm: "sha-256", value: server.hash }]
 
@@ -65,7 +66,7 @@ layer(live(), { excludeTestServices: true })(
       Effect.gen(function*() {
         const server = yield* TestServer.TestServer
         const before = yield* openSockets
-        const during = yield* Effect.scoped(Effect.zipRight(connect(server, server.url("/echo")), openSockets))
+        const during = yield* Effect.scoped(Effect.andThen(connect(server, server.url("/echo")), openSockets))
         if (can("showsSockets")) expect(during.every((one) => before.includes(one))).toBe(false)
         yield* socketsClosed(before, server)
       }))
@@ -265,7 +266,7 @@ layer(live(), { excludeTestServices: true })(
         const scope = yield* Scope.make()
         const url = server.url("/refuse")
         for (let i = 0; i < 10; i++) yield* Effect.exit(Scope.extend(connect(server, url), scope))
-        expect((scope as any).state.finalizers.size).toBe(0)
+        expect(finalizersOf(scope)).toBe(0)
       }))
 
     it.scoped("fails at once when its scope closes before it is ready", () =>
@@ -310,7 +311,7 @@ layer(live(), { excludeTestServices: true })(
           const server = yield* TestServer.TestServer
           const before = yield* openSockets
           const url = path === "silent" ? server.silentUrl("/") : server.url(path)
-          const attempt = Effect.scoped(Effect.zipRight(connect(server, url), Effect.never))
+          const attempt = Effect.scoped(Effect.andThen(connect(server, url), Effect.never))
           for (let yields = 0; yields < 60; yields++) {
             const fiber = yield* Effect.fork(attempt)
             for (let i = 0; i < yields; i++) yield* Effect.yieldNow()

@@ -1,10 +1,9 @@
-import { expect, layer } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Scope from "#test/Scope"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ByteStream } from "../../src/internal/transport/byteStream.js"
 import { viewCore } from "../../src/internal/transport/session.js"
@@ -13,10 +12,12 @@ import type { WebTransportError } from "../../src/WebTransportError.js"
 import { concat, sha256 } from "../support/bytes.js"
 import { can, where } from "../support/capabilities.js"
 import { endings, live, startServer } from "../support/implementation.js"
+import { isClean } from "../support/isClean.js"
 import { pattern } from "../support/pattern.js"
 import { soon } from "../support/soon.js"
 import { fill } from "../support/streams.js"
 import * as TestServer from "../support/TestServer.js"
+import { expect, layer } from "../support/vitest.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -135,7 +136,7 @@ layer(live(), { excludeTestServices: true })(
           expect(core.streams.size).toBe(0)
           expect(core.openings.size).toBe(0)
           yield* soon(server.until((stats) => stats.streamsOpen === 0))
-          expect(core.endings.size).toBe(0)
+          expect(core.ends.unconfirmed.size).toBe(0)
         })
     )
 
@@ -168,7 +169,7 @@ layer(live(), { excludeTestServices: true })(
         const count = 100
         yield* Effect.fork(Effect.forEach(
           Array.from({ length: count }, (_, i) => i),
-          (i) => Effect.zipRight(Effect.yieldNow(), stream.write(Uint8Array.of(i, i, i))),
+          (i) => Effect.andThen(Effect.yieldNow(), stream.write(Uint8Array.of(i, i, i))),
           { discard: true }
         ))
         const received: Array<number> = []
@@ -202,7 +203,7 @@ layer(live(), { excludeTestServices: true })(
             for (let yields = 0; yields < 4; yields++) {
               yield* stream.write(Uint8Array.of(steps, yields))
               while (internals.receiver.inbox.isEmpty) yield* Effect.promise(() => new Promise(setImmediate))
-              const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), read))
+              const fiber = yield* Effect.fork(Effect.andThen(pad(steps), read))
               for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
               const exit = yield* Fiber.interrupt(fiber)
               if (Exit.isFailure(exit)) interrupted++
@@ -253,7 +254,7 @@ layer(live(), { excludeTestServices: true })(
         const stream = yield* open("/stop?code=42")
         yield* stream.write(bytes("x"))
         if (!can("hearsStop")) {
-          yield* Effect.exit(Effect.forever(Effect.zipRight(Effect.sleep(1), stream.write(bytes("y")))))
+          yield* Effect.exit(Effect.forever(Effect.andThen(Effect.sleep(1), stream.write(bytes("y")))))
         }
         yield* soon(stream.lost)
         expect(failure(yield* Effect.exit(stream.write(bytes("y")))).reason).toBe("Write")
@@ -276,12 +277,12 @@ layer(live(), { excludeTestServices: true })(
         const send = (message: string) =>
           Effect.flatMap(session.createUnidirectionalStream(), (stream) => stream.write(bytes(message)))
         // The server records only streams that it read to the FIN.
-        yield* Effect.scoped(Effect.zipRight(send("failed"), Effect.fail("no"))).pipe(Effect.exit)
-        yield* Effect.scoped(Effect.zipRight(send("interrupted"), Effect.interrupt)).pipe(Effect.exit)
+        yield* Effect.scoped(Effect.andThen(send("failed"), Effect.fail("no"))).pipe(Effect.exit)
+        yield* Effect.scoped(Effect.andThen(send("interrupted"), Effect.interrupt)).pipe(Effect.exit)
         yield* Effect.scoped(send("whole"))
         const read = Effect.map(server.command("received", { path }), (all) => all.map((one) => one.text))
         expect(yield* soon(Effect.repeat(read, { until: (all) => all.length > 0 }))).toEqual(["whole"])
-        yield* soon(server.until(() => viewCore(session).endings.size === 0))
+        yield* soon(server.until(() => viewCore(session).ends.unconfirmed.size === 0))
         expect(yield* read).toEqual(["whole"])
       }))
 
@@ -407,7 +408,7 @@ layer(live(), { excludeTestServices: true })(
           expect(core.openings.size).toBe(others)
           yield* Scope.close(first, Exit.void)
           yield* soon(server.until(({ streamsAccepted, streamsOpen }) =>
-            (streamsAccepted === 2 || !can("limitsStreams")) && streamsOpen === 0 && core.endings.size === 0
+            (streamsAccepted === 2 || !can("limitsStreams")) && streamsOpen === 0 && core.ends.unconfirmed.size === 0
           ))
           expect(core.streams.size).toBe(0)
           // The credit of the late stream came back, too.
@@ -422,14 +423,14 @@ layer(live(), { excludeTestServices: true })(
         const session = yield* sessionTo(server, path)
         for (let budget = 13; budget <= 64; budget++) {
           for (let yields = 0; yields < 6; yields++) {
-            const attempt = Effect.scoped(Effect.zipRight(session.createBidirectionalStream(), Effect.never))
+            const attempt = Effect.scoped(Effect.andThen(session.createBidirectionalStream(), Effect.never))
             const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(attempt, budget))
             for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
             yield* Fiber.interrupt(fiber)
           }
         }
         const core = viewCore(session)
-        yield* soon(server.until((stats) => stats.paths[path]?.streamsOpen === 0 && core.endings.size === 0))
+        yield* soon(server.until((stats) => stats.paths[path]?.streamsOpen === 0 && core.ends.unconfirmed.size === 0))
         expect(core.streams.size).toBe(0)
         expect(core.openings.size).toBe(0)
       }))
@@ -438,22 +439,22 @@ layer(live(), { excludeTestServices: true })(
       Effect.gen(function*() {
         const session = yield* connect("/echo")
         const echoing = (yield* session.createBidirectionalStream()) as unknown as ByteStream
-        expect(echoing.isClean).toBe(true)
+        expect(isClean(echoing)).toBe(true)
         const writing = yield* Effect.fork(echoing.write(bytes("ab")))
         yield* Effect.yieldNow()
-        expect(echoing.isClean).toBe(false)
+        expect(isClean(echoing)).toBe(false)
         yield* Fiber.join(writing)
         yield* echoing.readExactly(1)
-        expect(echoing.isClean).toBe(false)
+        expect(isClean(echoing)).toBe(false)
         yield* echoing.read
         yield* echoing.written
-        expect(echoing.isClean).toBe(true)
+        expect(isClean(echoing)).toBe(true)
         expect(echoing.bytesReceived).toBe(2)
         expect(viewCore(session).bytesReceived).toBe(2)
         yield* echoing.closeWrite
-        expect(echoing.isClean).toBe(false)
+        expect(isClean(echoing)).toBe(false)
         const surprised = (yield* open("/unsolicited?when=accept")) as unknown as ByteStream
-        while (surprised.isClean) yield* Effect.sleep(1)
+        while (isClean(surprised)) yield* Effect.sleep(1)
         expect(surprised.bytesReceived).toBe("unsolicited".length)
       }).pipe(soon))
   }

@@ -52,7 +52,7 @@ const tagged = <K extends MetricKey.MetricKey<any>>(key: K, tags: ReadonlyArray<
 
 // --- figures
 
-/** A figure of a metric: a gauge shows it while the pool lives, a counter for ever. */
+/** A figure of a metric: a gauge shows it while the pool lives, a counter forever. */
 export interface Figure {
   readonly kind: "gauge" | "counter"
   readonly key: GaugeKey | CounterKey

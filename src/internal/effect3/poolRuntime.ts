@@ -12,12 +12,15 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { RunningFiber } from "./fiber.js"
 import { areSupported } from "./fiberFrame.js"
+import { areSupported as areFinalizersSupported } from "./scope.js"
 import { isTraced } from "./tracing.js"
 
 export interface PoolRuntime {
   readonly clock: Clock.Clock
   /** Whether frames on a borrower's fiber work: see `fiberFrame.ts`. */
   readonly hasFrames: boolean
+  /** Whether finalizers can be added to a borrower's scope at once: see `scope.ts`. */
+  readonly hasFinalizers: boolean
   /** Whether a tracer receives the spans of the pool's own fibers. */
   readonly isTraced: boolean
   /** The metric labels of the pool's maker. */
@@ -31,6 +34,7 @@ export const poolRuntime: Effect.Effect<PoolRuntime> = /* @__PURE__ */ Effect.ge
   return {
     clock: yield* Effect.clock,
     hasFrames: yield* areSupported,
+    hasFinalizers: yield* areFinalizersSupported,
     isTraced: isTraced(yield* Effect.tracer),
     labels: FiberRefs.getOrDefault(fiberRefs, FiberRef.currentMetricLabels),
     runtime: Runtime.make({

@@ -44,8 +44,17 @@ export const catchAll = Effect.catch
 export const catchCause = Effect.catchCause
 export const tapCause = Effect.tapCause
 export const yieldNow: Effect.Effect<void> = Effect.yieldNow
-export const forkChild = Effect.forkChild
-export const forkDetach = Effect.forkDetach
+
+const inherit = { uninterruptible: "inherit" } as const
+
+/** The fiber can be interrupted from its start only if its parent can. */
+export const forkChild = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.Fiber<A, E>, never, R> =>
+  Effect.forkChild(effect, inherit)
+
+/** The fiber can be interrupted from its start only if its parent can. */
+export const forkDetach = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.Fiber<A, E>, never, R> =>
+  Effect.forkDetach(effect, inherit)
+
 export const provideScope = Scope.provide
 
 /** A scope that is closed with another one, or before it. Its finalizers run one after the other. */

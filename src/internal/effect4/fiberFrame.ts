@@ -200,21 +200,23 @@ const isPassedByInterruption: Effect.Effect<boolean> = Effect.sync(() => {
     Equal.equals(probe.exit, Exit.interrupt(7)) && fiber.pollUnsafe() !== undefined
 })
 
-/** Tests frames with this version of Effect. Exported for its test. */
-export const probeFrames: Effect.Effect<boolean> = Effect.withFiber((fiber) => {
-  if (!Array.isArray((fiber as Framed)._stack)) return Effect.succeed(false)
-  const probe = new Probe()
+const probe: Effect.Effect<boolean> = Effect.suspend(() => {
+  const frame = new Probe()
   const bodies: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
     Effect.void,
     Effect.sync(() => 1),
     Effect.fail("no"),
     Effect.interrupt
   ]
-  const probes = [...bodies.flatMap((body) => [passes(body, probe), raises(body)]), isPassedByInterruption]
-  return Effect.catchCause(
-    Effect.map(Effect.all(probes), (outcomes) => outcomes.every((works) => works)),
-    () => Effect.succeed(false)
-  )
+  const probes = [...bodies.flatMap((body) => [passes(body, frame), raises(body)]), isPassedByInterruption]
+  return Effect.map(Effect.all(probes), (outcomes) => outcomes.every((works) => works))
+})
+
+/** Tests frames with this version of Effect. Exported for its test. */
+export const probeFrames: Effect.Effect<boolean> = Effect.sync(() => {
+  // on a fiber of its own: the caller's span would annotate the causes
+  const exit = Effect.runSyncExit(probe)
+  return Exit.isSuccess(exit) && exit.value
 })
 
 let areProven: boolean | undefined

@@ -38,7 +38,7 @@ const tagged = <I, S>(key: Metric.Metric<I, S>, tags: ReadonlyArray<Tag>): Metri
 
 // --- figures
 
-/** A figure of a metric: a gauge shows it while the pool lives, a counter for ever. */
+/** A figure of a metric: a gauge shows it while the pool lives, a counter forever. */
 export type Figure = {
   readonly tags: ReadonlyArray<Tag>
   readonly read: () => number

@@ -7,12 +7,15 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { RunningFiber } from "./fiber.js"
 import { areSupported } from "./fiberFrame.js"
+import { areSupported as areFinalizersSupported } from "./scope.js"
 import { isTraced } from "./tracing.js"
 
 export interface PoolRuntime {
   readonly clock: Clock.Clock
   /** Whether frames on a borrower's fiber work: see `fiberFrame.ts`. */
   readonly hasFrames: boolean
+  /** Whether finalizers can be added to a borrower's scope at once: see `scope.ts`. */
+  readonly hasFinalizers: boolean
   /** Whether a tracer receives the spans of the pool's own fibers. */
   readonly isTraced: boolean
   /** The context of the pool's maker, without the maker's span and scope. */
@@ -21,12 +24,13 @@ export interface PoolRuntime {
 
 /** Fibers of the pool have the context of its maker, without the maker's span and scope. */
 export const poolRuntime: Effect.Effect<PoolRuntime> = /* @__PURE__ */ Effect.flatMap(
-  areSupported,
-  (hasFrames) =>
+  Effect.all([areSupported, areFinalizersSupported]),
+  ([hasFrames, hasFinalizers]) =>
     Effect.withFiber((fiber) =>
       Effect.succeed({
         clock: fiber.getRef(Clock.Clock),
         hasFrames,
+        hasFinalizers,
         isTraced: isTraced(fiber.cache.tracer),
         context: Context.omit(Tracer.ParentSpan, Scope.Scope)(fiber.context as Context.Context<any>)
       })

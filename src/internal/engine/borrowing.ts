@@ -2,6 +2,7 @@
 import { attempt } from "#effect/effect"
 import { withFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
+import { addFinalizer, openScopeOf } from "#effect/scope"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
@@ -39,6 +40,7 @@ export class Borrowing<A, E, V> {
 
   readonly use: Contract.WaitingPool<V, E>["use"]
   readonly useSync: Contract.WaitingPool<V, E>["useSync"]
+  readonly get: Effect.Effect<V, E | PoolError, Scope.Scope>
 
   constructor(parts: BorrowingParts<A, E, V>) {
     const { adapter, leases, machine, needsSuccess, returns, runtime, time, timer } = parts
@@ -57,12 +59,30 @@ export class Borrowing<A, E, V> {
       const framed = new FramedUse(this.queue, returns, adapter, needsSuccess)
       this.use = (f) => withFiber((fiber) => framed.use(fiber, f))
     }
+    this.get = !leases.isOn && runtime.hasFinalizers ? this.getAtOnce : this.getMasked
     this.useSync = leases.isOn ? (f) => this.use((item) => Exit.succeed(f(item))) : this.useAtOnce
   }
 
-  readonly get: Effect.Effect<V, E | PoolError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
+  private readonly getMasked: Effect.Effect<V, E | PoolError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
     this.borrow(restore, this.lendToScope)
   )
+
+  /** Lends an item that is ready within one step of the fiber. */
+  private readonly getAtOnce: Effect.Effect<V, E | PoolError, Scope.Scope> = withFiber((fiber) => {
+    const scope = openScopeOf(fiber)
+    if (scope === undefined) return this.getMasked
+    const item = this.queue.checkout("shared")
+    if (item === undefined) {
+      return Effect.uninterruptibleMask((restore) => this.borrowQueued(restore, this.lendToScope, "shared"))
+    }
+    this.timer.lentAtOnce()
+    const view = this.adapter.view(item.value)
+    addFinalizer(scope, (exit) => {
+      this.returns.giveBack(item, view, exit)
+      return Effect.void
+    })
+    return Exit.succeed(view)
+  })
 
   readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
     if (this.machine.state !== "Open") return this.parts.refusals.poolClosed(0)

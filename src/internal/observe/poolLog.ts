@@ -17,19 +17,28 @@ export type LogEvent =
   | "EarlyDeath"
   | "Draining"
   | "Suspect"
+  | "Misuse"
 
 export type Details = Readonly<Record<string, unknown>>
 
 const attempts = (count: number): string => count === 1 ? "1 failed attempt" : `${count} failed attempts`
 
+/** A log line with its origin, for filters and alerts. */
+export const annotated = (
+  line: Effect.Effect<void>,
+  origin: { readonly module: string; readonly pool: string },
+  event: LogEvent,
+  details: Details = {}
+): Effect.Effect<void> => Effect.annotateLogs(line, { package: "effect-pools", ...origin, event, ...details })
+
 /** Every line is annotated with `package`, `module`, `pool` and `event`. */
 export class PoolLog {
-  private readonly origin: Details
+  private readonly origin: { readonly module: string; readonly pool: string }
   private readonly run: (effect: Effect.Effect<void>) => void
 
   /** `run` runs an effect on a fiber of the pool. */
   constructor(module: string, pool: string, run: (effect: Effect.Effect<void>) => void) {
-    this.origin = { package: "effect-pools", module, pool }
+    this.origin = { module, pool }
     this.run = run
   }
 
@@ -145,6 +154,6 @@ export class PoolLog {
   }
 
   private annotated(line: Effect.Effect<void>, event: LogEvent, details: Details): Effect.Effect<void> {
-    return Effect.annotateLogs(line, { ...this.origin, event, ...details })
+    return annotated(line, this.origin, event, details)
   }
 }

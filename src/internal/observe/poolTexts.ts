@@ -1,5 +1,6 @@
 /** Texts that the logs and the errors of a waiting pool share. */
 import * as Duration from "effect/Duration"
+import type { RefusalReason } from "../core/recycling/freeList.js"
 import { describeFailure } from "./describeFailure.js"
 
 /** Formats milliseconds. */
@@ -62,5 +63,23 @@ export const describePoolError = (error: Figures): string => {
         (detail ?? "Borrow within the lifetime of the layer or scope that made the pool.")
   }
 }
+
+/** `unanswered`: how many borrowers in a row got no answer. */
+export const suspectSession = (unanswered: number): string =>
+  `${unanswered} answers in a row never came on a session; the pool replaces the session`
+
+export const hookFailed = (hook: string): string => `${hook} failed`
+
+const misuses: Record<RefusalReason, string> = {
+  foreign: "a borrower released an object that is not of this pool",
+  notOut:
+    "a borrower released an object that `unsafeAcquire` had not lent: a second release, or an object that `use`, `get` " +
+    "or a lease is to return",
+  stale: "a borrower used, released or discarded a lease that had ended"
+}
+
+/** The first misuse of a recycling pool. */
+export const misused = (reason: RefusalReason): string =>
+  `${misuses[reason]}. The call did nothing; from now on such calls are only counted`
 
 export const drained = "It was drained, and takes no new borrowers."

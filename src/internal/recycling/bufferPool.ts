@@ -67,11 +67,11 @@ export const makeList = ({ bufferSize, ...options }: BufferListOptions): FreeLis
 /** Returns a buffer whose first `dirty` bytes may have been written to. */
 export const giveBytes = (slot: ListSlot<Bytes>, dirty: number, zero: boolean): void => {
   const { owner: list, value } = slot
-  list.takeBack(slot)
+  list.markReturned(slot)
   if (value.length !== list.weight) return list.discard(slot, "unfit")
   if (!list.hasRoom) return list.drop(slot)
   if (zero && dirty > 0) value.fill(0, 0, dirty)
-  list.keep(slot)
+  list.store(slot)
 }
 
 export const checkLength = (length: number, max: number): void => {
@@ -98,10 +98,6 @@ export class BufferLease {
     this.pool = pool
     this.length = length
     this.slot = pool.take(length, this)
-  }
-
-  get isOut(): boolean {
-    return this.slot.holder === this
   }
 
   get size(): number {
@@ -257,7 +253,7 @@ class BufferPool extends BufferLender {
 
   take(length: number, holder: object): ListSlot<Bytes> {
     checkLength(length, this.bufferSize)
-    return this.first.take(holder)
+    return this.first.lend(holder)
   }
 
   give(slot: ListSlot<Bytes>, dirty: number): void {
@@ -285,7 +281,7 @@ class BufferPool extends BufferLender {
   }
 
   unsafeAcquire(): Bytes {
-    return this.first.take(this).value
+    return this.first.lend(this).value
   }
 
   unsafeStats(): RecyclingPoolStats {

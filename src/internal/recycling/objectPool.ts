@@ -55,10 +55,10 @@ export class ObjectPool<A extends object> extends RecyclingPool<ListSlot<A>> {
   }
 
   protected giveBack(slot: ListSlot<A>): void {
-    this.list.give(slot)
+    this.list.takeBack(slot)
   }
 
-  private readonly take = (): ListSlot<A> => this.list.take(byScope)
+  private readonly take = (): ListSlot<A> => this.list.lend(byScope)
 
   readonly use = <B, E, R>(f: (object: A) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
     this.lend(this.take, (slot) => f(slot.value))
@@ -72,7 +72,7 @@ export class ObjectPool<A extends object> extends RecyclingPool<ListSlot<A>> {
   }
 
   unsafeAcquire(): A {
-    return this.list.take(this).value
+    return this.list.lend(this).value
   }
 
   unsafeRelease(object: A): boolean {
@@ -80,7 +80,7 @@ export class ObjectPool<A extends object> extends RecyclingPool<ListSlot<A>> {
     if (slot === undefined || slot.holder !== this) {
       return refuse(this.list, slot?.owner === this.list ? "notOut" : "foreign")
     }
-    this.list.give(slot)
+    this.list.takeBack(slot)
     return true
   }
 
@@ -104,7 +104,7 @@ class Lease<A extends object> {
   constructor(pool: string, list: FreeList<A>) {
     this.pool = pool
     this.list = list
-    this.slot = list.take(this)
+    this.slot = list.lend(this)
   }
 
   get value(): A {
@@ -114,7 +114,7 @@ class Lease<A extends object> {
 
   release(): boolean {
     if (this.slot.holder !== this) return refuse(this.list, "stale")
-    this.list.give(this.slot)
+    this.list.takeBack(this.slot)
     return true
   }
 
@@ -125,7 +125,7 @@ class Lease<A extends object> {
   }
 
   [Symbol.dispose](): void {
-    if (this.slot.holder === this) this.list.give(this.slot)
+    if (this.slot.holder === this) this.list.takeBack(this.slot)
   }
 
   toJSON(): unknown {

@@ -13,7 +13,9 @@ import * as Scope from "effect/Scope"
 import { RecyclingPoolStats } from "../../PoolStats.js"
 import { Ageing } from "../core/recycling/ageing.js"
 import type { FreeList, RefusalReason } from "../core/recycling/freeList.js"
+import { annotated } from "../observe/poolLog.js"
 import { recyclingPool, register } from "../observe/poolMetrics.js"
+import { misused } from "../observe/poolTexts.js"
 import { dieOfProblems, type OptionChecks } from "../options/optionChecks.js"
 import { decodeOne, duration } from "../options/optionTable.js"
 
@@ -56,14 +58,6 @@ export const snapshot = (
 
 /** The holder of items that `use` or `get` lends. Only they can return these items, so one holder is enough. */
 export const byScope = { holder: "use or get" }
-
-const misuse: Record<RefusalReason, string> = {
-  foreign: "a borrower released an object that is not of this pool",
-  notOut:
-    "a borrower released an object that `unsafeAcquire` had not lent: a second release, or an object that `use`, `get` " +
-    "or a lease is to return",
-  stale: "a borrower used, released or discarded a lease that had ended"
-}
 
 /** `L` is the type that a borrower returns. */
 export abstract class RecyclingPool<L> {
@@ -203,18 +197,8 @@ export abstract class RecyclingPool<L> {
     if (this.hasWarned) return
     this.hasWarned = true
     const { stack } = new Error("refused here")
-    const warning = Effect.logWarning(
-      `${misuse[reason]}. The call did nothing; from now on such calls are only counted`
-    )
-    const annotations = {
-      package: "effect-pools",
-      module: this.module,
-      pool: this.name,
-      event: "Misuse",
-      reason,
-      stack
-    }
-    fork(this.runtime, Effect.annotateLogs(warning, annotations))
+    const { module, name: pool } = this
+    fork(this.runtime, annotated(Effect.logWarning(misused(reason)), { module, pool }, "Misuse", { reason, stack }))
   }
 
   close(): void {

@@ -87,7 +87,7 @@ class TieredBufferPool extends BufferLender {
   take(length: number, holder: object): ListSlot<Bytes> {
     checkLength(length, Number.MAX_SAFE_INTEGER)
     const index = this.table.indexOf(length)
-    const slot = index < 0 ? this.first.lendNew(new Uint8Array(length), holder) : this.tiers[index]!.take(holder)
+    const slot = index < 0 ? this.first.lendNew(new Uint8Array(length), holder) : this.tiers[index]!.lend(holder)
     if (++this.out > this.peak) this.peak = this.out
     return slot
   }
@@ -95,7 +95,7 @@ class TieredBufferPool extends BufferLender {
   give(slot: ListSlot<Bytes>, dirty: number): void {
     this.out--
     if (slot.owner === this.first) {
-      this.first.takeBack(slot)
+      this.first.markReturned(slot)
       this.first.drop(slot)
     } else {
       giveBytes(slot, dirty, this.zero)

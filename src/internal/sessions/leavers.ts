@@ -20,11 +20,11 @@ export class Leavers {
   /** Closes the session later, on a fiber that no caller waits for. */
   leave(core: SessionCore, close: Effect.Effect<void>): Effect.Effect<void> {
     core.isLeaving = true
-    return core.untilDelivered.pipe(
+    return core.ends.untilDelivered.pipe(
       Effect.timeoutOption(this.grace),
       Effect.interruptible,
       Effect.exit,
-      andThen(Effect.sync(() => core.cutShort())),
+      andThen(Effect.sync(() => core.ends.cutShort())),
       andThen(close),
       Effect.ensuring(Effect.sync(() => this.leaving.delete(core))),
       forkDetach,
@@ -40,7 +40,7 @@ export class Leavers {
       if (this.leaving.size === 0) return Effect.void
       const gone = Effect.asVoid(Fiber.awaitAll([...this.leaving.values()]))
       const cut = Effect.suspend(() => {
-        for (const core of this.leaving.keys()) core.cutShort()
+        for (const core of this.leaving.keys()) core.ends.cutShort()
         return gone
       })
       return andThen(Effect.timeoutOption(Effect.interruptible(gone), within), cut)

@@ -1,4 +1,4 @@
-/** Pings of sessions: when they are needed, and the ping over a stream. */
+/** SessionPings of sessions: when they are needed, and the ping over a stream. */
 import { isInterruptedOnly } from "#effect/cause"
 import { complete, into, makeDeferred } from "#effect/deferred"
 import { andThen, type CloseableScope, forkDetach, provideScope, timeoutFail } from "#effect/effect"
@@ -27,7 +27,7 @@ export class PingHandle extends SessionHandle {
 }
 
 /** The pings of a pooled session. */
-class Pings {
+class SessionPings {
   private readonly core: SessionCore
   /** The session's `bytesHeard` at the last ping. */
   private heard = 0
@@ -89,11 +89,11 @@ class Pings {
   }
 }
 
-const known = new WeakMap<SessionCore, Pings>()
+const known = new WeakMap<SessionCore, SessionPings>()
 
-export const pingsOf = (core: SessionCore): Pings => {
+export const pingsOf = (core: SessionCore): SessionPings => {
   let pings = known.get(core)
-  if (pings === undefined) known.set(core, pings = new Pings(core))
+  if (pings === undefined) known.set(core, pings = new SessionPings(core))
   return pings
 }
 

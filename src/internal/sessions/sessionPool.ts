@@ -12,6 +12,8 @@ import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
 import { describeFailure } from "../observe/describeFailure.js"
+import { annotated } from "../observe/poolLog.js"
+import { hookFailed } from "../observe/poolTexts.js"
 import { engineSettings } from "../options/engineOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { SessionHandle, viewCore } from "../transport/session.js"
@@ -29,7 +31,7 @@ const datagramBuffer = 64
 const maxRetainedStreams = 1_000
 
 /** Borrowers get views; the pool identifies a session by its core. */
-const lending: LeaseAdapter<SessionCore, WebTransport.Session> = {
+const leaseAdapter: LeaseAdapter<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, isSuccess) => {
     if (view instanceof SessionView) view.end(isSuccess)
@@ -109,12 +111,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     isInterruptedOnly(cause)
       ? Effect.void
-      : Effect.annotateLogs(Effect.logWarning(`${what} failed`, cause), {
-        package: "effect-pools",
-        module: "SessionPool",
-        pool,
-        event: "HookFailure"
-      })
+      : annotated(Effect.logWarning(hookFailed(what), cause), { module: "SessionPool", pool }, "HookFailure")
 
   /** Accepts streams until the session is gone, and handles each on its own fiber. */
   const streams = <A extends WebTransport.BidirectionalStream | WebTransport.ReceiveStream>(
@@ -181,9 +178,9 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       Effect.map(Scope.make(), (scope) => ({ scope, core: undefined as SessionCore | undefined })),
       ({ core, scope }, exit) => {
         const close = Scope.close(scope, exit)
-        if (core === undefined || !core.hasToDeliver) return close
+        if (core === undefined || !core.ends.hasToDeliver) return close
         // its borrowers still have it
-        if (core.views > 0) core.cutShort()
+        if (core.views > 0) core.ends.cutShort()
         return core.views > 0 || !overlap ? close : leavers.leave(core, close)
       }
     ),
@@ -239,7 +236,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
         createTimeout: decoded.createTimeout ?? limit + 5_000
       }),
       (inner) => ({
-        ...lending,
+        ...leaseAdapter,
         acquire: acquire(inner),
         concurrency: typeof concurrency === "function" ? (core) => concurrency(handle(core)) : undefined,
         validate: validate && ((core, info) => validate(handle(core), info)),

@@ -20,7 +20,7 @@ import { decodeStream } from "./streamOptions.js"
 import { type Failure, type Lane, type PooledStream, StreamSource } from "./streamSource.js"
 import { type StreamPoolContext, StreamView } from "./streamView.js"
 
-const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
+const leaseAdapter = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTransport.BidirectionalStream> => ({
   view: (pooled) => {
     // the session is retired: this is the stream's last use, and no waiter may count on it
     if (context.source.machine.lanes.isLeaving(pooled.lane)) pooled.control!.retire()
@@ -35,8 +35,6 @@ const lendingOf = (context: StreamPoolContext): LeaseAdapter<PooledStream, WebTr
     const { stream } = pooled
     const { clientSpeaksFirst } = context
     const onChange = () => {
-      // the machine tells the end of the session
-      if (pooled.lane.session.state === "Closed" && pooled.isItem) return
       if (pooled.holder !== undefined) return pooled.holder.onChange()
       const isFresh = pooled.uses === 0
       const holder = isFresh && !control.isIdle() ? "OnItsWay" : "Idle"
@@ -108,7 +106,7 @@ export const make = <E, R>(
           engine.demand.add(() => engine.isOpen ? undefined : complete(leaving, Exit.void))
         }
         return {
-          ...lendingOf(context),
+          ...leaseAdapter(context),
           context,
           trouble: () => sessions?.lastFailure,
           closed: () => source.close(),

@@ -1,4 +1,29 @@
-/** Performs the commands of the stream machine: opens and ends streams, borrows sessions, sleeps. It decides nothing. */
+/**
+ * Performs the commands of the stream machine: opens and ends streams, borrows sessions, sleeps. It decides nothing.
+ *
+ * A stream's life, between the pool machine (whose items are streams) and the stream machine (whose lanes are sessions):
+ *
+ * ```text
+ * pool machine            StreamSource                   stream machine         Opening, ByteStream
+ *  Create ──────────────▶ open ──── request ───────────▶
+ *                         openStream ◀─────── OpenStream                       (a session has room)
+ *                              └───────────────────────────────────────────▶   new Opening
+ *                         opened ◀─────────────────────────────────────────    the session granted a stream
+ *                              └───────────────────────▶ opened
+ *                         the request's answer ◀── Grant
+ *  created ◀───────────── a PooledStream, until its scope closes
+ *  watch ───────────────▶ control, watcher ────────────▶ becameItem
+ *  lend, return ────────▶ StreamView ──────────────────▶ lent, returned, verdictOf
+ *  Destroy ─────────────▶ discard ─────────────────────▶
+ *                         endStream ◀────────── EndStream
+ *                              └───────────────────────────────────────────▶   end
+ *                         ended ◀──────────────────────────────────────────    the platform confirmed the end
+ *                              └───────────────────────▶ ended
+ * ```
+ *
+ * A stream that no request waits for goes the other way: `PrepareItem` → `engine.prepare` → `Create` → `open`, whose request
+ * gets the stream. `RetireItem` and `LoseItem` go to the item's control, which leads to `Destroy`.
+ */
 import { callback } from "#effect/effect"
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { Sleeper } from "#effect/sleeper"
@@ -12,13 +37,14 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { LaneStream, SessionLane } from "../core/streams/sessionLane.js"
 import { fixedSupply } from "../core/streams/sessionSupply.js"
 import {
-  type Refusal,
   type StreamCommand,
   type StreamMachineOptions,
+  type StreamRefusal,
   StreamRequest
 } from "../core/streams/streamCommands.js"
 import { StreamMachine } from "../core/streams/streamMachine.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
+import { suspectSession } from "../observe/poolTexts.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { Opening } from "../transport/opening.js"
 import type { SessionHandle } from "../transport/session.js"
@@ -34,15 +60,15 @@ export type Lane = SessionLane<SessionCore>
 
 type Sessions = PoolEngine<WebTransport.Session, WebTransportError>
 
-/** A borrower or a check that has a stream. */
-interface Holder {
+/** The view of the borrower or the check that has a stream. */
+interface StreamUser {
   onChange(): void
   onLeaving(): void
 }
 
 /** A stream of the pool. */
 export class PooledStream extends LaneStream<ByteStream, SessionCore> {
-  holder: Holder | undefined = undefined
+  holder: StreamUser | undefined = undefined
   /** How often a borrower or a check has had the stream. */
   uses = 0
   /** The stream's place in the pool is gone, too. */
@@ -53,8 +79,8 @@ export class PooledStream extends LaneStream<ByteStream, SessionCore> {
 }
 
 /** A request whose creation waits for the answer. */
-class Claim extends StreamRequest {
-  refusal: Refusal<Cause.Cause<Failure>> | undefined = undefined
+class AwaitedRequest extends StreamRequest<PooledStream> {
+  refusal: StreamRefusal<Cause.Cause<Failure>, Lane> | undefined = undefined
   private resume: ((effect: Effect.Effect<void>) => void) | undefined = undefined
 
   readonly answer: Effect.Effect<void> = callback<void>((resume) => {
@@ -67,11 +93,13 @@ class Claim extends StreamRequest {
   }
 }
 
+type Command = StreamCommand<Cause.Cause<Failure>, PooledStream, Lane, AwaitedRequest>
+
 /** How a silent session is returned: its pool does not count the borrow as proof that the session is alive. */
 const nothingCame = Exit.fail("nothing came on the session")
 
 export class StreamSource {
-  readonly machine: StreamMachine<SessionCore, ByteStream, Cause.Cause<Failure>>
+  readonly machine: StreamMachine<SessionCore, PooledStream, AwaitedRequest, Cause.Cause<Failure>>
   private readonly options: SourceOptions
   /** The session pool, unless the only session is the caller's. */
   private readonly sessions: Sessions | undefined
@@ -151,28 +179,28 @@ export class StreamSource {
   private request(isPersonal: boolean): Effect.Effect<PooledStream, Failure, Scope.Scope> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        const claim = new Claim(isPersonal)
-        this.machine.request(claim, this.pool.now())
-        return Effect.matchCauseEffect(restore(claim.answer), {
+        const request = new AwaitedRequest(isPersonal)
+        this.machine.request(request, this.pool.now())
+        return Effect.matchCauseEffect(restore(request.answer), {
           onFailure: (cause) => {
-            this.machine.abandon(claim, this.pool.now())
+            this.machine.abandon(request, this.pool.now())
             return Effect.failCause(cause)
           },
           onSuccess: () =>
-            claim.refusal === undefined
-              ? this.keepUntil(scope, claim.stream as PooledStream)
-              : Effect.failCause(this.causeOf(claim.refusal))
+            request.refusal === undefined
+              ? this.keepUntil(scope, request.stream!)
+              : Effect.failCause(this.causeOf(request.refusal))
         })
       })
     )
   }
 
-  private causeOf(refusal: Refusal<Cause.Cause<Failure>>): Cause.Cause<Failure> {
+  private causeOf(refusal: StreamRefusal<Cause.Cause<Failure>, Lane>): Cause.Cause<Failure> {
     switch (refusal._tag) {
       case "Failed":
         return refusal.failure
       case "Gone":
-        return Cause.fail((refusal.lane as Lane).session.gone!)
+        return Cause.fail(refusal.lane.session.gone!)
       case "Late":
         return Cause.fail(
           new WebTransportError({
@@ -218,7 +246,7 @@ export class StreamSource {
 
   // --- commands
 
-  private perform(command: StreamCommand<Cause.Cause<Failure>>): void {
+  private perform(command: Command): void {
     switch (command._tag) {
       case "OpenStream":
         return this.openStream(command.lane)
@@ -231,40 +259,39 @@ export class StreamSource {
       case "GiveSessionBack":
         return this.giveSessionBack(command.lane, command.hasReceived)
       case "RetireSession": {
-        const { session } = command.lane as Lane
+        const { session } = command.lane
         return command.isUngranted ? session.retireUngranted() : session.retire()
       }
       case "ForgetPing":
-        ;(command.lane as Lane).session.isPingLatest = false
+        command.lane.session.isPingLatest = false
         return
       case "EndStream":
-        return this.endStream(command.stream as PooledStream, command.how)
+        return this.endStream(command.stream, command.how)
       case "StopAwaitingWrites":
-        return (command.stream as PooledStream).stream.allWritten()
+        return command.stream.stream.allWritten()
       case "Grant":
-        return (command.request as Claim).answered()
+        return command.request.answered()
       case "Refuse": {
-        const claim = command.request as Claim
-        claim.refusal = command.refusal
-        return claim.answered()
+        const request = command.request
+        request.refusal = command.refusal
+        return request.answered()
       }
       case "PrepareItem": {
         const isPrepared = this.pool.prepare()
         return this.machine.prepared(command.stream, isPrepared, this.pool.now())
       }
       case "RetireItem":
-        return (command.stream as PooledStream).control?.retire()
+        return command.stream.control?.retire()
       case "LoseItem": {
-        const pooled = command.stream as PooledStream
+        const pooled = command.stream
         pooled.holder?.onChange()
         return pooled.control?.lost()
       }
       case "BreakDown":
-        return this.pool.breakDown(Cause.fail((command.lane as Lane).session.gone!))
+        return this.pool.breakDown(Cause.fail(command.lane.session.gone!))
       case "WarnSuspect": {
         const { unanswered } = command
-        const message = `${unanswered} answers in a row never came on a session; the pool replaces the session`
-        return this.pool.warn(message, "Suspect", { unanswered })
+        return this.pool.warn(suspectSession(unanswered), "Suspect", { unanswered })
       }
       case "WakeAt":
         return this.sleeper.sleep(command.at - this.pool.now())

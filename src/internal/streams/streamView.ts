@@ -12,7 +12,7 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
-import { type Cleanliness, cleanliness, isUnfit } from "../core/streams/cleanliness.js"
+import { type Cleanliness, cleanliness, isUnanswered, isUnfit } from "../core/streams/cleanliness.js"
 import type { PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import { type ByteStream, type Framed, StreamTypeId, untilNone } from "../transport/byteStream.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
@@ -242,7 +242,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   }
 
   /** Ends the lease. */
-  private finish(isSuccess: boolean): Cleanliness {
+  private endLease(isSuccess: boolean): Cleanliness {
     this.isGivenBack = true
     this.guest = undefined
     this.wakeEarly()
@@ -253,24 +253,24 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     const { pooled } = this
     const { stream } = pooled
     pooled.holder = undefined
-    const state = cleanliness(stream, { isSuccess, isOwn: this.isOwn })
-    const isReadGivenUp = stream.isOverdue && !(this.isOwn && isSuccess)
+    const borrow = { isSuccess, isOwn: this.isOwn, isForOneUse: this.isForOneUse }
+    const state = cleanliness(stream, borrow)
     // a peer that sent bytes meanwhile, on any stream, does not hang
     const isSilent = this.wasSilent ||
-      (isReadGivenUp && pooled.lane.session.bytesReceived === this.receivedBefore)
+      (isUnanswered(stream, borrow) && pooled.lane.session.bytesReceived === this.receivedBefore)
     this.context.source.machine.returned(pooled, state === "Spoiled", isSilent ? this.began : undefined)
-    return this.isForOneUse && state !== "Spoiled" ? "Dirty" : state
+    return state
   }
 
   end(isSuccess: boolean): ReturnVerdict {
     if (this.isGivenBack) return "discard"
-    const state = this.finish(isSuccess)
+    const state = this.endLease(isSuccess)
     return state === "Settling" ? "later" : this.context.source.machine.verdictOf(this.pooled, state === "Clean")
   }
 
   /** Ends a check of the stream. Returns whether it passed and left the stream clean. */
   endCheck(exit: Exit.Exit<unknown, unknown>): boolean {
-    const isFit = this.finish(Exit.isSuccess(exit)) === "Clean"
+    const isFit = this.endLease(Exit.isSuccess(exit)) === "Clean"
     this.context.source.machine.verdictOf(this.pooled, isFit)
     return isFit
   }

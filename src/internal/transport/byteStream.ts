@@ -11,11 +11,11 @@ import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type { WebTransportError } from "../../WebTransportError.js"
-import { cleanliness } from "../core/streams/cleanliness.js"
+import type { Direction } from "../core/streams/cleanliness.js"
 import { Receiver } from "./receiver.js"
 import { Sender } from "./sender.js"
 import type { NativeReceiveStream, NativeSendStream } from "./shape.js"
-import type { Direction, HostedStream, StreamHost, StreamState } from "./streamHost.js"
+import type { HostedStream, StreamHost, StreamSide } from "./streamHost.js"
 import type { Outcome } from "./wait.js"
 
 export const StreamTypeId: unique symbol = Symbol.for("effect-pools/WebTransport/Stream")
@@ -57,7 +57,7 @@ export interface Framed {
   writeOwned(bytes: Uint8Array): Effect.Effect<void, WebTransportError>
 }
 
-export class ByteStream extends InspectableClass implements Framed, HostedStream, StreamState {
+export class ByteStream extends InspectableClass implements Framed, HostedStream, StreamSide {
   readonly host: StreamHost
   readonly native: any
   readonly receiver: Receiver
@@ -66,7 +66,7 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
   /** Set when this side ends the stream. */
   endedBecause: string | undefined = undefined
   isLost = false
-  /** Called, in the same step, when bytes come and when the stream is lost. */
+  /** Called, in the same step, when bytes come and when the stream is lost. A lost session tells its observers instead. */
   watcher: (() => void) | undefined = undefined
   /** Called, in the same step, when the peer breaks a direction, or the session is gone. */
   whenBroken: ((error: WebTransportError) => void) | undefined = undefined
@@ -131,11 +131,6 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
 
   get isEnded(): boolean {
     return this.endedBecause !== undefined
-  }
-
-  /** Whether the stream is like new for the next borrower. */
-  get isClean(): boolean {
-    return cleanliness(this) === "Clean"
   }
 
   // ---------------------------------------------------------------------------
@@ -370,8 +365,12 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
     this.host.ended(this)
   }
 
-  /** The session is gone: waiting fibers fail, also if the platform does not tell them. */
+  /**
+   * The session is gone: waiting fibers fail, also if the platform does not tell them. The watcher is not called, since the
+   * session tells its observers.
+   */
   sessionLost(error: WebTransportError): void {
+    this.watcher = undefined
     this.receiver.fail(() => error)
     this.sender.fail(() => error)
     this.sender.allFlushed(Effect.fail(error))

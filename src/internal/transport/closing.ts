@@ -5,13 +5,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { atMost, longestSilence, longestTurn } from "./endings.js"
+import { isFirefox } from "./failure.js"
 import type { ConstructorService, NativeWebTransport } from "./shape.js"
-
-/**
- * Whether `close` before `ready` does not stop the attempt, which becomes a session without an owner (Firefox 153). Such an
- * attempt is closed when it is ready. The check uses the platform's name, since nothing else tells.
- */
-const keepsClosedAttempts = (): boolean => /\bFirefox\//.test(globalThis.navigator?.userAgent ?? "")
 
 const closeNative = (native: NativeWebTransport): void => {
   try {
@@ -31,7 +26,8 @@ export const freeNative = (
   if (!wasReady) {
     // The session may still connect, and would stay open without an owner (Deno 2.9, where `close()` throws until then).
     native.ready.then(() => closeNative(native), () => {})
-    if (keepsClosedAttempts()) return
+    // Here `close` before `ready` does not stop the attempt, which becomes a session without an owner (Firefox 153).
+    if (isFirefox()) return
   }
   closeNative(native)
 }

@@ -194,7 +194,7 @@ const establish = (
         catch: constructFailure
       }).pipe(Effect.tapError((error) => Scope.close(scope, Exit.fail(error))))
       yield* Scope.addFinalizer(scope, core.close(undefined))
-      yield* Effect.forkIn(Effect.interruptible(core.guard), scope)
+      yield* Effect.forkIn(Effect.interruptible(core.ends.guard), scope)
       if (options.datagrams !== undefined) setDatagramOptions(core.native, options.datagrams)
       const ready = timeoutFail(Deferred.await(core.readiness), {
         duration: limit,

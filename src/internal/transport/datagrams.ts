@@ -6,6 +6,7 @@ import type * as Stream from "effect/Stream"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
+import { afterSessionEnd } from "./failure.js"
 import { type IncomingQueue, streamOf } from "./incoming.js"
 import type { NativeDatagrams } from "./shape.js"
 import type { Resume } from "./wait.js"
@@ -52,7 +53,7 @@ export class DatagramSender {
         // an interrupted sender may reuse the bytes while they still wait
         this.outgoing().write(retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)).then(
           () => done(Effect.void),
-          (cause) => queueMicrotask(() => done(Effect.fail(this.failure(cause))))
+          (cause) => afterSessionEnd(cause, () => done(Effect.fail(this.failure(cause))))
         )
       } catch (cause) {
         done(Effect.fail(this.failure(cause)))

@@ -11,10 +11,9 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import { endingTimeout } from "../core/streams/streamEndings.js"
 import type { ByteStream } from "./byteStream.js"
 
-/** How long the end of a stream may stay unconfirmed after a reset, or after the platform has taken all bytes. */
-const confirmedWithin = Duration.seconds(1)
 /** The longest silence of a session: this many looks in a row at which the platform had taken no bytes. */
 export const longestSilence = 8
 /** The longest silence of a stream if its session is not silent: many streams may share a slow session in turns. */
@@ -41,7 +40,7 @@ class Gate {
   }
 }
 
-export class StreamEndings {
+export class UnconfirmedEnds {
   readonly lookEvery: Duration.Duration
   private readonly isClosing: () => boolean
   /** Streams whose end the platform has not confirmed. */
@@ -119,7 +118,7 @@ export class StreamEndings {
   /** Completes when the platform has confirmed all ends, or its time is over. */
   get untilConfirmed(): Effect.Effect<unknown> {
     return Effect.suspend(() =>
-      this.unconfirmed.size === 0 ? Effect.void : atMost(this.allConfirmed.wait, confirmedWithin)
+      this.unconfirmed.size === 0 ? Effect.void : atMost(this.allConfirmed.wait, Duration.millis(endingTimeout))
     )
   }
 

@@ -28,6 +28,20 @@ export const framingError = (problem: FrameProblem | Flooded): FramingError => {
   }
 }
 
+/** The check uses the platform's name, since nothing else tells. */
+export const isFirefox = (): boolean => /\bFirefox\//.test(globalThis.navigator?.userAgent ?? "")
+
+/**
+ * Runs `run` when the session has told its own end, if the session ends: a dying session first fails its streams and
+ * datagrams, and tells its end later, in the same task. Firefox (153) tells it in a later task, after errors that name no
+ * source.
+ */
+export const afterSessionEnd = (cause: unknown, run: () => void): void => {
+  const isToldLater = cause instanceof TypeError && !("source" in cause) && isFirefox()
+  if (isToldLater) setTimeout(run, 0)
+  else queueMicrotask(run)
+}
+
 /** Whether a stream failed because its session did. Checks names and messages if the platform has no `source`. */
 export const isSessionEnd = (cause: unknown): boolean => {
   if (!(cause instanceof Error)) return false

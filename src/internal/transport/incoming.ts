@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { WebTransportError } from "../../WebTransportError.js"
 import type { ByteStream } from "./byteStream.js"
-import { isSessionEnd } from "./failure.js"
+import { afterSessionEnd, isSessionEnd } from "./failure.js"
 import { endWith } from "./opening.js"
 
 /** A native readable for several fibers: one reader for its whole life, which reads only while a fiber waits. */
@@ -60,7 +60,7 @@ export class IncomingQueue<A> {
       },
       (cause) => {
         // The session tells how it ended, and ends this queue (Chromium breaks the queue before that).
-        if (!isSessionEnd(cause)) this.end(cause)
+        if (!isSessionEnd(cause)) afterSessionEnd(cause, () => this.end(cause))
       }
     )
   }

@@ -7,21 +7,19 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { WebTransportError } from "../../WebTransportError.js"
+import { PingExplanation, type PingFacts } from "../core/streams/refusals.js"
 import { ByteStream } from "./byteStream.js"
-import { isStreamLimit } from "./failure.js"
+import { afterSessionEnd, isStreamLimit } from "./failure.js"
 import type { NativeWebTransport, StreamOptions } from "./shape.js"
 import type { StreamHost } from "./streamHost.js"
 
 export type Kind = "Bidirectional" | "Unidirectional"
 
 /** The session, as its openings see it. */
-export interface OpeningSession {
+export interface OpeningSession extends PingFacts {
   readonly native: NativeWebTransport
   readonly openings: Set<Opening>
-  /** Whether the most recently granted stream was a ping's, which may explain a refusal. */
   isPingLatest: boolean
-  /** The open streams of pings. */
-  readonly pings: { readonly size: number }
   /** The session refused a stream. */
   refused(): void
   failure(reason: "StreamOpen", detail: string | undefined, cause: unknown): WebTransportError
@@ -75,13 +73,6 @@ export class Opening {
     }
   )
 
-  /** For an opening that takes too long: calls `then` when it settles, with or without a stream. */
-  whenLate(then: (stream: ByteStream | undefined) => void): void {
-    const settled = () => then(this.stream)
-    if (this.outcome === undefined) this.resume = settled
-    else queueMicrotask(settled)
-  }
-
   /** Calls `then` in the step in which the opening settles, with or without a stream. Replaces `settled`. */
   whenSettled(then: () => void): void {
     if (this.outcome === undefined) this.resume = then
@@ -98,7 +89,7 @@ export class Opening {
     if (this.outcome !== undefined) return
     this.abandon()
     this.failure = error
-    this.settle(Effect.fail(error))
+    this.complete(Effect.fail(error))
   }
 
   private readonly onStream = (native: any): void => {
@@ -115,15 +106,14 @@ export class Opening {
     this.handle.granted()
     if (this.isAbandoned) return stream.end(false)
     this.stream = stream
-    this.settle(Effect.succeed(stream))
+    this.complete(Effect.succeed(stream))
   }
 
   private readonly onFailure = (cause: unknown): void => {
-    // A dying session refuses its streams first and tells its own end later, in the same task.
-    queueMicrotask(() => this.fail(openFailure(this.handle, cause)))
+    afterSessionEnd(cause, () => this.fail(openFailure(this.handle, cause)))
   }
 
-  private settle(outcome: Effect.Effect<ByteStream, WebTransportError>): void {
+  private complete(outcome: Effect.Effect<ByteStream, WebTransportError>): void {
     this.outcome = outcome
     this.resume?.(outcome)
   }
@@ -155,26 +145,16 @@ export const endWith = (scope: Scope.Scope, stream: ByteStream): Effect.Effect<B
     stream
   )
 
-/** Milliseconds between attempts to open a stream while a ping has one, and for some 1.3 s after that. */
-const firstPause = 10
-const pingedPause = 80
-const lastPause = 640
-
-/**
- * The next pause, if the handle should ask for a stream again: a ping of the session's pool may have used the refused
- * stream, and a ping should not cost a borrower its stream.
- */
-const nextPause = (
+/** How long to wait until the next attempt, if a ping explains why there is no stream: it should cost a borrower none. */
+const pauseAfter = (
   { core, isPing }: OpeningHandle,
   cause: Cause.Cause<WebTransportError>,
-  pause: number
+  pinged: PingExplanation
 ): number | undefined => {
-  if (isPing || !core.isPingLatest) return undefined
-  if (!Option.exists(findError(cause), ({ reason }) => reason === "StreamLimit")) return undefined
-  if (core.pings.size > 0) return Math.min(pause * 2, pingedPause)
-  if (pause <= lastPause) return pause * 2
-  core.isPingLatest = false
-  return undefined
+  if (isPing || !Option.exists(findError(cause), ({ reason }) => reason === "StreamLimit")) return undefined
+  const pause = pinged.pauseAfterRefusal(core)
+  if (pause === undefined) core.isPingLatest = false
+  return pause
 }
 
 /** Opens a stream, which ends with the scope. */
@@ -185,20 +165,21 @@ export const openStream = (
 ): Effect.Effect<ByteStream, WebTransportError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.scope, (scope) => {
-      const attempt = (pause: number): Effect.Effect<ByteStream, WebTransportError> => {
+      const pinged = new PingExplanation()
+      const attempt = (): Effect.Effect<ByteStream, WebTransportError> => {
         const { refusal } = handle
         if (refusal !== undefined) return Effect.fail(refusal)
         const opening = new Opening(handle, kind, options)
         return Effect.matchCauseEffect(restore(opening.settled), {
           onFailure: (cause) => {
             opening.abandon()
-            const next = nextPause(handle, cause, pause)
-            if (next === undefined) return Effect.failCause(cause)
-            return andThen(restore(Effect.sleep(pause)), Effect.suspend(() => attempt(next)))
+            const pause = pauseAfter(handle, cause, pinged)
+            if (pause === undefined) return Effect.failCause(cause)
+            return andThen(restore(Effect.sleep(pause)), Effect.suspend(attempt))
           },
           onSuccess: (stream) => endWith(scope, stream)
         })
       }
-      return attempt(firstPause)
+      return attempt()
     })
   )

@@ -4,15 +4,16 @@ import * as Option from "effect/Option"
 import type { FramingError } from "../../FramingError.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { Inbox, twoReads } from "../core/bytes/inbox.js"
-import { framingError } from "./failure.js"
+import type { Direction } from "../core/streams/cleanliness.js"
+import { afterSessionEnd, framingError } from "./failure.js"
 import type { NativeReceiveStream } from "./shape.js"
-import type { Direction, StreamState } from "./streamHost.js"
+import type { StreamSide } from "./streamHost.js"
 import { makeWaitSlot, type Outcome } from "./wait.js"
 
 const noBytes = Effect.succeed(Option.none<Uint8Array>())
 
 export class Receiver {
-  private readonly stream: StreamState
+  private readonly stream: StreamSide
   /** The same reader for the whole life: `releaseLock` during a read would lose bytes to the next reader. */
   readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   state: Direction
@@ -30,7 +31,7 @@ export class Receiver {
   private messageMax = 0
   private takeMessageEffect: Effect.Effect<Option.Option<Uint8Array>> | undefined = undefined
 
-  constructor(stream: StreamState, readable: NativeReceiveStream | undefined) {
+  constructor(stream: StreamSide, readable: NativeReceiveStream | undefined) {
     this.stream = stream
     this.reader = readable?.getReader()
     this.state = this.reader === undefined ? "Absent" : "Open"
@@ -150,8 +151,7 @@ export class Receiver {
   }
 
   private readonly onReadFailed = (cause: unknown): void => {
-    // A dying session breaks its streams first and tells its own end later, in the same task.
-    queueMicrotask(() => {
+    afterSessionEnd(cause, () => {
       this.readPending = false
       this.fail(() => this.stream.host.failure("Read", "the stream was reset or broke", cause))
     })

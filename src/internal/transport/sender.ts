@@ -5,8 +5,10 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
+import type { Direction } from "../core/streams/cleanliness.js"
+import { afterSessionEnd } from "./failure.js"
 import type { NativeSendStream } from "./shape.js"
-import type { Direction, StreamState } from "./streamHost.js"
+import type { StreamSide } from "./streamHost.js"
 import { Pending, type Resume } from "./wait.js"
 
 /** A queued write that waits for room. */
@@ -33,7 +35,7 @@ const pieceSize = 64 * 1024
 const largestPiece = 1.5 * pieceSize
 
 export class Sender {
-  private readonly stream: StreamState
+  private readonly stream: StreamSide
   /** The same writer for the whole life. */
   readonly writer: WritableStreamDefaultWriter<Uint8Array> | undefined
   state: Direction
@@ -56,14 +58,14 @@ export class Sender {
   /** Whether the stream ended in success: the accepted bytes are sent, then the FIN. */
   isDelivering = false
 
-  constructor(stream: StreamState, writable: NativeSendStream | undefined) {
+  constructor(stream: StreamSide, writable: NativeSendStream | undefined) {
     this.stream = stream
     this.writer = writable?.getWriter()
     this.state = this.writer === undefined ? "Absent" : "Open"
   }
 
   start(): void {
-    this.writer?.closed.then(this.onWriterClosed, this.onWriteFailed)
+    this.writer?.closed.then(this.onWriterClosed, this.onWriterBroke)
   }
 
   // --- writing
@@ -174,10 +176,13 @@ export class Sender {
   }
 
   private readonly onWriteRejected = (cause: unknown): void => {
-    this.onWriteFailed(cause)
-    queueMicrotask(() => this.onCut(cause))
-    // runs after `onCut`
-    queueMicrotask(this.onWritten)
+    afterSessionEnd(cause, () => this.writeRejected(cause))
+  }
+
+  private writeRejected(cause: unknown): void {
+    this.broke(cause)
+    this.onCut(cause)
+    this.onWritten()
   }
 
   // --- written bytes
@@ -259,10 +264,11 @@ export class Sender {
         this.onWritten()
         pending.done(Effect.void)
       },
-      (cause) => {
-        this.onWriteRejected(cause)
-        queueMicrotask(() => pending.done(Effect.fail(this.refusal(cause))))
-      }
+      (cause) =>
+        afterSessionEnd(cause, () => {
+          this.writeRejected(cause)
+          pending.done(Effect.fail(this.refusal(cause)))
+        })
     )
     return callback<void, WebTransportError>((resume) => {
       pending.await(resume)
@@ -286,10 +292,12 @@ export class Sender {
     this.fail(() => new WebTransportError({ reason: "Write", detail: "the platform closed the stream" }))
   }
 
-  private readonly onWriteFailed = (cause: unknown): void => {
-    queueMicrotask(() => {
-      this.fail(() => this.stream.host.failure("Write", "the peer stopped the stream, or it broke", cause))
-    })
+  private readonly onWriterBroke = (cause: unknown): void => {
+    afterSessionEnd(cause, () => this.broke(cause))
+  }
+
+  private broke(cause: unknown): void {
+    this.fail(() => this.stream.host.failure("Write", "the peer stopped the stream, or it broke", cause))
   }
 
   /** Makes the error only if needed: its stack is expensive, and every stream ends. */

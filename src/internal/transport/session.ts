@@ -11,6 +11,7 @@ import { WebTransportError } from "../../WebTransportError.js"
 import { ByteStream } from "./byteStream.js"
 import { checkCloseInfo } from "./closeInfo.js"
 import { Datagrams } from "./datagrams.js"
+import { afterSessionEnd } from "./failure.js"
 import { acceptStream, streamOf, takeNext } from "./incoming.js"
 import { type Kind, type OpeningHandle, openStream } from "./opening.js"
 import type { SessionCore } from "./sessionCore.js"
@@ -69,7 +70,7 @@ class HandleHost implements StreamHost {
   }
 
   took(): void {
-    this.core.took()
+    this.core.ends.taken++
   }
 
   ending(stream: ByteStream, isDelivering: boolean): void {
@@ -78,7 +79,7 @@ class HandleHost implements StreamHost {
   }
 
   delivered(stream: ByteStream): void {
-    this.core.delivered(stream)
+    this.core.ends.delivered(stream)
   }
 
   ended(stream: ByteStream): void {
@@ -114,7 +115,7 @@ const statsOf = (core: SessionCore): Effect.Effect<Option.Option<SessionStats>, 
     try {
       const promise = core.native.getStats?.()
       if (promise === undefined) return resume(Effect.succeedNone)
-      promise.then((stats) => resume(Effect.succeedSome(stats)), (cause) => queueMicrotask(() => failed(cause)))
+      promise.then((stats) => resume(Effect.succeedSome(stats)), (cause) => afterSessionEnd(cause, () => failed(cause)))
     } catch (cause) {
       failed(cause)
     }

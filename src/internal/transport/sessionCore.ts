@@ -6,11 +6,13 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { WebTransportError } from "../../WebTransportError.js"
+import { isUsedUp } from "../core/streams/refusals.js"
+import type { SessionState } from "../core/streams/sessionLane.js"
 import type { ByteStream } from "./byteStream.js"
 import { applicationInfo, closeInfoOf } from "./closeInfo.js"
 import { freeNative, untilGone } from "./closing.js"
 import { DatagramSender } from "./datagrams.js"
-import { StreamEndings } from "./endings.js"
+import { UnconfirmedEnds } from "./endings.js"
 import { closedHere, connectFailure, endedBeforeReady, endedByPeer, explainCause, isSessionEnd } from "./failure.js"
 import { IncomingQueue } from "./incoming.js"
 import type { Opening } from "./opening.js"
@@ -26,8 +28,6 @@ import type {
 /** News for observers. `Leaving`: begin nothing new on the session. `Freed`: one of its streams has ended. */
 export type News = "Leaving" | "Freed"
 
-export type State = "Connecting" | "Open" | "Closing" | "Closed"
-
 export class SessionCore {
   readonly native: NativeWebTransport
   readonly service: ConstructorService | undefined
@@ -36,7 +36,7 @@ export class SessionCore {
   readonly where: string
   private readonly closeInfo: Partial<CloseInfo> | undefined
 
-  state: State = "Connecting"
+  state: SessionState = "Connecting"
   /** Whether the platform has reported the session as ready, also after the attempt was given up. */
   private wasReady = false
   /** Set when nothing can be opened any more. */
@@ -56,8 +56,7 @@ export class SessionCore {
   /** Called when `bytesHeard` grows. */
   whenHeard: (() => void) | undefined = undefined
 
-  /** Completes when nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
-  readonly retirement = makeDeferred<void>()
+  /** Nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
   isRetired = false
   /** Called, in the same step, when the session is retired or gone, or one of its streams has ended. */
   readonly observers = new Set<(news: News) => void>()
@@ -73,7 +72,8 @@ export class SessionCore {
   /** The open streams. */
   readonly streams = new Set<ByteStream>()
   readonly openings = new Set<Opening>()
-  private readonly ended: StreamEndings
+  /** The streams whose end is not confirmed. */
+  readonly ends: UnconfirmedEnds
   /** The open streams of its pool's pings. */
   readonly pings = new Set<ByteStream>()
   /** Whether the most recently granted stream was a ping's, which may explain a refusal. */
@@ -96,7 +96,7 @@ export class SessionCore {
     this.retainsWrites = service?.retainsWrites === true
     this.where = where
     this.closeInfo = closeInfo
-    this.ended = new StreamEndings(closeTimeout, () => this.state === "Closing")
+    this.ends = new UnconfirmedEnds(closeTimeout, () => this.state === "Closing")
     // Each promise rejects on its own, perhaps without the others.
     native.ready.then(() => this.onReady(), (cause) => this.onConnectFailed(cause))
     native.closed.then(
@@ -129,7 +129,7 @@ export class SessionCore {
   }
 
   private onConnectFailed(cause: unknown): void {
-    if (this.state === "Connecting") this.settle(this.connectFailure(cause))
+    if (this.state === "Connecting") this.recordEnd(this.connectFailure(cause))
   }
 
   private connectFailure(cause: unknown): WebTransportError {
@@ -143,7 +143,7 @@ export class SessionCore {
 
   private onClosed(native: unknown): void {
     const info = applicationInfo(closeInfoOf(native as Partial<CloseInfo> | undefined))
-    this.settle(
+    this.recordEnd(
       this.state === "Connecting"
         ? endedBeforeReady(this.where, info)
         : info
@@ -151,14 +151,15 @@ export class SessionCore {
   }
 
   private onBroken(cause: unknown): void {
-    this.settle(
+    this.recordEnd(
       this.state === "Connecting"
         ? this.connectFailure(cause)
         : new WebTransportError({ reason: "SessionClosed", detail: "the session broke", cause })
     )
   }
 
-  private settle(how: CloseInfo | WebTransportError): void {
+  /** Records how the session ended, and tells all that waits for it or is open on it. */
+  private recordEnd(how: CloseInfo | WebTransportError): void {
     if (this.state === "Closed") return
     const wasConnecting = this.state === "Connecting"
     this.state = "Closed"
@@ -178,15 +179,27 @@ export class SessionCore {
     this.incomingBidirectional?.end(failure)
     this.incomingUnidirectional?.end(failure)
     this.incomingDatagrams?.end(failure)
-    for (const stream of [...this.ended.unconfirmed]) stream.sessionLost(gone)
-    this.ended.clear()
+    for (const stream of [...this.ends.unconfirmed]) stream.sessionLost(gone)
+    this.ends.clear()
     this.tellObservers()
   }
 
+  /**
+   * A session is retired, once, when
+   *
+   * | …                                                          | by                                          |
+   * | ---------------------------------------------------------- | ------------------------------------------- |
+   * | the peer drains it                                         | the constructor, from `native.draining`     |
+   * | its streams of both sides have reached `maxStreamsOpened`  | `limitStreams`                              |
+   * | it refused a stream, has none, and nothing explains that   | `refused`, by `isUsedUp`                    |
+   * | its stream pool has no more use for it: it refuses streams | the command `RetireSession` of the stream   |
+   * | or is late with them, was silent to borrowers, confirmed   | machine                                     |
+   * | no ends, or has opened the pool's `maxStreamsOpened`       |                                             |
+   * | its session pool retires the item: too old, too often used | `leaving` of the pool's lease adapter       |
+   */
   retire(): void {
     if (this.isRetired) return
     this.isRetired = true
-    complete(this.retirement, Exit.void)
     this.tellObservers()
   }
 
@@ -200,7 +213,7 @@ export class SessionCore {
 
   /** Frees the session at once, in any state. Waiting fibers fail with the error. */
   giveUp(error: WebTransportError): void {
-    this.settle(error)
+    this.recordEnd(error)
     this.free()
   }
 
@@ -242,15 +255,15 @@ export class SessionCore {
           // The session was closed already.
         }
       }
-      return untilGone(this, Effect.exit(Deferred.await(this.closure)), this.ended)
+      return untilGone(this, Effect.exit(Deferred.await(this.closure)), this.ends)
     })
-    return this.ended.deliver.pipe(
-      andThen(this.ended.untilConfirmed),
+    return this.ends.deliver.pipe(
+      andThen(this.ends.untilConfirmed),
       andThen(closing),
       andThen(Effect.sync(() => {
         // Also if the peer hangs: otherwise the socket of a closed session stays open (fails-components 1.6.8).
         this.free()
-        this.settle(info)
+        this.recordEnd(info)
       })),
       // other callers of `close` wait for this
       Effect.ensuring(Effect.sync(() => complete(closed, Exit.void)))
@@ -261,65 +274,36 @@ export class SessionCore {
   // Streams
   // ---------------------------------------------------------------------------
 
-  /** Ended streams whose end the platform has not confirmed. */
-  get endings(): ReadonlySet<ByteStream> {
-    return this.ended.unconfirmed
-  }
-
   ending(stream: ByteStream, isDelivering: boolean): void {
     this.streams.delete(stream)
-    this.ended.add(stream, isDelivering)
-  }
-
-  delivered(stream: ByteStream): void {
-    this.ended.delivered(stream)
+    this.ends.add(stream, isDelivering)
   }
 
   confirmed(stream: ByteStream): void {
-    this.ended.confirmed(stream)
+    this.ends.confirmed(stream)
     stream.onEnded?.()
     for (const observer of this.observers) observer("Freed")
-    this.ended.releaseIfEmpty()
+    this.ends.releaseIfEmpty()
   }
 
   /** How often the platform has taken written bytes, on all streams. */
   get taken(): number {
-    return this.ended.taken
-  }
-
-  took(): void {
-    this.ended.taken++
-  }
-
-  get hasToDeliver(): boolean {
-    return this.ended.hasToDeliver
+    return this.ends.taken
   }
 
   get mayBeOwedCredit(): boolean {
-    return this.ended.mayBeOwedCredit
+    return this.ends.mayBeOwedCredit
   }
 
   /** Retires a session that grants no streams. */
   retireUngranted(): void {
-    this.ended.giveUpGranting()
+    this.ends.giveUpGranting()
     this.retire()
-  }
-
-  get untilDelivered(): Effect.Effect<void> {
-    return this.ended.untilDelivered
-  }
-
-  get guard(): Effect.Effect<never> {
-    return this.ended.guard
-  }
-
-  cutShort(): void {
-    this.ended.cutShort()
   }
 
   /** Whether streams are open, or their ends not confirmed. */
   get hasOpen(): boolean {
-    return this.streams.size > 0 || this.endings.size > 0
+    return this.streams.size > 0 || this.ends.unconfirmed.size > 0
   }
 
   opened(): void {
@@ -344,8 +328,8 @@ export class SessionCore {
   }
 
   refused(): void {
-    // a session without open streams that grants none is used up; the credit of an ending stream may still be on its way
-    if (!this.hasOpen && !this.isPingLatest) this.retire()
+    const facts = { open: this.streams.size, ending: this.ends.unconfirmed.size, mayBeOwed: false }
+    if (isUsedUp(facts, () => this.isPingLatest)) this.retire()
   }
 
   received(bytes: number): void {

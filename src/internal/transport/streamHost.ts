@@ -34,7 +34,7 @@ export interface StreamHost {
 }
 
 /** The whole stream, as each of its directions sees it. */
-export interface StreamState {
+export interface StreamSide {
   readonly host: StreamHost
   /** Set when this side ends the stream. */
   readonly endedBecause: string | undefined
@@ -46,6 +46,3 @@ export interface StreamState {
   /** A direction is over, and not by a FIN. */
   broke(error: WebTransportError): void
 }
-
-/** `Absent`: the stream lacks this direction. `Finished`: by a FIN. `Failed`: broken, lost, or ended by this side. */
-export type Direction = "Absent" | "Open" | "Finished" | "Failed"

@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
+import { assert, describe, it } from "vitest"
 import { encode } from "../../../src/internal/core/bytes/frameCodec.js"
 import { Inbox } from "../../../src/internal/core/bytes/inbox.js"
 
@@ -89,5 +89,88 @@ describe("an inbox", () => {
     assert.deepStrictEqual(inbox.cut(3), Uint8Array.of(1, 2, 3))
     assert.deepStrictEqual(inbox.take(), Uint8Array.of(4))
     assert.throws(() => inbox.take(), "Two concurrent reads on one stream")
+  })
+
+  it("is empty only if no bytes are left in any place", () => {
+    const inbox = new Inbox()
+    assert.isTrue(inbox.isEmpty)
+    inbox.put(Uint8Array.of(2, 7))
+    assert.isFalse(inbox.isEmpty)
+    assert.isFalse(inbox.gather(3))
+    assert.isFalse(inbox.isEmpty)
+    assert.isUndefined(inbox.assemble(10))
+    assert.isFalse(inbox.isEmpty)
+    inbox.put(Uint8Array.of(8))
+    assert.strictEqual(inbox.assemble(10), "Whole")
+    assert.deepStrictEqual(inbox.takeMessage(), Uint8Array.of(7, 8))
+    assert.isTrue(inbox.isEmpty)
+    inbox.put(Uint8Array.of(9))
+    assert.isFalse(inbox.isEmpty)
+  })
+
+  it("asks for no more while it has what the reader wants", () => {
+    const inbox = filled(Uint8Array.of(1, 2))
+    assert.isTrue(inbox.gather(2))
+    assert.isFalse(inbox.hasRoom)
+    assert.isFalse(inbox.gather(3))
+    assert.isTrue(inbox.hasRoom)
+    inbox.put(Uint8Array.of(3, 4))
+    assert.isTrue(inbox.gather(3))
+    assert.isFalse(inbox.hasRoom)
+    assert.isTrue(inbox.gather(4))
+    assert.deepStrictEqual(inbox.cut(4), Uint8Array.of(1, 2, 3, 4))
+    assert.isTrue(inbox.hasRoom)
+    assert.isTrue(inbox.isEmpty)
+  })
+
+  it("hands over a chunk as it came if the reader wants just its size", () => {
+    const chunk = Uint8Array.of(1, 2)
+    const inbox = filled(chunk)
+    assert.strictEqual(inbox.cut(2), chunk)
+    assert.isTrue(inbox.isEmpty)
+  })
+
+  it("leaves no chunk without bytes when a reader takes just those put aside", () => {
+    const inbox = filled(Uint8Array.of(1, 2))
+    assert.isFalse(inbox.gather(3))
+    inbox.put(Uint8Array.of(3))
+    assert.deepStrictEqual(inbox.cut(2), Uint8Array.of(1, 2))
+    assert.deepStrictEqual(inbox.take(), Uint8Array.of(3))
+  })
+
+  it("takes messages from bytes that another reader put aside, and no byte of the next", () => {
+    const inbox = filled(Uint8Array.of(1))
+    assert.isFalse(inbox.gather(9))
+    inbox.put(Uint8Array.of(7, 1))
+    assert.isFalse(inbox.gather(9))
+    inbox.put(Uint8Array.of(8, 2))
+    assert.isFalse(inbox.gather(9))
+    for (const message of [7, 8]) {
+      assert.strictEqual(inbox.assemble(10), "Whole")
+      assert.deepStrictEqual(inbox.takeMessage(), Uint8Array.of(message))
+    }
+    inbox.put(Uint8Array.of(9, 10))
+    assert.strictEqual(inbox.assemble(10), "Whole")
+    assert.deepStrictEqual(inbox.takeMessage(), Uint8Array.of(9, 10))
+    assert.isTrue(inbox.isEmpty)
+  })
+
+  it("keeps bytes that were put aside behind a message", () => {
+    const inbox = filled(Uint8Array.of(1, 7, 2))
+    assert.isFalse(inbox.gather(9))
+    inbox.put(Uint8Array.of(8, 9))
+    assert.isFalse(inbox.gather(9))
+    assert.strictEqual(inbox.assemble(10), "Whole")
+    assert.deepStrictEqual(inbox.takeMessage(), Uint8Array.of(7))
+    assert.strictEqual(inbox.keptSize, 3)
+    assert.deepStrictEqual([inbox.take(), inbox.take()], [Uint8Array.of(2), Uint8Array.of(8, 9)])
+  })
+
+  it("has no message for a second reader", () => {
+    const none = "Two concurrent reads on one stream"
+    assert.throws(() => new Inbox().takeMessage(), none)
+    const inbox = filled(Uint8Array.of(2, 7))
+    assert.isUndefined(inbox.assemble(10))
+    assert.throws(() => inbox.takeMessage(), none)
   })
 })

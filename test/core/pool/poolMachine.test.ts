@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
+import { assert, describe, it } from "vitest"
 import type { Time } from "../../../src/internal/core/clock.js"
 import { type HeapNode, IndexedHeap } from "../../../src/internal/core/indexedHeap.js"
 import { type Linked, LinkedList } from "../../../src/internal/core/linkedList.js"

@@ -1,16 +1,18 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
-import { cleanliness, isUnfit, type StreamFacts } from "../../../src/internal/core/streams/cleanliness.js"
-import { ensure, type Surroundings, World } from "./streamModel.js"
+import * as FastCheck from "fast-check"
+import { assert, describe, it } from "vitest"
+import { cleanliness, isUnanswered, isUnfit, type StreamFacts } from "../../../src/internal/core/streams/cleanliness.js"
+import { ensure, type Setting, World } from "./streamModel.js"
 
 /**
  * Every run has its own seed, and a failure prints it: `FC_SEED=… npx vitest run test/core/streams` repeats that run, with
- * `FC_PATH=…` only its shortest form. `FC_RUNS=…` runs longer, `EXPLORE=…` sets the number of explored states.
+ * `FC_PATH=…` only its shortest form. `FC_RUNS=…` runs longer, `EXPLORE_STATES=…` explores more or fewer states of each
+ * configuration.
  */
-const { EXPLORE: explored = "20000", FC_PATH: path, FC_RUNS: runs = "2500", FC_SEED: seed } = process.env
+const { EXPLORE_STATES, FC_PATH: path, FC_RUNS: runs = "3000", FC_SEED: seed } = process.env
+const states = Number(EXPLORE_STATES ?? 4_000)
 const replay = seed === undefined ? {} : { seed: Number(seed) }
 
-const calm: Surroundings = {
+const calm: Setting = {
   isFixed: false,
   options: { maxStreamsPerSession: 2, maxStreamsOpened: 500, openTimeout: 1_000, suspectAfter: 2 },
   maxSessions: 2,
@@ -49,6 +51,7 @@ const movesOf = (world: World, happened: ReadonlyMap<string, number>, limits: Re
     if (session.openings !== "None" && session.state === "Open") {
       may(`opened${id}`, () => world.opened(session))
       may(`refused${id}`, () => world.openFailed(session, true), "refused")
+      may(`refusedOften${id}`, () => world.refusedOften(session), "refusedOften")
       may(`openFailed${id}`, () => world.openFailed(session, false), "openFailed")
     }
     if (session.state === "Open") may(`closing${id}`, () => world.closing(session), "death")
@@ -58,6 +61,11 @@ const movesOf = (world: World, happened: ReadonlyMap<string, number>, limits: Re
     if (!session.isRetired) may(`retired${id}`, () => world.retired(session), "retired")
     may(`received${id}`, () => world.received(session), "received")
     may(`freed${id}`, () => world.freed(session), "freed")
+    if (session.state === "Open") may(`pinged${id}`, () => world.pinged(session), "pinged")
+    if (session.pings.size > 0) may(`pingEnded${id}`, () => world.pingEnded(session), "pingEnded")
+    may(`owed${id}`, () => {
+      session.mayBeOwedCredit = !session.mayBeOwedCredit
+    }, "owed")
   }
   for (const stream of world.streams) {
     const { id, place } = stream
@@ -126,7 +134,10 @@ const rarely = {
   openFailed: 2,
   death: 3,
   retired: 2,
-  requestPersonal: 3
+  requestPersonal: 3,
+  refusedOften: 2,
+  pinged: 3,
+  owed: 3
 }
 
 describe("a stream machine", () => {
@@ -151,27 +162,51 @@ describe("a stream machine", () => {
         if (kind) world.beKind()
         world.beClosed()
       } catch (cause) {
-        throw new Error(`${(cause as Error).message}, after ${trace.join(" ")}`, { cause })
+        throw failureOf(cause, trace, world)
       }
       for (const command of world.log) seen.add(command)
     })
     FastCheck.assert(property, { numRuns: Number(runs), ...replay, ...(path === undefined ? {} : { path }) })
-    if (path !== undefined) return
+    if (path !== undefined || Number(runs) < 1_000) return
     for (const command of commands) ensure(seen.has(command), `no run brought ${command} about`)
-    assert.isAbove(steps, Number(runs) * 35)
+    // 100,000 in 3,000 runs
+    assert.isAtLeast(steps, Number(runs) * 34)
   })
 
   // All events in small configurations, in any order.
-  const configurations: ReadonlyArray<readonly [string, Surroundings]> = [
-    ["two sessions of two streams", calm],
+  const configurations: ReadonlyArray<readonly [string, Setting, Record<string, number>]> = [
+    ["two sessions of two streams", calm, {}],
     ["two sessions of one stream, which serve once", {
       ...calm,
       hasRoom: false,
       options: { ...calm.options, maxStreamsPerSession: 1, maxStreamsOpened: 1 }
+    }, {}],
+    ["one session that is the owner's", { ...calm, isFixed: true }, {}],
+    ["two sessions that are pinged, or owe credit", { ...calm, hasRoom: false }, {
+      refusedOften: 1,
+      pinged: 2,
+      owed: 1,
+      silent: 0,
+      spoiled: 0,
+      excess: 0
     }],
-    ["one session that is the owner's", { ...calm, isFixed: true }]
+    ["one session that is pinged, or owes credit, and is the owner's", { ...calm, hasRoom: false, isFixed: true }, {
+      refusedOften: 1,
+      pinged: 2,
+      owed: 1
+    }],
+    ["two sessions with bytes, ends and a demand of their own", { ...calm, hasRoom: false }, {
+      received: 1,
+      freed: 1,
+      served: 1,
+      over: 1,
+      advance: 1,
+      writing: 0,
+      openFailed: 0,
+      requestPersonal: 0
+    }]
   ]
-  const limits = {
+  const usual = {
     request: 2,
     requestPersonal: 1,
     abandon: 1,
@@ -194,21 +229,25 @@ describe("a stream machine", () => {
     served: 0,
     over: 0,
     advance: 0,
-    wake: 4
+    wake: 4,
+    refusedOften: 0,
+    pinged: 0,
+    owed: 0
   }
 
-  it.each(configurations)("keeps its rules in every order of events: %s", (name, setting) => {
+  it.each(configurations)("keeps its rules in every order of events: %s", (name, setting, others) => {
+    const limits = { ...usual, ...others }
     const reached = new Set<string>()
     let frontier: Array<ReadonlyArray<string>> = [[]]
-    const most = Math.ceil(Number(explored) / configurations.length)
-    while (frontier.length > 0 && reached.size < most) {
+    while (frontier.length > 0 && reached.size < states) {
       const next: typeof frontier = []
       for (const trace of frontier) {
-        if (reached.size >= most) break
+        if (reached.size >= states) break
         for (const move of movesAfter(setting, trace, limits).moves) {
           const longer = [...trace, move.name]
+          const world = new World(setting)
           try {
-            const { happened, world } = movesAfter(setting, longer, limits)
+            const { happened } = movesAfter(setting, longer, limits, world)
             const state = world.snapshot() + JSON.stringify(Object.keys(limits).map((kind) => happened.get(kind) ?? 0))
             if (reached.has(state)) continue
             reached.add(state)
@@ -217,14 +256,14 @@ describe("a stream machine", () => {
             world.beKind()
             world.beClosed()
           } catch (cause) {
-            throw new Error(`${(cause as Error).message}, after ${longer.join(" ")}`, { cause })
+            throw failureOf(cause, longer, world)
           }
         }
       }
       frontier = next
     }
     console.log(`${name}: ${reached.size} states`)
-    assert.isAbove(reached.size, 500)
+    assert.isAtLeast(reached.size, Math.min(states, 500))
   })
 })
 
@@ -234,6 +273,7 @@ const commands = [
   "AskForSession",
   "GiveSessionBack",
   "RetireSession",
+  "ForgetPing",
   "EndStream",
   "StopAwaitingWrites",
   "Grant",
@@ -245,6 +285,10 @@ const commands = [
   "WarnSuspect",
   "WakeAt"
 ]
+
+/** Names the events and the commands that led to the failure. */
+const failureOf = (cause: unknown, trace: ReadonlyArray<string>, { log }: World): Error =>
+  new Error(`${(cause as Error).message}, after ${trace.join(" ")}; commands: ${log.join(" ")}`, { cause })
 
 const kinds: Record<string, string> = {
   abandonLast: "abandon",
@@ -259,8 +303,12 @@ const kinds: Record<string, string> = {
 const kindOf = (family: string): string => kinds[family] ?? family
 
 /** Repeats the same events on a new machine. */
-const movesAfter = (setting: Surroundings, trace: ReadonlyArray<string>, limits: Record<string, number>) => {
-  const world = new World(setting)
+const movesAfter = (
+  setting: Setting,
+  trace: ReadonlyArray<string>,
+  limits: Record<string, number>,
+  world = new World(setting)
+) => {
   const happened = new Map<string, number>()
   for (const name of trace) {
     movesOf(world, happened, limits).find((move) => move.name === name)!.run()
@@ -268,7 +316,7 @@ const movesAfter = (setting: Surroundings, trace: ReadonlyArray<string>, limits:
     const kind = kindOf(name.replace(/\d+$/, ""))
     if (kind in limits) happened.set(kind, (happened.get(kind) ?? 0) + 1)
   }
-  return { world, happened, moves: movesOf(world, happened, limits) }
+  return { happened, moves: movesOf(world, happened, limits) }
 }
 
 describe("cleanliness", () => {
@@ -296,7 +344,7 @@ describe("cleanliness", () => {
         { isInboxEmpty: false },
         { isReadPending: false },
         { isSessionAlive: false }
-      ]
+      ] as const
     ) {
       assert.strictEqual(cleanliness({ ...clean, ...fact }), "Dirty", JSON.stringify(fact))
       assert.strictEqual(cleanliness({ ...clean, ...fact, areWritesSettled: false }), "Dirty")
@@ -304,13 +352,26 @@ describe("cleanliness", () => {
   })
 
   it("is lost for good by a borrower that fails or gives a read up", () => {
-    const success = { isSuccess: true, isOwn: false }
+    const success = { isSuccess: true, isOwn: false, isForOneUse: false }
     assert.strictEqual(cleanliness(clean, success), "Clean")
     assert.strictEqual(cleanliness(clean, { ...success, isSuccess: false }), "Spoiled")
     const givenUp = { ...clean, isOverdue: true }
     assert.strictEqual(cleanliness(givenUp, success), "Spoiled")
-    assert.strictEqual(cleanliness(givenUp, { isSuccess: true, isOwn: true }), "Clean")
-    assert.strictEqual(cleanliness(givenUp, { isSuccess: false, isOwn: true }), "Spoiled")
+    assert.strictEqual(cleanliness(givenUp, { ...success, isOwn: true }), "Clean")
+    assert.strictEqual(cleanliness(givenUp, { ...success, isSuccess: false, isOwn: true }), "Spoiled")
+    assert.isTrue(isUnanswered(givenUp, success))
+    assert.isFalse(isUnanswered(clean, success))
+    assert.isFalse(isUnanswered(givenUp, { ...success, isOwn: true }))
+    assert.isTrue(isUnanswered(givenUp, { ...success, isSuccess: false, isOwn: true }))
+  })
+
+  it("ends with a borrow that is the stream's only one", () => {
+    const once = { isSuccess: true, isOwn: false, isForOneUse: true }
+    assert.strictEqual(cleanliness(clean, once), "Dirty")
+    assert.strictEqual(cleanliness({ ...clean, areWritesSettled: false }, once), "Dirty")
+    assert.strictEqual(cleanliness({ ...clean, isOverdue: true }, once), "Spoiled")
+    assert.strictEqual(cleanliness({ ...clean, isOverdue: true }, { ...once, isOwn: true }), "Dirty")
+    assert.strictEqual(cleanliness(clean, { ...once, isSuccess: false }), "Spoiled")
   })
 
   it("a peer that speaks before the first write spoils the stream, but for a greeting", () => {

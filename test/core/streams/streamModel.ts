@@ -2,14 +2,15 @@
  * The environment of a stream machine, in the plainest form: sessions, streams and borrowers are records in arrays. It
  * performs the commands, keeps its own books about each session's grants, and judges each command and each state by them.
  */
-import { assert } from "@effect/vitest"
-import { LaneStream, SessionLane } from "../../../src/internal/core/streams/sessionLane.js"
+import { assert } from "vitest"
+import type { Direction } from "../../../src/internal/core/streams/cleanliness.js"
+import { LaneStream, SessionLane, type SessionState } from "../../../src/internal/core/streams/sessionLane.js"
 import type { SessionSupply, StreamDemand } from "../../../src/internal/core/streams/sessionSupply.js"
 import {
-  type ReturnVerdict,
   type StreamCommand,
   type StreamMachineOptions,
-  StreamRequest
+  StreamRequest,
+  type StreamVerdict
 } from "../../../src/internal/core/streams/streamCommands.js"
 import { StreamMachine } from "../../../src/internal/core/streams/streamMachine.js"
 
@@ -17,7 +18,7 @@ export const ensure: (holds: boolean, rule: string) => asserts holds = (holds, r
   if (!holds) assert.fail(rule)
 }
 
-export interface Surroundings {
+export interface Setting {
   readonly isFixed: boolean
   readonly options: StreamMachineOptions
   /** The maximum number of sessions at a time. */
@@ -30,19 +31,20 @@ export class ModelSession {
   readonly id: number
   readonly lane: SessionLane<ModelSession>
   gone: string | undefined = undefined
-  state = "Open"
+  state: SessionState = "Open"
   isRetired = false
   bytesReceived = 0
   streamsOpened = 0
   taken = 0
-  readonly pings = { size: 0 }
+  pings = { size: 0 }
   isPingLatest = false
   mayBeOwedCredit = false
 
   // the environment's own books
   isHeld = false
   openings: "None" | "UnderWay" | "Late" = "None"
-  lateAt = Infinity
+  /** How often the opening was late. */
+  lates = 0
   openedInLease = 0
   live = 0
   ending = 0
@@ -53,6 +55,8 @@ export class ModelSession {
   backoff = 10
   marks = 0
   bytesAtMark = -1
+  /** Refusals since the last grant that a ping explained: while it had a stream, and after that. */
+  explained = { during: 0, after: 0 }
 
   constructor(id: number) {
     this.id = id
@@ -74,6 +78,25 @@ export class ModelSession {
     this.capacity = Infinity
     this.probeAt = Infinity
     this.backoff = 10
+    this.explained = { during: 0, after: 0 }
+  }
+
+  /** What a refusal means, with the pause until the next attempt if a ping explains it. */
+  meaning(now: number, isLate: boolean): "Full" | "Owed" | "Pinged" | "UsedUp" {
+    if (this.live > 0 || this.ending > 0) return "Full"
+    if (isLate && this.mayBeOwedCredit) return "Owed"
+    if (!this.isPingLatest) return "UsedUp"
+    const { after, during } = this.explained
+    if (this.pings.size > 0) {
+      this.explained = { after, during: during + 1 }
+      this.probeAt = now + [10, 20, 40, 80][Math.min(during, 3)]!
+    } else if (after < 7) {
+      this.explained = { after: after + 1, during }
+      this.probeAt = now + 10 * 2 ** after
+    } else {
+      return "UsedUp"
+    }
+    return "Pinged"
   }
 
   free(now: number): void {
@@ -93,8 +116,8 @@ export class ModelStream {
   bytesBefore = 0
   endsAt = Infinity
 
-  receiving = "Open"
-  sending = "Open"
+  receiving: Direction = "Open"
+  sending: Direction = "Open"
   isInboxEmpty = true
   isReadPending = true
   areWritesSettled = true
@@ -113,7 +136,9 @@ export class ModelStream {
   }
 }
 
-export class ModelRequest extends StreamRequest {
+type ModelRecord = LaneStream<ModelStream, ModelSession>
+
+export class ModelRequest extends StreamRequest<ModelRecord> {
   readonly id: number
   constructor(id: number, isPersonal: boolean) {
     super(isPersonal)
@@ -123,7 +148,7 @@ export class ModelRequest extends StreamRequest {
 
 export class World {
   now = 0
-  readonly machine: StreamMachine<ModelSession, ModelStream, string>
+  readonly machine: StreamMachine<ModelSession, ModelRecord, ModelRequest, string>
   readonly sessions: Array<ModelSession> = []
   readonly streams: Array<ModelStream> = []
   /** The waiting requests, oldest first. */
@@ -143,9 +168,9 @@ export class World {
   isBroken = false
   requests = 0
   log: Array<string> = []
-  readonly setting: Surroundings
+  readonly setting: Setting
 
-  constructor(setting: Surroundings) {
+  constructor(setting: Setting) {
     this.setting = setting
     const read = <A extends object>(figures: { readonly [K in keyof A]: () => A[K] }): A => {
       const target = {} as A
@@ -154,7 +179,7 @@ export class World {
       }
       return target
     }
-    this.machine = new StreamMachine<ModelSession, ModelStream, string>(
+    this.machine = new StreamMachine<ModelSession, ModelRecord, ModelRequest, string>(
       setting.options,
       read<SessionSupply>({
         isFixed: () => setting.isFixed,
@@ -192,8 +217,8 @@ export class World {
     return session
   }
 
-  of(lane: SessionLane<any>): ModelSession {
-    return lane.session as ModelSession
+  of(lane: SessionLane<ModelSession>): ModelSession {
+    return lane.session
   }
 
   // --- the rules
@@ -280,7 +305,7 @@ export class World {
 
   // --- commands
 
-  private perform(command: StreamCommand<string>): void {
+  private perform(command: StreamCommand<string, ModelRecord, SessionLane<ModelSession>, ModelRequest>): void {
     this.say(command._tag)
     switch (command._tag) {
       case "OpenStream": {
@@ -288,13 +313,15 @@ export class World {
         this.judgeOpening(session)
         session.openings = "UnderWay"
         session.openedInLease++
-        session.lateAt = this.now + this.setting.options.openTimeout
+        session.lates = 0
         return
       }
       case "AbandonOpening": {
         const session = this.of(command.lane)
         ensure(session.openings === "Late", "an opening that is not late is abandoned")
         ensure(session.live === 0 && session.ending === 0, "abandoned while credit may come back")
+        const isExplained = session.pings.size > 0 || session.mayBeOwedCredit
+        ensure(!isExplained || session.lates > 1, "abandoned while the credit of a ping, or owed credit, may come back")
         session.openings = "None"
         return
       }
@@ -308,9 +335,9 @@ export class World {
         const session = this.of(command.lane)
         ensure(session.isHeld, "a session given back twice")
         if (!this.setting.isFixed) {
+          // the session pool closes a session above its maximum; another borrower gets the place of any other session
+          if (this.excess === 0) this.others = Math.max(0, this.others - 1)
           session.isHeld = false
-          // another borrower gets the session
-          this.others = Math.max(0, this.others - 1)
         }
         if (this.isClosed || session.state === "Closed") return
         ensure(session.live === 0 && session.ending === 0, "a session given back before its streams have ended")
@@ -321,11 +348,14 @@ export class World {
         ensure(!this.setting.isFixed, "the fixed session is its owner's")
         return this.retired(this.of(command.lane))
       }
-      case "ForgetPing":
-        this.of(command.lane).isPingLatest = false
+      case "ForgetPing": {
+        const session = this.of(command.lane)
+        ensure(session.pings.size === 0 && session.explained.after === 7, "a ping is forgotten too early")
+        session.isPingLatest = false
         return
+      }
       case "EndStream": {
-        const stream = command.stream.stream as ModelStream
+        const stream = command.stream.stream
         ensure(stream.place !== "Ending" && stream.place !== "Ended", "a stream is ended twice")
         const { session } = stream
         if (this.isClosed && !session.lane.streams.has(stream.record) && stream.place === "Spare") {
@@ -342,11 +372,11 @@ export class World {
         return
       }
       case "StopAwaitingWrites":
-        return this.written(command.stream.stream as ModelStream)
+        return this.written(command.stream.stream)
       case "Grant": {
-        const request = command.request as ModelRequest
+        const request = command.request
         ensure(this.queue.shift() === request, "a request is overtaken")
-        const stream = command.stream.stream as ModelStream
+        const stream = command.stream.stream
         ensure(stream.place === "Spare", "a stream granted twice")
         stream.place = "Granted"
         this.answered.push(request)
@@ -362,14 +392,14 @@ export class World {
         )
         return
       case "PrepareItem": {
-        const stream = command.stream.stream as ModelStream
+        const stream = command.stream.stream
         ensure(stream.place === "Spare", "a stream prepared that somebody has")
         if (this.setting.hasRoom) this.request(false)
         return this.machine.prepared(stream.record, this.setting.hasRoom, this.now)
       }
       case "RetireItem":
       case "LoseItem": {
-        const stream = command.stream.stream as ModelStream
+        const stream = command.stream.stream
         stream.isLeaving = true
         if (command._tag === "LoseItem" || stream.place === "Idle") this.discard(stream)
         return
@@ -402,7 +432,7 @@ export class World {
   }
 
   abandon(request: ModelRequest): void {
-    const stream = request.stream?.stream as ModelStream | undefined
+    const stream = request.stream?.stream
     this.queue = this.queue.filter((other) => other !== request)
     this.answered = this.answered.filter((other) => other !== request)
     if (stream?.place === "Granted") stream.place = "Spare"
@@ -414,6 +444,7 @@ export class World {
     this.streams.push(stream)
     session.openings = "None"
     session.streamsOpened++
+    session.isPingLatest = false
     if (!this.isClosed) {
       session.grant()
       session.live++
@@ -424,8 +455,39 @@ export class World {
   openFailed(session: ModelSession, isRefusal: boolean): void {
     const wasLate = session.openings === "Late"
     session.openings = "None"
-    if (isRefusal && !wasLate && session.gone === undefined) session.refuse(this.now)
+    const isJudged = isRefusal && !wasLate && session.gone === undefined && !this.isClosed
+    if (isJudged) session.refuse(this.now)
+    const meaning = isJudged ? session.meaning(this.now, false) : undefined
+    const before = this.log.length
+    const { isRetired } = session
     this.machine.openFailed(session.lane, isRefusal, isRefusal ? "limit" : "broken", this.now)
+    if (meaning === undefined) return
+    if (meaning === "UsedUp") return ensure(this.setting.isFixed || session.isRetired, "a used up session is kept")
+    ensure(session.isRetired === isRetired, `a session is retired for a refusal that means ${meaning}`)
+    ensure(!this.log.slice(before).includes("Refuse"), `a request is refused for a refusal that means ${meaning}`)
+  }
+
+  /** A ping of the session has a stream. */
+  pinged(session: ModelSession): void {
+    session.streamsOpened++
+    session.pings = { size: session.pings.size + 1 }
+    session.isPingLatest = true
+  }
+
+  pingEnded(session: ModelSession): void {
+    session.pings = { size: session.pings.size - 1 }
+    this.freed(session)
+  }
+
+  /** The session refuses again and again, whenever it is asked. */
+  refusedOften(session: ModelSession): void {
+    for (let i = 0; i < 9; i++) {
+      if (session.openings !== "UnderWay" || session.gone !== undefined) return
+      this.openFailed(session, true)
+      this.judge()
+      if (this.armed < Infinity) this.wake()
+      this.judge()
+    }
   }
 
   sessionCame(session = this.newSession()): void {
@@ -465,7 +527,7 @@ export class World {
   /** The creation makes an item of its stream, and the pool lends it. */
   taken(request: ModelRequest): void {
     this.answered = this.answered.filter((other) => other !== request)
-    const stream = request.stream!.stream as ModelStream
+    const stream = request.stream!.stream
     this.machine.becameItem(stream.record)
     if (stream.session.gone !== undefined || stream.isLeaving) return this.discard(stream)
     stream.place = "Lent"
@@ -509,7 +571,7 @@ export class World {
     this.judgeReturn(stream, this.machine.verdictOf(stream.record, isFit))
   }
 
-  private judgeReturn(stream: ModelStream, verdict: ReturnVerdict): void {
+  private judgeReturn(stream: ModelStream, verdict: StreamVerdict): void {
     if (stream.place !== "Returning") return
     if (verdict === "keep") {
       ensure(stream.areWritesSettled && stream.isSessionAlive, "an unclean stream is kept")
@@ -555,11 +617,6 @@ export class World {
   wake(): void {
     this.now = Math.max(this.now, this.armed)
     this.armed = Infinity
-    for (const session of this.sessions) {
-      if (!session.isHeld || session.openings === "None" || session.lane.lateAt > this.now) continue
-      session.openings = "Late"
-      session.refuse(this.now)
-    }
     for (const stream of this.streams) {
       if (stream.endsAt > this.now) continue
       stream.endsAt = Infinity
@@ -567,7 +624,26 @@ export class World {
       stream.session.ending--
       stream.session.unconfirmed++
     }
+    const explained = this.openingsLate()
     this.machine.tick(this.now)
+    for (const session of explained) {
+      ensure(session.openings === "Late", "a late opening is abandoned, although credit may come back")
+    }
+  }
+
+  /** Returns the sessions whose late stream may still come. */
+  private openingsLate(): ReadonlyArray<ModelSession> {
+    const explained: Array<ModelSession> = []
+    for (const { lateAt, session } of this.machine.lanes) {
+      if (session.openings === "None" || lateAt > this.now) continue
+      session.openings = "Late"
+      session.lates++
+      session.refuse(this.now)
+      if (session.lates > 1 || session.gone !== undefined) continue
+      const meaning = this.unserved > 0 ? session.meaning(this.now, true) : undefined
+      if (meaning === "Owed" || session.pings.size > 0) explained.push(session)
+    }
+    return explained
   }
 
   close(): void {
@@ -582,6 +658,10 @@ export class World {
     this.others = 0
     this.shrunk = 0
     this.areAllServed = false
+    for (const session of this.sessions) {
+      session.pings = { size: 0 }
+      session.mayBeOwedCredit = false
+    }
     for (let round = 0; this.queue.length > 0; round++) {
       ensure(round < 300, `request ${this.queue[0]?.id} is never answered: ${this.log.slice(-30).join(" ")}`)
       const before = this.log.length
@@ -631,6 +711,11 @@ export class World {
       lane.backoff,
       lane.marks,
       lane.receivedAtMark === lane.session.bytesReceived,
+      session.pings,
+      session.isPingLatest,
+      session.mayBeOwedCredit,
+      session.explained,
+      session.lates,
       this.streams.filter((stream) => stream.session.id === session.id && stream.place !== "Ended").map((stream) => [
         stream.place,
         stream.isLeaving,
@@ -649,7 +734,7 @@ export class World {
       this.others,
       this.shrunk,
       t(this.armed),
-      t(this.machine.sessionsAt),
+      t(this.machine["asking"].readyAt),
       this.isClosed,
       this.isBroken
     ])

@@ -1,13 +1,12 @@
 /** Pools of connections to a real PostgreSQL, which crashes, restarts, is full, or hangs; and state left in a connection. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
 import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
@@ -16,6 +15,7 @@ import { fileURLToPath } from "node:url"
 import * as Postgres from "../../support/postgres.js"
 import { program } from "../../support/postgresPrograms.js"
 import * as Processes from "../../support/processes.js"
+import { assert, describe, it } from "../../support/vitest.js"
 
 /** Waits until the condition holds. */
 const until = (condition: () => boolean) => Effect.repeat(Effect.sleep("2 millis"), { until: condition })
@@ -76,7 +76,7 @@ const startLoad = (pool: Pool, size: number) =>
       Effect.forkScoped(Effect.repeat(borrow(borrower), { until: () => ended })))
     load.end = Effect.suspend(() => {
       ended = true
-      return Effect.asVoid(Fiber.join(Fiber.all(borrowers)))
+      return Effect.asVoid(Fiber.joinAll(borrowers))
     })
     // all connections are made, and nothing else is under way
     yield* Effect.repeat(Effect.delay(pool.stats, "2 millis"), {
@@ -123,7 +123,7 @@ describe("a pool of connections to PostgreSQL", () => {
 
   it.scopedLive(
     "a restart of the server that takes a second fails no borrower but those with a connection",
-    () => survives(({ start, stop }) => stop.pipe(Effect.zipRight(Effect.delay(start, "1 second")))),
+    () => survives(({ start, stop }) => stop.pipe(Effect.andThen(Effect.delay(start, "1 second")))),
     60_000
   )
 
@@ -173,7 +173,7 @@ describe("a pool of connections to PostgreSQL", () => {
         () =>
           Effect.exit(
             pool.use(({ query }) =>
-              Effect.zipRight(until(() => attempts.failures.length > 0), query("select pg_sleep(0.05)"))
+              Effect.andThen(until(() => attempts.failures.length > 0), query("select pg_sleep(0.05)"))
             )
           ),
         { concurrency: "unbounded" }
@@ -326,7 +326,7 @@ describe("what a borrower that is interrupted leaves in its item", () => {
               })
             )
           let inserted = false
-          const rest = Effect.zipRight(Effect.sync(() => inserted = true), Effect.never)
+          const rest = Effect.andThen(Effect.sync(() => inserted = true), Effect.never)
           const first = yield* Effect.fork(transaction("half", rest))
           yield* until(() => inserted)
           yield* Fiber.interrupt(first)

@@ -1,8 +1,8 @@
-import { assert, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { readFileSync } from "node:fs"
 import * as MetricsExample from "../../support/metricsExample.js"
 import { checkRules, promtool } from "../../support/promtool.js"
+import { assert, it } from "../../support/vitest.js"
 
 it.scopedLive("what the example shows to Prometheus is as Prometheus wants it", () =>
   Effect.gen(function*() {

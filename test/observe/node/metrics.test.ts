@@ -1,9 +1,9 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import * as MetricKey from "effect/MetricKey"
 import { readFileSync } from "node:fs"
 import * as keys from "../../../src/internal/observe/poolMetrics.js"
 import * as MetricsExample from "../../support/metricsExample.js"
+import { assert, describe, it } from "../../support/vitest.js"
 
 const read = (name: string) => readFileSync(new URL(`../../../${name}`, import.meta.url), "utf8")
 

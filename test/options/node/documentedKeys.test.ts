@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
+import { assert, describe, it } from "vitest"
 import type { Table } from "../../../src/internal/options/optionTable.js"
 import { requestOptions } from "../../../src/internal/requests/requestOptions.js"
 import { configOptions } from "../../../src/internal/sessions/sessionOptions.js"

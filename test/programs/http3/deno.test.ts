@@ -1,24 +1,24 @@
-import { expect, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { build } from "esbuild"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import * as TestServer from "../../support/TestServer.js"
+import { expect, it } from "../../support/vitest.js"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 
 /** A program with the code that a browser would load. `main` is an Effect; its result is printed as JSON. */
 const program = (main: string) => `
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
 import { SessionPool, StreamPool, WebTransport } from "effect-pools"
 
 const [url, hash] = Deno.args
 const connect = { serverCertificateHashes: [{ value: Uint8Array.from(JSON.parse(hash)) }] }
 const at = (path) => new URL(path, url).href
 const echo = (text) => (stream) =>
-  Effect.zipRight(stream.write(new TextEncoder().encode(text)), stream.readExactly(text.length)).pipe(
+  Effect.andThen(stream.write(new TextEncoder().encode(text)), stream.readExactly(text.length)).pipe(
     Effect.map((bytes) => new TextDecoder().decode(bytes))
   )
 const requests = Array.from({ length: 600 }, (_, i) => "request " + (100 + i))
@@ -110,7 +110,7 @@ it.scopedLive("a connect that is given up in Deno leaves no session", () =>
       server,
       `const main = Effect.gen(function*() {
         for (let millis = 0; millis < 40; millis++) {
-          const fiber = yield* Effect.fork(Effect.scoped(Effect.zipRight(WebTransport.connect(url, connect), Effect.never)))
+          const fiber = yield* Effect.fork(Effect.scoped(Effect.andThen(WebTransport.connect(url, connect), Effect.never)))
           yield* Effect.sleep(millis % 10)
           yield* Fiber.interrupt(fiber)
         }

@@ -1,5 +1,4 @@
-import { assert, expect, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import * as Effect from "#test/Effect"
 import { execFileSync, spawn } from "node:child_process"
 import type { AddressInfo } from "node:net"
 import { createServer } from "node:net"
@@ -9,6 +8,7 @@ import type { Page } from "playwright-core"
 import { openPage } from "../../../examples/support/browser.js"
 import { chromium } from "../../../examples/support/chromium.js"
 import { listen } from "../../support/ports.js"
+import { assert, expect, it } from "../../support/vitest.js"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const limit = 30_000

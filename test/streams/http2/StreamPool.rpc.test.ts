@@ -1,14 +1,13 @@
 /** Callers of `@effect/rpc` that share one stream of a pool, over a link that is too slow for their time limits. */
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Layer from "#test/Layer"
 import * as Socket from "@effect/platform/Socket"
 import * as RpcClient from "@effect/rpc/RpcClient"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
-import { assert, describe, it } from "@effect/vitest"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -18,6 +17,7 @@ import type { Ready } from "../../../examples/support/serve.js"
 import * as Network from "../../chaos/network.js"
 import * as Processes from "../../support/processes.js"
 import { failure, soon } from "../../support/streamPools.js"
+import { assert, describe, it } from "../../support/vitest.js"
 
 /** Bytes a second. */
 const rate = 200_000

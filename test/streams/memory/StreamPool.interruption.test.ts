@@ -1,27 +1,29 @@
 /** Interruption at every point of every verb: no place, stream, waiter or fiber is left, and no answers are mixed up. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "#test/Cause"
+import * as Context from "#test/Context"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { fiberCount } from "#test/fibers"
+import * as Layer from "#test/Layer"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
+import * as Scope from "#test/Scope"
+import * as Socket from "#test/Socket"
 import * as Framing from "effect-pools/Framing"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { identity } from "effect/Function"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Supervisor from "effect/Supervisor"
 import type { ByteStream } from "../../../src/internal/transport/byteStream.js"
 import { viewCore } from "../../../src/internal/transport/session.js"
+import { isClean } from "../../support/isClean.js"
 import { withLogs } from "../../support/logs.js"
 import { settle } from "../../support/pool.js"
 import { bytes, echo, soon, text, turn, until } from "../../support/streamPools.js"
+import { assert, describe, it } from "../../support/vitest.js"
 
 /** With fewer ops before a yield Effect 3 itself makes no progress. */
 const budgets = Array.from({ length: 52 }, (_, i) => i + 13)
@@ -33,7 +35,7 @@ const later = (microtasks: number, f: () => void): void => {
   else queueMicrotask(() => later(microtasks - 1, f))
 }
 
-const paused = Effect.zipRight(turn, settle)
+const paused = Effect.andThen(turn, settle)
 
 type Peer = TestWebTransport.ServerStream
 
@@ -49,7 +51,7 @@ const answer = (peer: Peer): Effect.Effect<void, unknown> =>
       onNone: () => Effect.void,
       onSome: (message) => {
         const isAnswered = !text(message).startsWith("dirt") && message.length <= 1000
-        return Effect.zipRight(isAnswered ? peer.write(message) : Effect.void, Effect.suspend(() => answer(peer)))
+        return Effect.andThen(isAnswered ? peer.write(message) : Effect.void, Effect.suspend(() => answer(peer)))
       }
     })
   )
@@ -93,23 +95,23 @@ const beside = <A, E, B, E2>(
 /** What a borrower does; the test interrupts it at some point. */
 const verbs: Record<string, (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>> = {
   use: (pool) => pool.use((stream) => echo(stream, "hello")),
-  "use of two exchanges": (pool) => pool.use((stream) => Effect.zipRight(echo(stream, "hello"), echo(stream, "again"))),
+  "use of two exchanges": (pool) => pool.use((stream) => Effect.andThen(echo(stream, "hello"), echo(stream, "again"))),
   "use that fails": (pool) =>
-    Effect.ignore(pool.use((stream) => Effect.zipRight(echo(stream, "hello"), Effect.fail("no")))),
+    Effect.ignore(pool.use((stream) => Effect.andThen(echo(stream, "hello"), Effect.fail("no")))),
   "use that leaves bytes": (pool) =>
-    pool.use((stream) => Effect.zipRight(stream.write(bytes("hello")), stream.readExactly(1))),
-  "use that closes": (pool) => pool.use((stream) => Effect.zipRight(echo(stream, "hello"), stream.closeWrite)),
+    pool.use((stream) => Effect.andThen(stream.write(bytes("hello")), stream.readExactly(1))),
+  "use that closes": (pool) => pool.use((stream) => Effect.andThen(echo(stream, "hello"), stream.closeWrite)),
   "use that reads first": (pool) =>
     pool.use((stream) =>
       beside(
         stream.readExactly(5),
         (reading) =>
-          Effect.yieldNow().pipe(Effect.zipRight(stream.write(bytes("hello"))), Effect.zipRight(Fiber.join(reading)))
+          Effect.yieldNow().pipe(Effect.andThen(stream.write(bytes("hello"))), Effect.andThen(Fiber.join(reading)))
       )
     ),
   get: (pool) => Effect.scoped(Effect.flatMap(pool.get, (stream) => echo(stream, "hello"))),
   tryGet: (pool) =>
-    Effect.zipRight(
+    Effect.andThen(
       pool.use((stream) => echo(stream, "hello")),
       Effect.scoped(
         Effect.flatMap(pool.tryGet, (stream) => Option.isSome(stream) ? echo(stream.value, "again") : Effect.yieldNow())
@@ -122,17 +124,19 @@ const verbs: Record<string, (pool: StreamPool.Service) => Effect.Effect<unknown,
   requestStream: (pool) => Stream.runDrain(pool.requestStream(bytes("hello"), { isLast: () => true })),
   "requestStream, given up": (pool) => Stream.runDrain(Stream.take(pool.requestStream(bytes("hello")), 1)),
   socket: (pool) =>
-    Effect.flatMap(pool.makeSocket, (socket) =>
+    Effect.flatMap(Effect.map(pool.makeSocket, Socket.runner), (socket) =>
       beside(
         Effect.ignore(socket.run(() => Effect.fail("done"))),
         () => Effect.scoped(Effect.flatMap(socket.writer, (write) => write("hello")))
       )),
   "socket, and use": (pool) =>
-    Effect.zipRight(
+    Effect.andThen(
       pool.use((stream) => echo(stream, "hello")),
-      Effect.ignore(Effect.flatMap(pool.makeSocket, (socket) => socket.run(() => {}, { onOpen: Effect.interrupt })))
+      Effect.ignore(
+        Effect.flatMap(pool.makeSocket, (socket) => Socket.runner(socket).run(() => {}, { onOpen: Effect.interrupt }))
+      )
     ),
-  "clear, and use": (pool) => Effect.zipRight(pool.clear, pool.use((stream) => echo(stream, "hello")))
+  "clear, and use": (pool) => Effect.andThen(pool.clear, pool.use((stream) => echo(stream, "hello")))
 }
 
 const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknown>) =>
@@ -142,15 +146,15 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
     for (const budget of budgets) {
       for (const pause of pauses) {
         const where = `budget ${budget}, pause ${pause}`
-        const supervisor = yield* Supervisor.track
-        yield* Effect.gen(function*() {
+        const fibers = yield* fiberCount
+        const run = Effect.gen(function*() {
           const { peers, pool, scope, session } = yield* makePool()
           // enough borrowers that some wait
           const borrowers = yield* Effect.replicateEffect(
             Effect.fork(Effect.withMaxOpsBeforeYield(Effect.forever(verb(pool)), budget)),
             4
           )
-          yield* Effect.repeatN(Effect.yieldNow(), pause)
+          yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
           yield* Fiber.interruptAll(borrowers)
           yield* paused
           const stats = yield* pool.stats
@@ -160,7 +164,7 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
           assert.deepInclude((yield* pool.sessions)[0], { streams: stats.size, inUse: 0 }, where)
           assert.lengthOf(peers.filter(isUntouched), stats.size, where)
           assert.lengthOf(peers.filter(isEnded), peers.length - stats.size, where)
-          assert.isTrue([...viewCore(session).streams].every((stream) => stream.isClean), where)
+          assert.isTrue([...viewCore(session).streams].every((stream) => isClean(stream)), where)
           assert.strictEqual(viewCore(session).openings.size, 0, where)
           // every place is free: all can be borrowed at once
           const next = Effect.flatMap(pool.get, (stream) => echo(stream, "next"))
@@ -172,10 +176,10 @@ const sweep = (verb: (pool: StreamPool.Service) => Effect.Effect<unknown, unknow
           yield* Scope.close(scope, Exit.void)
           yield* paused
           assert.lengthOf(peers.filter(isEnded), peers.length, where)
-        }).pipe(Effect.provide(Supervisor.addSupervisor(supervisor)))
+        })
+        yield* fibers.within(run)
         yield* paused
-        const left = (yield* supervisor.value).filter((fiber) => fiber.unsafePoll() === null)
-        assert.lengthOf(left, 0, `${where}: fibers left`)
+        assert.strictEqual(yield* fibers.running, 0, `${where}: fibers left`)
       }
     }
     return { acquisitions, opened }
@@ -226,7 +230,7 @@ const spyOnWrites = (
 /** A pool with room for one stream, which was used once; and a hook for every write. */
 const usedPool = Effect.gen(function*() {
   const writes = { on: (_bytes: Uint8Array, _stream: ByteStream) => {} }
-  const made: Effect.Effect.Success<ReturnType<typeof makePool>> = yield* makePool(
+  const made: Effect.Success<ReturnType<typeof makePool>> = yield* makePool(
     { maxSize: 1 },
     {},
     spyOnWrites((native, bytes) => {
@@ -261,7 +265,7 @@ describe("StreamPool, pausing anywhere", () => {
                 }
                 const borrower = pool.use((stream) => {
                   later(microtasks, () => Effect.runSync(peers[0]!.write(bytes("dirt"))))
-                  return Effect.zipRight(pad(steps), first(stream))
+                  return Effect.andThen(pad(steps), first(stream))
                 })
                 yield* Effect.withMaxOpsBeforeYield(borrower, budget)
                 if (peers.length > 1) replaced++
@@ -300,12 +304,12 @@ describe("StreamPool, pausing anywhere", () => {
                 if (isOver && text(written).includes("dirt")) touched.push(where)
               }
               const late = yield* pool.use((stream) =>
-                Effect.zipRight(stream.write(bytes("x")), stream.readExactly(1)).pipe(
-                  Effect.zipRight(Effect.withMaxOpsBeforeYield(
-                    Effect.forkDaemon(Effect.exit(Effect.zipRight(pad(steps), act(stream)))),
+                Effect.andThen(stream.write(bytes("x")), stream.readExactly(1)).pipe(
+                  Effect.andThen(Effect.withMaxOpsBeforeYield(
+                    Effect.forkDaemon(Effect.exit(Effect.andThen(pad(steps), act(stream)))),
                     budget
                   )),
-                  Effect.zipLeft(Effect.repeatN(Effect.yieldNow(), yields))
+                  Effect.tap(Effect.replicateEffect(Effect.yieldNow(), yields + 1, { discard: true }))
                 )
               )
               isOver = true
@@ -378,7 +382,7 @@ describe("StreamPool.make, at any step", () => {
           const session = yield* WebTransport.connect("https://test/")
           const pool = StreamPool.make({ session, minSize: 1 })
           const making = yield* Effect.fork(Effect.withMaxOpsBeforeYield(pool, budget))
-          yield* Effect.repeatN(Effect.yieldNow(), pause)
+          yield* Effect.replicateEffect(Effect.yieldNow(), pause + 1, { discard: true })
           yield* step(making, (yield* sessions).at(-1)!)
         }
       }
@@ -425,10 +429,10 @@ describe("StreamPool.makeSocket, when the pool closes", () => {
           echo(stream, "hello"))))
       const lease = yield* pool.acquire
       const run = yield* Effect.fork(Effect.flatMap(pool.makeSocket, (socket) =>
-        socket.run(() => {})))
+        Socket.runner(socket).run(() => {})))
       yield* until(pool.stats, ({ inUse }) => inUse === 2)
       yield* paused
-      assert.isNull(run.unsafePoll())
+      assert.isTrue(Option.isNone(yield* Fiber.poll(run)))
       yield* soon(Scope.close(scope, Exit.void))
       assert.include(String(yield* soon(Fiber.await(run))), "Open")
       yield* lease.release()

@@ -1,10 +1,9 @@
 /** What an HTTP/2 server tells about a whole session: the answer to the CONNECT, GOAWAY, DRAIN, and the end. */
-import { expect, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type { ServerHttp2Stream } from "node:http2"
 import { inspect } from "node:util"
 import { construct } from "../../../src/internal/platform/fails/construct.js"
@@ -20,6 +19,7 @@ import {
 import { client } from "../../support/implementation.js"
 import { withLogs } from "../../support/logs.js"
 import { echo, failure, soon, until } from "../../support/streamPools.js"
+import { expect, it } from "../../support/vitest.js"
 
 const options = ({ hash }: ConnectServer): WebTransport.ConnectOptions => ({
   serverCertificateHashes: [{ value: hash }],
@@ -90,7 +90,7 @@ live("a pool counts such a session as lost, and lends another one", () =>
     const { server, streams, tell } = yield* toldTo((stream) => void stream.end())
     const there = yield* server
     const pool = yield* SessionPool.make({ url: there.url, connect: options(there) })
-    yield* pool.use((session) => Effect.zipRight(tell, session.closed))
+    yield* pool.use((session) => Effect.andThen(tell, session.closed))
     expect(yield* pool.use((session) => session.isOpen)).toBe(true)
     expect((yield* pool.stats).destroyed.lost).toBe(1)
     expect(streams.length).toBe(2)

@@ -1,9 +1,8 @@
 /** The parts of a client that HTTP/2 shows: its TCP connections, its frames, and its internals. */
-import { expect, layer } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { createSecureServer, type Http2SecureServer } from "node:http2"
 import type { AddressInfo } from "node:net"
 import { createServer, type Server, type TLSSocket } from "node:tls"
@@ -15,6 +14,7 @@ import { openSockets } from "../../support/sockets.js"
 import { connect, failure, soon } from "../../support/streamPools.js"
 import * as TestServer from "../../support/TestServer.js"
 import { onTestClock, within } from "../../support/time.js"
+import { expect, layer } from "../../support/vitest.js"
 
 /** A TLS server that sends nothing by itself. */
 const tlsServer = (onSocket: (socket: TLSSocket) => void, ALPNProtocols = ["h2"]) =>
@@ -37,7 +37,10 @@ const http2Server = Effect.gen(function*() {
   const server = yield* Effect.acquireRelease(
     Effect.async<Http2SecureServer>((resume) => {
       const server = createSecureServer({ cert, key })
-      server.on("session", (session) => session.on("localSettings", () => Deferred.unsafeDone(heard, Exit.void)))
+      server.on(
+        "session",
+        (session) => session.on("localSettings", () => Effect.runSync(Deferred.succeed(heard, undefined)))
+      )
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
     (server) => Effect.sync(() => server.close())
@@ -94,7 +97,7 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
   it.scoped("connect says goodbye on a connection that stands, when it is interrupted", () =>
     Effect.gen(function*() {
       const accepted = yield* Deferred.make<TLSSocket>()
-      const { hash, url } = yield* tlsServer((socket) => Deferred.unsafeDone(accepted, Exit.succeed(socket)))
+      const { hash, url } = yield* tlsServer((socket) => Effect.runSync(Deferred.succeed(accepted, socket)))
       const fiber = yield* Effect.fork(
         Effect.scoped(WebTransport.connect(url, { serverCertificateHashes: [{ value: hash }] }))
       )

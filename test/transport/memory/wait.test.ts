@@ -1,8 +1,8 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import { withFiberState } from "#effect/fiber"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
 import {
   areSupported,
   AskingWaitSlot,
@@ -10,6 +10,7 @@ import {
   makeWaitSlot,
   type WaitSlot
 } from "../../../src/internal/transport/wait.js"
+import { assert, describe, it } from "../../support/vitest.js"
 
 const refuse = () => new Error("two at once")
 
@@ -17,7 +18,7 @@ const refuse = () => new Error("two at once")
 const numbers = (slot: WaitSlot) => {
   const there: Array<number> = []
   const take = Effect.sync(() => there.shift()!)
-  const next = Effect.withFiberRuntime<number>((fiber, status) =>
+  const next = withFiberState<number>((fiber, status) =>
     slot.begin(() => there.length === 0 ? undefined : take, fiber, status)
   )
   const put = (n: number) => {
@@ -116,7 +117,7 @@ describe.each([
             const where = `budget ${budget}, ${steps} steps, ${yields} yields`
             const slot = make()
             const { next, put, there } = numbers(slot)
-            const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(Effect.zipRight(pad(steps), next), budget))
+            const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(Effect.andThen(pad(steps), next), budget))
             for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
             put(1)
             const exit = yield* Fiber.interrupt(fiber)

@@ -1,7 +1,6 @@
 /** Behaviour that only a separate process can show: it prints nothing, and nothing keeps it from ending. */
-import { expect, layer } from "@effect/vitest"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import * as Effect from "#test/Effect"
+import * as Layer from "#test/Layer"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -11,6 +10,7 @@ import { can, where } from "../../support/capabilities.js"
 import { startServer } from "../../support/implementation.js"
 import { runChild } from "../../support/resources.js"
 import * as TestServer from "../../support/TestServer.js"
+import { expect, layer } from "../../support/vitest.js"
 
 const client = fileURLToPath(new URL("./fixtures/webTransportClient.ts", import.meta.url))
 

@@ -62,11 +62,11 @@ const put = (bytes: Uint8Array, at: number, n: number): number => {
     return at + 1
   }
   const size = sizeOf(n)
-  // `>>>` uses the low 32 bits only
+  // `>>>` uses the low 32 bits only, and shifts by the remainder of 32
   const high = Math.floor(n / 0x1_0000_0000)
   for (let i = 0; i < size; i++) {
     const shift = 8 * (size - 1 - i)
-    bytes[at + i] = shift >= 32 ? high >>> (shift - 32) : n >>> shift
+    bytes[at + i] = (shift < 32 ? n : high) >>> shift
   }
   bytes[at]! |= Math.log2(size) << 6
   return at + size
@@ -74,16 +74,9 @@ const put = (bytes: Uint8Array, at: number, n: number): number => {
 
 /** An integer above 2^53 is rounded, and stays above 2^53. */
 const get = (bytes: Uint8Array, at: number, size: number): number => {
-  let high = 0
-  let low = bytes[at]! & 0x3f
-  for (let i = 1; i < size; i++) {
-    if (i === 4) {
-      high = low
-      low = 0
-    }
-    low = low * 0x100 + bytes[at + i]!
-  }
-  return high * 0x1_0000_0000 + low
+  let n = bytes[at]! & 0x3f
+  for (let i = 1; i < size; i++) n = n * 0x100 + bytes[at + i]!
+  return n
 }
 
 export { get as getInteger, sizeByFirst as integerSizeByFirst }
@@ -208,11 +201,9 @@ export class MessageAssembler {
     }
     if (this.length > max) return at
     const part = Math.min(chunk.byteLength - at, this.length - this.filled)
-    if (part > 0) {
-      this.reserve(this.filled + part)
-      this.body.set(at === 0 && part === chunk.byteLength ? chunk : chunk.subarray(at, at + part), this.filled)
-      this.filled += part
-    }
+    this.reserve(this.filled + part)
+    this.body.set(at === 0 && part === chunk.byteLength ? chunk : chunk.subarray(at, at + part), this.filled)
+    this.filled += part
     return at + part
   }
 

@@ -288,7 +288,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
           this.inUse--
         }
     }
-    if (this.unsettled || !this.outbox.isEmpty || this.state !== "Open") this.settle(now)
+    if (this.unsettled || !this.outbox.isEmpty || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
   }
 
   /** A borrower has used the item; whether the pool keeps it is decided later. */

@@ -105,7 +105,7 @@ export class FreeList<A extends object> implements Aged {
   // --- lending
 
   /** Lends an item. Only its holder can return it. */
-  take(holder: object): ListSlot<A> {
+  lend(holder: object): ListSlot<A> {
     let slot = this.pop()
     while (slot !== undefined && this.validate !== undefined && !this.isFit(slot, this.validate)) slot = this.pop()
     if (slot === undefined) return this.lendNew(this.make(), holder)
@@ -124,23 +124,23 @@ export class FreeList<A extends object> implements Aged {
   }
 
   /** Returns an item. The caller makes sure that it comes from its holder. */
-  give(slot: ListSlot<A>): void {
-    this.takeBack(slot)
+  takeBack(slot: ListSlot<A>): void {
+    this.markReturned(slot)
     if (this.reset !== undefined && !this.clean(slot, this.reset)) return
     // only now: reset may have filled the list
-    if (this.hasRoom) this.keep(slot)
+    if (this.hasRoom) this.store(slot)
     else this.drop(slot)
   }
 
   /** Takes back an item that must not be lent again. The caller makes sure that it comes from its holder. */
   invalidate(slot: ListSlot<A>): void {
-    this.takeBack(slot)
+    this.markReturned(slot)
     this.discard(slot, "invalidated")
   }
 
   // --- the steps of a return, for callers that act in between
 
-  takeBack(slot: ListSlot<A>): void {
+  markReturned(slot: ListSlot<A>): void {
     slot.holder = heldByPool
     this.out--
   }
@@ -150,7 +150,7 @@ export class FreeList<A extends object> implements Aged {
     return this.idle.length < this.maxSize && (budget === undefined || budget.kept + this.weight <= budget.max)
   }
 
-  keep(slot: ListSlot<A>): void {
+  store(slot: ListSlot<A>): void {
     const { ageing, budget } = this
     if (budget !== undefined) budget.kept += this.weight
     if (ageing.isStale) ageing.refresh()
@@ -183,7 +183,7 @@ export class FreeList<A extends object> implements Aged {
   }
 
   private isFit(slot: ListSlot<A>, validate: (value: A) => boolean): boolean {
-    let isFit = false
+    let isFit: boolean
     try {
       isFit = validate(slot.value)
     } catch (error) {
@@ -195,7 +195,7 @@ export class FreeList<A extends object> implements Aged {
   }
 
   private clean(slot: ListSlot<A>, reset: (value: A) => void | boolean): boolean {
-    let isClean = true
+    let isClean: boolean
     try {
       isClean = reset(slot.value) !== false
     } catch (error) {
@@ -239,7 +239,7 @@ export class FreeList<A extends object> implements Aged {
     // counts, since a factory may take items from the list
     for (let missing = this.minSize - this.idle.length; missing > 0; missing--) {
       const slot = this.adopt(this.make(), heldByPool)
-      if (this.hasRoom) this.keep(slot)
+      if (this.hasRoom) this.store(slot)
       else this.drop(slot)
     }
   }
@@ -269,7 +269,6 @@ export class FreeList<A extends object> implements Aged {
   }
 
   private letGo(count: number, reason: DiscardReason): number {
-    if (count <= 0) return 0
     if (this.budget !== undefined) this.budget.kept -= count * this.weight
     for (const slot of this.idle.splice(0, count)) this.discard(slot, reason)
     return count

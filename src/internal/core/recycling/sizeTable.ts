@@ -14,8 +14,7 @@ export class SizeTable {
     this.largest = sizes.at(-1)!
     this.first = Array.from({ length: 33 }, (_, bits) => {
       const shortest = bits === 0 ? 1 : 2 ** (bits - 1) + 1
-      const index = sizes.findIndex((size) => size >= shortest)
-      return index < 0 ? sizes.length : index
+      return sizes.findIndex((size) => size >= shortest)
     })
   }
 

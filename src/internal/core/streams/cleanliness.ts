@@ -1,9 +1,13 @@
+/**
+ * The state of one direction of a stream. `Absent`: the stream lacks this direction. `Finished`: by a FIN. `Failed`: broken,
+ * lost, or ended by this side.
+ */
+export type Direction = "Absent" | "Open" | "Finished" | "Failed"
+
 /** The facts about a stream, without its borrow. */
 export interface StreamFacts {
-  /** `Open` while bytes can come. */
-  readonly receiving: string
-  /** `Open` while bytes can be sent. */
-  readonly sending: string
+  readonly receiving: Direction
+  readonly sending: Direction
   /** All bytes that arrived have been read. */
   readonly isInboxEmpty: boolean
   /** A native read is pending, without a fiber that waits for it. */
@@ -20,6 +24,8 @@ export interface BorrowFacts {
   readonly isSuccess: boolean
   /** The stream serves this borrower only, which may stop reading at any time. */
   readonly isOwn: boolean
+  /** The pool must not lend the stream again. */
+  readonly isForOneUse: boolean
 }
 
 /**
@@ -30,11 +36,15 @@ export interface BorrowFacts {
  */
 export type Cleanliness = "Clean" | "Settling" | "Dirty" | "Spoiled"
 
+/** Whether the borrower gave up a read before bytes came. A borrower that has the stream to itself may do so and succeed. */
+export const isUnanswered = ({ isOverdue }: StreamFacts, { isOwn, isSuccess }: BorrowFacts): boolean =>
+  isOverdue && !(isOwn && isSuccess)
+
 /** Decides whether a stream may be lent again; nothing else does. Leave out `borrow` while no borrower has the stream. */
 export const cleanliness = (stream: StreamFacts, borrow?: BorrowFacts): Cleanliness => {
   if (borrow !== undefined) {
-    if (!borrow.isSuccess) return "Spoiled"
-    if (stream.isOverdue && !borrow.isOwn) return "Spoiled"
+    if (!borrow.isSuccess || isUnanswered(stream, borrow)) return "Spoiled"
+    if (borrow.isForOneUse) return "Dirty"
   }
   const isQuiet = stream.receiving === "Open" && stream.sending === "Open" && stream.isInboxEmpty &&
     stream.isReadPending && stream.isSessionAlive

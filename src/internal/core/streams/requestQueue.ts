@@ -1,7 +1,7 @@
 import { LinkedList } from "../linkedList.js"
 import type { Outbox } from "../outbox.js"
 import type { LaneStream } from "./sessionLane.js"
-import type { Refusal, StreamCommand, StreamRequest } from "./streamCommands.js"
+import type { StreamCommand, StreamRefusal, StreamRequest } from "./streamCommands.js"
 
 /** The waiting requests, oldest first, and the spare streams: they came when no request waited. */
 export class RequestQueue<F> {
@@ -48,14 +48,14 @@ export class RequestQueue<F> {
     this.outbox.push({ _tag: "Grant", request, stream })
   }
 
-  refuseFirst(refusal: Refusal<F>): void {
+  refuseFirst(refusal: StreamRefusal<F>): void {
     const request = this.waiting.first!
     this.waiting.remove(request)
     request.state = "Refused"
     this.outbox.push({ _tag: "Refuse", request, refusal })
   }
 
-  refuseAll(refusal: Refusal<F>): void {
+  refuseAll(refusal: StreamRefusal<F>): void {
     while (this.waiting.length > 0) this.refuseFirst(refusal)
   }
 

@@ -1,29 +1,21 @@
 import type { Linked, LinkedList } from "../linkedList.js"
 import type { StreamFacts } from "./cleanliness.js"
+import { firstBackoff, lastBackoff, PingExplanation, type PingFacts } from "./refusals.js"
 
-/** Milliseconds between a refusal and the next attempt. */
-export const firstBackoff = 10
-export const lastBackoff = 1_000
-
-/** A ping's stream explains at most this many refusals, in a little more than a second. */
-const maxVain = 7
+export type SessionState = "Connecting" | "Open" | "Closing" | "Closed"
 
 /** The facts about a session that the machine reads. It does not manage the session's own state. */
-export interface SessionFacts {
+export interface SessionFacts extends PingFacts {
   /** Why the session can open nothing any more; `undefined` while it can. */
   readonly gone: unknown
-  readonly state: string
+  readonly state: SessionState
   readonly isRetired: boolean
   readonly bytesReceived: number
   readonly streamsOpened: number
   /** How often the platform has taken written bytes. */
   readonly taken: number
-  /** The open streams of pings. */
-  readonly pings: { readonly size: number }
   /** Credit may come late, after the bytes written on other streams. */
   readonly mayBeOwedCredit: boolean
-  /** The most recently granted stream was a ping's. */
-  readonly isPingLatest: boolean
 }
 
 /** The facts about a stream that the machine reads. */
@@ -37,11 +29,10 @@ export interface OpenStreamFacts extends StreamFacts {
 /**
  * - `Open`: an item of the pool, or a creation under way, has the stream.
  * - `Spare`: it came when no request waited for it.
- * - `Writing`: it came back with writes that the platform has not completed.
  * - `Ending`: its end has begun and is not confirmed.
  * - `Ended`: its end is confirmed, or no longer awaited.
  */
-export type StreamState = "Open" | "Spare" | "Writing" | "Ending" | "Ended"
+export type StreamState = "Open" | "Spare" | "Ending" | "Ended"
 
 /** A stream of the pool. The shell adds its own fields in a subclass. */
 export class LaneStream<Stream extends OpenStreamFacts, Session extends SessionFacts>
@@ -97,11 +88,12 @@ export class SessionLane<Session extends SessionFacts> {
   backoff = firstBackoff
   /** The number of ends that were not confirmed. */
   unconfirmed = 0
-  /** The refusals since the last grant that a ping's stream may explain. */
-  vain = 0
+  /** What a ping explains of the refusals since the last grant. */
+  private readonly pinged = new PingExplanation()
   receivedBefore = 0
   marks = 0
-  receivedAtMark = -1
+  /** `NaN` before the first mark. */
+  receivedAtMark = NaN
   markedAt = -1
 
   constructor(session: Session) {
@@ -129,9 +121,9 @@ export class SessionLane<Session extends SessionFacts> {
     return this.isRetiring || this.session.isRetired
   }
 
-  /** A borrower waited for bytes in vain, and no bytes have come since on any stream of the session. */
+  /** A borrower gave up waiting for bytes, and none have come since on any stream of the session. */
   get isSuspect(): boolean {
-    return this.marks > 0 && this.receivedAtMark === this.session.bytesReceived
+    return this.receivedAtMark === this.session.bytesReceived
   }
 
   /**
@@ -164,7 +156,7 @@ export class SessionLane<Session extends SessionFacts> {
     this.capacity = Infinity
     this.probeAt = Infinity
     this.backoff = firstBackoff
-    this.vain = 0
+    this.pinged.forget()
   }
 
   /** A stream of the session has ended: the session may grant another one before the backoff is over. */
@@ -194,10 +186,11 @@ export class SessionLane<Session extends SessionFacts> {
     this.lateAt = Infinity
   }
 
-  /** Whether a ping's stream explains the refusal. `Forget`: it no longer does. */
-  blamePing(): "Yes" | "No" | "Forget" {
-    const { isPingLatest, pings } = this.session
-    if (!isPingLatest) return "No"
-    return pings.size === 0 && ++this.vain > maxVain ? "Forget" : "Yes"
+  /** Whether a ping explains the refusal. If so, the session is soon asked again. */
+  isPingToBlame(now: number): boolean {
+    const pause = this.pinged.pauseAfterRefusal(this.session)
+    if (pause === undefined) return false
+    this.probeAt = now + pause
+    return true
   }
 }

@@ -37,7 +37,7 @@ export class SessionReturns<Session extends SessionFacts> {
     this.outbox.push({ _tag: "RetireSession", lane, isUngranted: why === "ungranted" })
   }
 
-  /** `unanswered`: how many borrowers in a row waited for bytes in vain. */
+  /** `unanswered`: how many borrowers in a row gave up waiting for bytes. */
   suspect(lane: SessionLane<Session>, unanswered: number): void {
     if (this.supply.isFixed || lane.isRetired) return
     this.outbox.push({ _tag: "WarnSuspect", lane, unanswered })
@@ -88,7 +88,7 @@ export class SessionReturns<Session extends SessionFacts> {
   yieldToWaiters(lane: SessionLane<Session>): boolean {
     if (lane.isGivingWay) return true
     // a late stream may never come, so the session does not wait for it
-    if (this.supply.isFixed || lane.lent > 0 || lane.opening === "UnderWay" || this.wantedBack <= 0) return false
+    if (lane.lent > 0 || lane.opening === "UnderWay" || this.wantedBack <= 0) return false
     // borrowers of streams come first, unless there are too many sessions
     if (this.demand.waiting > 0 && this.supply.excess === 0) return false
     // a stream that is not an item yet may have just been granted to a borrower

@@ -1,4 +1,4 @@
-import { firstBackoff, lastBackoff } from "./sessionLane.js"
+import { firstBackoff, lastBackoff } from "./refusals.js"
 
 /** Where sessions come from. */
 export interface SessionSupply {

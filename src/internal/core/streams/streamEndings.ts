@@ -1,7 +1,10 @@
 import { LinkedList } from "../linkedList.js"
 import type { LaneStream } from "./sessionLane.js"
 
-/** Milliseconds for the platform to complete the writes of a stream that is lent again, or to confirm an end. */
+/**
+ * Milliseconds for the platform to complete the writes of a stream that is lent again; or to confirm the end of a stream,
+ * after a reset or when it has taken all bytes.
+ */
 export const endingTimeout = 1_000
 
 /** Streams that wait for the platform: it completes their writes, or confirms their end. Oldest first. */
@@ -15,14 +18,12 @@ export class StreamEndings {
   }
 
   awaitWrites(stream: LaneStream<any, any>, now: number): void {
-    stream.state = "Writing"
     stream.deadline = now + endingTimeout
     this.writing.push(stream)
   }
 
   writesSettled(stream: LaneStream<any, any>): void {
     this.writing.remove(stream)
-    if (stream.state === "Writing") stream.state = "Open"
   }
 
   awaitEnd(stream: LaneStream<any, any>, now: number): void {

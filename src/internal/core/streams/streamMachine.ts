@@ -6,14 +6,27 @@
 import { Outbox } from "../outbox.js"
 import { cleanliness } from "./cleanliness.js"
 import { Lanes } from "./lanes.js"
+import { isUsedUp } from "./refusals.js"
 import { RequestQueue } from "./requestQueue.js"
 import type { LaneStream, OpenStreamFacts, SessionFacts, SessionLane } from "./sessionLane.js"
 import { SessionReturns } from "./sessionReturns.js"
 import { SessionAsking, type SessionSupply, type StreamDemand } from "./sessionSupply.js"
-import type { Refusal, ReturnVerdict, StreamCommand, StreamMachineOptions, StreamRequest } from "./streamCommands.js"
+import type {
+  StreamCommand,
+  StreamMachineOptions,
+  StreamRefusal,
+  StreamRequest,
+  StreamVerdict
+} from "./streamCommands.js"
 import { StreamEndings } from "./streamEndings.js"
 
-export class StreamMachine<Session extends SessionFacts, Stream extends OpenStreamFacts, F> {
+/** `Stream` and `Request` are the shell's own records; they come back in the commands. */
+export class StreamMachine<
+  Session extends SessionFacts,
+  Stream extends LaneStream<OpenStreamFacts, Session>,
+  Request extends StreamRequest<Stream>,
+  F
+> {
   readonly options: StreamMachineOptions
   readonly lanes: Lanes<Session>
   private readonly requests: RequestQueue<F>
@@ -32,13 +45,14 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     options: StreamMachineOptions,
     supply: SessionSupply,
     demand: StreamDemand,
-    perform: (command: StreamCommand<F>) => void
+    perform: (command: StreamCommand<F, Stream, SessionLane<Session>, Request>) => void
   ) {
     this.options = options
     this.supply = supply
     this.demand = demand
     this.outbox = new Outbox((command) => {
-      perform(command)
+      // all records come from the shell
+      perform(command as StreamCommand<F, Stream, SessionLane<Session>, Request>)
       if (command._tag === "GiveSessionBack") this.returns.gaveBack()
     })
     this.requests = new RequestQueue(this.outbox)
@@ -67,22 +81,17 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
 
   // --- requests
 
-  request(request: StreamRequest, now: number): void {
+  request(request: Request, now: number): void {
     this.requests.add(request)
     if (this.state === "Closed") this.requests.refuseAll({ _tag: "Closed" })
     this.settle(now)
   }
 
   /** The creation no longer wants its stream, which may already be granted. */
-  abandon(request: StreamRequest, now: number): void {
+  abandon(request: Request, now: number): void {
     const stream = this.requests.abandon(request)
     if (stream !== undefined) this.keepSpare(stream, now)
     this.settle(now)
-  }
-
-  /** When the machine may ask for sessions again. */
-  get sessionsAt(): number {
-    return this.asking.readyAt
   }
 
   /** Whether other borrowers want a session back. */
@@ -96,7 +105,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
 
   // --- openings
 
-  opened(stream: LaneStream<Stream, Session>, now: number): void {
+  opened(stream: Stream, now: number): void {
     const { lane } = stream
     const isInTime = lane.opening === "UnderWay"
     lane.endOpening()
@@ -124,14 +133,13 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /** Refuses the first request unless another attempt makes sense. */
-  private afterRefusal(lane: SessionLane<Session>, isRefusal: boolean, refusal: Refusal<F>, now: number): void {
+  private afterRefusal(lane: SessionLane<Session>, isRefusal: boolean, refusal: StreamRefusal<F>, now: number): void {
     // requests use other sessions, or are refused because the only session is gone
     if (lane.isGone) return
     if (!isRefusal) return this.refuseUnserved(refusal)
     lane.refused(now)
-    if (lane.streams.size > 0) return
-    // the session has no streams and grants none; but the credit of an ended stream may be on its way
-    if (lane.ending > 0 || lane.mayBeOwed || this.isPingToBlame(lane)) return
+    const { ending, mayBeOwed, streams } = lane
+    if (!isUsedUp({ open: streams.size, ending, mayBeOwed }, () => this.isPingToBlame(lane, now))) return
     if (this.supply.isFixed) {
       if (now >= lane.freedAt + this.options.openTimeout) this.refuseUnserved(refusal)
       return
@@ -143,16 +151,14 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     if (!this.lanes.hasUsable) this.refuseUnserved(refusal)
   }
 
-  /** Whether a ping may have used the stream that the session would grant. */
-  private isPingToBlame(lane: SessionLane<Session>): boolean {
-    const blame = lane.blamePing()
-    if (blame === "Forget") this.outbox.push({ _tag: "ForgetPing", lane })
-    return blame === "Yes"
+  private isPingToBlame(lane: SessionLane<Session>, now: number): boolean {
+    const isToBlame = lane.isPingToBlame(now)
+    if (!isToBlame && lane.session.isPingLatest) this.outbox.push({ _tag: "ForgetPing", lane })
+    return isToBlame
   }
 
   /** A stream without a request goes to the first request that waits; without one, the pool may take it. */
-  private keepSpare(stream: LaneStream<Stream, Session>, now: number): void {
-    if (stream.state !== "Open") return
+  private keepSpare(stream: LaneStream<any, Session>, now: number): void {
     this.requests.keep(stream)
     this.serve(now)
     if (!this.requests.isSpare(stream)) return
@@ -161,7 +167,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /** Answers `PrepareItem`. `isPrepared`: the pool makes an item of the spare stream. */
-  prepared(stream: LaneStream<Stream, Session>, isPrepared: boolean, now: number): void {
+  prepared(stream: Stream, isPrepared: boolean, now: number): void {
     if (isPrepared || stream.state !== "Spare") return
     this.end(stream, now)
     this.settle(now)
@@ -183,7 +189,6 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   private serve(now: number): void {
-    if (this.state !== "Open") return
     for (let stream = this.requests.takeSpare(); stream !== undefined; stream = this.requests.takeSpare()) {
       if (cleanliness(stream.stream) === "Clean" && !this.lanes.isLeaving(stream.lane)) this.requests.grant(stream)
       else this.end(stream, now)
@@ -196,7 +201,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
     }
   }
 
-  private refuseUnserved(refusal: Refusal<F>): void {
+  private refuseUnserved(refusal: StreamRefusal<F>): void {
     if (this.unserved > 0) this.requests.refuseFirst(refusal)
   }
 
@@ -215,13 +220,11 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
       return this.outbox.flush()
     }
     this.lanes.add(lane)
-    this.lookAt(lane, now)
     this.settle(now)
   }
 
   sessionFailed(failure: F, now: number): void {
     this.asking.asked--
-    if (this.state === "Closed") return
     // the other sessions may still serve the requests
     if (!this.lanes.hasUsable && this.asking.asked === 0) this.requests.refuseAll({ _tag: "Failed", failure })
     else this.asking.delay(now)
@@ -245,8 +248,8 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /**
-   * The number of streams that borrowers want: the borrowers of other requests were served meanwhile, or have left. Streams
-   * that the pool only keeps ready take no session from borrowers that wait for one.
+   * Requests of borrowers that still wait. A request whose borrower was served or left counts only if `minSize` needs it, and
+   * not while others wait for sessions.
    */
   private get wantedStreams(): number {
     const { needed, wanted } = this.demand
@@ -274,9 +277,8 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
 
   /** A stream of the session has ended, the pool's or any other. */
   streamFreed(lane: SessionLane<Session>, now: number): void {
-    if (!lane.isFull || !this.lanes.has(lane)) return
     lane.freed(now)
-    if (this.hasRequests) this.settle(now)
+    if (lane.isFull && this.hasRequests) this.settle(now)
   }
 
   /** The demand of the pool of streams, or of the session pool, has changed. */
@@ -288,7 +290,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   // --- borrows
 
   /** The stream is an item of the pool. */
-  becameItem(stream: LaneStream<Stream, Session>): void {
+  becameItem(stream: Stream): void {
     stream.isItem = true
     if (!this.supply.isOpen) this.outbox.push({ _tag: "RetireItem", stream })
     // its borrower may have been served meanwhile, and other borrowers may wait for the session
@@ -297,13 +299,13 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /** A borrower or a check gets the stream. Returns the moment. */
-  lent(stream: LaneStream<Stream, Session>): number {
+  lent(stream: Stream): number {
     stream.lane.lent++
     return ++this.moment
   }
 
-  /** `silentSince`: since this moment the borrower waited for bytes in vain, and none came on the whole session. */
-  returned(stream: LaneStream<Stream, Session>, isSpoiled: boolean, silentSince: number | undefined): void {
+  /** `silentSince`: since this moment the borrower waited for bytes, and none came on the whole session. */
+  returned(stream: Stream, isSpoiled: boolean, silentSince: number | undefined): void {
     const { lane } = stream
     lane.lent--
     stream.isSpoiled = isSpoiled
@@ -315,7 +317,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /** Decides on a stream that came back. */
-  verdictOf(stream: LaneStream<Stream, Session>, isFit: boolean): ReturnVerdict {
+  verdictOf(stream: Stream, isFit: boolean): StreamVerdict {
     const { lane } = stream
     const isGoing = this.lanes.isLeaving(lane) || this.returns.yieldToWaiters(lane)
     this.outbox.flush()
@@ -323,7 +325,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /** The stream is clean except for its writes. `written` follows; after too long, the command `StopAwaitingWrites`. */
-  awaitWrites(stream: LaneStream<Stream, Session>, now: number): void {
+  awaitWrites(stream: Stream, now: number): void {
     if (stream.state !== "Open") return
     this.endings.awaitWrites(stream, now)
     this.arm(now)
@@ -331,7 +333,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /** The platform has completed the writes of the stream, or the pool no longer waits for them. */
-  written(stream: LaneStream<Stream, Session>): ReturnVerdict {
+  written(stream: Stream): StreamVerdict {
     this.endings.writesSettled(stream)
     return this.verdictOf(stream, stream.state === "Open" && cleanliness(stream.stream) === "Clean")
   }
@@ -339,13 +341,13 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   // --- ends
 
   /** Ends a stream that is not lent again. The platform confirms the end later. */
-  discard(stream: LaneStream<Stream, Session>, now: number): void {
+  discard(stream: Stream, now: number): void {
     if (stream.state === "Ending" || stream.state === "Ended") return
     this.end(stream, now)
     this.settle(now)
   }
 
-  private end(stream: LaneStream<Stream, Session>, now: number): void {
+  private end(stream: LaneStream<any, Session>, now: number): void {
     const { lane } = stream
     this.requests.removeSpare(stream)
     this.endings.writesSettled(stream)
@@ -358,7 +360,7 @@ export class StreamMachine<Session extends SessionFacts, Stream extends OpenStre
   }
 
   /** `wasSilent`: the transport took no byte of the stream for so long that the stream was reset. */
-  ended(stream: LaneStream<Stream, Session>, wasSilent: boolean, now: number): void {
+  ended(stream: Stream, wasSilent: boolean, now: number): void {
     this.endings.endSettled(stream)
     if (wasSilent) this.returns.unconfirmed(stream.lane)
     this.settle(now)

@@ -8,7 +8,7 @@ const farewellWithin = 100
 
 /**
  * Closes an established connection with GOAWAY and TLS's close_notify. Without them, a server on Node (20) whose first write
- * then fails stops reading, never notices that the client is gone, and keeps its socket for ever.
+ * then fails stops reading, never notices that the client is gone, and keeps its socket forever.
  */
 const leave = (client: FailsInternals["client"], one: Held | undefined): void => {
   // The HTTP/2 session would first wait for TCP and for the handshake (Node 20). Bun (1.4) reports it as connected before TLS

@@ -62,7 +62,7 @@ export const watch = (native: NativeWebTransport, headers: ReadonlyArray<readonl
       isAnswered = true
       if (isLeaving) drain()
     })
-    // The library's own handler does nothing (1.6.8): a session that ends without a capsule would stay open for ever.
+    // The library's own handler does nothing (1.6.8): a session that ends without a capsule would stay open forever.
     connect.once("end", () => {
       if (session["state"] === "closed" || session["state"] === "failed") return
       note(native, endedEarly)

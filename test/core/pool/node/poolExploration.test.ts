@@ -4,7 +4,7 @@
  * fewer for each pool. A machine cannot be copied, so a state is reached by the events that led to it. From each new state
  * everything then goes well: the pool must serve all waiters, drain, and close.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import type { Time } from "../../../../src/internal/core/clock.js"
 import type { Command, Shell } from "../../../../src/internal/core/pool/commands.js"
 import {
@@ -164,6 +164,8 @@ class World implements Shell<number, string> {
   readonly machine: PoolMachine<number, string>
   private readonly pool: Pool
   now: Time = { monotonic: 0, wall: 0 }
+  /** The commands of the machine. */
+  readonly log: Array<string> = []
   private armed = Infinity
   private rests = false
   private closed = false
@@ -202,6 +204,7 @@ class World implements Shell<number, string> {
 
   perform(command: Command<number, string>): void {
     ensure(!this.closed, "a closed pool does something")
+    this.log.push(command._tag)
     switch (command._tag) {
       case "Create":
         ensure(!this.broken, "a creation in a pool that broke down")
@@ -749,23 +752,23 @@ const ignored = new Set([
   ...["policy", "counters", "outbox", "value", "byValue", "tickets", "proofs", "provenTurn", "heapTurn", "turns"]
 ])
 
-/** The rules were checked when each shorter path was new. */
-const reach = (pool: Pool, path: ReadonlyArray<Event>): World => {
+/**
+ * Takes the events in a new world, then calls `then`. The rules were checked when each shorter path was new. A failure names
+ * the events and the commands.
+ */
+const reach = <A>(pool: Pool, path: ReadonlyArray<Event>, then: (world: World) => A): A => {
   const world = new World(pool)
   const last = path.length - 1
-  for (const [i, event] of path.entries()) {
-    if (i === last) world.take(event)
-    else world.follow(event)
-  }
-  return world
-}
-
-const explain = (pool: Pool, path: ReadonlyArray<Event>, f: () => void): void => {
   try {
-    f()
+    for (const [i, event] of path.entries()) {
+      if (i === last) world.take(event)
+      else world.follow(event)
+    }
+    return then(world)
   } catch (error) {
     if (error instanceof Error) {
-      error.message += `\nin ${pool.name}, after ${path.map((e) => JSON.stringify(e)).join(" ")}`
+      const events = path.map((event) => JSON.stringify(event)).join(" ")
+      error.message += `\nin ${pool.name}, after ${events}; commands: ${world.log.join(" ")}`
     }
     throw error
   }
@@ -789,15 +792,16 @@ const explore = async (
       for (const event of events) {
         if (seen.size >= states) return { count: seen.size, depth, isComplete: false }
         const longer = [...path, event]
-        explain(pool, longer, () => {
-          const world = reach(pool, longer)
+        const isNew = reach(pool, longer, (world) => {
           const { key } = world
-          if (seen.has(key)) return
+          if (seen.has(key)) return false
           seen.add(key)
           next.push({ path: longer, events: world.events })
           world.finish("serve")
-          for (const ending of ["drain", "close"] as const) reach(pool, longer).finish(ending)
+          return true
         })
+        if (!isNew) continue
+        for (const ending of ["drain", "close"] as const) reach(pool, longer, (world) => world.finish(ending))
       }
     }
     frontier = next

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { Waiter } from "../../../../src/internal/core/pool/item.js"
 import { Pool } from "./support.js"
 

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { Pool } from "./support.js"
 
 describe("a check that a borrower comes to wait for", () => {
@@ -59,6 +59,20 @@ describe("a check that a borrower comes to wait for", () => {
       // with 0, each borrower gets a check of its own
       assert.strictEqual(waiter.item === item, isOver)
       assert.strictEqual(pool.count("CancelCheck"), isOver ? 1 : 0)
+    }
+  })
+
+  it("leaves its item in use until the last borrower has returned it", () => {
+    const pool = new Pool({ validateAfterIdle: 50, maxSize: 1 })
+    const item = pool.idle(3)
+    pool.lent()
+    pool.lent()
+    pool.pass(50)
+    pool.queue()
+    assert.strictEqual(item.state, "Checking")
+    for (const inUse of [1, 0]) {
+      pool.release(item, "kept")
+      assert.strictEqual(pool.machine.inUse, inUse)
     }
   })
 
@@ -158,6 +172,14 @@ describe("a check that ends before its borrower queues", () => {
     assert.strictEqual(pool.machine.admit(pool.machine.claim(pool.now, "shared")!, pool.now, "shared"), item)
     assert.strictEqual(item.state, "InUse")
     assert.strictEqual(pool.machine.checkout(pool.now), item)
+  })
+
+  it("retires the item if it is lent for the last time", () => {
+    const pool = new Pool({ validateAfterIdle: 50, maxUses: 1 })
+    pool.idle()
+    pool.pass(50)
+    pool.machine.admit(pool.machine.claim(pool.now, "shared")!, pool.now, "shared")
+    assert.strictEqual(pool.count("Leaving"), 1)
   })
 
   it("leaves one idle item less", () => {

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import type { Item } from "../../../../src/internal/core/pool/item.js"
 import { Pool } from "./support.js"
 
@@ -150,6 +150,7 @@ describe("a pool that became smaller", () => {
     pool.machine.resize({ minSize: 0, maxSize: 1, minIdle: 0 }, pool.now)
     pool.release(first)
     assert.strictEqual(first.state, "Closing")
+    assert.strictEqual(pool.count("Destroy"), 1)
     assert.isEmpty(pool.ofTag("Leaving"))
     pool.release(second)
     assert.strictEqual(second.state, "Idle")

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import type { MachineOptions } from "../../../../src/internal/core/pool/policy.js"
 import { Pool } from "./support.js"
 

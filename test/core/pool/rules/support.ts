@@ -1,5 +1,5 @@
 /** A pool's machine for tests of single rules. */
-import { assert } from "@effect/vitest"
+import { assert } from "vitest"
 import type { Command } from "../../../../src/internal/core/pool/commands.js"
 import { type Check, type Item, type Sharing, type Verdict, Waiter } from "../../../../src/internal/core/pool/item.js"
 import type { MachineOptions } from "../../../../src/internal/core/pool/policy.js"

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { Loan, Release } from "../../../../src/internal/core/pool/item.js"
 import { Pool } from "./support.js"
 
@@ -128,7 +128,7 @@ describe("what is due", () => {
   })
 
   it("nothing in a closed pool, whatever its borrowers do", () => {
-    const pool = new Pool({ leakThreshold: 100 })
+    const pool = new Pool({ leakThreshold: 10 })
     const item = pool.idle()
     pool.lent()
     pool.machine.close(pool.now)
@@ -148,16 +148,27 @@ describe("what is due", () => {
 
 describe("an item that is too old", () => {
   it("is not lent, also if the machine is not told the time", () => {
-    for (const options of [{ idleTimeToLive: 100 }, { maxLifetime: 100 }]) {
+    for (const [options, rest] of [[{ idleTimeToLive: 100 }, 100], [{ maxLifetime: 100 }, 1]] as const) {
       const pool = new Pool(options)
       const item = pool.idle()
       pool.late(99)
       assert.strictEqual(pool.lent(), item)
       pool.release(item)
-      pool.late(100)
+      pool.late(rest)
       assert.isUndefined(pool.machine.checkout(pool.now))
       assert.strictEqual(item.state, "Closing")
     }
+  })
+
+  it("is retired also by a return of another borrower, if a borrower waits", () => {
+    const pool = new Pool({ maxLifetime: 100, maxSize: 1 })
+    const item = pool.idle(3)
+    pool.lent()
+    pool.lent()
+    pool.queue("exclusive")
+    pool.late(100)
+    pool.release(item)
+    assert.strictEqual(item.state, "Leaving")
   })
 
   it("lives for 90 to 110 % of maxLifetime", () => {
@@ -184,5 +195,15 @@ describe("an item that is too old", () => {
     pool.pass(99)
     assert.strictEqual(first.state, "Closing")
     assert.strictEqual(second.state, "Idle")
+  })
+
+  it("is closed by prune, which tells how many there were", () => {
+    const pool = new Pool({ maxSize: 3 })
+    const [first, second] = [pool.idle(), pool.idle()]
+    pool.pass(10)
+    const third = pool.idle()
+    assert.strictEqual(pool.machine.prune(10, pool.now), 2)
+    assert.deepStrictEqual(pool.ofTag("Destroy").map(({ item }) => item), [first, second])
+    assert.strictEqual(third.state, "Idle")
   })
 })

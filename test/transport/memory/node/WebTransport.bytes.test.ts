@@ -1,15 +1,17 @@
-import { describe, expect, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import { hops } from "#test/fibers"
 import * as Option from "effect/Option"
 import { runInNewContext } from "node:vm"
 import * as Framing from "../../../../src/Framing.js"
 import { copyOf } from "../../../../src/internal/core/copyBytes.js"
 import type { WebTransportError } from "../../../../src/WebTransportError.js"
+import { isClean } from "../../../support/isClean.js"
 import { pattern } from "../../../support/pattern.js"
 import { arrived, silentSession, type StreamInMemory, streamInMemory } from "../../../support/streams.js"
+import { describe, expect, it } from "../../../support/vitest.js"
 
 const failure = (exit: Exit.Exit<unknown, WebTransportError>): WebTransportError =>
   Option.getOrThrowWith(
@@ -26,11 +28,6 @@ const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
 /** Padding: adds steps, so that a fiber yields at each of the following steps in turn. */
 const pad = (steps: number): Effect.Effect<void> =>
   steps === 0 ? Effect.void : Effect.flatMap(Effect.void, () => pad(steps - 1))
-
-const hops = (count: number) =>
-  Effect.promise(async () => {
-    for (let i = 0; i < count; i++) await Promise.resolve()
-  })
 
 describe("a read", () => {
   it.scoped("loses nothing when it is interrupted at any moment", () =>
@@ -63,7 +60,7 @@ describe("a read", () => {
                     got = bytes
                   }
                 })
-                const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), reading))
+                const fiber = yield* Effect.fork(Effect.andThen(pad(steps), reading))
                 if (!isThere) yield* arrived
                 if (!isThere) memory.send(...chunks)
                 yield* hops(wait)
@@ -77,7 +74,7 @@ describe("a read", () => {
       }
       expect(interrupted).toBeGreaterThan(200)
       expect(interrupted).toBeLessThan(round - 200)
-      expect(memory.internals.isClean).toBe(true)
+      expect(isClean(memory.internals)).toBe(true)
     }).pipe(Effect.withMaxOpsBeforeYield(13)))
 
   it.scoped("can be made beforehand, and run again", () =>
@@ -110,13 +107,13 @@ describe("a read", () => {
         yield* Effect.yieldNow()
         yield* Fiber.interruptFork(first)
         yield* arrived
-        expect(internals.isClean).toBe(false)
+        expect(isClean(internals)).toBe(false)
         expect(internals.isOverdue).toBe(false)
         expect(String(defect(yield* Effect.exit(stream.readExactly(2))))).toContain("Two concurrent reads")
         send(Uint8Array.of(1, 2))
         yield* Fiber.await(first)
         expect(got).toEqual(Uint8Array.of(1, 2))
-        expect(internals.isClean).toBe(true)
+        expect(isClean(internals)).toBe(true)
       }
     }))
 
@@ -130,11 +127,11 @@ describe("a read", () => {
           expect(internals.isOverdue).toBe(false)
           yield* Fiber.interrupt(reading)
           if (isAsked) expect(internals.isOverdue).toBe(true)
-          if (isAsked) expect(internals.isClean).toBe(true)
+          if (isAsked) expect(isClean(internals)).toBe(true)
           send(Uint8Array.of(1, 2))
           yield* arrived
           expect(internals.isOverdue).toBe(false)
-          expect(internals.isClean).toBe(false)
+          expect(isClean(internals)).toBe(false)
           expect(yield* stream.read).toEqual(Option.some(Uint8Array.of(1, 2)))
         }
       }
@@ -161,16 +158,16 @@ describe("a write", () => {
       yield* peer.stall
       yield* stream.write(pattern(0, 100))
       yield* stream.write(pattern(1, 100))
-      expect(internals.isClean).toBe(false)
+      expect(isClean(internals)).toBe(false)
       const third = yield* Effect.fork(stream.write(pattern(2, 100)))
       yield* arrived
-      expect(third.unsafePoll()).toBeNull()
+      expect(Option.isNone(yield* Fiber.poll(third))).toBe(true)
       expect(received.length).toBe(1)
       yield* peer.resume
       yield* Fiber.join(third)
       yield* arrived
       expect(received).toEqual([pattern(0, 100), pattern(1, 100), pattern(2, 100)])
-      expect(internals.isClean).toBe(true)
+      expect(isClean(internals)).toBe(true)
     }))
 
   it.scoped("leaves its bytes to the writer, even before the platform has looked at them", () =>
@@ -204,12 +201,12 @@ describe("a write", () => {
       yield* memory.internals.writeOwned(Uint8Array.of(2))
       const third = yield* Effect.fork(memory.stream.write(Uint8Array.of(3)))
       yield* arrived
-      expect(third.unsafePoll()).toBeNull()
+      expect(Option.isNone(yield* Fiber.poll(third))).toBe(true)
       yield* memory.peer.stopSending
       expect(failure(yield* Fiber.await(third)).reason).toBe("Write")
       yield* memory.stream.lost
       expect(memory.internals.sending).toBe("Failed")
-      expect(memory.internals.isClean).toBe(false)
+      expect(isClean(memory.internals)).toBe(false)
       const error = failure(yield* Effect.exit(memory.stream.write(Uint8Array.of(4))))
       expect(error.reason).toBe("Write")
       expect(String(error.cause)).toContain("the peer stopped the stream")
@@ -224,11 +221,11 @@ describe("a write", () => {
       yield* stream.write(Uint8Array.of(1))
       const waiting = yield* Effect.fork(stream.write(Uint8Array.of(2)))
       yield* arrived
-      expect(waiting.unsafePoll()).toBeNull()
+      expect(Option.isNone(yield* Fiber.poll(waiting))).toBe(true)
       session.native.close()
       expect(failure(yield* Fiber.await(waiting)).reason).toBe("SessionClosed")
       expect(failure(yield* Effect.exit(stream.write(Uint8Array.of(3)))).reason).toBe("SessionClosed")
-      expect(internals.isClean).toBe(false)
+      expect(isClean(internals)).toBe(false)
     }))
 
   it.scoped("is sent whole or not at all, and spoils nothing, whenever it is interrupted, while there is room", () =>
@@ -239,11 +236,11 @@ describe("a write", () => {
       for (let steps = 0; steps < 16; steps++) {
         for (let yields = 0; yields < 6; yields++) {
           const bytes = pattern(round++, 5)
-          const fiber = yield* Effect.fork(Effect.zipRight(pad(steps), stream.write(bytes)))
+          const fiber = yield* Effect.fork(Effect.andThen(pad(steps), stream.write(bytes)))
           for (let i = 0; i < yields; i++) yield* Effect.yieldNow()
           yield* Fiber.interrupt(fiber)
           yield* arrived
-          expect(internals.isClean).toBe(true)
+          expect(isClean(internals)).toBe(true)
           if (received.length === sent) continue
           expect(received.slice(sent++)).toEqual([bytes])
         }
@@ -334,7 +331,7 @@ describe("a write", () => {
           yield* peer.resume
           yield* Effect.forEach(flushed, Fiber.join)
           if (end) yield* stream.flushed
-          else yield* Effect.zipRight(stream.closeWrite, stream.flushed)
+          else yield* Effect.andThen(stream.closeWrite, stream.flushed)
         }
       }))
 

@@ -1,12 +1,12 @@
-import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
 import * as Framing from "effect-pools/Framing"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Effect from "effect/Effect"
 import { inspect } from "node:util"
 import { bytes } from "../../../support/streams.js"
+import { describe, expect, it } from "../../../support/vitest.js"
 
 const url = "https://test/path?token=secret"
 

@@ -1,8 +1,8 @@
-import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Effect from "effect/Effect"
 import { Session } from "../../../support/moq.js"
 import * as TestServer from "../../../support/TestServer.js"
+import { describe, expect, it } from "../../../support/vitest.js"
 
 const http3 = WebTransport.layerConstructor(Session)
 

@@ -1,18 +1,21 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import { withFiber } from "#effect/fiber"
 import {
   after,
   areSupported,
   FiberFrame,
   interruptionOf,
   OutcomeFrame,
+  probeFrames,
   push,
   raise,
   SuccessFrame
-} from "../../src/internal/effect3/fiberFrame.js"
+} from "#effect/fiberFrame"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Deferred from "effect/Deferred"
+import { recordingTracer } from "../support/tracer.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 class Count extends FiberFrame {
   count = 0
@@ -65,7 +68,7 @@ const framed = <A, E>(
   frame: FiberFrame | SuccessFrame | OutcomeFrame,
   body: Effect.Effect<A, E>
 ): Effect.Effect<A, E> =>
-  Effect.withFiberRuntime((fiber) => {
+  withFiber((fiber) => {
     push(fiber, frame)
     return body
   })
@@ -76,12 +79,19 @@ describe("FiberFrame", () => {
       assert.isTrue(yield* areSupported)
     }))
 
+  it.effect("works wherever it is tried: in a span, traced, within an uninterruptible region", () =>
+    Effect.gen(function*() {
+      assert.isTrue(yield* Effect.withSpan(probeFrames, "span"))
+      assert.isTrue(yield* Effect.withTracer(Effect.withSpan(probeFrames, "span"), recordingTracer().tracer))
+      assert.isTrue(yield* Effect.uninterruptible(probeFrames))
+    }))
+
   it.effect("is passed once, after the effect on top of it, and changes nothing of its outcome", () =>
     Effect.gen(function*() {
       const bodies = [
         Effect.succeed(1),
         Effect.sync(() => 1),
-        Effect.zipRight(Effect.yieldNow(), Effect.succeed(1)),
+        Effect.andThen(Effect.yieldNow(), Effect.succeed(1)),
         Effect.fail("no"),
         Effect.die("no"),
         Effect.uninterruptible(Effect.fail("no")),
@@ -100,9 +110,9 @@ describe("FiberFrame", () => {
       const bodies: ReadonlyArray<Effect.Effect<number, string>> = [
         Effect.succeed(1),
         Effect.sync(() => 1),
-        Effect.zipRight(Effect.yieldNow(), Effect.succeed(1)),
+        Effect.andThen(Effect.yieldNow(), Effect.succeed(1)),
         Effect.fail("no"),
-        Effect.zipRight(Effect.yieldNow(), Effect.die("no")),
+        Effect.andThen(Effect.yieldNow(), Effect.die("no")),
         Effect.interrupt
       ]
       for (const body of bodies) {
@@ -117,9 +127,9 @@ describe("FiberFrame", () => {
     Effect.gen(function*() {
       const bodies: ReadonlyArray<Effect.Effect<number, string>> = [
         Effect.succeed(1),
-        Effect.zipRight(Effect.yieldNow(), Effect.succeed(1)),
+        Effect.andThen(Effect.yieldNow(), Effect.succeed(1)),
         Effect.fail("no"),
-        Effect.zipRight(Effect.yieldNow(), Effect.die("no")),
+        Effect.andThen(Effect.yieldNow(), Effect.die("no")),
         Effect.interrupt
       ]
       for (const body of bodies) {
@@ -130,7 +140,7 @@ describe("FiberFrame", () => {
       }
       const [outcome, interruption] = [new Outcome(), new Interruption()]
       const begun = yield* Deferred.make<void>()
-      const waiting = framed(outcome, Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never))
+      const waiting = framed(outcome, Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))
       const fiber = yield* Effect.fork(framed(interruption, waiting))
       interruption.fiber = fiber
       yield* Deferred.await(begun)
@@ -144,13 +154,13 @@ describe("FiberFrame", () => {
       for (const wait of [Effect.never, Effect.catchAllCause(Effect.never, () => Effect.never)]) {
         const frame = new Count()
         const begun = yield* Deferred.make<void>()
-        const fiber = yield* Effect.fork(framed(frame, Effect.zipRight(Deferred.succeed(begun, undefined), wait)))
+        const fiber = yield* Effect.fork(framed(frame, Effect.andThen(Deferred.succeed(begun, undefined), wait)))
         yield* Deferred.await(begun)
         assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
         assert.strictEqual(frame.count, 1)
       }
       const interruptible = yield* framed(new Count(), Effect.void).pipe(
-        Effect.zipRight(Effect.checkInterruptible(Effect.succeed))
+        Effect.andThen(Effect.checkInterruptible(Effect.succeed))
       )
       assert.isTrue(interruptible)
       const masked = yield* framed(new Count(), Effect.checkInterruptible(Effect.succeed)).pipe(Effect.uninterruptible)
@@ -161,13 +171,13 @@ describe("FiberFrame", () => {
     Effect.gen(function*() {
       const bodies: ReadonlyArray<Effect.Effect<number, string>> = [
         Effect.succeed(1),
-        Effect.zipRight(Effect.yieldNow(), Effect.succeed(1)),
+        Effect.andThen(Effect.yieldNow(), Effect.succeed(1)),
         Effect.fail("no"),
-        Effect.zipRight(Effect.yieldNow(), Effect.fail("no")),
+        Effect.andThen(Effect.yieldNow(), Effect.fail("no")),
         Effect.die("no")
       ]
       for (const body of bodies) {
-        const raising = Effect.withFiberRuntime<number, string>((fiber) => {
+        const raising = withFiber<number, string>((fiber) => {
           push(fiber, new Raise(fiber))
           return body
         })
@@ -178,9 +188,9 @@ describe("FiberFrame", () => {
   it.effect("leaves an interrupted fiber interrupted, even if a frame failed", () =>
     Effect.gen(function*() {
       const begun = yield* Deferred.make<void>()
-      const raising = Effect.withFiberRuntime<never>((fiber) => {
+      const raising = withFiber<never>((fiber) => {
         push(fiber, new Raise(fiber))
-        return Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never)
+        return Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
       })
       const fiber = yield* Effect.fork(raising)
       yield* Deferred.await(begun)

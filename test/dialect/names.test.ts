@@ -1,34 +1,33 @@
 /** The names under which other rooms use functions that majors of Effect name differently. */
-import { assert, describe, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+import * as cause from "#effect/cause"
+import * as channel from "#effect/channel"
+import * as clock from "#effect/clock"
+import * as deferred from "#effect/deferred"
+import * as duration from "#effect/duration"
+import * as effect from "#effect/effect"
+import * as events from "#effect/events"
+import * as fibers from "#effect/fiber"
+import * as inspect from "#effect/inspect"
+import * as latches from "#effect/latch"
+import * as layer from "#effect/layer"
+import { fork, forkScoped, poolRuntime } from "#effect/poolRuntime"
+import * as result from "#effect/result"
+import * as streams from "#effect/stream"
+import * as Cause from "#test/Cause"
+import * as Context from "#test/Context"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
+import * as Tracer from "#test/Tracer"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Pool from "effect/Pool"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/TestClock"
-import * as Tracer from "effect/Tracer"
-import * as cause from "../../src/internal/effect3/cause.js"
-import * as channel from "../../src/internal/effect3/channel.js"
-import * as clock from "../../src/internal/effect3/clock.js"
-import * as deferred from "../../src/internal/effect3/deferred.js"
-import * as duration from "../../src/internal/effect3/duration.js"
-import * as effect from "../../src/internal/effect3/effect.js"
-import * as events from "../../src/internal/effect3/events.js"
-import * as fibers from "../../src/internal/effect3/fiber.js"
-import * as inspect from "../../src/internal/effect3/inspect.js"
-import * as latches from "../../src/internal/effect3/latch.js"
-import * as layer from "../../src/internal/effect3/layer.js"
-import { PoolBase } from "../../src/internal/effect3/poolBase.js"
-import { fork, forkScoped, poolRuntime } from "../../src/internal/effect3/poolRuntime.js"
-import * as result from "../../src/internal/effect3/result.js"
-import * as streams from "../../src/internal/effect3/stream.js"
+import { can } from "../support/capabilities.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 describe("effects", () => {
   it.effect("run one after the other, and handle what they fail with", () =>
@@ -123,7 +122,11 @@ describe("fibers", () => {
       const running = yield* effect.forkChild(seen)
       const [fiber, state] = yield* Fiber.join(running)
       assert.strictEqual(fiber, running)
-      assert.deepInclude(state, { _tag: "Running" })
+      // the fiber itself tells in Effect 4
+      assert.strictEqual(
+        (state as { readonly _tag?: string } | undefined)?._tag,
+        can("hasFiberStatus") ? "Running" : undefined
+      )
     }))
 
   it.effect("tell their name, their span and the annotations of their logs", () =>
@@ -185,13 +188,13 @@ describe("deferreds, latches and semaphores", () => {
       const latch: latches.Latch = latches.makeLatch()
       const fiber = yield* Effect.fork(latch.await)
       yield* effect.yieldNow
-      assert.isNull(fiber.unsafePoll())
+      assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
       latches.openLatch(latch)
       yield* Fiber.join(fiber)
       latches.closeLatch(latch)
       const held = yield* Effect.fork(latch.await)
       yield* effect.yieldNow
-      assert.isNull(held.unsafePoll())
+      assert.isTrue(Option.isNone(yield* Fiber.poll(held)))
       yield* Fiber.interrupt(held)
       const semaphore: latches.Semaphore = latches.makeSemaphore(1)
       assert.deepStrictEqual(
@@ -275,7 +278,7 @@ describe("streams", () => {
         () => Effect.sync(() => isOpen = false)
       )
       const stream = streams.unwrap(
-        Effect.as(acquire, Stream.repeatValue(1).pipe(Stream.map(() => isOpen), Stream.take(2)))
+        Effect.as(acquire, Stream.map(Stream.make(1, 2), () => isOpen))
       )
       assert.deepStrictEqual([...yield* Stream.runCollect(stream)], [true, true])
       assert.isFalse(isOpen)
@@ -315,7 +318,8 @@ describe("streams", () => {
     channel.decodeStream(input, 2, pairs).pipe(
       Stream.chunks,
       Stream.map((chunk) => [...chunk]),
-      Stream.runFold([] as ReadonlyArray<unknown>, (all, chunk) => [...all, chunk])
+      Stream.runCollect,
+      Effect.map((chunks) => [...chunks])
     )
 
   it.effect("decode another stream, a batch at a time", () =>
@@ -333,29 +337,16 @@ describe("streams", () => {
     }))
 })
 
-describe("pools", () => {
-  class OneNumber extends PoolBase<number, never> {
-    readonly get = Effect.succeed(1)
-  }
-
-  it.effect("are pools of Effect, and effects that borrow", () =>
-    Effect.gen(function*() {
-      const pool = new OneNumber()
-      assert.isTrue(Pool.isPool(pool))
-      assert.strictEqual(yield* Effect.scoped(pool), 1)
-    }))
-
-  it.effect("run fibers that see what their maker sees, but for its span and its scope", () =>
+describe("a pool's runtime", () => {
+  it.effect("runs fibers that see what their maker sees, but for its span and its scope", () =>
     Effect.gen(function*() {
       const runtime = yield* poolRuntime.pipe(
         Effect.provideService(Number_, 7),
-        Effect.tagMetrics("service", "orders"),
         Effect.withSpan("maker"),
         Effect.scoped
       )
       assert.isTrue(runtime.hasFrames)
       assert.isFalse(runtime.isTraced)
-      assert.deepStrictEqual(runtime.labels.map(({ key, value }) => [key, value]), [["service", "orders"]])
       let hasBegun = false
       const seen = Effect.map(Effect.context<never>(), (context) => {
         hasBegun = true
@@ -373,7 +364,7 @@ describe("pools", () => {
       assert.isFalse(yield* Fiber.join(masked))
     }))
 
-  it.effect("tell how a fiber ended after its scope is closed", () =>
+  it.effect("tells how a fiber ended after its scope is closed", () =>
     Effect.gen(function*() {
       const runtime = yield* poolRuntime
       const order: Array<unknown> = []
@@ -400,7 +391,7 @@ describe("pools", () => {
 
 describe("values", () => {
   it("show themselves as text", () => {
-    assert.strictEqual(inspect.format({ a: 1 }), JSON.stringify({ a: 1 }, null, 2))
+    assert.deepStrictEqual(JSON.parse(inspect.format({ a: 1 })), { a: 1 })
     assert.strictEqual(inspect.inspectSymbol, Symbol.for("nodejs.util.inspect.custom"))
   })
 

@@ -1,8 +1,8 @@
 /** Two pools with the same tags, and their figures in the registry. */
-import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
-import { counterKey, gaugeKey, metricOf, show } from "../../src/internal/effect3/metricRegistry.js"
-import { poolRuntime } from "../../src/internal/effect3/poolRuntime.js"
+import { counterKey, gaugeKey, metricOf, show } from "#effect/metricRegistry"
+import { poolRuntime } from "#effect/poolRuntime"
+import * as Effect from "#test/Effect"
+import * as Metric from "#test/Metric"
 
 export interface Figures {
   size: number

@@ -1,7 +1,7 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
-import { isTraced } from "../../src/internal/effect3/tracing.js"
+import { isTraced } from "#effect/tracing"
+import * as Effect from "#test/Effect"
 import { recordingTracer } from "../support/tracer.js"
+import { assert, describe, it } from "../support/vitest.js"
 
 describe("tracing", () => {
   it.effect("is known to be off where a fiber has Effect's own tracer", () =>

@@ -1,0 +1,1 @@
+export { ControlledScheduler } from "effect/Scheduler"

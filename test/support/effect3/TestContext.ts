@@ -1,0 +1,1 @@
+export { TestContext } from "effect/TestContext"

@@ -1,0 +1,1 @@
+export const major = "effect3" as "effect3" | "effect4"

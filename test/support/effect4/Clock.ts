@@ -1,0 +1,27 @@
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+
+export * from "effect/Clock"
+
+export const make = (): Clock.Clock => Clock.Clock.defaultValue()
+
+export const millisOf = (clock: Clock.Clock): number => clock.currentTimeMillisUnsafe()
+export const nanosOf = (clock: Clock.Clock): bigint => clock.monotonicTimeNanosUnsafe()
+
+export interface Changes {
+  /** The wall clock. */
+  readonly millis?: () => number
+  /** The monotonic clock. */
+  readonly nanos?: () => bigint
+  readonly sleep?: (duration: Duration.Duration) => Effect.Effect<void>
+}
+
+/** The same clock, except for the changes. */
+export const changed = (clock: Clock.Clock, { millis, nanos, sleep }: Changes): Clock.Clock =>
+  Object.assign(
+    Object.create(clock),
+    millis && { currentTimeMillisUnsafe: millis, currentTimeMillis: Effect.sync(millis) },
+    nanos && { monotonicTimeNanosUnsafe: nanos, monotonicTimeNanos: Effect.sync(nanos) },
+    sleep && { sleep }
+  )

@@ -1,0 +1,3 @@
+export * from "effect/Exit"
+
+export { getCause as causeOption, hasInterrupts as isInterrupted } from "effect/Exit"

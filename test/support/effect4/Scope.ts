@@ -1,0 +1,3 @@
+export * from "effect/Scope"
+
+export { type Closeable as CloseableScope, provide as extend } from "effect/Scope"

@@ -1,0 +1,1 @@
+export const major = "effect4" as "effect3" | "effect4"
