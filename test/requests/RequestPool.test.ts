@@ -1,21 +1,21 @@
 /** Requests on shared streams over each transport: every request gets its own answer, or an error that says what was sent. */
-import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Random from "#test/Random"
 import { isFramingError } from "effect-pools/FramingError"
 import type { RequestError } from "effect-pools/RequestError"
 import * as RequestPool from "effect-pools/RequestPool"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import { isWebTransportError } from "effect-pools/WebTransportError"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import { where } from "../support/capabilities.js"
 import { live, startServer } from "../support/implementation.js"
 import { ask, collect, error, isNumber, poolAt } from "../support/requestPools.js"
 import { bytes, sessionOptions, soon, text, turn, until } from "../support/streamPools.js"
 import * as TestServer from "../support/TestServer.js"
+import { assert, describe, layer } from "../support/vitest.js"
 
 const Live = live()
 

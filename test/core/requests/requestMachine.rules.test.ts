@@ -1,5 +1,5 @@
 /** Single rules of the request machine. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { AnswerReader } from "../../../src/internal/core/requests/answerReader.js"
 import { writeTime } from "../../../src/internal/core/requests/requestCommands.js"
 import { maxIds } from "../../../src/internal/core/requests/sharedStream.js"

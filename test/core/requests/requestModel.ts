@@ -3,7 +3,7 @@
  * performs the commands, keeps its own books about what was sent and what is owed, and judges each command and each state by
  * them.
  */
-import { assert } from "@effect/vitest"
+import { assert } from "vitest"
 import {
   firstPause,
   idleTime,

@@ -1,17 +1,17 @@
 /** Answers find their requests, and batches leave together: against peers that a test drives by hand. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
 import { isFramingError } from "effect-pools/FramingError"
 import { isPoolError } from "effect-pools/PoolError"
 import * as RequestPool from "effect-pools/RequestPool"
 import { isWebTransportError } from "effect-pools/WebTransportError"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { failureOf } from "../../support/pool.js"
 import { ask, collect, error, inMemory, isNumber, rawPeers } from "../../support/requestPools.js"
 import { bytes, text } from "../../support/streamPools.js"
 import { quiet } from "../../support/streams.js"
+import { assert, describe, it } from "../../support/vitest.js"
 
 /** A pool whose peers answer when the test says so. */
 const withPeers = (options: RequestPool.Options<unknown, never> = {}, writeRoom = 1) =>

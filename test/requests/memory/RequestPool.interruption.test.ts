@@ -1,14 +1,14 @@
 /** Interruption at every point of every verb: no place, stream, waiter or fiber is left, and no answers are mixed up. */
-import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
 import type * as RequestPool from "effect-pools/RequestPool"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Supervisor from "effect/Supervisor"
 import { settle } from "../../support/pool.js"
 import { ask, collect, inMemory, isNumber } from "../../support/requestPools.js"
 import { bytes, text, turn } from "../../support/streamPools.js"
+import { assert, describe, it } from "../../support/vitest.js"
 
 /** With fewer ops before a yield Effect 3 itself makes no progress. */
 const budgets = Array.from({ length: 52 }, (_, i) => i + 13)

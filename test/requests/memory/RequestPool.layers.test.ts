@@ -1,18 +1,18 @@
 /** The pool as a layer and from a config, and its figures. */
-import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "#test/ConfigProvider"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as Metric from "#test/Metric"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as RequestPool from "effect-pools/RequestPool"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
 import { failureOf } from "../../support/pool.js"
 import { ask, inMemory } from "../../support/requestPools.js"
 import { quiet } from "../../support/streams.js"
+import { assert, describe, it } from "../../support/vitest.js"
 
 const sessions = SessionPool.layer({ url: "https://test/" }).pipe(
   Layer.provide(TestWebTransport.layer({ onStream: TestWebTransport.serve(Effect.succeed) }))
