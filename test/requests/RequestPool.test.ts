@@ -12,7 +12,7 @@ import { isWebTransportError } from "effect-pools/WebTransportError"
 import * as Ref from "effect/Ref"
 import { where } from "../support/capabilities.js"
 import { live, startServer } from "../support/implementation.js"
-import { ask, collect, error, isNumber, poolAt } from "../support/requestPools.js"
+import { ask, collect, error, isNumber, joinAll, poolAt } from "../support/requestPools.js"
 import { bytes, sessionOptions, soon, text, turn, until } from "../support/streamPools.js"
 import * as TestServer from "../support/TestServer.js"
 import { assert, describe, layer } from "../support/vitest.js"
@@ -66,7 +66,7 @@ describe("RequestPool", () => {
         yield* soon(until(server.command("requests", { path }), (requests) => Object.keys(requests).length === 20))
         assert.strictEqual(yield* soon(ask(pool, "between")), "between")
         yield* server.command("heldAnswers", { path })
-        assert.deepStrictEqual(yield* soon(Fiber.join(Fiber.all(fibers))), range(20).map((i) => `hold ${i}`))
+        assert.deepStrictEqual(yield* soon(joinAll(fibers)), range(20).map((i) => `hold ${i}`))
       }))
 
     it.scoped("of any size", () =>

@@ -2,6 +2,7 @@
 import * as Context from "#test/Context"
 import * as Effect from "#test/Effect"
 import type * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
 import * as Layer from "#test/Layer"
 import * as Framing from "effect-pools/Framing"
 import type { RequestError } from "effect-pools/RequestError"
@@ -31,6 +32,9 @@ export const collect = <E>(answers: Stream.Stream<Uint8Array, E>) =>
 
 /** The last answer to `many <n> …`. */
 export const isNumber = (n: number) => (message: Uint8Array) => text(message).startsWith(`${n} `)
+
+export const joinAll = <A, E>(fibers: ReadonlyArray<Fiber.RuntimeFiber<A, E>>): Effect.Effect<ReadonlyArray<A>, E> =>
+  Effect.forEach(fibers, (fiber) => Fiber.join(fiber))
 
 type Options = RequestPool.Options<unknown, never>
 

@@ -8,7 +8,7 @@ import * as RequestPool from "effect-pools/RequestPool"
 import { isWebTransportError } from "effect-pools/WebTransportError"
 import * as Stream from "effect/Stream"
 import { failureOf } from "../../support/pool.js"
-import { ask, collect, error, inMemory, isNumber, rawPeers } from "../../support/requestPools.js"
+import { ask, collect, error, inMemory, isNumber, joinAll, rawPeers } from "../../support/requestPools.js"
 import { bytes, text } from "../../support/streamPools.js"
 import { quiet } from "../../support/streams.js"
 import { assert, describe, it } from "../../support/vitest.js"
@@ -22,7 +22,7 @@ const withPeers = (options: RequestPool.Options<unknown, never> = {}, writeRoom 
   })
 
 /** Forks a request, and lets it go as far as it can. */
-const begin = (pool: RequestPool.Service, request: string) => Effect.zipLeft(Effect.fork(ask(pool, request)), quiet)
+const begin = (pool: RequestPool.Service, request: string) => Effect.tap(Effect.fork(ask(pool, request)), () => quiet)
 
 describe("RequestPool", () => {
   it.scoped("sends the requests of a turn in one write", () =>
@@ -36,7 +36,7 @@ describe("RequestPool", () => {
       yield* quiet
       assert.strictEqual(peers[0]!.chunks, 2)
       for (const n of [4, 1, 0, 3, 2]) yield* peers[0]!.answer(n)
-      assert.deepStrictEqual(yield* Fiber.join(Fiber.all([...first, ...second])), ["a", "b", "c", "d", "e"])
+      assert.deepStrictEqual(yield* joinAll([...first, ...second]), ["a", "b", "c", "d", "e"])
       const stats = yield* pool.stats
       assert.deepInclude(stats, { sent: 5, batches: 2, largestBatch: 3, inFlight: 0, peak: 5 })
       assert.strictEqual(stats.meanBatch, 2.5)
@@ -51,7 +51,7 @@ describe("RequestPool", () => {
       // both answers, byte by byte
       const frames = Uint8Array.of(3, 2, 0x78, 0x79, 1, 0, 2, 1, 0x7a)
       for (const byte of frames) yield* peer!.stream.write(Uint8Array.of(byte))
-      assert.deepStrictEqual(yield* Fiber.join(Fiber.all(fibers)), ["", "z", "xy"])
+      assert.deepStrictEqual(yield* joinAll(fibers), ["", "z", "xy"])
     }))
 
   it.scoped("gives an answer in its own buffer", () =>
@@ -84,7 +84,7 @@ describe("RequestPool", () => {
       assert.deepInclude(yield* pool.stats, { inFlight: 2, forgotten: 0, abandoned: 1 })
       yield* peers[0]!.answer(0)
       yield* peers[0]!.answer(1)
-      assert.deepStrictEqual(yield* Fiber.join(Fiber.zip(first, third)), ["first", "third"])
+      assert.deepStrictEqual(yield* joinAll([first, third]), ["first", "third"])
     }))
 
   it.scoped("frees the place of an interrupted request at once, and drops its late answer", () =>
@@ -98,7 +98,7 @@ describe("RequestPool", () => {
       assert.deepStrictEqual(peers[0]!.requests, ["a", "b", "c"])
       assert.deepInclude(yield* pool.stats, { inFlight: 2, waiters: 0, forgotten: 1, lateAnswers: 0 })
       for (const n of [0, 2, 1]) yield* peers[0]!.answer(n)
-      assert.deepStrictEqual(yield* Fiber.join(Fiber.zip(b, c)), ["b", "c"])
+      assert.deepStrictEqual(yield* joinAll([b, c]), ["b", "c"])
       assert.deepInclude(yield* pool.stats, { forgotten: 0, lateAnswers: 1, streams: 1 })
       // a second answer is late, too
       yield* peers[0]!.answer(1)
@@ -189,7 +189,7 @@ describe("RequestPool", () => {
       const ends = [
         ["NoAnswer", (n: number) => peers[n]!.stream.finish],
         ["Framing", (n: number) =>
-          Effect.zipRight(peers[n]!.stream.write(Uint8Array.of(5, 0, 1)), peers[n]!.stream.finish)],
+          Effect.andThen(peers[n]!.stream.write(Uint8Array.of(5, 0, 1)), peers[n]!.stream.finish)],
         ["Transport", (n: number) =>
           peers[n]!.stream.reset],
         ["Transport", (n: number) => peers[n]!.stream.stopSending]
@@ -247,7 +247,7 @@ describe("RequestPool", () => {
       assert.deepInclude(yield* pool.stats, { inFlight: 4, waiters: 0 })
       assert.strictEqual(peers[0]!.chunks, 3)
       for (const n of [0, 1, 2, 3]) yield* peers[0]!.answer(n)
-      yield* Fiber.join(Fiber.all(fibers))
+      yield* joinAll(fibers)
     }))
 
   it.scoped("writes at most maxBatch bytes at once, and has no more of them unwritten", () =>
@@ -264,7 +264,7 @@ describe("RequestPool", () => {
       assert.deepStrictEqual(peers[0]!.requests, ["first", ...requests])
       assert.strictEqual(peers[0]!.chunks, 4)
       for (let n = 0; n < 6; n++) yield* peers[0]!.answer(n)
-      yield* Fiber.join(Fiber.all([first, ...fibers]))
+      yield* joinAll([first, ...fibers])
     }))
 
   it.scoped("gives a message above maxBatch a stream of its own, with an id", () =>
@@ -275,7 +275,7 @@ describe("RequestPool", () => {
       assert.deepStrictEqual(peers.map(({ requests }) => requests), [["s".repeat(100)], ["l".repeat(101)]])
       assert.deepInclude(yield* pool.stats, { inFlight: 1, exclusive: 1 })
       for (const peer of peers) yield* peer.answer(0)
-      yield* Fiber.join(Fiber.zip(small, large))
+      yield* joinAll([small, large])
       yield* quiet
       assert.deepInclude(yield* streamPool.stats, { size: 2, idle: 1 })
       assert.deepInclude(yield* pool.stats, { requests: 2, sent: 1, exclusive: 0 })
@@ -319,9 +319,9 @@ describe("RequestPool", () => {
       const taken: Array<string> = []
       const slow = yield* Effect.fork(Stream.runForEach(
         pool.requestStream(bytes("slow"), { shared: true, isLast: (message) => text(message) === "last" }),
-        (message) => Effect.zipRight(Effect.sync(() => taken.push(text(message))), Effect.never)
+        (message) => Effect.andThen(Effect.sync(() => taken.push(text(message))), Effect.never)
       ))
-      const other = yield* Effect.zipRight(quiet, begin(pool, "other"))
+      const other = yield* Effect.andThen(quiet, begin(pool, "other"))
       const [peer] = peers
       yield* peer!.answer(0, "taken")
       yield* quiet
@@ -349,7 +349,7 @@ describe("RequestPool", () => {
       const slow = yield* Effect.fork(Stream.runForEach(
         pool.requestStream(bytes("slow"), { shared: true, isLast: () => false }),
         (message) =>
-          Effect.zipRight(
+          Effect.andThen(
             Effect.sync(() => taken.push(text(message))),
             Effect.repeat(Effect.promise(() => new Promise((resolve) => setImmediate(resolve))), {
               until: () => isReading
@@ -391,7 +391,7 @@ describe("RequestPool", () => {
           throw new Error("no idea")
         }
       })))
-      const good = yield* Effect.zipRight(quiet, begin(pool, "good"))
+      const good = yield* Effect.andThen(quiet, begin(pool, "good"))
       yield* peers[0]!.answer(0)
       yield* peers[0]!.answer(1)
       assert.strictEqual(yield* Fiber.join(good), "good")
@@ -410,7 +410,7 @@ describe("RequestPool", () => {
         yield* quiet
         yield* peers[0]!.answer(n)
       }
-      assert.deepStrictEqual(yield* Fiber.join(Fiber.all(fibers)), requests)
+      assert.deepStrictEqual(yield* joinAll(fibers), requests)
       assert.deepStrictEqual(peers[0]!.requests, requests)
     }))
 
@@ -429,7 +429,7 @@ describe("RequestPool", () => {
       assert.deepStrictEqual(peers[1]!.requests, ["c", "d", "e"])
       for (const n of [0, 1]) yield* peers[0]!.answer(n)
       for (const n of [1, 2]) yield* peers[1]!.answer(n)
-      yield* Fiber.join(Fiber.all([...fibers, ...more]))
+      yield* joinAll([...fibers, ...more])
     }))
 
   it.scoped("refuses a request when maxWaiters wait already", () =>
@@ -444,6 +444,6 @@ describe("RequestPool", () => {
       yield* peers[0]!.answer(0)
       yield* quiet
       yield* peers[0]!.answer(1)
-      yield* Fiber.join(Fiber.all(fibers))
+      yield* joinAll(fibers)
     }))
 })

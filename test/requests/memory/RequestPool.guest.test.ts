@@ -14,15 +14,15 @@ import * as TestWebTransport from "effect-pools/TestWebTransport"
 import { isWebTransportError } from "effect-pools/WebTransportError"
 import { withLogs } from "../../support/logs.js"
 import { failureOf } from "../../support/pool.js"
-import { ask, collect, error, inMemory, peer } from "../../support/requestPools.js"
+import { ask, collect, error, inMemory, joinAll, peer } from "../../support/requestPools.js"
 import { bytes } from "../../support/streamPools.js"
 import { quiet } from "../../support/streams.js"
 import { assert, describe, it } from "../../support/vitest.js"
 
 /** Lets time pass, and what follows from it. */
-const pass = (millis: number) => Effect.zipRight(TestClock.adjust(millis), quiet)
+const pass = (millis: number) => Effect.andThen(TestClock.adjust(millis), quiet)
 
-const begin = (pool: RequestPool.Service, request: string) => Effect.zipLeft(Effect.fork(ask(pool, request)), quiet)
+const begin = (pool: RequestPool.Service, request: string) => Effect.tap(Effect.fork(ask(pool, request)), () => quiet)
 
 interface Parts {
   readonly pool?: RequestPool.Options<unknown, never>
@@ -78,7 +78,7 @@ describe("a stream", () => {
         assert.deepInclude(yield* pool.stats, { streams: 0 })
       }))
       yield* ask(pool, "b")
-      yield* Effect.scoped(Effect.zipRight(streamPool.get, streamPool.get))
+      yield* Effect.scoped(Effect.andThen(streamPool.get, streamPool.get))
       assert.deepInclude(yield* pool.stats, { streams: 0 })
       assert.deepInclude(yield* streamPool.stats, { inUse: 0, waiters: 0 })
     }))
@@ -203,7 +203,7 @@ describe("silence", () => {
       let pings = 0
       const parts = yield* inMemory({
         pool: {
-          keepAlive: { ping: () => Effect.zipRight(Effect.sync(() => pings++), ping) },
+          keepAlive: { ping: () => Effect.andThen(Effect.sync(() => pings++), ping) },
           silenceTimeout: 10_000,
           checkTimeout: 1_000
         }
@@ -260,7 +260,7 @@ describe("silence", () => {
       const { pings, pool, session } = yield* silent(Effect.never)
       const held = yield* begin(pool, "hold a")
       const stream = yield* session.createBidirectionalStream()
-      const other = Effect.zipRight(stream.write(Uint8Array.of(2, 0, 0x78)), stream.readExactly(3))
+      const other = Effect.andThen(stream.write(Uint8Array.of(2, 0, 0x78)), stream.readExactly(3))
       yield* pass(9_000)
       yield* other
       yield* pass(1_000)
@@ -301,7 +301,7 @@ describe("the end", () => {
       }
       assert.isNull(drained.unsafePoll())
       yield* release("hold a")
-      assert.deepStrictEqual(yield* Fiber.join(Fiber.zip(a, b)), ["hold a", "b"])
+      assert.deepStrictEqual(yield* joinAll([a, b]), ["hold a", "b"])
       yield* Fiber.join(drained)
       yield* pool.drain
       assert.deepStrictEqual(seen, ["hold a", "b"])
@@ -335,7 +335,8 @@ describe("the end", () => {
         pool: { maxStreams: 1, shutdownGrace: 1_000 },
         streams: { maxSize: 2 }
       })
-      const alone = (request: string) => Effect.zipLeft(Effect.fork(collect(pool.requestStream(bytes(request)))), quiet)
+      const alone = (request: string) =>
+        Effect.tap(Effect.fork(collect(pool.requestStream(bytes(request)))), () => quiet)
       const sent = [yield* alone("silence a"), yield* alone("silence b")]
       const waiting = yield* alone("silence c")
       assert.deepInclude(yield* pool.stats, { exclusive: 3 })
@@ -406,7 +407,7 @@ describe("limits", () => {
         pool: { maxStreams: 1, acquireTimeout: 1_000 },
         streams: { maxSize: 2 }
       })
-      yield* Effect.zipRight(streamPool.get, streamPool.get)
+      yield* Effect.andThen(streamPool.get, streamPool.get)
       const alone = yield* Effect.fork(collect(pool.requestStream(bytes("a"))))
       yield* pass(1_000)
       const { cause, reason, sent } = error(yield* Fiber.await(alone))

@@ -31,7 +31,7 @@ const large = "x".repeat(200)
 /** What a caller does; the test interrupts it at some point. */
 const verbs: Record<string, (pool: RequestPool.Service) => Effect.Effect<unknown, unknown>> = {
   request: (pool) => ask(pool, "hello"),
-  "two requests": (pool) => Effect.zipRight(ask(pool, "hello"), ask(pool, "again")),
+  "two requests": (pool) => Effect.andThen(ask(pool, "hello"), ask(pool, "again")),
   "a request with a stream of its own": (pool) => ask(pool, large),
   "requestStream, shared": (pool) =>
     collect(pool.requestStream(bytes("many 3"), { shared: true, isLast: isNumber(2) })),
@@ -63,7 +63,7 @@ describe("RequestPool, interrupted at any point of", () => {
             else interrupted++
             assert.strictEqual(yield* Fiber.join(other), `other ${i}`)
           }
-          yield* Effect.repeatN(Effect.zipRight(turn, settle), 3)
+          yield* Effect.repeatN(Effect.andThen(turn, settle), 3)
           const own = yield* supervisor.value
           assert.lengthOf([...own].filter((fiber) => fiber.unsafePoll() === null), 0)
           assert.deepInclude(yield* pool.stats, { inFlight: 0, waiters: 0, exclusive: 0, opening: 0 })
