@@ -139,7 +139,7 @@ const onEffect4: TestProjectConfiguration = {
     include: ["test/**/*.test.ts"],
     exclude: [
       ...http2.test!.exclude!.filter((path) => path !== "test/effect4/**"),
-      "test/{core,effect3,programs,chaos,support}/**",
+      "test/{core,effect3,programs,chaos,support,requests}/**",
       // programs, too
       "test/observe/node/**",
       "test/streams/http2/StreamPool.rpc.test.ts"
