@@ -142,7 +142,10 @@ const onEffect4: TestProjectConfiguration = {
       "test/{core,effect3,programs,chaos,support,requests}/**",
       // programs, too
       "test/observe/node/**",
-      "test/streams/http2/StreamPool.rpc.test.ts"
+      "test/streams/http2/StreamPool.rpc.test.ts",
+      // in the words of Effect 3
+      "test/framing/{framedServer,serve}.test.ts",
+      "test/framing/memory/node/serve.test.ts"
     ],
     setupFiles: ["test/support/http3Setup.ts"],
     provide: { protocol: "http2" }

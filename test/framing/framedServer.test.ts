@@ -1,8 +1,7 @@
 /** The tests' own server of requests on shared streams does what it says, for the tests that rely on it. */
-import { assert, layer } from "@effect/vitest"
+import * as Effect from "#test/Effect"
 import * as Framing from "effect-pools/Framing"
 import type * as WebTransport from "effect-pools/WebTransport"
-import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { can } from "../support/capabilities.js"
 import { live } from "../support/implementation.js"
@@ -10,6 +9,7 @@ import { pattern } from "../support/pattern.js"
 import { soon } from "../support/soon.js"
 import { bytes, connect, text } from "../support/streamPools.js"
 import * as TestServer from "../support/TestServer.js"
+import { assert, layer } from "../support/vitest.js"
 
 const Live = live()
 

@@ -1,10 +1,10 @@
 /** The types of handlers; checked with the types, never run. */
+import * as Context from "#test/Context"
+import * as Effect from "#test/Effect"
 import * as Framing from "effect-pools/Framing"
 import type { FramingError } from "effect-pools/FramingError"
 import type * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
-import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
 declare const stream: WebTransport.BidirectionalStream

@@ -1,10 +1,9 @@
 /** Requests on shared streams, with this library on both sides. */
-import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
 import * as Framing from "effect-pools/Framing"
 import * as StreamPool from "effect-pools/StreamPool"
 import type * as WebTransport from "effect-pools/WebTransport"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { concat } from "../support/bytes.js"
 import { can } from "../support/capabilities.js"
@@ -14,6 +13,7 @@ import type { Served } from "../support/protocol.js"
 import { soon } from "../support/soon.js"
 import { bytes, connect, text, turn, until } from "../support/streamPools.js"
 import * as TestServer from "../support/TestServer.js"
+import { assert, describe, layer } from "../support/vitest.js"
 
 const Live = live()
 

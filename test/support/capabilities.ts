@@ -49,6 +49,13 @@ const table = {
     browser: false,
     why: "streams break a moment before `closed` settles, and say that it is the session, but not why it ended"
   },
+  /** Bytes that arrived before the session was closed can be read afterwards. */
+  readsAfterClose: {
+    http2: true,
+    http3: false,
+    browser: false,
+    why: "a closed QUIC connection drops unread bytes"
+  },
   /** A closing session first delivers the bytes of streams that ended in success. */
   deliversBeforeClose: {
     http2: true,
@@ -192,6 +199,12 @@ const majors = {
     effect4: false,
     why: "Effect 4's `Pool` is plain data with a state of its own, and classes cannot be effects"
   },
+  /** A waiting fiber accepts a stream in the same turn in which the stream arrives. */
+  acceptsAtOnce: {
+    effect3: true,
+    effect4: false,
+    why: "fibers of Effect 4 run in later turns of the event loop, and the session may close before"
+  },
   /** A fiber's status is another value than the fiber. */
   hasFiberStatus: {
     effect3: true,
@@ -205,8 +218,8 @@ type What = keyof typeof table | keyof typeof majors
 const implementation = inject("protocol")
 
 /**
- * Whether the implementation and the major of Effect under test have the capability. Without it, a test asserts the other outcome, or is not
- * registered. Suites leave out nothing else than this table says.
+ * Whether the implementation and the major of Effect under test have the capability. Without it, a test asserts the other
+ * outcome, or is not registered. Suites leave out nothing else than this table says.
  */
 export const can = (what: What): boolean =>
   what in majors ? majors[what as keyof typeof majors][major] : table[what as keyof typeof table][implementation]

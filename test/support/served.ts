@@ -17,16 +17,16 @@
  *
  * Queries: `ids` (1), `concurrency`, `maxBuffered`, `maxMessageSize`; absent ones are the library's.
  */
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Logger from "#test/Logger"
+import * as Scope from "#test/Scope"
 import * as Framing from "effect-pools/Framing"
 import type { FramingError } from "effect-pools/FramingError"
 import * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Target } from "./behaviour.js"
 import { heldAnswers } from "./framed.js"
@@ -138,6 +138,6 @@ export const serveSession = (native: object, target: Target): Promise<void> => {
         })
       )
     })
-    yield* Effect.forever(next)
+    return yield* Effect.forever(next)
   }).pipe(Effect.scoped, Effect.ignore, Effect.provide(logger(counts.logs)), Effect.runPromise)
 }

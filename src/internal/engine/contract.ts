@@ -16,16 +16,11 @@ import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
 import type { Reason, Sharing } from "../core/pool/item.js"
 import type { LogEvent } from "../observe/poolLog.js"
+import type { EngineOptions, Sizes } from "../options/engineOptions.js"
 
 export const TypeId: unique symbol = Symbol.for("effect-pools/ResourcePool")
 
 export type TypeId = typeof TypeId
-
-export interface Sizes {
-  readonly minSize?: number | undefined
-  readonly maxSize?: number | undefined
-  readonly minIdle?: number | undefined
-}
 
 export interface WaitingPool<in out A, out E> extends PoolLike<A, E | PoolError>, Inspectable {
   readonly [TypeId]: TypeId
@@ -66,43 +61,17 @@ export type PoolEvent =
   | { readonly _tag: "Recovered" }
   | { readonly _tag: "Exhausted"; readonly waited: Duration.Duration; readonly waiters: number }
 
-/** The options that do not concern the items. `E`: the errors of a creation. */
-export interface PoolSettings<E> extends Sizes {
-  readonly name?: string | undefined
-  readonly order?: "lifo" | "fifo" | undefined
-  readonly acquireTimeout?: DurationInput | undefined
+type Ping<A, R> = (item: A) => Effect.Effect<unknown, unknown, R>
+
+/** The options of the table; those with functions get the types of the items. */
+export interface PoolOptions<A, E, R>
+  extends Omit<EngineOptions, TypedOptions>, Omit<ItemHooks<Types.NoInfer<A>, E, R>, Own>
+{
+  readonly acquire: Effect.Effect<A, E, R>
   readonly rideOut?:
     | DurationInput
     | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => DurationInput)
     | undefined
-  readonly maxWaiters?: number | undefined
-  readonly validateAfterIdle?: DurationInput | undefined
-  readonly checkTimeout?: DurationInput | undefined
-  readonly idleTimeToLive?: DurationInput | undefined
-  readonly maxLifetime?: DurationInput | undefined
-  readonly maxUses?: number | undefined
-  readonly createBackoff?: {
-    readonly initial?: DurationInput | undefined
-    readonly factor?: number | undefined
-    readonly max?: DurationInput | undefined
-    readonly jitter?: number | undefined
-  } | undefined
-  readonly createConcurrency?: number | undefined
-  readonly createTimeout?: DurationInput | undefined
-  readonly closeTimeout?: DurationInput | undefined
-  readonly overlap?: boolean | undefined
-  readonly retireGrace?: DurationInput | undefined
-  readonly shutdownGrace?: DurationInput | undefined
-  readonly exhaustedThreshold?: DurationInput | undefined
-  readonly leakThreshold?: DurationInput | undefined
-  readonly histograms?: boolean | undefined
-  readonly metrics?: boolean | undefined
-}
-
-type Ping<A, R> = (item: A) => Effect.Effect<unknown, unknown, R>
-
-export interface PoolOptions<A, E, R> extends PoolSettings<E>, Omit<ItemHooks<Types.NoInfer<A>, E, R>, Own> {
-  readonly acquire: Effect.Effect<A, E, R>
   readonly concurrency?: number | ((item: Types.NoInfer<A>) => number) | undefined
   readonly keepAlive?: {
     readonly interval: DurationInput
@@ -111,6 +80,8 @@ export interface PoolOptions<A, E, R> extends PoolSettings<E>, Omit<ItemHooks<Ty
 }
 
 type Own = "acquire" | "concurrency" | "ping"
+
+type TypedOptions = keyof ItemHooks<unknown, unknown, unknown> | "rideOut" | "keepAlive"
 
 /** How the items of a pool are created, checked and ended. */
 export interface ItemHooks<A, E, R> {

@@ -15,7 +15,8 @@ import {
   engineOptions,
   type EngineSettings,
   engineSettings,
-  problemsOfSizes
+  problemsOfSizes,
+  type Sizes
 } from "../options/engineOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { decodeOne } from "../options/optionTable.js"
@@ -26,7 +27,6 @@ import {
   type PoolEngine,
   type PoolEvent,
   type PoolOptions,
-  type Sizes,
   TypeId,
   type WaitingPool
 } from "./contract.js"

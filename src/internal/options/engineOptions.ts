@@ -30,6 +30,8 @@ const sizeOptions = {
   minIdle: count(0, 0, "Idle {item}s to keep ready")
 }
 
+export type Sizes = Input<typeof sizeOptions>
+
 const concurrency = count(1, 1)
 
 /** The options of a waiting pool. A `Config` has those with a description, in which `{item}` becomes a session or a stream. */
@@ -69,6 +71,8 @@ export const engineOptions = {
   histograms: flag(false, "Whether the pool measures waits, creations and borrows"),
   metrics: flag(true, "Whether the pool shows metrics")
 }
+
+export type EngineOptions = Input<typeof engineOptions>
 
 /** All options except `acquire`: pools that are built on the engine create items in their own way. */
 const settings = without(engineOptions, ["acquire"])

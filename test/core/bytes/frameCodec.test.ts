@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
+import { assert, describe, it } from "vitest"
 import { encode, MessageAssembler, splitId, withId } from "../../../src/internal/core/bytes/frameCodec.js"
 import { concat, fromHex } from "../../support/bytes.js"
 
@@ -162,6 +162,15 @@ describe("a message that arrives in pieces", () => {
     const assembler = new MessageAssembler()
     assembler.feed(fromHex("ffffffffffffffff"), Number.MAX_SAFE_INTEGER)
     assert.isTrue(assembler.isOversized(Number.MAX_SAFE_INTEGER))
+  })
+
+  it("may claim a length above 2^53, which is rounded once", () => {
+    for (const extra of [0xdd01n, 0x501n, 0xa101n, 0x1ffn, 0n]) {
+      const length = 2n ** 61n + extra
+      const assembler = new MessageAssembler()
+      assembler.feed(integer(length, 8), 10)
+      assert.strictEqual(assembler.oversized(10).size, Number(length))
+    }
   })
 
   it("that is cut short tells how much was missing", () => {

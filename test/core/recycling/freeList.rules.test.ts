@@ -1,5 +1,5 @@
 /** Single rules of a list of idle items, of its ageing, and of the slots by which items are found. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { Ageing } from "../../../src/internal/core/recycling/ageing.js"
 import { FreeList, type ListOptions } from "../../../src/internal/core/recycling/freeList.js"
 import { heldByNobody, heldByPool, isPooled, slotOf } from "../../../src/internal/core/recycling/slot.js"

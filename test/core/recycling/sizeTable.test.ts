@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as FastCheck from "effect/FastCheck"
+import * as FastCheck from "fast-check"
+import { assert, describe, it } from "vitest"
 import { SizeTable } from "../../../src/internal/core/recycling/sizeTable.js"
 
 describe("a table of sizes", () => {

@@ -297,6 +297,20 @@ describe("without ids", () => {
     assert.deepStrictEqual(server.answers.map(({ message }) => message), [[1]])
   })
 
+  it("a request keeps its turn while it waits for room, until it has ended", () => {
+    const server = inTurn()
+    server.machine.received(concat([frame(bytes(1)), frame(bytes(1))]))
+    const [first, second] = server.begun
+    server.answer(0, bytes(maxBatch, 1))
+    server.answer(0, bytes(1, 1))
+    server.answer(1, bytes(1, 2))
+    server.turn()
+    server.machine.written()
+    assert.deepStrictEqual(server.resumed, [first!.request])
+    server.end(0)
+    assert.deepStrictEqual(server.resumed, [first!.request, second!.request])
+  })
+
   it("an empty answer is a byte, which leaves like any other", () => {
     const server = inTurn()
     server.machine.received(frame(bytes(1)))

@@ -20,6 +20,8 @@ export const changed = (clock: Clock.Clock, { millis, nanos, sleep }: Changes): 
   Object.assign(
     Object.create(clock),
     millis && { unsafeCurrentTimeMillis: millis, currentTimeMillis: Effect.sync(millis) },
-    nanos && { unsafeCurrentTimeNanos: nanos, currentTimeNanos: Effect.sync(nanos) },
+    // its own would be made of the changed milliseconds
+    { unsafeCurrentTimeNanos: nanos ?? (() => nanosOf(clock)) },
+    nanos && { currentTimeNanos: Effect.sync(nanos) },
     sleep && { sleep }
   )

@@ -72,11 +72,18 @@ const put = (bytes: Uint8Array, at: number, n: number): number => {
   return at + size
 }
 
-/** An integer above 2^53 is rounded, and stays above 2^53. */
+/** An integer above 2^53 is rounded, once, and stays above 2^53. */
 const get = (bytes: Uint8Array, at: number, size: number): number => {
-  let n = bytes[at]! & 0x3f
-  for (let i = 1; i < size; i++) n = n * 0x100 + bytes[at + i]!
-  return n
+  let high = 0
+  let low = bytes[at]! & 0x3f
+  for (let i = 1; i < size; i++) {
+    if (i === 4) {
+      high = low
+      low = 0
+    }
+    low = low * 0x100 + bytes[at + i]!
+  }
+  return high * 0x1_0000_0000 + low
 }
 
 export { get as getInteger, sizeByFirst as integerSizeByFirst }

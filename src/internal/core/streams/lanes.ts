@@ -29,9 +29,14 @@ export class Lanes<Session extends SessionFacts> {
     if (!this.supply.isFixed) this.all.delete(lane)
   }
 
+  /** Whether the session goes back when its streams have ended. The fixed session never does. */
+  isRetired(lane: SessionLane<Session>): boolean {
+    return !this.supply.isFixed && lane.isRetired
+  }
+
   /** Whether the session gets no new streams: each of its streams is in its last use. */
   isLeaving(lane: SessionLane<Session>): boolean {
-    return !this.supply.isOpen || (!this.supply.isFixed && lane.isRetired)
+    return !this.supply.isOpen || this.isRetired(lane)
   }
 
   /** Whether the session may open a stream. A session that was retired when it came, in its last use, may open one. */

@@ -265,7 +265,7 @@ export class StreamMachine<
 
   private lookAt(lane: SessionLane<Session>, now: number): void {
     const { gone, state } = lane.session
-    if (gone === undefined && (this.supply.isFixed || !lane.isRetired)) return
+    if (gone === undefined && !this.lanes.isRetired(lane)) return
     if (this.supply.isFixed) this.outbox.push({ _tag: "BreakDown", lane })
     const isDead = state === "Closed"
     for (const stream of [...lane.streams]) {

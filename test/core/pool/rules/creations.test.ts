@@ -257,3 +257,15 @@ describe("a pool that is asked whether it is ready", () => {
     }
   })
 })
+
+describe("a pool that drains", () => {
+  it("creates nothing for minSize", () => {
+    const pool = new Pool({ minSize: 2 })
+    for (const { item } of pool.ofTag("Create")) pool.create(item)
+    const [first] = [pool.lent(), pool.lent()]
+    pool.machine.drain(pool.now)
+    pool.machine.lost(first, pool.now)
+    pool.pass(100)
+    assert.strictEqual(pool.count("Create"), 2)
+  })
+})

@@ -52,6 +52,22 @@ describe("what is due", () => {
     assert.strictEqual(pool.ofTag("WakeAt").at(-1)!.at, pool.now.monotonic + 100)
   })
 
+  it("an item's idle end, also if it comes back when nothing else is due", () => {
+    const pool = new Pool({ idleTimeToLive: 100 })
+    pool.idle()
+    const item = pool.lent()
+    pool.pass(150)
+    pool.release(item)
+    assert.strictEqual(pool.wakesIn, 100)
+  })
+
+  it("nothing in a pool that has drained", () => {
+    const pool = new Pool({ exhaustedThreshold: 100 })
+    pool.machine.drain(pool.now)
+    assert.strictEqual(pool.count("Drained"), 1)
+    assert.strictEqual(pool.count("WakeAt"), 0)
+  })
+
   it("nothing, once the last watched lease is back", () => {
     const pool = new Pool({ leakThreshold: 100 })
     const loan = new Loan()

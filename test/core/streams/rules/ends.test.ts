@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { Pool } from "./support.js"
 
 describe("the end of a stream", () => {

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { SessionLane } from "../../../../src/internal/core/streams/sessionLane.js"
 import { type Lane, Pool, type Pooled, Session } from "./support.js"
 

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { SessionLane } from "../../../../src/internal/core/streams/sessionLane.js"
 import { type Lane, Pool, Session } from "./support.js"
 
@@ -58,6 +58,18 @@ describe("a session that refuses a stream", () => {
     pool.request()
     pool.machine.sessionFailed("down", pool.now)
     assert.strictEqual(pause(), 10)
+  })
+
+  it("makes the pool wait, until a new session grants a stream", () => {
+    const pool = new Pool({ maxStreamsPerSession: 1 })
+    for (let i = 0; i < 3; i++) pool.request()
+    pool.refused(pool.session())
+    pool.want(-1)
+    pool.request()
+    const asked = pool.count("AskForSession")
+    assert.strictEqual(asked, 3)
+    pool.lent(pool.opened(pool.session()))
+    assert.strictEqual(pool.count("AskForSession"), asked + 1)
   })
 
   it("makes the pool wait, even while an older session grants streams", () => {
@@ -227,9 +239,12 @@ describe("a session that fails to open a stream", () => {
 })
 
 describe("a session whose ping may have taken the stream", () => {
-  const refuse = (pool: Pool, lane: Lane): void => {
+  /** Returns the pause before the session is asked again. */
+  const refuse = (pool: Pool, lane: Lane): number => {
     pool.refused(lane)
-    pool.pass(Math.max(0, lane.probeAt - pool.now))
+    const pause = Math.max(0, lane.probeAt - pool.now)
+    pool.pass(pause)
+    return pause
   }
 
   it("may refuse seven times after the ping, before it is retired", () => {
@@ -237,7 +252,8 @@ describe("a session whose ping may have taken the stream", () => {
     pool.request()
     const lane = pool.session()
     lane.session.isPingLatest = true
-    for (let i = 0; i < 7; i++) refuse(pool, lane)
+    const pauses = Array.from({ length: 7 }, () => refuse(pool, lane))
+    assert.deepStrictEqual(pauses, [10, 20, 40, 80, 160, 320, 640])
     assert.strictEqual(pool.count("ForgetPing"), 0)
     assert.strictEqual(pool.count("RetireSession"), 0)
     assert.strictEqual(pool.count("GiveSessionBack"), 0)
@@ -263,7 +279,8 @@ describe("a session whose ping may have taken the stream", () => {
     const lane = pool.session()
     lane.session.isPingLatest = true
     lane.session.pings.size = 1
-    for (let i = 0; i < 20; i++) refuse(pool, lane)
+    const pauses = Array.from({ length: 20 }, () => refuse(pool, lane))
+    assert.deepStrictEqual(pauses.slice(0, 6), [10, 20, 40, 80, 80, 80])
     assert.strictEqual(pool.count("ForgetPing"), 0)
     assert.strictEqual(pool.count("RetireSession"), 0)
     assert.strictEqual(pool.count("Refuse"), 0)
@@ -355,6 +372,22 @@ describe("a stream that does not come within openTimeout", () => {
     pool.pass(400)
     assert.strictEqual(pool.count("GiveSessionBack"), 1)
     pool.request()
+    assert.strictEqual(pool.count("AskForSession"), 2)
+  })
+
+  it("counts as a refusal, even if no request waited for it", () => {
+    const pool = new Pool()
+    const { lane } = pool.borrowed()
+    const request = pool.request()
+    pool.want(-1)
+    pool.machine.abandon(request, pool.now)
+    pool.pass(400)
+    pool.machine.openFailed(lane, true, "limit", pool.now)
+    pool.request()
+    const opened = pool.count("OpenStream")
+    assert.isTrue(lane.isFull)
+    pool.pass(10)
+    assert.strictEqual(pool.count("OpenStream"), opened + 1)
     assert.strictEqual(pool.count("AskForSession"), 2)
   })
 

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "vitest"
 import { SessionLane } from "../../../../src/internal/core/streams/sessionLane.js"
 import { StreamRequest } from "../../../../src/internal/core/streams/streamCommands.js"
 import { type Lane, Pool, Session } from "./support.js"

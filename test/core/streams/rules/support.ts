@@ -1,5 +1,5 @@
 /** A stream machine for tests of single rules. Other than in the model, its environment does nothing by itself. */
-import { assert } from "@effect/vitest"
+import { assert } from "vitest"
 import type { Direction } from "../../../../src/internal/core/streams/cleanliness.js"
 import {
   LaneStream,
