@@ -119,21 +119,21 @@ const dialect = (major: 3 | 4) => [
   { find: /^#test\/(.*)$/, replacement: `${at("./test/support")}/effect${major}/$1.ts` }
 ]
 
+const effect4Alias = [
+  ...dialect(4),
+  { find: /^effect$/, replacement: `${effect4}/index.js` },
+  // folders have lower-case names
+  { find: /^effect\/([a-z-]+)$/, replacement: `${effect4}/$1/index.js` },
+  { find: /^effect\/(.*)$/, replacement: `${effect4}/$1.js` }
+]
+
 /**
  * The same suites with Effect 4, except: `core`, which knows no Effect; programs, which are written for Effect 3; suites of
  * the tests' own servers; and folders of the other major.
  */
 const onEffect4: TestProjectConfiguration = {
   extends: true,
-  resolve: {
-    alias: [
-      ...dialect(4),
-      { find: /^effect$/, replacement: `${effect4}/index.js` },
-      // folders have lower-case names
-      { find: /^effect\/([a-z-]+)$/, replacement: `${effect4}/$1/index.js` },
-      { find: /^effect\/(.*)$/, replacement: `${effect4}/$1.js` }
-    ]
-  },
+  resolve: { alias: effect4Alias },
   test: {
     name: "effect4",
     include: ["test/**/*.test.ts"],
@@ -152,6 +152,13 @@ const onEffect4: TestProjectConfiguration = {
   }
 }
 
+/** Sessions and streams with Effect 4, over HTTP/3. */
+const onEffect4Http3: TestProjectConfiguration = {
+  extends: true,
+  resolve: { alias: effect4Alias },
+  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams"])] }
+}
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -164,7 +171,7 @@ export default defineConfig({
     projects: [
       http2,
       onEffect4,
-      ...(problem === undefined ? [http3] : []),
+      ...(problem === undefined ? [http3, onEffect4Http3] : []),
       ...(browserProblem === undefined ? [browser] : [])
     ],
     provide: {

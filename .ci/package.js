@@ -1,7 +1,8 @@
-// Packs the library, judges the tarball with publint and attw, installs it into an empty project and uses it there.
+// Packs both lines of the library, for Effect 3 and for Effect 4; judges each tarball with publint and attw, installs it into
+// an empty project with its own Effect, and uses it there.
 import { build } from "esbuild"
 import assert from "node:assert/strict"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
@@ -15,8 +16,9 @@ const run = (cwd, command, args) => {
   console.log(`$ ${path.basename(command)} ${args.join(" ")}`)
   execFileSync(command, args, { cwd, stdio: "inherit" })
 }
-const installed = (name) =>
-  `${name}@${JSON.parse(fs.readFileSync(path.join(root, "node_modules", name, "package.json"), "utf8")).version}`
+const readJson = (...parts) =>
+  JSON.parse(fs.readFileSync(path.join(root, ...parts), "utf8").replace(/^ *\/\/.*$/gm, ""))
+const installed = (name, folder = ".") => `${name}@${readJson(folder, "node_modules", name, "package.json").version}`
 
 const sources = fs.readdirSync(path.join(root, "src"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
@@ -27,18 +29,90 @@ const portable = modules.filter((name) => name !== "NodeWebTransport")
 // modules for tests only are not part of the root
 const inRoot = portable.filter((name) => name !== "TestWebTransport")
 
-/** The most bytes that they may have. */
-const bundles = [
-  { entry: "effect-pools", withPeers: 148_000, alone: 66_000 },
-  { entry: "effect-pools/ResourcePool", withPeers: 92_000, alone: 25_500 },
-  { entry: "effect-pools/BufferPool", withPeers: 62_000, alone: 9_500 }
+/** A program in the words that both majors share; TypeScript under NodeNext and Bundler, and esbuild. */
+const program = `
+import * as BufferPool from "effect-pools/BufferPool"
+import * as ResourcePool from "effect-pools/ResourcePool"
+import * as Effect from "effect/Effect"
+
+const main = Effect.scoped(Effect.gen(function*() {
+  const names = ["one", "two", "three"]
+  const pool = yield* ResourcePool.make({ name: "names", acquire: Effect.sync(() => names.shift()), maxSize: 2 })
+  const buffers = yield* BufferPool.make({ bufferSize: 3 })
+  const both = yield* pool.use((a) => pool.use((b) => Effect.succeed(\`\${a},\${b}\`)))
+  const length = yield* buffers.useSync((buffer) => buffer.byteLength)
+  return \`\${both} \${length}\`
+}))
+
+Effect.runPromise(main).then((text) => console.log(text))
+`
+
+/** The lines, and the most bytes that their bundles may have: with the peers, and without them. */
+const lines = [
+  {
+    major: 3,
+    peers: ["effect", "@effect/platform"].map((name) => installed(name)),
+    bundles: {
+      "effect-pools": [148_000, 66_000],
+      "effect-pools/ResourcePool": [92_000, 25_500],
+      "effect-pools/BufferPool": [62_000, 9_500]
+    }
+  },
+  {
+    major: 4,
+    peers: [installed("effect", "effect4")],
+    bundles: {
+      "effect-pools": [110_000, 66_500],
+      "effect-pools/ResourcePool": [49_000, 25_500],
+      "effect-pools/BufferPool": [29_000, 9_500]
+    }
+  }
 ]
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pools-"))
-try {
-  // `prepack` builds
-  run(root, "npm", ["pack", "--silent", "--pack-destination", folder])
-  const tarball = path.join(folder, fs.readdirSync(folder).find((name) => name.endsWith(".tgz")))
+const pack = (from, destination) => {
+  fs.mkdirSync(destination)
+  run(from, "npm", ["pack", "--silent", "--pack-destination", destination])
+  return path.join(destination, fs.readdirSync(destination).find((name) => name.endsWith(".tgz")))
+}
+
+/** The line for Effect 4: the same sources and manifest, with what `effect4/package.json` says. */
+const packEffect4 = (folder) => {
+  const stage = path.join(folder, "stage")
+  for (const name of ["src", "README.md", "CHANGELOG.md", "LICENSE"]) {
+    fs.cpSync(path.join(root, name), path.join(stage, name), { recursive: true })
+  }
+  for (const name of ["effect3", "effect4/tsconfig.json"]) {
+    fs.rmSync(path.join(stage, "src/internal", name), { recursive: true })
+  }
+  const { devDependencies: _, overrides: __, scripts: ___, ...manifest } = readJson("package.json")
+  const { peerDependencies, version } = readJson("effect4", "package.json")
+  const imports = { "#effect/*": "./dist/internal/effect4/*.js" }
+  const files = ["dist", "src", "CHANGELOG.md"]
+  const own = { ...manifest, version, imports, files, peerDependencies }
+  fs.writeFileSync(path.join(stage, "package.json"), JSON.stringify(own, undefined, 2))
+  const tsconfig = path.join(stage, "tsconfig.json")
+  fs.writeFileSync(
+    tsconfig,
+    JSON.stringify({
+      extends: path.join(root, "tsconfig.effect4.json"),
+      compilerOptions: {
+        ...readJson("tsconfig.build.json").compilerOptions,
+        rootDir: path.join(root, "src"),
+        typeRoots: [path.join(root, "node_modules/@types")],
+        outDir: path.join(stage, "dist")
+      },
+      include: [path.join(root, "src")]
+    })
+  )
+  run(root, path.join(bin, "tsc"), ["-p", tsconfig])
+  return pack(stage, path.join(folder, "tarball"))
+}
+
+const judge = async ({ bundles, major, peers }, folder) => {
+  fs.mkdirSync(folder)
+  console.log(`\nThe line for Effect ${major}`)
+  // `prepack` builds the line for Effect 3
+  const tarball = major === 3 ? pack(root, path.join(folder, "tarball")) : packEffect4(folder)
 
   run(root, path.join(bin, "publint"), ["run", tarball, "--strict"])
   const entrypoints = [".", ...modules.map((name) => `./${name}`)]
@@ -51,7 +125,6 @@ try {
   fs.mkdirSync(project)
   const write = (name, content) => fs.writeFileSync(path.join(project, name), content)
   write("package.json", JSON.stringify({ private: true, type: "module" }))
-  const peers = ["effect", "@effect/platform"].map(installed)
   run(project, "npm", ["install", "--silent", "--prefer-offline", "--no-audit", "--no-fund", tarball, ...peers])
 
   // In Node every module loads, the root has the portable ones for applications, and nothing else can be reached.
@@ -71,6 +144,14 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
   )
   run(project, process.execPath, ["load.js"])
 
+  // The same program runs on each line.
+  write("program.ts", program)
+  run(project, path.join(bin, "esbuild"), [
+    ...["program.ts", "--bundle", "--packages=external", "--format=esm", "--outfile=program.js", "--log-level=error"]
+  ])
+  const printed = execFileSync(process.execPath, ["program.js"], { cwd: project, encoding: "utf8" })
+  assert.equal(printed, "one,two 3\n")
+
   // The declarations hold by themselves (`skipLibCheck` is off), without the types of Node.
   write(
     "types.ts",
@@ -80,7 +161,7 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
   const compilerOptions = ["--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", "false", "--target", "ES2022"]
   const lib = ["--lib", "ES2022,DOM"]
   for (const resolution of [["--module", "NodeNext"], ["--module", "ESNext", "--moduleResolution", "Bundler"]]) {
-    run(project, path.join(bin, "tsc"), [...compilerOptions, ...lib, ...resolution, "types.ts"])
+    run(project, path.join(bin, "tsc"), [...compilerOptions, ...lib, ...resolution, "types.ts", "program.ts"])
   }
 
   // In a browser: a bundle of all portable modules contains nothing of Node. (esbuild cannot resolve `node:` there.)
@@ -105,14 +186,33 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
 
   // The bytes that a page loads, minified and compressed: with the peers, and without them, for a page that has them anyway.
   const peerModules = ["effect", "effect/*", "@effect/platform", "@effect/platform/*"]
-  for (const { entry, withPeers, alone } of bundles) {
+  for (const [entry, limits] of Object.entries(bundles)) {
     const contents = `export * from "${entry}"`
-    const sizes = [[await bundle(contents), withPeers], [await bundle(contents, peerModules), alone]]
-    const [all, own] = sizes.map(([bytes]) => `${(bytes / 1000).toFixed(1)} kB`)
-    console.log(`${entry} in a browser: ${all}, without effect and @effect/platform ${own} (minified, gzip)`)
-    for (const [bytes, limit] of sizes) assert(bytes <= limit, `${entry}: ${bytes} bytes are more than ${limit}`)
+    const sizes = [await bundle(contents), await bundle(contents, peerModules)]
+    const [all, own] = sizes.map((bytes) => `${(bytes / 1000).toFixed(1)} kB`)
+    console.log(`${entry} in a browser: ${all}, without its peers ${own} (minified, gzip)`)
+    sizes.forEach((bytes, i) => assert(bytes <= limits[i], `${entry}: ${bytes} bytes are more than ${limits[i]}`))
   }
+
+  // The wrong major is refused in npm's words.
+  const other = lines.find((line) => line.major !== major).peers[0]
+  const wrong = path.join(folder, "wrong")
+  fs.mkdirSync(wrong)
+  fs.writeFileSync(path.join(wrong, "package.json"), JSON.stringify({ private: true }))
+  const { status, stderr } = spawnSync(
+    "npm",
+    ["install", "--prefer-offline", "--no-audit", "--no-fund", "--dry-run", tarball, other],
+    { cwd: wrong, encoding: "utf8" }
+  )
+  assert.notEqual(status, 0, `${other} is not refused`)
+  assert.match(stderr, /ERESOLVE[^]*peer effect@"\^/)
+
   console.log(`${modules.length} modules load, type-check, and without NodeWebTransport bundle for a browser`)
+}
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pools-"))
+try {
+  for (const line of lines) await judge(line, path.join(folder, `effect${line.major}`))
 } catch (error) {
   console.error(error.message)
   process.exitCode = 1

@@ -332,8 +332,8 @@ export interface ServeOptions extends Options {
 }
 
 /**
- * Answers the requests on a stream that many requests share, such as the streams of a client's `RequestPool`. For
- * sessions of a server, and for streams that a server opens to its client (`onIncoming` of `SessionPool`).
+ * Answers the requests on a stream that many requests share. For sessions of a server, and for streams that a server
+ * opens to its client (`onIncoming` of `SessionPool`).
  *
  * The handler returns an effect with one answer, or a stream of answers. How the client tells the last one is up to the
  * application: see `isLast`. The handler runs on a fiber of its own, with a scope of its own, which closes when the last

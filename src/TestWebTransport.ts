@@ -276,8 +276,8 @@ export const echo: (stream: ServerStream) => Effect.Effect<void, WebTransportErr
 
 /**
  * Answers the requests on a stream, as `Framing.serve` does on streams of a real server: for `onStream`, in tests of code
- * that sends requests with `RequestPool` or `StreamPool`. Requests that are more than `concurrency` and `maxBuffered`
- * allow reset the stream.
+ * that sends requests with a `StreamPool`, or with ids of its own. Requests beyond `concurrency` and `maxBuffered` reset
+ * the stream.
  *
  * @example
  * ```ts

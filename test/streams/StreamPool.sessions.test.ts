@@ -620,7 +620,7 @@ describe("sessions of streams", () => {
       const lease = yield* hold(pool)
       const failing = yield* Effect.fork(Effect.flip(pool.use((stream) => echo(stream))))
       // connects keep failing for longer than rideOut
-      for (let i = 0; i < 30; i++) yield* Effect.andThen(quiet, TestClock.adjust("100 millis"))
+      for (let i = 0; i < 60; i++) yield* Effect.andThen(quiet, TestClock.adjust("100 millis"))
       assert.strictEqual((yield* Fiber.join(failing)).reason, "Connect")
       assert.strictEqual(yield* echo(lease.value), "hello")
     }).pipe(Effect.provide(inMemory((index) => ({ connect: index > 0 ? "refuse" : "accept" })))))

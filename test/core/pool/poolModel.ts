@@ -936,6 +936,11 @@ export class PoolModel {
     if (serves && this.broken === undefined) {
       while (this.needed > this.awaitedCreations + this.promptChecks && this.checkCandidate(now));
     }
+    // a refused borrower wants no replacement
+    if (this.broken !== undefined && serves) {
+      this.refuseAll(this.broken)
+      if (this.in("open").length < this.options.minSize) this.tellReady(this.broken)
+    }
     while (
       this.state === "Open" && this.broken === undefined && this.doubtful.length > 0 &&
       this.background.length < this.options.createConcurrency
@@ -952,10 +957,6 @@ export class PoolModel {
       if (this.renewed.length > Math.min(wanted, replaceable) && closings < this.options.createConcurrency) {
         this.destroy(item, "retired", now)
       }
-    }
-    if (this.broken !== undefined && serves) {
-      this.refuseAll(this.broken)
-      if (this.in("open").length < this.options.minSize) this.tellReady(this.broken)
     }
     if (this.waiters.length === 0) this.exhausted = false
     if (this.in("open").length >= this.options.minSize) this.tellReady(undefined)
