@@ -139,7 +139,7 @@ const onEffect4: TestProjectConfiguration = {
     include: ["test/**/*.test.ts"],
     exclude: [
       ...http2.test!.exclude!.filter((path) => path !== "test/effect4/**"),
-      "test/{core,effect3,programs,chaos,support,requests}/**",
+      "test/{core,effect3,programs,chaos,support}/**",
       // programs, too
       "test/observe/node/**",
       "test/streams/http2/StreamPool.rpc.test.ts",
@@ -152,11 +152,11 @@ const onEffect4: TestProjectConfiguration = {
   }
 }
 
-/** Sessions and streams with Effect 4, over HTTP/3. */
+/** Sessions, streams and requests with Effect 4, over HTTP/3. */
 const onEffect4Http3: TestProjectConfiguration = {
   extends: true,
   resolve: { alias: effect4Alias },
-  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams"])] }
+  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams", "requests"])] }
 }
 
 export default defineConfig({

@@ -32,7 +32,8 @@ export type TypeId = typeof TypeId
  * - `Transport`: writing or reading failed
  * - `Framing`: the message is too large, or the answer is not a message
  * - `NoAnswer`: the peer finished the stream instead of answering
- * - `Overflow`: answers came faster than the consumer took them, and more than `maxBuffered` bytes waited (since 0.2.0)
+ * - `Overflow`: answers came faster than the consumer took them, and more than `maxBuffered` bytes waited; or one answer
+ *   is larger than that (since 0.2.0)
  *
  * @since 0.1.0
  * @category models
@@ -44,7 +45,7 @@ const summaries: Record<Reason, string> = {
   Transport: "the stream broke",
   Framing: "a message was invalid",
   NoAnswer: "the peer finished the stream instead of answering",
-  Overflow: "answers came faster than the consumer took them, and more than maxBuffered bytes waited"
+  Overflow: "more bytes of answers waited for the consumer than maxBuffered allows"
 }
 
 /**

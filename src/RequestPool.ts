@@ -77,7 +77,8 @@ export interface Service extends Inspectable {
    * **Gotchas**
    *
    * - A hung peer never answers: set a timeout (`Effect.timeout`).
-   * - The message is copied when it is written: do not change its bytes before the request ends.
+   * - The message is copied when it is written. Do not change its bytes until the request has ended; then you may, also if
+   *   it failed or was interrupted.
    * - A large answer delays the other answers on its stream.
    */
   readonly request: (message: Uint8Array) => Effect.Effect<Uint8Array, RequestError>
@@ -87,7 +88,7 @@ export interface Service extends Inspectable {
    *
    * With `shared: true` it shares a stream. Its answers come whether the consumer is ready or not: at most
    * `maxBuffered` bytes of them wait. Beyond that, the request fails with `Overflow`, and the pool drops its other
-   * answers. So one answer must not be larger than `maxBuffered`.
+   * answers. The limit is one of memory: an answer above it fails, however quick the consumer is.
    */
   readonly requestStream: (
     message: Uint8Array,
@@ -175,7 +176,8 @@ export interface ConfigOptions extends CommonOptions {}
 export interface Hooks<E = never, R = never> {
   /**
    * Asks the peer for a sign of life, on a fiber of the pool, with the context of `make`'s caller; for example
-   * `SessionPool.pingStream()`. The pool calls it when no byte came on a session for `silenceTimeout` while requests on
+   * `SessionPool.pingStream()`. This ping is the pool's own: the `keepAlive` of a `SessionPool` is for sessions that are
+   * idle, this one for sessions that owe answers. The pool calls it when no byte came on a session for `silenceTimeout` while requests on
    * it were unanswered. If the ping fails, or takes longer than `checkTimeout`, and still no byte came, then the
    * requests on that session fail, and the session counts as suspect. By default there is no such limit: a peer may
    * think for as long as it likes.
@@ -231,7 +233,8 @@ export type MakeOptions<E = never, R = never> =
  * the stream, not the pool. When a session retires, its streams take no new requests.
  *
  * **Memory.** At most `maxStreams` × (`maxBatch` + `maxMessageSize` + `maxInFlight` × `maxBuffered`), and `maxWaiters` ×
- * `maxBatch` for the messages that wait; streams of sessions that retire come beside them.
+ * `maxBatch` for the messages that wait. While sessions retire, their streams come beside them, at most `maxStreams` again:
+ * without them, a request that hangs on an old session would keep the new one from its place.
  *
  * @example
  * ```ts

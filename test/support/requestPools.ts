@@ -1,6 +1,7 @@
 /** Helpers of the tests of request pools. */
 import * as Context from "#test/Context"
 import * as Effect from "#test/Effect"
+import * as Either from "#test/Either"
 import type * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
 import * as Layer from "#test/Layer"
@@ -11,7 +12,6 @@ import * as RequestPool from "effect-pools/RequestPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
-import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -28,7 +28,7 @@ export const error = (exit: Exit.Exit<unknown, unknown>): RequestError => {
 }
 
 export const collect = <E>(answers: Stream.Stream<Uint8Array, E>) =>
-  Effect.map(Stream.runCollect(answers), (chunk) => Chunk.toReadonlyArray(chunk).map(text))
+  Effect.map(Stream.runCollect(answers), (all) => Array.from(all, text))
 
 /** The last answer to `many <n> …`. */
 export const isNumber = (n: number) => (message: Uint8Array) => text(message).startsWith(`${n} `)
@@ -75,7 +75,7 @@ export const peer = () => {
         return Effect.succeed(message)
     }
   }
-  const release = (request: string) => Effect.sync(() => Deferred.unsafeDone(held.get(request)!, Effect.void))
+  const release = (request: string) => Effect.suspend(() => Deferred.succeed(held.get(request)!, undefined))
   return { answer, held, release, seen }
 }
 
@@ -121,7 +121,7 @@ export const rawPeers = () => {
     Effect.suspend(() => {
       const decoder = Framing.makeDecoder()
       const send = (id: number, answer: string) =>
-        Effect.flatMap(Effect.orDie(Framing.encode(bytes(answer), { id })), stream.write)
+        Effect.suspend(() => stream.write(Either.getOrThrow(Framing.encode(bytes(answer), { id }))))
       const peer: RawPeer = {
         requests: [],
         ids: [],
@@ -140,9 +140,9 @@ export const rawPeers = () => {
               peer.chunks++
               decoder.push(chunk)
               for (;;) {
-                const message = yield* decoder.next()
+                const message = Either.getOrThrow(decoder.next())
                 if (Option.isNone(message)) break
-                const { id, message: request } = yield* Framing.splitId(message.value)
+                const { id, message: request } = Either.getOrThrow(Framing.splitId(message.value))
                 peer.ids.push(id)
                 peer.requests.push(text(request))
               }

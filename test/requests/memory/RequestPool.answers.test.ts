@@ -69,6 +69,29 @@ describe("RequestPool", () => {
       assert.deepStrictEqual(answers, requests)
     }))
 
+  it.scoped("does not touch the bytes of a message once its request has ended", () =>
+    Effect.gen(function*() {
+      const { peers, pool } = yield* withPeers()
+      const message = bytes("first")
+      const first = yield* Effect.fork(pool.request(message))
+      yield* quiet
+      yield* peers[0]!.stream.stall
+      // one is taken by the transport, and not written; the other is in a batch
+      for (const letter of ["s", "b"]) {
+        message.fill(letter.charCodeAt(0))
+        const fiber = yield* Effect.fork(pool.request(message))
+        if (letter === "s") yield* quiet
+        else yield* Effect.yieldNow()
+        yield* Fiber.interrupt(fiber)
+      }
+      message.fill(0)
+      yield* peers[0]!.stream.resume
+      yield* quiet
+      assert.deepStrictEqual(peers[0]!.requests, ["first", "sssss"])
+      yield* peers[0]!.answer(0)
+      yield* Fiber.join(first)
+    }))
+
   // --- interruption
 
   it.scoped("never sends a request that is interrupted before its batch has left", () =>
@@ -358,12 +381,25 @@ describe("RequestPool", () => {
       ))
       yield* quiet
       isReading = false
-      for (const answer of ["a", "b", "c", "d", "e"]) yield* peers[0]!.answer(0, answer)
+      yield* peers[0]!.answer(0, "a")
+      yield* quiet
+      for (const answer of ["b", "c", "d", "e"]) yield* peers[0]!.answer(0, answer)
       yield* quiet
       isReading = true
       const { reason, sent } = error(yield* Fiber.await(slow))
       assert.deepStrictEqual([reason, sent], ["Overflow", "maybe"])
       assert.deepStrictEqual(taken, ["a", "b", "c", "d"])
+    }))
+
+  it.scoped("fails a shared request for an answer above maxBuffered, however quick its consumer is", () =>
+    Effect.gen(function*() {
+      const { peers, pool } = yield* withPeers({ maxBuffered: 3 })
+      const quick = yield* Effect.fork(collect(pool.requestStream(bytes("a"), { shared: true, isLast: () => true })))
+      yield* quiet
+      yield* peers[0]!.answer(0, "four")
+      const { reason, sent } = error(yield* Fiber.await(quick))
+      assert.deepStrictEqual([reason, sent], ["Overflow", "maybe"])
+      assert.deepInclude(yield* pool.stats, { failures: 1, streams: 1 })
     }))
 
   it.scoped("forgets a shared request whose consumer stops", () =>

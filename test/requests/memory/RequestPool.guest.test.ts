@@ -12,6 +12,7 @@ import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import { isWebTransportError } from "effect-pools/WebTransportError"
+import * as Option from "effect/Option"
 import { withLogs } from "../../support/logs.js"
 import { failureOf } from "../../support/pool.js"
 import { ask, collect, error, inMemory, joinAll, peer } from "../../support/requestPools.js"
@@ -176,7 +177,7 @@ describe("a session", () => {
       const held = yield* begin(pool, "hold a")
       yield* (yield* servers)[0]!.drain
       yield* pass(4_999)
-      assert.isNull(held.unsafePoll())
+      assert.isTrue(Option.isNone(yield* Fiber.poll(held)))
       yield* pass(1)
       const { cause, reason, sent } = error(yield* Fiber.await(held))
       assert.deepStrictEqual([reason, sent], ["Transport", "maybe"])
@@ -269,7 +270,7 @@ describe("silence", () => {
       assert.strictEqual(pings(), 1)
       yield* other
       yield* pass(1_000)
-      assert.isNull(held.unsafePoll())
+      assert.isTrue(Option.isNone(yield* Fiber.poll(held)))
       assert.deepInclude(yield* pool.stats, { inFlight: 1, failures: 0 })
     }))
 
@@ -299,7 +300,7 @@ describe("the end", () => {
         assert.deepStrictEqual([reason, sent], ["Borrow", "no"])
         assert.isTrue(isPoolError(cause) && cause.reason === "PoolClosed", String(cause))
       }
-      assert.isNull(drained.unsafePoll())
+      assert.isTrue(Option.isNone(yield* Fiber.poll(drained)))
       yield* release("hold a")
       assert.deepStrictEqual(yield* joinAll([a, b]), ["hold a", "b"])
       yield* Fiber.join(drained)
@@ -319,7 +320,7 @@ describe("the end", () => {
       yield* pass(999)
       yield* release("hold a")
       assert.strictEqual(yield* Fiber.join(a), "hold a")
-      assert.isNull(closed.unsafePoll())
+      assert.isTrue(Option.isNone(yield* Fiber.poll(closed)))
       yield* pass(1)
       const { cause, reason, sent } = error(yield* Fiber.await(b))
       assert.deepStrictEqual([reason, sent], ["Transport", "maybe"])
@@ -392,7 +393,7 @@ describe("limits", () => {
       yield* begin(pool, "hold a")
       const b = yield* begin(pool, "b")
       yield* pass(999)
-      assert.isNull(b.unsafePoll())
+      assert.isTrue(Option.isNone(yield* Fiber.poll(b)))
       yield* pass(1)
       const { cause, reason, sent } = error(yield* Fiber.await(b))
       assert.deepStrictEqual([reason, sent], ["Borrow", "no"])

@@ -2,9 +2,9 @@
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
+import { fiberCount } from "#test/fibers"
 import type * as RequestPool from "effect-pools/RequestPool"
 import * as Stream from "effect/Stream"
-import * as Supervisor from "effect/Supervisor"
 import { settle } from "../../support/pool.js"
 import { ask, collect, inMemory, isNumber } from "../../support/requestPools.js"
 import { bytes, text, turn } from "../../support/streamPools.js"
@@ -23,7 +23,7 @@ const pauses = [
   ...[0, 1, 3, 8, 21, 55].map((microtasks) =>
     Effect.async<void>((resume) => later(microtasks, () => resume(Effect.void)))
   ),
-  ...[0, 1, 2, 5].map((turns) => Effect.repeatN(turn, turns))
+  ...[1, 2, 3, 6, 25].map((turns) => Effect.replicateEffect(turn, turns, { discard: true }))
 ]
 
 const large = "x".repeat(200)
@@ -47,14 +47,14 @@ describe("RequestPool, interrupted at any point of", () => {
         let answered = 0
         let interrupted = 0
         const { pool, streamPool } = yield* inMemory({ pool: { maxStreams: 2, maxInFlight: 3, maxBatch: 100 } })
-        const supervisor = yield* Supervisor.track
+        const fibers = yield* fiberCount
         for (const budget of budgets) {
           for (const [i, pause] of pauses.entries()) {
             // others keep their answers
             const other = yield* Effect.fork(ask(pool, `other ${i}`))
             const fiber = yield* verb(pool).pipe(
               Effect.withMaxOpsBeforeYield(budget),
-              Effect.supervised(supervisor),
+              fibers.within,
               Effect.fork
             )
             yield* pause
@@ -63,9 +63,8 @@ describe("RequestPool, interrupted at any point of", () => {
             else interrupted++
             assert.strictEqual(yield* Fiber.join(other), `other ${i}`)
           }
-          yield* Effect.repeatN(Effect.andThen(turn, settle), 3)
-          const own = yield* supervisor.value
-          assert.lengthOf([...own].filter((fiber) => fiber.unsafePoll() === null), 0)
+          yield* Effect.replicateEffect(Effect.andThen(turn, settle), 4, { discard: true })
+          assert.strictEqual(yield* fibers.running, 0)
           assert.deepInclude(yield* pool.stats, { inFlight: 0, waiters: 0, exclusive: 0, opening: 0 })
           // all places are free
           const answers = Effect.forEach(["a", "b", "c", "d", "e", "f"], (request) => ask(pool, request), {
@@ -75,7 +74,7 @@ describe("RequestPool, interrupted at any point of", () => {
           assert.strictEqual(text(yield* pool.request(bytes(large))), large)
         }
         yield* pool.close
-        yield* Effect.repeatN(turn, 3)
+        yield* Effect.replicateEffect(turn, 4, { discard: true })
         assert.deepInclude(yield* streamPool.stats, { inUse: 0, leases: 0, waiters: 0 })
         assert.isAbove(interrupted, 20)
         assert.isAbove(answered, 0, "the pauses are too short")

@@ -19,7 +19,7 @@ const sessions = SessionPool.layer({ url: "https://test/" }).pipe(
 )
 
 const withKeys = (keys: Record<string, string>) =>
-  Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(keys))))
+  Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(keys)), { pathDelim: "_" }))
 
 const hello = Effect.flatMap(RequestPool.RequestPool, (pool) => Effect.zip(ask(pool, "hello"), pool.stats))
 
@@ -44,7 +44,7 @@ describe("RequestPool", () => {
         Layer.provide(sessions)
       )
       const [, stats] = yield* Effect.provide(hello, layer).pipe(
-        withKeys({ "REQUEST_POOL.NAME": "configured", "REQUEST_POOL.MAX_STREAMS": "2" })
+        withKeys({ REQUEST_POOL_NAME: "configured", REQUEST_POOL_MAX_STREAMS: "2" })
       )
       assert.deepInclude(stats, { pool: "configured", max: 2 })
     }))
@@ -64,8 +64,7 @@ describe("RequestPool", () => {
 
   it.scoped("shows its figures as metrics while it lives", () =>
     Effect.gen(function*() {
-      const value = <Type, In, Out>(metric: Metric.Metric<Type, In, Out>) =>
-        Metric.value(Metric.tagged(metric, "pool", "shown"))
+      const value = <A>(metric: Metric.Readable<A>) => Metric.value(Metric.tagged(metric, "pool", "shown"))
       const { pool } = yield* inMemory({ pool: { name: "shown", maxStreams: 1, maxInFlight: 2 } })
       yield* Effect.forEach(["a", "b"], (request) => ask(pool, request), { concurrency: 2 })
       const late = yield* Effect.fork(ask(pool, "hold a"))
