@@ -164,7 +164,7 @@ export class StreamSource {
 
   /** Whether other borrowers wait for a session. */
   get isSessionWanted(): boolean {
-    return this.machine.isSessionWanted
+    return this.machine.returns.wantedBack > 0
   }
 
   private readonly onStreamDemand = (): void => {

@@ -12,9 +12,10 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
+import { StreamTypeId } from "../../WebTransportSession.js"
 import { type Cleanliness, cleanliness, isUnanswered, isUnfit } from "../core/streams/cleanliness.js"
 import type { PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
-import { type ByteStream, type Framed, StreamTypeId, untilNone } from "../transport/byteStream.js"
+import { type ByteStream, type Framed, untilNone } from "../transport/byteStream.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 
 const givenBack = (reason: "Read" | "Write") =>

@@ -10,17 +10,14 @@ import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
+import type { NativeReceiveStream, NativeSendStream } from "../../WebTransportConstructor.js"
 import type { WebTransportError } from "../../WebTransportError.js"
+import { StreamTypeId } from "../../WebTransportSession.js"
 import type { Direction } from "../core/streams/cleanliness.js"
 import { Receiver } from "./receiver.js"
 import { Sender } from "./sender.js"
-import type { NativeReceiveStream, NativeSendStream } from "./shape.js"
 import type { HostedStream, StreamHost, StreamSide } from "./streamHost.js"
 import type { Outcome } from "./wait.js"
-
-export const StreamTypeId: unique symbol = Symbol.for("effect-pools/WebTransport/Stream")
-
-export type StreamTypeId = typeof StreamTypeId
 
 /**
  * The reason of a `cancel` or `abort` with a code: browsers need their own error class, fails-components (1.6.8) a record

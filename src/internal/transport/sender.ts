@@ -1,13 +1,13 @@
 /** The sending direction of a stream: one native writer, and the fibers that wait for it. */
 import { callback } from "#effect/effect"
 import * as Effect from "effect/Effect"
+import type { NativeSendStream } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
 import type { Direction } from "../core/streams/cleanliness.js"
 import { afterSessionEnd } from "./failure.js"
-import type { NativeSendStream } from "./shape.js"
 import type { StreamSide } from "./streamHost.js"
 import { Pending, type Resume } from "./wait.js"
 

@@ -690,7 +690,9 @@ class Run implements Shell<number, string> {
     if (check === undefined || foretold === undefined) return false
     seen.add(`claim ${outcome}`)
     const checked = { ...this.pairs.get(check.item)!, check, modelCheck: foretold.check! }
-    this.callBack(checked, meanwhile)
+    // what was created before the pool drained was needed then
+    if (meanwhile === "drains") this.nest(() => this.callBack(checked, meanwhile))
+    else this.callBack(checked, meanwhile)
     if (outcome === "passes") {
       const isLent = model.admit(foretold, checked.modelCheck, now, sharing)
       seen.add(`admit ${isLent}`)

@@ -33,7 +33,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
   readonly streams: SharedStreams<Facts>
   readonly waiting: WaitingRequests<F>
-  readonly asking = new StreamAsking()
+  readonly asking: StreamAsking
   /** Requests on streams of their own. */
   exclusive = 0
   private tickets = 0
@@ -51,6 +51,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     this.supply = supply
     this.outbox = new Outbox(perform)
     this.streams = new SharedStreams(options)
+    this.asking = new StreamAsking(options)
     this.waiting = new WaitingRequests(options, this.counters, this.outbox)
     this.silence = new Silence(options.silenceTimeout)
   }
@@ -114,19 +115,9 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     this.wantStreams(now)
   }
 
-  /**
-   * Asks for as many streams as the waiting requests fill. Streams that leave have their places beside the others, as many
-   * again.
-   */
+  /** Asks for as many streams as the waiting requests fill. */
   private wantStreams(now: Moment): void {
-    const { maxInFlight, maxStreams } = this.options
-    const { open, size } = this.streams
-    const room = Math.min(maxStreams - open, 2 * maxStreams - size)
-    if (this.waiting.length === 0 || room <= this.asking.asked) return
-    const unserved = this.waiting.length - this.streams.expected(now)
-    const wanted = Math.min(Math.ceil(unserved / maxInFlight), room)
-    if (this.asking.asked >= wanted || !this.asking.isReady(now)) return
-    while (this.asking.asked < wanted) {
+    for (let n = this.asking.missing(this.waiting.length, this.streams, now); n > 0; n--) {
       this.asking.asked++
       this.outbox.push({ _tag: "OpenStream" })
     }

@@ -32,7 +32,7 @@ export class StreamMachine<
   private readonly requests: RequestQueue<F>
   private readonly endings = new StreamEndings()
   private readonly asking: SessionAsking
-  private readonly returns: SessionReturns<Session>
+  readonly returns: SessionReturns<Session>
   state: "New" | "Open" | "Closed" = "New"
   private readonly supply: SessionSupply
   private readonly demand: StreamDemand
@@ -92,11 +92,6 @@ export class StreamMachine<
     const stream = this.requests.abandon(request)
     if (stream !== undefined) this.keepSpare(stream, now)
     this.settle(now)
-  }
-
-  /** Whether other borrowers want a session back. */
-  get isSessionWanted(): boolean {
-    return this.returns.wantedBack > 0
   }
 
   get hasRequests(): boolean {

@@ -2,7 +2,6 @@
 import { hasDies } from "#effect/cause"
 import { andThen, callback, catchCause } from "#effect/effect"
 import * as Effect from "effect/Effect"
-import { WebTransportError } from "../../../WebTransportError.js"
 import type {
   CloseInfo,
   Explanation,
@@ -10,9 +9,10 @@ import type {
   NativeDatagrams,
   NativeReceiveStream,
   NativeSendStream,
-  NativeWebTransport,
-  StreamOptions
-} from "../../transport/shape.js"
+  NativeWebTransport
+} from "../../../WebTransportConstructor.js"
+import { WebTransportError } from "../../../WebTransportError.js"
+import type { StreamOptions } from "../../../WebTransportSession.js"
 import type { Behaviour, ServerSession, StreamCounts } from "./contract.js"
 import { Credit } from "./credit.js"
 import { echo, readAll } from "./handlers.js"
