@@ -8,6 +8,8 @@ import { soak } from "./soak.js"
 export const transport: Suite = {
   name: "transport",
   title: "Requests over WebTransport (HTTP/2)",
+  effect: 3,
+  child: "transport/child.ts",
   packages: ["effect", "@fails-components/webtransport"],
   groups: [...overHttp2.map((group) => group(Implementations.http2)), soak]
 }
@@ -16,6 +18,8 @@ export const transport: Suite = {
 export const http3: Suite = {
   name: "http3",
   title: "Requests over WebTransport (HTTP/3)",
+  effect: 3,
+  child: "transport/child.ts",
   packages: ["effect", "@moq/web-transport"],
   groups: overHttp3.map((group) => group(Implementations.http3)),
   runtime: Implementations.http3.runtime

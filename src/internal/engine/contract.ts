@@ -142,7 +142,7 @@ export interface PoolEngine<V, E> {
    * item has no other borrower. A lease for the life of another pool is unwatched.
    */
   lend(
-    take: (lease: SyncLease<V>) => void,
+    receive: (lease: SyncLease<V>) => void,
     sharing?: Sharing,
     watching?: Watching
   ): Effect.Effect<void, E | PoolError>

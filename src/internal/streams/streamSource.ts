@@ -188,7 +188,7 @@ export class StreamSource {
           },
           onSuccess: () =>
             request.refusal === undefined
-              ? this.keepUntil(scope, request.stream!)
+              ? this.endWith(scope, request.stream!)
               : Effect.failCause(this.causeOf(request.refusal))
         })
       })
@@ -213,7 +213,7 @@ export class StreamSource {
     }
   }
 
-  private keepUntil(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
+  private endWith(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
     const end = Effect.sync(() => {
       pooled.isOver = true
       this.discard(pooled)

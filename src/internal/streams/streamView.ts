@@ -149,7 +149,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     this.wakeEarly()
   }
 
-  private begin(): void {
+  private beginUse(): void {
     if (this.hasBegun) return
     this.hasBegun = true
     this.wakeEarly()
@@ -167,7 +167,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
       if (this.isReplaceable && this.isUnfit) return false
-      this.begin()
+      this.beginUse()
     }
     if (this.beneath.sending === "Open") this.hasWritten = true
     return true
@@ -178,7 +178,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
       if (this.context.clientSpeaksFirst || this.isUnfit) return false
-      this.begin()
+      this.beginUse()
     }
     return true
   }
@@ -287,7 +287,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     return Effect.suspend(() => {
       if (this.isGivenBack) return Effect.void
       if (this.replacement !== undefined) return this.replacement.value.reset(code)
-      this.begin()
+      this.beginUse()
       return this.beneath.reset(code)
     })
   }
@@ -295,7 +295,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.bytes, fiber, state)
+        ? this.beneath.readWith(this.beneath.bytes, fiber, state)
         : this.readElsewhere((view) => view.read)
     )
   }
@@ -303,7 +303,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.exactly(size), fiber, state)
+        ? this.beneath.readWith(this.beneath.exactly(size), fiber, state)
         : this.readElsewhere((view) => view.readExactly(size))
     )
   }
@@ -311,7 +311,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.messages(max), fiber, state)
+        ? this.beneath.readWith(this.beneath.messages(max), fiber, state)
         : this.readElsewhere((view) => view.readMessage(max))
     )
   }

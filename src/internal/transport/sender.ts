@@ -262,12 +262,12 @@ export class Sender {
     this.writer!.close().then(
       () => {
         this.onWritten()
-        pending.done(Effect.void)
+        pending.complete(Effect.void)
       },
       (cause) =>
         afterSessionEnd(cause, () => {
           this.writeRejected(cause)
-          pending.done(Effect.fail(this.refusal(cause)))
+          pending.complete(Effect.fail(this.refusal(cause)))
         })
     )
     return callback<void, WebTransportError>((resume) => {
@@ -312,6 +312,6 @@ export class Sender {
 
   /** Ends a pending FIN: after the death of its session it would never settle (fails-components 1.6.8). */
   releaseFinish(): void {
-    this.finishing?.done(Effect.fail(this.refusal()))
+    this.finishing?.complete(Effect.fail(this.refusal()))
   }
 }

@@ -242,11 +242,11 @@ export class TestSession implements NativeWebTransport, ServerSession {
     })
   }
 
-  private end(message: string, settle: (error: Error) => void): void {
+  private end(message: string, tell: (error: Error) => void): void {
     if (this.state === "closed") return
     this.state = "closed"
     const error = nativeError("WebTransportError", message)
-    settle(error)
+    tell(error)
     for (const stream of this.open) stream.lose(error)
     this.open.clear()
     this.bidirectional.end()
