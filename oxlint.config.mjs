@@ -5,7 +5,7 @@ const rooms = {
   core: { below: [] },
   effect3: { below: ["core"] },
   effect4: { below: ["core"] },
-  observe: { below: ["core"], roof: ["PoolMetrics", "PoolStats", "RecyclingPoolStats"] },
+  observe: { below: ["core"], roof: ["PoolMetrics", "PoolStats", "RecyclingPoolStats", "RequestPoolStats"] },
   options: { below: ["core", "observe"] },
   engine: { below: ["core", "observe", "options"], roof: ["ResourcePool"] },
   transport: { below: ["core", "observe", "options"], roof: ["WebTransport"] },
@@ -19,7 +19,14 @@ const rooms = {
     roof: ["NodeWebTransport", "TestWebTransport"]
   },
   sessions: { below: ["core", "observe", "options", "engine", "transport", "framing"], roof: ["SessionPool"] },
-  streams: { below: ["core", "observe", "options", "engine", "transport", "framing", "sessions"], roof: ["StreamPool"] }
+  streams: {
+    below: ["core", "observe", "options", "engine", "transport", "framing", "sessions"],
+    roof: ["StreamPool"]
+  },
+  requests: {
+    below: ["core", "observe", "options", "engine", "transport", "framing", "sessions", "streams"],
+    roof: ["RequestPool"]
+  }
 }
 const names = Object.keys(rooms)
 /** Public modules that every room but `core` may import. */

@@ -42,7 +42,9 @@ export const bundle = ({ child: main, effect }: Suite) => {
     external: ["@fails-components/*"],
     plugins: effect === 4 ? [onEffect4] : [],
     // for peers that are CommonJS
-    banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)` }
+    banner: {
+      js: `import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url)`
+    }
   })
 }
 

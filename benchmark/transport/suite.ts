@@ -2,6 +2,7 @@
 import type { Suite } from "../harness/model.js"
 import { overHttp2, overHttp3 } from "./echo.js"
 import * as Implementations from "./implementations.js"
+import { sharedOverHttp2, sharedOverHttp3 } from "./shared.js"
 import { soak } from "./soak.js"
 
 /** `npm run bench -- transport` */
@@ -10,8 +11,8 @@ export const transport: Suite = {
   title: "Requests over WebTransport (HTTP/2)",
   effect: 3,
   child: "transport/child.ts",
-  packages: ["effect", "@fails-components/webtransport"],
-  groups: [...overHttp2.map((group) => group(Implementations.http2)), soak]
+  packages: ["effect", "@effect/rpc", "@fails-components/webtransport"],
+  groups: [...[...sharedOverHttp2, ...overHttp2].map((group) => group(Implementations.http2)), soak]
 }
 
 /** `npm run bench -- http3` */
@@ -21,6 +22,6 @@ export const http3: Suite = {
   effect: 3,
   child: "transport/child.ts",
   packages: ["effect", "@moq/web-transport"],
-  groups: overHttp3.map((group) => group(Implementations.http3)),
+  groups: [...sharedOverHttp3, ...overHttp3].map((group) => group(Implementations.http3)),
   runtime: Implementations.http3.runtime
 }

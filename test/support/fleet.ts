@@ -1,4 +1,5 @@
 /** Several servers in memory under one constructor: `a`, `b`, … at `https://a.test/`, `https://b.test/`, …. */
+import { scopedContext } from "#effect/layer"
 import * as Context from "#test/Context"
 import * as Effect from "#test/Effect"
 import * as Layer from "#test/Layer"
@@ -9,14 +10,15 @@ const names = ["a", "b", "c", "d"] as const
 
 export type Name = typeof names[number]
 
-
-export class Servers extends Context.Tag("effect-pools/test/Servers")<Servers, Record<Name, TestWebTransport.Service>>() {}
+export class Servers
+  extends Context.Tag("effect-pools/test/Servers")<Servers, Record<Name, TestWebTransport.Service>>()
+{}
 
 export const urlOf = (name: Name): string => `https://${name}.test/`
 
 export const labelOf = (name: Name): string => `${name}.test:443`
 
-export const servers: Layer.Layer<Servers | WebTransportConstructor> = Layer.scopedContext(
+export const servers: Layer.Layer<Servers | WebTransportConstructor> = scopedContext(
   Effect.gen(function*() {
     const made = yield* Effect.forEach(names, () => Layer.build(TestWebTransport.layer()))
     const byHost = new Map(

@@ -100,12 +100,19 @@ export class Borrowing<A, E, V> {
   )
 
   /** Lends an item and hands its lease over in the same step. */
-  lend(receive: (lease: Contract.SyncLease<V>) => void, sharing: Sharing): Effect.Effect<void, E | PoolError> {
+  lend(
+    receive: (lease: Contract.SyncLease<V>) => void,
+    sharing: Sharing,
+    watching: Contract.Watching
+  ): Effect.Effect<void, E | PoolError> {
+    const hand = (item: PoolItem<A>, record: LeaseRecord | undefined) => {
+      receive(this.leaseOf(item, record))
+      return Effect.void
+    }
     const lend = (item: PoolItem<A>) =>
-      this.leases.record(undefined, (record) => {
-        receive(this.leaseOf(item, record))
-        return Effect.void
-      })
+      watching === "unwatched"
+        ? Effect.suspend(() => hand(item, undefined))
+        : this.leases.record(undefined, (record) => hand(item, record))
     return Effect.uninterruptibleMask((restore) => this.borrow(restore, lend, sharing))
   }
 

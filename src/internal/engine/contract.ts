@@ -135,13 +135,20 @@ export interface SyncLease<V> {
   giveBack(exit: Exit.Exit<unknown, unknown>): void
 }
 
+/** Whether a lease counts for leak reports and the histogram. */
+export type Watching = "watched" | "unwatched"
+
 /** The interface of a pool for pools that are built on it. */
 export interface PoolEngine<V, E> {
   /**
    * Borrows an item and hands its lease over in the same step, so that no interruption comes in between. An exclusive
-   * item has no other borrower.
+   * item has no other borrower. A lease for the life of another pool is unwatched.
    */
-  lend(receive: (lease: SyncLease<V>) => void, sharing?: Sharing): Effect.Effect<void, E | PoolError>
+  lend(
+    receive: (lease: SyncLease<V>) => void,
+    sharing?: Sharing,
+    watching?: Watching
+  ): Effect.Effect<void, E | PoolError>
   /** Called when a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** The number of borrowers in the queue. */

@@ -123,9 +123,10 @@ export class Engine<A, E, V, X = unknown>
 
   lend(
     receive: (lease: Contract.SyncLease<V>) => void,
-    sharing: Sharing = "shared"
+    sharing: Sharing = "shared",
+    watching: Contract.Watching = "watched"
   ): Effect.Effect<void, E | PoolError> {
-    return Effect.suspend(() => this.borrowing.lend(receive, sharing))
+    return Effect.suspend(() => this.borrowing.lend(receive, sharing, watching))
   }
 
   get waiting(): number {

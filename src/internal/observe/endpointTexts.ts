@@ -12,7 +12,9 @@ export const endpointFailing = (endpoint: string, why: "Connect" | "Death", fail
   }; the pool uses its other endpoints until ${endpoint} is well again${because(failure)}`
 
 export const endpointEjected = (endpoint: string, failures: number, duration: number): string =>
-  `${failures} session(s) with ${endpoint} failed in a row; the pool opens no more there for ${showMillis(duration)}, ` +
+  `${failures} session(s) with ${endpoint} failed in a row; the pool opens no more there for ${
+    showMillis(duration)
+  }, ` +
   "and then only after a probe"
 
 export const endpointBack = (endpoint: string): string => `${endpoint} is well again; the pool opens sessions there`

@@ -4,9 +4,7 @@ import * as Cause from "effect/Cause"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import type { Endpoint, SessionCreation } from "../core/balance/endpoint.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import type { ListedEndpoint } from "./endpointList.js"
-
-type Failure = Cause.Cause<WebTransportError>
+import type { Failure, ListedEndpoint } from "./endpointList.js"
 
 const show = (failure: unknown): string =>
   isWebTransportError(failure)

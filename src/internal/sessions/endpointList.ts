@@ -1,7 +1,9 @@
 /** The user's list of endpoints, decoded. */
-import { isStream } from "#effect/stream"
-import type * as Stream from "effect/Stream"
 import { match } from "#effect/result"
+import { isStream } from "#effect/stream"
+import type * as Cause from "effect/Cause"
+import type * as Stream from "effect/Stream"
+import type { WebTransportError } from "../../WebTransportError.js"
 import type { EndpointEntry } from "../core/balance/endpoint.js"
 import { parseUrl } from "../transport/connect.js"
 
@@ -21,6 +23,9 @@ export interface ListedEndpoint extends EndpointEntry {
   /** Host and port, for logs, errors, stats and metrics. */
   readonly label: string
 }
+
+/** Why an attempt to connect failed. */
+export type Failure = Cause.Cause<WebTransportError>
 
 interface DecodedList {
   /** The valid entries, each endpoint once. */

@@ -14,31 +14,31 @@ import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { WebTransportError } from "../../WebTransportError.js"
 import type * as WebTransport from "../../WebTransport.js"
+import { WebTransportError } from "../../WebTransportError.js"
 import { BalanceMachine } from "../core/balance/balanceMachine.js"
 import type { BalanceCommand } from "../core/balance/commands.js"
 import type { ConnectAttempt, Endpoint, SessionCreation } from "../core/balance/endpoint.js"
 import type { BalancePolicy } from "../core/balance/policy.js"
 import type { Reason } from "../core/pool/item.js"
 import type { PoolEngine } from "../engine/resourcePool.js"
-import * as metrics from "../observe/poolMetrics.js"
-import { endpointBack, endpointEjected, endpointFailing, endpointListFailed } from "../observe/endpointTexts.js"
 import { viewCore } from "../transport/session.js"
 import type { News, SessionCore } from "../transport/sessionCore.js"
-import type { EndpointStats } from "./contract.js"
 import { failureOfCreation } from "./endpointFailure.js"
-import { decodeList, type EndpointOption, type EndpointsOption, type ListedEndpoint } from "./endpointList.js"
+import {
+  decodeList,
+  type EndpointOption,
+  type EndpointsOption,
+  type Failure,
+  type ListedEndpoint
+} from "./endpointList.js"
+import { EndpointReports } from "./endpointReports.js"
 
-type Failure = Cause.Cause<WebTransportError>
 type Attempt = ConnectAttempt<ListedEndpoint, Failure>
 type Creation = SessionCreation<ListedEndpoint, Failure>
 type Place = Endpoint<ListedEndpoint, Failure>
 type Command = BalanceCommand<ListedEndpoint, Failure>
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
-/** Metrics are shown of so many endpoints. */
-const maxShown = 100
 
 export interface EndpointsSettings extends BalancePolicy {
   readonly endpoints: EndpointsOption<any>
@@ -84,8 +84,7 @@ export class Endpoints {
   private readonly all = new WeakMap<Attempt, AttemptRun>()
   private readonly runOf = new WeakMap<SessionCore, AttemptRun>()
   private readonly waiting = new Map<Creation, () => void>()
-  /** The endpoints whose metrics are shown, and what ends that. */
-  private readonly shown = new Map<string, () => void>()
+  readonly reports: EndpointReports
   private readonly hasList = makeDeferred<void>()
   private lister: AnyFiber | undefined = undefined
   private isClosed = false
@@ -94,6 +93,7 @@ export class Endpoints {
     this.settings = settings
     this.pool = pool
     this.machine = new BalanceMachine<ListedEndpoint, Failure>(settings, pool, (command) => this.perform(command))
+    this.reports = new EndpointReports(this.machine, settings.consecutiveFailures, pool)
     this.sleeper = new Sleeper(
       pool.clock,
       (effect) => pool.fork(effect),
@@ -120,11 +120,11 @@ export class Endpoints {
           this.setList(list)
         }))
       return Effect.matchCauseEffect(Effect.interruptible(once), {
-        onSuccess: () => Effect.sync(() => this.warnOfList("it ended")),
+        onSuccess: () => Effect.sync(() => this.reports.badList("it ended")),
         onFailure: (cause) =>
           Effect.suspend(() => {
             if (this.isClosed) return Effect.void
-            this.warnOfList("it failed", Cause.squash(cause))
+            this.reports.badList("it failed", Cause.squash(cause))
             const pause = Effect.interruptible(this.pool.clock.sleep(Duration.millis(next)))
             return andThen(pause, Effect.suspend(() => run(next)))
           })
@@ -136,15 +136,11 @@ export class Endpoints {
   private setList(list: ReadonlyArray<EndpointOption>): void {
     if (this.isClosed) return
     const { entries, problems } = decodeList(list)
-    if (problems.length > 0) this.warnOfList(problems.join(", "))
-    if (entries.length === 0) return this.warnOfList("it is empty")
+    if (problems.length > 0) this.reports.badList(problems.join(", "))
+    if (entries.length === 0) return this.reports.badList("it is empty")
     this.machine.setEndpoints(entries, this.pool.now())
-    this.showMetrics()
+    this.reports.listChanged()
     complete(this.hasList, Exit.void)
-  }
-
-  private warnOfList(what: string, failure?: unknown): void {
-    this.pool.warn(endpointListFailed(what, failure, this.machine.listed.length), "EndpointList", {})
   }
 
   // --- creations
@@ -219,11 +215,11 @@ export class Endpoints {
       case "Retire":
         return this.all.get(command.session.attempt)!.open!.core.retire()
       case "Troubled":
-        return this.onTroubled(command.endpoint, command.why)
+        return this.reports.troubled(command.endpoint, command.why)
       case "Ejected":
-        return this.onEjected(command.endpoint, command.duration)
+        return this.reports.ejected(command.endpoint, command.duration)
       case "Back":
-        return this.onBack(command.endpoint, command.wasEjected)
+        return this.reports.back(command.endpoint, command.wasEjected)
       case "WakeAt":
         if (command.at === Infinity) this.sleeper.cancel()
         else this.sleeper.sleep(command.at - this.pool.now())
@@ -351,78 +347,6 @@ export class Endpoints {
     }
   }
 
-  // --- reports
-
-  private onTroubled({ entry: { label }, lastFailure }: Place, why: "Connect" | "Death" | "Late"): void {
-    // a slow connect is no failure
-    if (why === "Late") return
-    const failure = lastFailure === undefined ? undefined : Cause.squash(lastFailure)
-    this.pool.warn(endpointFailing(label, why, failure), "EndpointFailing", { endpoint: label })
-  }
-
-  private onEjected({ entry: { label } }: Place, duration: number): void {
-    const rounded = Math.round(duration)
-    this.pool.announce({ _tag: "EndpointEjected", endpoint: label, duration: Duration.millis(rounded) })
-    const text = endpointEjected(label, this.settings.consecutiveFailures, rounded)
-    this.pool.warn(text, "EndpointEjected", { endpoint: label, duration: rounded })
-  }
-
-  private onBack({ entry: { label } }: Place, wasEjected: boolean): void {
-    if (wasEjected) this.pool.announce({ _tag: "EndpointBack", endpoint: label })
-    this.pool.inform(endpointBack(label), "EndpointBack", { endpoint: label })
-  }
-
-  // --- stats and metrics
-
-  stats(): ReadonlyArray<EndpointStats> {
-    return [...this.machine.known()].map((endpoint) => this.statsOf(endpoint))
-  }
-
-  private statsOf(endpoint: Place): EndpointStats {
-    const { attempts, ejections, entry, failed, health, isListed, opened, sessions } = endpoint
-    return {
-      endpoint: entry.label,
-      priority: entry.priority,
-      weight: entry.weight,
-      state: isListed ? health : "Removed",
-      sessions: sessions.size,
-      opening: attempts.size,
-      opened,
-      failures: failed,
-      ejections
-    }
-  }
-
-  /** Shows the metrics of the endpoints by their labels: endpoints with the same one add up. */
-  private showMetrics(): void {
-    const labels = new Set(this.machine.listed.map(({ entry: { label } }) => label))
-    for (const [label, hide] of this.shown) {
-      if (labels.has(label)) continue
-      this.shown.delete(label)
-      hide()
-    }
-    for (const label of labels) {
-      if (this.shown.has(label) || this.shown.size >= maxShown) continue
-      this.shown.set(label, this.pool.showMetrics(metrics.endpoint, [["endpoint", label]], () => this.sumOf(label)))
-    }
-  }
-
-  private sumOf(label: string): EndpointStats {
-    const all = this.stats().filter(({ endpoint }) => endpoint === label)
-    const sum = (read: (stats: EndpointStats) => number) => all.reduce((total, stats) => total + read(stats), 0)
-    return {
-      endpoint: label,
-      priority: 0,
-      weight: 0,
-      state: all.some(({ state }) => state === "Well") ? "Well" : "Failing",
-      sessions: sum(({ sessions }) => sessions),
-      opening: sum(({ opening }) => opening),
-      opened: sum(({ opened }) => opened),
-      failures: sum(({ failures }) => failures),
-      ejections: sum(({ ejections }) => ejections)
-    }
-  }
-
   // --- the end
 
   /** The pool closes: cancels what is under way. */
@@ -433,7 +357,6 @@ export class Endpoints {
     this.pool.demand.delete(this.onDemand)
     this.machine.close()
     this.sleeper.cancel()
-    for (const hide of this.shown.values()) hide()
-    this.shown.clear()
+    this.reports.stop()
   }
 }

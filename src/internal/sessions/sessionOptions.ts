@@ -145,7 +145,9 @@ const checkAddress = <const K extends string>(
   if (options.url === undefined && others === undefined) {
     checks.refuse("url", undefined, `${url.rule}, or ${several} given instead`)
   }
-  if (options.url !== undefined && others !== undefined) checks.refuse(several, others, "left out with url", "both were given")
+  if (options.url !== undefined && others !== undefined) {
+    checks.refuse(several, others, "left out with url", "both were given")
+  }
 }
 
 export interface DecodedSession {

@@ -103,32 +103,32 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
 
   const openAt = (url: string | URL | Effect.Effect<string | URL, E, R>) =>
     Effect.suspend(() => {
-    let step = "connecting"
-    const opened = Effect.gen(function*() {
-      const session = yield* Effect.mapError(
-        WebTransport.connect(url, settings),
-        asWebTransportError("resolving the address")
-      )
-      if (onOpen !== undefined) {
-        step = "onOpen"
-        yield* Effect.mapError(onOpen(session), asWebTransportError("onOpen"))
-      }
-      return session
+      let step = "connecting"
+      const opened = Effect.gen(function*() {
+        const session = yield* Effect.mapError(
+          WebTransport.connect(url, settings),
+          asWebTransportError("resolving the address")
+        )
+        if (onOpen !== undefined) {
+          step = "onOpen"
+          yield* Effect.mapError(onOpen(session), asWebTransportError("onOpen"))
+        }
+        return session
+      })
+      // `WebTransport.connect` has this limit itself, with a better error
+      const isEffectful = [url, connect?.serverCertificateHashes, connect?.headers].some(Effect.isEffect)
+      if (onOpen === undefined && !isEffectful) return opened
+      return timeoutFail(opened, {
+        duration: limit,
+        onTimeout: () => {
+          const what = onOpen === undefined ? "connecting" : "connecting and onOpen together"
+          const detail = `${what} took longer than ${
+            Duration.format(Duration.millis(limit))
+          }, and it was ${step} that hung`
+          return new WebTransportError({ reason: "ConnectTimeout", detail })
+        }
+      })
     })
-    // `WebTransport.connect` has this limit itself, with a better error
-    const isEffectful = [url, connect?.serverCertificateHashes, connect?.headers].some(Effect.isEffect)
-    if (onOpen === undefined && !isEffectful) return opened
-    return timeoutFail(opened, {
-      duration: limit,
-      onTimeout: () => {
-        const what = onOpen === undefined ? "connecting" : "connecting and onOpen together"
-        const detail = `${what} took longer than ${
-          Duration.format(Duration.millis(limit))
-        }, and it was ${step} that hung`
-        return new WebTransportError({ reason: "ConnectTimeout", detail })
-      }
-    })
-  })
 
   const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     isInterruptedOnly(cause)
@@ -219,8 +219,10 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   /** With several endpoints the session is open before it gets an owner. */
   const openedAtAny = (balanced: Endpoints) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(balanced.acquire(restore), (open) =>
-        Effect.as(Effect.acquireRelease(Effect.succeed<OwnScope>(open), closeOwn), open.session))
+      Effect.flatMap(
+        balanced.acquire(restore),
+        (open) => Effect.as(Effect.acquireRelease(Effect.succeed<OwnScope>(open), closeOwn), open.session)
+      )
     )
 
   type Engine = PoolEngine<WebTransport.Session, WebTransportError>
@@ -287,8 +289,11 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
           balanced,
           acquire: acquire(inner, balanced),
           concurrency: typeof concurrency === "function" ? (core) => concurrency(handle(core)) : undefined,
-          validate: validate && ((core, info) =>
-            balanced === undefined ? validate(handle(core), info) : Effect.tap(validate(handle(core), info), (hasPassed) => tellPassed(core, hasPassed))),
+          validate: validate &&
+            ((core, info) =>
+              balanced === undefined
+                ? validate(handle(core), info)
+                : Effect.tap(validate(handle(core), info), (hasPassed) => tellPassed(core, hasPassed))),
           ping: keepAlive && ((core) => {
             const ping = pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))
             return balanced === undefined ? ping : Effect.tap(ping, () => tellPassed(core, true))
@@ -300,7 +305,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     )
     const { close } = pool
     return Object.assign(pool, {
-      endpoints: Effect.sync(() => balanced?.stats() ?? []),
+      endpoints: Effect.sync(() => balanced?.reports.stats() ?? []),
       unwanted: Effect.sync((): Unwanted => ({ ...unwanted })),
       close: Effect.suspend(() => {
         const until = inner.now() + shutdownGrace

@@ -46,6 +46,14 @@ export interface StreamPoolContext {
   readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
 }
 
+/** Plain code that reads and writes the stream of a view itself, and is told of changes in the same step. */
+export interface StreamGuest {
+  /** Bytes came, or the stream is lost. */
+  onChange(): void
+  /** The pool wants the stream back when the guest no longer needs it. */
+  onLeaving(): void
+}
+
 export class StreamView extends InspectableClass implements WebTransport.BidirectionalStream, Framed {
   readonly pooled: PooledStream
   private readonly context: StreamPoolContext
@@ -67,6 +75,9 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   private early: Array<() => void> | undefined = undefined
   /** Whether the pool must not lend the stream again. */
   isForOneUse = false
+  private guest: StreamGuest | undefined = undefined
+  /** The guest awaited bytes in vain, and none came on the session. */
+  private wasSilent = false
 
   constructor(context: StreamPoolContext, pooled: PooledStream, isReplaceable = true) {
     super()
@@ -105,6 +116,24 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     return this
   }
 
+  /** The guest uses the stream from now on. False: the stream is not like new. */
+  welcome(guest: StreamGuest): boolean {
+    if (cleanliness(this.beneath) !== "Clean") return false
+    this.guest = guest
+    this.hasBegun = true
+    return true
+  }
+
+  /** The session did not answer the guest. */
+  markSilent(): void {
+    this.wasSilent = true
+  }
+
+  /** The pool has retired the stream, which is lent. */
+  onLeaving(): void {
+    this.guest?.onLeaving()
+  }
+
   /** Whether the stream broke, or received unexpected bytes, before its first use. */
   private get isUnfit(): boolean {
     if (this.hasBegun) return false
@@ -114,6 +143,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
 
   /** Bytes came, or the stream broke. An unfit stream goes at once, and its borrower gets another. */
   onChange(): void {
+    if (this.guest !== undefined) return this.guest.onChange()
     if (!this.context.clientSpeaksFirst || !this.isUnfit) return
     this.pooled.control?.lost()
     this.wakeEarly()
@@ -215,6 +245,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   /** Ends the lease. */
   private endLease(isSuccess: boolean): Cleanliness {
     this.isGivenBack = true
+    this.guest = undefined
     this.wakeEarly()
     if (this.replacement !== undefined) {
       this.replacement.value.isForOneUse = this.isForOneUse
@@ -226,7 +257,8 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     const borrow = { isSuccess, isOwn: this.isOwn, isForOneUse: this.isForOneUse }
     const state = cleanliness(stream, borrow)
     // a peer that sent bytes meanwhile, on any stream, does not hang
-    const isSilent = isUnanswered(stream, borrow) && pooled.lane.session.bytesReceived === this.receivedBefore
+    const isSilent = this.wasSilent ||
+      (isUnanswered(stream, borrow) && pooled.lane.session.bytesReceived === this.receivedBefore)
     this.context.source.machine.returned(pooled, state === "Spoiled", isSilent ? this.began : undefined)
     return state
   }

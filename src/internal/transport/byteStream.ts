@@ -203,6 +203,28 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
     return this.sender.flushed
   }
 
+  // --- for plain code
+
+  /** Takes the bytes that have come, if any. No fiber may read meanwhile. */
+  takeNow(): Uint8Array | undefined {
+    return this.receiver.takeNow()
+  }
+
+  /** Whether the platform takes a write now. */
+  get hasRoom(): boolean {
+    return this.sender.hasRoom
+  }
+
+  /** Hands bytes over. Calls `then` when the platform has completed the write and takes another one. */
+  post(bytes: Uint8Array<ArrayBuffer>, then: () => void): void {
+    this.sender.post(bytes, then)
+  }
+
+  /** Why the stream is of no use; call it only if it is not. */
+  get failure(): WebTransportError {
+    return this.receiver.state === "Failed" ? this.receiver.refusal() : this.sender.refusal()
+  }
+
   get whenCut(): Effect.Effect<WebTransportError> {
     return this.sender.whenCut
   }

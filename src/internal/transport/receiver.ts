@@ -54,6 +54,11 @@ export class Receiver {
     return !this.slot.isTaken && this.slot.isAbandoned
   }
 
+  /** For plain code: takes the bytes that have come, if any. No fiber may read meanwhile. */
+  takeNow(): Uint8Array | undefined {
+    return this.inbox.hasBytes ? this.refilled(this.inbox.take()) : undefined
+  }
+
   // --- outcomes
 
   /** The outcome of `read`. */
@@ -114,7 +119,8 @@ export class Receiver {
     return taken
   }
 
-  private refusal(): WebTransportError {
+  /** Why nothing more is read. */
+  refusal(): WebTransportError {
     return this.failure ??= new WebTransportError({ reason: "Read", detail: this.stream.endedBecause })
   }
 

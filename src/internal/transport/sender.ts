@@ -85,7 +85,28 @@ export class Sender {
     return Effect.void
   }
 
-  private handOver(bytes: Uint8Array, isOwned: boolean): void {
+  /** Whether the platform takes a write now. */
+  get hasRoom(): boolean {
+    return this.waiting.first === undefined && this.writer!.desiredSize! > 0
+  }
+
+  /**
+   * For plain code: hands over bytes that nothing will change any more. Calls `then` when the platform has completed the
+   * write, and takes another one. Call it only while the direction is open.
+   */
+  post(bytes: Uint8Array<ArrayBuffer>, then: () => void): void {
+    this.handOver(bytes, true, then)
+  }
+
+  private whenRoom(then: () => void): void {
+    if (this.state !== "Open") return
+    if (this.writer!.desiredSize! > 0) then()
+    // `ready` rejects only when the stream breaks, which is handled elsewhere
+    else this.writer!.ready.then(then, () => {})
+  }
+
+  /** Calls `then` when the last piece is written, and there is room. */
+  private handOver(bytes: Uint8Array, isOwned: boolean, then?: () => void): void {
     this.receivedAtWrite = this.stream.bytesReceived
     const owned = isOwned ? bytes : this.stream.host.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
     let at = 0
@@ -93,12 +114,16 @@ export class Sender {
     while (owned.byteLength - at > largestPiece) {
       this.queue(owned.subarray(at, at += pieceSize))
     }
-    this.queue(at === 0 ? owned : owned.subarray(at))
+    this.queue(at === 0 ? owned : owned.subarray(at), then)
   }
 
-  private queue(piece: Uint8Array): void {
+  private queue(piece: Uint8Array, then?: () => void): void {
+    const onWritten = then === undefined ? this.onWritten : () => {
+      this.onWritten()
+      this.whenRoom(then)
+    }
     this.unsettled++
-    this.writer!.write(piece).then(this.onWritten, this.onWriteRejected)
+    this.writer!.write(piece).then(onWritten, this.onWriteRejected)
   }
 
   /** Queues the write: writes are handed over in order. */

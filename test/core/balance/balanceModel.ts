@@ -182,7 +182,10 @@ export class World {
     creation.state = "Over"
     this.machine.abandon(creation.record, this.now)
     for (const attempt of this.attemptsOf(creation)) {
-      ensure(attempt.state === "Closing" || attempt.state === "Over", "the attempts of an abandoned creation are closed")
+      ensure(
+        attempt.state === "Closing" || attempt.state === "Over",
+        "the attempts of an abandoned creation are closed"
+      )
     }
   }
 
@@ -257,7 +260,7 @@ export class World {
 
   ended(session: ModelSession, how: SessionEnd): void {
     const { place } = session
-    const isYoung = how === "Died" && !session.proved && this.now - session.openedAt < 5_000
+    const isYoung = how === "Died" && !session.proved && session.openedAt + 5_000 > this.now
     const isNews = session.attempt > place.deaf
     const probe = this.probeOf(place)
     if (probe?.session === session) probe.state = "Over"
@@ -329,7 +332,8 @@ export class World {
 
   probeOf(place: ModelEndpoint): ModelAttempt | undefined {
     return this.attempts.find((attempt) =>
-      attempt.place === place && attempt.creation === undefined && (attempt.state === "Opening" || attempt.state === "Held")
+      attempt.place === place && attempt.creation === undefined &&
+      (attempt.state === "Opening" || attempt.state === "Held")
     )
   }
 
@@ -369,7 +373,8 @@ export class World {
     place.trouble = "ejected"
     place.announced = true
     place.proofWanted = true
-    place.ejectedUntil = this.now + Math.min(place.multiplier * baseEjectionTime, Math.max(baseEjectionTime, maxEjectionTime))
+    place.ejectedUntil = this.now +
+      Math.min(place.multiplier * baseEjectionTime, Math.max(baseEjectionTime, maxEjectionTime))
     place.strikes = 0
   }
 
@@ -405,8 +410,13 @@ export class World {
 
   private allowance({ provedAt, trouble }: ModelEndpoint): number {
     if (trouble !== "none" || provedAt === undefined) return 1
-    const seconds = Math.floor((this.now - provedAt) / 1_000)
+    const seconds = this.secondsSince(provedAt)
     return seconds >= 10 ? Infinity : 2 * 2 ** seconds
+  }
+
+  private secondsSince(start: number): number {
+    for (let seconds = 1; seconds <= 10; seconds++) if (start + 1_000 * seconds > this.now) return seconds - 1
+    return 10
   }
 
   private hasRoom(place: ModelEndpoint): boolean {
@@ -436,7 +446,7 @@ export class World {
       const changes = allowed.flatMap((place) => [
         this.attemptsAt(place)[0]?.lateAt ?? Infinity,
         this.allowance(place) < Infinity && place.provedAt !== undefined
-          ? place.provedAt + 1_000 * (1 + Math.floor((this.now - place.provedAt) / 1_000))
+          ? place.provedAt + 1_000 * (1 + this.secondsSince(place.provedAt))
           : Infinity
       ])
       return Math.min(...changes, creation.nextAt > this.now ? creation.nextAt : Infinity)
@@ -460,7 +470,8 @@ export class World {
   }
 
   private get isActive(): boolean {
-    return this.unnamed !== undefined || this.sessions.length > 0 || this.creations.some(({ state }) => state === "Trying")
+    return this.unnamed !== undefined || this.sessions.length > 0 ||
+      this.creations.some(({ state }) => state === "Trying")
   }
 
   private probeDue(place: ModelEndpoint): number {
@@ -542,7 +553,7 @@ export class World {
 
   private proveByAge(): void {
     for (const place of this.endpoints) {
-      for (const session of this.ageing(place)) if (this.now - session.openedAt >= 5_000) this.prove(session)
+      for (const session of this.ageing(place)) if (session.openedAt + 5_000 <= this.now) this.prove(session)
     }
   }
 
@@ -626,7 +637,7 @@ export class World {
     this.noteBelow()
     const session = this.sessions.find((one) => one.record === record)
     ensure(session !== undefined, "only a session of the pool is retired")
-    ensure(this.now - this.movedAt >= this.policy.failbackAfter / 10, "sessions move one at a time")
+    ensure(this.movedAt + this.policy.failbackAfter / 10 <= this.now, "sessions move one at a time")
     ensure(this.demand.waiting === 0 || this.sessions.length > 1, "not the last session while borrowers wait")
     ensure(this.wantsMove(session.place), `a session of ${session.place.key} moves for a reason`)
     this.movedAt = this.now
@@ -659,7 +670,7 @@ export class World {
       return this.canSpare(place)
     }
     const isFailback = this.well.some(({ provedAt, rank, wellSince }) =>
-      rank < place.rank && provedAt !== undefined && this.now - wellSince >= failbackAfter
+      rank < place.rank && provedAt !== undefined && wellSince + failbackAfter <= this.now
     )
     return isFailback || this.canSpare(place)
   }
@@ -669,7 +680,9 @@ export class World {
     const equals = this.well.filter(({ rank }) => rank === place.rank)
     const isFullest = equals.every(({ sessions, weight }) => (sessions.length - 1) / weight <= share + 1e-9)
     return place.trouble === "none" && isFullest &&
-      this.below(place.rank).some(({ lowSince }) => lowSince !== undefined && this.now - lowSince >= this.policy.failbackAfter)
+      this.below(place.rank).some(({ lowSince }) =>
+        lowSince !== undefined && lowSince + this.policy.failbackAfter <= this.now
+      )
   }
 
   // --- after each step
@@ -695,8 +708,11 @@ export class World {
       ensure(endpoint.failures === place.strikes, `${place.key} has ${place.strikes} failures in a row`)
       ensure(endpoint.sessions.size === place.sessions.length, `${place.key} has ${place.sessions.length} sessions`)
       ensure(endpoint.attempts.size === this.attemptsAt(place).length, `${place.key} counts its attempts`)
-      ensure(endpoint.attempts.size <= endpoint.allowance(this.now) || place.trouble !== "none" || place.provedAt === undefined,
-        `${place.key} has no more openings than it may`)
+      ensure(
+        endpoint.attempts.size <= endpoint.allowance(this.now) || place.trouble !== "none" ||
+          place.provedAt === undefined,
+        `${place.key} has no more openings than it may`
+      )
       ensure(this.probeDue(place) > this.now, `${place.key} is probed when it is due`)
     })
     for (const creation of this.creations) {
@@ -772,7 +788,9 @@ export class World {
         ago(startedAt),
         creation?.id === undefined ? -1 : this.creations.indexOf(creation)
       ]),
-      this.creations.map(({ nextAt, state, tried }) => [state, state === "Trying" && ago(nextAt), [...tried].map(({ key }) => key)])
+      this.creations.map((
+        { nextAt, state, tried }
+      ) => [state, state === "Trying" && ago(nextAt), [...tried].map(({ key }) => key)])
     ])
   }
 }

@@ -184,7 +184,7 @@ class Simulation {
     server.since = this.now
     const sessions = [...this.open].filter(([, one]) => one === server).map(([session]) => session)
     // a stopped server is found by checks, one session after the other
-    if (state === "dead" || state === "closing") for (const session of sessions) this.lose(session, "Died")
+    if (state === "dead" || state === "closing") { for (const session of sessions) this.lose(session, "Died") }
     if (state === "stopped") {
       for (const session of sessions) {
         this.agenda.after(1_000 + 9_000 * this.random(), () => {
@@ -194,7 +194,9 @@ class Simulation {
     }
     if (state === "closing" || state === "dead") {
       for (const attempt of this.alive) {
-        if (attempt.endpoint.entry.key === server.key) this.agenda.after(1, () => this.machine.failed(attempt, state, this.now, this.random()))
+        if (attempt.endpoint.entry.key === server.key) {
+          this.agenda.after(1, () => this.machine.failed(attempt, state, this.now, this.random()))
+        }
       }
     }
   }
@@ -367,7 +369,9 @@ describe("an hour of a pool with several endpoints", () => {
         throw new Error(`${(cause as Error).message} (SIM_SEED=${seed}, ${scene.name})`, { cause })
       }
     }
-    console.log(`${scene.name}: ${seeds.length} hours, ${ejections} ejections, ${moves} moves, ${failed} failed creations`)
-    if (scene.allAtOnce !== true) assert.strictEqual(failed, 0, "a creation fails only if every endpoint does")
+    console.log(
+      `${scene.name}: ${seeds.length} hours, ${ejections} ejections, ${moves} moves, ${failed} failed creations`
+    )
+    assert.isTrue(scene.allAtOnce === true || failed === 0, "a creation fails only if every endpoint does")
   })
 })

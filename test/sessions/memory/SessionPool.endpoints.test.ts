@@ -35,7 +35,8 @@ type Options = SessionPool.Options
 const it = (name: string, run: () => Effect.Effect<unknown, unknown, any>) =>
   test.scoped(name, () => run().pipe(Effect.provide(servers)) as Effect.Effect<unknown, unknown>)
 
-const of = (...names: ReadonlyArray<Name>): ReadonlyArray<SessionPool.Endpoint> => names.map((name) => ({ url: urlOf(name) }))
+const of = (...names: ReadonlyArray<Name>): ReadonlyArray<SessionPool.Endpoint> =>
+  names.map((name) => ({ url: urlOf(name) }))
 
 const make = (options: Options) => SessionPool.make({ maxSize: 8, ...options })
 
@@ -271,8 +272,7 @@ describe("a SessionPool with several endpoints", () => {
         const pool = yield* StreamPool.make({ sessionPool, maxStreamsPerSession: 4 })
         const answers = yield* Effect.forEach(
           Array.from({ length: 32 }),
-          () =>
-            pool.use((stream) => Effect.andThen(stream.write(new Uint8Array([1])), stream.readExactly(1))),
+          () => pool.use((stream) => Effect.andThen(stream.write(new Uint8Array([1])), stream.readExactly(1))),
           { concurrency: "unbounded" }
         ).pipe(soon)
         assert.strictEqual(answers.length, 32)
@@ -305,15 +305,19 @@ describe("a SessionPool with several endpoints", () => {
         const pool = yield* make({ endpoints: of("a", "b"), consecutiveFailures: 3 })
         const events = yield* Queue.unbounded<string>()
         yield* Effect.forkScoped(
-          Stream.runForEach(pool.events, (event) =>
-            event._tag.startsWith("Endpoint") ? Queue.offer(events, event._tag) : Effect.void)
+          Stream.runForEach(
+            pool.events,
+            (event) => event._tag.startsWith("Endpoint") ? Queue.offer(events, event._tag) : Effect.void
+          )
         )
         const fleet = yield* Servers
         yield* Effect.forkScoped(
           Effect.forever(
             Effect.andThen(
-              Effect.flatMap(fleet.a.sessions, (all) =>
-                Effect.forEach(all, (session) => session.isOpen ? session.die : Effect.void)),
+              Effect.flatMap(
+                fleet.a.sessions,
+                (all) => Effect.forEach(all, (session) => session.isOpen ? session.die : Effect.void)
+              ),
               Effect.sleep(1)
             )
           )
@@ -334,7 +338,9 @@ describe("a SessionPool with several endpoints", () => {
     it("follows a stream: before the first list creations wait", () =>
       Effect.gen(function*() {
         const lists = yield* Queue.unbounded<ReadonlyArray<SessionPool.Endpoint>>()
-        const pool = yield* make({ endpoints: Stream.fromQueue(lists) as Stream.Stream<ReadonlyArray<SessionPool.Endpoint>> })
+        const pool = yield* make({
+          endpoints: Stream.fromQueue(lists) as Stream.Stream<ReadonlyArray<SessionPool.Endpoint>>
+        })
         const borrower = yield* Effect.fork(hold(pool))
         yield* pass(1_000)
         yield* Queue.offer(lists, of("b", "b"))
@@ -369,14 +375,16 @@ describe("a SessionPool with several endpoints", () => {
             ? Stream.concat(Stream.make(of("a")), Stream.fail(`run ${runs} failed`))
             : Stream.make(of("b"), [], [{ url: "http://c.test/" }])
         })
-        const text = yield* withLogs((logs) => Effect.gen(function*() {
-          const pool = yield* make({ endpoints })
-          yield* pass(1_000)
-          assert.strictEqual(runs, 3)
-          yield* hold(pool)
-          assert.deepStrictEqual(yield* openAt("a", "b"), [0, 1])
-          return logs.map(({ message }) => String(message)).join("\n")
-        }))
+        const text = yield* withLogs((logs) =>
+          Effect.gen(function*() {
+            const pool = yield* make({ endpoints })
+            yield* pass(1_000)
+            assert.strictEqual(runs, 3)
+            yield* hold(pool)
+            assert.deepStrictEqual(yield* openAt("a", "b"), [0, 1])
+            return logs.map(({ message }) => String(message)).join("\n")
+          })
+        )
         assert.include(text, "run 1 failed")
         assert.include(text, "it is empty")
         assert.include(text, "it ended")

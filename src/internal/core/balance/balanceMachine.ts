@@ -8,22 +8,20 @@ import { choose } from "./choice.js"
 import type { BalanceCommand } from "./commands.js"
 import {
   ConnectAttempt,
-  Endpoint,
+  type Endpoint,
   type EndpointEntry,
   EndpointSession,
   SessionCreation,
   type SessionEnd
 } from "./endpoint.js"
+import { EndpointList } from "./endpointList.js"
 import { Moves } from "./moves.js"
 import { aliveProof, type BalancePolicy, maxAttempts, type SessionDemand } from "./policy.js"
 
 /** `D`: an entry of the user's list. `F`: why an attempt failed. Times are milliseconds of a monotonic clock. */
 export class BalanceMachine<D extends EndpointEntry, F> {
   readonly policy: BalancePolicy
-  /** The latest list, the best rank first. */
-  listed: ReadonlyArray<Endpoint<D, F>> = []
-  /** Removed endpoints, as long as they have sessions or attempts. */
-  private readonly removed = new Set<Endpoint<D, F>>()
+  readonly list: EndpointList<D, F>
   /** The creations that have no session yet, the oldest first. */
   private readonly creations = new Set<SessionCreation<D, F>>()
   private readonly moves: Moves<D, F>
@@ -34,6 +32,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
 
   constructor(policy: BalancePolicy, demand: SessionDemand, perform: (command: BalanceCommand<D, F>) => void) {
     this.policy = policy
+    this.list = new EndpointList(policy.balance)
     this.moves = new Moves(policy, demand)
     this.outbox = new Outbox((command) => {
       // a later command has replaced this time
@@ -45,48 +44,13 @@ export class BalanceMachine<D extends EndpointEntry, F> {
 
   /** Replaces the list. Endpoints are the same if their keys are. The keys of a list must differ. */
   setEndpoints(entries: ReadonlyArray<D>, now: number): void {
-    const known = new Map([...this.known()].map((endpoint) => [endpoint.entry.key, endpoint]))
-    const listed = entries.map((entry) => {
-      const endpoint = known.get(entry.key) ?? new Endpoint<D, F>(entry, now)
-      known.delete(entry.key)
-      this.removed.delete(endpoint)
-      endpoint.isListed = true
-      endpoint.entry = entry
-      return endpoint
-    })
-    // the sort keeps the order of the list among equals
-    listed.sort((a, b) => a.entry.priority - b.entry.priority)
-    listed.forEach((endpoint, place) => {
-      endpoint.rank = this.policy.balance === "ordered" ? place : endpoint.entry.priority
-    })
-    this.listed = listed
-    for (const endpoint of known.values()) this.remove(endpoint)
-    this.admitSurplus(now)
+    for (const endpoint of this.list.replace(entries, now)) this.dropProbe(endpoint)
     this.settle(now)
   }
 
-  private remove(endpoint: Endpoint<D, F>): void {
-    endpoint.isListed = false
-    endpoint.belowSince = undefined
-    this.dropProbe(endpoint)
-    this.removed.add(endpoint)
-  }
-
-  /** The endpoints of the list, and removed ones that have sessions or attempts. */
-  *known(): Iterable<Endpoint<D, F>> {
-    yield* this.listed
-    yield* this.removed
-  }
-
-  /** Ends ejections above the limit, the first to end first. */
-  private admitSurplus(now: number): void {
-    const ejected = this.listed.filter(({ health }) => health === "Ejected")
-      .sort((a, b) => a.ejectedUntil - b.ejectedUntil)
-    for (const endpoint of ejected.slice(0, Math.max(0, ejected.length - this.maxEjected))) endpoint.readmit(now)
-  }
-
-  private get maxEjected(): number {
-    return Math.floor(this.listed.length / 2)
+  /** The latest list, the best rank first. */
+  get listed(): ReadonlyArray<Endpoint<D, F>> {
+    return this.list.listed
   }
 
   // --- creations
@@ -233,7 +197,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
   ended(session: EndpointSession<D, F>, how: SessionEnd, failure: F | undefined, now: number, chance: number): void {
     if (session.isOver) return
     const { endpoint, isProven, turn } = session
-    const isYoung = how === "Died" && !isProven && now - session.openedAt < aliveProof
+    const isYoung = how === "Died" && !isProven && session.openedAt + aliveProof > now
     const probe = endpoint.probe?.session === session ? endpoint.probe : undefined
     const isNews = turn > endpoint.troubleTurn
     this.forget(session)
@@ -280,8 +244,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
     }
     endpoint.failures++
     if (endpoint.failures < this.policy.consecutiveFailures || !endpoint.isListed) return
-    const ejected = this.listed.filter(({ health }) => health === "Ejected").length
-    if (ejected >= this.maxEjected) return
+    if (!this.list.mayEject) return
     const duration = endpoint.eject(this.turns, this.policy, now)
     this.dropProbe(endpoint)
     this.outbox.push({ _tag: "Ejected", endpoint, duration })
@@ -313,26 +276,22 @@ export class BalanceMachine<D extends EndpointEntry, F> {
       this.end(creation, "Abandoned")
       for (const attempt of creation.attempts) this.cancel(attempt)
     }
-    for (const { probe } of this.known()) if (probe !== undefined) this.cancel(probe)
+    for (const { probe } of this.list.known()) if (probe !== undefined) this.cancel(probe)
     this.arm(Infinity)
     this.outbox.flush()
   }
-
-  // --- private: after each transition
 
   private settle(now: number): void {
     if (!this.isClosed) {
       this.proveAlive(now)
       this.advanceAll(now)
       this.startProbes(now)
-      for (let session = this.moves.next(this.known(), now); session !== undefined;) {
+      for (let session = this.moves.next(this.list.known(), now); session !== undefined;) {
         this.forget(session)
         this.outbox.push({ _tag: "Retire", session })
-        session = this.moves.next(this.known(), now)
+        session = this.moves.next(this.list.known(), now)
       }
-      for (const endpoint of this.removed) {
-        if (endpoint.sessions.size === 0 && endpoint.attempts.size === 0) this.removed.delete(endpoint)
-      }
+      this.list.forgetUnused()
       this.arm(this.nextDue(now))
     }
     this.outbox.flush()
@@ -340,21 +299,14 @@ export class BalanceMachine<D extends EndpointEntry, F> {
 
   /** Sessions prove good by their age, where a proof is wanted. */
   private proveAlive(now: number): void {
-    for (const endpoint of this.known()) {
-      for (const session of this.candidates(endpoint)) {
-        if (now - session.openedAt >= aliveProof) this.prove(session, now)
+    for (const endpoint of this.list.known()) {
+      for (const session of endpoint.unproven()) {
+        if (session.openedAt + aliveProof <= now) this.prove(session, now)
       }
       const { probe } = endpoint
       // its session is not the pool's
       if (probe?.session?.isProven === true) this.cancel(probe)
     }
-  }
-
-  /** The sessions whose age would prove their endpoint good. */
-  private candidates({ health, probe, provenAt, sessions, troubleTurn }: Endpoint<D, F>): Array<EndpointSession<D, F>> {
-    const wanted = health !== "Well" || provenAt === undefined
-    return [...(wanted ? sessions : []), ...(probe?.session === undefined ? [] : [probe.session])]
-      .filter((session) => session.turn > troubleTurn && !session.isProven)
   }
 
   /** A choice may make room for an earlier creation. */
@@ -416,20 +368,9 @@ export class BalanceMachine<D extends EndpointEntry, F> {
 
   private probeAt(endpoint: Endpoint<D, F>): number {
     const { attempts, dueAt, health, probe } = endpoint
-    if (probe !== undefined || attempts.size > 0 || !this.isActive) return Infinity
-    return health !== "Well" ? dueAt : this.isUnusedBetter(endpoint) ? -Infinity : Infinity
-  }
-
-  /** A better endpoint that nothing is known of. */
-  private isUnusedBetter({ provenAt, rank, sessions }: Endpoint<D, F>): boolean {
-    return provenAt === undefined && sessions.size === 0 &&
-      this.listed.some((other) => other.rank > rank && other.sessions.size > 0)
-  }
-
-  private get isActive(): boolean {
-    if (this.creations.size > 0) return true
-    for (const { sessions } of this.known()) if (sessions.size > 0) return true
-    return false
+    const isActive = this.creations.size > 0 || this.list.hasSessions
+    if (probe !== undefined || attempts.size > 0 || !isActive) return Infinity
+    return health !== "Well" ? dueAt : this.list.isUnusedBetter(endpoint) ? -Infinity : Infinity
   }
 
   private nextDue(now: number): number {
@@ -443,9 +384,9 @@ export class BalanceMachine<D extends EndpointEntry, F> {
       const choice = choose(this.listed, creation, this.policy.attemptDelay, now)
       if (choice._tag === "Wait") due = Math.min(due, choice.until)
     }
-    for (const endpoint of this.known()) {
+    for (const endpoint of this.list.known()) {
       if (endpoint.isListed) due = Math.min(due, this.probeAt(endpoint))
-      for (const { openedAt } of this.candidates(endpoint)) due = Math.min(due, openedAt + aliveProof)
+      for (const { openedAt } of endpoint.unproven()) due = Math.min(due, openedAt + aliveProof)
     }
     return due
   }

@@ -18,6 +18,12 @@ export interface EndpointEntry {
  */
 export type Health = "Well" | "Failing" | "Ejected"
 
+/** A step is over when the sum is reached: an alarm is set to the sum, and a difference of fractions may differ. */
+const stepsSince = (start: number, now: number): number => {
+  const steps = Math.floor((now - start) / slowStartStep)
+  return start + (steps + 1) * slowStartStep <= now ? steps + 1 : steps
+}
+
 export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
   /** Replaced by a new list. */
   entry: D
@@ -87,14 +93,14 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
   /** How many openings may be under way. */
   allowance(now: number): number {
     if (this.health !== "Well" || this.provenAt === undefined) return 1
-    const steps = Math.floor((now - this.provenAt) / slowStartStep)
+    const steps = stepsSince(this.provenAt, now)
     return steps >= slowStartSteps ? Infinity : 2 ** (steps + 1)
   }
 
   /** When the allowance grows. */
   allowanceGrowsAt(now: number): number {
     if (this.health !== "Well" || this.provenAt === undefined) return Infinity
-    const steps = Math.floor((now - this.provenAt) / slowStartStep)
+    const steps = stepsSince(this.provenAt, now)
     return steps >= slowStartSteps ? Infinity : this.provenAt + (steps + 1) * slowStartStep
   }
 
@@ -111,6 +117,13 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
   get lateAt(): number {
     for (const attempt of this.attempts) return attempt.lateAt
     return Infinity
+  }
+
+  /** The sessions whose age proves the endpoint good, now or later. */
+  unproven(): Array<EndpointSession<D, F>> {
+    const isWanted = this.health !== "Well" || this.provenAt === undefined
+    return [...(isWanted ? this.sessions : []), ...(this.probe?.session === undefined ? [] : [this.probe.session])]
+      .filter((session) => session.turn > this.troubleTurn && !session.isProven)
   }
 
   connected(took: number): void {

@@ -32,7 +32,7 @@ export class StreamMachine<
   private readonly requests: RequestQueue<F>
   private readonly endings = new StreamEndings()
   private readonly asking: SessionAsking
-  private readonly returns: SessionReturns<Session>
+  readonly returns: SessionReturns<Session>
   state: "New" | "Open" | "Closed" = "New"
   private readonly supply: SessionSupply
   private readonly demand: StreamDemand

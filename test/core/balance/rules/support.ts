@@ -74,7 +74,7 @@ export class Pool {
   }
 
   endpoint(key: string): Endpoint<EndpointEntry, string> {
-    return [...this.machine.known()].find((one) => one.entry.key === key)!
+    return [...this.machine.list.known()].find((one) => one.entry.key === key)!
   }
 
   /** The oldest attempt under way at an endpoint. */
@@ -115,6 +115,6 @@ export class Pool {
   }
 
   counts(): Record<string, number> {
-    return Object.fromEntries([...this.machine.known()].map(({ entry, sessions }) => [entry.key, sessions.size]))
+    return Object.fromEntries([...this.machine.list.known()].map(({ entry, sessions }) => [entry.key, sessions.size]))
   }
 }
