@@ -2,7 +2,7 @@
 import { hasDies } from "#effect/cause"
 import * as Cause from "effect/Cause"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
-import type { Endpoint, SessionCreation } from "../core/balance/endpoint.js"
+import type { SessionCreation } from "../core/balance/endpoint.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import type { Failure, ListedEndpoint } from "./endpointList.js"
 
@@ -13,13 +13,11 @@ const show = (failure: unknown): string =>
 
 /** Names each endpoint and its failure. A single failure stays as it is, and so does a defect. */
 export const failureOfCreation = (
-  { tried }: SessionCreation<ListedEndpoint, Failure>,
-  listed: ReadonlyArray<Endpoint<ListedEndpoint, Failure>>
+  { tried }: SessionCreation<ListedEndpoint, Failure>
 ): Failure => {
-  const known = [...new Set([...listed, ...tried.keys()])].flatMap((endpoint) => {
-    const cause = tried.get(endpoint) ?? endpoint.lastFailure
-    return cause === undefined ? [] : [{ label: endpoint.entry.label, cause, error: Cause.squash(cause) }]
-  })
+  const known = [...tried].flatMap(([{ entry: { label } }, cause]) =>
+    cause === undefined ? [] : [{ label, cause, error: Cause.squash(cause) }]
+  )
   const defect = known.find(({ cause }) => hasDies(cause)) ?? (known.length === 1 ? known[0] : undefined)
   if (defect !== undefined) return defect.cause
   const reasons = new Set(known.map(({ error }) => isWebTransportError(error) ? error.reason : "Connect"))

@@ -183,7 +183,7 @@ export class Endpoints {
         Effect.suspend(() => {
           this.waiting.delete(creation)
           if (creation.state === "Won") return Effect.succeed(this.handOver(creation.winner!))
-          const failure = failureOfCreation(creation, this.machine.listed)
+          const failure = failureOfCreation(creation)
           return andThen(this.untilOver(creation), Effect.failCause(failure))
         })
     })

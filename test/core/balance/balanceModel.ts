@@ -457,16 +457,11 @@ export class World {
       ...open.filter(({ trouble }) => trouble !== "none").sort((a, b) => due(a) - due(b) || a.rank - b.rank)
     ]
     const now = wellFirst.find((place) =>
-      this.hasRoom(place) && (place.retryAt <= this.now || this.probeOf(place)?.state === "Held")
+      this.hasRoom(place) && (!place.proofWanted || place.retryAt <= this.now || this.probeOf(place)?.state === "Held")
     )
     if (now !== undefined) return now
-    const busy = open.some((place) => this.attemptsAt(place).length > 0)
-    const later = open.filter((place) =>
-      this.attemptsAt(place).length === 0 &&
-      (creation.tried.size === 0 || place.retryAt <= this.now + this.policy.attemptDelay)
-    )
-    if (later.length > 0) return Math.min(...later.map(({ retryAt }) => retryAt))
-    return busy ? Infinity : "none"
+    if (open.length === 0) return "none"
+    return Math.min(...open.filter((place) => this.attemptsAt(place).length === 0).map(({ retryAt }) => retryAt))
   }
 
   private get isActive(): boolean {

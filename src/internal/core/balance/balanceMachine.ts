@@ -321,7 +321,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
   private advance(creation: SessionCreation<D, F>, now: number): void {
     while (creation.state === "Trying" && creation.attempts.size < maxAttempts) {
       if (creation.attempts.size > 0 && now < creation.nextAt) return
-      const choice = choose(this.listed, creation, this.policy.attemptDelay, now)
+      const choice = choose(this.listed, creation, now)
       if (choice._tag !== "Try") {
         if (choice._tag === "None" && creation.attempts.size === 0) {
           this.end(creation, "Failed")
@@ -381,7 +381,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
         due = Math.min(due, creation.nextAt)
         continue
       }
-      const choice = choose(this.listed, creation, this.policy.attemptDelay, now)
+      const choice = choose(this.listed, creation, now)
       if (choice._tag === "Wait") due = Math.min(due, choice.until)
     }
     for (const endpoint of this.list.known()) {

@@ -1,7 +1,7 @@
 /** Which endpoint a creation tries next. */
 import type { Endpoint, EndpointEntry, SessionCreation } from "./endpoint.js"
 
-/** `None`: every endpoint has been tried, or failed shortly before. `Wait`: ask again at the latest at `until`. */
+/** `None`: every endpoint has been tried. `Wait`: ask again at the latest at `until`. */
 export type Choice<D extends EndpointEntry, F> =
   | { readonly _tag: "Try"; readonly endpoint: Endpoint<D, F> }
   | { readonly _tag: "Wait"; readonly until: number }
@@ -29,7 +29,6 @@ const canTake = (endpoint: Endpoint<any, any>, now: number): boolean =>
 export const choose = <D extends EndpointEntry, F>(
   listed: ReadonlyArray<Endpoint<D, F>>,
   creation: SessionCreation<D, F>,
-  attemptDelay: number,
   now: number
 ): Choice<D, F> => {
   const untried = listed.filter((endpoint) => !creation.tried.has(endpoint))
@@ -47,29 +46,29 @@ export const choose = <D extends EndpointEntry, F>(
     if (now < creation.nextAt) return { _tag: "Wait", until: Math.min(until, creation.nextAt) }
   }
   if (prompt.length > 0) return { _tag: "Wait", until }
-  return chooseDoubtful(untried, creation, attemptDelay, now)
+  return chooseDoubtful(untried, now)
 }
 
-/** No endpoint is well and prompt: late ones come first, then the ones in trouble, ejected ones included. */
+/**
+ * No endpoint is well and prompt: late ones come first, then the ones in trouble, ejected ones included. A creation tries
+ * them all: after a creation that fails the pool itself pauses. It waits only for endpoints whose sessions died young: they
+ * may open more and more sessions that are of no use.
+ */
 const chooseDoubtful = <D extends EndpointEntry, F>(
   untried: ReadonlyArray<Endpoint<D, F>>,
-  creation: SessionCreation<D, F>,
-  attemptDelay: number,
   now: number
 ): Choice<D, F> => {
+  if (untried.length === 0) return { _tag: "None" }
   const doubtful = untried.toSorted((a, b) =>
     a.health === "Well" || b.health === "Well"
       ? Number(b.health === "Well") - Number(a.health === "Well") || a.rank - b.rank
       : a.dueAt - b.dueAt || a.rank - b.rank
   )
-  const isDue = (endpoint: Endpoint<D, F>) => endpoint.retryAt <= now || endpoint.probe?.state === "Open"
-  const endpoint = doubtful.find((endpoint) => isDue(endpoint) && canTake(endpoint, now))
+  const endpoint = doubtful.find((endpoint) =>
+    canTake(endpoint, now) && (!endpoint.needsProof || endpoint.retryAt <= now || endpoint.probe?.state === "Open")
+  )
   if (endpoint !== undefined) return { _tag: "Try", endpoint }
-  // this creation shares the outcome of an attempt under way
-  const isShared = doubtful.some(({ attempts }) => attempts.size > 0)
-  // a creation that has tried something does not wait long for the others, which failed shortly before
-  const patience = creation.tried.size > 0 ? attemptDelay : Infinity
-  const waiting = doubtful.filter(({ attempts, retryAt }) => attempts.size === 0 && retryAt - now <= patience)
-  if (!isShared && waiting.length === 0) return { _tag: "None" }
-  return { _tag: "Wait", until: Math.min(...waiting.map(({ retryAt }) => retryAt)) }
+  // the others have an attempt under way, whose failure this creation shares
+  const paused = doubtful.filter(({ attempts }) => attempts.size === 0)
+  return { _tag: "Wait", until: Math.min(...paused.map(({ retryAt }) => retryAt)) }
 }

@@ -8,7 +8,7 @@ export type BalanceCommand<D extends EndpointEntry = EndpointEntry, F = unknown>
   /** Nothing needs the attempt, or its session, any more. Close it; answered by `closed`. */
   | { readonly _tag: "Cancel"; readonly attempt: ConnectAttempt<D, F> }
   | { readonly _tag: "Won"; readonly creation: SessionCreation<D, F>; readonly attempt: ConnectAttempt<D, F> }
-  /** Every endpoint has failed, in this creation or shortly before. */
+  /** Every endpoint has failed. */
   | { readonly _tag: "Failed"; readonly creation: SessionCreation<D, F> }
   /** The session takes no new borrower: its place is wanted at another endpoint. */
   | { readonly _tag: "Retire"; readonly session: EndpointSession<D, F> }

@@ -35,7 +35,7 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
   health: Health = "Well"
   /** Whether only a session that proves good ends the trouble; otherwise a session that opens does. */
   needsProof = false
-  /** When the next attempt may begin. */
+  /** When the next probe may begin; if sessions died young, also the next attempt of a creation. */
   retryAt = -Infinity
   ejectedUntil = -Infinity
   /** Whether the current trouble includes an ejection. */
@@ -85,7 +85,7 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
     return (this.sessions.size + this.openings) / this.entry.weight
   }
 
-  /** When a probe, or a creation that has no other endpoint, tries it. */
+  /** When a probe tries it. Creations that have no other endpoint try the first that is due. */
   get dueAt(): number {
     return Math.max(this.retryAt, this.ejectedUntil)
   }

@@ -73,7 +73,7 @@ describe("a failing endpoint", () => {
     assert.strictEqual(pool.endpoint("a").health, "Failing")
   })
 
-  it("when none is free, the one that is due first is tried at that moment", () => {
+  it("when none is well, a creation tries them all, the one that is due first before the others", () => {
     const pool = new Pool(["a", "b"])
     pool.create()
     pool.failed("a")
@@ -81,14 +81,24 @@ describe("a failing endpoint", () => {
     pool.failed("b")
     pool.taken()
     const creation = pool.create()
+    pool.failed("a")
+    assert.deepStrictEqual(pool.taken(), ["Open a", "Open b"])
+    pool.failed("b")
+    assert.strictEqual(creation.state, "Failed")
+  })
+
+  it("while sessions die young everywhere, the endpoint that is due first is tried at that moment", () => {
+    const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
+    const [first, second] = pool.sessions(2)
+    pool.died(first!)
+    pool.pass(3)
+    pool.died(second!)
+    pool.taken()
+    pool.create()
     pool.pass(6)
     assert.deepStrictEqual(pool.taken(), [])
     pool.pass(1)
     assert.deepStrictEqual(pool.taken(), ["Open a"])
-    pool.failed("a")
-    pool.pass(3)
-    assert.include(pool.taken(), "Open b")
-    assert.strictEqual(creation.state, "Trying")
   })
 
   it("a pool without sessions probes nothing", () => {
