@@ -1,5 +1,6 @@
 /** Several endpoints of a pool of sessions, in memory: time is the test's. */
 import * as Cause from "#test/Cause"
+import * as Clock from "#test/Clock"
 import * as ConfigProvider from "#test/ConfigProvider"
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
@@ -277,6 +278,80 @@ describe("a SessionPool with several endpoints", () => {
         ).pipe(soon)
         assert.strictEqual(answers.length, 32)
         assert.strictEqual((yield* openAt("a"))[0], 0)
+      }))
+  })
+
+  describe("64 fibers beside a dead endpoint", () => {
+    /** They borrow for 100 ms each. Returns the longest wait since the last call. */
+    const load = (pool: SessionPool.Service) =>
+      Effect.gen(function*() {
+        let longest = 0
+        const failures: Array<string> = []
+        const borrow = Effect.gen(function*() {
+          const from = yield* Clock.currentTimeMillis
+          const exit = yield* Effect.exit(
+            pool.use(() =>
+              Effect.flatMap(Clock.currentTimeMillis, (now) => {
+                longest = Math.max(longest, now - from)
+                return Effect.sleep(100)
+              })
+            )
+          )
+          if (Exit.isFailure(exit)) failures.push(String(exit.cause))
+        })
+        yield* Effect.forEach(Array.from({ length: 64 }), () => Effect.forkScoped(Effect.forever(borrow)))
+        return {
+          failures,
+          longest: Effect.sync(() => {
+            const now = longest
+            longest = 0
+            return now
+          })
+        }
+      })
+
+    const step = 25
+    const inSteps = (millis: number) =>
+      Effect.replicateEffect(Effect.andThen(TestClock.adjust(step), quiet), millis / step, { discard: true })
+
+    const options: Options = {
+      endpoints: of("a", "b", "c"),
+      maxSize: 12,
+      concurrency: 8,
+      keepAlive: { interval: "1 second", ping: SessionPool.pingStream() },
+      checkTimeout: "500 millis"
+    }
+
+    it("none waits for more than 1 s for a session beside a killed one", () =>
+      Effect.gen(function*() {
+        for (const name of ["a", "b", "c"] as const) yield* behave(name, { connectDelay: 20 })
+        const pool = yield* make(options)
+        const { failures, longest } = yield* load(pool)
+        yield* inSteps(500)
+        yield* longest
+        yield* kill("a")
+        yield* inSteps(1_500)
+        assert.isAtMost(yield* longest, 1_000)
+        assert.deepStrictEqual(failures, [])
+      }))
+
+    it("none waits for more than attemptDelay and one connect beside a stopped one", () =>
+      Effect.gen(function*() {
+        for (const name of ["a", "b", "c"] as const) yield* behave(name, { connectDelay: 20 })
+        const pool = yield* make(options)
+        const { failures, longest } = yield* load(pool)
+        yield* inSteps(500)
+        yield* longest
+        yield* behave("a", { connect: "ignore" })
+        const fleet = yield* Servers
+        for (const session of yield* fleet.a.sessions) yield* session.hang
+        // all sessions are replaced
+        yield* pool.renew
+        yield* inSteps(2_500)
+        // each of four timers in a row may end a step later
+        assert.isAtMost(yield* longest, 250 + 20 + 4 * step)
+        assert.deepStrictEqual(failures, [])
+        assert.isAbove((yield* pool.stats).created, 12)
       }))
   })
 
