@@ -1,5 +1,6 @@
 /// <reference types="@vitest/browser/providers/playwright" />
 import { existsSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig, type TestProjectConfiguration } from "vitest/config"
 import { chromium } from "./examples/support/chromium.js"
@@ -184,6 +185,8 @@ export default defineConfig({
     },
     // The main of this package is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },
+    // Two cores would get one worker, and the suites mostly wait.
+    maxWorkers: Math.max(availableParallelism() - 1, 2),
     // for tests that hang; the busiest machine keeps it
     testTimeout: 120_000,
     hookTimeout: 120_000

@@ -177,7 +177,7 @@ export class StreamSource {
           },
           onSuccess: () =>
             request.refusal === undefined
-              ? this.keepUntil(scope, request.stream!)
+              ? this.endWith(scope, request.stream!)
               : Effect.failCause(this.causeOf(request.refusal))
         })
       })
@@ -202,7 +202,7 @@ export class StreamSource {
     }
   }
 
-  private keepUntil(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
+  private endWith(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
     const end = Effect.sync(() => {
       pooled.isOver = true
       this.discard(pooled)

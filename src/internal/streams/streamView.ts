@@ -12,9 +12,10 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
+import { StreamTypeId } from "../../WebTransportSession.js"
 import { type Cleanliness, cleanliness, isUnanswered, isUnfit } from "../core/streams/cleanliness.js"
 import type { PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
-import { type ByteStream, type Framed, StreamTypeId, untilNone } from "../transport/byteStream.js"
+import { type ByteStream, type Framed, untilNone } from "../transport/byteStream.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 
 const givenBack = (reason: "Read" | "Write") =>
@@ -118,7 +119,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     this.wakeEarly()
   }
 
-  private begin(): void {
+  private beginUse(): void {
     if (this.hasBegun) return
     this.hasBegun = true
     this.wakeEarly()
@@ -136,7 +137,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
       if (this.isReplaceable && this.isUnfit) return false
-      this.begin()
+      this.beginUse()
     }
     if (this.beneath.sending === "Open") this.hasWritten = true
     return true
@@ -147,7 +148,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
       if (this.context.clientSpeaksFirst || this.isUnfit) return false
-      this.begin()
+      this.beginUse()
     }
     return true
   }
@@ -254,7 +255,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     return Effect.suspend(() => {
       if (this.isGivenBack) return Effect.void
       if (this.replacement !== undefined) return this.replacement.value.reset(code)
-      this.begin()
+      this.beginUse()
       return this.beneath.reset(code)
     })
   }
@@ -262,7 +263,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.bytes, fiber, state)
+        ? this.beneath.readWith(this.beneath.bytes, fiber, state)
         : this.readElsewhere((view) => view.read)
     )
   }
@@ -270,7 +271,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.exactly(size), fiber, state)
+        ? this.beneath.readWith(this.beneath.exactly(size), fiber, state)
         : this.readElsewhere((view) => view.readExactly(size))
     )
   }
@@ -278,7 +279,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.messages(max), fiber, state)
+        ? this.beneath.readWith(this.beneath.messages(max), fiber, state)
         : this.readElsewhere((view) => view.readMessage(max))
     )
   }

@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { FramingError } from "../../FramingError.js"
+import type { NativeReceiveStream } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { Inbox, twoReads } from "../core/bytes/inbox.js"
 import type { Direction } from "../core/streams/cleanliness.js"
 import { afterSessionEnd, framingError } from "./failure.js"
-import type { NativeReceiveStream } from "./shape.js"
 import type { StreamSide } from "./streamHost.js"
 import { makeWaitSlot, type Outcome } from "./wait.js"
 

@@ -1,13 +1,13 @@
 /** The sending direction of a stream: one native writer, and the fibers that wait for it. */
 import { callback } from "#effect/effect"
 import * as Effect from "effect/Effect"
+import type { NativeSendStream } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
 import type { Direction } from "../core/streams/cleanliness.js"
 import { afterSessionEnd } from "./failure.js"
-import type { NativeSendStream } from "./shape.js"
 import type { StreamSide } from "./streamHost.js"
 import { Pending, type Resume } from "./wait.js"
 
@@ -237,12 +237,12 @@ export class Sender {
     this.writer!.close().then(
       () => {
         this.onWritten()
-        pending.done(Effect.void)
+        pending.complete(Effect.void)
       },
       (cause) =>
         afterSessionEnd(cause, () => {
           this.writeRejected(cause)
-          pending.done(Effect.fail(this.refusal(cause)))
+          pending.complete(Effect.fail(this.refusal(cause)))
         })
     )
     return callback<void, WebTransportError>((resume) => {
@@ -287,6 +287,6 @@ export class Sender {
 
   /** Ends a pending FIN: after the death of its session it would never settle (fails-components 1.6.8). */
   releaseFinish(): void {
-    this.finishing?.done(Effect.fail(this.refusal()))
+    this.finishing?.complete(Effect.fail(this.refusal()))
   }
 }
