@@ -136,7 +136,7 @@ export const write: (
  * export const echo = (stream: WebTransport.BidirectionalStream) =>
  *   Framing.messages(stream).pipe(
  *     Stream.runForEach((message) => Framing.write(stream, message)),
- *     Effect.zipRight(stream.closeWrite)
+ *     Effect.andThen(stream.closeWrite)
  *   )
  * ```
  *
@@ -153,17 +153,29 @@ export const messages: (
 // -----------------------------------------------------------------------------
 
 /**
- * The frame of a message, in its own buffer. Returns a `Left` with `Oversized` if the message is too large. An `Either`
- * is also an effect.
+ * The frame of a message, in its own buffer. Returns a `Left` with `Oversized` if the message is too large; on Effect 4 a
+ * `Result` that is a `Failure`. An `Either` is also an effect.
  *
  * @example
- * ```ts
+ * ```ts effect3
  * import { Stream } from "effect"
  * import { Framing } from "effect-pools"
  *
  * export const frames = Stream.make("one", "two").pipe(
  *   Stream.encodeText,
  *   Stream.mapEffect((message) => Framing.encode(message))
+ * )
+ * ```
+ *
+ * On Effect 4:
+ *
+ * ```ts effect4
+ * import { Effect, Stream } from "effect"
+ * import { Framing } from "effect-pools"
+ *
+ * export const frames = Stream.make("one", "two").pipe(
+ *   Stream.encodeText,
+ *   Stream.mapEffect((message) => Effect.fromResult(Framing.encode(message)))
  * )
  * ```
  *
@@ -228,7 +240,7 @@ export interface Decoder {
  * Makes a {@link Decoder}. Throws if `maxMessageSize` makes no sense.
  *
  * @example
- * ```ts
+ * ```ts effect3
  * import { Either, Option } from "effect"
  * import { Framing } from "effect-pools"
  *
@@ -238,6 +250,25 @@ export interface Decoder {
  *     decoder.push(chunk)
  *     for (;;) {
  *       const message = Either.getOrThrow(decoder.next())
+ *       if (Option.isNone(message)) return
+ *       handle(message.value)
+ *     }
+ *   }
+ * }
+ * ```
+ *
+ * On Effect 4:
+ *
+ * ```ts effect4
+ * import { Option, Result } from "effect"
+ * import { Framing } from "effect-pools"
+ *
+ * export const onEach = (handle: (message: Uint8Array) => void) => {
+ *   const decoder = Framing.makeDecoder()
+ *   return (chunk: Uint8Array) => {
+ *     decoder.push(chunk)
+ *     for (;;) {
+ *       const message = Result.getOrThrow(decoder.next())
  *       if (Option.isNone(message)) return
  *       handle(message.value)
  *     }
@@ -280,16 +311,32 @@ export interface Identified {
 export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer> = encoding.withId
 
 /**
- * Splits the result of {@link withId}. Returns a `Left` with `Malformed` if the id is cut off or above 2^53 - 1.
+ * Splits the result of {@link withId}. Returns a `Left` with `Malformed` if the id is cut off or above 2^53 - 1; on Effect
+ * 4 a `Result` that is a `Failure`.
  *
  * @example
- * ```ts
+ * ```ts effect3
  * import { Effect, Option, Stream } from "effect"
  * import { Framing, type WebTransport } from "effect-pools"
  *
  * export const answerTo = (id: number, stream: WebTransport.BidirectionalStream) =>
  *   Framing.messages(stream).pipe(
  *     Stream.mapEffect((payload) => Framing.splitId(payload)),
+ *     Stream.filter((answer) => answer.id === id),
+ *     Stream.runHead,
+ *     Effect.map(Option.map((answer) => answer.message))
+ *   )
+ * ```
+ *
+ * On Effect 4:
+ *
+ * ```ts effect4
+ * import { Effect, Option, Stream } from "effect"
+ * import { Framing, type WebTransport } from "effect-pools"
+ *
+ * export const answerTo = (id: number, stream: WebTransport.BidirectionalStream) =>
+ *   Framing.messages(stream).pipe(
+ *     Stream.mapEffect((payload) => Effect.fromResult(Framing.splitId(payload))),
  *     Stream.filter((answer) => answer.id === id),
  *     Stream.runHead,
  *     Effect.map(Option.map((answer) => answer.message))
