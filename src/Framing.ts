@@ -153,8 +153,8 @@ export const messages: (
 // -----------------------------------------------------------------------------
 
 /**
- * The frame of a message, in its own buffer. Returns a `Left` with `Oversized` if the message is too large; on Effect 4 a
- * `Result` that is a `Failure`. An `Either` is also an effect.
+ * The frame of a message, in its own buffer. Returns a `Left` with `Oversized` if the message is too large. An `Either`
+ * is also an effect.
  *
  * @example
  * ```ts effect3
@@ -167,7 +167,7 @@ export const messages: (
  * )
  * ```
  *
- * On Effect 4:
+ * On Effect 4 the functions of this module return a `Result` in place of an `Either`:
  *
  * ```ts effect4
  * import { Effect, Stream } from "effect"
@@ -257,25 +257,6 @@ export interface Decoder {
  * }
  * ```
  *
- * On Effect 4:
- *
- * ```ts effect4
- * import { Option, Result } from "effect"
- * import { Framing } from "effect-pools"
- *
- * export const onEach = (handle: (message: Uint8Array) => void) => {
- *   const decoder = Framing.makeDecoder()
- *   return (chunk: Uint8Array) => {
- *     decoder.push(chunk)
- *     for (;;) {
- *       const message = Result.getOrThrow(decoder.next())
- *       if (Option.isNone(message)) return
- *       handle(message.value)
- *     }
- *   }
- * }
- * ```
- *
  * @since 0.1.0
  * @category decoding
  */
@@ -311,8 +292,7 @@ export interface Identified {
 export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer> = encoding.withId
 
 /**
- * Splits the result of {@link withId}. Returns a `Left` with `Malformed` if the id is cut off or above 2^53 - 1; on Effect
- * 4 a `Result` that is a `Failure`.
+ * Splits the result of {@link withId}. Returns a `Left` with `Malformed` if the id is cut off or above 2^53 - 1.
  *
  * @example
  * ```ts effect3
@@ -322,21 +302,6 @@ export const withId: (id: number, message: Uint8Array) => Uint8Array<ArrayBuffer
  * export const answerTo = (id: number, stream: WebTransport.BidirectionalStream) =>
  *   Framing.messages(stream).pipe(
  *     Stream.mapEffect((payload) => Framing.splitId(payload)),
- *     Stream.filter((answer) => answer.id === id),
- *     Stream.runHead,
- *     Effect.map(Option.map((answer) => answer.message))
- *   )
- * ```
- *
- * On Effect 4:
- *
- * ```ts effect4
- * import { Effect, Option, Stream } from "effect"
- * import { Framing, type WebTransport } from "effect-pools"
- *
- * export const answerTo = (id: number, stream: WebTransport.BidirectionalStream) =>
- *   Framing.messages(stream).pipe(
- *     Stream.mapEffect((payload) => Effect.fromResult(Framing.splitId(payload))),
  *     Stream.filter((answer) => answer.id === id),
  *     Stream.runHead,
  *     Effect.map(Option.map((answer) => answer.message))
