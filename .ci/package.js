@@ -31,7 +31,14 @@ const modules = sources.filter((name) => !name.includes("/") && name !== "index"
 const portable = modules.filter((name) => name !== "NodeWebTransport")
 // other modules have the same exports
 const typesOnly = ["ResourcePoolOptions", "SessionPoolOptions"]
-const parts = [...typesOnly, "RecyclingPoolStats", "RequestPoolStats", "WebTransportConstructor", "WebTransportSession"]
+const parts = [
+  ...typesOnly,
+  "FramingCodec",
+  "RecyclingPoolStats",
+  "RequestPoolStats",
+  "WebTransportConstructor",
+  "WebTransportSession"
+]
 // modules for tests only are not part of the root either
 const inRoot = portable.filter((name) => name !== "TestWebTransport" && !parts.includes(name))
 
