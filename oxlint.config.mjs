@@ -7,10 +7,11 @@ const rooms = {
   effect4: { below: ["core"] },
   observe: { below: ["core"], roof: ["PoolMetrics", "PoolStats"] },
   options: { below: ["core", "observe"] },
-  engine: { below: ["core", "observe", "options"], roof: ["ResourcePool"] },
+  time: { below: ["core"] },
+  engine: { below: ["core", "observe", "options", "time"], roof: ["ResourcePool"] },
   transport: { below: ["core", "observe", "options"], roof: ["WebTransport"] },
   recycling: {
-    below: ["core", "observe", "options"],
+    below: ["core", "observe", "options", "time"],
     roof: ["ObjectPool", "BufferPool", "TieredBufferPool", "CollectionPool"]
   },
   framing: { below: ["core", "observe", "options", "transport"], roof: ["Framing"] },
@@ -18,8 +19,11 @@ const rooms = {
     below: ["core", "observe", "options", "transport", "framing"],
     roof: ["NodeWebTransport", "TestWebTransport"]
   },
-  sessions: { below: ["core", "observe", "options", "engine", "transport", "framing"], roof: ["SessionPool"] },
-  streams: { below: ["core", "observe", "options", "engine", "transport", "framing", "sessions"], roof: ["StreamPool"] }
+  sessions: { below: ["core", "observe", "options", "time", "engine", "transport", "framing"], roof: ["SessionPool"] },
+  streams: {
+    below: ["core", "observe", "options", "time", "engine", "transport", "framing", "sessions"],
+    roof: ["StreamPool"]
+  }
 }
 const names = Object.keys(rooms)
 /** Public modules that every room but `core` may import. */

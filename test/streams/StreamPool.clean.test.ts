@@ -285,7 +285,9 @@ describe("StreamPool: clean or gone", () => {
           Effect.gen(function*() {
             const { server, session } = yield* sessionInMemory({ onStream: (stream) => stream.stall })
             // otherwise the session would wait for the bytes at its end
-            yield* Effect.addFinalizer(() => Effect.forEach(server.streams, (stream) => stream.resume, { discard: true }))
+            yield* Effect.addFinalizer(() =>
+              Effect.forEach(server.streams, (stream) => stream.resume, { discard: true })
+            )
             const pool = yield* StreamPool.make({ session, maxSize: 1 })
             yield* pool.use((stream) => stream.write(bytes("one")))
             assert.deepInclude(yield* pool.stats, { size: 1, leases: 1 })
