@@ -135,6 +135,9 @@ const effect4Alias = [
   { find: /^effect\/(.*)$/, replacement: `${effect4}/$1.js` }
 ]
 
+/** For the processes that tests start. */
+const effect4Env = { TSX_TSCONFIG_PATH: at("./test/support/effect4/tsx.json") }
+
 /**
  * The same suites with Effect 4, except: `core`, which knows no Effect; programs, which are written for Effect 3; suites of
  * the tests' own servers; and folders of the other major.
@@ -149,12 +152,9 @@ const onEffect4: TestProjectConfiguration = {
       ...http2.test!.exclude!.filter((path) => path !== "test/effect4/**"),
       "test/{core,effect3,programs,chaos,support}/**",
       // programs, too
-      "test/observe/node/**",
-      "test/streams/http2/StreamPool.rpc.test.ts",
-      // in the words of Effect 3
-      "test/framing/{framedServer,serve}.test.ts",
-      "test/framing/memory/node/serve.test.ts"
+      "test/observe/node/metrics.*"
     ],
+    env: effect4Env,
     setupFiles: ["test/support/http3Setup.ts"],
     provide: { protocol: "http2" }
   }
@@ -164,7 +164,7 @@ const onEffect4: TestProjectConfiguration = {
 const onEffect4Http3: TestProjectConfiguration = {
   extends: true,
   resolve: { alias: effect4Alias },
-  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams"])] }
+  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams"])], env: effect4Env }
 }
 
 const browsers = [

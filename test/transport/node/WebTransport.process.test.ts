@@ -16,9 +16,7 @@ import { expect, layer } from "../../support/vitest.js"
 const client = fileURLToPath(new URL("./fixtures/webTransportClient.ts", import.meta.url))
 
 /** The process has the major of Effect that this one has. */
-const dialect: Record<string, string> = major === "effect4"
-  ? { TSX_TSCONFIG_PATH: "test/support/effect4/tsx.json" }
-  : {}
+const dialect: Record<string, string> = major === "effect4" ? { TSX_TSCONFIG_PATH: "test/support/effect4/tsx.json" } : {}
 
 const run = (server: TestServer.Service, what: string, path = "/echo", hash = server.hashHex, env = {}) =>
   Effect.map(
