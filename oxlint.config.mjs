@@ -5,7 +5,7 @@ const rooms = {
   core: { below: [] },
   effect3: { below: ["core"] },
   effect4: { below: ["core"] },
-  observe: { below: ["core"], roof: ["PoolMetrics", "PoolStats"] },
+  observe: { below: ["core"], roof: ["PoolMetrics", "PoolStats", "RecyclingPoolStats", "RequestPoolStats"] },
   options: { below: ["core", "observe"] },
   time: { below: ["core"] },
   engine: { below: ["core", "observe", "options", "time"], roof: ["ResourcePool"] },
@@ -23,11 +23,18 @@ const rooms = {
   streams: {
     below: ["core", "observe", "options", "time", "engine", "transport", "framing", "sessions"],
     roof: ["StreamPool"]
+  },
+  requests: {
+    below: ["core", "observe", "options", "time", "engine", "transport", "framing", "sessions", "streams"],
+    roof: ["RequestPool"]
   }
 }
 const names = Object.keys(rooms)
 /** Public modules that every room but `core` may import. */
-const leaves = ["PoolError", "WebTransportError", "FramingError", "RequestError", "Resettable", "ArrayList"]
+const leaves = [
+  ...["PoolError", "WebTransportError", "FramingError", "RequestError", "Resettable", "ArrayList"],
+  ...["ResourcePoolOptions", "SessionPoolOptions", "WebTransportConstructor", "WebTransportSession"]
+]
 const roofs = [...names.flatMap((name) => rooms[name].roof ?? []), "index"]
 const isVariant = (name) => name === "effect3" || name === "effect4"
 
@@ -131,7 +138,7 @@ export default {
       files: ["src/**/*.ts"],
       rules: {
         "no-console": "error",
-        "max-lines": ["error", { max: 400, skipComments: true, skipBlankLines: true }],
+        "max-lines": ["error", 400],
         // no `import("…").X`, which the fences do not see
         "typescript/consistent-type-imports": ["error", { disallowTypeAnnotations: true }],
         "no-restricted-globals": ["error", "process", "Buffer", "global", "setImmediate"],
@@ -142,7 +149,7 @@ export default {
     ...Object.entries(rooms).filter(([, { roof }]) => roof !== undefined).map(roofFence),
     fence(leaves.map((leaf) => `src/${leaf}.ts`), [
       roomsApart(["core", "observe"], "this module"),
-      modulesApart(roofs, "this module"),
+      modulesApart(roofs.filter((roof) => !rooms.observe.roof.includes(roof)), "this module"),
       nodeOnly,
       ownPackage
     ]),

@@ -26,7 +26,7 @@ process.execPath = http3Node()
 // browser. The rooms in `transports` run over each transport. All others run once, in Node. Folders within a room restrict
 // this: `node`, not in a browser; `http2` and `http3`, only over that protocol; `memory`, over no transport.
 const portable = ["core", "dialect", "effect3", "engine", "observe", "options", "recycling"]
-const transports = ["transport", "framing", "sessions", "streams"]
+const transports = ["transport", "framing", "sessions", "streams", "requests"]
 const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
 
 const http2: TestProjectConfiguration = {
@@ -160,11 +160,11 @@ const onEffect4: TestProjectConfiguration = {
   }
 }
 
-/** Sessions and streams with Effect 4, over HTTP/3. */
+/** Sessions, streams and requests with Effect 4, over HTTP/3. */
 const onEffect4Http3: TestProjectConfiguration = {
   extends: true,
   resolve: { alias: effect4Alias },
-  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams"])], env: effect4Env }
+  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams", "requests"])], env: effect4Env }
 }
 
 const browsers = [
@@ -173,7 +173,9 @@ const browsers = [
     "test/**/memory/**/*.test.ts",
     ...(problem === undefined ? [tests(transports)] : [])
   ]),
-  ...(problem === undefined ? [inBrowser("effect4-browser", 2, [tests(["sessions", "streams"])], effect4Alias)] : [])
+  ...(problem === undefined
+    ? [inBrowser("effect4-browser", 2, [tests(["sessions", "streams", "requests"])], effect4Alias)]
+    : [])
 ]
 
 export default defineConfig({

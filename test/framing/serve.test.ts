@@ -42,11 +42,9 @@ const frames = (requests: ReadonlyArray<string>, hasIds = true) =>
   concat(requests.map((request, id) => Either.getOrThrow(Framing.encode(bytes(request), hasIds ? { id } : {}))))
 
 /** Sends all requests in one chunk, with ids from 0. */
-const send = (stream: Stream, ...requests: ReadonlyArray<string>) =>
-  stream.write(frames(requests))
+const send = (stream: Stream, ...requests: ReadonlyArray<string>) => stream.write(frames(requests))
 
-const sendWithoutIds = (stream: Stream, ...requests: ReadonlyArray<string>) =>
-  stream.write(frames(requests, false))
+const sendWithoutIds = (stream: Stream, ...requests: ReadonlyArray<string>) => stream.write(frames(requests, false))
 
 /** The next answer, or none at the FIN. */
 const next = (stream: Stream) =>

@@ -5,6 +5,14 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type {
+  CloseInfo,
+  ConstructorService,
+  Explanation,
+  NativeBidirectionalStream,
+  NativeReceiveStream,
+  NativeWebTransport
+} from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { isUsedUp } from "../core/streams/refusals.js"
 import type { SessionState } from "../core/streams/sessionLane.js"
@@ -16,14 +24,6 @@ import { UnconfirmedEnds } from "./endings.js"
 import { closedHere, connectFailure, endedBeforeReady, endedByPeer, explainCause, isSessionEnd } from "./failure.js"
 import { IncomingQueue } from "./incoming.js"
 import type { Opening } from "./opening.js"
-import type {
-  CloseInfo,
-  ConstructorService,
-  Explanation,
-  NativeBidirectionalStream,
-  NativeReceiveStream,
-  NativeWebTransport
-} from "./shape.js"
 
 /** News for observers. `Leaving`: begin nothing new on the session. `Freed`: one of its streams has ended. */
 export type News = "Leaving" | "Freed"

@@ -12,7 +12,12 @@ import { assert, it } from "../../support/vitest.js"
 
 it.scoped("every metric of the library is shown, as Prometheus wants it", () =>
   Effect.gen(function*() {
-    const items = yield* ResourcePool.make({ name: "items", acquire: Effect.succeed("item"), maxSize: 1, histograms: true })
+    const items = yield* ResourcePool.make({
+      name: "items",
+      acquire: Effect.succeed("item"),
+      maxSize: 1,
+      histograms: true
+    })
     const objects = yield* ObjectPool.make({ name: "objects", factory: () => ({}) })
     const first = yield* items.acquire
     const second = yield* Effect.fork(items.use(() => objects.use(() => Effect.void)))

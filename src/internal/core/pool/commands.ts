@@ -1,5 +1,5 @@
 /** The commands and announcements of a pool's machine: plain data, so that a run can be printed. */
-import type { Check, Item, Loan, Reason, Refusal, Release, ShellData, Waiter } from "./item.js"
+import type { Check, Item, LeakRecord, Reason, Refusal, Release, ShellData, Waiter } from "./item.js"
 
 export type Command<A, F, S extends ShellData = any> =
   /** The shell must not call back at once. */
@@ -33,7 +33,7 @@ export type Command<A, F, S extends ShellData = any> =
   /** The oldest waiter has waited for `exhaustedThreshold`. Announced once, until the queue is empty. */
   | { readonly _tag: "Exhausted"; readonly waited: number }
   /** The lease has been out for `leakThreshold`. */
-  | { readonly _tag: "Overdue"; readonly loan: Loan }
+  | { readonly _tag: "Overdue"; readonly record: LeakRecord }
   /** The pool has drained for `exhaustedThreshold`. Announced once. */
   | { readonly _tag: "DrainsSlowly"; readonly waited: number }
   /** The pool drains or closes, its queue is empty and no item is lent; or the pool is closed. */

@@ -164,12 +164,12 @@ export class Release<A, S extends ShellData = any> implements Linked<Release<A, 
 }
 
 /** A watched lease: the borrower may never return the item. */
-export class Loan implements Linked<Loan> {
+export class LeakRecord implements Linked<LeakRecord> {
   since = 0
   /** Set when the machine has reported the lease as overdue. */
   reported = false
-  previous: Loan | undefined = undefined
-  next: Loan | undefined = undefined
+  previous: LeakRecord | undefined = undefined
+  next: LeakRecord | undefined = undefined
   list: LinkedList<any> | undefined = undefined
 }
 
