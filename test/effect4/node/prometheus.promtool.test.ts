@@ -8,6 +8,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as keys from "../../../src/internal/observe/poolMetrics.js"
 import { settle } from "../../support/pool.js"
 import { promtool } from "../../support/promtool.js"
+import { ask, inMemory } from "../../support/requestPools.js"
 import { assert, it } from "../../support/vitest.js"
 
 it.scoped("every metric of the library is shown, as Prometheus wants it", () =>
@@ -24,6 +25,8 @@ it.scoped("every metric of the library is shown, as Prometheus wants it", () =>
     yield* settle
     yield* first.release()
     yield* Fiber.join(second)
+    const { pool } = yield* inMemory()
+    yield* ask(pool, "hello")
     const text = yield* PrometheusMetrics.format()
     assert.deepStrictEqual(Metric.namesIn(keys).filter((name) => !text.includes(`# TYPE ${name} `)), [])
     assert.match(text, /effect_pools_acquisitions_total\{.*pool="items".*\} 2\n/)
