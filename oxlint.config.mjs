@@ -14,7 +14,7 @@ const rooms = {
     below: ["core", "observe", "options", "time"],
     roof: ["ObjectPool", "BufferPool", "TieredBufferPool", "CollectionPool"]
   },
-  framing: { below: ["core", "observe", "options", "transport"], roof: ["Framing"] },
+  framing: { below: ["core", "observe", "options", "transport"], roof: ["Framing", "FramingCodec"] },
   platform: {
     below: ["core", "observe", "options", "transport", "framing"],
     roof: ["NodeWebTransport", "TestWebTransport"]
