@@ -19,7 +19,7 @@
  * metrics of all pools.
  *
  * @example
- * ```ts
+ * ```ts effect3
  * import { Effect, Metric } from "effect"
  * import { PoolMetrics, ResourcePool } from "effect-pools"
  *
@@ -30,6 +30,24 @@
  *   yield* Effect.log(`borrowed ${count} times`)
  *
  *   const lost = PoolMetrics.destroyed.pipe(Metric.tagged("pool", "workers"), Metric.tagged("reason", "lost"))
+ *   yield* Effect.log(`${(yield* Metric.value(lost)).count} were lost`)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * On Effect 4:
+ *
+ * ```ts effect4
+ * import { Effect, Metric } from "effect"
+ * import { PoolMetrics, ResourcePool } from "effect-pools"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const pool = yield* ResourcePool.make({ name: "workers", acquire: Effect.succeed("worker") })
+ *   yield* pool.use(Effect.log)
+ *   const workers = { pool: "workers" }
+ *   const { count } = yield* Metric.value(Metric.withAttributes(PoolMetrics.acquisitions, workers))
+ *   yield* Effect.log(`borrowed ${count} times`)
+ *
+ *   const lost = Metric.withAttributes(PoolMetrics.destroyed, { ...workers, reason: "lost" })
  *   yield* Effect.log(`${(yield* Metric.value(lost)).count} were lost`)
  * }).pipe(Effect.scoped)
  * ```

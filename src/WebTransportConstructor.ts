@@ -99,15 +99,13 @@ export type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly 
  *
  * @example
  * ```ts
- * import * as Config from "effect/Config"
  * import * as Effect from "effect/Effect"
- * import * as Redacted from "effect/Redacted"
  * import * as WebTransport from "effect-pools/WebTransport"
  *
+ * declare const currentToken: Effect.Effect<string>
+ *
  * // runs on every connect, and is never logged
- * const headers = Effect.map(Config.redacted("TOKEN"), (token) => ({
- *   authorization: `Bearer ${Redacted.value(token)}`
- * }))
+ * const headers = Effect.map(currentToken, (token) => ({ authorization: `Bearer ${token}` }))
  *
  * export const session = WebTransport.connect("https://example.com/echo", { headers })
  * ```

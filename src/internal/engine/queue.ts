@@ -1,6 +1,5 @@
 /** Gets an item for a borrower: at once, or through the queue. */
-import { callback } from "#effect/effect"
-import type { AnyFiber, RunningFiber } from "#effect/fiber"
+import { type AnyFiber, resumeFiber, type RunningFiber, untilResumed } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import * as Effect from "effect/Effect"
 import type { PoolError } from "../../PoolError.js"
@@ -22,13 +21,15 @@ export interface QueueParts<A, E, V> extends PoolParts<A, E, V> {
 
 /** Completes when the machine has served or refused the waiter. */
 const served = (waiter: QueuedBorrower<any, any>): Effect.Effect<void> =>
-  callback((resume) => {
+  untilResumed((resume) => {
     if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
-    else waiter.resume = () => resume(Effect.void)
+    else waiter.resume = resume
   })
 
 /** Lets the borrower go on that the machine has served or refused. */
-export const wake = ({ resume }: QueuedBorrower<any, any>): void => resume?.()
+export const wake = ({ borrower, resume }: QueuedBorrower<any, any>): void => {
+  if (resume !== undefined) resumeFiber(borrower!, resume)
+}
 
 export class BorrowQueue<A, E, V> {
   private readonly parts: QueueParts<A, E, V>

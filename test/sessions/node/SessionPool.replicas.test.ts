@@ -2,6 +2,9 @@
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import * as Logger from "#test/Logger"
+import * as LogLevel from "#test/LogLevel"
 import type * as Scope from "#test/Scope"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -19,7 +22,10 @@ import { assert, describe, it as test } from "../../support/vitest.js"
 const it = (
   name: string,
   run: () => Effect.Effect<unknown, unknown, WebTransport.WebTransportConstructor | Scope.Scope>
-) => test.scopedLive(name, () => Effect.provide(run(), client), 120_000)
+) => test.scopedLive(name, () => Effect.provide(run(), quietClient), 120_000)
+
+/** Log lines about broken sessions are not printed. */
+const quietClient = Layer.merge(client, Logger.minimumLogLevel(LogLevel.None))
 
 const three = Effect.all([startServer(), startServer(), startServer()], { concurrency: "unbounded" })
 

@@ -57,6 +57,8 @@ export interface ShellData {
   readonly hook: unknown
   /** On a waiter. */
   readonly borrower: unknown
+  /** On a waiter whose borrower is suspended. */
+  readonly resume: unknown
 }
 
 export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
@@ -192,8 +194,8 @@ export class Waiter<A, F, S extends ShellData = any> implements Linked<Waiter<A,
   deadline = Infinity
   sharing: Sharing = "shared"
   borrower: S["borrower"] | undefined = undefined
-  /** Set by the shell: wakes the borrower. */
-  resume: (() => void) | undefined = undefined
+  /** Set by the shell, which resumes the borrower when the machine wakes it. */
+  resume: S["resume"] | undefined = undefined
   previous: Waiter<A, F, S> | undefined = undefined
   next: Waiter<A, F, S> | undefined = undefined
   list: LinkedList<any> | undefined = undefined

@@ -373,7 +373,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   private settle(now: Moment): void {
     this.restUnused("Leaving", now)
-    if (this.waiting.length > 0) this.serve(now)
+    this.serve(now)
     // while requests wait, a stream without requests is about to have room
     if (this.waiting.length === 0) this.restUnused("Open", now)
     this.endIfOver()

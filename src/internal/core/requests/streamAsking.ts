@@ -19,9 +19,10 @@ export class StreamAsking {
    * again.
    */
   missing(waiting: number, streams: SharedStreams<any>, now: Moment): number {
+    if (waiting === 0) return 0
     const { maxInFlight, maxStreams } = this.options
     const room = Math.min(maxStreams - streams.open, 2 * maxStreams - streams.size)
-    if (waiting === 0 || room <= this.asked) return 0
+    if (room <= this.asked) return 0
     const wanted = Math.min(Math.ceil((waiting - streams.expected(now)) / maxInFlight), room)
     return this.isReady(now) ? Math.max(0, wanted - this.asked) : 0
   }
