@@ -525,7 +525,7 @@ export class World {
         return this.onRetire(command.session)
       case "Ejected":
         ensure(this.expectedEjection?.key === command.endpoint.entry.key, "only failing sessions eject an endpoint")
-        ensure(command.duration === this.expectedEjection.ejectedUntil - this.now, "an ejection has its multiplier")
+        ensure(this.now + command.duration === this.expectedEjection.ejectedUntil, "an ejection has its multiplier")
         this.expectedEjection = undefined
         return
       case "Back":
