@@ -1,6 +1,7 @@
 /** A thousand borrowers on a backend that refuses every connection. */
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
+import * as Logger from "#test/Logger"
 import * as Duration from "effect/Duration"
 import * as Pool from "effect/Pool"
 import * as ResourcePool from "../../src/ResourcePool.js"
@@ -71,8 +72,11 @@ const entry = (
   }
 })
 
+/** The pool warns of the outage; no line of that belongs into the table. */
+const silent = Logger.replace(Logger.defaultLogger, Logger.make(() => undefined))
+
 const ourEntry = entry(peers.ours, { rounds: 5, limit: 30 }, async ({ connect }) => {
-  const pool = await open(ResourcePool.make({ acquire: connect, maxSize }))
+  const pool = await open(Effect.provide(ResourcePool.make({ acquire: connect, maxSize }), silent))
   return pool.use(() => Effect.void)
 })
 
