@@ -7,10 +7,11 @@ const rooms = {
   effect4: { below: ["core"] },
   observe: { below: ["core"], roof: ["PoolMetrics", "PoolStats", "RecyclingPoolStats", "RequestPoolStats"] },
   options: { below: ["core", "observe"] },
-  engine: { below: ["core", "observe", "options"], roof: ["ResourcePool"] },
+  time: { below: ["core"] },
+  engine: { below: ["core", "observe", "options", "time"], roof: ["ResourcePool"] },
   transport: { below: ["core", "observe", "options"], roof: ["WebTransport"] },
   recycling: {
-    below: ["core", "observe", "options"],
+    below: ["core", "observe", "options", "time"],
     roof: ["ObjectPool", "BufferPool", "TieredBufferPool", "CollectionPool"]
   },
   framing: { below: ["core", "observe", "options", "transport"], roof: ["Framing", "FramingCodec"] },
@@ -18,13 +19,13 @@ const rooms = {
     below: ["core", "observe", "options", "transport", "framing"],
     roof: ["NodeWebTransport", "TestWebTransport"]
   },
-  sessions: { below: ["core", "observe", "options", "engine", "transport", "framing"], roof: ["SessionPool"] },
+  sessions: { below: ["core", "observe", "options", "time", "engine", "transport", "framing"], roof: ["SessionPool"] },
   streams: {
-    below: ["core", "observe", "options", "engine", "transport", "framing", "sessions"],
+    below: ["core", "observe", "options", "time", "engine", "transport", "framing", "sessions"],
     roof: ["StreamPool"]
   },
   requests: {
-    below: ["core", "observe", "options", "engine", "transport", "framing", "sessions", "streams"],
+    below: ["core", "observe", "options", "time", "engine", "transport", "framing", "sessions", "streams"],
     roof: ["RequestPool"]
   }
 }

@@ -6,7 +6,6 @@ import { type AnyFiber, withFiber } from "#effect/fiber"
 import { after, FiberFrame, isDone, push, raise } from "#effect/fiberFrame"
 import { format, inspectSymbol } from "#effect/inspect"
 import { fork, type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
-import { Sleeper } from "#effect/sleeper"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -18,6 +17,7 @@ import { recyclingPool, register } from "../observe/poolMetrics.js"
 import { misused } from "../observe/poolTexts.js"
 import { dieOfProblems, type OptionChecks } from "../options/optionChecks.js"
 import { decodeOne, duration } from "../options/optionTable.js"
+import { Sleeper } from "../time/sleeper.js"
 
 /** The figures of several lists together. If there are several, the caller passes the peak. */
 export const snapshot = (

@@ -26,7 +26,6 @@
  */
 import { callback } from "#effect/effect"
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
-import { Sleeper } from "#effect/sleeper"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -45,6 +44,7 @@ import {
 import { StreamMachine } from "../core/streams/streamMachine.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import { suspectSession } from "../observe/poolTexts.js"
+import { Sleeper } from "../time/sleeper.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { Opening } from "../transport/opening.js"
 import type { SessionHandle } from "../transport/session.js"

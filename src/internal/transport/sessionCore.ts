@@ -28,6 +28,9 @@ import type { Opening } from "./opening.js"
 /** News for observers. `Leaving`: begin nothing new on the session. `Freed`: one of its streams has ended. */
 export type News = "Leaving" | "Freed"
 
+/** How many datagrams a session keeps for a fiber that was woken and has yet to run. */
+const unreadDatagrams = 256
+
 export class SessionCore {
   readonly native: NativeWebTransport
   readonly service: ConstructorService | undefined
@@ -368,11 +371,11 @@ export class SessionCore {
   }
 
   get datagrams(): IncomingQueue<Uint8Array> {
-    return this.incomingDatagrams ??= this.queueOf(this.native.datagrams.readable)
+    return this.incomingDatagrams ??= this.queueOf(this.native.datagrams.readable, unreadDatagrams)
   }
 
-  private queueOf<A>(readable: ReadableStream<A>): IncomingQueue<A> {
-    const queue = new IncomingQueue(readable)
+  private queueOf<A>(readable: ReadableStream<A>, maxUnread = 1): IncomingQueue<A> {
+    const queue = new IncomingQueue(readable, maxUnread)
     if (this.state === "Closed") queue.end(undefined)
     return queue
   }

@@ -7,11 +7,12 @@ import type * as RequestPool from "effect-pools/RequestPool"
 import * as Stream from "effect/Stream"
 import { settle } from "../../support/pool.js"
 import { ask, collect, inMemory, isNumber } from "../../support/requestPools.js"
+import { sampled } from "../../support/sampled.js"
 import { bytes, text, turn } from "../../support/streamPools.js"
 import { assert, describe, it } from "../../support/vitest.js"
 
 /** With fewer ops before a yield Effect 3 itself makes no progress. */
-const budgets = Array.from({ length: 52 }, (_, i) => i + 13)
+const budgets = sampled(Array.from({ length: 52 }, (_, i) => i + 13))
 
 /** Calls `f` after a number of microtasks. */
 const later = (microtasks: number, f: () => void): void => {

@@ -1,7 +1,6 @@
 /** Behaviour that only a separate process can show: it prints nothing, and nothing keeps it from ending. */
 import * as Effect from "#test/Effect"
 import * as Layer from "#test/Layer"
-import { major } from "#test/major"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -15,16 +14,11 @@ import { expect, layer } from "../../support/vitest.js"
 
 const client = fileURLToPath(new URL("./fixtures/webTransportClient.ts", import.meta.url))
 
-/** The process has the major of Effect that this one has. */
-const dialect: Record<string, string> = major === "effect4"
-  ? { TSX_TSCONFIG_PATH: "test/support/effect4/tsx.json" }
-  : {}
-
 const run = (server: TestServer.Service, what: string, path = "/echo", hash = server.hashHex, env = {}) =>
   Effect.map(
     runChild(client, [what, server.url(path), server.silentUrl("/"), hash, String(server.pid), inject("protocol")], {
       lingerDeadline: 25_000,
-      env: { ...dialect, ...env }
+      env
     }),
     (result) => {
       expect(result).toMatchObject({ exitCode: 0, timedOut: false, stdout: "", stderr: "" })
