@@ -19,6 +19,7 @@ const rooms = {
     roof: ["NodeWebTransport", "TestWebTransport"]
   },
   sessions: { below: ["core", "observe", "options", "engine", "transport", "framing"], roof: ["SessionPool"] },
+  keyed: { below: ["core", "observe", "options", "engine"], roof: ["KeyedPool"] },
   streams: { below: ["core", "observe", "options", "engine", "transport", "framing", "sessions"], roof: ["StreamPool"] }
 }
 const names = Object.keys(rooms)
