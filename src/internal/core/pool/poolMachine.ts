@@ -476,7 +476,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     return true
   }
 
-  /** Asks for one `Unused` command, when no borrower has or waits for an item. */
+  /** Asks for one `Unused` command, when no borrower has or waits for an item. Only with a gate. */
   wantUnused(now: Time): void {
     this.announcements.wantUnused()
     this.settle(now)
