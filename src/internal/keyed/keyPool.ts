@@ -58,7 +58,7 @@ export class KeyPool<K, A, E> extends AgingKey implements Whole<A> {
     const place = this.placeOf(command.permit)
     switch (command._tag) {
       case "AskPermit":
-        limit.ask(place, command.purpose, this.time.read())
+        limit.ask(place, command.purpose)
         break
       case "WithdrawPermit":
         limit.withdraw(place)

@@ -11,7 +11,6 @@ const replay = seed === undefined ? {} : { seed: Number(seed) }
 interface Step {
   readonly op: "ask" | "askSpare" | "withdraw" | "created" | "idle" | "spent" | "busy" | "leave" | "close" | "gone" | "claim"
   readonly at: number
-  readonly ms: number
 }
 
 interface Scenario {
@@ -29,8 +28,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.record({
     { weight: 2, arbitrary: among("askSpare", "withdraw", "busy", "leave", "spent") },
     { weight: 6, arbitrary: among("created", "close", "gone", "claim", "idle") }
   ),
-  at: FastCheck.nat({ max: 15 }),
-  ms: among(0, 0, 1, 5)
+  at: FastCheck.nat({ max: 15 })
 })
 
 const scenario: FastCheck.Arbitrary<Scenario> = FastCheck.record({
@@ -47,7 +45,6 @@ interface Pair {
 
 class Run {
   executed = 0
-  private now = 0
   private readonly limit: CommonLimit<number>
   private readonly model: LimitModel
   private readonly shares: ReadonlyArray<KeyShare<number>>
@@ -59,10 +56,10 @@ class Run {
     this.limit = new CommonLimit(maxTotal, createConcurrency)
     this.model = new LimitModel(maxTotal, createConcurrency)
     this.shares = Array.from({ length: keys }, (_, key) => new KeyShare(this.limit, key))
+    for (const _ of this.shares) this.model.waiting.push([])
   }
 
-  take({ at, ms, op }: Step): void {
-    this.now += ms
+  take({ at, op }: Step): void {
     if (!this.carryOut(op, at)) return
     this.executed++
     if (op !== "claim") this.settle()
@@ -83,14 +80,18 @@ class Run {
         const key = at % this.shares.length
         const purpose = op === "ask" ? "borrower" : "spare"
         const place = this.shares[key]!.makePermit()
-        this.pairs.push({ place, model: model.ask(key, purpose, this.now) })
-        limit.ask(place, purpose, { monotonic: this.now, wall: this.now })
+        this.pairs.push({ place, model: model.ask(key, purpose) })
+        if (op === "ask") this.wait(key, (waiting) => waiting.push(this.shares[key]!.arrive()))
+        limit.ask(place, purpose)
         return true
       }
       case "withdraw": {
         const pair = this.pick(at, ({ stage }) => stage === "asked")
         if (pair === undefined) return false
         model.end(pair.model)
+        // the first borrower was served, or the last one left
+        const { key, purpose } = pair.model
+        if (purpose === "borrower") this.wait(key, (waiting) => at % 2 === 0 ? waiting.shift() : waiting.pop())
         limit.withdraw(pair.place)
         limit.withdraw(pair.place)
         return true
@@ -154,10 +155,17 @@ class Run {
         return true
       }
       case "claim": {
-        this.claims(at % this.shares.length, this.now - (at % 4))
+        this.claims(at % this.shares.length, limit.arrivals - (at % 4))
         return true
       }
     }
+  }
+
+  /** Who waits at a key changes. */
+  private wait(key: number, change: (waiting: Array<number>) => void): void {
+    const waiting = this.model.waiting[key]!
+    change(waiting)
+    if (waiting.length > 0) this.shares[key]!.waits(waiting[0]!)
   }
 
   private beginClosing({ model, place }: Pair): void {
@@ -167,9 +175,9 @@ class Run {
     place.closing()
   }
 
-  private claims(key: number, since: number | undefined): boolean {
-    const claims = this.model.claims(key, since)
-    assert.strictEqual(this.shares[key]!.claims(since), claims, "claims")
+  private claims(key: number, arrival: number | undefined): boolean {
+    const claims = this.model.claims(key, arrival)
+    assert.strictEqual(this.shares[key]!.claims(arrival), claims, "claims")
     return claims
   }
 
@@ -183,6 +191,7 @@ class Run {
       if (told !== foretold) assert.strictEqual(told, foretold)
       if (pair === undefined) return
       if (command!._tag === "Evict") this.beginClosing(pair)
+      else if (pair.model.purpose === "borrower") this.wait(pair.model.key, (waiting) => waiting.shift())
     }
   }
 

@@ -9,7 +9,6 @@ export interface ModelPlace {
   isCreating: boolean
   readonly purpose: "borrower" | "spare"
   readonly turn: number
-  readonly since: number
   /** When the item became idle, or was retired while idle. */
   idleTurn: number | undefined
   isSpent: boolean
@@ -17,6 +16,8 @@ export interface ModelPlace {
 
 export class LimitModel {
   readonly places: Array<ModelPlace> = []
+  /** The arrivals of the borrowers that wait for a place, by key. */
+  readonly waiting: Array<Array<number>> = []
   private turns = 0
   private readonly maxTotal: number
   private readonly createConcurrency: number
@@ -59,7 +60,7 @@ export class LimitModel {
     return this.maxTotal - this.total + this.in("closing").length
   }
 
-  ask(key: number, purpose: ModelPlace["purpose"], since: number): ModelPlace {
+  ask(key: number, purpose: ModelPlace["purpose"]): ModelPlace {
     const place: ModelPlace = {
       id: this.places.length,
       key,
@@ -67,7 +68,6 @@ export class LimitModel {
       isCreating: false,
       purpose,
       turn: ++this.turns,
-      since,
       idleTurn: undefined,
       isSpent: false
     }
@@ -86,19 +86,25 @@ export class LimitModel {
     place.isSpent = isSpent
   }
 
-  claims(key: number, since: number | undefined): boolean {
+  /** The keys that wait for a place, the one that has waited longest first. */
+  private get askers(): Array<number> {
+    const keys = [...new Set(this.asks("borrower").map(({ key }) => key))]
+    return keys.sort((a, b) => this.waiting[a]![0]! - this.waiting[b]![0]!)
+  }
+
+  claims(key: number, arrival: number | undefined): boolean {
     const asks = this.asks("borrower")
     if (asks.length <= this.coming) return false
-    if (since === undefined) return true
+    if (arrival === undefined) return true
     const { coming, share } = this
     // what the keys below their share would take
-    const wanted = [...new Set(asks.map((ask) => ask.key))]
+    const wanted = this.askers
       .filter((other) => this.heldBy(other) < share)
       .map((other) => Math.min(asks.filter((ask) => ask.key === other).length, share - this.heldBy(other)))
       .reduce((sum, lacking) => sum + lacking, 0)
     if (this.heldBy(key) > share && wanted > coming) return true
-    const empty = asks.filter((ask) => this.heldBy(ask.key) === 0)
-    return this.keys > this.maxTotal && new Set(empty.map((ask) => ask.key)).size > coming && empty[0]!.since < since
+    const empty = this.askers.filter((other) => this.heldBy(other) === 0)
+    return this.keys > this.maxTotal && empty.length > coming && this.waiting[empty[0]!]![0]! < arrival
   }
 
   next(): string | undefined {
@@ -107,8 +113,9 @@ export class LimitModel {
       .sort((a, b) => Number(b.isSpent) - Number(a.isSpent) || a.idleTurn! - b.idleTurn!)
     if (idle !== undefined && asks.length > this.coming) return `evict ${idle.id}`
     if (this.total >= this.maxTotal || this.creating >= this.createConcurrency) return undefined
-    const below = asks.filter((ask) => this.heldBy(ask.key) < this.share)
-    const place = below[0] ?? asks[0] ?? this.asks("spare")[0]
+    const { askers } = this
+    const key = askers.find((key) => this.heldBy(key) < this.share) ?? askers[0]
+    const place = asks.find((ask) => ask.key === key) ?? this.asks("spare")[0]
     if (place === undefined) return undefined
     place.stage = "held"
     place.isCreating = true

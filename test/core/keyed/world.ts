@@ -105,7 +105,7 @@ export class World {
     this.log.push(`${key}: ${command._tag}`)
     switch (command._tag) {
       case "AskPermit":
-        this.limit.ask(command.permit as Place, command.purpose, this.now)
+        this.limit.ask(command.permit as Place, command.purpose)
         return this.settle()
       case "WithdrawPermit":
         this.limit.withdraw(command.permit as Place)

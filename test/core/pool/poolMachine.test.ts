@@ -410,11 +410,14 @@ class Run implements Shell<number, string> {
 
   private commonOf(gate: ModelGate) {
     let permits = 0
+    let arrivals = 0
     return {
       byValue: new ValueIndex<number>(),
       gate: {
         makePermit: () => new TestPermit(++permits),
-        claims: (since: number | undefined) => since === undefined ? gate.isShort : gate.isGreedy,
+        arrive: () => ++arrivals,
+        waits: (arrival: number) => ensure(this.queue.some((waiter) => waiter.arrival === arrival), "who waits"),
+        claims: (arrival: number | undefined) => arrival === undefined ? gate.isShort : gate.isGreedy,
         lent: (change: 1 | -1) => void (this.lentItems += change)
       }
     }

@@ -2,7 +2,6 @@
  * The limits that the pools of all keys share: `maxTotal` items, `createConcurrency` creations at a time. A pool asks for a
  * place before it creates an item. `next` says whose turn it is, and which idle item makes room.
  */
-import type { Time } from "../clock.js"
 import { type HeapNode, IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
 import { type Gate, Permit, type PermitPurpose } from "../pool/item.js"
@@ -30,7 +29,6 @@ export class CommonPlace<O> extends Permit {
   purpose: PermitPurpose = "borrower"
   /** The order of the asks. */
   turn = 0
-  since = 0
   readonly share: KeyShare<O>
 
   constructor(share: KeyShare<O>) {
@@ -69,6 +67,7 @@ export class KeyShare<O> implements HeapNode, Gate {
   /** The asks, in their order. */
   readonly forBorrowers = new Asks<O>()
   readonly spare = new Asks<O>()
+  /** The arrival of the first borrower that waits for a place. */
   key = 0
   heapIndex = -1
   heapTurn = 0
@@ -82,8 +81,16 @@ export class KeyShare<O> implements HeapNode, Gate {
     return new CommonPlace(this)
   }
 
-  claims(since: number | undefined): boolean {
-    return this.limit.claims(this, since)
+  arrive(): number {
+    return ++this.limit.arrivals
+  }
+
+  waits(arrival: number): void {
+    this.limit.waits(this, arrival)
+  }
+
+  claims(arrival: number | undefined): boolean {
+    return this.limit.claims(this, arrival)
   }
 
   lent(change: 1 | -1): void {
@@ -139,7 +146,9 @@ export class CommonLimit<O> {
   readonly idle = new LinkedList<Permit>()
   /** Items that were retired while idle. */
   readonly spent = new LinkedList<Permit>()
-  /** The keys that ask for borrowers, by the number of places that they hold, then by their oldest ask. */
+  /** How many borrowers have waited so far. */
+  arrivals = 0
+  /** The keys that ask for borrowers, by the number of places that they hold, then by who waits longest. */
   private readonly queues = new Map<number, IndexedHeap<KeyShare<O>>>()
   /** The keys that ask for spare items, by their oldest ask. */
   private readonly spares = new IndexedHeap<SpareShare<O>>()
@@ -171,14 +180,22 @@ export class CommonLimit<O> {
     if (this.inUse > this.peak) this.peak = this.inUse
   }
 
-  ask(place: CommonPlace<O>, purpose: PermitPurpose, now: Time): void {
+  ask(place: CommonPlace<O>, purpose: PermitPurpose): void {
     const { share } = place
     place.stage = "Asked"
     place.purpose = purpose
     place.turn = ++this.turns
-    place.since = now.monotonic
     this.change(share, () => this.asksOf(place).add(place))
     if (purpose === "borrower") this.asked++
+  }
+
+  /** The first borrower of the key that waits for a place. */
+  waits(share: KeyShare<O>, arrival: number): void {
+    if (share.key === arrival) return
+    const queue = share.heapIndex >= 0 ? this.queues.get(share.held) : undefined
+    queue?.remove(share)
+    share.key = arrival
+    queue?.add(share)
   }
 
   /** The pool does not want the place any more. */
@@ -225,18 +242,18 @@ export class CommonLimit<O> {
   /**
    * Whether a key gives up the place of an item that is or becomes free. Without waiters it does if another borrower's
    * item has no place in sight. With waiters it serves them, unless it holds more than its share, and keys below their
-   * share have no place in sight. If there are more keys than places, a key that holds nothing gets the place if it asked
-   * before the first waiter came: else the keys that hold a place would keep it for ever.
+   * share have no place in sight. If there are more keys than places, a key that holds nothing gets the place if its
+   * borrower came before the first waiter: else the keys that hold a place would keep it for ever.
    */
-  claims(key: KeyShare<O>, since: number | undefined): boolean {
+  claims(key: KeyShare<O>, arrival: number | undefined): boolean {
     const { coming } = this
     if (this.asked <= coming) return false
-    if (since === undefined) return true
+    if (arrival === undefined) return true
     const { share } = this
     if (key.held > share && this.lackMoreThan(coming, share)) return true
     if (this.keys <= this.maxTotal) return false
     const waiting = this.queues.get(0)
-    return waiting !== undefined && waiting.size > coming && waiting.first!.forBorrowers.first!.since < since
+    return waiting !== undefined && waiting.size > coming && waiting.first!.key < arrival
   }
 
   /** Whether the keys below their share lack more than so many places. */
@@ -310,11 +327,9 @@ export class CommonLimit<O> {
       if (queue.first === undefined) this.queues.delete(held)
     }
     change()
-    const first = share.forBorrowers.first
-    if (first !== undefined) {
+    if (share.forBorrowers.first !== undefined) {
       let queue = this.queues.get(share.held)
       if (queue === undefined) this.queues.set(share.held, queue = new IndexedHeap())
-      share.key = first.turn
       queue.add(share)
     }
     this.fileSpare(share)

@@ -130,11 +130,15 @@ export abstract class Permit implements Linked<Permit> {
 /** Decides when a pool may create an item, in addition to the rules of the pool: a limit that several pools share. */
 export interface Gate {
   makePermit(): Permit
+  /** A number for a borrower that begins to wait: it orders the waiters of all pools. */
+  arrive(): number
+  /** Who waits for the permits that were asked for: the arrival of the first of them. */
+  waits(arrival: number): void
   /**
-   * Whether another pool gets the place of an item that is or becomes free. `since`: when the first waiter of this pool
-   * came, by the monotonic clock; `undefined` without waiters.
+   * Whether another pool gets the place of an item that is or becomes free. `arrival`: of the first waiter of this pool;
+   * `undefined` without waiters.
    */
-  claims(since: number | undefined): boolean
+  claims(arrival: number | undefined): boolean
   /** So many items are lent more, or fewer. */
   lent(change: 1 | -1): void
 }
@@ -227,6 +231,8 @@ export class Waiter<A, F, S extends ShellData = any> implements Linked<Waiter<A,
   refusal: Refusal<F> | undefined = undefined
   /** A number that orders all waiters of the pool. */
   ticket = 0
+  /** The order of the waiters of all pools with the same gate. */
+  arrival = 0
   since = 0
   deadline = Infinity
   sharing: Sharing = "shared"

@@ -247,7 +247,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       return "Full"
     }
     this.waiters.enqueue(waiter, now, acquireTimeout)
-    if (this.gate !== undefined) this.usedAt = now.wall
+    if (this.gate !== undefined) {
+      this.usedAt = now.wall
+      waiter.arrival = this.gate.arrive()
+    }
     this.settle(now)
     return "Queued"
   }
@@ -844,7 +847,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   /** Whether another pool gets the place of an item that has come back. */
   private get isClaimed(): boolean {
-    return this.gate !== undefined && this.gate.claims(this.waiters.first?.since)
+    return this.gate !== undefined && this.gate.claims(this.waiters.first?.arrival)
   }
 
   private get overfull(): boolean {
@@ -1063,6 +1066,9 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const all = Math.max(forBorrowers, this.state === "Open" ? Math.min(room, this.lacking - awaited) : 0)
     const most = all <= 0 || !this.creations.mayBegin(now) ? 0 : this.failing ? 1 : Infinity
     permits.seek(Math.min(forBorrowers, most), Math.min(all, most))
+    if (!permits.isAwaited) return
+    // the others wait for items that are on their way
+    permits.gate.waits(this.waiters.after(awaited + this.checks.awaitedPrompt)!.arrival)
   }
 
   private checkCandidate(now: Time): boolean {

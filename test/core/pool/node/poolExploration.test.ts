@@ -240,7 +240,14 @@ class World implements Shell<number, string> {
     this.pool = pool
     const options = { ...basic, ...pool.options }
     this.maxSize = options.maxSize
-    const gate = { makePermit: () => new TestPermit(), claims: () => this.isShort, lent: () => undefined }
+    const nothing = () => undefined
+    const gate = {
+      makePermit: () => new TestPermit(),
+      arrive: () => 0,
+      waits: nothing,
+      claims: () => this.isShort,
+      lent: nothing
+    }
     this.machine = new PoolMachine(options, this, this.has("gate") ? { gate, byValue: new ValueIndex() } : undefined)
     this.machine.start(this.now)
   }
