@@ -253,14 +253,13 @@ export interface TagClass<Self, Id extends string, K, A, E> extends ContextTagCl
  * @since 0.2.0
  * @category tags
  */
-export const Tag =
-  <const Id extends string>(id: Id) => <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E> => {
-    const tag = ContextTag(id)<Self, KeyedPool<K, A, E>>()
-    return Object.assign(tag, {
-      layer: <R>(options: Options<K, A, E, R>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
-        scoped(tag, make({ ...options, name: options.name ?? id }))
-    })
-  }
+export const Tag = <const Id extends string>(id: Id) => <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E> => {
+  const tag = ContextTag(id)<Self, KeyedPool<K, A, E>>()
+  return Object.assign(tag, {
+    layer: <R>(options: Options<K, A, E, R>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
+      scoped(tag, make({ ...options, name: options.name ?? id }))
+  })
+}
 
 /**
  * Whether a value is a `KeyedPool`.

@@ -7,13 +7,12 @@ export type KeyedPoolLike<K, A, E> = KeyedPool.KeyedPool<K, A, E>
 
 export abstract class KeyedPoolBase {
   readonly [KeyedPool.KeyedPoolTypeId] = {
-    _K: (_: unknown) => undefined,
+    _K: (key: unknown) => key,
     _A: (value: any) => value,
     _E: (value: never) => value
   }
 
   pipe() {
-    // eslint-disable-next-line prefer-rest-params
     return pipeArguments(this, arguments)
   }
 }

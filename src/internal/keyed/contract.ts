@@ -80,10 +80,7 @@ export interface KeyedHooks<K, A, E, R> {
 }
 
 export interface KeyedOptions<K, A, E, R>
-  extends
-    ByKey<K>,
-    Pick<EngineOptions, ForAll>,
-    Omit<KeyedHooks<K, Types.NoInfer<A>, Types.NoInfer<E>, R>, "acquire">
+  extends ByKey<K>, Pick<EngineOptions, ForAll>, Omit<KeyedHooks<K, Types.NoInfer<A>, Types.NoInfer<E>, R>, "acquire">
 {
   readonly acquire: (key: K) => Effect.Effect<A, E, R>
   readonly maxTotal?: number | undefined

@@ -1,9 +1,9 @@
 /** The pool of one key, a part of the whole. */
 import type * as Scope from "effect/Scope"
-import { AgingKey } from "../core/keyed/keyLifetimes.js"
+import type { PoolClock } from "../core/clock.js"
 import { KeyShare } from "../core/keyed/commonLimit.js"
 import type { CommonLimit, CommonPlace } from "../core/keyed/commonLimit.js"
-import type { PoolClock } from "../core/clock.js"
+import { AgingKey } from "../core/keyed/keyLifetimes.js"
 import type { GateCommand } from "../core/pool/commands.js"
 import type { Permit } from "../core/pool/item.js"
 import type { ValueIndex } from "../core/pool/valueIndex.js"

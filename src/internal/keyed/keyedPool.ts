@@ -1,5 +1,5 @@
-import { complete, makeDeferred } from "#effect/deferred"
 import { sourceOf } from "#effect/clock"
+import { complete, makeDeferred } from "#effect/deferred"
 import { withFiber } from "#effect/fiber"
 import { format, inspectSymbol } from "#effect/inspect"
 import { KeyedPoolBase } from "#effect/keyedPoolBase"

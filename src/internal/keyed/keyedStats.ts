@@ -95,4 +95,3 @@ export const keyedStats = <K>(
     all,
     byKey: busiest(keys).map(({ engine, id }) => ({ key: id, stats: engine.stats() }))
   })
-

@@ -113,7 +113,7 @@ describe("pools under common limits", () => {
         ),
         { numRuns: Number(runs), ...replay }
       )
-      if (Number(runs) >= 1500) assert.isAtLeast(executed, 30_000)
+      assert.isAtLeast(executed, Number(runs) >= 1500 ? 30_000 : 0)
     }
   )
 

@@ -269,7 +269,10 @@ export class World {
     const idle = items.filter(({ state }) => state === "Idle").length
     const coming = maxTotal - limit.total + closing
     ensure(asks <= coming || idle === 0, "an item is idle while a borrower waits for a place")
-    ensure(asks === 0 || limit.total === maxTotal || limit.creating === createConcurrency, "a place is free for nothing")
+    ensure(
+      asks === 0 || limit.total === maxTotal || limit.creating === createConcurrency,
+      "a place is free for nothing"
+    )
     ensure(limit.idle.length === (limit.isFinite ? idle : 0), "the idle items")
     const holders = machines.filter((_, key) => this.sharesOf(key).counts).length
     ensure(limit.keys === holders, "the keys that hold or wait")

@@ -169,7 +169,10 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
     [9, FastCheck.record({ op: among("granted"), at })],
     [1, FastCheck.record({ op: among("evict"), at })],
     [1, FastCheck.record({ op: among("wantUnused") })],
-    [1, FastCheck.record({ op: among("gate"), isShort: among(false, false, true), isGreedy: among(false, false, true) })],
+    [
+      1,
+      FastCheck.record({ op: among("gate"), isShort: among(false, false, true), isGreedy: among(false, false, true) })
+    ],
     [4, FastCheck.record({ op: among("lost", "retire", "proven", "invalidate"), at })],
     [2, FastCheck.record({ op: among("track", "untrack"), at })],
     [1, FastCheck.record({ op: among("prune"), maxIdle: among(0, 10, 60) })],
@@ -640,7 +643,9 @@ class Run implements Shell<number, string> {
       case "evict": {
         const pair = this.gate && this.pick(this.alive, step.at)
         if (pair === undefined) return false
-        if (this.both(() => model.evict(pair.model, now), () => machine.evict(pair.item, now))) this.barred.add(pair.item)
+        if (this.both(() => model.evict(pair.model, now), () => machine.evict(pair.item, now))) {
+          this.barred.add(pair.item)
+        }
         return
       }
       case "gate": {
