@@ -5,26 +5,37 @@ const rooms = {
   core: { below: [] },
   effect3: { below: ["core"] },
   effect4: { below: ["core"] },
-  observe: { below: ["core"], roof: ["PoolMetrics", "PoolStats"] },
+  observe: { below: ["core"], roof: ["PoolMetrics", "PoolStats", "RecyclingPoolStats", "RequestPoolStats"] },
   options: { below: ["core", "observe"] },
-  engine: { below: ["core", "observe", "options"], roof: ["ResourcePool"] },
+  time: { below: ["core"] },
+  engine: { below: ["core", "observe", "options", "time"], roof: ["ResourcePool"] },
   transport: { below: ["core", "observe", "options"], roof: ["WebTransport"] },
   recycling: {
-    below: ["core", "observe", "options"],
+    below: ["core", "observe", "options", "time"],
     roof: ["ObjectPool", "BufferPool", "TieredBufferPool", "CollectionPool"]
   },
-  framing: { below: ["core", "observe", "options", "transport"], roof: ["Framing"] },
+  framing: { below: ["core", "observe", "options", "transport"], roof: ["Framing", "FramingCodec"] },
   platform: {
     below: ["core", "observe", "options", "transport", "framing"],
     roof: ["NodeWebTransport", "TestWebTransport"]
   },
-  sessions: { below: ["core", "observe", "options", "engine", "transport", "framing"], roof: ["SessionPool"] },
-  keyed: { below: ["core", "observe", "options", "engine"], roof: ["KeyedPool"] },
-  streams: { below: ["core", "observe", "options", "engine", "transport", "framing", "sessions"], roof: ["StreamPool"] }
+  keyed: { below: ["core", "observe", "options", "time", "engine"], roof: ["KeyedPool"] },
+  sessions: { below: ["core", "observe", "options", "time", "engine", "transport", "framing"], roof: ["SessionPool"] },
+  streams: {
+    below: ["core", "observe", "options", "time", "engine", "transport", "framing", "sessions"],
+    roof: ["StreamPool"]
+  },
+  requests: {
+    below: ["core", "observe", "options", "time", "engine", "transport", "framing", "sessions", "streams"],
+    roof: ["RequestPool"]
+  }
 }
 const names = Object.keys(rooms)
 /** Public modules that every room but `core` may import. */
-const leaves = ["PoolError", "WebTransportError", "FramingError", "RequestError", "Resettable", "ArrayList"]
+const leaves = [
+  ...["PoolError", "WebTransportError", "FramingError", "RequestError", "Resettable", "ArrayList"],
+  ...["ResourcePoolOptions", "SessionPoolOptions", "WebTransportConstructor", "WebTransportSession"]
+]
 const roofs = [...names.flatMap((name) => rooms[name].roof ?? []), "index"]
 const isVariant = (name) => name === "effect3" || name === "effect4"
 
@@ -128,7 +139,7 @@ export default {
       files: ["src/**/*.ts"],
       rules: {
         "no-console": "error",
-        "max-lines": ["error", { max: 400, skipComments: true, skipBlankLines: true }],
+        "max-lines": ["error", 400],
         // no `import("…").X`, which the fences do not see
         "typescript/consistent-type-imports": ["error", { disallowTypeAnnotations: true }],
         "no-restricted-globals": ["error", "process", "Buffer", "global", "setImmediate"],
@@ -139,7 +150,7 @@ export default {
     ...Object.entries(rooms).filter(([, { roof }]) => roof !== undefined).map(roofFence),
     fence(leaves.map((leaf) => `src/${leaf}.ts`), [
       roomsApart(["core", "observe"], "this module"),
-      modulesApart(roofs, "this module"),
+      modulesApart(roofs.filter((roof) => !rooms.observe.roof.includes(roof)), "this module"),
       nodeOnly,
       ownPackage
     ]),

@@ -1,5 +1,6 @@
 /// <reference types="@vitest/browser/providers/playwright" />
 import { existsSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig, type TestProjectConfiguration } from "vitest/config"
 import { chromium } from "./examples/support/chromium.js"
@@ -25,7 +26,7 @@ process.execPath = http3Node()
 // browser. The rooms in `transports` run over each transport. All others run once, in Node. Folders within a room restrict
 // this: `node`, not in a browser; `http2` and `http3`, only over that protocol; `memory`, over no transport.
 const portable = ["core", "dialect", "effect3", "engine", "observe", "options", "recycling"]
-const transports = ["transport", "framing", "sessions", "streams"]
+const transports = ["transport", "framing", "sessions", "streams", "requests"]
 const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
 
 const http2: TestProjectConfiguration = {
@@ -63,28 +64,35 @@ const http3: TestProjectConfiguration = {
   }
 }
 
-const browser: TestProjectConfiguration = {
-  extends: true,
-  resolve: {
-    alias: [
-      {
-        find: /^\.[./]*\/(support\/)?TestServer\.js$/,
-        replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
-      },
-      {
-        find: /^\.[./]*\/(support\/)?sockets\.js$/,
-        replacement: fileURLToPath(new URL("./test/browser/sockets.ts", import.meta.url))
-      }
-    ]
+/** Where a browser asks other servers than Node. */
+const browserAlias = [
+  {
+    find: /^\.[./]*\/(support\/)?TestServer\.js$/,
+    replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
   },
+  {
+    find: /^\.[./]*\/(support\/)?sockets\.js$/,
+    replacement: fileURLToPath(new URL("./test/browser/sockets.ts", import.meta.url))
+  }
+]
+
+/** A project in Chromium. Each has its own object: vitest writes into it. */
+const inBrowser = (
+  name: string,
+  groupOrder: number,
+  include: Array<string>,
+  alias: Array<{ readonly find: RegExp; readonly replacement: string }> = []
+): TestProjectConfiguration => ({
+  extends: true,
+  resolve: { alias: [...alias, ...browserAlias] },
   test: {
-    name: "browser",
-    include: [tests(portable), "test/**/memory/**/*.test.ts", ...(problem === undefined ? [tests(transports)] : [])],
+    name,
+    include,
     exclude: [...configDefaults.exclude, "**/{node,http2}/**"],
     setupFiles: ["test/browser/setup.ts"],
     provide: { protocol: "browser" },
-    // after the other projects: two cores are too few for both
-    sequence: { groupOrder: 1 },
+    // one after the other, after the projects of Node: two cores are too few for both
+    sequence: { groupOrder },
     // after failures Chromium delays connects by seconds, and some suites test failures
     retry: 2,
     browser: {
@@ -111,7 +119,7 @@ const browser: TestProjectConfiguration = {
       }]
     }
   }
-}
+})
 
 /** What `#effect/*` and `#test/*` mean with a major of Effect. */
 const dialect = (major: 3 | 4) => [
@@ -127,6 +135,9 @@ const effect4Alias = [
   { find: /^effect\/(.*)$/, replacement: `${effect4}/$1.js` }
 ]
 
+/** For the processes that tests start. */
+const effect4Env = { TSX_TSCONFIG_PATH: at("./test/support/effect4/tsx.json") }
+
 /**
  * The same suites with Effect 4, except: `core`, which knows no Effect; programs, which are written for Effect 3; suites of
  * the tests' own servers; and folders of the other major.
@@ -141,23 +152,31 @@ const onEffect4: TestProjectConfiguration = {
       ...http2.test!.exclude!.filter((path) => path !== "test/effect4/**"),
       "test/{core,effect3,programs,chaos,support}/**",
       // programs, too
-      "test/observe/node/**",
-      "test/streams/http2/StreamPool.rpc.test.ts",
-      // in the words of Effect 3
-      "test/framing/{framedServer,serve}.test.ts",
-      "test/framing/memory/node/serve.test.ts"
+      "test/observe/node/metrics.*"
     ],
+    env: effect4Env,
     setupFiles: ["test/support/http3Setup.ts"],
     provide: { protocol: "http2" }
   }
 }
 
-/** Sessions and streams with Effect 4, over HTTP/3. */
+/** Sessions, streams and requests with Effect 4, over HTTP/3. */
 const onEffect4Http3: TestProjectConfiguration = {
   extends: true,
   resolve: { alias: effect4Alias },
-  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams"])] }
+  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams", "requests"])], env: effect4Env }
 }
+
+const browsers = [
+  inBrowser("browser", 1, [
+    tests(portable),
+    "test/**/memory/**/*.test.ts",
+    ...(problem === undefined ? [tests(transports)] : [])
+  ]),
+  ...(problem === undefined
+    ? [inBrowser("effect4-browser", 2, [tests(["sessions", "streams", "requests"])], effect4Alias)]
+    : [])
+]
 
 export default defineConfig({
   resolve: {
@@ -172,7 +191,7 @@ export default defineConfig({
       http2,
       onEffect4,
       ...(problem === undefined ? [http3, onEffect4Http3] : []),
-      ...(browserProblem === undefined ? [browser] : [])
+      ...(browserProblem === undefined ? browsers : [])
     ],
     provide: {
       http3Problem: problem ?? "",
@@ -184,6 +203,8 @@ export default defineConfig({
     },
     // The main of this package is TypeScript.
     server: { deps: { inline: ["@moq/web-transport"] } },
+    // Two cores would get one worker, and the suites mostly wait.
+    maxWorkers: Math.max(availableParallelism() - 1, 2),
     // for tests that hang; the busiest machine keeps it
     testTimeout: 120_000,
     hookTimeout: 120_000

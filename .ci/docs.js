@@ -1,8 +1,10 @@
-// Checks that every TypeScript example compiles, that the whole programs among them run, and that links lead somewhere;
-// then writes the API pages to docs/api.
+// Checks that every TypeScript example compiles with both majors of Effect, that the whole programs among them run, and
+// that links lead somewhere; then writes the API pages to docs/api.
 // Examples are the ```ts blocks of the pages in Markdown and of the doc comments in src. Each is a module of its own.
+// An example that is marked as ```ts effect3 or ```ts effect4 is only for that major.
 // An example that is marked as ```ts run is a program: it has to succeed and to print exactly the ```text output block
 // after it, or nothing without such a block.
+import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
 import fs from "node:fs"
 import path from "node:path"
@@ -33,8 +35,11 @@ const blocks = (lines) => {
     if (open === undefined) {
       if (fence) open = { fence: fence[1], language: fence[2], mark: fence[3], start: index + 1, lines: [] }
     } else if (line.trim() === open.fence) {
-      if (/^(ts|typescript)$/.test(open.language)) found.push({ ...open, runs: open.mark === "run", output: [] })
-      else if (open.language === "text" && open.mark === "output") found.at(-1).output = open.lines
+      if (/^(ts|typescript)$/.test(open.language)) {
+        const marks = open.mark.split(" ")
+        const majors = [3, 4].filter((major) => !marks.includes(`effect${7 - major}`))
+        found.push({ ...open, majors, runs: marks.includes("run"), output: [] })
+      } else if (open.language === "text" && open.mark === "output") found.at(-1).output = open.lines
       open = undefined
     } else {
       open.lines.push(line)
@@ -82,11 +87,46 @@ const examples = [
   ...files("src", ".ts").map((file) => ({ file, lines: docComments(fs.readFileSync(file, "utf8")) }))
 ].flatMap(({ file, lines }) => blocks(lines).map((block) => ({ file, ...block })))
 
-const run = ({ file, output, start }, target) => {
-  const { status, stderr, stdout } = spawnSync("node_modules/.bin/tsx", [target], { encoding: "utf8", timeout: 60_000 })
+/** What the names of packages mean with a major of Effect, for programs among the examples. */
+const onMajor = (major) => ({
+  name: `effect${major}`,
+  setup(build) {
+    build.onResolve({ filter: /^#effect\// }, ({ path: name }) => ({
+      path: path.join(root, `src/internal/effect${major}`, `${name.split("/")[1]}.ts`)
+    }))
+    build.onResolve({ filter: /^effect-pools(\/|$)/ }, ({ path: name }) => ({
+      path: path.join(root, "src", `${name.split("/")[1] ?? "index"}.ts`)
+    }))
+    const resolveDir = path.join(root, major === 4 ? "effect4" : ".")
+    build.onResolve(
+      { filter: /^effect(\/|$)/ },
+      ({ kind, path: name, pluginData }) =>
+        pluginData === "resolved" ? undefined : build.resolve(name, { kind, resolveDir, pluginData: "resolved" })
+    )
+  }
+})
+
+const run = async ({ file, output, start }, major, target) => {
+  const program = target.replace(/ts$/, `${major}.mjs`)
+  await build({
+    entryPoints: [target],
+    outfile: program,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    external: ["@fails-components/*"],
+    plugins: [onMajor(major)],
+    logLevel: "error",
+    // for packages that are CommonJS
+    banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)` }
+  })
+  const { status, stderr, stdout } = spawnSync(process.execPath, [program], { encoding: "utf8", timeout: 60_000 })
   const printed = stdout.trimEnd() + stderr
   if (status === 0 && printed === output.join("\n")) return
-  console.error(`${file}:${start}: exit code ${status}, and instead of this output came\n${printed}`)
+  console.error(
+    `${file}:${start}, on Effect ${major}: exit code ${status}, and instead of this output came\n${printed}`
+  )
   process.exitCode = 1
 }
 
@@ -104,26 +144,27 @@ const node = (script, args, cwd) => {
 // Inside the project, so that imports find node_modules.
 const folder = fs.mkdtempSync(path.join(root, ".docs-"))
 try {
-  const programs = []
-  for (const example of examples) {
-    const { file, lines, start } = example
-    // Blank lines above, so that an error names the line of the page.
-    const target = path.join(folder, "examples", file, `${start + 1}.ts`)
-    if (example.runs) programs.push([example, target])
-    fs.mkdirSync(path.dirname(target), { recursive: true })
-    fs.writeFileSync(target, "\n".repeat(start) + lines.join("\n") + "\n")
-  }
-  fs.writeFileSync(
-    path.join(folder, "tsconfig.json"),
-    JSON.stringify({
-      extends: "../tsconfig.json",
-      compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
-      include: ["examples"]
-    })
-  )
-  if (examples.length > 0 && node(".ci/tsc.js", ["-p", folder])) {
-    for (const [example, target] of programs) run(example, target)
-    console.log(`${examples.length} examples compile, ${programs.length} of them were run`)
+  for (const major of [3, 4]) {
+    const own = examples.filter(({ majors }) => majors.includes(major))
+    const target = ({ file, start }) => path.join(folder, `effect${major}`, file, `${start + 1}.ts`)
+    for (const example of own) {
+      fs.mkdirSync(path.dirname(target(example)), { recursive: true })
+      // Blank lines above, so that an error names the line of the page.
+      fs.writeFileSync(target(example), "\n".repeat(example.start) + example.lines.join("\n") + "\n")
+    }
+    const tsconfig = path.join(folder, `tsconfig.effect${major}.json`)
+    fs.writeFileSync(
+      tsconfig,
+      JSON.stringify({
+        extends: major === 3 ? "../tsconfig.json" : "../tsconfig.effect4.json",
+        compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
+        include: [`effect${major}`]
+      })
+    )
+    if (own.length === 0 || !node(".ci/tsc.js", ["-p", tsconfig])) continue
+    const programs = own.filter(({ runs }) => runs)
+    for (const program of programs) await run(program, major, target(program))
+    console.log(`Effect ${major}: ${own.length} examples compile, ${programs.length} of them were run`)
   }
 
   // docgen reads its settings, and a homepage that it insists on, from the current folder only.

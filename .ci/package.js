@@ -1,11 +1,14 @@
 // Packs both lines of the library, for Effect 3 and for Effect 4; judges each tarball with publint and attw, installs it into
-// an empty project with its own Effect, and uses it there.
+// an empty project with its own Effect, uses it there, and follows the README's five minutes in another empty project.
+// `npm run package -- <folder>` leaves the tarballs in that folder, to publish them.
 import { build } from "esbuild"
 import assert from "node:assert/strict"
-import { execFileSync, spawnSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
+import readline from "node:readline"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 
@@ -26,8 +29,18 @@ const sources = fs.readdirSync(path.join(root, "src"), { recursive: true, encodi
 const internals = sources.filter((name) => name.startsWith("internal/"))
 const modules = sources.filter((name) => !name.includes("/") && name !== "index")
 const portable = modules.filter((name) => name !== "NodeWebTransport")
-// modules for tests only are not part of the root
-const inRoot = portable.filter((name) => name !== "TestWebTransport")
+// other modules have the same exports
+const typesOnly = ["ResourcePoolOptions", "SessionPoolOptions"]
+const parts = [
+  ...typesOnly,
+  "FramingCodec",
+  "RecyclingPoolStats",
+  "RequestPoolStats",
+  "WebTransportConstructor",
+  "WebTransportSession"
+]
+// modules for tests only are not part of the root either
+const inRoot = portable.filter((name) => name !== "TestWebTransport" && !parts.includes(name))
 
 /** A program in the words that both majors share; TypeScript under NodeNext and Bundler, and esbuild. */
 const program = `
@@ -108,6 +121,69 @@ const packEffect4 = (folder) => {
   return pack(stage, path.join(folder, "tarball"))
 }
 
+/** npm refuses the wrong major; pnpm, which npm fetches for this, installs it and warns. */
+const refuseOther = (major, tarball, project) => {
+  const other = lines.find((line) => line.major !== major).peers[0]
+  fs.mkdirSync(project)
+  fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ private: true }))
+  // `npm run --silent` would silence these, too
+  const env = { ...process.env, npm_config_loglevel: "warn" }
+  const install = (command, ...args) => {
+    const given = [...args, "--prefer-offline", tarball, other]
+    const { status, stderr, stdout } = spawnSync(command, given, { cwd: project, env, encoding: "utf8" })
+    return { status, text: stdout + stderr }
+  }
+  const npm = install("npm", "install", "--no-audit", "--no-fund", "--dry-run")
+  assert.notEqual(npm.status, 0, `${other} is not refused`)
+  assert.match(npm.text, /ERESOLVE[^]*peer effect@"\^/)
+  const store = ["--lockfile-only", "--store-dir", path.join(project, ".store")]
+  const pnpm = install("npx", "--yes", "pnpm@10.34.9", "add", ...store)
+  assert.match(pnpm.text, /effect-pools \S+\s+└── ✕ unmet peer effect@\^/)
+}
+
+/** The section of the README that begins a program: its blocks, in order. */
+const fiveMinutes = () => {
+  const [, section] = fs.readFileSync(path.join(root, "README.md"), "utf8").split(/^## Five minutes.*$/m)
+  const blocks = [...section.split(/^## /m)[0].matchAll(/^```(\w+)\n([^]*?)^```$/gm)]
+  const all = (language) => blocks.filter((block) => block[1] === language).map((block) => block[2])
+  const [[server], [program]] = [all("js"), all("ts")]
+  return { commands: all("sh").join("").split("\n"), server, program }
+}
+
+/** Does what the README says, in an empty folder, with the tarball in place of the published package. */
+const followReadme = async (major, tarball, project) => {
+  const { commands, program, server } = fiveMinutes()
+  const install = (isMeant) => {
+    const packages = commands.find((command) => command.startsWith("npm install") && isMeant(command)).split(" ").slice(
+      2
+    )
+    const given = packages.map((name) => name.startsWith("effect-pools@") ? tarball : name)
+    run(project, "npm", ["install", "--silent", "--prefer-offline", "--no-audit", "--no-fund", ...given])
+  }
+  fs.mkdirSync(project)
+  fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ private: true, type: "module" }))
+  install((command) => command.includes("--save-dev"))
+  install((command) => command.includes(` effect@${major} `))
+  fs.writeFileSync(path.join(project, "server.mjs"), server)
+  fs.writeFileSync(path.join(project, "main.ts"), program)
+
+  const serving = spawn(process.execPath, ["server.mjs"], { cwd: project, stdio: ["ignore", "pipe", "inherit"] })
+  try {
+    const env = { ...process.env }
+    for await (const line of readline.createInterface(serving.stdout)) {
+      const [, name, value] = line.match(/^export (\w+)=(.*)$/)
+      env[name] = value
+      if (env.SESSION_POOL_URL !== undefined && env.SESSION_POOL_CERTIFICATE_HASHES !== undefined) break
+    }
+    const command = commands.find((command) => command.startsWith("npx tsx"))
+    const output = execFileSync(command, { cwd: project, env, shell: true, encoding: "utf8", timeout: 60_000 })
+    assert.match(output, /100 answers, the last one: question 99[^]*100 borrows of \d+ sessions/)
+  } finally {
+    serving.kill()
+    if (serving.exitCode === null && serving.signalCode === null) await once(serving, "exit")
+  }
+}
+
 const judge = async ({ bundles, major, peers }, folder) => {
   fs.mkdirSync(folder)
   console.log(`\nThe line for Effect ${major}`)
@@ -133,7 +209,8 @@ const judge = async ({ bundles, major, peers }, folder) => {
     `
 import assert from "node:assert/strict"
 for (const name of ${JSON.stringify(modules)}) {
-  assert.notEqual(Object.keys(await import("effect-pools/" + name)).length, 0, name)
+  const isEmpty = Object.keys(await import("effect-pools/" + name)).length === 0
+  assert.equal(isEmpty, ${JSON.stringify(typesOnly)}.includes(name), name)
 }
 const all = await import("effect-pools")
 for (const name of ${JSON.stringify(inRoot)}) assert(name in all, name + " is missing in index.ts")
@@ -194,22 +271,17 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
     sizes.forEach((bytes, i) => assert(bytes <= limits[i], `${entry}: ${bytes} bytes are more than ${limits[i]}`))
   }
 
-  // The wrong major is refused in npm's words.
-  const other = lines.find((line) => line.major !== major).peers[0]
-  const wrong = path.join(folder, "wrong")
-  fs.mkdirSync(wrong)
-  fs.writeFileSync(path.join(wrong, "package.json"), JSON.stringify({ private: true }))
-  const { status, stderr } = spawnSync(
-    "npm",
-    ["install", "--prefer-offline", "--no-audit", "--no-fund", "--dry-run", tarball, other],
-    { cwd: wrong, encoding: "utf8" }
-  )
-  assert.notEqual(status, 0, `${other} is not refused`)
-  assert.match(stderr, /ERESOLVE[^]*peer effect@"\^/)
+  refuseOther(major, tarball, path.join(folder, "wrong"))
+  await followReadme(major, tarball, path.join(folder, "first-pool"))
+  if (destination !== undefined) fs.copyFileSync(tarball, path.join(destination, path.basename(tarball)))
 
-  console.log(`${modules.length} modules load, type-check, and without NodeWebTransport bundle for a browser`)
+  console.log(
+    `${modules.length} modules load, type-check, and without NodeWebTransport bundle for a browser; the README's program runs`
+  )
 }
 
+const [destination] = process.argv.slice(2)
+if (destination !== undefined) fs.mkdirSync(destination, { recursive: true })
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pools-"))
 try {
   for (const line of lines) await judge(line, path.join(folder, `effect${line.major}`))

@@ -7,16 +7,17 @@ import { isMet, Results, type Settings, type Suite } from "./harness/model.js"
 import { bundle, run } from "./harness/run.js"
 import { suites } from "./suites.js"
 
-const usage = `npm run bench -- <suite> [--quick] [--cpu] [--strict] [--only <group>] [--json <file>]
+const usage = `npm run bench -- <suite> [--effect 4] [--quick] [--cpu] [--strict] [--only <group>] [--json <file>]
 npm run bench -- chart <file>…
 
 Suites:
 ${
-  suites.map(({ groups, name, title }) => `  ${name}  ${title} (${groups.map(({ name }) => name).join(", ")})`).join(
-    "\n"
-  )
+  suites.map(({ effect, groups, name, title }) =>
+    `  ${name}${effect === 4 ? " --effect 4" : ""}  ${title} (${groups.map(({ name }) => name).join(", ")})`
+  ).join("\n")
 }
 
+  --effect 4      on Effect 4
   --quick         a smoke run of a minute at most; its figures are rough
   --cpu           processor time instead of wall time, for a machine that does other things meanwhile
   --strict        exit code 1 if a requirement is not met
@@ -25,6 +26,9 @@ ${
 
 \`chart\` draws such files: beside results.json come results-light.svg and results-dark.svg.
 `
+
+const suiteOf = (name: string | undefined, effect: number): Suite | undefined =>
+  suites.find((suite) => suite.name === name && suite.effect === effect)
 
 interface Options {
   readonly quick: boolean
@@ -41,8 +45,9 @@ const settingsOf = ({ cpu, quick }: Options): Settings => ({
     : { rounds: 5, samples: 5, sampleMillis: 50, warmupMillis: 400 })
 })
 
-const versionOf = (name: string): string => {
-  const manifest = new URL(`../node_modules/${name}/package.json`, import.meta.url)
+const versionOf = (effect: Suite["effect"]) => (name: string): string => {
+  const folder = name === "effect" && effect === 4 ? "effect4/node_modules" : "node_modules"
+  const manifest = new URL(`../${folder}/${name}/package.json`, import.meta.url)
   return `${name} ${JSON.parse(readFileSync(manifest, "utf8")).version}`
 }
 
@@ -56,7 +61,7 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
   const settings = settingsOf(options)
   const groups = suite.groups.filter(({ name }) => options.only.length === 0 || options.only.includes(name))
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${process.platform} ${process.arch}`
-  const versions = [`Node ${process.versions.node}`, ...suite.packages.map(versionOf)]
+  const versions = [`Node ${process.versions.node}`, ...suite.packages.map(versionOf(suite.effect))]
   const date = new Date().toISOString().slice(0, 10)
   const loadBefore = load()
   console.log(
@@ -65,7 +70,7 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
 
   const start = performance.now()
   const results = new Results()
-  await bundle()
+  await bundle(suite)
   for (const group of groups) {
     await run(suite, group, settings, results, onProgress)
     onProgress("")
@@ -79,6 +84,7 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
     const verdicts = requirements.map((requirement) => ({ ...requirement, met: isMet(requirement) }))
     const document = {
       suite: suite.name,
+      effect: suite.effect,
       date,
       machine,
       versions,
@@ -95,8 +101,8 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
 
 const drawChart = async (file: string): Promise<void> => {
   const { draw, themes } = await import("./harness/chart.js")
-  const { results, suite } = JSON.parse(readFileSync(file, "utf8"))
-  const groups = suites.find(({ name }) => name === suite)?.groups ?? []
+  const { effect, results, suite } = JSON.parse(readFileSync(file, "utf8"))
+  const groups = suiteOf(suite, effect)?.groups ?? []
   const charts = groups.flatMap(({ charts }) => charts?.(Results.fromJSON(results)) ?? [])
   for (const [name, theme] of Object.entries(themes)) {
     writeFileSync(`${file.replace(/\.json$/, "")}-${name}.svg`, draw(charts, theme))
@@ -109,6 +115,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
+    effect: { type: "string", default: "3" },
     quick: { type: "boolean", default: false },
     cpu: { type: "boolean", default: false },
     strict: { type: "boolean", default: false },
@@ -116,7 +123,7 @@ const { positionals, values } = parseArgs({
     json: { type: "string" }
   }
 })
-const suite = suites.find(({ name }) => name === positionals[0])
+const suite = suiteOf(positionals[0], Number(values.effect))
 const problem = suite?.runtime?.problem?.()
 if (positionals[0] === "chart" && positionals.length > 1) {
   for (const file of positionals.slice(1)) await drawChart(file)

@@ -43,11 +43,11 @@ export type Reason = "Truncated" | "Oversized" | "Malformed" | "Flooded"
  * @example
  * ```ts
  * import { Effect } from "effect"
- * import { Framing } from "effect-pools"
+ * import { Framing, type WebTransport } from "effect-pools"
  *
- * export const frame = (message: Uint8Array) =>
- *   Framing.encode(message, { maxMessageSize: 1024 }).pipe(
- *     Effect.catchTag("FramingError", (error) => Effect.dieMessage(`${error.size} bytes are too many`))
+ * export const send = (stream: WebTransport.SendStream, message: Uint8Array) =>
+ *   Framing.write(stream, message, { maxMessageSize: 1024 }).pipe(
+ *     Effect.catchTag("FramingError", (error) => Effect.logError(`${error.size} bytes are too many`))
  *   )
  * ```
  *

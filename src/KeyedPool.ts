@@ -17,7 +17,7 @@ import type * as Types from "effect/Types"
 import * as internal from "./internal/keyed/keyedPool.js"
 import type { PoolError } from "./PoolError.js"
 import type { KeyedPoolStats } from "./PoolStats.js"
-import type * as ResourcePool from "./ResourcePool.js"
+import type * as ResourcePool from "./ResourcePoolOptions.js"
 
 /**
  * Marks every `KeyedPool`.

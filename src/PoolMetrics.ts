@@ -9,6 +9,9 @@
  * tag `tier`. Waiting pools show all but the last three, and with the option `histograms` also `waitTime`, `createTime`
  * and `useTime`.
  *
+ * A `RequestPool` shows `streams`, `maxStreams`, `inFlight`, `forgotten`, `waiters`, `requests`, `batchedRequests`,
+ * `batches`, `lateAnswers`, `requestFailures`, `timeouts`, `rejections` and `abandoned`.
+ *
  * **Gotchas**
  *
  * Read a metric with all its tags: `pool`, and `reason` (`destroyed`, `discarded`, `refused`) or `tier`, and the labels
@@ -16,7 +19,7 @@
  * metrics of all pools.
  *
  * @example
- * ```ts
+ * ```ts effect3
  * import { Effect, Metric } from "effect"
  * import { PoolMetrics, ResourcePool } from "effect-pools"
  *
@@ -27,6 +30,24 @@
  *   yield* Effect.log(`borrowed ${count} times`)
  *
  *   const lost = PoolMetrics.destroyed.pipe(Metric.tagged("pool", "workers"), Metric.tagged("reason", "lost"))
+ *   yield* Effect.log(`${(yield* Metric.value(lost)).count} were lost`)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * On Effect 4:
+ *
+ * ```ts effect4
+ * import { Effect, Metric } from "effect"
+ * import { PoolMetrics, ResourcePool } from "effect-pools"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const pool = yield* ResourcePool.make({ name: "workers", acquire: Effect.succeed("worker") })
+ *   yield* pool.use(Effect.log)
+ *   const workers = { pool: "workers" }
+ *   const { count } = yield* Metric.value(Metric.withAttributes(PoolMetrics.acquisitions, workers))
+ *   yield* Effect.log(`borrowed ${count} times`)
+ *
+ *   const lost = Metric.withAttributes(PoolMetrics.destroyed, { ...workers, reason: "lost" })
  *   yield* Effect.log(`${(yield* Metric.value(lost)).count} were lost`)
  * }).pipe(Effect.scoped)
  * ```
@@ -107,6 +128,38 @@ export const minSize: Gauge = metricOf(keys.minSize)
  * @category gauges
  */
 export const maxSize: Gauge = metricOf(keys.maxSize)
+
+/**
+ * Streams that the requests of a `RequestPool` share.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const streams: Gauge = metricOf(keys.streams)
+
+/**
+ * The maximum number of such streams.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const maxStreams: Gauge = metricOf(keys.maxStreams)
+
+/**
+ * Requests on shared streams whose callers wait for an answer.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const inFlight: Gauge = metricOf(keys.inFlight)
+
+/**
+ * Requests on shared streams whose callers have left, and whose answers may still come.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const forgotten: Gauge = metricOf(keys.forgotten)
 
 /**
  * Times that the pool lent an item.
@@ -203,6 +256,46 @@ export const discarded: Counter = metricOf(keys.discarded)
  * @category counters
  */
 export const refused: Counter = metricOf(keys.refused)
+
+/**
+ * Requests of a `RequestPool`, on shared streams and on streams of their own.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const requests: Counter = metricOf(keys.requests)
+
+/**
+ * Requests that were sent on shared streams. Divided by `batches`: how many left in one write.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const batchedRequests: Counter = metricOf(keys.batchedRequests)
+
+/**
+ * Writes of requests to shared streams.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const batches: Counter = metricOf(keys.batches)
+
+/**
+ * Answers that were dropped, since no caller waited for them any more.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const lateAnswers: Counter = metricOf(keys.lateAnswers)
+
+/**
+ * Requests on shared streams that failed after they were sent.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const requestFailures: Counter = metricOf(keys.requestFailures)
 
 /**
  * How long borrowers that got an item waited, in seconds; zero if one was idle. The same as

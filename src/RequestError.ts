@@ -32,17 +32,20 @@ export type TypeId = typeof TypeId
  * - `Transport`: writing or reading failed
  * - `Framing`: the message is too large, or the answer is not a message
  * - `NoAnswer`: the peer finished the stream instead of answering
+ * - `Overflow`: answers came faster than the consumer took them, and more than `maxBuffered` bytes waited; or one answer
+ *   is larger than that (since 0.2.0)
  *
  * @since 0.1.0
  * @category models
  */
-export type Reason = "Borrow" | "Transport" | "Framing" | "NoAnswer"
+export type Reason = "Borrow" | "Transport" | "Framing" | "NoAnswer" | "Overflow"
 
 const summaries: Record<Reason, string> = {
   Borrow: "there was no stream to send it on",
   Transport: "the stream broke",
   Framing: "a message was invalid",
-  NoAnswer: "the peer finished the stream instead of answering"
+  NoAnswer: "the peer finished the stream instead of answering",
+  Overflow: "more bytes of answers waited for the consumer than maxBuffered allows"
 }
 
 /**
@@ -55,7 +58,7 @@ const summaries: Record<Reason, string> = {
 export class RequestError extends Data.TaggedError("RequestError")<{
   readonly reason: Reason
   readonly sent: "no" | "maybe"
-  /** The error of the pool, the transport or the framing; absent with `NoAnswer`. */
+  /** The error of the pool, the transport or the framing; absent with `NoAnswer` and `Overflow`. */
   readonly cause?: PoolError | WebTransportError | FramingError | undefined
 }> {
   /**

@@ -5,9 +5,7 @@
  */
 import type { ConfigError, Wrap } from "#effect/config"
 import { ContextTag } from "#effect/context"
-import type { DurationInput } from "#effect/duration"
 import { scoped } from "#effect/layer"
-import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -16,10 +14,18 @@ import type { FramingError } from "./FramingError.js"
 import * as ping from "./internal/sessions/pingStream.js"
 import * as internalOptions from "./internal/sessions/sessionOptions.js"
 import * as internal from "./internal/sessions/sessionPool.js"
-import type { PoolError } from "./PoolError.js"
 import type * as ResourcePool from "./ResourcePool.js"
+import type { ConfigOptions, Hooks, Options, PingStreamOptions } from "./SessionPoolOptions.js"
 import type * as WebTransport from "./WebTransport.js"
 import type { WebTransportError } from "./WebTransportError.js"
+
+/**
+ * Options and hooks.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export * from "./SessionPoolOptions.js"
 
 /**
  * Counts of what arrived on the sessions of a pool and had no handler, since the start.
@@ -68,150 +74,6 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Session,
 export class SessionPool extends ContextTag("effect-pools/SessionPool")<SessionPool, Service>() {}
 
 /**
- * Options that may come from a `Config`.
- *
- * @since 0.1.0
- * @category options
- */
-export interface ConfigOptions extends
-  Omit<
-    ResourcePool.Options<never, never, never>,
-    "acquire" | "concurrency" | "createTimeout" | "lost" | "retire" | keyof Hooks
-  >
-{
-  /** Where to connect; https only. */
-  readonly url: string | URL
-  /** How many borrowers share a session. Default: 1. */
-  readonly concurrency?: number | undefined
-  /**
-   * How long connects must keep failing before borrowers fail with them: see `ResourcePool.Options`. Default: 2 s.
-   *
-   * @since 0.2.0
-   */
-  readonly rideOut?: DurationInput | undefined
-  /** How long connecting and `onOpen` may take together. Default: 10 s. */
-  readonly connectTimeout?: DurationInput | undefined
-  /**
-   * Retires a session once this many streams were opened on it, by either side and by pings; `Infinity` for no limit.
-   * Its borrowers keep the session for at most `retireGrace`. Default: 1,000 over HTTP/2 with `NodeWebTransport`, whose
-   * client keeps 7.8 kB of each stream until the session closes (`@fails-components/webtransport` 1.6.8); no limit
-   * elsewhere. A `StreamPool` has its own limit, 500; the smaller one counts.
-   *
-   * @since 0.2.0
-   */
-  readonly maxStreamsOpened?: number | undefined
-  /** SHA-256 hashes of certificates to trust, besides those that the platform trusts. */
-  readonly certificateHashes?: ReadonlyArray<Uint8Array> | undefined
-}
-
-/**
- * How long borrowers wait for the end of such a failure: return `0` for a failure that waiting cannot cure.
- *
- * @since 0.2.0
- * @category options
- */
-export type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => DurationInput
-
-/**
- * Callbacks and related settings, which cannot come from environment variables. Callbacks run on fibers of the pool,
- * with the context of `make`'s caller.
- *
- * @since 0.1.0
- * @category options
- */
-export interface Hooks<E = never, R = never> extends
-  Pick<
-    ResourcePool.Options<WebTransport.Session, E, R>,
-    | "validate"
-    | "validateAfterIdle"
-    | "keepAlive"
-    | "checkTimeout"
-    | "onRelease"
-    | "createBackoff"
-    | "exhaustedThreshold"
-    | "leakThreshold"
-  >
-{
-  /**
-   * Instead of a duration, `rideOut` may be a function of the connect's failure.
-   *
-   * @since 0.2.0
-   */
-  readonly rideOut?: RideOut | undefined
-  /**
-   * Runs on each new session before the pool lends it for the first time: a hello, a login, a resume. It has exclusive
-   * use of the session, including incoming streams and datagrams, and counts against the connect timeout. If it fails,
-   * the pool closes the session and counts a failed creation.
-   */
-  readonly onOpen?: ((session: WebTransport.Session) => Effect.Effect<unknown, E, R>) | undefined
-  /**
-   * Handles a stream that the peer opened. The stream ends when the handler does. Each handler runs on its own fiber;
-   * the pool logs its failure. Without a handler the pool rejects such streams at once.
-   */
-  readonly onIncoming?:
-    | ((
-      stream: WebTransport.BidirectionalStream | WebTransport.ReceiveStream,
-      session: WebTransport.Session
-    ) => Effect.Effect<unknown, E, R>)
-    | undefined
-  /**
-   * Handles a datagram, one at a time for each session. While the handler is busy, up to 64 datagrams wait; then the
-   * pool drops the oldest. The pool logs a failure. Without a handler it drops all datagrams.
-   */
-  readonly onDatagram?:
-    | ((datagram: Uint8Array, session: WebTransport.Session) => Effect.Effect<unknown, E, R>)
-    | undefined
-}
-
-/**
- * Options of {@link make}. Only `url` is required. The engine's options are those of `ResourcePool.Options`, with
- * different defaults for some: `name` `"SessionPool"`, `acquireTimeout` 30 s, `createTimeout` 5 s more than the connect
- * timeout, `overlap` on.
- *
- * A session is *lost*, and its place free, as soon as either side closes it in any way. A server that hangs closes
- * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer drains it (DRAIN, or GOAWAY in
- * Node over HTTP/2: its borrowers keep it, the next ones get another session) or refuses a stream although none is
- * open, and when it is too old or too used.
- *
- * **`keepAlive`.** Bytes and datagrams that arrive on a session prove it good, as the answer to a ping does. If
- * anything arrived since the last ping was due, the pool does not ping the session. If anything arrives beside the
- * answer to a ping, the ping passes at once (the pool interrupts it). So the pool finds a silent session within two
- * intervals and `checkTimeout`. If you must ask the application itself whether it is well, use `validate` instead.
- *
- * **Gotchas**
- *
- * Over HTTP/2 a server may grant a session only a fixed number of streams in its whole life (100 by default with
- * `@fails-components/webtransport`); the borrower who reaches the limit gets `StreamLimit`. Set `maxStreamsOpened`
- * below it.
- *
- * Failures of `url`, `connect.serverCertificateHashes`, `connect.headers` and `onOpen` reach the borrower as a
- * `WebTransportError` with reason `Connect` and the failure as its `cause`. A failure that is a `WebTransportError`
- * already reaches the borrower unchanged.
- *
- * @since 0.1.0
- * @category options
- */
-export interface Options<E = never, R = never>
-  extends
-    Omit<ResourcePool.Options<WebTransport.Session, E, R>, "acquire" | "lost" | "retire" | "rideOut">,
-    Omit<Hooks<E, R>, "rideOut">
-{
-  /**
-   * How long connects must keep failing before borrowers fail with them, or a function of the connect's failure: see
-   * `ResourcePool.Options`. Default: 2 s.
-   *
-   * @since 0.2.0
-   */
-  readonly rideOut?: DurationInput | RideOut | undefined
-  /** As in {@link ConfigOptions}. */
-  readonly maxStreamsOpened?: number | undefined
-  /** Where to connect, https only. An Effect runs on every connect, for addresses with a token that expires. */
-  readonly url: string | URL | Effect.Effect<string | URL, E, R>
-  /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */
-  readonly connect?: WebTransport.ConnectOptions<E, R> | undefined
-}
-
-/**
  * Makes a pool that closes with the scope. It returns at once; `ready` waits for `minSize` sessions.
  *
  * If options make no sense (also a URL that is not https), it dies with a defect that names the option.
@@ -244,17 +106,6 @@ export const make: <E = never, R = never>(
   never,
   WebTransport.WebTransportConstructor | Scope.Scope | Exclude<R, Scope.Scope>
 > = internal.make
-
-/**
- * Options of {@link pingStream}.
- *
- * @since 0.1.0
- * @category options
- */
-export interface PingStreamOptions {
-  /** The message to send, at most 1 MiB (a defect otherwise). Default: `ping`. */
-  readonly message?: Uint8Array | undefined
-}
 
 /**
  * A ping for `keepAlive`: opens a stream, sends one message of `Framing`, waits for any one message in return, and ends

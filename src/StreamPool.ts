@@ -292,7 +292,7 @@ export type MakeOptions<E = never, R = never> =
  *   const session = yield* WebTransport.connect("https://example.com/echo")
  *   const pool = yield* StreamPool.make({ session, maxSize: 16 })
  *   return yield* pool.use((stream) =>
- *     Effect.zipRight(stream.write(new TextEncoder().encode("hello")), stream.readExactly(5))
+ *     Effect.andThen(stream.write(new TextEncoder().encode("hello")), stream.readExactly(5))
  *   )
  * }).pipe(Effect.scoped)
  * ```

@@ -82,6 +82,13 @@ export * as PoolStats from "./PoolStats.js"
 export * as RequestError from "./RequestError.js"
 
 /**
+ * Many requests on few streams.
+ *
+ * @since 0.2.0
+ */
+export * as RequestPool from "./RequestPool.js"
+
+/**
  * Objects that can reset themselves, and ready-made resets.
  *
  * @since 0.1.0

@@ -72,6 +72,10 @@ export interface Runtime {
 export interface Suite {
   readonly name: string
   readonly title: string
+  /** The major of Effect that the child processes run. The parent process runs nothing in Effect. */
+  readonly effect: 3 | 4
+  /** The main of the child processes, in the folder of the benchmark. */
+  readonly child: string
   /** The packages whose versions belong to the result. */
   readonly packages: ReadonlyArray<string>
   readonly groups: ReadonlyArray<Group>
@@ -84,7 +88,7 @@ export interface Requirement {
   /** `undefined`: not measured in this run. */
   readonly figure: number | undefined
   readonly bound: { readonly atLeast: number } | { readonly atMost: number } | { readonly below: number }
-  readonly unit: "×" | "MB" | "ns" | ""
+  readonly unit: "×" | "MB" | "ns" | "ms" | ""
 }
 
 export const isMet = ({ bound, figure }: Requirement): boolean | undefined => {

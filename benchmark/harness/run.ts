@@ -1,5 +1,5 @@
 /** The parent process: starts one child process per contestant, case and round. */
-import { build } from "esbuild"
+import { build, type Plugin } from "esbuild"
 import { fork } from "node:child_process"
 import { rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -9,14 +9,30 @@ const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 // only for this run: another run, of other sources, may be under way
 const child = file(`../../node_modules/.cache/effect-pools/benchmark/child.${process.pid}.mjs`)
 
+/** What `#effect/*`, `#test/*` and `effect` mean with Effect 4. With Effect 3, tsconfig.json and node_modules say it. */
+const onEffect4: Plugin = {
+  name: "effect4",
+  setup(build) {
+    const dialect = (filter: RegExp, folder: string) =>
+      build.onResolve({ filter }, ({ path }) => ({ path: file(`../../${folder}/effect4/${path.split("/")[1]}.ts`) }))
+    dialect(/^#effect\//, "src/internal")
+    dialect(/^#test\//, "test/support")
+    const resolveDir = file("../../effect4")
+    build.onResolve(
+      { filter: /^effect(\/|$)/ },
+      ({ kind, path, resolveDir: from }) => from === resolveDir ? undefined : build.resolve(path, { kind, resolveDir })
+    )
+  }
+}
+
 /**
  * Bundles the benchmark, `src` and the peers, so that a child process starts fast and runs the same code as a build: the
  * parent's loader wraps every closure to keep its name. The bundle is removed when the process ends.
  */
-export const bundle = () => {
+export const bundle = ({ child: main, effect }: Suite) => {
   process.once("exit", () => rmSync(child, { force: true }))
   return build({
-    entryPoints: [file("child.ts")],
+    entryPoints: [file(`../${main}`)],
     outfile: child,
     bundle: true,
     platform: "node",
@@ -24,8 +40,11 @@ export const bundle = () => {
     target: "node20",
     // this package looks for its native package next to itself
     external: ["@fails-components/*"],
+    plugins: effect === 4 ? [onEffect4] : [],
     // for peers that are CommonJS
-    banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)` }
+    banner: {
+      js: `import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url)`
+    }
   })
 }
 

@@ -8,6 +8,8 @@ import { garbage } from "./pauses.js"
 export const memory: Suite = {
   name: "memory",
   title: "Recycling pools",
+  effect: 3,
+  child: "memory/child.ts",
   packages: ["effect", "reusify", "@thi.ng/malloc"],
   groups: [objects, buffers, collections, garbage]
 }

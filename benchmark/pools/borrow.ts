@@ -1,13 +1,14 @@
 /** Borrow and return, without waiters. */
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
 import * as Pool from "effect/Pool"
 import { none, number, spread, table, times } from "../harness/format.js"
 import { perOperation, type Run } from "../harness/measure.js"
-import { type Entry, type Group, ratio, type Results } from "../harness/model.js"
+import { type Entry, type Group, ratio, type Requirement, type Results } from "../harness/model.js"
 import {
   effectLoop,
   effectPool,
+  effectPoolUse,
   genericPool,
   lightningPool,
   makeItem,
@@ -40,6 +41,7 @@ const ours = {
 }
 
 const peers = {
+  poolUse: "Effect `Pool.use`",
   pool: "Effect `Effect.scoped(Pool.get)`",
   generic: "generic-pool `use`",
   genericAcquire: "generic-pool acquire, release",
@@ -56,7 +58,6 @@ const floors = {
   sync: "Effect `sync` with pop, try, push",
   mask: "Effect `uninterruptibleMask`, `matchCauseEffect`, pop, push",
   acquireUseRelease: "Effect `acquireUseRelease` of nothing",
-  semaphore: "Effect `Semaphore` `withPermits(1)`",
   scoped: "Effect `Effect.scoped(Effect.void)`"
 }
 
@@ -113,11 +114,21 @@ const ourEntries: ReadonlyArray<Entry> = [
   })
 ]
 
-const peerEntries: ReadonlyArray<Entry> = [
-  entry(peers.pool, async () => {
+const scopedGet = entry(peers.pool, async () => {
+  const pool = await effectPool(size)
+  return effectLoop(() => Effect.scoped(Pool.get(pool)))
+})
+
+const peersOnEffect4: ReadonlyArray<Entry> = [
+  entry(peers.poolUse, async () => {
     const pool = await effectPool(size)
-    return effectLoop(() => Effect.scoped(Pool.get(pool)))
+    return effectLoop(() => effectPoolUse(pool, () => trivial))
   }),
+  scopedGet
+]
+
+const peersOnEffect3: ReadonlyArray<Entry> = [
+  scopedGet,
   entry(peers.generic, async () => {
     const pool = await genericPool(size)
     return async (operations) => {
@@ -218,16 +229,12 @@ const floorEntries: ReadonlyArray<Entry> = [
     floors.acquireUseRelease,
     () => effectLoop(() => Effect.acquireUseRelease(Effect.void, () => Effect.void, () => Effect.void))
   ),
-  entry(floors.semaphore, () => {
-    const semaphore = Effect.unsafeMakeSemaphore(size)
-    return effectLoop(() => semaphore.withPermits(1)(Effect.void))
-  }),
   entry(floors.scoped, () => effectLoop(() => Effect.scoped(Effect.void)))
 ]
 
 const ns = (results: Results, peer: string) => results.median(group, peer, "ns")
 
-const report = (results: Results): ReadonlyArray<string> => {
+const report = (contestants: ReadonlyArray<string>) => (results: Results): ReadonlyArray<string> => {
   const columns = [ours.use, ours.useExit, ours.useSync, ours.get]
   const row = (peer: string) => [
     peer,
@@ -248,100 +255,138 @@ const report = (results: Results): ReadonlyArray<string> => {
         "÷ `useSync`",
         "÷ `get`"
       ],
-      [...Object.values(ours), ...Object.values(peers), ...Object.values(floors)].map(row)
+      contestants.map(row)
     )
   ]
 }
 
-export const borrow: Group = {
-  name: group,
-  title: "Borrow and return, nobody waiting",
-  charts: (results) => {
-    const bar = (contestant: string, peer: string) => ({
-      contestant,
-      isOurs: Object.values(ours).includes(peer),
-      ratio: ratio(ns(results, peer), ns(results, ours.use))
-    })
-    return [{
-      title: "Borrow and return, nobody waiting",
-      subtitle: "time, in units of effect-pools' use",
-      bars: [
-        bar("effect-pools, useSync", ours.useSync),
-        bar("effect-pools, use", ours.use),
-        bar("lightning-pool, acquire and awaited release", peers.lightningAwaited),
-        bar("generic-pool, use", peers.generic),
-        bar("tarn, acquire and release", peers.tarn),
-        bar("Effect's Pool, scoped get", peers.pool)
-      ]
-    }]
-  },
-  entries: () => [...ourEntries, ...peerEntries, ...floorEntries.map((entry) => ({ ...entry, rounds: 3 }))],
-  report,
-  requirements: (results) => {
-    const faster = (own: string, peer: string) => ratio(ns(results, peer), ns(results, own))
-    const slower = (own: string, peer: string) => ratio(ns(results, own), ns(results, peer))
-    return [
-      {
-        what: "`use`: faster than Effect's scoped `Pool.get`",
-        figure: faster(ours.use, peers.pool),
-        bound: { atLeast: 15 },
-        unit: "×"
-      },
-      { what: "`use`: to generic-pool's", figure: slower(ours.use, peers.generic), bound: { atMost: 1.15 }, unit: "×" },
-      {
-        what: "`use`, an `Exit`: faster than Effect's scoped `Pool.get`",
-        figure: faster(ours.useExit, peers.pool),
-        bound: { atLeast: 30 },
-        unit: "×"
-      },
-      {
-        what: "`useSync`: faster than Effect's scoped `Pool.get`",
-        figure: faster(ours.useSync, peers.pool),
-        bound: { atLeast: 60 },
-        unit: "×"
-      },
-      {
-        what: "`use`, an `Exit`: to lightning-pool's acquire, awaited release",
-        figure: slower(ours.useExit, peers.lightningAwaited),
-        bound: { below: 1 },
-        unit: "×"
-      },
-      {
-        what: "`useSync`: to lightning-pool's acquire, awaited release",
-        figure: slower(ours.useSync, peers.lightningAwaited),
-        bound: { below: 1 },
-        unit: "×"
-      },
-      {
-        what: "`Effect.scoped(get)`: faster than Effect's",
-        figure: faster(ours.get, peers.pool),
-        bound: { atLeast: 1.4 },
-        unit: "×"
-      },
-      {
-        what: "`use` with an `acquireTimeout` that is not needed: to one without",
-        figure: slower(ours.useTimeout, ours.use),
-        bound: { atMost: 1.05 },
-        unit: "×"
-      },
-      {
-        what: "`use` with an `onRelease` that is done: to one without",
-        figure: slower(ours.useReleased, ours.use),
-        bound: { atMost: 2.5 },
-        unit: "×"
-      },
-      {
-        what: "`use` with an `onRelease` that is an effect: to one without (a goal)",
-        figure: slower(ours.useReleasedBy, ours.use),
-        bound: { atMost: 25 },
-        unit: "×"
-      },
-      {
-        what: "`use` with `validateAfterIdle: 0` and a `validate` that is done: to one without",
-        figure: slower(ours.useValidated, ours.use),
-        bound: { atMost: 4 },
-        unit: "×"
-      }
+const charts: Group["charts"] = (results) => {
+  const bar = (contestant: string, peer: string) => ({
+    contestant,
+    isOurs: Object.values(ours).includes(peer),
+    ratio: ratio(ns(results, peer), ns(results, ours.use))
+  })
+  return [{
+    title: "Borrow and return, nobody waiting",
+    subtitle: "time, in units of effect-pools' use",
+    bars: [
+      bar("effect-pools, useSync", ours.useSync),
+      bar("effect-pools, use", ours.use),
+      bar("lightning-pool, acquire and awaited release", peers.lightningAwaited),
+      bar("generic-pool, use", peers.generic),
+      bar("tarn, acquire and release", peers.tarn),
+      bar("Effect's Pool, use", peers.poolUse),
+      bar("Effect's Pool, scoped get", peers.pool)
     ]
+  }]
+}
+
+/** `own` to `peer`, in two ways. */
+const faster = (results: Results, own: string, peer: string) => ratio(ns(results, peer), ns(results, own))
+const slower = (results: Results, own: string, peer: string) => ratio(ns(results, own), ns(results, peer))
+
+const ofOptions = (results: Results): ReadonlyArray<Requirement> => [
+  {
+    what: "`use` with an `acquireTimeout` that is not needed: to one without",
+    figure: slower(results, ours.useTimeout, ours.use),
+    bound: { atMost: 1.05 },
+    unit: "×"
+  },
+  {
+    what: "`use` with an `onRelease` that is done: to one without",
+    figure: slower(results, ours.useReleased, ours.use),
+    bound: { atMost: 2.5 },
+    unit: "×"
+  },
+  {
+    what: "`use` with an `onRelease` that is an effect: to one without (a goal)",
+    figure: slower(results, ours.useReleasedBy, ours.use),
+    bound: { atMost: 25 },
+    unit: "×"
+  },
+  {
+    what: "`use` with `validateAfterIdle: 0` and a `validate` that is done: to one without",
+    figure: slower(results, ours.useValidated, ours.use),
+    bound: { atMost: 4 },
+    unit: "×"
+  }
+]
+
+const requirementsOnEffect4 = (results: Results): ReadonlyArray<Requirement> => [
+  {
+    what: "`use`: faster than Effect's `Pool.use`",
+    figure: faster(results, ours.use, peers.poolUse),
+    bound: { atLeast: 1.3 },
+    unit: "×"
+  },
+  {
+    what: "`Effect.scoped(get)`: to Effect's",
+    figure: slower(results, ours.get, peers.pool),
+    bound: { atMost: 1.05 },
+    unit: "×"
+  },
+  ...ofOptions(results)
+]
+
+const requirementsOnEffect3 = (results: Results): ReadonlyArray<Requirement> => [
+  {
+    what: "`use`: faster than Effect's scoped `Pool.get`",
+    figure: faster(results, ours.use, peers.pool),
+    bound: { atLeast: 15 },
+    unit: "×"
+  },
+  {
+    what: "`use`: to generic-pool's",
+    figure: slower(results, ours.use, peers.generic),
+    bound: { atMost: 1.15 },
+    unit: "×"
+  },
+  {
+    what: "`use`, an `Exit`: faster than Effect's scoped `Pool.get`",
+    figure: faster(results, ours.useExit, peers.pool),
+    bound: { atLeast: 30 },
+    unit: "×"
+  },
+  {
+    what: "`useSync`: faster than Effect's scoped `Pool.get`",
+    figure: faster(results, ours.useSync, peers.pool),
+    bound: { atLeast: 60 },
+    unit: "×"
+  },
+  {
+    what: "`use`, an `Exit`: to lightning-pool's acquire, awaited release",
+    figure: slower(results, ours.useExit, peers.lightningAwaited),
+    bound: { below: 1 },
+    unit: "×"
+  },
+  {
+    what: "`useSync`: to lightning-pool's acquire, awaited release",
+    figure: slower(results, ours.useSync, peers.lightningAwaited),
+    bound: { below: 1 },
+    unit: "×"
+  },
+  {
+    what: "`Effect.scoped(get)`: faster than Effect's",
+    figure: faster(results, ours.get, peers.pool),
+    bound: { atLeast: 1.4 },
+    unit: "×"
+  },
+  ...ofOptions(results)
+]
+
+export const borrow = (effect: 3 | 4): Group => {
+  const { poolUse, ...onEffect3 } = peers
+  const pools = effect === 4 ? [poolUse, peers.pool] : Object.values(onEffect3)
+  return {
+    name: group,
+    title: "Borrow and return, nobody waiting",
+    charts,
+    entries: () => [
+      ...ourEntries,
+      ...(effect === 4 ? peersOnEffect4 : peersOnEffect3),
+      ...floorEntries.map((entry) => ({ ...entry, rounds: 3 }))
+    ],
+    report: report([...Object.values(ours), ...pools, ...Object.values(floors)]),
+    requirements: effect === 4 ? requirementsOnEffect4 : requirementsOnEffect3
   }
 }

@@ -1,9 +1,9 @@
 /** The compared pools, full of items, and their loops. */
+import * as Effect from "#test/Effect"
+import * as Scope from "#test/Scope"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Pool from "effect/Pool"
-import * as Scope from "effect/Scope"
 import * as ResourcePool from "../../src/ResourcePool.js"
 import type { Run } from "../harness/measure.js"
 
@@ -42,6 +42,14 @@ export const effectPool = (size: number): Promise<Pool.Pool<Item>> =>
     while (created < size) yield* Effect.sleep(Duration.millis(5))
     return pool
   }))
+
+/** Effect 4's `Pool.use`; Effect 3 has none. */
+export const effectPoolUse = (Pool as { readonly use?: PoolUse }).use!
+
+type PoolUse = <A, E, B, E2, R>(
+  pool: Pool.Pool<A, E>,
+  f: (item: A) => Effect.Effect<B, E2, R>
+) => Effect.Effect<B, E | E2, R>
 
 export const genericPool = async (size: number) => {
   const { createPool } = await import("generic-pool")

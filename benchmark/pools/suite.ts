@@ -4,12 +4,15 @@ import { borrow } from "./borrow.js"
 import { contention } from "./contention.js"
 import { keyed } from "./keyed.js"
 import { observing } from "./observing.js"
+import { outage } from "./outage.js"
 import { size } from "./size.js"
 import { waiters } from "./waiters.js"
 
 export const pools: Suite = {
   name: "pools",
   title: "Waiting pools",
+  effect: 3,
+  child: "pools/child.ts",
   packages: ["effect", "generic-pool", "tarn", "lightning-pool"],
-  groups: [borrow, keyed, observing, contention, waiters, size]
+  groups: [borrow(3), keyed, observing, contention(3), waiters(3), size, outage(3)]
 }

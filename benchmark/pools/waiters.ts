@@ -1,11 +1,11 @@
 /** Very many fibers that borrow once each, from a pool of ten. */
-import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
 import * as Pool from "effect/Pool"
 import { none, number, seconds, table, times, whole } from "../harness/format.js"
 import { clockOf } from "../harness/measure.js"
-import { type Entry, type Group, ratio, type Results, type Settings } from "../harness/model.js"
-import { effectPool, genericPool, lightningPool, resourcePool, tarnPool } from "./peers.js"
+import { type Entry, type Group, ratio, type Requirement, type Results, type Settings } from "../harness/model.js"
+import { effectPool, effectPoolUse, genericPool, lightningPool, resourcePool, tarnPool } from "./peers.js"
 
 const group = "waiters"
 const items = 10
@@ -13,6 +13,7 @@ const items = 10
 const peers = {
   ours: "`use`",
   alone: "the same fibers, forked to yield once",
+  poolUse: "Effect `Pool.use`",
   pool: "Effect `Effect.scoped(Pool.get)`",
   generic: "generic-pool acquire, release",
   tarn: "tarn acquire, release",
@@ -67,16 +68,31 @@ const entry = (
 const promises = (once: () => Promise<unknown>): Borrowers => (waiters) =>
   Promise.all(Array.from({ length: waiters }, once))
 
-const entriesAt = (at: number, quick: boolean): ReadonlyArray<Entry> => [
-  entry(peers.ours, at, { rounds: at >= 10_000 ? 2 : 3 }, async () => {
+const ourEntry = (at: number, rounds: number): Entry =>
+  entry(peers.ours, at, { rounds }, async () => {
     const pool = await resourcePool(items)
     return fibers(pool.use(() => Effect.yieldNow()))
-  }),
-  entry(peers.alone, at, { rounds: at >= 10_000 ? 2 : 3 }, async () => fibers(Effect.yieldNow())),
+  })
+
+const aloneEntry = (at: number, rounds: number): Entry =>
+  entry(peers.alone, at, { rounds }, async () => fibers(Effect.yieldNow()))
+
+const entriesOnEffect4 = (at: number): ReadonlyArray<Entry> => [
+  ourEntry(at, 3),
+  aloneEntry(at, 3),
+  entry(peers.poolUse, at, { rounds: 3 }, async () => {
+    const pool = await effectPool(items)
+    return fibers(effectPoolUse(pool, () => Effect.yieldNow()))
+  })
+]
+
+const entriesOnEffect3 = (at: number, quick: boolean): ReadonlyArray<Entry> => [
+  ourEntry(at, at >= 10_000 ? 2 : 3),
+  aloneEntry(at, at >= 10_000 ? 2 : 3),
   ...(at > 10_000 ? [] : [
     entry(peers.pool, at, { rounds: 1, limit: quick ? 4 : 20, once: true }, async () => {
       const pool = await effectPool(items)
-      return fibers(Effect.scoped(Effect.zipRight(Pool.get(pool), Effect.yieldNow())))
+      return fibers(Effect.scoped(Effect.andThen(Pool.get(pool), Effect.yieldNow())))
     })
   ]),
   entry(peers.generic, at, { rounds: 1, limit: 20 }, async () => {
@@ -109,7 +125,7 @@ const us = (results: Results, peer: string, at: number) => results.median(group,
 
 const grown = (results: Results, peer: string, at: number) => ratio(us(results, peer, at), us(results, peer, 1_000))
 
-const report = (results: Results): ReadonlyArray<string> => [
+const report = (contestants: ReadonlyArray<string>) => (results: Results): ReadonlyArray<string> => [
   table(
     [
       "borrow once, from a pool of 10",
@@ -117,7 +133,7 @@ const report = (results: Results): ReadonlyArray<string> => [
       ...everySize.map((at) => `${whole(at)}: µs per waiter`),
       "100,000 to 1,000"
     ],
-    Object.values(peers).map((peer) => [
+    contestants.map((peer) => [
       peer,
       ...everySize.map((at) => {
         const limit = results.limit(group, peer, at)
@@ -129,26 +145,41 @@ const report = (results: Results): ReadonlyArray<string> => [
   )
 ]
 
-export const waiters: Group = {
-  name: group,
-  title: "Very many waiters",
-  entries: (settings) => sizes(settings).flatMap((at) => entriesAt(at, settings.quick)),
-  report,
-  requirements: (results) => {
-    const toForking = (at: number) => ratio(us(results, peers.ours, at), us(results, peers.alone, at))
-    return [10_000, 100_000].flatMap((at) => [
-      {
-        what: `${whole(at)} waiters: time per waiter, to that of 1,000, the fibers' own growth taken out`,
-        figure: ratio(grown(results, peers.ours, at), grown(results, peers.alone, at)),
-        bound: { atMost: 1.3 },
-        unit: "×" as const
-      },
-      {
-        what: `${whole(at)} waiters: to the forking of those fibers`,
-        figure: toForking(at),
-        bound: { atMost: 2 },
-        unit: "×" as const
-      }
-    ])
+const requirementsOnEffect4 = (results: Results): ReadonlyArray<Requirement> => [
+  {
+    what: "100,000 waiters: faster than Effect's `Pool.use`",
+    figure: ratio(us(results, peers.poolUse, 100_000), us(results, peers.ours, 100_000)),
+    bound: { atLeast: 2.5 },
+    unit: "×"
+  }
+]
+
+const requirementsOnEffect3 = (results: Results): ReadonlyArray<Requirement> => {
+  const toForking = (at: number) => ratio(us(results, peers.ours, at), us(results, peers.alone, at))
+  return [10_000, 100_000].flatMap((at) => [
+    {
+      what: `${whole(at)} waiters: time per waiter, to that of 1,000, the fibers' own growth taken out`,
+      figure: ratio(grown(results, peers.ours, at), grown(results, peers.alone, at)),
+      bound: { atMost: 1.3 },
+      unit: "×" as const
+    },
+    {
+      what: `${whole(at)} waiters: to the forking of those fibers`,
+      figure: toForking(at),
+      bound: { atMost: 2 },
+      unit: "×" as const
+    }
+  ])
+}
+
+export const waiters = (effect: 3 | 4): Group => {
+  const { poolUse, ...onEffect3 } = peers
+  return {
+    name: group,
+    title: "Very many waiters",
+    entries: (settings) =>
+      sizes(settings).flatMap((at) => effect === 4 ? entriesOnEffect4(at) : entriesOnEffect3(at, settings.quick)),
+    report: report(effect === 4 ? [peers.ours, poolUse, peers.alone] : Object.values(onEffect3)),
+    requirements: effect === 4 ? requirementsOnEffect4 : requirementsOnEffect3
   }
 }

@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import * as SessionPool from "../../src/SessionPool.js"
 import * as StreamPool from "../../src/StreamPool.js"
 import * as WebTransport from "../../src/WebTransport.js"
-import { startedEchoServer, type Target } from "./echoServer.js"
+import { startedServer, type Target } from "./echoServer.js"
 import type { Implementation } from "./implementations.js"
 import type { Sender } from "./load.js"
 
@@ -25,19 +25,23 @@ export const peers = {
   held: "hand-held streams",
   stream: "a stream per request",
   session: "a session per request",
-  raw: "hand-held streams, plain JavaScript"
+  raw: "hand-held streams, plain JavaScript",
+  shared: "shared streams",
+  request: "StreamPool.request",
+  byHand: "shared streams by hand, plain JavaScript",
+  rpc: "@effect/rpc over one stream"
 }
 
 const maxSessions = 4
 
-const connectOptions = ({ hash }: Target): WebTransport.ConnectOptions => ({
+export const connectOptions = ({ hash }: Target): WebTransport.ConnectOptions => ({
   serverCertificateHashes: [{ value: hash }]
 })
 
 type Request = (message: Uint8Array, fiber: number) => Effect.Effect<Uint8Array, unknown, Constructor>
 
 /** Calls `request` for each request, as a user's code does. */
-const drive = (request: Request): Drive => (senders) =>
+export const drive = (request: Request): Drive => (senders) =>
   Effect.forEach(
     senders,
     (sender, fiber) =>
@@ -52,7 +56,7 @@ const drive = (request: Request): Drive => (senders) =>
 const exchange = (stream: WebTransport.BidirectionalStream, message: Uint8Array) =>
   Effect.zipRight(stream.write(message), stream.readExactly(message.length))
 
-const pooled: Contestant = {
+export const pooled: Contestant = {
   peer: peers.pooled,
   open: (target, fibers) =>
     Effect.gen(function*() {
@@ -120,7 +124,7 @@ const sessionPerRequest: Contestant = {
   }
 }
 
-interface RawStream {
+export interface RawStream {
   readonly reader: ReadableStreamDefaultReader<Uint8Array>
   readonly writer: WritableStreamDefaultWriter<Uint8Array>
 }
@@ -139,50 +143,61 @@ const readExactly = async (reader: RawStream["reader"], size: number): Promise<U
   return answer
 }
 
-const openRaw = async (
+const connectRaw = async (
   { construct }: WebTransport.ConstructorService,
   { hash, url }: Target,
-  fibers: number
+  { sessionCount, streamCount }: RawCounts
 ) => {
   const options = { serverCertificateHashes: [{ algorithm: "sha-256", value: hash }] }
-  const sessions = Array.from({ length: maxSessions }, () => construct(url, options, 10_000))
+  const sessions = Array.from({ length: sessionCount }, () => construct(url, options, 10_000))
   await Promise.all(sessions.map(({ ready }) => ready))
   const streams = await Promise.all(
-    Array.from({ length: fibers }, async (_, fiber): Promise<RawStream> => {
-      const { readable, writable } = await sessions[fiber % sessions.length]!.createBidirectionalStream()
+    Array.from({ length: streamCount }, async (_, i): Promise<RawStream> => {
+      const { readable, writable } = await sessions[i % sessions.length]!.createBidirectionalStream()
       return { reader: readable.getReader(), writer: writable.getWriter() }
     })
   )
   return { sessions, streams }
 }
 
+interface RawCounts {
+  readonly sessionCount: number
+  readonly streamCount: number
+}
+
+/** Streams without this library, until the scope closes. */
+export const openRaw = (target: Target, counts: RawCounts) =>
+  Effect.acquireRelease(
+    Effect.flatMap(
+      WebTransport.WebTransportConstructor,
+      (constructor) => Effect.promise(() => connectRaw(constructor, target, counts))
+    ),
+    ({ sessions }) =>
+      Effect.promise(() =>
+        Promise.allSettled(sessions.map((session) => {
+          session.close()
+          return session.closed
+        }))
+      )
+  ).pipe(Effect.map(({ streams }) => streams))
+
 export const plain: Contestant = {
   peer: peers.raw,
   open: (target, fibers) =>
-    Effect.acquireRelease(
-      Effect.flatMap(
-        WebTransport.WebTransportConstructor,
-        (constructor) => Effect.promise(() => openRaw(constructor, target, fibers))
-      ),
-      ({ sessions }) =>
+    Effect.map(
+      openRaw(target, { sessionCount: maxSessions, streamCount: fibers }),
+      (streams): Drive => (senders) =>
         Effect.promise(() =>
-          Promise.allSettled(sessions.map((session) => {
-            session.close()
-            return session.closed
+          Promise.all(senders.map(async (sender, fiber) => {
+            const { reader, writer } = streams[fiber]!
+            while (sender.take()) {
+              const message = sender.next()
+              await writer.write(message)
+              sender.answered(await readExactly(reader, message.length))
+            }
           }))
         )
-    ).pipe(Effect.map(({ streams }): Drive => (senders) =>
-      Effect.promise(() =>
-        Promise.all(senders.map(async (sender, fiber) => {
-          const { reader, writer } = streams[fiber]!
-          while (sender.take()) {
-            const message = sender.next()
-            await writer.write(message)
-            sender.answered(await readExactly(reader, message.length))
-          }
-        }))
-      )
-    ))
+    )
 }
 
 export const contestants: ReadonlyArray<Contestant> = [pooled, held, streamPerRequest, sessionPerRequest, plain]
@@ -194,7 +209,7 @@ export const withContestant = <A>(
   fibers: number,
   use: (drive: Drive) => Effect.Effect<A, unknown, Constructor>
 ): Promise<A> =>
-  Effect.suspend(() => open(startedEchoServer(), fibers)).pipe(
+  Effect.suspend(() => open(startedServer("echo"), fibers)).pipe(
     Effect.flatMap(use),
     Effect.scoped,
     Effect.provide(Layer.unwrapEffect(Effect.promise(client))),

@@ -7,16 +7,16 @@ import { startEchoServer } from "./echoServer.js"
 import type { Implementation } from "./implementations.js"
 import { senders, Stint, Window } from "./load.js"
 
-interface Size {
+export interface Size {
   readonly group: string
   readonly title: string
   readonly bytes: number
 }
 
-const one = 1
-const many = 64
+export const one = 1
+export const many = 64
 const fiberCounts = [one, many]
-const fibersTitle = (fibers: number) => fibers === 1 ? "1 fiber" : `${fibers} fibers`
+export const fibersTitle = (fibers: number) => fibers === 1 ? "1 fiber" : `${whole(fibers)} fibers`
 
 const extent = ({ quick }: Settings) =>
   quick
@@ -35,16 +35,22 @@ const prelude = (implementation: Implementation, millis: number, bytes: number) 
  * Opened for many fibers and warmed up by them, also if one fiber is measured: one fiber alone would need ten seconds until
  * the slower contestants are compiled, an advantage for the faster ones.
  */
-const entry = (implementation: Implementation, contestant: Contestant, { bytes }: Size, fibers: number): Entry => ({
+export const entry = (
+  implementation: Implementation,
+  contestant: Contestant,
+  { bytes }: Size,
+  fibers: number
+): Entry => ({
   peer: contestant.peer,
   at: fibers,
   limit: 30,
   measure: async (settings) => {
     const { millis, preludeMillis, warmupMillis } = extent(settings)
     await prelude(implementation, preludeMillis, bytes)
-    return withContestant(implementation, contestant, many, (drive) =>
+    const opened = Math.max(many, fibers)
+    return withContestant(implementation, contestant, opened, (drive) =>
       Effect.gen(function*() {
-        yield* drive(senders(new Stint(warmupMillis), many, bytes))
+        yield* drive(senders(new Stint(warmupMillis), opened, bytes))
         const window = new Window(millis, fibers)
         yield* drive(senders(window, fibers, bytes))
         return window.figures

@@ -1,10 +1,10 @@
-/** An echo server, in its own process. */
+/** The servers: an echo server, and one of `@effect/rpc`. Each has its own process. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
 import type { Ready } from "../../examples/support/serve.js"
-import type { Fixture } from "../harness/model.js"
+import type { Fixture, Runtime } from "../harness/model.js"
 import type { Implementation } from "./implementations.js"
 
 export interface Target {
@@ -13,18 +13,24 @@ export interface Target {
   readonly hash: Uint8Array<ArrayBuffer>
 }
 
-const names = { url: "EFFECT_POOLS_ECHO_URL", hash: "EFFECT_POOLS_ECHO_HASH" }
+type Kind = "echo" | "rpc"
+
+const names = (kind: Kind) => ({
+  url: `EFFECT_POOLS_${kind.toUpperCase()}_URL`,
+  hash: `EFFECT_POOLS_${kind.toUpperCase()}_HASH`
+})
 
 /** The server, as a child process finds it. */
-export const startedEchoServer = (): Target => {
-  const { [names.hash]: hash, [names.url]: url } = process.env
+export const startedServer = (kind: Kind): Target => {
+  const { hash: hashName, url: urlName } = names(kind)
+  const { [hashName]: hash, [urlName]: url } = process.env
   if (url === undefined || hash === undefined) throw new Error("to be started by the benchmark's parent process")
   return { url, hash: new Uint8Array(Buffer.from(hash, "hex")) }
 }
 
-/** Starts the server from the parent process. It always ends with the parent, since it waits for the end of a pipe. */
-export const startEchoServer = async ({ runtime, server }: Implementation): Promise<Fixture> => {
-  const child = spawn(runtime.execPath, ["--import", import.meta.resolve("tsx"), server], {
+/** Starts a server from the parent process. It always ends with the parent, since it waits for the end of a pipe. */
+const startServer = async (kind: Kind, main: string, { execPath }: Runtime): Promise<Fixture> => {
+  const child = spawn(execPath, ["--import", import.meta.resolve("tsx"), main], {
     stdio: ["pipe", "pipe", "ignore"]
   })
   const exited = once(child, "exit")
@@ -33,12 +39,25 @@ export const startEchoServer = async ({ runtime, server }: Implementation): Prom
     return exited
   }
   const line = once(createInterface({ input: child.stdout }), "line")
-  const nothing = Promise.race([exited, delay(10_000, undefined, { ref: false })]).then(() => undefined)
+  const nothing = Promise.race([exited, delay(30_000, undefined, { ref: false })]).then(() => undefined)
   const first = await Promise.race([line, nothing])
   if (first === undefined) {
     await stop()
-    throw new Error(`the echo server did not start; npx tsx ${server} shows why`)
+    throw new Error(`the server did not start; npx tsx ${main} shows why`)
   }
   const ready: Ready = JSON.parse(first[0])
-  return { env: { [names.url]: `https://127.0.0.1:${ready.port}/echo`, [names.hash]: ready.hash }, stop }
+  const { hash, url } = names(kind)
+  return { env: { [url]: `https://127.0.0.1:${ready.port}/${kind}`, [hash]: ready.hash }, stop }
+}
+
+export const startEchoServer = ({ runtime, server }: Implementation): Promise<Fixture> =>
+  startServer("echo", server, runtime)
+
+/** Starts the echo server and, if the implementation has one, the server of `@effect/rpc`. */
+export const startServers = async (implementation: Implementation): Promise<Fixture> => {
+  const { rpcServer, runtime } = implementation
+  const echo = await startEchoServer(implementation)
+  if (rpcServer === undefined) return echo
+  const rpc = await startServer("rpc", rpcServer, runtime)
+  return { env: { ...echo.env, ...rpc.env }, stop: () => Promise.all([echo.stop(), rpc.stop()]) }
 }

@@ -9,6 +9,8 @@ import type { Runtime } from "../harness/model.js"
 export interface Implementation {
   /** The main of the process of its echo server. */
   readonly server: string
+  /** The same for its server of `@effect/rpc`, if there is one. */
+  readonly rpcServer?: string
   /** The runtime of that process, and of the contestants' processes. */
   readonly runtime: Runtime
   readonly client: () => Promise<Layer.Layer<WebTransport.WebTransportConstructor>>
@@ -18,6 +20,7 @@ const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 export const http2: Implementation = {
   server: file("../../examples/demo/server.ts"),
+  rpcServer: file("rpcServer.ts"),
   runtime: { execPath: process.execPath, execArgv: [] },
   client: () => Promise.resolve(NodeWebTransport.layerHttp2)
 }

@@ -1,9 +1,9 @@
-/** Measures the gain of stream and session pools, with an echo server. */
+/** Measures the gain of shared streams, and of stream and session pools, with an echo server. */
 import { Cause, ConfigProvider, Effect, Encoding, Exit, Layer, Logger, LogLevel } from "effect"
-import { SessionPoolLive, StreamPool, WebTransportError } from "effect-pools"
+import { RequestError, RequestPool, SessionPoolLive, StreamPool, WebTransportError } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { startEchoServer } from "./echoServer.js"
-import { pooledSessions, pooledStreams, sessionPerRequest } from "./load.js"
+import { pooledSessions, pooledStreams, sessionPerRequest, sharedStreams } from "./load.js"
 import type { Options } from "./main.js"
 import { printTable, withProgress } from "./output.js"
 
@@ -40,6 +40,12 @@ const demo = (options: Options) =>
       Layer.provideMerge(SessionsLive)
     )
 
+    const RequestsLive = RequestPool.layer().pipe(Layer.provideMerge(SessionsLive))
+
+    const most = requests * 20
+    const shared = yield* withProgress("shared streams", most, (onProgress) =>
+      sharedStreams({ requests: most, concurrency, timeLimit, onProgress })).pipe(Effect.provide(RequestsLive))
+
     const more = requests * 5
     const streams = yield* withProgress("pooled streams", more, (onProgress) =>
       pooledStreams({ requests: more, concurrency, timeLimit, onProgress })).pipe(Effect.provide(StreamsLive))
@@ -57,11 +63,14 @@ const demo = (options: Options) =>
       }))
 
     printTable({
+      "shared streams": shared,
       "pooled streams": streams,
       "stream per request, pooled sessions": pooled,
       "session per request": single
     })
-    if (streams.requests < more || pooled.requests < requests || single.requests < fewer) {
+    const isCut = shared.requests < most || streams.requests < more || pooled.requests < requests ||
+      single.requests < fewer
+    if (isCut) {
       yield* Effect.sync(() =>
         console.log(`A row ends after ${timeLimit} seconds, with as many requests as were answered.`)
       )
@@ -69,7 +78,8 @@ const demo = (options: Options) =>
   }).pipe(Effect.scoped, Effect.provide(NodeWebTransport.layer))
 
 /** One line that says what to do. */
-const describe = (error: unknown): string => {
+const describe = (failure: unknown): string => {
+  const error = RequestError.isRequestError(failure) ? failure.cause ?? failure : failure
   if (WebTransportError.isWebTransportError(error) && error.reason.startsWith("Connect")) {
     return `${error.detail}; check that a WebTransport server listens there, serves this path, and has a certificate ` +
       "that is trusted or given with --certificate-hash"

@@ -1,6 +1,6 @@
-/** The measurements of the demo: requests over pooled streams, over a new stream each, and over a new session each. */
+/** The measurements of the demo: requests over shared streams, pooled streams, a new stream each, and a new session each. */
 import { Data, Effect, Option } from "effect"
-import { SessionPool, StreamPool, WebTransport } from "effect-pools"
+import { RequestPool, SessionPool, StreamPool, WebTransport } from "effect-pools"
 
 export interface Load {
   readonly requests: number
@@ -51,6 +51,20 @@ const readToEnd = (stream: WebTransport.BidirectionalStream) =>
       if (Option.isNone(chunk)) return Buffer.concat(chunks)
       chunks.push(chunk.value)
     }
+  })
+
+/** Streams that requests share. An echo server repeats the id of a request, too. */
+export const sharedStreams = (load: Load) =>
+  Effect.gen(function*() {
+    const sessions = yield* SessionPool.SessionPool
+    const pool = yield* RequestPool.RequestPool
+    const figures = yield* measure(load, (id) => {
+      const message = messageOf(id)
+      return Effect.flatMap(pool.request(message), (answer) => check(message, answer))
+    })
+    const { created } = yield* sessions.stats
+    // each request after the first one of a session uses it again
+    return { ...figures, sessionsOpened: created, reuseRatio: 1 - created / figures.requests }
   })
 
 /** Streams of the pool, each used for one request after the other. */

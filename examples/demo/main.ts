@@ -40,13 +40,14 @@ const count = (text: string): number => {
 
 const command = new Command("npm start --")
   .description(
-    "Sends requests to an echo server: on pooled streams, on a stream each over pooled sessions, on a session each."
+    "Sends requests to an echo server: on shared streams, on pooled streams, on a stream each over pooled sessions, on " +
+      "a session each."
   )
   .option("--url <url>", "your WebTransport echo server (default: an embedded one)", url)
   .option("--certificate-hash <hex>", "SHA-256 of its certificate (default: what the platform trusts)", certificateHash)
   .option(
     "--requests <n>",
-    "requests on a stream each; five times as many on pooled streams, a tenth on a session each",
+    "requests on a stream each; 20 times as many on shared streams, five times on pooled streams, a tenth on a session each",
     count,
     4000
   )
@@ -54,7 +55,7 @@ const command = new Command("npm start --")
   .option("--max-sessions <n>", "the maximum number of sessions of the pool", count, 4)
   .option(
     "--time-limit <seconds>",
-    "the time limit of each of the three ways; it then reports its results so far",
+    "the time limit of each of the four ways; it then reports its results so far",
     count,
     10
   )

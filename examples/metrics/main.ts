@@ -5,7 +5,7 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Random, Schedule } from "effect"
-import { BufferPool, PoolStats, SessionPool, StreamPool } from "effect-pools"
+import { BufferPool, PoolStats, RequestPool, SessionPool, StreamPool } from "effect-pools"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import { startEndpoint } from "../support/endpoint.js"
 import { metricsPort, TelemetryLive } from "./telemetry.js"
@@ -20,6 +20,7 @@ const program = Effect.gen(function*() {
     histograms: true
   })
   const streams = yield* StreamPool.make({ name: "streams", sessionPool: sessions, maxSize: 6, histograms: true })
+  const requests = yield* RequestPool.make({ name: "requests", streamPool: streams, maxStreams: 2 })
   const buffers = yield* BufferPool.make({ name: "buffers", bufferSize: 16_384, maxBuffers: 16 })
 
   /** Sends some bytes of a pooled buffer and reads their echo. */
@@ -31,14 +32,24 @@ const program = Effect.gen(function*() {
     )
   }).pipe(Effect.timeout("5 seconds"), Effect.withSpan("echo"))
 
-  const pause = Effect.flatMap(Random.nextIntBetween(0, 20), (millis) => Effect.sleep(millis))
-  const client = echo.pipe(Effect.catchAllCause(Effect.logError), Effect.zipRight(pause), Effect.forever)
+  // an echo repeats the id of a request, too
+  const ask = Effect.forEach(["one", "two", "three"], (text) => requests.request(new TextEncoder().encode(text)), {
+    concurrency: "unbounded",
+    discard: true
+  }).pipe(Effect.timeout("5 seconds"), Effect.withSpan("ask"))
 
-  const report = Effect.all([sessions.stats, streams.stats, buffers.stats]).pipe(
+  const pause = Effect.flatMap(Random.nextIntBetween(0, 20), (millis) => Effect.sleep(millis))
+  const client = Effect.zipRight(echo, ask).pipe(
+    Effect.catchAllCause(Effect.logError),
+    Effect.zipRight(pause),
+    Effect.forever
+  )
+
+  const report = Effect.all([sessions.stats, streams.stats, buffers.stats, requests.stats]).pipe(
     Effect.flatMap((stats) => Console.log(`${PoolStats.pretty(...stats)}\n`))
   )
 
-  yield* echo
+  yield* Effect.zipRight(echo, ask)
   yield* Console.log(`metrics: http://127.0.0.1:${yield* metricsPort}/metrics`)
   yield* Effect.fork(Effect.repeat(report, Schedule.spaced("10 seconds")))
   // more clients than streams, so that some wait

@@ -2,6 +2,7 @@
 import * as Framing from "effect-pools/Framing"
 import { isPoolError } from "effect-pools/PoolError"
 import { isRequestError } from "effect-pools/RequestError"
+import type * as RequestPool from "effect-pools/RequestPool"
 import type * as SessionPool from "effect-pools/SessionPool"
 import type * as StreamPool from "effect-pools/StreamPool"
 import type * as WebTransport from "effect-pools/WebTransport"
@@ -26,6 +27,8 @@ export interface Pools {
   readonly streams: StreamPool.Service
   /** The server counts how often each message of this pool arrives. */
   readonly audited: StreamPool.Service
+  /** The same for this pool, whose requests share streams. */
+  readonly shared: RequestPool.Service
 }
 
 /** Counts successes and failures. */
@@ -42,7 +45,12 @@ export class Tally {
   readonly slow: Array<string> = []
   longestWait = 0
   /** The number of answers of each pool in each `bucket` since the start. */
-  readonly rates: Readonly<Record<keyof Pools, Array<number>>> = { sessions: [], streams: [], audited: [] }
+  readonly rates: Readonly<Record<keyof Pools, Array<number>>> = {
+    sessions: [],
+    streams: [],
+    audited: [],
+    shared: []
+  }
   lastAnswer: number
   longestStall = 0
   /** A time of `performance.now()`. */
@@ -155,11 +163,14 @@ export const ways: Readonly<Record<string, Way>> = {
   }
 }
 
-/** A message that is sent again only if it certainly was not sent. */
-export const auditedWay: Way = {
-  pool: "audited",
-  fibers: 2,
-  send: ({ audited }, message) => audited.request(encoder.encode(message), { correlate: true })
+/** Ways whose messages are sent again only if they certainly were not sent. */
+export const auditedWays: Readonly<Record<string, Way>> = {
+  "audited": {
+    pool: "audited",
+    fibers: 2,
+    send: ({ audited }, message) => audited.request(encoder.encode(message), { correlate: true })
+  },
+  "shared": { pool: "shared", fibers: 24, send: ({ shared }, message) => shared.request(encoder.encode(message)) }
 }
 
 const nameOf = (error: unknown): string => {

@@ -1,5 +1,7 @@
 /** The main of the soak's process. */
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import type { RequestPoolStats } from "effect-pools/PoolStats"
+import * as RequestPool from "effect-pools/RequestPool"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as WebTransport from "effect-pools/WebTransport"
@@ -18,7 +20,7 @@ import * as TestServer from "../support/TestServer.js"
 import { type Findings, fuzz } from "./fuzz.js"
 import { type Lag, watchLag } from "./lag.js"
 import { leftIn } from "./leftovers.js"
-import { acquireTimeout, auditedWay, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
+import { acquireTimeout, auditedWays, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
 import * as Network from "./network.js"
 import { oneWay, type Sent } from "./oneWay.js"
 import { calm, describe, type Fault, kinds, schedule } from "./schedule.js"
@@ -65,6 +67,9 @@ const mostStreams = 100
 /** More messages than a run of eight hours sends. */
 const mostMessages = 1 << 26
 
+/** The server counts how often each message came. */
+const auditedPaths = { audited: "/framed?ids=1", shared: "/framed?ids=1&shared" }
+
 // -----------------------------------------------------------------------------
 // The pools
 // -----------------------------------------------------------------------------
@@ -95,14 +100,27 @@ const makePools = (server: TestServer.Service, proxy: Network.Proxy) =>
       })
     const sessions = yield* sessionsTo("/echo", 10)
     const beneath = yield* sessionsTo("/echo?streams", 1)
-    const beneathAudited = yield* sessionsTo("/framed?ids=1", 1)
+    const beneathAudited = yield* sessionsTo(auditedPaths.audited, 1)
+    const beneathShared = yield* sessionsTo(auditedPaths.shared, 1)
     const streams = yield* streamsOn(beneath)
     const audited = yield* streamsOn(beneathAudited)
-    return { sessions, streams, audited, beneath, beneathAudited }
+    const shared = yield* RequestPool.make({
+      sessionPool: beneathShared,
+      maxStreams: 3,
+      maxInFlight: 8,
+      // larger messages take streams of their own
+      maxBatch: 1_000,
+      acquireTimeout,
+      keepAlive: { ping: SessionPool.pingStream() },
+      silenceTimeout: keepAliveInterval,
+      checkTimeout: 1_000,
+      shutdownGrace: 1_000
+    })
+    return { sessions, streams, audited, shared, beneath, beneathAudited, beneathShared }
   })
 
 interface Open {
-  readonly pools: Pools & Readonly<Record<"beneath" | "beneathAudited", SessionPool.Service>>
+  readonly pools: Pools & Readonly<Record<"beneath" | "beneathAudited" | "beneathShared", SessionPool.Service>>
   readonly scope: Scope.CloseableScope
 }
 
@@ -125,18 +143,21 @@ interface World {
   /** How often each message came, by its number, in earlier lives of the server. Outside of the heap. */
   readonly came: Uint8Array
   current: Open
+  /** The figures of closed pools of requests. */
+  readonly figures: Array<RequestPoolStats>
 }
 
 /** Runs at the end of each life of the server: no message may have come twice in all lives. */
 const audit = ({ came, server, tally }: World) =>
-  Effect.map(server.command("requests", { path: "/framed?ids=1" }), (counts) => {
-    for (const [message, count] of Object.entries(counts)) {
-      if (!message.startsWith("m")) continue
-      const number = Number(message.split(" ")[1])
-      came[number]! += count
-      if (came[number]! > 1) tally.violation(`message ${number} came ${came[number]} times`)
-    }
-  })
+  Effect.forEach(Object.values(auditedPaths), (path) =>
+    Effect.map(server.command("requests", { path }), (counts) => {
+      for (const [message, count] of Object.entries(counts)) {
+        if (!message.startsWith("m")) continue
+        const number = Number(message.split(" ")[1])
+        came[number]! += count
+        if (came[number]! > 1) tally.violation(`message ${number} came ${came[number]} times`)
+      }
+    }), { discard: true })
 
 const within = (world: World, what: string, millis: number, effect: Effect.Effect<unknown>) =>
   Effect.flatMap(Effect.timeoutOption(effect, millis), (outcome) =>
@@ -152,7 +173,7 @@ const replacePools = (world: World): Effect.Effect<void, never, WebTransport.Web
       world,
       "draining",
       8_000,
-      Effect.all([pools.streams.drain, pools.audited.drain, pools.sessions.drain], {
+      Effect.all([pools.streams.drain, pools.audited.drain, pools.shared.drain, pools.sessions.drain], {
         concurrency: "unbounded",
         discard: true
       })
@@ -164,7 +185,8 @@ const replacePools = (world: World): Effect.Effect<void, never, WebTransport.Web
 const closePools = (world: World, { pools, scope }: Open): Effect.Effect<void> =>
   Effect.gen(function*() {
     yield* within(world, "closing", 8_000, Scope.close(scope, Exit.void))
-    const all: ReadonlyArray<SessionPool.Service | StreamPool.Service> = Object.values(pools)
+    world.figures.push(yield* pools.shared.stats)
+    const all: ReadonlyArray<SessionPool.Service | StreamPool.Service | RequestPool.Service> = Object.values(pools)
     for (const pool of all) {
       const left = yield* leftIn(pool)
       if (left !== undefined) world.tally.violation(left)
@@ -180,9 +202,13 @@ const inject = (
   const pause = Effect.sleep(lasts)
   const healthy = proxy.set({ state: "open", delay: 0 })
   const onStreams = (what: "fin" | "reset" | "stop") =>
-    Effect.forEach(["/echo", "/echo?streams"], (path) => server.command("onStreams", { do: what, path }), {
-      discard: true
-    })
+    Effect.forEach(
+      ["/echo", "/echo?streams", auditedPaths.shared],
+      (path) => server.command("onStreams", { do: what, path }),
+      {
+        discard: true
+      }
+    )
   switch (kind) {
     case "kill":
       return Effect.zipRight(Effect.zipRight(audit(world), server.kill), Effect.zipRight(pause, server.restart))
@@ -355,6 +381,18 @@ const reportLoad = (tally: Tally, lag: number): string =>
     )
   ])
 
+const reportShared = (figures: World["figures"]): string => {
+  const sum = (of: (stats: RequestPoolStats) => number) => figures.reduce((sum, stats) => sum + of(stats), 0)
+  return table(["on shared streams", ""], [
+    ["requests sent", sum(({ sent }) => sent).toLocaleString("en")],
+    ["writes", sum(({ batches }) => batches).toLocaleString("en")],
+    ["given up by their callers", sum(({ abandoned }) => abandoned).toLocaleString("en")],
+    ["late answers, dropped", sum(({ lateAnswers }) => lateAnswers).toLocaleString("en")],
+    ["failed after they were sent", sum(({ failures }) => failures).toLocaleString("en")],
+    ["on streams of their own", sum(({ requests, sent }) => requests - sent).toLocaleString("en")]
+  ])
+}
+
 const reportFuzz = (tally: Tally, findings: ReadonlyArray<Findings>): string => {
   for (const { wrong } of findings) for (const what of wrong) tally.violation(what)
   return table(
@@ -419,6 +457,7 @@ const soak = (
     const logs = new Map<string, number>()
     const injected: Array<Injected> = []
     const samples: Array<Sample> = []
+    const figures: World["figures"] = []
 
     const findings = yield* fuzz(server, constructor, options.seed)
     const lag = watchLag()
@@ -437,17 +476,16 @@ const soak = (
         pools: () => world.current.pools,
         isOver: () => isOver
       }
-      const world: World = { server, proxy, load, tally, came: new Uint8Array(mostMessages), current: first }
+      const world: World = { server, proxy, load, tally, came: new Uint8Array(mostMessages), current: first, figures }
       const sampler = yield* Effect.fork(
         Effect.forever(Effect.delay(Effect.map(sample(start), (one) => samples.push(one)), 5_000))
       )
       const random = new PCGRandom(options.seed)
       const workers = yield* Effect.forEach(
-        [...Object.entries(ways).map(([name, way]) => ({ name, way, isHarmless: true })), {
-          name: "audited",
-          way: auditedWay,
-          isHarmless: false
-        }].flatMap((one) => Array.from({ length: one.way.fibers }, () => one)),
+        [
+          ...Object.entries(ways).map(([name, way]) => ({ name, way, isHarmless: true })),
+          ...Object.entries(auditedWays).map(([name, way]) => ({ name, way, isHarmless: false }))
+        ].flatMap((one) => Array.from({ length: one.way.fibers }, () => one)),
         ({ isHarmless, name, way }) =>
           Effect.fork(worker(load, name, way, isHarmless, new PCGRandom(random.integer(0x7fff_ffff))))
       )
@@ -498,6 +536,7 @@ const soak = (
       reportFaults(tally, injected, lag),
       reportLoad(tally, lag.worst()),
       reportSent(sent),
+      reportShared(figures),
       reportMemory(tally, samples),
       `Fibers, TCP and UDP sockets, and sessions of the server: gone ${millis(gone)} after the end.`,
       reportFuzz(tally, findings),

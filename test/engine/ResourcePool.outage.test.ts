@@ -25,8 +25,9 @@ const makeBackend = () => {
   })
 }
 
-const pass = (millis: number) =>
-  Effect.replicateEffect(Effect.andThen(TestClock.adjust(10), settle), millis / 10, { discard: true })
+/** Lets time pass, `step` milliseconds at once. The times of attempts are exact to a step. */
+const pass = (millis: number, step = 50) =>
+  Effect.replicateEffect(Effect.andThen(TestClock.adjust(step), settle), millis / step, { discard: true })
 
 /** A borrower, and the time of its answer. */
 const borrow = (pool: ResourcePool.ResourcePool<Item, string>) =>
@@ -64,7 +65,7 @@ describe("an outage", () => {
     Effect.gen(function*() {
       const { backend, pool, since } = yield* cutOff()
       const borrowers = yield* Effect.replicateEffect(borrow(pool), 20)
-      yield* pass(4_000)
+      yield* pass(4_000, 10)
       for (const [exit, at] of yield* Fiber.joinAll(borrowers)) {
         assert.deepStrictEqual(exit, Exit.fail("down"))
         // 10, 20, 40 … after each other: the first attempt at 2 s or later
@@ -155,7 +156,7 @@ describe("an outage", () => {
         return asked.length < 3 ? "1 hour" : 0
       })
       const borrower = yield* borrow(pool)
-      yield* pass(200)
+      yield* pass(200, 10)
       assert.deepStrictEqual((yield* Fiber.join(borrower))[0], Exit.fail("down"))
       assert.deepStrictEqual(asked, ["down", "down", "down"])
     }))
@@ -186,7 +187,7 @@ describe("an outage", () => {
       const lease = yield* pool.acquire
       backend.down = true
       const borrowers = yield* Effect.replicateEffect(borrow(pool), 5)
-      yield* pass(10_000)
+      yield* pass(10_000, 200)
       assert.strictEqual((yield* pool.stats).waiters, 5)
       yield* lease.release()
       for (const [exit] of yield* Fiber.joinAll(borrowers)) assert.isTrue(Exit.isSuccess(exit))
@@ -209,7 +210,7 @@ describe("a backend at its limit", () => {
         acquireTimeout: "5 seconds"
       })
       const borrowers = yield* Effect.replicateEffect(Effect.fork(Effect.exit(pool.use(() => Effect.sleep(50)))), 40)
-      yield* pass(500)
+      yield* pass(500, 10)
       for (const exit of yield* Fiber.joinAll(borrowers)) assert.isTrue(Exit.isSuccess(exit))
       assert.isAtMost(attempts, 8 + 6)
     }))

@@ -1,5 +1,6 @@
 /** The tests' own server of requests on shared streams does what it says, for the tests that rely on it. */
 import * as Effect from "#test/Effect"
+import * as Either from "#test/Either"
 import * as Framing from "effect-pools/Framing"
 import type * as WebTransport from "effect-pools/WebTransport"
 import * as Option from "effect/Option"
@@ -26,14 +27,14 @@ type Stream = WebTransport.BidirectionalStream
 /** Sends all requests in one chunk, with ids from 1. */
 const send = (stream: Stream, ...requests: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const frames = yield* Effect.forEach(requests, (request, i) => Framing.encode(bytes(request), { id: i + 1 }))
+    const frames = requests.map((request, i) => Either.getOrThrow(Framing.encode(bytes(request), { id: i + 1 })))
     yield* stream.write(Uint8Array.from(frames.flatMap((frame) => [...frame])))
   })
 
 const next = (stream: Stream) =>
   soon(Effect.gen(function*() {
     const payload = Option.getOrThrow(yield* Framing.read(stream))
-    const { id, message } = yield* Framing.splitId(payload)
+    const { id, message } = Either.getOrThrow(Framing.splitId(payload))
     return [id, text(message)] as const
   }))
 

@@ -24,7 +24,7 @@ export const either: Serving<never> = Framing.serve(
 // services come from the fiber that serves; the scope is the request's
 export const scoped: Serving<Name> = Framing.serve(
   stream,
-  (request) => Effect.zipRight(Effect.addFinalizer(() => Effect.void), Effect.as(Name, request))
+  (request) => Effect.andThen(Effect.addFinalizer(() => Effect.void), Effect.as(Name, request))
 )
 export const scopedStream: Serving<never> = Framing.serve(
   stream,

@@ -1,5 +1,6 @@
 /** Requests on shared streams, with this library on both sides. */
 import * as Effect from "#test/Effect"
+import * as Either from "#test/Either"
 import * as Exit from "#test/Exit"
 import * as Framing from "effect-pools/Framing"
 import * as StreamPool from "effect-pools/StreamPool"
@@ -38,24 +39,19 @@ const at = (path: string) =>
 type Stream = WebTransport.BidirectionalStream
 
 const frames = (requests: ReadonlyArray<string>, hasIds = true) =>
-  Effect.map(
-    Effect.forEach(requests, (request, id) => Framing.encode(bytes(request), hasIds ? { id } : {})),
-    concat
-  )
+  concat(requests.map((request, id) => Either.getOrThrow(Framing.encode(bytes(request), hasIds ? { id } : {}))))
 
 /** Sends all requests in one chunk, with ids from 0. */
-const send = (stream: Stream, ...requests: ReadonlyArray<string>) =>
-  Effect.flatMap(frames(requests), (chunk) => stream.write(chunk))
+const send = (stream: Stream, ...requests: ReadonlyArray<string>) => stream.write(frames(requests))
 
-const sendWithoutIds = (stream: Stream, ...requests: ReadonlyArray<string>) =>
-  Effect.flatMap(frames(requests, false), (chunk) => stream.write(chunk))
+const sendWithoutIds = (stream: Stream, ...requests: ReadonlyArray<string>) => stream.write(frames(requests, false))
 
 /** The next answer, or none at the FIN. */
 const next = (stream: Stream) =>
   soon(Effect.gen(function*() {
     const payload = yield* Framing.read(stream)
     if (Option.isNone(payload)) return "FIN" as const
-    const { id, message } = yield* Framing.splitId(payload.value)
+    const { id, message } = Either.getOrThrow(Framing.splitId(payload.value))
     return [id, text(message)] as const
   }))
 
@@ -99,7 +95,7 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
         const requests = Array.from({ length: 100 }, (_, i) => `request ${i}`)
         yield* send(stream, ...requests)
         yield* untilServed(({ begun }) => begun === 100)
-        const expected = yield* frames(requests)
+        const expected = frames(requests)
         let chunks = 0
         let received = new Uint8Array(0)
         while (received.length < expected.length) {
@@ -159,7 +155,7 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
         const { answerHeld, stream, untilServed } = yield* at("/served?concurrency=1&maxBuffered=100000")
         yield* send(stream, "hold a")
         yield* untilServed(({ begun }) => begun === 1)
-        const piece = yield* frames(Array.from({ length: 10 }, () => "x".repeat(10_000)))
+        const piece = frames(Array.from({ length: 10 }, () => "x".repeat(10_000)))
         const flood = Effect.replicateEffect(stream.write(piece), 100, { discard: true })
         if (!can("holdsBack")) {
           yield* Effect.ignore(flood)
@@ -177,13 +173,13 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
 
   describe("a client that goes away", () => {
     const leaves: ReadonlyArray<
-      readonly [how: string, leave: (client: Effect.Effect.Success<ReturnType<typeof at>>) => Effect.Effect<unknown>]
+      readonly [how: string, leave: (client: Effect.Success<ReturnType<typeof at>>) => Effect.Effect<unknown>]
     > = [
       ["resets its stream", ({ stream }) => stream.reset(1)],
       ["closes its session", ({ session }) => session.close()],
       [
         "closes its session after it has finished the stream",
-        ({ session, stream }) => Effect.zipRight(Effect.ignore(stream.closeWrite), session.close())
+        ({ session, stream }) => Effect.andThen(Effect.ignore(stream.closeWrite), session.close())
       ]
     ]
     for (const [how, leave] of leaves) {

@@ -44,6 +44,37 @@ describe("PoolStats.pretty", () => {
       assert.match(PoolStats.pretty(yield* buffers.stats).split("\n").at(-1)!, /^ {2}larger +1$/)
     }))
 
+  it("is a table of request pools, a line to each", () => {
+    const stats = new PoolStats.RequestPoolStats({
+      pool: "requests",
+      streams: 2,
+      opening: 0,
+      max: 4,
+      inFlight: 70,
+      forgotten: 1,
+      exclusive: 3,
+      waiters: 5,
+      requests: 1_003,
+      sent: 1_000,
+      batches: 80,
+      largestBatch: 64,
+      lateAnswers: 6,
+      timeouts: 7,
+      rejections: 8,
+      abandoned: 9,
+      failures: 10,
+      peak: 128
+    })
+    assert.strictEqual(
+      PoolStats.pretty(stats),
+      [
+        "pool      streams  max  in flight  alone  waiters  peak  requests  batches  mean  late  timeouts  rejections  failures",
+        "requests        2    4         70      3        5   128      1003       80  12.5     6         7           8        10"
+      ].join("\n")
+    )
+    assert.deepInclude(stats.toJSON(), { _id: "RequestPoolStats", sent: 1_000, meanBatch: 12.5 })
+  })
+
   it.scoped("keeps the two kinds apart, and has nothing to say of none", () =>
     Effect.gen(function*() {
       const boxes = yield* ObjectPool.make({ name: "boxes", factory: () => ({}) })

@@ -15,9 +15,10 @@ import type { RecyclingPoolStats } from "effect-pools/PoolStats"
 import * as TieredBufferPool from "effect-pools/TieredBufferPool"
 import * as FastCheck from "fast-check"
 import { assert, describe, it } from "vitest"
+import { isFirst } from "../support/sampled.js"
 import { NaiveList, type Outcome, World } from "./recyclingModel.js"
 
-const { FC_RUNS: runs = "1500", FC_SEED: seed } = process.env
+const { FC_RUNS: runs = isFirst ? "1500" : "500", FC_SEED: seed } = process.env
 const replay = seed === undefined ? {} : { seed: Number(seed) }
 
 // chai costs microseconds even if the values are equal

@@ -214,6 +214,8 @@ describe("StreamPool: clean or gone", () => {
       const { session } = yield* sessionInMemory({
         onStream: (peer) => Effect.andThen(peer.stall, Effect.sync(() => peers.push(peer)))
       })
+      // otherwise the session would wait for the bytes at its end
+      yield* Effect.addFinalizer(() => Effect.forEach(peers, (peer) => peer.resume, { discard: true }))
       return { peers, pool: yield* StreamPool.make({ session, maxSize: 1 }) }
     })
 
@@ -282,6 +284,10 @@ describe("StreamPool: clean or gone", () => {
         withLogs(() =>
           Effect.gen(function*() {
             const { server, session } = yield* sessionInMemory({ onStream: (stream) => stream.stall })
+            // otherwise the session would wait for the bytes at its end
+            yield* Effect.addFinalizer(() =>
+              Effect.forEach(server.streams, (stream) => stream.resume, { discard: true })
+            )
             const pool = yield* StreamPool.make({ session, maxSize: 1 })
             yield* pool.use((stream) => stream.write(bytes("one")))
             assert.deepInclude(yield* pool.stats, { size: 1, leases: 1 })

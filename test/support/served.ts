@@ -56,7 +56,7 @@ const answer = (target: Target, message: Uint8Array) => {
     case "many":
       return many
     case "manyDie":
-      return Stream.concat(many, Stream.dieMessage("too many"))
+      return Stream.concat(many, Stream.die(new Error("too many")))
     case "hold":
       return Effect.async<Uint8Array>((resume) => {
         heldAnswers.add(target, async () => resume(Effect.succeed(message)))
@@ -91,7 +91,7 @@ const handle = (target: Target) => {
   )
   return (message: Uint8Array) => {
     const answers = answer(target, message)
-    return Effect.isEffect(answers) ? Effect.zipRight(running, answers) : Stream.unwrap(Effect.as(running, answers))
+    return Effect.isEffect(answers) ? Effect.andThen(running, answers) : Stream.unwrap(Effect.as(running, answers))
   }
 }
 

@@ -27,6 +27,15 @@ export const withFiberState: <A, E = never, R = never>(
   f: (fiber: RunningFiber<A, E>, state: FiberState) => Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E, R> = Effect.withFiberRuntime
 
+/** Resumes a fiber that is suspended in `untilResumed`. */
+export type Resume = (effect: Effect.Effect<void>) => void
+
+/** Suspends the fiber until `resumeFiber`. `register` itself may call `resume`; then the fiber goes on at once. */
+export const untilResumed: (register: (resume: Resume) => void) => Effect.Effect<void> = Effect.async
+
+/** From plain code: the fiber goes on after the code that runs now. */
+export const resumeFiber = (_fiber: AnyFiber, resume: Resume): void => resume(Effect.void)
+
 /** Interrupts a fiber without waiting for its end. */
 export const interruptFiber = (fiber: AnyFiber | undefined): void => fiber?.unsafeInterruptAsFork(FiberId.none)
 

@@ -110,12 +110,19 @@ export class Borrowing<A, E, V> {
   )
 
   /** Lends an item and hands its lease over in the same step. */
-  lend(take: (lease: Contract.SyncLease<V>) => void, sharing: Sharing): Effect.Effect<void, E | PoolError> {
+  lend(
+    receive: (lease: Contract.SyncLease<V>) => void,
+    sharing: Sharing,
+    watching: Contract.Watching
+  ): Effect.Effect<void, E | PoolError> {
+    const hand = (item: PoolItem<A>, record: LeaseRecord | undefined) => {
+      receive(this.leaseOf(item, record))
+      return Effect.void
+    }
     const lend = (item: PoolItem<A>) =>
-      this.leases.record(undefined, (record) => {
-        take(this.leaseOf(item, record))
-        return Effect.void
-      })
+      watching === "unwatched"
+        ? Effect.suspend(() => hand(item, undefined))
+        : this.leases.record(undefined, (record) => hand(item, record))
     return Effect.uninterruptibleMask((restore) => this.borrow(restore, lend, sharing))
   }
 
@@ -181,14 +188,14 @@ export class Borrowing<A, E, V> {
   ): Effect.Effect<B, E2, R> {
     const view = this.adapter.view(item.value)
     const effect = attempt(f, view)
-    const end = (exit: Exit.Exit<B, E2>): Exit.Exit<B, E2> => {
+    const endBorrow = (exit: Exit.Exit<B, E2>): Exit.Exit<B, E2> => {
       this.giveBack(item, view, exit, record)
       return exit
     }
-    if (isDone(effect)) return end(effect)
+    if (isDone(effect)) return endBorrow(effect)
     return Effect.matchCauseEffect(restore(effect), {
-      onFailure: (cause) => end(Exit.failCause(cause)),
-      onSuccess: (value) => end(Exit.succeed(value))
+      onFailure: (cause) => endBorrow(Exit.failCause(cause)),
+      onSuccess: (value) => endBorrow(Exit.succeed(value))
     })
   }
 

@@ -30,15 +30,15 @@ export class CheckRunner<A, E, V> {
 
   start(check: PoolCheck<A>): void {
     const effect = this.ask(check)
-    if (isDone(effect)) this.end(check, effect)
+    if (isDone(effect)) this.tell(check, effect)
     else this.run(check, effect)
   }
 
   run(check: PoolCheck<A>, effect: Effect.Effect<unknown, unknown, Scope.Scope>): void {
-    check.running = forkScoped(this.parts.runtime, effect, (exit) => this.end(check, exit))
+    check.running = forkScoped(this.parts.runtime, effect, (exit) => this.tell(check, exit))
   }
 
-  private end(check: PoolCheck<A>, exit: Exit.Exit<unknown, unknown>): void {
+  private tell(check: PoolCheck<A>, exit: Exit.Exit<unknown, unknown>): void {
     const result = this.resultOf(check, exit)
     this.parts.machine.checked(check, result, this.parts.time.read())
   }

@@ -5,7 +5,6 @@ import type { Inspectable } from "#effect/inspect"
 import type { PoolLike } from "#effect/poolBase"
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
@@ -14,9 +13,10 @@ import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
+import type { ItemInfo, PoolEvent } from "../../ResourcePoolOptions.js"
 import type { PoolClock } from "../core/clock.js"
 import type { GateCommand } from "../core/pool/commands.js"
-import type { Reason, Sharing } from "../core/pool/item.js"
+import type { Sharing } from "../core/pool/item.js"
 import type { Common } from "../core/pool/poolMachine.js"
 import type { LogEvent } from "../observe/poolLog.js"
 import type { EngineOptions, Sizes } from "../options/engineOptions.js"
@@ -50,19 +50,6 @@ export interface Lease<out A> extends Inspectable {
   readonly release: (exit?: Exit.Exit<unknown, unknown> | undefined) => Effect.Effect<void>
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
-
-export interface ItemInfo {
-  readonly age: Duration.Duration
-  readonly idle: Duration.Duration
-  readonly uses: number
-}
-
-export type PoolEvent =
-  | { readonly _tag: "Created" }
-  | { readonly _tag: "Destroyed"; readonly reason: Reason; readonly cause: Cause.Cause<unknown> | undefined }
-  | { readonly _tag: "Backoff"; readonly delay: Duration.Duration; readonly cause: Cause.Cause<unknown> }
-  | { readonly _tag: "Recovered" }
-  | { readonly _tag: "Exhausted"; readonly waited: Duration.Duration; readonly waiters: number }
 
 type Ping<A, R> = (item: A) => Effect.Effect<unknown, unknown, R>
 
@@ -160,13 +147,20 @@ export interface SyncLease<V> {
   giveBack(exit: Exit.Exit<unknown, unknown>): void
 }
 
+/** Whether a lease counts for leak reports and the histogram. */
+export type Watching = "watched" | "unwatched"
+
 /** The interface of a pool for pools that are built on it. */
 export interface PoolEngine<V, E> {
   /**
    * Borrows an item and hands its lease over in the same step, so that no interruption comes in between. An exclusive
-   * item has no other borrower.
+   * item has no other borrower. A lease for the life of another pool is unwatched.
    */
-  lend(take: (lease: SyncLease<V>) => void, sharing?: Sharing): Effect.Effect<void, E | PoolError>
+  lend(
+    receive: (lease: SyncLease<V>) => void,
+    sharing?: Sharing,
+    watching?: Watching
+  ): Effect.Effect<void, E | PoolError>
   /** Called when a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** The number of borrowers in the queue. */

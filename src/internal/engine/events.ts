@@ -1,7 +1,7 @@
 /** The events of a pool, for its listeners. */
 import { announced, type Listener } from "#effect/events"
 import type * as Stream from "effect/Stream"
-import type { PoolEvent } from "./contract.js"
+import type { PoolEvent } from "../../ResourcePoolOptions.js"
 
 /** The pool buffers this many events per listener; a slow listener loses the oldest. */
 const bufferSize = 1_024

@@ -6,9 +6,9 @@ import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Options from "../../ResourcePoolOptions.js"
 import type { Time } from "../core/clock.js"
 import type { PoolLog } from "../observe/poolLog.js"
-import type * as Contract from "./contract.js"
 import type { ItemHandle, PoolItem } from "./records.js"
 
 /** Notes the failure that closes the item. */
@@ -36,7 +36,7 @@ export const explain = (log: PoolLog, hook: string, item: PoolItem<any>, exit: E
 }
 
 /** Hooks receive it often and read it seldom, so it makes its durations on access. */
-class ItemInfo implements Contract.ItemInfo {
+class ItemInfo implements Options.ItemInfo {
   readonly uses: number
   private readonly ageMillis: number
   private readonly idleMillis: number
@@ -56,5 +56,5 @@ class ItemInfo implements Contract.ItemInfo {
   }
 }
 
-export const infoOf = ({ createdAt, provenAt, uses }: PoolItem<any>, { wall }: Time): Contract.ItemInfo =>
+export const infoOf = ({ createdAt, provenAt, uses }: PoolItem<any>, { wall }: Time): Options.ItemInfo =>
   new ItemInfo(wall - createdAt, wall - provenAt, uses)

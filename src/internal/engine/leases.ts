@@ -4,7 +4,7 @@ import { format, inspectSymbol } from "#effect/inspect"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { Loan } from "../core/pool/item.js"
+import { LeakRecord } from "../core/pool/item.js"
 import type { Details } from "../observe/poolLog.js"
 import type * as Contract from "./contract.js"
 import type { PoolParts } from "./parts.js"
@@ -12,7 +12,7 @@ import type { PoolItem } from "./records.js"
 import type { PoolTimer } from "./timer.js"
 
 /** The record of a lease that is out, for leak reports and for the histogram. */
-export class LeaseRecord extends Loan {
+export class LeaseRecord extends LeakRecord {
   /** The known facts about the borrower. */
   readonly borrower: Details
   readonly lentAt: bigint

@@ -87,7 +87,7 @@ export class Lifecycle<A, E, V> {
       case "Exhausted":
         return reports.exhausted(command.waited)
       case "Overdue":
-        return reports.overdue(command.loan)
+        return reports.overdue(command.record)
       case "DrainsSlowly":
         return reports.drainsSlowly(command.waited)
       case "Drained":

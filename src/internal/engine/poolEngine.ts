@@ -122,8 +122,12 @@ export class Engine<A, E, V, X = unknown>
 
   // --- for pools that are built on this one
 
-  lend(take: (lease: Contract.SyncLease<V>) => void, sharing: Sharing = "shared"): Effect.Effect<void, E | PoolError> {
-    return Effect.suspend(() => this.borrowing.lend(take, sharing))
+  lend(
+    receive: (lease: Contract.SyncLease<V>) => void,
+    sharing: Sharing = "shared",
+    watching: Contract.Watching = "watched"
+  ): Effect.Effect<void, E | PoolError> {
+    return Effect.suspend(() => this.borrowing.lend(receive, sharing, watching))
   }
 
   get waiting(): number {

@@ -1,6 +1,5 @@
 /** Gets an item for a borrower: at once, or through the queue. */
-import { callback } from "#effect/effect"
-import type { AnyFiber, RunningFiber } from "#effect/fiber"
+import { type AnyFiber, resumeFiber, type RunningFiber, untilResumed } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import * as Effect from "effect/Effect"
 import type { PoolError } from "../../PoolError.js"
@@ -21,14 +20,16 @@ export interface QueueParts<A, E, V> extends PoolParts<A, E, V> {
 }
 
 /** Completes when the machine has served or refused the waiter. */
-const settled = (waiter: QueuedBorrower<any, any>): Effect.Effect<void> =>
-  callback((resume) => {
+const served = (waiter: QueuedBorrower<any, any>): Effect.Effect<void> =>
+  untilResumed((resume) => {
     if (waiter.item !== undefined || waiter.refusal !== undefined) resume(Effect.void)
-    else waiter.resume = () => resume(Effect.void)
+    else waiter.resume = resume
   })
 
 /** Lets the borrower go on that the machine has served or refused. */
-export const wake = ({ resume }: QueuedBorrower<any, any>): void => resume?.()
+export const wake = ({ borrower, resume }: QueuedBorrower<any, any>): void => {
+  if (resume !== undefined) resumeFiber(borrower!, resume)
+}
 
 export class BorrowQueue<A, E, V> {
   private readonly parts: QueueParts<A, E, V>
@@ -56,7 +57,7 @@ export class BorrowQueue<A, E, V> {
     const { machine, parts: { checks }, time } = this
     let now = asked
     for (;;) {
-      const check = machine.claim(now, sharing)
+      const check = machine.checkNow(now, sharing)
       if (check === undefined) return undefined
       const effect = checks.ask(check)
       if (!isDone(effect)) {
@@ -89,9 +90,9 @@ export class BorrowQueue<A, E, V> {
   /** Completes with an item or a refusal. In a span it fails with the refusal, so that the span shows the failure. */
   wait(waiter: QueuedBorrower<A, E>, borrower: RunningFiber<unknown, unknown>): Effect.Effect<void, E | PoolError> {
     const { spans } = this.parts
-    if (waiter.item !== undefined || !spans.seesWait(borrower)) return settled(waiter)
+    if (waiter.item !== undefined || !spans.seesWait(borrower)) return served(waiter)
     return spans.wait(
-      Effect.flatMap(settled(waiter), () => waiter.item === undefined ? this.refusalOf(waiter) : Effect.void)
+      Effect.flatMap(served(waiter), () => waiter.item === undefined ? this.refusalOf(waiter) : Effect.void)
     )
   }
 

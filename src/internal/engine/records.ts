@@ -1,6 +1,6 @@
 /** The machine's records, with what the pool keeps on them. */
 import type { CloseableScope } from "#effect/effect"
-import type { AnyFiber, RunningFiber } from "#effect/fiber"
+import type { AnyFiber, Resume, RunningFiber } from "#effect/fiber"
 import type * as Cause from "effect/Cause"
 import type { Check, Item, Release, ShellData, Waiter } from "../core/pool/item.js"
 
@@ -16,6 +16,7 @@ export interface PoolData extends ShellData {
   readonly item: ItemHandle
   readonly hook: AnyFiber
   readonly borrower: AnyFiber
+  readonly resume: Resume
 }
 
 export type PoolItem<A> = Item<A, PoolData>

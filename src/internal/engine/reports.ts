@@ -1,7 +1,7 @@
 /** Reports the state of the pool, to logs and to listeners of events. */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
-import type { Loan, Refusal } from "../core/pool/item.js"
+import type { LeakRecord, Refusal } from "../core/pool/item.js"
 import * as texts from "../observe/poolTexts.js"
 import type { PoolEvents } from "./events.js"
 import type { LeaseRecord } from "./leases.js"
@@ -65,13 +65,13 @@ export class Reports<A, E, V> {
     this.parts.log.exhausted(waited, { inUse, size: live, maxSize, waiters }, creating, why)
   }
 
-  overdue(loan: Loan): void {
-    this.parts.log.leak(Math.round(this.now - loan.since), (loan as LeaseRecord).borrower)
+  overdue(record: LeakRecord): void {
+    this.parts.log.leak(Math.round(this.now - record.since), (record as LeaseRecord).borrower)
   }
 
   drainsSlowly(waited: number): void {
     const { log, machine } = this.parts
-    const borrowers = Array.from(machine.out(), (loan) => (loan as LeaseRecord).borrower)
+    const borrowers = Array.from(machine.out(), (record) => (record as LeaseRecord).borrower)
     log.drainsSlowly(waited, machine.leases, machine.waiters.length, borrowers)
   }
 

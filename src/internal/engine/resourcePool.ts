@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
+import type { PoolEvent } from "../../ResourcePoolOptions.js"
 import {
   decodeEngine,
   engineOptions,
@@ -25,7 +26,6 @@ import {
   type LeaseAdapter,
   type PoolAdapter,
   type PoolEngine,
-  type PoolEvent,
   type PoolOptions,
   TypeId,
   type WaitingPool

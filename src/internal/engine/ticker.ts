@@ -1,10 +1,10 @@
 /** One fiber that sleeps until the machine's next tick; no fiber while nothing is due. */
 import { andThen } from "#effect/effect"
 import { fork } from "#effect/poolRuntime"
-import { Sleeper } from "#effect/sleeper"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { Sleeper } from "../time/sleeper.js"
 import type { PoolParts } from "./parts.js"
 
 /** A tick this many milliseconds late was held up, and answers that came in time may be held up, too. */

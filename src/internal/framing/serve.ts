@@ -105,7 +105,7 @@ class Serving<E> {
   readonly done: Effect.Effect<void, E | FramingError> = callback((resume) => this.outcome.await(resume))
 
   private end(outcome: Effect.Effect<void, E | FramingError>): void {
-    this.outcome.done(outcome)
+    this.outcome.complete(outcome)
   }
 
   /** Interrupts everything that runs, and waits for it. */
@@ -144,7 +144,7 @@ class Serving<E> {
       case "Resume": {
         const pending = this.waiting.get(command.request)
         this.waiting.delete(command.request)
-        return pending?.done(Effect.void)
+        return pending?.complete(Effect.void)
       }
       case "Read":
         return this.wakeReader()
@@ -209,22 +209,22 @@ class Serving<E> {
       if (!Effect.isEffect(answers)) {
         return forEachArray(
           answers,
-          (some) => Effect.forEach(some, (one) => this.give(request, one), { discard: true })
+          (some) => Effect.forEach(some, (one) => this.answerLater(request, one), { discard: true })
         )
       }
-      if (isDone(answers) && Exit.isSuccess(answers)) return this.giveNow(request, answers.value)
-      return Effect.flatMap(answers, (answer) => this.giveNow(request, answer))
+      if (isDone(answers) && Exit.isSuccess(answers)) return this.answerNow(request, answers.value)
+      return Effect.flatMap(answers, (answer) => this.answerNow(request, answer))
     } catch (defect) {
       return Effect.die(defect)
     }
   }
 
-  private give(request: ServedRequest, answer: Uint8Array): Effect.Effect<void, FramingError> {
-    return Effect.suspend(() => this.giveNow(request, answer))
+  private answerLater(request: ServedRequest, answer: Uint8Array): Effect.Effect<void, FramingError> {
+    return Effect.suspend(() => this.answerNow(request, answer))
   }
 
   /** Gives an answer. The effect, which has to run at once, completes when the request may give the next one. */
-  private giveNow(request: ServedRequest, answer: Uint8Array): Effect.Effect<void, FramingError> {
+  private answerNow(request: ServedRequest, answer: Uint8Array): Effect.Effect<void, FramingError> {
     if (!isBytes(answer)) return Effect.die(notBytes("an answer", answer))
     const given = this.machine.answer(request, answer)
     switch (given._tag) {

@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type { PoolError } from "../../PoolError.js"
 import type { KeyedPoolStats } from "../../PoolStats.js"
-import type { ItemInfo } from "../engine/contract.js"
+import type { ItemInfo } from "../../ResourcePoolOptions.js"
 import type { EngineOptions } from "../options/engineOptions.js"
 
 export const TypeId: unique symbol = Symbol.for("effect-pools/KeyedPool")

@@ -24,6 +24,28 @@ export interface WaitingFigures {
   readonly peak: number
 }
 
+export interface RequestFigures {
+  readonly pool: string
+  readonly streams: number
+  readonly opening: number
+  readonly max: number
+  readonly inFlight: number
+  readonly forgotten: number
+  readonly exclusive: number
+  readonly waiters: number
+  readonly requests: number
+  readonly sent: number
+  readonly batches: number
+  readonly meanBatch: number
+  readonly largestBatch: number
+  readonly lateAnswers: number
+  readonly timeouts: number
+  readonly rejections: number
+  readonly abandoned: number
+  readonly failures: number
+  readonly peak: number
+}
+
 export interface RecyclingFigures {
   readonly pool: string
   readonly size: number

@@ -12,7 +12,7 @@ import {
   type Tag
 } from "#effect/metricRegistry"
 import type { PoolRuntime } from "#effect/poolRuntime"
-import type { RecyclingFigures, WaitingFigures } from "./figures.js"
+import type { RecyclingFigures, RequestFigures, WaitingFigures } from "./figures.js"
 
 export const size = /* @__PURE__ */ gaugeKey("effect_pools_size", "Live items, idle and in use")
 export const idle = /* @__PURE__ */ gaugeKey("effect_pools_idle", "Idle live items")
@@ -23,6 +23,11 @@ export const closing = /* @__PURE__ */ gaugeKey("effect_pools_closing", "Items b
 export const waiters = /* @__PURE__ */ gaugeKey("effect_pools_waiters", "Borrowers in the queue")
 export const minSize = /* @__PURE__ */ gaugeKey("effect_pools_min_size", "Items to keep live")
 export const maxSize = /* @__PURE__ */ gaugeKey("effect_pools_max_size", "Maximum number of items")
+
+export const streams = /* @__PURE__ */ gaugeKey("effect_pools_streams", "Streams that requests share")
+export const maxStreams = /* @__PURE__ */ gaugeKey("effect_pools_max_streams", "Maximum number of shared streams")
+export const inFlight = /* @__PURE__ */ gaugeKey("effect_pools_in_flight", "Requests that wait for their answers")
+export const forgotten = /* @__PURE__ */ gaugeKey("effect_pools_forgotten", "Requests whose callers have left")
 
 const total = (name: string, description: string): CounterKey => counterKey(`effect_pools_${name}_total`, description)
 
@@ -41,6 +46,12 @@ export const finalizerFailures = /* @__PURE__ */ total(
 export const returned = /* @__PURE__ */ total("returned", "Returns of objects to a recycling pool")
 export const discarded = /* @__PURE__ */ total("discarded", "Objects that a recycling pool dropped, by reason")
 export const refused = /* @__PURE__ */ total("refused", "Misuse by borrowers of a recycling pool, by reason")
+
+export const requests = /* @__PURE__ */ total("requests", "Requests, on shared streams and on streams of their own")
+export const batchedRequests = /* @__PURE__ */ total("batched_requests", "Requests sent on shared streams")
+export const batches = /* @__PURE__ */ total("batches", "Writes of requests to shared streams")
+export const lateAnswers = /* @__PURE__ */ total("late_answers", "Answers dropped since no caller waited for them")
+export const requestFailures = /* @__PURE__ */ total("request_failures", "Requests that failed after they were sent")
 
 /** From 0.1 ms, the time to open a stream, to the usual time limits. */
 const boundaries = [
@@ -125,6 +136,27 @@ export const recyclingPool: Figures<RecyclingFigures> = {
     [returned, (stats) => stats.returned]
   ],
   reasons: [[discarded, (stats) => stats.discarded], [refused, (stats) => stats.refused]]
+}
+
+export const requestPool: Figures<RequestFigures> = {
+  gauges: [
+    [streams, (stats) => stats.streams],
+    [maxStreams, (stats) => stats.max],
+    [inFlight, (stats) => stats.inFlight],
+    [forgotten, (stats) => stats.forgotten],
+    [waiters, (stats) => stats.waiters]
+  ],
+  counters: [
+    [requests, (stats) => stats.requests],
+    [batchedRequests, (stats) => stats.sent],
+    [batches, (stats) => stats.batches],
+    [lateAnswers, (stats) => stats.lateAnswers],
+    [requestFailures, (stats) => stats.failures],
+    [timeouts, (stats) => stats.timeouts],
+    [rejections, (stats) => stats.rejections],
+    [abandoned, (stats) => stats.abandoned]
+  ],
+  reasons: []
 }
 
 /** `time` is in seconds. */

@@ -1,5 +1,5 @@
 /** Figures as a table. */
-import type { RecyclingFigures, TieredFigures, WaitingFigures } from "./figures.js"
+import type { RecyclingFigures, RequestFigures, TieredFigures, WaitingFigures } from "./figures.js"
 
 type Column<S> = readonly [title: string, show: (stats: S) => number | string]
 
@@ -43,6 +43,22 @@ const recycling: ReadonlyArray<Column<RecyclingFigures>> = [
   ["failures", (stats) => stats.failures]
 ]
 
+const requests: ReadonlyArray<Column<RequestFigures>> = [
+  ["streams", (stats) => stats.streams],
+  ["max", (stats) => stats.max],
+  ["in flight", (stats) => stats.inFlight],
+  ["alone", (stats) => stats.exclusive],
+  ["waiters", (stats) => stats.waiters],
+  ["peak", (stats) => stats.peak],
+  ["requests", (stats) => stats.requests],
+  ["batches", (stats) => stats.batches],
+  ["mean", (stats) => stats.meanBatch.toFixed(1)],
+  ["late", (stats) => stats.lateAnswers],
+  ["timeouts", (stats) => stats.timeouts],
+  ["rejections", (stats) => stats.rejections],
+  ["failures", (stats) => stats.failures]
+]
+
 /** Aligns names to the left, figures to the right. */
 const table = <S>(columns: ReadonlyArray<Column<S>>, rows: ReadonlyArray<Row<S>>): string => {
   const cells = [
@@ -70,15 +86,20 @@ const rowsOf = (stats: RecyclingFigures | TieredFigures): ReadonlyArray<Row<Recy
   ]
 }
 
-export const pretty = (...stats: ReadonlyArray<WaitingFigures | RecyclingFigures | TieredFigures>): string => {
+type AnyFigures = WaitingFigures | RecyclingFigures | TieredFigures | RequestFigures
+
+export const pretty = (...stats: ReadonlyArray<AnyFigures>): string => {
   const waitingRows: Array<Row<WaitingFigures>> = []
   const recyclingRows: Array<Row<RecyclingFigures>> = []
+  const requestRows: Array<Row<RequestFigures>> = []
   for (const one of stats) {
-    if ("waiters" in one) waitingRows.push(rowOf(one.pool, one))
+    if ("inFlight" in one) requestRows.push(rowOf(one.pool, one))
+    else if ("waiters" in one) waitingRows.push(rowOf(one.pool, one))
     else recyclingRows.push(...rowsOf(one))
   }
   return [
     ...(waitingRows.length === 0 ? [] : [table(waiting, waitingRows)]),
-    ...(recyclingRows.length === 0 ? [] : [table(recycling, recyclingRows)])
+    ...(recyclingRows.length === 0 ? [] : [table(recycling, recyclingRows)]),
+    ...(requestRows.length === 0 ? [] : [table(requests, requestRows)])
   ].join("\n\n")
 }

@@ -50,7 +50,7 @@ export type Hook = (...args: ReadonlyArray<any>) => any
 // Rows
 // -----------------------------------------------------------------------------
 
-const row = <I, O, S, D>(
+export const row = <I, O, S, D>(
   rule: string,
   decode: Row<I, O, S, D>["decode"],
   byDefault: O,

@@ -65,7 +65,7 @@ export const makeList = ({ bufferSize, ...options }: BufferListOptions): FreeLis
   })
 
 /** Returns a buffer whose first `dirty` bytes may have been written to. */
-export const giveBytes = (slot: ListSlot<Bytes>, dirty: number, zero: boolean): void => {
+export const takeBackBytes = (slot: ListSlot<Bytes>, dirty: number, zero: boolean): void => {
   const { owner: list, value } = slot
   list.markReturned(slot)
   if (value.length !== list.weight) return list.discard(slot, "unfit")
@@ -97,7 +97,7 @@ export class BufferLease {
   constructor(pool: BufferLender, length: number) {
     this.pool = pool
     this.length = length
-    this.slot = pool.take(length, this)
+    this.slot = pool.lendSlot(length, this)
   }
 
   get size(): number {
@@ -148,7 +148,7 @@ export class BufferLease {
 
   release(): boolean {
     if (this.slot.holder !== this) return refuse(this.slot.owner, "stale")
-    this.pool.give(this.slot, this.dirty)
+    this.pool.takeBack(this.slot, this.dirty)
     return true
   }
 
@@ -159,7 +159,7 @@ export class BufferLease {
   }
 
   [Symbol.dispose](): void {
-    if (this.slot.holder === this) this.pool.give(this.slot, this.dirty)
+    if (this.slot.holder === this) this.pool.takeBack(this.slot, this.dirty)
   }
 
   toJSON(): unknown {
@@ -178,9 +178,9 @@ export class BufferLease {
 /** The base of pools of one size and of many sizes. */
 export abstract class BufferLender extends RecyclingPool<BufferLease> {
   /** Lends a buffer of at least this length. */
-  abstract take(length: number, holder: object): ListSlot<Bytes>
+  abstract lendSlot(length: number, holder: object): ListSlot<Bytes>
 
-  abstract give(slot: ListSlot<Bytes>, dirty: number): void
+  abstract takeBack(slot: ListSlot<Bytes>, dirty: number): void
 
   invalidate(slot: ListSlot<Bytes>): void {
     slot.owner.invalidate(slot)
@@ -218,7 +218,7 @@ export abstract class BufferLender extends RecyclingPool<BufferLease> {
       return this.has(slot.owner) ? refuse(slot.owner, "notOut") : refuse(this.first, "foreign")
     }
     // if `length` is not a number of bytes, all bytes count
-    this.give(
+    this.takeBack(
       slot,
       typeof written === "number" && written >= 0 && written < bytes.length ? Math.ceil(written) : bytes.length
     )
@@ -251,13 +251,13 @@ class BufferPool extends BufferLender {
     this.lists = [[this.first, []]] as const
   }
 
-  take(length: number, holder: object): ListSlot<Bytes> {
+  lendSlot(length: number, holder: object): ListSlot<Bytes> {
     checkLength(length, this.bufferSize)
     return this.first.lend(holder)
   }
 
-  give(slot: ListSlot<Bytes>, dirty: number): void {
-    giveBytes(slot, dirty, this.zero)
+  takeBack(slot: ListSlot<Bytes>, dirty: number): void {
+    takeBackBytes(slot, dirty, this.zero)
   }
 
   protected has(list: FreeList<Bytes>): boolean {

@@ -58,14 +58,15 @@ export class ObjectPool<A extends object> extends RecyclingPool<ListSlot<A>> {
     this.list.takeBack(slot)
   }
 
-  private readonly take = (): ListSlot<A> => this.list.lend(byScope)
+  private readonly lendByScope = (): ListSlot<A> => this.list.lend(byScope)
 
   readonly use = <B, E, R>(f: (object: A) => Effect.Effect<B, E, R>): Effect.Effect<B, E, R> =>
-    this.lend(this.take, (slot) => f(slot.value))
+    this.lend(this.lendByScope, (slot) => f(slot.value))
 
-  readonly useSync = <B>(f: (object: A) => B): Effect.Effect<B> => this.lendSync(this.take, (slot) => f(slot.value))
+  readonly useSync = <B>(f: (object: A) => B): Effect.Effect<B> =>
+    this.lendSync(this.lendByScope, (slot) => f(slot.value))
 
-  readonly get: Effect.Effect<A, never, Scope.Scope> = this.lendScoped(this.take, (slot) => slot.value)
+  readonly get: Effect.Effect<A, never, Scope.Scope> = this.lendScoped(this.lendByScope, (slot) => slot.value)
 
   lease(): Lease<A> {
     return new Lease(this.name, this.list)

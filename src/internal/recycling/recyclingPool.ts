@@ -6,7 +6,6 @@ import { type AnyFiber, withFiber } from "#effect/fiber"
 import { after, FiberFrame, isDone, push, raise } from "#effect/fiberFrame"
 import { format, inspectSymbol } from "#effect/inspect"
 import { fork, type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
-import { Sleeper } from "#effect/sleeper"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -18,6 +17,7 @@ import { recyclingPool, register } from "../observe/poolMetrics.js"
 import { misused } from "../observe/poolTexts.js"
 import { dieOfProblems, type OptionChecks } from "../options/optionChecks.js"
 import { decodeOne, duration } from "../options/optionTable.js"
+import { Sleeper } from "../time/sleeper.js"
 
 /** The figures of several lists together. If there are several, the caller passes the peak. */
 export const snapshot = (
@@ -96,7 +96,7 @@ export abstract class RecyclingPool<L> {
       return withFiber((fiber) => {
         const loan = take()
         const effect = attempt(body, loan)
-        if (isDone(effect)) return this.end(loan, effect)
+        if (isDone(effect)) return this.endBorrow(loan, effect)
         push(fiber, new ReturnFrame(fiber, this, loan))
         return effect
       })
@@ -104,15 +104,15 @@ export abstract class RecyclingPool<L> {
     return Effect.uninterruptibleMask((restore) => {
       const loan = take()
       const effect = attempt(body, loan)
-      if (isDone(effect)) return this.end(loan, effect)
+      if (isDone(effect)) return this.endBorrow(loan, effect)
       return Effect.matchCauseEffect(restore(effect), {
-        onFailure: (cause) => this.end(loan, Exit.failCause(cause)),
-        onSuccess: (value) => this.end(loan, Exit.succeed(value))
+        onFailure: (cause) => this.endBorrow(loan, Exit.failCause(cause)),
+        onSuccess: (value) => this.endBorrow(loan, Exit.succeed(value))
       })
     })
   }
 
-  private end<B, E>(loan: L, exit: Exit.Exit<B, E>): Exit.Exit<B, E> {
+  private endBorrow<B, E>(loan: L, exit: Exit.Exit<B, E>): Exit.Exit<B, E> {
     try {
       this.giveBack(loan)
       return exit

@@ -12,8 +12,8 @@ import {
   bufferSizeOption,
   type Bytes,
   checkLength,
-  giveBytes,
   makeList,
+  takeBackBytes,
   zeroOption
 } from "./bufferPool.js"
 import { makePool, snapshot } from "./recyclingPool.js"
@@ -84,7 +84,7 @@ class TieredBufferPool extends BufferLender {
     ] as const
   }
 
-  take(length: number, holder: object): ListSlot<Bytes> {
+  lendSlot(length: number, holder: object): ListSlot<Bytes> {
     checkLength(length, Number.MAX_SAFE_INTEGER)
     const index = this.table.indexOf(length)
     const slot = index < 0 ? this.first.lendNew(new Uint8Array(length), holder) : this.tiers[index]!.lend(holder)
@@ -92,13 +92,13 @@ class TieredBufferPool extends BufferLender {
     return slot
   }
 
-  give(slot: ListSlot<Bytes>, dirty: number): void {
+  takeBack(slot: ListSlot<Bytes>, dirty: number): void {
     this.out--
     if (slot.owner === this.first) {
       this.first.markReturned(slot)
       this.first.drop(slot)
     } else {
-      giveBytes(slot, dirty, this.zero)
+      takeBackBytes(slot, dirty, this.zero)
     }
   }
 
@@ -126,7 +126,7 @@ class TieredBufferPool extends BufferLender {
   }
 
   unsafeAcquire(length: number): Bytes {
-    return this.take(length, this).value
+    return this.lendSlot(length, this).value
   }
 
   unsafeStats(): TieredBufferPoolStats {

@@ -35,7 +35,7 @@ export class Leavers {
   }
 
   /** Closes the remaining sessions, at the latest after `within`. */
-  end(within: DurationInput): Effect.Effect<void> {
+  closeAll(within: DurationInput): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.leaving.size === 0) return Effect.void
       const gone = Effect.asVoid(Fiber.awaitAll([...this.leaving.values()]))

@@ -52,13 +52,13 @@ class SessionPings {
    */
   unlessHeard<E, R>(ping: Effect.Effect<unknown, E, R>): Effect.Effect<unknown, E, R> {
     const { core } = this
-    const begin = Effect.sync(() => {
+    const look = Effect.sync(() => {
       const isHeard = core.bytesHeard !== this.heard
       this.heard = core.bytesHeard
       return isHeard
     })
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(begin, (isHeard) => isHeard ? Effect.void : this.heardOr(ping, restore))
+      Effect.flatMap(look, (isHeard) => isHeard ? Effect.void : this.heardOr(ping, restore))
     )
   }
 
@@ -111,7 +111,7 @@ const noAnswer = () =>
 /** How long a session that has other streams may take to grant the ping a stream. */
 const grantedWithin = "1 second"
 /** How long the stream of an answered or abandoned ping may take to end. */
-const finishedWithin = "5 seconds"
+const endedWithin = "5 seconds"
 
 const noStream = () =>
   new WebTransportError({ reason: "StreamLimit", detail: `the session granted no stream within ${grantedWithin}` })
@@ -121,7 +121,7 @@ const noStream = () =>
  * (fails-components 1.6.8). Over HTTP/3, it has to be read to its end (@moq/web-transport 0.1.4 returns the credit of a
  * cancelled stream only with garbage collection).
  */
-const finish = (
+const endPing = (
   session: WebTransport.Session,
   stream: WebTransport.BidirectionalStream,
   scope: CloseableScope,
@@ -131,7 +131,7 @@ const finish = (
   const isOver = Exit.isFailure(exit) && !isInterruptedOnly(exit.cause)
   if (isOver || session.reliability === "reliable-only") return close
   return andThen(stream.closeWrite, Effect.repeat(stream.read, { while: Option.isSome })).pipe(
-    Effect.timeoutOption(finishedWithin),
+    Effect.timeoutOption(endedWithin),
     Effect.exit,
     andThen(Scope.close(scope, Exit.void)),
     Effect.interruptible,
@@ -155,7 +155,7 @@ export const pingStream = (options?: { readonly message?: Uint8Array | undefined
         const stream = yield* restore(opening)
         const asked = andThen(Framing.write(stream, message), Framing.read(stream))
         const exit = yield* Effect.exit(restore(Effect.filterOrFail(asked, Option.isSome, noAnswer)))
-        yield* finish(session, stream, scope, exit)
+        yield* endPing(session, stream, scope, exit)
         yield* exit
       })
     ).pipe(

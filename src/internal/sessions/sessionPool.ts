@@ -250,7 +250,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       unwanted: Effect.sync((): Unwanted => ({ ...unwanted })),
       close: Effect.suspend(() => {
         const until = inner.now() + shutdownGrace
-        return andThen(close, Effect.suspend(() => leavers.end(Math.max(0, until - inner.now()))))
+        return andThen(close, Effect.suspend(() => leavers.closeAll(Math.max(0, until - inner.now()))))
       })
     })
   })

@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { CloseInfo } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { SessionHandle } from "../transport/session.js"
 import type { SessionCore } from "../transport/sessionCore.js"
-import type { CloseInfo } from "../transport/shape.js"
 
 const ownedByPool = (what: string) =>
   Effect.fail(

@@ -62,7 +62,10 @@ const receive = (
 
 type Pool = ResourcePool.ResourcePool<WebTransport.BidirectionalStream, Failure>
 
-export const requestOn = (pool: Pool): StreamPoolService["request"] => (message, options) =>
+/** The methods of a pool that requests need. */
+export type Borrowable = Pick<Pool, "use" | "get">
+
+export const requestOn = (pool: Borrowable): StreamPoolService["request"] => (message, options) =>
   Effect.suspend(() => {
     const question = questionOf(message, options)
     if (question instanceof RequestError) return Effect.fail(question)
@@ -79,7 +82,7 @@ export const requestOn = (pool: Pool): StreamPoolService["request"] => (message,
     })
   })
 
-export const requestStreamOn = (pool: Pool): StreamPoolService["requestStream"] => (message, options) =>
+export const requestStreamOn = (pool: Borrowable): StreamPoolService["requestStream"] => (message, options) =>
   unwrap(Effect.gen(function*() {
     const isLast = options?.isLast
     const question = questionOf(message, options)

@@ -29,6 +29,7 @@ const leaseAdapter = (context: StreamPoolContext): LeaseAdapter<PooledStream, We
   end: (view, isSuccess) => (view as StreamView).end(isSuccess),
   later: (view, then) => context.source.awaitWrites((view as StreamView).pooled, then),
   core: (view) => view instanceof StreamView ? view.current : undefined,
+  leaving: (pooled) => pooled.holder?.onLeaving(),
   watch: (pooled, control) => {
     pooled.control = control
     const { stream } = pooled
@@ -135,10 +136,16 @@ export const make = <E, R>(
       makeSocket: Effect.sync(() => makeSocket(fresh(context, decoded.acquireTimeout))),
       sessions: Effect.sync(() => Array.from(source.machine.lanes, (lane) => infoOf(source, lane)))
     })
+    contexts.set(service, context)
     // other failures are PoolErrors, which borrowers of every pool may meet
     return service as typeof service & ResourcePool.ResourcePool<WebTransport.BidirectionalStream, WebTransportError>
   })
 }
+
+const contexts = new WeakMap<object, StreamPoolContext>()
+
+/** The parts of a pool, for pools that are built on it; `undefined` for a pool of another package. */
+export const contextOf = (pool: object): StreamPoolContext | undefined => contexts.get(pool)
 
 const infoOf = (source: StreamSource, lane: Lane): SessionInfo => {
   const figures = {

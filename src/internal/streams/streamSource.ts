@@ -26,7 +26,6 @@
  */
 import { callback } from "#effect/effect"
 import { interruptFiber, type RunningFiber } from "#effect/fiber"
-import { Sleeper } from "#effect/sleeper"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -45,6 +44,7 @@ import {
 import { StreamMachine } from "../core/streams/streamMachine.js"
 import type { ItemControl, PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
 import { suspectSession } from "../observe/poolTexts.js"
+import { Sleeper } from "../time/sleeper.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { Opening } from "../transport/opening.js"
 import type { SessionHandle } from "../transport/session.js"
@@ -63,6 +63,7 @@ type Sessions = PoolEngine<WebTransport.Session, WebTransportError>
 /** The view of the borrower or the check that has a stream. */
 interface StreamUser {
   onChange(): void
+  onLeaving(): void
 }
 
 /** A stream of the pool. */
@@ -112,6 +113,8 @@ export class StreamSource {
   private readonly openings = new Map<Lane, Opening>()
   private readonly observers = new Map<Lane, (news: News) => void>()
   private readonly acquirers = new Set<RunningFiber<unknown, unknown>>()
+  /** Called when other borrowers begin to wait for a session, and when the session pool shrinks or drains. */
+  readonly demand = new Set<() => void>()
 
   constructor(
     options: SourceOptions,
@@ -154,10 +157,18 @@ export class StreamSource {
     this.machine.close()
   }
 
-  private readonly onDemand = (): void => this.machine.demandChanged(this.pool.now())
+  private readonly onDemand = (): void => {
+    this.machine.demandChanged(this.pool.now())
+    for (const listener of this.demand) listener()
+  }
+
+  /** Whether other borrowers wait for a session. */
+  get isSessionWanted(): boolean {
+    return this.machine.returns.wantedBack > 0
+  }
 
   private readonly onStreamDemand = (): void => {
-    if (this.machine.hasRequests) this.onDemand()
+    if (this.machine.hasRequests) this.machine.demandChanged(this.pool.now())
   }
 
   // --- requests
@@ -177,7 +188,7 @@ export class StreamSource {
           },
           onSuccess: () =>
             request.refusal === undefined
-              ? this.keepUntil(scope, request.stream!)
+              ? this.endWith(scope, request.stream!)
               : Effect.failCause(this.causeOf(request.refusal))
         })
       })
@@ -202,7 +213,7 @@ export class StreamSource {
     }
   }
 
-  private keepUntil(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
+  private endWith(scope: Scope.Scope, pooled: PooledStream): Effect.Effect<PooledStream> {
     const end = Effect.sync(() => {
       pooled.isOver = true
       this.discard(pooled)

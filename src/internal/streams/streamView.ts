@@ -12,9 +12,10 @@ import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
+import { StreamTypeId } from "../../WebTransportSession.js"
 import { type Cleanliness, cleanliness, isUnanswered, isUnfit } from "../core/streams/cleanliness.js"
 import type { PoolEngine, ReturnVerdict, SyncLease } from "../engine/resourcePool.js"
-import { type ByteStream, type Framed, StreamTypeId, untilNone } from "../transport/byteStream.js"
+import { type ByteStream, type Framed, untilNone } from "../transport/byteStream.js"
 import type { Failure, PooledStream, StreamSource } from "./streamSource.js"
 
 const givenBack = (reason: "Read" | "Write") =>
@@ -45,6 +46,14 @@ export interface StreamPoolContext {
   readonly pool: PoolEngine<WebTransport.BidirectionalStream, Failure>
 }
 
+/** Plain code that reads and writes the stream of a view itself, and is told of changes in the same step. */
+export interface StreamGuest {
+  /** Bytes came, or the stream is lost. */
+  onChange(): void
+  /** The pool wants the stream back when the guest no longer needs it. */
+  onLeaving(): void
+}
+
 export class StreamView extends InspectableClass implements WebTransport.BidirectionalStream, Framed {
   readonly pooled: PooledStream
   private readonly context: StreamPoolContext
@@ -66,6 +75,9 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   private early: Array<() => void> | undefined = undefined
   /** Whether the pool must not lend the stream again. */
   isForOneUse = false
+  private guest: StreamGuest | undefined = undefined
+  /** The guest awaited bytes in vain, and none came on the session. */
+  private wasSilent = false
 
   constructor(context: StreamPoolContext, pooled: PooledStream, isReplaceable = true) {
     super()
@@ -104,6 +116,24 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     return this
   }
 
+  /** The guest uses the stream from now on. False: the stream is not like new. */
+  welcome(guest: StreamGuest): boolean {
+    if (cleanliness(this.beneath) !== "Clean") return false
+    this.guest = guest
+    this.hasBegun = true
+    return true
+  }
+
+  /** The session did not answer the guest. */
+  markSilent(): void {
+    this.wasSilent = true
+  }
+
+  /** The pool has retired the stream, which is lent. */
+  onLeaving(): void {
+    this.guest?.onLeaving()
+  }
+
   /** Whether the stream broke, or received unexpected bytes, before its first use. */
   private get isUnfit(): boolean {
     if (this.hasBegun) return false
@@ -113,12 +143,13 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
 
   /** Bytes came, or the stream broke. An unfit stream goes at once, and its borrower gets another. */
   onChange(): void {
+    if (this.guest !== undefined) return this.guest.onChange()
     if (!this.context.clientSpeaksFirst || !this.isUnfit) return
     this.pooled.control?.lost()
     this.wakeEarly()
   }
 
-  private begin(): void {
+  private beginUse(): void {
     if (this.hasBegun) return
     this.hasBegun = true
     this.wakeEarly()
@@ -136,7 +167,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
       if (this.isReplaceable && this.isUnfit) return false
-      this.begin()
+      this.beginUse()
     }
     if (this.beneath.sending === "Open") this.hasWritten = true
     return true
@@ -147,7 +178,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     if (this.isGivenBack || this.replacement !== undefined) return false
     if (!this.hasBegun) {
       if (this.context.clientSpeaksFirst || this.isUnfit) return false
-      this.begin()
+      this.beginUse()
     }
     return true
   }
@@ -214,6 +245,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   /** Ends the lease. */
   private endLease(isSuccess: boolean): Cleanliness {
     this.isGivenBack = true
+    this.guest = undefined
     this.wakeEarly()
     if (this.replacement !== undefined) {
       this.replacement.value.isForOneUse = this.isForOneUse
@@ -225,7 +257,8 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     const borrow = { isSuccess, isOwn: this.isOwn, isForOneUse: this.isForOneUse }
     const state = cleanliness(stream, borrow)
     // a peer that sent bytes meanwhile, on any stream, does not hang
-    const isSilent = isUnanswered(stream, borrow) && pooled.lane.session.bytesReceived === this.receivedBefore
+    const isSilent = this.wasSilent ||
+      (isUnanswered(stream, borrow) && pooled.lane.session.bytesReceived === this.receivedBefore)
     this.context.source.machine.returned(pooled, state === "Spoiled", isSilent ? this.began : undefined)
     return state
   }
@@ -254,7 +287,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     return Effect.suspend(() => {
       if (this.isGivenBack) return Effect.void
       if (this.replacement !== undefined) return this.replacement.value.reset(code)
-      this.begin()
+      this.beginUse()
       return this.beneath.reset(code)
     })
   }
@@ -262,7 +295,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   get read(): Effect.Effect<Option.Option<Uint8Array>, WebTransportError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.bytes, fiber, state)
+        ? this.beneath.readWith(this.beneath.bytes, fiber, state)
         : this.readElsewhere((view) => view.read)
     )
   }
@@ -270,7 +303,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   readExactly(size: number): Effect.Effect<Uint8Array, WebTransportError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.exactly(size), fiber, state)
+        ? this.beneath.readWith(this.beneath.exactly(size), fiber, state)
         : this.readElsewhere((view) => view.readExactly(size))
     )
   }
@@ -278,7 +311,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   readMessage(max: number): Effect.Effect<Option.Option<Uint8Array>, WebTransportError | FramingError> {
     return withFiberState((fiber, state) =>
       this.mayRead()
-        ? this.beneath.begin(this.beneath.messages(max), fiber, state)
+        ? this.beneath.readWith(this.beneath.messages(max), fiber, state)
         : this.readElsewhere((view) => view.readMessage(max))
     )
   }

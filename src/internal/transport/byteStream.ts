@@ -10,17 +10,14 @@ import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { FramingError } from "../../FramingError.js"
+import type { NativeReceiveStream, NativeSendStream } from "../../WebTransportConstructor.js"
 import type { WebTransportError } from "../../WebTransportError.js"
+import { StreamTypeId } from "../../WebTransportSession.js"
 import type { Direction } from "../core/streams/cleanliness.js"
 import { Receiver } from "./receiver.js"
 import { Sender } from "./sender.js"
-import type { NativeReceiveStream, NativeSendStream } from "./shape.js"
 import type { HostedStream, StreamHost, StreamSide } from "./streamHost.js"
 import type { Outcome } from "./wait.js"
-
-export const StreamTypeId: unique symbol = Symbol.for("effect-pools/WebTransport/Stream")
-
-export type StreamTypeId = typeof StreamTypeId
 
 /**
  * The reason of a `cancel` or `abort` with a code: browsers need their own error class, fails-components (1.6.8) a record
@@ -156,16 +153,16 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
 
   /** Waits for an outcome, which is evaluated again whenever bytes come. */
   private reading<A, E>(outcome: Outcome<A, E>): Effect.Effect<A, E> {
-    return withFiberState((fiber, state) => this.receiver.slot.begin(outcome, fiber, state))
+    return withFiberState((fiber, state) => this.receiver.slot.wait(outcome, fiber, state))
   }
 
   /** Begins the wait at once, for callers that already have the fiber. */
-  begin<A, E>(
+  readWith<A, E>(
     outcome: Outcome<A, E>,
     fiber: RunningFiber<unknown, unknown>,
     state: FiberState
   ): Effect.Effect<A, E> {
-    return this.receiver.slot.begin(outcome, fiber, state)
+    return this.receiver.slot.wait(outcome, fiber, state)
   }
 
   get bytes(): Outcome<Option.Option<Uint8Array>, WebTransportError> {
@@ -204,6 +201,28 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
 
   get flushed(): Effect.Effect<void, WebTransportError> {
     return this.sender.flushed
+  }
+
+  // --- for plain code
+
+  /** Takes the bytes that have come, if any. No fiber may read meanwhile. */
+  takeNow(): Uint8Array | undefined {
+    return this.receiver.takeNow()
+  }
+
+  /** Whether the platform takes a write now. */
+  get hasRoom(): boolean {
+    return this.sender.hasRoom
+  }
+
+  /** Hands bytes over. Calls `then` when the platform has completed the write and takes another one. */
+  post(bytes: Uint8Array<ArrayBuffer>, then: () => void): void {
+    this.sender.post(bytes, then)
+  }
+
+  /** Why the stream is of no use; call it only if it is not. */
+  get failure(): WebTransportError {
+    return this.receiver.state === "Failed" ? this.receiver.refusal() : this.sender.refusal()
   }
 
   get whenCut(): Effect.Effect<WebTransportError> {
@@ -294,30 +313,30 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
     this.signalLost()
     receiver.slot.wake()
 
-    let unsettled = 1
-    const settle = () => {
-      if (--unsettled === 0) host.ended(this)
+    let unconfirmed = 1
+    const confirm = () => {
+      if (--unconfirmed === 0) host.ended(this)
     }
-    const settles = (start: () => Promise<unknown>) => {
-      unsettled++
+    const confirms = (start: () => Promise<unknown>) => {
+      unconfirmed++
       try {
-        start().then(settle, settle)
+        start().then(confirm, confirm)
       } catch {
-        settle()
+        confirm()
       }
     }
     const reason = success && !spoiled ? undefined : reasonOf(code)
-    if (reader !== undefined) settles(() => reader.cancel(reason))
+    if (reader !== undefined) confirms(() => reader.cancel(reason))
     if (writer !== undefined) {
-      if (reason !== undefined) settles(() => writer.abort(reason))
+      if (reason !== undefined) confirms(() => writer.abort(reason))
       else {
         const closed = finished ? writer.closed : writer.close()
         const delivered = () => host.delivered(this)
         closed.then(delivered, delivered)
-        settles(() => closed)
+        confirms(() => closed)
       }
     }
-    settle()
+    confirm()
     sender.releaseFinish()
     sender.allWritten()
     if (reason !== undefined) sender.allFlushed(Effect.fail(sender.refusal()))

@@ -1,9 +1,9 @@
 /** How a session ends: the application's code and reason. */
 import type * as Effect from "effect/Effect"
+import type { CloseInfo } from "../../WebTransportConstructor.js"
 import { closeOptions } from "../options/connectOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { decodeAll } from "../options/optionTable.js"
-import type { CloseInfo } from "./shape.js"
 
 export const closeInfoOf = (info: Partial<CloseInfo> | undefined): CloseInfo => ({
   closeCode: info?.closeCode ?? 0,

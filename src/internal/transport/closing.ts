@@ -4,9 +4,9 @@ import { andThen, callback } from "#effect/effect"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { ConstructorService, NativeWebTransport } from "../../WebTransportConstructor.js"
 import { atMost, longestSilence, longestTurn } from "./endings.js"
 import { isFirefox } from "./failure.js"
-import type { ConstructorService, NativeWebTransport } from "./shape.js"
 
 const closeNative = (native: NativeWebTransport): void => {
   try {

@@ -6,14 +6,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { WebTransportError } from "../../WebTransportError.js"
-import { kindOf } from "../core/kinds.js"
-import { connectOptions } from "../options/connectOptions.js"
-import { dieOfProblems } from "../options/optionChecks.js"
-import { decodeAll } from "../options/optionTable.js"
-import { explainCause } from "./failure.js"
-import { SessionHandle } from "./session.js"
-import { SessionCore } from "./sessionCore.js"
 import type {
   CertificateHash,
   ConnectOptions,
@@ -23,7 +15,15 @@ import type {
   NativeOptions,
   NativeWebTransport,
   SessionOptions
-} from "./shape.js"
+} from "../../WebTransportConstructor.js"
+import { WebTransportError } from "../../WebTransportError.js"
+import { kindOf } from "../core/kinds.js"
+import { connectOptions } from "../options/connectOptions.js"
+import { dieOfProblems } from "../options/optionChecks.js"
+import { decodeAll } from "../options/optionTable.js"
+import { explainCause } from "./failure.js"
+import { SessionHandle } from "./session.js"
+import { SessionCore } from "./sessionCore.js"
 import { areSupported } from "./wait.js"
 
 const resolve = <A, E, R>(source: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -3,12 +3,12 @@ import { callback } from "#effect/effect"
 import { InspectableClass } from "#effect/inspect"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
+import type { NativeDatagrams } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { afterSessionEnd } from "./failure.js"
 import { type IncomingQueue, streamOf } from "./incoming.js"
-import type { NativeDatagrams } from "./shape.js"
 import type { Resume } from "./wait.js"
 
 /** The session, as its datagrams see it. */

@@ -1,11 +1,11 @@
 /** Errors of the transport, and the meaning of the platforms' own errors. */
 import { FramingError } from "../../FramingError.js"
+import type { CloseInfo, Explanation } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import type { FrameProblem } from "../core/bytes/frameCodec.js"
 import type { Flooded } from "../core/serving/serveMachine.js"
 import { describeFailure } from "../observe/describeFailure.js"
 import { describeCloseInfo } from "./closeInfo.js"
-import type { CloseInfo, Explanation } from "./shape.js"
 
 export const framingError = (problem: FrameProblem | Flooded): FramingError => {
   switch (problem._tag) {

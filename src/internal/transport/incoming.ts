@@ -10,29 +10,37 @@ import type { ByteStream } from "./byteStream.js"
 import { afterSessionEnd, isSessionEnd } from "./failure.js"
 import { endWith } from "./opening.js"
 
-/** A native readable for several fibers: one reader for its whole life, which reads only while a fiber waits. */
+/**
+ * A native readable for several fibers: one reader for its whole life. It begins to read when a fiber waits, and stops when
+ * all that came is taken, or `maxUnread` items are not: a platform may keep a single unread datagram, and a fiber may run in a
+ * later turn.
+ */
 export class IncomingQueue<A> {
   private readonly reader: ReadableStreamDefaultReader<A>
+  private readonly maxUnread: number
   private readPending = false
-  private item: A | undefined = undefined
+  private readonly unread: Array<A> = []
   private waiters: Array<() => void> = []
+  /** Whether fibers have yet to take what they waited for. */
+  private isAwaited = false
   isEnded = false
   failure: unknown = undefined
 
-  constructor(readable: ReadableStream<A>) {
+  constructor(readable: ReadableStream<A>, maxUnread: number) {
     this.reader = readable.getReader()
+    this.maxUnread = maxUnread
   }
 
   take(): A | undefined {
-    const { item } = this
-    this.item = undefined
-    if (item !== undefined && this.waiters.length > 0) this.pull()
+    const item = this.unread.shift()
+    if (this.unread.length === 0) this.isAwaited = this.waiters.length > 0
+    if (this.isAwaited) this.pull()
     return item
   }
 
   /** Completes when there may be an item. It takes nothing, so an interruption loses nothing. */
   readonly arrival: Effect.Effect<void> = callback<void>((resume) => {
-    if (this.item !== undefined || this.isEnded) return resume(Effect.void)
+    if (this.unread.length > 0 || this.isEnded) return resume(Effect.void)
     const wake = () => resume(Effect.void)
     this.waiters.push(wake)
     this.pull()
@@ -49,14 +57,16 @@ export class IncomingQueue<A> {
   }
 
   private pull(): void {
-    if (this.readPending || this.isEnded) return
+    if (this.readPending || this.isEnded || this.unread.length >= this.maxUnread) return
     this.readPending = true
     this.reader.read().then(
       (next) => {
         this.readPending = false
         if (next.done) return this.end(undefined)
-        this.item = next.value
+        this.unread.push(next.value)
+        if (this.waiters.length > 0) this.isAwaited = true
         this.wake()
+        if (this.isAwaited) this.pull()
       },
       (cause) => {
         // The session tells how it ended, and ends this queue (Chromium breaks the queue before that).

@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { FramingError } from "../../FramingError.js"
+import type { NativeReceiveStream } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { Inbox, twoReads } from "../core/bytes/inbox.js"
 import type { Direction } from "../core/streams/cleanliness.js"
 import { afterSessionEnd, framingError } from "./failure.js"
-import type { NativeReceiveStream } from "./shape.js"
 import type { StreamSide } from "./streamHost.js"
 import { makeWaitSlot, type Outcome } from "./wait.js"
 
@@ -52,6 +52,11 @@ export class Receiver {
   /** Whether a read was interrupted, and no bytes have come since. */
   get isOverdue(): boolean {
     return !this.slot.isTaken && this.slot.isAbandoned
+  }
+
+  /** For plain code: takes the bytes that have come, if any. No fiber may read meanwhile. */
+  takeNow(): Uint8Array | undefined {
+    return this.inbox.hasBytes ? this.refilled(this.inbox.take()) : undefined
   }
 
   // --- outcomes
@@ -114,7 +119,8 @@ export class Receiver {
     return taken
   }
 
-  private refusal(): WebTransportError {
+  /** Why nothing more is read. */
+  refusal(): WebTransportError {
     return this.failure ??= new WebTransportError({ reason: "Read", detail: this.stream.endedBecause })
   }
 

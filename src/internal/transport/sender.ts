@@ -1,13 +1,13 @@
 /** The sending direction of a stream: one native writer, and the fibers that wait for it. */
 import { callback } from "#effect/effect"
 import * as Effect from "effect/Effect"
+import type { NativeSendStream } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { copyOf } from "../core/copyBytes.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { type Linked, LinkedList } from "../core/linkedList.js"
 import type { Direction } from "../core/streams/cleanliness.js"
 import { afterSessionEnd } from "./failure.js"
-import type { NativeSendStream } from "./shape.js"
 import type { StreamSide } from "./streamHost.js"
 import { Pending, type Resume } from "./wait.js"
 
@@ -85,7 +85,28 @@ export class Sender {
     return Effect.void
   }
 
-  private handOver(bytes: Uint8Array, isOwned: boolean): void {
+  /** Whether the platform takes a write now. */
+  get hasRoom(): boolean {
+    return this.waiting.first === undefined && this.writer!.desiredSize! > 0
+  }
+
+  /**
+   * For plain code: hands over bytes that nothing will change any more. Calls `then` when the platform has completed the
+   * write, and takes another one. Call it only while the direction is open.
+   */
+  post(bytes: Uint8Array<ArrayBuffer>, then: () => void): void {
+    this.handOver(bytes, true, then)
+  }
+
+  private whenRoom(then: () => void): void {
+    if (this.state !== "Open") return
+    if (this.writer!.desiredSize! > 0) then()
+    // `ready` rejects only when the stream breaks, which is handled elsewhere
+    else this.writer!.ready.then(then, () => {})
+  }
+
+  /** Calls `then` when the last piece is written, and there is room. */
+  private handOver(bytes: Uint8Array, isOwned: boolean, then?: () => void): void {
     this.receivedAtWrite = this.stream.bytesReceived
     const owned = isOwned ? bytes : this.stream.host.retainsWrites ? copyOf(bytes) : new Uint8Array(bytes)
     let at = 0
@@ -93,12 +114,16 @@ export class Sender {
     while (owned.byteLength - at > largestPiece) {
       this.queue(owned.subarray(at, at += pieceSize))
     }
-    this.queue(at === 0 ? owned : owned.subarray(at))
+    this.queue(at === 0 ? owned : owned.subarray(at), then)
   }
 
-  private queue(piece: Uint8Array): void {
+  private queue(piece: Uint8Array, then?: () => void): void {
+    const onWritten = then === undefined ? this.onWritten : () => {
+      this.onWritten()
+      this.whenRoom(then)
+    }
     this.unsettled++
-    this.writer!.write(piece).then(this.onWritten, this.onWriteRejected)
+    this.writer!.write(piece).then(onWritten, this.onWriteRejected)
   }
 
   /** Queues the write: writes are handed over in order. */
@@ -237,12 +262,12 @@ export class Sender {
     this.writer!.close().then(
       () => {
         this.onWritten()
-        pending.done(Effect.void)
+        pending.complete(Effect.void)
       },
       (cause) =>
         afterSessionEnd(cause, () => {
           this.writeRejected(cause)
-          pending.done(Effect.fail(this.refusal(cause)))
+          pending.complete(Effect.fail(this.refusal(cause)))
         })
     )
     return callback<void, WebTransportError>((resume) => {
@@ -287,6 +312,6 @@ export class Sender {
 
   /** Ends a pending FIN: after the death of its session it would never settle (fails-components 1.6.8). */
   releaseFinish(): void {
-    this.finishing?.done(Effect.fail(this.refusal()))
+    this.finishing?.complete(Effect.fail(this.refusal()))
   }
 }

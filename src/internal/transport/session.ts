@@ -7,7 +7,9 @@ import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { CloseInfo, NativeWebTransport } from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
+import { type SessionStats, SessionTypeId, type StreamOptions } from "../../WebTransportSession.js"
 import { ByteStream } from "./byteStream.js"
 import { checkCloseInfo } from "./closeInfo.js"
 import { Datagrams } from "./datagrams.js"
@@ -15,12 +17,7 @@ import { afterSessionEnd } from "./failure.js"
 import { acceptStream, streamOf, takeNext } from "./incoming.js"
 import { type Kind, type OpeningHandle, openStream } from "./opening.js"
 import type { SessionCore } from "./sessionCore.js"
-import type { CloseInfo, NativeWebTransport, SessionStats, StreamOptions } from "./shape.js"
 import type { StreamHost } from "./streamHost.js"
-
-export const SessionTypeId: unique symbol = Symbol.for("effect-pools/WebTransport/Session")
-
-export type SessionTypeId = typeof SessionTypeId
 
 /**
  * Whether a session runs over HTTP/2, where unread bytes pile up without limit (fails-components 1.6.8). The sessions of

@@ -5,6 +5,14 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type {
+  CloseInfo,
+  ConstructorService,
+  Explanation,
+  NativeBidirectionalStream,
+  NativeReceiveStream,
+  NativeWebTransport
+} from "../../WebTransportConstructor.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { isUsedUp } from "../core/streams/refusals.js"
 import type { SessionState } from "../core/streams/sessionLane.js"
@@ -16,17 +24,12 @@ import { UnconfirmedEnds } from "./endings.js"
 import { closedHere, connectFailure, endedBeforeReady, endedByPeer, explainCause, isSessionEnd } from "./failure.js"
 import { IncomingQueue } from "./incoming.js"
 import type { Opening } from "./opening.js"
-import type {
-  CloseInfo,
-  ConstructorService,
-  Explanation,
-  NativeBidirectionalStream,
-  NativeReceiveStream,
-  NativeWebTransport
-} from "./shape.js"
 
 /** News for observers. `Leaving`: begin nothing new on the session. `Freed`: one of its streams has ended. */
 export type News = "Leaving" | "Freed"
+
+/** How many datagrams a session keeps for a fiber that was woken and has yet to run. */
+const unreadDatagrams = 256
 
 export class SessionCore {
   readonly native: NativeWebTransport
@@ -368,11 +371,11 @@ export class SessionCore {
   }
 
   get datagrams(): IncomingQueue<Uint8Array> {
-    return this.incomingDatagrams ??= this.queueOf(this.native.datagrams.readable)
+    return this.incomingDatagrams ??= this.queueOf(this.native.datagrams.readable, unreadDatagrams)
   }
 
-  private queueOf<A>(readable: ReadableStream<A>): IncomingQueue<A> {
-    const queue = new IncomingQueue(readable)
+  private queueOf<A>(readable: ReadableStream<A>, maxUnread = 1): IncomingQueue<A> {
+    const queue = new IncomingQueue(readable, maxUnread)
     if (this.state === "Closed") queue.end(undefined)
     return queue
   }

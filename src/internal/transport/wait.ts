@@ -22,7 +22,7 @@ export class Pending {
   /** Undefined before the wait, and after its interruption. */
   private resume: Resume | undefined = undefined
 
-  done(outcome: Effect.Effect<any, any>): void {
+  complete(outcome: Effect.Effect<any, any>): void {
     if (this.outcome !== undefined) return
     this.outcome = outcome
     this.resume?.(outcome)
@@ -59,7 +59,7 @@ export abstract class WaitSlot {
   }
 
   /** Waits for an outcome. The slot calls `ask` at first and at each `wake`. The caller must run the effect at once. */
-  abstract begin<A, E>(
+  abstract wait<A, E>(
     ask: Outcome<A, E>,
     fiber: RunningFiber<unknown, unknown>,
     state: FiberState
@@ -69,7 +69,7 @@ export abstract class WaitSlot {
   protected abstract get wasInterrupted(): boolean
 
   /** Returns the outcome, or a waiter if there is none yet. */
-  protected beginNow<A, E>(ask: Outcome<A, E>): Effect.Effect<A, E> | Waiter {
+  protected waitNow<A, E>(ask: Outcome<A, E>): Effect.Effect<A, E> | Waiter {
     if (this.isTaken) return Effect.die(this.refuse())
     return ask() ?? (this.waiter = new Waiter(ask))
   }
@@ -94,7 +94,7 @@ export abstract class WaitSlot {
     const outcome = waiter?.ask()
     if (outcome === undefined) return
     this.waiter = undefined
-    waiter!.done(outcome)
+    waiter!.complete(outcome)
   }
 }
 
@@ -106,12 +106,12 @@ export class AskingWaitSlot extends WaitSlot {
     return this.waiter !== undefined && this.fiber !== undefined && wasInterrupted(this.fiber)
   }
 
-  begin<A, E>(
+  wait<A, E>(
     ask: Outcome<A, E>,
     fiber: RunningFiber<unknown, unknown>,
     state: FiberState
   ): Effect.Effect<A, E> {
-    const begun = this.beginNow(ask)
+    const begun = this.waitNow(ask)
     if (!(begun instanceof Waiter)) return begun
     this.fiber = isInterruptible(fiber, state) ? fiber : undefined
     return callback<A, E>((resume) => begun.await(resume))
@@ -125,11 +125,11 @@ export class GuardedWaitSlot extends WaitSlot {
     return this.waiter !== undefined && this.waiter === this.interrupted
   }
 
-  begin<A, E>(ask: Outcome<A, E>): Effect.Effect<A, E> {
+  wait<A, E>(ask: Outcome<A, E>): Effect.Effect<A, E> {
     // the step that takes comes after the region: an interruption at the region's end would lose the taken outcome
     return Effect.flatten(Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
-        const begun = this.beginNow(ask)
+        const begun = this.waitNow(ask)
         if (!(begun instanceof Waiter)) return Effect.succeed(begun)
         return Effect.onInterrupt(
           restore(

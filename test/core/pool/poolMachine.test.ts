@@ -10,7 +10,7 @@ import {
   type CheckResult,
   isLive,
   type Item,
-  Loan,
+  LeakRecord,
   Permit,
   type Reason,
   type Refusal,
@@ -288,7 +288,7 @@ class TestPermit extends Permit {
   }
 }
 
-class TestLoan extends Loan {
+class TestLeakRecord extends LeakRecord {
   readonly id: number
 
   constructor(id: number) {
@@ -378,7 +378,7 @@ class Run implements Shell<number, string> {
   private checks: Array<Pair & { readonly check: Check<number>; readonly modelCheck: ModelCheck }> = []
   private finalizers: Array<Pair> = []
   private leases: Array<Lease> = []
-  private loans: Array<TestLoan> = []
+  private loans: Array<TestLeakRecord> = []
   private releases: Array<TestRelease> = []
   private lateReleases: Array<TestRelease> = []
 
@@ -469,8 +469,8 @@ class Run implements Shell<number, string> {
       case "Exhausted":
         return this.say(`exhausted ${command.waited}`)
       case "Overdue":
-        ensure(command.loan instanceof TestLoan, "a loan of its own")
-        return this.say(`overdue ${command.loan.id}`)
+        ensure(command.record instanceof TestLeakRecord, "a record of its own")
+        return this.say(`overdue ${command.record.id}`)
       case "DrainsSlowly":
         return this.say(`drainsSlowly ${command.waited}`)
       case "AskPermit":
@@ -743,13 +743,13 @@ class Run implements Shell<number, string> {
         return this.both(() => model.wantReady(now), () => machine.wantReady(now))
       case "track": {
         if (this.loans.length === 8) return false
-        const loan = new TestLoan(++this.numbers)
-        this.loans.push(loan)
-        return this.both(() => model.track({ id: loan.id, since: now.monotonic }), () => machine.track(loan, now))
+        const record = new TestLeakRecord(++this.numbers)
+        this.loans.push(record)
+        return this.both(() => model.track({ id: record.id, since: now.monotonic }), () => machine.track(record, now))
       }
       case "untrack": {
-        const loan = this.pick(this.loans, step.at)
-        return loan !== undefined && this.untrack(loan)
+        const record = this.pick(this.loans, step.at)
+        return record !== undefined && this.untrack(record)
       }
       case "advance":
         return this.advance(now.monotonic + step.ms, step.how)
@@ -788,13 +788,15 @@ class Run implements Shell<number, string> {
     meanwhile: Borrow["meanwhile"]
   ): boolean {
     const { machine, model, now } = this
-    const foretold = model.claim(now, sharing)
-    const check = machine.claim(now, sharing)
-    same(check && this.idOf(check.item), foretold?.id, "what is claimed")
+    const foretold = model.checkNow(now, sharing)
+    const check = machine.checkNow(now, sharing)
+    same(check && this.idOf(check.item), foretold?.id, "what is checked at once")
     if (check === undefined || foretold === undefined) return false
-    seen.add(`claim ${outcome}`)
+    seen.add(`checkNow ${outcome}`)
     const checked = { ...this.pairs.get(check.item)!, check, modelCheck: foretold.check! }
-    this.callBack(checked, meanwhile)
+    // what was created before the pool drained was needed then
+    if (meanwhile === "drains") this.nest(() => this.callBack(checked, meanwhile))
+    else this.callBack(checked, meanwhile)
     if (outcome === "passes") {
       const isLent = model.admit(foretold, checked.modelCheck, now, sharing)
       seen.add(`admit ${isLent}`)
@@ -915,9 +917,9 @@ class Run implements Shell<number, string> {
     return this.both(() => model.gone(pair.model, now), () => machine.gone(pair.item, now))
   }
 
-  private untrack(loan: TestLoan): void {
-    this.loans = this.loans.filter((other) => other !== loan)
-    return this.both(() => this.model.untrack(loan.id), () => this.machine.untrack(loan, this.now))
+  private untrack(record: TestLeakRecord): void {
+    this.loans = this.loans.filter((other) => other !== record)
+    return this.both(() => this.model.untrack(record.id), () => this.machine.untrack(record, this.now))
   }
 
   private close(): void {
@@ -1110,7 +1112,7 @@ class Run implements Shell<number, string> {
     if (wasOpen) atMost(this.now.monotonic, Math.ceil(latest), "a pool closes too late")
     // abandoned finalizers end, too late
     while (this.endAllWell());
-    for (const loan of this.loans) this.untrack(loan)
+    for (const record of this.loans) this.untrack(record)
     this.compare()
     same(this.closes, 1, "closed")
     same(this.drains, 1, "drained")
@@ -1195,7 +1197,7 @@ const everythingThatHappens = [
     "track",
     "untrack"
   ],
-  ...["renew", "proven", "leap", "decided", "decidedLate", "claim passes", "claim fails", "claim lasts"],
+  ...["renew", "proven", "leap", "decided", "decidedLate", "checkNow passes", "checkNow fails", "checkNow lasts"],
   ...["admit true", "admit false"],
   ...["Queued", "Full", "Closed", "wake n with n", "wake n: CreateFailed failure n", "wake n: AcquireTimeout queue"],
   ...["wake n: AcquireTimeout creation", "wake n: AcquireTimeout check", "checkTimedOut n", "releaseTimedOut n"],

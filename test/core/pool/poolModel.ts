@@ -82,7 +82,7 @@ export interface ModelWaiter {
   outcome: "queued" | "abandoned" | ModelItem | ModelRefusal
 }
 
-export interface ModelLoan {
+export interface ModelLeak {
   readonly id: number
   readonly since: number
 }
@@ -100,7 +100,7 @@ export class PoolModel {
   /** All items, also those that are gone. */
   readonly everything: Array<ModelItem> = []
   waiters: Array<ModelWaiter> = []
-  loans: Array<ModelLoan> = []
+  watched: Array<ModelLeak> = []
   releases: Array<ModelRelease> = []
   leases = 0
   failing = false
@@ -298,7 +298,7 @@ export class PoolModel {
       ...open.map((item) => item.check?.awaited === true && !item.check.isSlow ? this.slowAt(item.check) : Infinity),
       ...this.waiters.map((waiter) => waiter.since + this.options.acquireTimeout),
       ...(this.exhausted ? [] : this.waiters.map((waiter) => waiter.since + exhaustedThreshold)),
-      ...this.loans.map((loan) => loan.since + leakThreshold),
+      ...this.watched.map((record) => record.since + leakThreshold),
       ...this.releases.map((release) => release.deadline),
       this.awaitsAttempt ? this.nextAttempt : Infinity,
       this.state === "Draining" && !this.drained ? this.drainingSince + exhaustedThreshold : Infinity,
@@ -361,7 +361,7 @@ export class PoolModel {
   }
 
   /** An item that is checked for a borrower that has not queued yet. */
-  claim(now: Time, sharing: Sharing): ModelItem | undefined {
+  checkNow(now: Time, sharing: Sharing): ModelItem | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return
     const item = this.lendableTo({ sharing })[0]
     if (item === undefined || item.check !== undefined) return
@@ -453,12 +453,12 @@ export class PoolModel {
     return isInTime
   }
 
-  track(loan: ModelLoan): void {
-    this.loans.push(loan)
+  track(record: ModelLeak): void {
+    this.watched.push(record)
   }
 
   untrack(id: number): void {
-    this.loans = this.loans.filter((loan) => loan.id !== id)
+    this.watched = this.watched.filter((record) => record.id !== id)
   }
 
   // --- what the items do
@@ -737,9 +737,9 @@ export class PoolModel {
     for (const item of this.overlapping.filter((item) => !item.isRenewed && item.deadline <= monotonic)) {
       this.destroy(item, "retired", now)
     }
-    for (const loan of this.loans.filter((loan) => loan.since + this.options.leakThreshold <= monotonic)) {
-      this.log.push(`overdue ${loan.id}`)
-      this.untrack(loan.id)
+    for (const record of this.watched.filter((record) => record.since + this.options.leakThreshold <= monotonic)) {
+      this.log.push(`overdue ${record.id}`)
+      this.untrack(record.id)
     }
     const waited = monotonic - (this.waiters[0]?.since ?? Infinity)
     if (waited >= this.options.exhaustedThreshold && !this.exhausted) {

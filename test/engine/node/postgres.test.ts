@@ -9,12 +9,9 @@ import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync } from "node:fs"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import * as Postgres from "../../support/postgres.js"
 import { program } from "../../support/postgresPrograms.js"
-import * as Processes from "../../support/processes.js"
 import { assert, describe, it } from "../../support/vitest.js"
 
 /** Waits until the condition holds. */
@@ -361,26 +358,4 @@ describe("what a borrower that is interrupted leaves in its item", () => {
       const discarding = yield* makePool(server.config, { maxSize: 1, ...discardAfterInterruption })
       yield* interrupted(server, discarding.pool, [1, 2, 3])
     }))
-})
-
-describe("the server of the tests", () => {
-  for (const state of ["running", "stopped"]) {
-    it.scopedLive(
-      `does not survive a process that is killed, ${state}, nor does its folder`,
-      () =>
-        Effect.gen(function*() {
-          const fixture = fileURLToPath(new URL("../../support/fixtures/holdPostgres.ts", import.meta.url))
-          const parent = yield* Effect.acquireRelease(
-            Effect.sync(() => Processes.run(fixture, [state])),
-            (parent) => Effect.promise(() => parent.kill())
-          )
-          const line = yield* Effect.promise(() => once(createInterface({ input: parent.child.stdout }), "line"))
-          const [pid, folder] = String(line).split(" ")
-          assert.isTrue(Processes.isAlive(Number(pid)) && existsSync(folder!))
-          yield* Effect.promise(() => parent.kill())
-          yield* until(() => !Processes.isAlive(Number(pid)) && !existsSync(folder!))
-        }),
-      60_000
-    )
-  }
 })

@@ -1,20 +1,16 @@
-/** Callers of `@effect/rpc` that share one stream of a pool, over a link that is too slow for their time limits. */
+/** Callers of Effect's RPC that share one stream of a pool, over a link that is too slow for their time limits. */
+import * as Cause from "#test/Cause"
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
-import * as Layer from "#test/Layer"
-import * as Socket from "@effect/platform/Socket"
-import * as RpcClient from "@effect/rpc/RpcClient"
-import * as RpcSerialization from "@effect/rpc/RpcSerialization"
+import { arithmetic, serverMain } from "#test/rpc"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
-import { Arithmetic } from "../../../examples/rpc/procedures.js"
-import { endpointOf } from "../../../examples/support/endpoint.js"
 import type { Ready } from "../../../examples/support/serve.js"
 import * as Network from "../../chaos/network.js"
+import { fromHex } from "../../support/bytes.js"
 import * as Processes from "../../support/processes.js"
 import { failure, soon } from "../../support/streamPools.js"
 import { assert, describe, it } from "../../support/vitest.js"
@@ -25,8 +21,6 @@ const callers = 8
 /** The large headers of a call. */
 const headers = { much: "x".repeat(100_000) }
 
-const serverMain = fileURLToPath(new URL("../../../examples/rpc/server.ts", import.meta.url))
-
 const startServer = Effect.gen(function*() {
   const { child } = yield* Effect.acquireRelease(
     Effect.sync(() => Processes.run(serverMain, [])),
@@ -36,20 +30,18 @@ const startServer = Effect.gen(function*() {
   return JSON.parse(line) as Ready
 })
 
-describe("a client of @effect/rpc over StreamPool.makeSocket", () => {
+describe("a client of Effect's RPC over StreamPool.makeSocket", () => {
   it.scopedLive("serves its next callers after others gave up while their requests were written", () =>
     Effect.gen(function*() {
       const server = yield* startServer
       const proxy = yield* Network.start("tcp", server.port)
       const sessionPool = yield* SessionPool.make({
-        ...endpointOf("/rpc")({ ...server, port: proxy.port }),
+        url: `https://127.0.0.1:${proxy.port}/rpc`,
+        connect: { serverCertificateHashes: [{ value: fromHex(server.hash) }] },
         maxSize: 1
       })
       const pool = yield* StreamPool.make({ sessionPool })
-      const protocol = RpcClient.layerProtocolSocket().pipe(
-        Layer.provide([Layer.effect(Socket.Socket, pool.makeSocket), RpcSerialization.layerNdjson])
-      )
-      const client = yield* Effect.provide(RpcClient.make(Arithmetic), yield* Layer.build(protocol))
+      const client = yield* arithmetic(pool.makeSocket)
       const divide = (divisor: number) => client.Divide({ dividend: 12, divisor })
 
       assert.strictEqual(yield* soon(divide(1)), 12)
@@ -61,7 +53,7 @@ describe("a client of @effect/rpc over StreamPool.makeSocket", () => {
       const exits = yield* Effect.all(Array.from({ length: callers }, () => impatient), { concurrency: "unbounded" })
       // a defect is not a reached time limit
       for (const exit of exits) {
-        if (Exit.isFailure(exit)) assert.strictEqual(failure(exit)._tag, "TimeoutException")
+        if (Exit.isFailure(exit)) assert.strictEqual(failure(exit)._tag, Cause.timeoutTag)
         else assert.strictEqual(exit.value, 6)
       }
       const quotients = Effect.forEach([1, 2, 3, 4], divide, { concurrency: "unbounded" })

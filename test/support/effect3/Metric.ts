@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
+import * as MetricKey from "effect/MetricKey"
 import * as MetricState from "effect/MetricState"
 
 export * from "effect/Metric"
@@ -14,6 +15,10 @@ export interface Figure {
   /** NaN if the metric is neither a counter nor a gauge. */
   readonly value: number
 }
+
+/** The names of metrics that a module defines. */
+export const namesIn = (definitions: object): ReadonlyArray<string> =>
+  Object.values(definitions).flatMap((one) => MetricKey.isMetricKey(one) ? [one.name] : [])
 
 /** All metrics. */
 export const figures: Effect.Effect<ReadonlyArray<Figure>> = Effect.map(

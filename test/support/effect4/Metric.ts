@@ -15,6 +15,10 @@ export interface Figure {
   readonly value: number
 }
 
+/** The names of metrics that a module defines. */
+export const namesIn = (definitions: object): ReadonlyArray<string> =>
+  Object.values(definitions).flatMap((one) => Metric.isMetric(one) ? [one.id] : [])
+
 /** All metrics. */
 export const figures: Effect.Effect<ReadonlyArray<Figure>> = Effect.map(
   Metric.snapshot,

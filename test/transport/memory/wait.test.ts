@@ -19,7 +19,7 @@ const numbers = (slot: WaitSlot) => {
   const there: Array<number> = []
   const take = Effect.sync(() => there.shift()!)
   const next = withFiberState<number>((fiber, status) =>
-    slot.begin(() => there.length === 0 ? undefined : take, fiber, status)
+    slot.wait(() => there.length === 0 ? undefined : take, fiber, status)
   )
   const put = (n: number) => {
     slot.arrived()

@@ -57,6 +57,10 @@ const sizeOf = (n: number): number => n < 0x40 ? 1 : n < 0x4000 ? 2 : n < 0x4000
 
 /** Writes an integer in as few bytes as possible; returns the offset after it. */
 const put = (bytes: Uint8Array, at: number, n: number): number => {
+  if (n < 0x40) {
+    bytes[at] = n
+    return at + 1
+  }
   const size = sizeOf(n)
   // `>>>` uses the low 32 bits only, and shifts by the remainder of 32
   const high = Math.floor(n / 0x1_0000_0000)
@@ -81,6 +85,8 @@ const get = (bytes: Uint8Array, at: number, size: number): number => {
   }
   return high * 0x1_0000_0000 + low
 }
+
+export { get as getInteger, sizeByFirst as integerSizeByFirst }
 
 // -----------------------------------------------------------------------------
 // Writing

@@ -1,5 +1,16 @@
 /** The commands and announcements of a pool's machine: plain data, so that a run can be printed. */
-import type { Check, Item, Loan, Permit, PermitPurpose, Reason, Refusal, Release, ShellData, Waiter } from "./item.js"
+import type {
+  Check,
+  Item,
+  LeakRecord,
+  Permit,
+  PermitPurpose,
+  Reason,
+  Refusal,
+  Release,
+  ShellData,
+  Waiter
+} from "./item.js"
 
 /** Only in pools with a gate. */
 export type GateCommand =
@@ -45,7 +56,7 @@ export type Command<A, F, S extends ShellData = any> =
   /** The oldest waiter has waited for `exhaustedThreshold`. Announced once, until the queue is empty. */
   | { readonly _tag: "Exhausted"; readonly waited: number }
   /** The lease has been out for `leakThreshold`. */
-  | { readonly _tag: "Overdue"; readonly loan: Loan }
+  | { readonly _tag: "Overdue"; readonly record: LeakRecord }
   /** The pool has drained for `exhaustedThreshold`. Announced once. */
   | { readonly _tag: "DrainsSlowly"; readonly waited: number }
   /** The pool drains or closes, its queue is empty and no item is lent; or the pool is closed. */

@@ -57,6 +57,8 @@ export interface ShellData {
   readonly hook: unknown
   /** On a waiter. */
   readonly borrower: unknown
+  /** On a waiter whose borrower is suspended. */
+  readonly resume: unknown
 }
 
 export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
@@ -207,12 +209,12 @@ export class Release<A, S extends ShellData = any> implements Linked<Release<A, 
 }
 
 /** A watched lease: the borrower may never return the item. */
-export class Loan implements Linked<Loan> {
+export class LeakRecord implements Linked<LeakRecord> {
   since = 0
   /** Set when the machine has reported the lease as overdue. */
   reported = false
-  previous: Loan | undefined = undefined
-  next: Loan | undefined = undefined
+  previous: LeakRecord | undefined = undefined
+  next: LeakRecord | undefined = undefined
   list: LinkedList<any> | undefined = undefined
 }
 
@@ -237,8 +239,8 @@ export class Waiter<A, F, S extends ShellData = any> implements Linked<Waiter<A,
   deadline = Infinity
   sharing: Sharing = "shared"
   borrower: S["borrower"] | undefined = undefined
-  /** Set by the shell: wakes the borrower. */
-  resume: (() => void) | undefined = undefined
+  /** Set by the shell, which resumes the borrower when the machine wakes it. */
+  resume: S["resume"] | undefined = undefined
   previous: Waiter<A, F, S> | undefined = undefined
   next: Waiter<A, F, S> | undefined = undefined
   list: LinkedList<any> | undefined = undefined

@@ -1,10 +1,10 @@
 import { LinkedList } from "../linkedList.js"
-import type { Loan } from "./item.js"
+import type { LeakRecord } from "./item.js"
 
 /** The watched leases: a borrower may never return its item. */
 export class LeakWatch {
-  private readonly out = new LinkedList<Loan>()
-  private readonly overdue = new LinkedList<Loan>()
+  private readonly out = new LinkedList<LeakRecord>()
+  private readonly overdue = new LinkedList<LeakRecord>()
   private readonly threshold: number
 
   constructor(threshold: number) {
@@ -12,15 +12,15 @@ export class LeakWatch {
   }
 
   /** Returns when the lease becomes overdue. */
-  track(loan: Loan, now: number): number {
-    loan.since = now
-    this.out.push(loan)
+  track(record: LeakRecord, now: number): number {
+    record.since = now
+    this.out.push(record)
     return now + this.threshold
   }
 
-  untrack(loan: Loan): void {
-    this.out.remove(loan)
-    this.overdue.remove(loan)
+  untrack(record: LeakRecord): void {
+    this.out.remove(record)
+    this.overdue.remove(record)
   }
 
   get nextDue(): number {
@@ -28,19 +28,19 @@ export class LeakWatch {
   }
 
   /** Returns an overdue lease, each of them once. */
-  report(now: number): Loan | undefined {
+  report(now: number): LeakRecord | undefined {
     if (this.nextDue > now) return undefined
-    const loan = this.out.first!
-    this.out.remove(loan)
-    this.overdue.push(loan)
-    loan.reported = true
-    return loan
+    const record = this.out.first!
+    this.out.remove(record)
+    this.overdue.push(record)
+    record.reported = true
+    return record
   }
 
   /** The leases that are out, the overdue ones first. */
-  *[Symbol.iterator](): Iterator<Loan> {
+  *[Symbol.iterator](): Iterator<LeakRecord> {
     for (const list of [this.overdue, this.out]) {
-      for (let loan = list.first; loan !== undefined; loan = loan.next) yield loan
+      for (let record = list.first; record !== undefined; record = record.next) yield record
     }
   }
 }

@@ -14,7 +14,7 @@ export class Places {
     return this.occupied - this.freeing
   }
 
-  take(item: Item<unknown>): void {
+  occupy(item: Item<unknown>): void {
     item.place = "Held"
     this.occupied++
   }

@@ -23,7 +23,7 @@ import {
   type Gate,
   isLive,
   Item,
-  type Loan,
+  type LeakRecord,
   type Permit,
   type Reason,
   type Refusal,
@@ -172,7 +172,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   }
 
   /** The watched leases that are out. */
-  out(): Iterable<Loan> {
+  out(): Iterable<LeakRecord> {
     return this.leaks
   }
 
@@ -185,7 +185,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
     const item = this.lendable(sharing, now)
     if (item !== undefined) {
-      this.take(item)
+      this.withhold(item)
       this.lend(item, now, sharing)
     }
     if (this.unsettled || !this.outbox.isEmpty) this.settle(now)
@@ -209,17 +209,17 @@ export class PoolMachine<A, F, S extends ShellData = any> {
    * Starts a check that may complete at once, after `checkout` found no item and before the borrower queues. The caller
    * ends the check with `admit` or `checked`; a check that takes longer stays under way.
    */
-  claim(now: Time, sharing: Sharing): Check<A, S> | undefined {
+  checkNow(now: Time, sharing: Sharing): Check<A, S> | undefined {
     if (this.state !== "Open" || this.waiters.length > 0) return undefined
     const item = this.available.first(sharing)
     if (item === undefined || item.check !== undefined) return undefined
-    this.take(item)
+    this.withhold(item)
     item.state = "Checking"
     // the ticket of the borrower that asks now
     return this.checks.start(item, "validate", "borrower", this.waiters.tickets + 1, now)
   }
 
-  /** Lends an item that passed the check begun by `claim`. */
+  /** Lends an item that passed the check begun by `checkNow`. */
   admit(check: Check<A, S>, now: Time, sharing: Sharing): Item<A, S> | undefined {
     const { item } = check
     if (this.state !== "Open" || this.waiters.length > 0 || item.check !== check) {
@@ -349,13 +349,13 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   }
 
   /** Watches a lease until `untrack`. */
-  track(loan: Loan, now: Time): void {
-    this.arm(this.leaks.track(loan, now.monotonic))
+  track(record: LeakRecord, now: Time): void {
+    this.arm(this.leaks.track(record, now.monotonic))
     this.outbox.flush()
   }
 
-  untrack(loan: Loan, now: Time): void {
-    this.leaks.untrack(loan)
+  untrack(record: LeakRecord, now: Time): void {
+    this.leaks.untrack(record)
     if (this.leaks.nextDue === Infinity) this.armWhatIsDue(now)
     this.outbox.flush()
   }
@@ -621,8 +621,8 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     while (this.overlapping.first !== undefined && this.overlapping.first.deadline <= monotonic) {
       this.destroy(this.overlapping.first, "retired", now)
     }
-    for (let loan = this.leaks.report(monotonic); loan !== undefined; loan = this.leaks.report(monotonic)) {
-      this.outbox.push({ _tag: "Overdue", loan })
+    for (let record = this.leaks.report(monotonic); record !== undefined; record = this.leaks.report(monotonic)) {
+      this.outbox.push({ _tag: "Overdue", record })
     }
     if (this.waiters.first !== undefined) this.announcements.waited(monotonic - this.waiters.first.since)
     this.announcements.drains(monotonic)
@@ -674,7 +674,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   }
 
   /** Takes the item out of the available ones. */
-  private take(item: Item<A, S>): void {
+  private withhold(item: Item<A, S>): void {
     this.available.remove(item, item.borrowers)
     item.state = "InUse"
   }
@@ -862,7 +862,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     // a check under way serves the borrower, too
     if (underWay !== undefined) this.checks.promote(underWay)
     if (purpose === "borrower") {
-      this.take(item)
+      this.withhold(item)
       item.state = "Checking"
     } else if (item.state === "Idle") {
       item.state = "Checking"
@@ -986,7 +986,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     }
     this.creations.begin(item, now)
     this.items.add(item)
-    this.places.take(item)
+    this.places.occupy(item)
     this.outbox.push({ _tag: "Create", item })
   }
 
@@ -1025,7 +1025,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       if (this.waiters.first === undefined) break
       const item = this.lendable(this.waiters.first.sharing, now)
       if (item === undefined) break
-      this.take(item)
+      this.withhold(item)
       this.offer(item, now, 0)
     }
     // a live item is checked also while another is created: the creation may take longer, or fail

@@ -100,7 +100,7 @@ export class ServeMachine {
   received(chunk: Uint8Array): void {
     if (this.isOver || this.isStopping) return
     this.queue.push(chunk)
-    this.begin()
+    this.beginRequests()
     this.checkFlood()
     this.isHeldBack = !this.mayRead
     this.outbox.flush()
@@ -137,7 +137,7 @@ export class ServeMachine {
     const size = payloadSize(message, request.id)
     if (size > maxMessageSize) return { _tag: "Oversized", operation: "write", size, limit: maxMessageSize }
     if (this.hasRoom && this.turns.first === (correlate ? undefined : request)) {
-      this.take(request, message)
+      this.addToBatch(request, message)
       this.outbox.flush()
       return taken
     }
@@ -181,7 +181,7 @@ export class ServeMachine {
     return this.unaccepted + this.batch.size < maxBatch
   }
 
-  private take(request: ServedRequest, message: Uint8Array): void {
+  private addToBatch(request: ServedRequest, message: Uint8Array): void {
     this.batch.add(message, request.id)
     if (!this.isWriting) this.write()
   }
@@ -197,8 +197,8 @@ export class ServeMachine {
 
   private goOn(): void {
     if (!this.isOver) {
-      this.give()
-      this.begin()
+      this.addWaiting()
+      this.beginRequests()
       this.readOn()
       this.finishIfDone()
     }
@@ -206,17 +206,17 @@ export class ServeMachine {
   }
 
   /** Takes the waiting answers, as far as there is room. */
-  private give(): void {
+  private addWaiting(): void {
     for (let first = this.turns.first; first?.waiting !== undefined && this.hasRoom; first = this.turns.first) {
       const { waiting } = first
       first.waiting = undefined
       if (this.options.correlate) this.turns.remove(first)
-      this.take(first, waiting)
+      this.addToBatch(first, waiting)
       this.outbox.push({ _tag: "Resume", request: first })
     }
   }
 
-  private begin(): void {
+  private beginRequests(): void {
     const { concurrency, correlate } = this.options
     while (this.running < concurrency && !this.isStopping) {
       const next = this.queue.next()

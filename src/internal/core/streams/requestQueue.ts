@@ -59,7 +59,7 @@ export class RequestQueue<F> {
     while (this.waiting.length > 0) this.refuseFirst(refusal)
   }
 
-  keep(stream: LaneStream<any, any>): void {
+  addSpare(stream: LaneStream<any, any>): void {
     stream.state = "Spare"
     this.spare.push(stream)
   }

@@ -101,7 +101,7 @@ export class SessionLane<Session extends SessionFacts> {
   }
 
   /** A lease of the session begins. Other borrowers may have had the session since the last lease. */
-  begin(): void {
+  beginLease(): void {
     this.receivedBefore = this.session.bytesReceived
     this.opened = 0
     this.isGivingWay = false

@@ -34,7 +34,7 @@ export class StreamEndings {
     this.endings.push(stream)
   }
 
-  endSettled(stream: LaneStream<any, any>): void {
+  endConfirmed(stream: LaneStream<any, any>): void {
     if (stream.state !== "Ending") return
     stream.state = "Ended"
     stream.lane.ending--
@@ -54,7 +54,7 @@ export class StreamEndings {
     for (;;) {
       const stream = this.endings.first
       if (stream === undefined || stream.deadline > now) return undefined
-      this.endSettled(stream)
+      this.endConfirmed(stream)
       const { isSending, isWriting } = stream.stream
       // a reset waits for the write under way, which may take long on a slow session
       if (!isSending && (!isWriting || stream.takenAt === stream.lane.session.taken)) return stream

@@ -32,7 +32,7 @@ export class StreamMachine<
   private readonly requests: RequestQueue<F>
   private readonly endings = new StreamEndings()
   private readonly asking: SessionAsking
-  private readonly returns: SessionReturns<Session>
+  readonly returns: SessionReturns<Session>
   state: "New" | "Open" | "Closed" = "New"
   private readonly supply: SessionSupply
   private readonly demand: StreamDemand
@@ -90,7 +90,7 @@ export class StreamMachine<
   /** The creation no longer wants its stream, which may already be granted. */
   abandon(request: Request, now: number): void {
     const stream = this.requests.abandon(request)
-    if (stream !== undefined) this.keepSpare(stream, now)
+    if (stream !== undefined) this.placeSpare(stream, now)
     this.settle(now)
   }
 
@@ -114,8 +114,8 @@ export class StreamMachine<
     lane.streams.add(stream)
     if (lane.session.streamsOpened >= this.options.maxStreamsOpened) this.returns.retire(lane)
     if (isInTime && this.hasRequests) this.requests.grant(stream)
-    else if (lane.isGivingWay) this.end(stream, now)
-    else this.keepSpare(stream, now)
+    else if (lane.isGivingWay) this.endStream(stream, now)
+    else this.placeSpare(stream, now)
     this.settle(now)
   }
 
@@ -153,18 +153,18 @@ export class StreamMachine<
   }
 
   /** A stream without a request goes to the first request that waits; without one, the pool may take it. */
-  private keepSpare(stream: LaneStream<any, Session>, now: number): void {
-    this.requests.keep(stream)
+  private placeSpare(stream: LaneStream<any, Session>, now: number): void {
+    this.requests.addSpare(stream)
     this.serve(now)
     if (!this.requests.isSpare(stream)) return
-    if (this.returns.wantedBack > 0) this.end(stream, now)
+    if (this.returns.wantedBack > 0) this.endStream(stream, now)
     else this.outbox.push({ _tag: "PrepareItem", stream })
   }
 
   /** Answers `PrepareItem`. `isPrepared`: the pool makes an item of the spare stream. */
   prepared(stream: Stream, isPrepared: boolean, now: number): void {
     if (isPrepared || stream.state !== "Spare") return
-    this.end(stream, now)
+    this.endStream(stream, now)
     this.settle(now)
   }
 
@@ -186,7 +186,7 @@ export class StreamMachine<
   private serve(now: number): void {
     for (let stream = this.requests.takeSpare(); stream !== undefined; stream = this.requests.takeSpare()) {
       if (cleanliness(stream.stream) === "Clean" && !this.lanes.isLeaving(stream.lane)) this.requests.grant(stream)
-      else this.end(stream, now)
+      else this.endStream(stream, now)
     }
     while (this.unserved > 0) {
       const lane = this.lanes.choose(this.wantedStreams > 0, now)
@@ -209,7 +209,7 @@ export class StreamMachine<
 
   sessionCame(lane: SessionLane<Session>, now: number): void {
     this.asking.asked--
-    lane.begin()
+    lane.beginLease()
     if (this.state === "Closed") {
       this.returns.giveBack(lane)
       return this.outbox.flush()
@@ -264,7 +264,7 @@ export class StreamMachine<
     if (this.supply.isFixed) this.outbox.push({ _tag: "BreakDown", lane })
     const isDead = state === "Closed"
     for (const stream of [...lane.streams]) {
-      if (stream.state === "Spare") this.end(stream, now)
+      if (stream.state === "Spare") this.endStream(stream, now)
       else if (stream.isItem) this.outbox.push({ _tag: isDead ? "LoseItem" : "RetireItem", stream })
     }
     if (isDead) this.returns.giveBack(lane)
@@ -338,11 +338,11 @@ export class StreamMachine<
   /** Ends a stream that is not lent again. The platform confirms the end later. */
   discard(stream: Stream, now: number): void {
     if (stream.state === "Ending" || stream.state === "Ended") return
-    this.end(stream, now)
+    this.endStream(stream, now)
     this.settle(now)
   }
 
-  private end(stream: LaneStream<any, Session>, now: number): void {
+  private endStream(stream: LaneStream<any, Session>, now: number): void {
     const { lane } = stream
     this.requests.removeSpare(stream)
     this.endings.writesSettled(stream)
@@ -356,7 +356,7 @@ export class StreamMachine<
 
   /** `wasSilent`: the transport took no byte of the stream for so long that the stream was reset. */
   ended(stream: Stream, wasSilent: boolean, now: number): void {
-    this.endings.endSettled(stream)
+    this.endings.endConfirmed(stream)
     if (wasSilent) this.returns.unconfirmed(stream.lane)
     this.settle(now)
   }

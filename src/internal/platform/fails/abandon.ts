@@ -1,5 +1,5 @@
 /** Frees a session of `@fails-components/webtransport` (1.6.8), also the resources that its `close()` leaves. */
-import type { NativeWebTransport } from "../../transport/shape.js"
+import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { type Held, heldOf } from "./connection.js"
 import { type FailsInternals, internals, parentOf } from "./internals.js"
 

@@ -1,5 +1,5 @@
 /** The connection of a session over HTTP/2: its socket, and why it failed. */
-import type { Explanation, NativeOptions, NativeWebTransport } from "../../transport/shape.js"
+import type { Explanation, NativeOptions, NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { type Certificate, explainCertificate, explainError, explainWaiting } from "./explain.js"
 import { has, internals } from "./internals.js"
 

@@ -1,6 +1,6 @@
 /** Makes a session of `@fails-components/webtransport` (1.6.8). */
+import type { NativeOptions, NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { WebTransportError } from "../../../WebTransportError.js"
-import type { NativeOptions, NativeWebTransport } from "../../transport/shape.js"
 import { abandon } from "./abandon.js"
 import { hold } from "./connection.js"
 import type { Module } from "./load.js"

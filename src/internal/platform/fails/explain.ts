@@ -1,5 +1,5 @@
 /** Explains why a session failed to connect: from errors of Node, certificates, and the status of an answer. */
-import type { Explanation, NativeOptions } from "../../transport/shape.js"
+import type { Explanation, NativeOptions } from "../../../WebTransportConstructor.js"
 import type { FailsInternals } from "./internals.js"
 
 export interface Certificate {

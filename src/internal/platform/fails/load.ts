@@ -1,5 +1,5 @@
 /** Loads `@fails-components/webtransport` (1.6.8, pinned exactly), silently and once per process. */
-import type { NativeWebTransport } from "../../transport/shape.js"
+import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
 
 export interface Module {
   readonly WebTransport: new(url: string, options: Record<string, unknown>) => NativeWebTransport

@@ -2,7 +2,7 @@
  * Passes on to a session the events that `@fails-components/webtransport` (1.6.8) ignores: the headers and the status of the
  * answer, GOAWAY, and the end of the CONNECT request's stream. Sends the headers of the request.
  */
-import type { NativeOptions, NativeWebTransport } from "../../transport/shape.js"
+import type { NativeOptions, NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { hold, note } from "./connection.js"
 import { endedEarly, explainStatus, goesAway } from "./explain.js"
 import { type ConnectStream, type Fields, has, internals, parentOf, sessionOf } from "./internals.js"

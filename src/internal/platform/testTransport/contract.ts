@@ -2,8 +2,8 @@
 import type { DurationInput } from "#effect/duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type { CloseInfo } from "../../../WebTransportConstructor.js"
 import type { WebTransportError } from "../../../WebTransportError.js"
-import type { CloseInfo } from "../../transport/shape.js"
 
 export interface ServerSendStream {
   readonly isCancelled: boolean

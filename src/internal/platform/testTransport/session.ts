@@ -2,7 +2,6 @@
 import { hasDies } from "#effect/cause"
 import { andThen, callback, catchCause } from "#effect/effect"
 import * as Effect from "effect/Effect"
-import { WebTransportError } from "../../../WebTransportError.js"
 import type {
   CloseInfo,
   Explanation,
@@ -10,9 +9,10 @@ import type {
   NativeDatagrams,
   NativeReceiveStream,
   NativeSendStream,
-  NativeWebTransport,
-  StreamOptions
-} from "../../transport/shape.js"
+  NativeWebTransport
+} from "../../../WebTransportConstructor.js"
+import { WebTransportError } from "../../../WebTransportError.js"
+import type { StreamOptions } from "../../../WebTransportSession.js"
 import type { Behaviour, ServerSession, StreamCounts } from "./contract.js"
 import { Credit } from "./credit.js"
 import { echo, readAll } from "./handlers.js"
@@ -242,11 +242,11 @@ export class TestSession implements NativeWebTransport, ServerSession {
     })
   }
 
-  private end(message: string, settle: (error: Error) => void): void {
+  private end(message: string, tell: (error: Error) => void): void {
     if (this.state === "closed") return
     this.state = "closed"
     const error = nativeError("WebTransportError", message)
-    settle(error)
+    tell(error)
     for (const stream of this.open) stream.lose(error)
     this.open.clear()
     this.bidirectional.end()

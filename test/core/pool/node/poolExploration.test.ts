@@ -11,7 +11,7 @@ import {
   type Check,
   isLive,
   type Item,
-  Loan,
+  LeakRecord,
   Permit,
   Release,
   type Sharing,
@@ -52,11 +52,11 @@ const basic: MachineOptions<string> = {
 
 /**
  * - `onRelease`: a hook decides on a returned item, in time, late, or never
- * - `claim`: a check may complete before its borrower queues, and its hook may call back
+ * - `checkNow`: a check may complete before its borrower queues, and its hook may call back
  * - `prune`, `breakDown`, `ready`: the pool's owner calls them
  * - `gate`: creations need permits; another pool may need the place of an item that is free
  */
-type Feature = "onRelease" | "claim" | "prune" | "breakDown" | "ready" | "gate"
+type Feature = "onRelease" | "checkNow" | "prune" | "breakDown" | "ready" | "gate"
 
 interface Pool {
   readonly name: string
@@ -107,14 +107,14 @@ const pools: ReadonlyArray<Pool> = [
     options: { minSize: 1, validateAfterIdle: 5 },
     concurrency: 1,
     sharing: shared,
-    features: ["claim"]
+    features: ["checkNow"]
   },
   {
     name: "a pool of shared items with a check before each borrow",
     options: { minSize: 1, validateAfterIdle: 0, pingInterval: 25, expectedConcurrency: 2 },
     concurrency: 2,
     sharing: ["shared", "exclusive", "shared"],
-    features: ["claim"]
+    features: ["checkNow"]
   },
   {
     name: "a pool that breaks down",
@@ -166,11 +166,11 @@ const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) =>
 interface Lease {
   readonly item: Item<number>
   /** Its record, in a pool that reports leaks. */
-  readonly loan: Loan | undefined
+  readonly record: LeakRecord | undefined
 }
 
 /** A check that may complete before its borrower queues, while its hook runs. */
-interface Claimed {
+interface ImmediateCheck {
   readonly check: Check<number>
   readonly sharing: Sharing
   /** Whether the machine has ended the check, since the hook called back. */
@@ -219,7 +219,7 @@ class World implements Shell<number, string> {
   private readonly maxSize: number
   private creations: Array<Item<number>> = []
   private checks: Array<Check<number>> = []
-  private claimed: Claimed | undefined = undefined
+  private atOnce: ImmediateCheck | undefined = undefined
   private closings: Array<Item<number>> = []
   private leases: Array<Lease> = []
   /** The returned items that a hook decides on. */
@@ -229,7 +229,7 @@ class World implements Shell<number, string> {
   private queue: Array<Waiter<number, string>> = []
   /** The items that the machine has closed. */
   private readonly destroyed = new Set<Item<number>>()
-  private readonly overdue = new Set<Loan>()
+  private readonly overdue = new Set<LeakRecord>()
   private asked: Array<Permit> = []
   /** The permits that the pool has. */
   private permits: Array<Permit> = []
@@ -314,11 +314,11 @@ class World implements Shell<number, string> {
         this.exhausted = true
         return
       case "Overdue": {
-        const { loan } = command
-        ensure(this.leases.some((lease) => lease.loan === loan), "a leak without a lease")
-        ensure(!this.overdue.has(loan), "a leak told twice")
-        ensure(this.now.monotonic - loan.since >= this.machine.policy.leakThreshold, "a leak told too early")
-        this.overdue.add(loan)
+        const { record } = command
+        ensure(this.leases.some((lease) => lease.record === record), "a leak without a lease")
+        ensure(!this.overdue.has(record), "a leak told twice")
+        ensure(this.now.monotonic - record.since >= this.machine.policy.leakThreshold, "a leak told too early")
+        this.overdue.add(record)
         return
       }
       case "DrainsSlowly":
@@ -352,9 +352,9 @@ class World implements Shell<number, string> {
   }
 
   private cancelCheck(check: Check<number>): void {
-    if (this.claimed?.check === check) {
-      ensure(!this.claimed.isCancelled, "a check ended twice")
-      this.claimed.isCancelled = true
+    if (this.atOnce?.check === check) {
+      ensure(!this.atOnce.isCancelled, "a check ended twice")
+      this.atOnce.isCancelled = true
       return
     }
     ensure(this.checks.includes(check), "a check ended twice")
@@ -391,7 +391,7 @@ class World implements Shell<number, string> {
       ...this.whole.map((op) => ({ op }))
     ]
     // nothing else ends, and no time passes, while a hook runs
-    if (this.claimed !== undefined) return [{ op: "admit" }, { op: "refute" }, { op: "defer" }, ...calls]
+    if (this.atOnce !== undefined) return [{ op: "admit" }, { op: "refute" }, { op: "defer" }, ...calls]
     return [
       ...calls,
       ...each("created", this.creations.length),
@@ -488,7 +488,7 @@ class World implements Shell<number, string> {
       case "admit":
       case "refute":
       case "defer":
-        this.endClaim(event.op)
+        this.endImmediateCheck(event.op)
         break
       case "prune":
         this.prune(event.maxIdle)
@@ -567,10 +567,10 @@ class World implements Shell<number, string> {
     const { machine, now } = this
     const item = machine.checkout(now, sharing)
     if (item !== undefined) return this.lent(item)
-    // a hook that borrows within a check gets no claim of its own
-    const check = this.has("claim") && this.claimed === undefined ? machine.claim(now, sharing) : undefined
+    // a hook that borrows within a check gets no check of its own
+    const check = this.has("checkNow") && this.atOnce === undefined ? machine.checkNow(now, sharing) : undefined
     if (check === undefined) this.enqueue(sharing)
-    else this.claimed = { check, sharing, isCancelled: false }
+    else this.atOnce = { check, sharing, isCancelled: false }
   }
 
   private enqueue(sharing: Sharing): void {
@@ -581,10 +581,10 @@ class World implements Shell<number, string> {
   }
 
   /** The hook passed or failed the item, or takes longer. */
-  private endClaim(how: "admit" | "refute" | "defer"): void {
+  private endImmediateCheck(how: "admit" | "refute" | "defer"): void {
     const { machine, now } = this
-    const { check, isCancelled, sharing } = this.claimed!
-    this.claimed = undefined
+    const { check, isCancelled, sharing } = this.atOnce!
+    this.atOnce = undefined
     switch (how) {
       case "admit": {
         const item = machine.admit(check, now, sharing)
@@ -606,16 +606,16 @@ class World implements Shell<number, string> {
   }
 
   private lent(item: Item<number>): void {
-    const loan = this.machine.policy.leakThreshold === Infinity ? undefined : new Loan()
-    this.leases.push({ item, loan })
-    if (loan !== undefined) this.machine.track(loan, this.now)
+    const record = this.machine.policy.leakThreshold === Infinity ? undefined : new LeakRecord()
+    this.leases.push({ item, record })
+    if (record !== undefined) this.machine.track(record, this.now)
   }
 
   /** The borrower returns its item; the pool does not have it yet. */
   private return(at: number): Item<number> {
     const [lease] = this.leases.splice(at, 1)
-    const { item, loan } = lease!
-    if (loan !== undefined) this.machine.untrack(loan, this.now)
+    const { item, record } = lease!
+    if (record !== undefined) this.machine.untrack(record, this.now)
     return item
   }
 
@@ -697,9 +697,9 @@ class World implements Shell<number, string> {
 
   /** The machine and the hooks agree on the checks under way. */
   private judgeChecks(items: ReadonlyArray<Item<number>>): void {
-    const { claimed, machine, now } = this
+    const { atOnce, machine, now } = this
     const checks = items.flatMap(({ check }) => check ?? [])
-    const hooks = claimed === undefined || claimed.isCancelled ? this.checks : [...this.checks, claimed.check]
+    const hooks = atOnce === undefined || atOnce.isCancelled ? this.checks : [...this.checks, atOnce.check]
     ensure(checks.length === hooks.length && checks.every((check) => hooks.includes(check)), "the checks under way")
     const { awaited, awaitedPrompt, background, backgroundIdle } = machine["checks"]
     const awaitedChecks = checks.filter(({ purpose }) => purpose === "borrower")
@@ -709,7 +709,7 @@ class World implements Shell<number, string> {
     const blocks = ({ item, purpose }: Check<number>) => purpose === "background" && item.state === "Checking"
     ensure(backgroundIdle === checks.filter(blocks).length, "background checks of idle items")
     for (const check of checks) {
-      ensure(check === claimed?.check || this.armed <= check.deadline, "a check is forgotten")
+      ensure(check === atOnce?.check || this.armed <= check.deadline, "a check is forgotten")
     }
   }
 
@@ -741,13 +741,13 @@ class World implements Shell<number, string> {
     for (const { item: { state } } of this.lateDecisions) {
       ensure(state === "Leaving" || state === "Closing" || state === "Gone", "an item stays without a decision in time")
     }
-    const loans = new Set(this.leases.flatMap(({ loan }) => loan ?? []))
+    const records = new Set(this.leases.flatMap(({ record }) => record ?? []))
     const watched = [...machine.out()]
-    ensure(watched.length === loans.size && watched.every((loan) => loans.has(loan)), "the watched leases")
-    for (const loan of loans) {
-      const due = loan.since + machine.policy.leakThreshold
-      ensure(loan.reported === this.overdue.has(loan), "a leak without a report")
-      ensure(loan.reported || closed || (due > now.monotonic && armed <= due), "a leak is forgotten")
+    ensure(watched.length === records.size && watched.every((record) => records.has(record)), "the watched leases")
+    for (const record of records) {
+      const due = record.since + machine.policy.leakThreshold
+      ensure(record.reported === this.overdue.has(record), "a leak without a report")
+      ensure(record.reported || closed || (due > now.monotonic && armed <= due), "a leak is forgotten")
     }
   }
 
@@ -794,7 +794,7 @@ class World implements Shell<number, string> {
       served,
       creations,
       this.checks,
-      this.claimed,
+      this.atOnce,
       closings,
       this.leases,
       this.decisions,
@@ -819,12 +819,12 @@ class World implements Shell<number, string> {
     // a drained pool continues until it is closed
     const isOver = () => {
       if (ending === "close") return this.closed
-      const isAnswered = this.queue.length === 0 && this.claimed === undefined && !this.wantsReady
+      const isAnswered = this.queue.length === 0 && this.atOnce === undefined && !this.wantsReady
       return isAnswered && (ending === "serve" || this.drained || this.closed)
     }
     for (let steps = 0; !isOver(); steps++) {
       ensure(steps < 200, `no end of ${ending}`)
-      if (this.claimed !== undefined) this.take({ op: "admit" })
+      if (this.atOnce !== undefined) this.take({ op: "admit" })
       else if (this.isShort) this.take({ op: "gate" })
       else if (this.asked.length > 0) this.take({ op: "granted", at: 0 })
       else if (this.closings.length > 0) this.take({ op: "gone", at: 0 })

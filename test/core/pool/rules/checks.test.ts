@@ -52,7 +52,7 @@ describe("a check that a borrower comes to wait for", () => {
     for (const [validateAfterIdle, isOver] of [[50, true], [0, false]] as const) {
       const pool = new Pool({ validateAfterIdle, maxSize: 1 })
       const item = pool.idle(2)
-      pool.machine.admit(pool.machine.claim(pool.now, "shared")!, pool.now, "shared")
+      pool.machine.admit(pool.machine.checkNow(pool.now, "shared")!, pool.now, "shared")
       pool.pass(50)
       const waiter = pool.queue()
       pool.release(item)
@@ -141,7 +141,7 @@ describe("a check that a borrower comes to wait for", () => {
   it("proves the item for the borrowers who came before it began, not for a later one", () => {
     const pool = new Pool({ validateAfterIdle: 0, maxSize: 1, expectedConcurrency: 2 })
     const item = pool.idle(2)
-    const check = pool.machine.claim(pool.now, "shared")!
+    const check = pool.machine.checkNow(pool.now, "shared")!
     const [first, second] = [pool.queue(), pool.queue()]
     pool.machine.checked(check, "passed", pool.now)
     assert.strictEqual(first.item, item)
@@ -155,7 +155,7 @@ describe("a check that ends before its borrower queues", () => {
     const pool = new Pool({ validateAfterIdle: 50, maxSize: 1 })
     const item = pool.idle()
     pool.pass(50)
-    return { check: pool.machine.claim(pool.now, "shared")!, item, pool }
+    return { check: pool.machine.checkNow(pool.now, "shared")!, item, pool }
   }
 
   it("serves a waiter who came meanwhile first", () => {
@@ -169,7 +169,7 @@ describe("a check that ends before its borrower queues", () => {
     const pool = new Pool({ validateAfterIdle: 50, maxSize: 1 })
     const item = pool.idle(2)
     pool.pass(50)
-    assert.strictEqual(pool.machine.admit(pool.machine.claim(pool.now, "shared")!, pool.now, "shared"), item)
+    assert.strictEqual(pool.machine.admit(pool.machine.checkNow(pool.now, "shared")!, pool.now, "shared"), item)
     assert.strictEqual(item.state, "InUse")
     assert.strictEqual(pool.machine.checkout(pool.now), item)
   })
@@ -178,7 +178,7 @@ describe("a check that ends before its borrower queues", () => {
     const pool = new Pool({ validateAfterIdle: 50, maxUses: 1 })
     pool.idle()
     pool.pass(50)
-    pool.machine.admit(pool.machine.claim(pool.now, "shared")!, pool.now, "shared")
+    pool.machine.admit(pool.machine.checkNow(pool.now, "shared")!, pool.now, "shared")
     assert.strictEqual(pool.count("Leaving"), 1)
   })
 
@@ -186,7 +186,7 @@ describe("a check that ends before its borrower queues", () => {
     const pool = new Pool({ validateAfterIdle: 50, minIdle: 1 })
     pool.create()
     pool.pass(50)
-    pool.machine.admit(pool.machine.claim(pool.now, "shared")!, pool.now, "shared")
+    pool.machine.admit(pool.machine.checkNow(pool.now, "shared")!, pool.now, "shared")
     assert.strictEqual(pool.count("Create"), 2)
   })
 
@@ -196,7 +196,7 @@ describe("a check that ends before its borrower queues", () => {
     pool.lent()
     pool.queue("exclusive")
     pool.pass(50)
-    assert.isUndefined(pool.machine.claim(pool.now, "shared"))
+    assert.isUndefined(pool.machine.checkNow(pool.now, "shared"))
     assert.isUndefined(pool.machine.tryCheckout(pool.now))
     assert.isEmpty(pool.ofTag("Check"))
   })
@@ -282,7 +282,7 @@ describe("a failed check", () => {
     const pool = new Pool({ validateAfterIdle: 50 })
     const [first, second] = [pool.idle(), pool.idle()]
     pool.pass(50)
-    const check = pool.machine.claim(pool.now, "shared")!
+    const check = pool.machine.checkNow(pool.now, "shared")!
     assert.strictEqual(check.item, second)
     pool.machine.proven(first, pool.now)
     pool.pass(50)

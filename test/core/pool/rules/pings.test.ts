@@ -173,7 +173,7 @@ describe("a ping", () => {
   it("serves a waiter who came before it began, also if each borrower gets a check", () => {
     const pool = new Pool({ pingInterval: 100, validateAfterIdle: 0, order: "fifo" })
     const shared = pool.idle(2)
-    const check = pool.machine.claim(pool.now, "shared")!
+    const check = pool.machine.checkNow(pool.now, "shared")!
     assert.strictEqual(pool.machine.admit(check, pool.now, "shared"), shared)
     const idle = pool.idle()
     pool.pass(50)

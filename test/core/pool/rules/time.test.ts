@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import { Loan, Release } from "../../../../src/internal/core/pool/item.js"
+import { LeakRecord, Release } from "../../../../src/internal/core/pool/item.js"
 import { Pool } from "./support.js"
 
 describe("what the shell reads", () => {
@@ -13,18 +13,18 @@ describe("what the shell reads", () => {
 
   it("a lease that is out for too long is marked as reported", () => {
     const pool = new Pool({ leakThreshold: 100 })
-    const loan = new Loan()
+    const record = new LeakRecord()
     pool.idle()
     pool.lent()
-    pool.machine.track(loan, pool.now)
+    pool.machine.track(record, pool.now)
     assert.strictEqual(pool.wakesIn, 100)
     pool.pass(99)
-    assert.isFalse(loan.reported)
+    assert.isFalse(record.reported)
     pool.pass(1)
-    assert.isTrue(loan.reported)
+    assert.isTrue(record.reported)
     assert.strictEqual(pool.ofTag("Overdue").length, 1)
-    assert.deepStrictEqual([...pool.machine.out()], [loan])
-    pool.machine.untrack(loan, pool.now)
+    assert.deepStrictEqual([...pool.machine.out()], [record])
+    pool.machine.untrack(record, pool.now)
     assert.deepStrictEqual([...pool.machine.out()], [])
   })
 
@@ -70,11 +70,11 @@ describe("what is due", () => {
 
   it("nothing, once the last watched lease is back", () => {
     const pool = new Pool({ leakThreshold: 100 })
-    const loan = new Loan()
+    const record = new LeakRecord()
     pool.idle()
     pool.lent()
-    pool.machine.track(loan, pool.now)
-    pool.machine.untrack(loan, pool.now)
+    pool.machine.track(record, pool.now)
+    pool.machine.untrack(record, pool.now)
     assert.strictEqual(pool.commands.at(-1)!._tag, "Rest")
   })
 
@@ -105,19 +105,19 @@ describe("what is due", () => {
 
   it("nothing: the machine asks for rest once, and again after it has been disarmed", () => {
     const pool = new Pool({ leakThreshold: 100 })
-    const loan = new Loan()
+    const record = new LeakRecord()
     const track = () => {
-      pool.machine.track(loan, pool.now)
-      pool.machine.untrack(loan, pool.now)
+      pool.machine.track(record, pool.now)
+      pool.machine.untrack(record, pool.now)
     }
     track()
     track()
     pool.machine.prune(0, pool.now)
     assert.strictEqual(pool.count("Rest"), 1)
     // meanwhile something has become due
-    pool.machine.track(loan, pool.now)
+    pool.machine.track(record, pool.now)
     assert.isFalse(pool.machine.disarm(pool.now))
-    pool.machine.untrack(loan, pool.now)
+    pool.machine.untrack(record, pool.now)
     assert.strictEqual(pool.count("Rest"), 2)
     assert.isTrue(pool.machine.disarm(pool.now))
     pool.machine.prune(0, pool.now)
@@ -153,10 +153,10 @@ describe("what is due", () => {
     assert.strictEqual(pool.machine.state, "Closed")
     assert.strictEqual(pool.commands.at(-1)!._tag, "Closed")
     const commands = pool.commands.length
-    const loan = new Loan()
-    pool.machine.track(loan, pool.now)
+    const record = new LeakRecord()
+    pool.machine.track(record, pool.now)
     assert.isTrue(pool.machine.disarm(pool.now))
-    pool.machine.untrack(loan, pool.now)
+    pool.machine.untrack(record, pool.now)
     pool.release(item)
     assert.strictEqual(pool.commands.length, commands)
   })

@@ -1,7 +1,9 @@
 /** The details of serving requests that no real server shows: single writes, scopes, interruption, what is not read. */
+import { makeDeferred } from "#effect/deferred"
 import * as Cause from "#test/Cause"
 import * as Context from "#test/Context"
 import * as Effect from "#test/Effect"
+import * as Either from "#test/Either"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
 import * as Scope from "#test/Scope"
@@ -22,15 +24,17 @@ import { bytes, quiet, silentSession, type StreamInMemory, text } from "../../..
 import { assert, describe, it } from "../../../support/vitest.js"
 
 const frame = (message: Uint8Array | string, id: number) =>
-  Effect.runSync(Framing.encode(typeof message === "string" ? bytes(message) : message, { id }))
+  Either.getOrThrow(Framing.encode(typeof message === "string" ? bytes(message) : message, { id }))
 
 /** What the peer has received, as ids and texts. */
 const answersOf = (chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<readonly [id: number, message: string]> =>
   Effect.runSync(
     Stream.fromIterable(chunks).pipe(
       Framing.decode(),
-      Stream.mapEffect((payload) => Framing.splitId(payload)),
-      Stream.map(({ id, message }) => [id, text(message)] as const),
+      Stream.map((payload) => {
+        const { id, message } = Either.getOrThrow(Framing.splitId(payload))
+        return [id, text(message)] as const
+      }),
       Stream.runCollect,
       Effect.map((all) => [...all])
     )
@@ -49,7 +53,7 @@ const serving = <R>(
     const fiber = yield* Effect.fork(Framing.serve(client.stream, handler, options))
     yield* quiet
     const ask = (...requests: ReadonlyArray<readonly [id: number, message: string]>) =>
-      Effect.zipRight(
+      Effect.andThen(
         Effect.sync(() => client.send(concat(requests.map(([id, message]) => frame(message, id))))),
         quiet
       )
@@ -70,17 +74,17 @@ const gated = () => {
   const scopes: Array<string> = []
   const gate = (request: string) => {
     let one = gates.get(request)
-    if (one === undefined) gates.set(request, one = Deferred.unsafeMake<Uint8Array>(Fiber.id(Fiber.void)))
+    if (one === undefined) gates.set(request, one = makeDeferred<Uint8Array>())
     return one
   }
   return {
     /** The requests whose scopes have closed, and how. */
     scopes,
     open: (request: string, answer: Uint8Array = bytes(request)) =>
-      Effect.zipRight(Deferred.succeed(gate(request), answer), quiet),
+      Effect.andThen(Deferred.succeed(gate(request), answer), quiet),
     handler: (message: Uint8Array) => {
       const request = text(message)
-      return Effect.zipRight(
+      return Effect.andThen(
         Effect.addFinalizer((exit) => Effect.sync(() => scopes.push(`${request} ${exit._tag}`))),
         Deferred.await(gate(request))
       )
@@ -228,17 +232,17 @@ describe("the end", () => {
     readonly [
       what: string,
       reason: string,
-      end: (client: Effect.Effect.Success<ReturnType<typeof serving<Scope.Scope>>>) => Effect.Effect<unknown>
+      end: (client: Effect.Success<ReturnType<typeof serving<Scope.Scope>>>) => Effect.Effect<unknown>
     ]
   > = [
     ["the client resets its half", "Read", ({ peer }) => peer.reset],
     ["the client reads no more", "Write", ({ peer }) => peer.stopSending],
-    ["the client reads no more, after its FIN", "Write", ({ peer }) => Effect.zipRight(peer.finish, peer.stopSending)],
+    ["the client reads no more, after its FIN", "Write", ({ peer }) => Effect.andThen(peer.finish, peer.stopSending)],
     ["the session dies", "SessionClosed", ({ server }) => server.die],
     [
       "the session dies after the client's FIN",
       "SessionClosed",
-      ({ peer, server }) => Effect.zipRight(Effect.zipRight(peer.finish, quiet), server.die)
+      ({ peer, server }) => Effect.andThen(Effect.andThen(peer.finish, quiet), server.die)
     ],
     ["the client sends no frames", "Malformed", ({ send }) => Effect.sync(() => send(Uint8Array.of(0)))]
   ]
@@ -263,7 +267,7 @@ describe("the end", () => {
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
       const { ask, fiber, peer } = yield* serving(() =>
-        Effect.zipRight(Effect.addFinalizer(() => Deferred.await(gate)), Effect.never)
+        Effect.andThen(Effect.addFinalizer(() => Deferred.await(gate)), Effect.never)
       )
       yield* ask([1, "a"])
       const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
@@ -283,7 +287,7 @@ describe("the end", () => {
         const { open } = yield* silentSession()
         const { received, send, stream } = yield* open
         const serve = Framing.serve(stream, (request) =>
-          Effect.zipRight(
+          Effect.andThen(
             Effect.acquireRelease(Effect.sync(() => running++), () => Effect.sync(() => running--)),
             request.length > 1 ? Effect.never : Effect.succeed(request)
           ))

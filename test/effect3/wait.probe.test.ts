@@ -1,11 +1,8 @@
-/** Waits if a fiber does not tell that it was interrupted. */
+/** The probe of waits if a fiber does not tell that it was interrupted. */
 import * as Cause from "#test/Cause"
 import * as Effect from "#test/Effect"
-import * as Fiber from "#test/Fiber"
-import * as WebTransport from "effect-pools/WebTransport"
 import * as FiberRef from "effect/FiberRef"
 import { areSupported, GuardedWaitSlot, makeWaitSlot } from "../../src/internal/transport/wait.js"
-import { bytes, echo, inMemory, quiet, text } from "../support/streams.js"
 import { assert, describe, it } from "../support/vitest.js"
 
 const prototype: { getFiberRef: (ref: unknown) => unknown } = Effect.runSync(
@@ -25,19 +22,4 @@ describe("a wait, where a fiber does not tell its interruption", () => {
       assert.isFalse(yield* areSupported)
       assert.instanceOf(makeWaitSlot(() => "taken twice"), GuardedWaitSlot)
     }))
-
-  it.scoped("loses no byte of a stream when a read is interrupted", () =>
-    Effect.gen(function*() {
-      yield* Effect.promise(() => tested)
-      const session = yield* WebTransport.connect("https://test/")
-      const stream = yield* session.createBidirectionalStream()
-      const reading = yield* Effect.fork(stream.readExactly(5))
-      yield* quiet
-      yield* stream.write(bytes("hel"))
-      yield* quiet
-      yield* Fiber.interrupt(reading)
-      yield* stream.write(bytes("lo"))
-      assert.strictEqual(text(yield* stream.readExactly(5)), "hello")
-      assert.strictEqual(yield* echo(stream), "hello")
-    }).pipe(Effect.provide(inMemory())))
 })

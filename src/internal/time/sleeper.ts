@@ -1,8 +1,8 @@
+import { andThen } from "#effect/effect"
+import { type AnyFiber, interruptFiber } from "#effect/fiber"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { andThen } from "./effect.js"
-import { type AnyFiber, interruptFiber } from "./fiber.js"
 
 /** Sleeps on one fiber until the next due time. While nothing is due, it has no fiber. */
 export class Sleeper {

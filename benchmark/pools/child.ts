@@ -1,0 +1,4 @@
+import { measureFor } from "../harness/child.js"
+import { pools } from "./suite.js"
+
+await measureFor(pools)

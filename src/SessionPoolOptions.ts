@@ -1,0 +1,168 @@
+/**
+ * The options of a pool of sessions. `SessionPool` has the same exports.
+ *
+ * @since 0.2.0
+ */
+import type { DurationInput } from "#effect/duration"
+import type * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import type { PoolError } from "./PoolError.js"
+import type { Options as ResourcePoolOptions } from "./ResourcePoolOptions.js"
+import type { ConnectOptions } from "./WebTransportConstructor.js"
+import type { WebTransportError } from "./WebTransportError.js"
+import type { BidirectionalStream, ReceiveStream, Session } from "./WebTransportSession.js"
+
+/**
+ * Options that may come from a `Config`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface ConfigOptions extends
+  Omit<
+    ResourcePoolOptions<never, never, never>,
+    "acquire" | "concurrency" | "createTimeout" | "lost" | "retire" | keyof Hooks
+  >
+{
+  /** Where to connect; https only. */
+  readonly url: string | URL
+  /** How many borrowers share a session. Default: 1. */
+  readonly concurrency?: number | undefined
+  /**
+   * How long connects must keep failing before borrowers fail with them: see `ResourcePool.Options`. Default: 2 s.
+   *
+   * @since 0.2.0
+   */
+  readonly rideOut?: DurationInput | undefined
+  /** How long connecting and `onOpen` may take together. Default: 10 s. */
+  readonly connectTimeout?: DurationInput | undefined
+  /**
+   * Retires a session once this many streams were opened on it, by either side and by pings; `Infinity` for no limit.
+   * Its borrowers keep the session for at most `retireGrace`. Default: 1,000 over HTTP/2 with `NodeWebTransport`, whose
+   * client keeps 7.8 kB of each stream until the session closes (`@fails-components/webtransport` 1.6.8); no limit
+   * elsewhere. A `StreamPool` has its own limit, 500; the smaller one counts.
+   *
+   * @since 0.2.0
+   */
+  readonly maxStreamsOpened?: number | undefined
+  /** SHA-256 hashes of certificates to trust, besides those that the platform trusts. */
+  readonly certificateHashes?: ReadonlyArray<Uint8Array> | undefined
+}
+
+/**
+ * How long borrowers wait for the end of such a failure: return `0` for a failure that waiting cannot cure.
+ *
+ * @since 0.2.0
+ * @category options
+ */
+export type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => DurationInput
+
+/**
+ * Callbacks and related settings, which cannot come from environment variables. Callbacks run on fibers of the pool,
+ * with the context of `make`'s caller.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Hooks<E = never, R = never> extends
+  Pick<
+    ResourcePoolOptions<Session, E, R>,
+    | "validate"
+    | "validateAfterIdle"
+    | "keepAlive"
+    | "checkTimeout"
+    | "onRelease"
+    | "createBackoff"
+    | "exhaustedThreshold"
+    | "leakThreshold"
+  >
+{
+  /**
+   * Instead of a duration, `rideOut` may be a function of the connect's failure.
+   *
+   * @since 0.2.0
+   */
+  readonly rideOut?: RideOut | undefined
+  /**
+   * Runs on each new session before the pool lends it for the first time: a hello, a login, a resume. It has exclusive
+   * use of the session, including incoming streams and datagrams, and counts against the connect timeout. If it fails,
+   * the pool closes the session and counts a failed creation.
+   */
+  readonly onOpen?: ((session: Session) => Effect.Effect<unknown, E, R>) | undefined
+  /**
+   * Handles a stream that the peer opened. The stream ends when the handler does. Each handler runs on its own fiber;
+   * the pool logs its failure. Without a handler the pool rejects such streams at once.
+   */
+  readonly onIncoming?:
+    | ((
+      stream: BidirectionalStream | ReceiveStream,
+      session: Session
+    ) => Effect.Effect<unknown, E, R>)
+    | undefined
+  /**
+   * Handles a datagram, one at a time for each session. While the handler is busy, up to 64 datagrams wait; then the
+   * pool drops the oldest. The pool logs a failure. Without a handler it drops all datagrams.
+   */
+  readonly onDatagram?:
+    | ((datagram: Uint8Array, session: Session) => Effect.Effect<unknown, E, R>)
+    | undefined
+}
+
+/**
+ * Options of {@link make}. Only `url` is required. The engine's options are those of `ResourcePool.Options`, with
+ * different defaults for some: `name` `"SessionPool"`, `acquireTimeout` 30 s, `createTimeout` 5 s more than the connect
+ * timeout, `overlap` on.
+ *
+ * A session is *lost*, and its place free, as soon as either side closes it in any way. A server that hangs closes
+ * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer drains it (DRAIN, or GOAWAY in
+ * Node over HTTP/2: its borrowers keep it, the next ones get another session) or refuses a stream although none is
+ * open, and when it is too old or too used.
+ *
+ * **`keepAlive`.** Bytes and datagrams that arrive on a session prove it good, as the answer to a ping does. If
+ * anything arrived since the last ping was due, the pool does not ping the session. If anything arrives beside the
+ * answer to a ping, the ping passes at once (the pool interrupts it). So the pool finds a silent session within two
+ * intervals and `checkTimeout`. If you must ask the application itself whether it is well, use `validate` instead.
+ *
+ * **Gotchas**
+ *
+ * Over HTTP/2 a server may grant a session only a fixed number of streams in its whole life (100 by default with
+ * `@fails-components/webtransport`); the borrower who reaches the limit gets `StreamLimit`. Set `maxStreamsOpened`
+ * below it.
+ *
+ * Failures of `url`, `connect.serverCertificateHashes`, `connect.headers` and `onOpen` reach the borrower as a
+ * `WebTransportError` with reason `Connect` and the failure as its `cause`. A failure that is a `WebTransportError`
+ * already reaches the borrower unchanged.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options<E = never, R = never>
+  extends
+    Omit<ResourcePoolOptions<Session, E, R>, "acquire" | "lost" | "retire" | "rideOut">,
+    Omit<Hooks<E, R>, "rideOut">
+{
+  /**
+   * How long connects must keep failing before borrowers fail with them, or a function of the connect's failure: see
+   * `ResourcePool.Options`. Default: 2 s.
+   *
+   * @since 0.2.0
+   */
+  readonly rideOut?: DurationInput | RideOut | undefined
+  /** As in {@link ConfigOptions}. */
+  readonly maxStreamsOpened?: number | undefined
+  /** Where to connect, https only. An Effect runs on every connect, for addresses with a token that expires. */
+  readonly url: string | URL | Effect.Effect<string | URL, E, R>
+  /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */
+  readonly connect?: ConnectOptions<E, R> | undefined
+}
+
+/**
+ * Options of `SessionPool.pingStream`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface PingStreamOptions {
+  /** The message to send, at most 1 MiB (a defect otherwise). Default: `ping`. */
+  readonly message?: Uint8Array | undefined
+}

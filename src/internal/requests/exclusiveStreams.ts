@@ -1,0 +1,122 @@
+/** Requests that take a stream of their own. The pool counts them, and ends them when it closes. */
+import { attempt, callback, timeoutFail } from "#effect/effect"
+import { interruptFiber } from "#effect/fiber"
+import { fork } from "#effect/poolRuntime"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type * as WebTransport from "../../WebTransport.js"
+import type { SyncLease } from "../engine/resourcePool.js"
+import type { Borrowable } from "../streams/request.js"
+import type { Failure } from "../streams/streamSource.js"
+import type { StreamPoolContext, StreamView } from "../streams/streamView.js"
+import type { RequestShell } from "./requestShell.js"
+
+/** A request that has a stream of its own, or waits for one. */
+class ExclusiveCall {
+  lease: SyncLease<StreamView> | undefined = undefined
+  isOver = false
+  /** Ends the wait for a stream. */
+  refuse: (() => void) | undefined = undefined
+}
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+export class ExclusiveStreams implements Borrowable {
+  private readonly shell: RequestShell
+  private readonly streams: StreamPoolContext
+  private readonly calls = new Set<ExclusiveCall>()
+
+  constructor(shell: RequestShell, streams: StreamPoolContext) {
+    this.shell = shell
+    this.streams = streams
+  }
+
+  readonly use: Borrowable["use"] = (f) =>
+    Effect.uninterruptibleMask((restore) =>
+      this.borrow(restore, (call) =>
+        Effect.onExit(
+          restore(attempt(f, call.lease!.value as WebTransport.BidirectionalStream)),
+          (exit) => Effect.sync(() => this.end(call, exit))
+        ))
+    )
+
+  readonly get: Borrowable["get"] = Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (scope) =>
+      this.borrow(restore, (call) =>
+        Effect.as(
+          Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.end(call, exit))),
+          call.lease!.value as WebTransport.BidirectionalStream
+        )))
+  )
+
+  /** Runs in an uninterruptible region, except for the wait. */
+  private borrow<A, E, R>(
+    restore: Restore,
+    lend: (call: ExclusiveCall) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | Failure, R> {
+    return Effect.suspend((): Effect.Effect<A, E | Failure, R> => {
+      if (!this.shell.machine.beginExclusive()) return Effect.fail(this.shell.troubles.closed())
+      const call = new ExclusiveCall()
+      this.calls.add(call)
+      return Effect.matchCauseEffect(restore(this.inTime(this.stream(call))), {
+        onFailure: (cause) => {
+          this.end(call, Exit.failCause(cause))
+          return Effect.failCause(cause)
+        },
+        onSuccess: () => lend(call)
+      })
+    })
+  }
+
+  private inTime(borrowing: Effect.Effect<void, Failure>): Effect.Effect<void, Failure> {
+    const { machine: { options: { acquireTimeout } }, troubles } = this.shell
+    if (acquireTimeout === Infinity) return borrowing
+    return timeoutFail(borrowing, {
+      duration: acquireTimeout,
+      onTimeout: () =>
+        troubles.poolError("AcquireTimeout", acquireTimeout, "No stream was free for an exclusive request.")
+    })
+  }
+
+  /** Waits for a stream. On a fiber of the pool, which the pool can interrupt. */
+  private stream(call: ExclusiveCall): Effect.Effect<void, Failure> {
+    return callback<void, Failure>((resume) => {
+      const take = (lease: SyncLease<unknown>) => {
+        if (call.isOver) lease.giveBack(Exit.void)
+        else call.lease = lease as SyncLease<StreamView>
+      }
+      const fiber = fork(
+        this.shell.runtime,
+        Effect.matchCause(Effect.interruptible(this.streams.pool.lend(take, "shared", "unwatched")), {
+          onSuccess: () => resume(Effect.void),
+          onFailure: (cause) => resume(Effect.failCause(cause))
+        })
+      )
+      call.refuse = () => {
+        resume(Effect.fail(this.shell.troubles.closed()))
+        interruptFiber(fiber)
+      }
+      return Effect.sync(() => interruptFiber(fiber))
+    })
+  }
+
+  private end(call: ExclusiveCall, exit: Exit.Exit<unknown, unknown>): void {
+    if (call.isOver) return
+    call.isOver = true
+    this.calls.delete(call)
+    call.lease?.giveBack(exit)
+    this.shell.machine.endExclusive(this.shell.now())
+  }
+
+  /** Requests that wait for a stream fail. */
+  refuseWaiting(): void {
+    for (const call of this.calls) if (call.lease === undefined) call.refuse?.()
+  }
+
+  /** Requests that have a stream fail. */
+  endAll(): void {
+    const why = this.shell.troubles.graceOver
+    for (const call of this.calls) call.lease?.value.current.stream.end(false, 0, why)
+  }
+}

@@ -1,0 +1,125 @@
+/** The failures of requests. */
+import { findError } from "#effect/cause"
+import type * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { FramingError } from "../../FramingError.js"
+import { PoolError, type Reason } from "../../PoolError.js"
+import { RequestError } from "../../RequestError.js"
+import { WebTransportError } from "../../WebTransportError.js"
+import type { Loss, Refusal } from "../core/requests/requestCommands.js"
+import type { RequestMachine } from "../core/requests/requestMachine.js"
+import type { SharedRequest } from "../core/requests/sharedStream.js"
+import { drained } from "../observe/poolTexts.js"
+
+/** Why a stream is lost, or none came. */
+export type Trouble =
+  | { readonly _tag: "Transport"; readonly cause: WebTransportError }
+  | { readonly _tag: "Framing"; readonly cause: FramingError }
+  | { readonly _tag: "NoAnswer" }
+  | { readonly _tag: "Borrow"; readonly cause: Cause.Cause<WebTransportError | PoolError> }
+
+type Failed = Exit.Exit<never, RequestError>
+
+const failed = (reason: RequestError["reason"], sent: "no" | "maybe", cause?: RequestError["cause"]): Failed =>
+  Exit.fail(new RequestError({ reason, sent, ...(cause === undefined ? {} : { cause }) }))
+
+export class Troubles {
+  private readonly name: string
+  private readonly machine: RequestMachine<any, Trouble>
+
+  constructor(name: string, machine: RequestMachine<any, Trouble>) {
+    this.name = name
+    this.machine = machine
+  }
+
+  /** The outcome of a request that was not sent. */
+  refused({ since }: SharedRequest, refusal: Refusal<Trouble>, now: number): Failed {
+    const { maxInFlight, maxWaiters } = this.machine.options
+    switch (refusal._tag) {
+      case "QueueFull":
+        return failed("Borrow", "no", this.poolError("QueueFull", 0, `maxWaiters ${maxWaiters}`))
+      case "AcquireTimeout": {
+        const detail = this.machine.streams.open === 0
+          ? "A stream is still being opened: is the peer reachable, and does it grant streams?"
+          : `No stream has room: each has maxInFlight (${maxInFlight}) requests in flight, or takes no more bytes. ` +
+            "Does the peer answer?"
+        return failed("Borrow", "no", this.poolError("AcquireTimeout", now - since, detail))
+      }
+      case "NoStream":
+        return refusal.failure._tag === "Borrow" ? this.noStream(refusal.failure.cause) : this.lost(refusal.failure)
+      case "PoolClosed":
+        return failed("Borrow", "no", this.closed())
+    }
+  }
+
+  closed(): PoolError {
+    return this.poolError("PoolClosed", 0, this.machine.state === "Draining" ? drained : undefined)
+  }
+
+  /** A defect in a creation is a defect of the request, too. */
+  private noStream(cause: Cause.Cause<WebTransportError | PoolError>): Failed {
+    const error = findError(cause)
+    return Option.isSome(error) ? failed("Borrow", "no", error.value) : Exit.failCause(cause as Cause.Cause<never>)
+  }
+
+  /** The outcome of a request that the peer may have received. */
+  failed(loss: Loss<Trouble>): Failed {
+    switch (loss._tag) {
+      case "Broken":
+        return this.lost(loss.failure)
+      case "Silent":
+        return failed(
+          "Transport",
+          "maybe",
+          new WebTransportError({
+            reason: "Read",
+            detail: `nothing came on the session for ${this.silence}, and keepAlive.ping failed`,
+            advice: "the peer hangs, or the network is gone"
+          })
+        )
+      case "Overflow":
+        return failed("Overflow", "maybe")
+      case "GraceOver":
+        return failed(
+          "Transport",
+          "maybe",
+          new WebTransportError({
+            reason: "Read",
+            detail: this.graceOver,
+            advice: "close the pool after the requests, or raise shutdownGrace"
+          })
+        )
+    }
+  }
+
+  get graceOver(): string {
+    return `the pool ${this.name} is closing, and shutdownGrace is over`
+  }
+
+  private get silence(): string {
+    return Duration.format(Duration.millis(this.machine.options.silenceTimeout))
+  }
+
+  private lost(trouble: Trouble): Failed {
+    return trouble._tag === "NoAnswer" || trouble._tag === "Borrow"
+      ? failed("NoAnswer", "maybe")
+      : failed(trouble._tag, "maybe", trouble.cause)
+  }
+
+  poolError(reason: Reason, waited: number, detail: string | undefined): PoolError {
+    const { asking, options, streams, waiting } = this.machine
+    return new PoolError({
+      reason,
+      pool: this.name,
+      waited: Duration.millis(Math.round(waited)),
+      size: streams.size,
+      maxSize: options.maxStreams,
+      inUse: streams.busy,
+      creating: asking.asked,
+      waiters: waiting.length,
+      detail
+    })
+  }
+}

@@ -1,0 +1,360 @@
+/** Single rules of the request machine. */
+import { assert, describe, it } from "vitest"
+import { AnswerReader } from "../../../src/internal/core/requests/answerReader.js"
+import { encodeBatch } from "../../../src/internal/core/requests/batch.js"
+import { idleTime, writeTime } from "../../../src/internal/core/requests/requestCommands.js"
+import { maxIds, SharedRequest } from "../../../src/internal/core/requests/sharedStream.js"
+import { World } from "./requestModel.js"
+
+const options = {
+  maxStreams: 2,
+  maxInFlight: 4,
+  correlate: true,
+  maxBatch: 100,
+  maxBuffered: 2,
+  maxWaiters: 10,
+  acquireTimeout: 1_000,
+  silenceTimeout: Infinity,
+  shutdownGrace: 30
+}
+
+/** A machine with one stream and one request in flight, whose write is not completed. */
+const begun = (more: Partial<typeof options> = {}) => {
+  const world = new World({ writeRoom: 1, options: { ...options, ...more } })
+  world.request(4)
+  world.open(world.sessions[0]!, false)
+  world.flush()
+  return { world, stream: world.streams[0]! }
+}
+
+const states = (world: World) => world.requests.map(({ state }) => state)
+
+describe("a request machine", () => {
+  it("relies on a write under way for a moment, before it asks for another stream", () => {
+    const { stream, world } = begun()
+    world.request(4)
+    assert.strictEqual(world.openings, 0)
+    assert.strictEqual(world.armed, writeTime)
+    world.advance(writeTime)
+    assert.strictEqual(world.openings, 1)
+    world.written(stream)
+    assert.deepStrictEqual(states(world), ["Sent", "Batched"])
+  })
+
+  it("asks at once for another stream for requests beyond the places of the first", () => {
+    const { world } = begun({ maxInFlight: 2 })
+    world.request(4)
+    assert.strictEqual(world.openings, 0)
+    world.request(4)
+    assert.strictEqual(world.openings, 1)
+  })
+
+  it("writes a lone request now, and others at the end of the turn", () => {
+    const { stream, world } = begun()
+    world.written(stream)
+    world.request(4)
+    assert.deepStrictEqual(world.flushes, ["EndOfTurn"])
+    world.flush()
+    world.written(stream)
+    for (const request of [...stream.owed]) world.answer(stream, request)
+    world.request(4)
+    world.request(4)
+    assert.deepStrictEqual(world.flushes, ["Now"])
+  })
+
+  it("replaces a stream that has no more ids", () => {
+    const { stream, world } = begun()
+    world.written(stream)
+    stream.record.nextId = maxIds - 1
+    world.request(4)
+    assert.strictEqual(stream.record.state, "Leaving")
+    world.request(4)
+    assert.strictEqual(world.openings, 1)
+    world.flush()
+    assert.strictEqual(stream.owed.at(-1)!.id, maxIds - 1)
+  })
+
+  it("only pauses after a failed opening while another stream serves", () => {
+    const { stream, world } = begun({ maxInFlight: 1 })
+    world.request(4)
+    world.openFailed()
+    assert.deepStrictEqual(states(world), ["Sent", "Waiting"])
+    assert.strictEqual(world.openings, 0)
+    assert.strictEqual(world.armed, 10)
+    world.advance(10)
+    assert.strictEqual(world.openings, 1)
+    world.lose(stream)
+    world.openFailed()
+    assert.deepStrictEqual(world.requests.map(({ outcome }) => outcome), ["failed", "refused"])
+  })
+
+  it("puts requests that were not sent before those that came after them", () => {
+    const { stream, world } = begun({ maxInFlight: 2, maxStreams: 1 })
+    world.written(stream)
+    world.request(4)
+    world.request(4)
+    world.lose(stream)
+    assert.deepStrictEqual(states(world), ["Ended", "Waiting", "Waiting"])
+    world.open(world.sessions[0]!, false)
+    while (world.flushes.length > 0) world.flush()
+    assert.deepStrictEqual(world.streams[1]!.owed.map(({ number }) => number), [1, 2])
+  })
+})
+
+describe("a write", () => {
+  it("that leaves room is followed by requests that come back from a broken stream", () => {
+    const world = new World({ writeRoom: 2, options: { ...options, maxInFlight: 2 } })
+    for (let i = 0; i < 3; i++) world.request(4)
+    world.open(world.sessions[0]!, false)
+    world.open(world.sessions[0]!, false)
+    const [first, second] = world.streams
+    assert.deepStrictEqual(states(world), ["Batched", "Batched", "Batched"])
+    // the first request leaves, so that there is a place; the second stream breaks
+    world.abandon(world.requests[0]!)
+    second!.refusal = "broken"
+    world.flush()
+    assert.isTrue(second!.isBack)
+    assert.deepStrictEqual(states(world), ["Ended", "Sent", "Batched"])
+    assert.lengthOf(first!.writes, 1)
+  })
+})
+
+describe("the counters", () => {
+  it("tell what was sent, and what became of it", () => {
+    const { stream, world } = begun({ maxInFlight: 2, maxStreams: 1, maxWaiters: 1 })
+    world.written(stream)
+    world.request(4)
+    world.flush()
+    world.written(stream)
+    assert.deepInclude(world.machine.counters, { sent: 2, batches: 2, largestBatch: 1, peak: 2, late: 0, abandoned: 0 })
+    const waiting = world.request(4)
+    world.request(4)
+    const [first, second] = stream.owed
+    world.abandon(first!)
+    assert.strictEqual(waiting.state, "Batched")
+    world.flush()
+    assert.strictEqual(world.machine.streams.forgotten, 1)
+    assert.strictEqual(world.machine.streams.busy, 1)
+    assert.strictEqual(world.machine.streams.inFlight, 2)
+    world.answer(stream, first!)
+    world.answer(stream, second!)
+    world.lose(stream)
+    assert.deepInclude({ ...world.machine.counters }, {
+      sent: 3,
+      exclusive: 0,
+      batches: 3,
+      largestBatch: 1,
+      late: 1,
+      timeouts: 0,
+      rejections: 1,
+      abandoned: 1,
+      failures: 1,
+      peak: 2
+    })
+    assert.strictEqual(world.machine.streams.busy, 0)
+    assert.strictEqual(world.machine.streams.forgotten, 0)
+    world.beginExclusive()
+    assert.strictEqual(world.machine.counters.exclusive, 1)
+    world.request(4)
+    world.request(4)
+    world.request(4)
+    assert.strictEqual(world.machine.counters.rejections, 3)
+    world.advance(1_000)
+    assert.strictEqual(world.machine.counters.timeouts, 1)
+  })
+
+  it("tell the largest batch", () => {
+    const world = new World({ writeRoom: 1, options })
+    for (let i = 0; i < 3; i++) world.request(4)
+    world.open(world.sessions[0]!, false)
+    world.flush()
+    assert.deepInclude(world.machine.counters, { sent: 3, batches: 1, largestBatch: 3, peak: 3 })
+    const [stream] = world.streams
+    world.written(stream!)
+    for (const request of [...stream!.owed]) world.answer(stream!, request)
+    world.request(4)
+    world.flush()
+    assert.deepInclude(world.machine.counters, { sent: 4, batches: 2, largestBatch: 3, peak: 3 })
+    assert.strictEqual(world.machine.streams.forgotten, 0)
+  })
+})
+
+describe("the answers of a request with many", () => {
+  const many = () => {
+    const world = new World({ writeRoom: 1, options })
+    const request = world.request(4, "Many")
+    world.open(world.sessions[0]!, false)
+    world.flush()
+    const [stream] = world.streams
+    world.written(stream!)
+    return { world, request, stream: stream! }
+  }
+
+  it("wait up to maxBuffered, as far as the consumer has not taken them", () => {
+    const { request, stream, world } = many()
+    world.answer(stream, request, false)
+    world.answer(stream, request, false)
+    assert.deepInclude(request, { state: "Sent", buffered: 2 })
+    world.machine.consumed(request, 2)
+    assert.strictEqual(request.buffered, 0)
+    world.answer(stream, request, false, 2)
+    assert.strictEqual(request.state, "Sent")
+    world.answer(stream, request, false)
+    assert.deepInclude(request, { state: "Forgotten", outcome: "failed" })
+    assert.strictEqual(world.machine.counters.failures, 1)
+    world.answer(stream, request, true)
+    assert.strictEqual(request.state, "Ended")
+    assert.strictEqual(world.machine.counters.late, 1)
+  })
+
+  it("that are forgotten are not buffered", () => {
+    const { request, stream, world } = many()
+    world.abandon(request)
+    world.answer(stream, request, false, 5)
+    assert.deepInclude(request, { state: "Forgotten", buffered: 0 })
+    assert.strictEqual(world.machine.counters.failures, 0)
+  })
+})
+
+describe("a stream without requests", () => {
+  const unused = () => {
+    const { stream, world } = begun()
+    world.written(stream)
+    world.answer(stream, stream.owed[0]!)
+    return { world, stream }
+  }
+
+  it("goes back after its time, also if demand was looked at meanwhile", () => {
+    const { stream, world } = unused()
+    world.advance(idleTime - 1)
+    world.demandChanged()
+    assert.isFalse(stream.isBack)
+    world.advance(1)
+    assert.isTrue(stream.isBack)
+  })
+
+  it("goes back at once when others want it", () => {
+    const { stream, world } = unused()
+    world.isWanted = true
+    world.demandChanged()
+    assert.isTrue(stream.isBack)
+  })
+
+  it("stays while a request waits for its write", () => {
+    const { stream, world } = begun({ maxStreams: 1 })
+    world.abandon(stream.owed[0]!)
+    assert.isFalse(stream.isBack)
+    world.request(4)
+    world.isWanted = true
+    world.demandChanged()
+    assert.isFalse(stream.isBack)
+    world.written(stream)
+    assert.deepStrictEqual(states(world), ["Forgotten", "Batched"])
+  })
+})
+
+describe("a session that is silent", () => {
+  const silent = { silenceTimeout: 50 }
+
+  it("is pinged only while it owes answers", () => {
+    const { stream, world } = begun(silent)
+    world.written(stream)
+    world.request(4)
+    world.flush()
+    world.answer(stream, stream.owed[0]!)
+    world.advance(50)
+    // the answer came since the last look
+    assert.lengthOf(world.pings, 0)
+    world.advance(50)
+    assert.lengthOf(world.pings, 1)
+    world.pinged(true)
+    world.answer(stream, stream.owed[0]!)
+    world.advance(200)
+    assert.lengthOf(world.pings, 0)
+  })
+
+  it("is not pinged again while a ping is out", () => {
+    const { stream, world } = begun(silent)
+    world.written(stream)
+    world.advance(50)
+    assert.lengthOf(world.pings, 1)
+    // it owes nothing for a moment, and then an answer again
+    world.answer(stream, stream.owed[0]!)
+    world.request(4)
+    world.flush()
+    world.advance(50)
+    world.advance(50)
+    assert.lengthOf(world.pings, 1)
+  })
+})
+
+const call = (id: number, message: Uint8Array) =>
+  Object.assign(new SharedRequest(message.byteLength, "One"), { id, message })
+
+describe("a batch", () => {
+  it("is the frames of its requests, and nothing else", () => {
+    const calls = [call(5, Uint8Array.of(7, 7)), call(300, Uint8Array.of(7))]
+    assert.deepStrictEqual([...encodeBatch(calls, true)], [3, 5, 7, 7, 3, 0x41, 0x2c, 7])
+    assert.deepStrictEqual([...encodeBatch(calls, false)], [2, 7, 7, 1, 7])
+  })
+})
+
+describe("an answer reader", () => {
+  const read = (reader: AnswerReader, chunk: Uint8Array) => {
+    const found: Array<readonly [number | undefined, ReadonlyArray<number>]> = []
+    reader.push(chunk)
+    for (let next = reader.next(); next !== "Missing"; next = reader.next()) {
+      if (next !== "Answer") return next._tag
+      const { size } = reader
+      const answer = reader.take()
+      assert.strictEqual(answer.length, size)
+      assert.strictEqual(answer.buffer.byteLength, answer.byteOffset + size)
+      found.push([reader.id, [...answer]])
+    }
+    assert.strictEqual(reader.next(), "Missing")
+    return found
+  }
+
+  it("has no answer before the first chunk", () => {
+    assert.strictEqual(new AnswerReader(true, 100).next(), "Missing")
+  })
+
+  it("takes answers of any size up to the limit", () => {
+    for (const size of [0, 1, 31, 32, 33, 62, 63, 200]) {
+      const message = Uint8Array.from({ length: size }, (_, i) => i + 1)
+      const frame = encodeBatch([call(0, message)], true)
+      for (const cut of [0, 1, 2, frame.length - 1, frame.length]) {
+        const reader = new AnswerReader(true, size + 1)
+        const found = [read(reader, frame.subarray(0, cut)), read(reader, frame.subarray(cut))].flat()
+        assert.deepStrictEqual(found as unknown, [[0, [...message]]], `${size}, ${cut}`)
+        assert.strictEqual(read(new AnswerReader(true, size), frame), "Oversized")
+      }
+    }
+  })
+
+  it("finds all answers of a chunk, and those that are cut anywhere", () => {
+    const frames = Uint8Array.of(3, 5, 1, 2, 1, 0, 0x40, 3, 0x41, 0x2c, 9)
+    const all = [[5, [1, 2]], [0, []], [300, [9]]]
+    assert.deepStrictEqual(read(new AnswerReader(true, 100), frames) as unknown, all)
+    for (let cut = 0; cut <= frames.length; cut++) {
+      const reader = new AnswerReader(true, 100)
+      const first = read(reader, frames.subarray(0, cut))
+      assert.deepStrictEqual([...first, ...read(reader, frames.subarray(cut))] as unknown, all, String(cut))
+      assert.isUndefined(reader.truncated())
+    }
+  })
+
+  it("knows messages without ids, and refuses those that should have one", () => {
+    assert.deepStrictEqual(read(new AnswerReader(false, 100), Uint8Array.of(2, 7, 8, 0)) as unknown, [
+      [undefined, [7, 8]],
+      [undefined, []]
+    ])
+    for (const frame of [[0], [1, 0x40], [1, 0xc0], [8, 0xff, 255, 255, 255, 255, 255, 255, 255]]) {
+      assert.strictEqual(read(new AnswerReader(true, 100), Uint8Array.from(frame)), "Malformed", String(frame))
+    }
+    assert.strictEqual(read(new AnswerReader(true, 1), Uint8Array.of(2, 0, 0)), "Oversized")
+    const reader = new AnswerReader(true, 100)
+    read(reader, Uint8Array.of(2, 0))
+    assert.deepInclude(reader.truncated(), { _tag: "Truncated", size: 2, received: 1 })
+  })
+})

@@ -1,0 +1,579 @@
+/**
+ * The environment of a request machine, in the plainest form: requests, streams and sessions are records in arrays. It
+ * performs the commands, keeps its own books about what was sent and what is owed, and judges each command and each state by
+ * them.
+ */
+import { assert } from "vitest"
+import {
+  firstPause,
+  idleTime,
+  type RequestCommand,
+  type RequestMachineOptions
+} from "../../../src/internal/core/requests/requestCommands.js"
+import { RequestMachine } from "../../../src/internal/core/requests/requestMachine.js"
+import { type RequestSession, SharedRequest, SharedStream } from "../../../src/internal/core/requests/sharedStream.js"
+
+export const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) => {
+  if (!holds) assert.fail(rule)
+}
+
+export interface Surroundings {
+  readonly options: RequestMachineOptions
+  /** How many writes a stream takes before one is completed. */
+  readonly writeRoom: number
+}
+
+export class ModelSession implements RequestSession {
+  bytesReceived = 0
+  isPinged = false
+  receivedAtPing = 0
+  /** When the latest bytes came, or the first request was sent after a time without any. */
+  heardAt = 0
+}
+
+export class ModelStream {
+  readonly id: number
+  readonly session: ModelSession
+  readonly record: SharedStream<ModelStream>
+  refusal: string | undefined = undefined
+  isBack = false
+  isLeaving = false
+  /** The sizes of the writes that the transport has not completed. */
+  writes: Array<number> = []
+  /** The requests that were sent and have not had their last answer, in order. */
+  owed: Array<ModelRequest> = []
+  idleSince = -1
+
+  constructor(id: number, session: ModelSession) {
+    this.id = id
+    this.session = session
+    this.record = new SharedStream<ModelStream>(this)
+  }
+}
+
+type Outcome = "none" | "answered" | "refused" | "failed" | "abandoned"
+
+export class ModelRequest extends SharedRequest {
+  readonly number: number
+  outcome: Outcome = "none"
+  wasSent = false
+  hasCaller = true
+  firstStream: unknown = undefined
+
+  constructor(number: number, size: number, answers: "One" | "Many") {
+    super(size, answers)
+    this.number = number
+  }
+}
+
+export class World {
+  now = { monotonic: 0 }
+  readonly machine: RequestMachine<ModelStream, string>
+  readonly requests: Array<ModelRequest> = []
+  streams: Array<ModelStream> = []
+  readonly sessions: ReadonlyArray<ModelSession> = [new ModelSession(), new ModelSession()]
+  openings = 0
+  /** The flushes that are due. */
+  flushes: Array<"Now" | "EndOfTurn"> = []
+  isWanted = false
+  isOpen = true
+  exclusive = 0
+  armed = Infinity
+  pings: Array<ModelSession> = []
+  isDrained = false
+  isClosed = false
+  isExclusiveEnded = false
+  graceUntil = Infinity
+  private opened = 0
+  readonly log: Array<string> = []
+  readonly setting: Surroundings
+
+  constructor(setting: Surroundings) {
+    this.setting = setting
+    const isOpen = () => this.isOpen
+    const isWanted = () => this.isWanted
+    const supply = {
+      get isOpen() {
+        return isOpen()
+      },
+      get isWanted() {
+        return isWanted()
+      }
+    }
+    this.machine = new RequestMachine<ModelStream, string>(setting.options, supply, (command) => this.perform(command))
+  }
+
+  private get options(): RequestMachineOptions {
+    return this.setting.options
+  }
+
+  get held(): ReadonlyArray<ModelStream> {
+    return this.streams.filter(({ isBack }) => !isBack)
+  }
+
+  private inState(state: string): Array<ModelRequest> {
+    return this.requests.filter((request) => request.state === state)
+  }
+
+  /** The waiting requests as the machine has them. */
+  private get queue(): Array<ModelRequest> {
+    const queue: Array<ModelRequest> = []
+    for (let r = this.machine.waiting.first; r !== undefined; r = r.next) queue.push(r as ModelRequest)
+    return queue
+  }
+
+  // --- the rules
+
+  private callersOn(stream: ModelStream): number {
+    return this.requests.filter((r) =>
+      r.stream === stream.record && (r.state === "Batched" || (r.state === "Sent" && r.hasCaller))
+    ).length
+  }
+
+  private forgottenOn(stream: ModelStream): number {
+    return stream.owed.filter(({ hasCaller }) => !hasCaller).length
+  }
+
+  private batchOf(stream: ModelStream): Array<ModelRequest> {
+    return this.requests.filter((r) => r.stream === stream.record && r.state === "Batched")
+  }
+
+  /** By the books. */
+  private hasRoom(stream: ModelStream, size: number): boolean {
+    if (stream.isBack || stream.isLeaving || stream.writes.length >= this.setting.writeRoom) return false
+    const { correlate, maxBatch, maxInFlight } = this.options
+    const places = this.callersOn(stream) + (correlate ? 0 : this.forgottenOn(stream))
+    if (places >= maxInFlight) return false
+    const bytes = stream.writes.reduce((sum, n) => sum + n, 0) +
+      this.batchOf(stream).reduce((sum, r) => sum + r.size, 0)
+    return bytes === 0 || bytes + size <= maxBatch
+  }
+
+  judge(): void {
+    const { machine, now, options, queue } = this
+    const time = now.monotonic
+    for (const stream of this.held) {
+      if (options.correlate && this.forgottenOn(stream) >= options.maxInFlight) stream.isLeaving = true
+    }
+    // requests
+    for (const [i, request] of queue.entries()) {
+      ensure(request.state === "Waiting", "a request in the queue that does not wait")
+      ensure(i === 0 || queue[i - 1]!.number < request.number, "a request waits behind a younger one")
+    }
+    ensure(this.inState("Waiting").length === queue.length, "a waiting request outside the queue")
+    ensure(queue.length <= options.maxWaiters + 2 * options.maxStreams * options.maxInFlight, "too many requests wait")
+    for (const request of this.requests) {
+      const isOver = request.outcome !== "none"
+      ensure(isOver || request.state !== "Ended", `request ${request.number} ended without an outcome`)
+      ensure(!isOver || request.state === "Ended" || request.state === "Forgotten", "an outcome for a live request")
+      if (request.state === "Waiting") ensure(this.armed <= request.deadline, "a deadline that nothing wakes for")
+    }
+    const [first] = queue
+    const batched = this.inState("Batched")
+    for (const request of batched) request.firstStream ??= request.stream
+    ensure(batched.length === 0 || this.flushes.length > 0, "a batch that nothing writes")
+    if (first !== undefined) {
+      ensure(!this.held.some((stream) => this.hasRoom(stream, first.size)), "a request waits though a stream has room")
+      const isOvertaken = batched.some(({ number }) => number > first.number)
+      ensure(!isOvertaken || first.firstStream !== undefined, "a younger request is in a batch")
+    }
+    // streams
+    const open = this.held.filter(({ isLeaving }) => !isLeaving)
+    ensure(open.length + this.openings <= options.maxStreams + (this.isClosed ? this.openings : 0), "too many streams")
+    ensure(this.held.length <= 2 * options.maxStreams, "too many streams, with those that leave")
+    ensure(machine.streams.size === this.held.length, "the machine knows its streams")
+    if (first !== undefined && open.length < options.maxStreams && this.held.length < 2 * options.maxStreams) {
+      ensure(this.openings > 0 || this.armed <= time + 1_000, "a request waits for nothing")
+    }
+    for (const stream of this.held) {
+      const callers = this.callersOn(stream)
+      ensure(stream.record.live === callers, `stream ${stream.id}: ${callers} callers, not ${stream.record.live}`)
+      ensure(callers <= options.maxInFlight, "more in flight than allowed")
+      const forgotten = this.forgottenOn(stream)
+      ensure(stream.record.forgotten === forgotten, `stream ${stream.id}: ${forgotten} forgotten`)
+      ensure(forgotten <= 2 * options.maxInFlight, "more forgotten than allowed")
+      ensure((stream.record.state === "Leaving") === stream.isLeaving, `stream ${stream.id} leaves, or does not`)
+      if (callers > 0) {
+        stream.idleSince = -1
+        continue
+      }
+      if (stream.idleSince === -1) stream.idleSince = time
+      ensure(!stream.isLeaving, "an empty stream that takes no requests is kept")
+      if (first !== undefined) continue
+      ensure(!this.isWanted, "an empty stream is kept though others want it")
+      ensure(machine.state === "Open", "an empty stream is kept by a pool that closes")
+      ensure(this.armed <= time + idleTime, "an empty stream is kept for ever")
+    }
+    // silence
+    for (const session of this.sessions) {
+      const owes = this.held.some((stream) => stream.session === session && stream.owed.length > 0)
+      if (!owes || options.silenceTimeout === Infinity || session.isPinged) continue
+      ensure(this.armed <= time + options.silenceTimeout, "silence that nothing notices")
+    }
+    // the end
+    const isOver = queue.length === 0 && this.held.every((stream) => this.callersOn(stream) === 0) &&
+      this.exclusive === 0
+    if (machine.state === "Draining" || machine.state === "Closed") {
+      ensure(this.isDrained === (isOver || this.isDrained), "a drained pool says so")
+    }
+    ensure(!isOver || machine.state !== "Closing", "a pool with nothing left is closed")
+    if (this.isClosed) ensure(isOver && this.held.length === 0, "a closed pool has something left")
+  }
+
+  // --- commands
+
+  private perform(command: RequestCommand<string>): void {
+    this.log.push(command._tag)
+    switch (command._tag) {
+      case "OpenStream":
+        ensure(!this.isClosed, "a closed pool asks for a stream")
+        this.openings++
+        return
+      case "CancelOpenings":
+        return
+      case "Flush":
+        ensure(!this.flushes.includes(command.when), "a flush is asked for twice")
+        this.flushes.push(command.when)
+        return
+      case "Write": {
+        const stream = command.stream.facts as ModelStream
+        ensure(!stream.isBack, "a write on a stream that was given back")
+        ensure(stream.refusal === undefined, "a write on a broken stream")
+        ensure(command.requests.length > 0, "an empty write")
+        ensure(stream.writes.length < this.setting.writeRoom, "a write without room")
+        let size = 0
+        let latest = -1
+        for (const request of command.requests as ReadonlyArray<ModelRequest>) {
+          ensure(!request.wasSent, `request ${request.number} is sent twice`)
+          ensure(request.hasCaller, `request ${request.number} is sent for nobody`)
+          ensure(
+            request.number > latest || request.firstStream !== stream.record,
+            "a request is overtaken within a batch"
+          )
+          ensure(
+            request.id === stream.record.nextId - command.requests.length + command.requests.indexOf(request),
+            "ids"
+          )
+          latest = Math.max(latest, request.number)
+          request.wasSent = true
+          stream.owed.push(request)
+          size += request.size
+        }
+        ensure(size === command.size, "the size of a write")
+        ensure(command.requests.length === 1 || size <= this.options.maxBatch, "a batch is too large")
+        if (!this.sessions.includes(stream.session)) ensure(false, "a strange session")
+        stream.writes.push(size)
+        return this.machine.handedOver(stream.record, stream.writes.length < this.setting.writeRoom, this.now)
+      }
+      case "GiveBack": {
+        const stream = command.stream.facts as ModelStream
+        ensure(!stream.isBack, "a stream is given back twice")
+        ensure(this.callersOn(stream) === 0, "a stream with callers is given back")
+        const hasForgotten = stream.owed.some(({ hasCaller, outcome }) => !hasCaller && outcome !== "answered")
+        ensure(!(command.how === "Clean" && hasForgotten), "a stream that owes answers is given back as clean")
+        if (command.how === "Silent") ensure(this.options.silenceTimeout !== Infinity, "silence is no fault")
+        stream.isBack = true
+        return
+      }
+      case "Refuse": {
+        const request = command.request as ModelRequest
+        ensure(request.outcome === "none", "a request is refused after its end")
+        ensure(!request.wasSent, "a request that was sent is refused")
+        const { refusal } = command
+        switch (refusal._tag) {
+          case "QueueFull":
+            ensure(this.queue.length >= this.options.maxWaiters, "refused though there is a place")
+            break
+          case "AcquireTimeout":
+            ensure(request.since + this.options.acquireTimeout <= this.now.monotonic, "refused too early")
+            break
+          case "NoStream":
+            ensure(this.machine.streams.open === 0, "one failed opening fails a request though a stream is open")
+            ensure(this.openings === 0, "a failed opening fails a request though another is under way")
+            break
+          case "PoolClosed":
+            ensure(this.machine.state !== "Open", "an open pool refuses")
+        }
+        request.outcome = "refused"
+        return
+      }
+      case "Fail": {
+        const request = command.request as ModelRequest
+        ensure(request.outcome === "none" && request.wasSent, "a request fails that was not sent")
+        ensure(request.hasCaller, "a request fails that nobody waits for")
+        request.outcome = "failed"
+        if (command.loss._tag === "Overflow") {
+          ensure(request.buffered > this.options.maxBuffered, "too early an overflow")
+          request.hasCaller = false
+        } else this.endOwed(request)
+        if (command.loss._tag === "GraceOver") ensure(this.now.monotonic >= this.graceUntil, "no grace")
+        return
+      }
+      case "Ping": {
+        const session = command.session as ModelSession
+        const since = this.now.monotonic - session.heardAt
+        ensure(since >= this.options.silenceTimeout, `a ping after ${since} ms`)
+        ensure(this.held.some((stream) => stream.session === session && stream.owed.length > 0), "a ping for nothing")
+        session.isPinged = true
+        session.receivedAtPing = session.bytesReceived
+        this.pings.push(session)
+        return
+      }
+      case "EndExclusive":
+        ensure(this.exclusive > 0 && this.now.monotonic >= this.graceUntil, "no grace for exclusive requests")
+        this.isExclusiveEnded = true
+        return
+      case "Drained":
+        ensure(!this.isDrained, "drained twice")
+        this.isDrained = true
+        return
+      case "Closed":
+        ensure(!this.isClosed, "closed twice")
+        this.isClosed = true
+        this.armed = Infinity
+        return
+      case "WakeAt":
+        ensure(!this.isClosed, "a closed pool is armed")
+        ensure(command.at < this.armed, "armed for later")
+        this.armed = command.at
+    }
+  }
+
+  private endOwed(request: ModelRequest): void {
+    const stream = request.stream?.facts as ModelStream | undefined
+    if (stream !== undefined) stream.owed = stream.owed.filter((other) => other !== request)
+  }
+
+  // --- events
+
+  request(size: number, answers: "One" | "Many" = "One"): ModelRequest {
+    const request = new ModelRequest(this.requests.length, size, answers)
+    this.requests.push(request)
+    this.machine.request(request, this.now)
+    return request
+  }
+
+  abandon(request: ModelRequest): void {
+    request.hasCaller = false
+    request.outcome = "abandoned"
+    const wasSent = request.wasSent
+    this.machine.abandon(request, this.now)
+    ensure(request.wasSent === wasSent, "an abandoned request is sent")
+    if (!wasSent) ensure(request.state === "Ended", "an abandoned request lingers")
+  }
+
+  open(session: ModelSession, isLeaving: boolean): void {
+    this.openings--
+    const stream = new ModelStream(this.opened++, session)
+    this.streams.push(stream)
+    stream.isLeaving = false
+    // in its last use it serves those that wait, as far as there is room, and no others
+    const before = this.queue.length
+    this.machine.opened(stream.record, isLeaving, this.now)
+    stream.isLeaving = isLeaving
+    if (isLeaving && before > 0 && !this.isClosed) {
+      ensure(this.queue.length < before, "a stream in its last use is of no use")
+    }
+  }
+
+  openFailed(): void {
+    this.openings--
+    this.machine.openFailed("no stream", this.now)
+  }
+
+  flush(): void {
+    const when = this.flushes.shift()!
+    for (const stream of this.held) {
+      const isFirst = !this.held.some((other) => other.session === stream.session && other.owed.length > 0)
+      if (isFirst && this.batchOf(stream).length > 0) stream.session.heardAt = this.now.monotonic
+    }
+    this.machine.flush(when, this.now)
+  }
+
+  written(stream: ModelStream): void {
+    this.machine.written(stream.record, stream.writes.shift()!, this.now)
+  }
+
+  private receive(session: ModelSession): void {
+    session.bytesReceived++
+    session.heardAt = this.now.monotonic
+  }
+
+  /** The peer answers an owed request. */
+  answer(stream: ModelStream, request: ModelRequest, isLast = true, size = 1): void {
+    this.receive(stream.session)
+    const { hasCaller } = request
+    const owner = this.machine.answer(stream.record, this.options.correlate ? request.id : undefined, size)
+    // the request has just been forgotten, since its answers are too many
+    const forgotten = this.forgottenOn(stream) + (hasCaller && request.state === "Forgotten" ? 1 : 0)
+    if (this.options.correlate && forgotten >= this.options.maxInFlight) stream.isLeaving = true
+    if (request.answers === "One") {
+      ensure(owner === (hasCaller ? request : "Drop"), "an answer reaches its request, or nobody")
+      if (hasCaller) request.outcome = "answered"
+      this.endOwed(request)
+    } else {
+      ensure(owner === request, "an answer belongs to another request")
+      if (isLast) {
+        if (request.state === "Sent") request.outcome = "answered"
+        this.machine.lastAnswer(stream.record, request)
+        this.endOwed(request)
+      }
+    }
+    this.machine.read(this.now)
+  }
+
+  consume(request: ModelRequest): void {
+    this.machine.consumed(request, request.buffered)
+    ensure(request.buffered === 0, "a consumer leaves something")
+  }
+
+  /** An answer to a request that has had its answer. */
+  answerAgain(stream: ModelStream): void {
+    this.receive(stream.session)
+    const { late } = this.machine.counters
+    ensure(this.machine.answer(stream.record, 0, 1) === "Drop", "a second answer is dropped")
+    ensure(this.machine.counters.late === late + 1, "a late answer is counted")
+    this.machine.read(this.now)
+  }
+
+  answerUnknown(stream: ModelStream): void {
+    this.receive(stream.session)
+    const id = this.options.correlate ? stream.record.nextId : undefined
+    ensure(this.machine.answer(stream.record, id, 1) === "Unknown", "a strange answer is noticed")
+    this.lose(stream)
+  }
+
+  lose(stream: ModelStream): void {
+    stream.refusal = "broken"
+    this.machine.lost(stream.record, "broken", this.now)
+    ensure(stream.isBack, "a broken stream is kept")
+  }
+
+  leave(stream: ModelStream): void {
+    stream.isLeaving = true
+    this.machine.leave(stream.record, this.now)
+  }
+
+  demandChanged(): void {
+    if (!this.isOpen) { for (const stream of this.held) stream.isLeaving = true }
+    this.machine.demandChanged(this.now)
+  }
+
+  pinged(isAlive: boolean): void {
+    const session = this.pings.shift()!
+    const lost = this.held.filter((stream) => stream.session === session && stream.owed.length > 0)
+    session.isPinged = false
+    this.machine.pinged(session, isAlive, this.now)
+    const hasHeard = session.bytesReceived > session.receivedAtPing
+    if (isAlive || hasHeard) ensure(lost.every(({ isBack }) => !isBack), "a session that lives loses a stream")
+    else ensure(lost.every(({ isBack }) => isBack), "a silent session keeps its streams")
+    if (isAlive) session.heardAt = this.now.monotonic
+  }
+
+  beginExclusive(): void {
+    if (this.machine.beginExclusive()) this.exclusive++
+    else ensure(this.machine.state !== "Open", "an open pool refuses an exclusive request")
+  }
+
+  endExclusive(): void {
+    this.exclusive--
+    this.machine.endExclusive(this.now)
+  }
+
+  advance(ms: number): void {
+    this.now = { monotonic: this.now.monotonic + ms }
+    if (this.armed <= this.now.monotonic) this.wake()
+  }
+
+  wake(): void {
+    this.now = { monotonic: Math.max(this.now.monotonic, this.armed) }
+    this.armed = Infinity
+    this.machine.tick(this.now)
+    const time = this.now.monotonic
+    for (const request of this.queue) ensure(request.deadline > time, "a request waits for too long")
+    for (const stream of this.held) {
+      const isIdle = stream.idleSince !== -1 && this.callersOn(stream) === 0
+      ensure(!isIdle || time < stream.idleSince + idleTime + firstPause, "an unused stream is kept for too long")
+    }
+  }
+
+  drain(): void {
+    this.machine.drain(this.now)
+  }
+
+  close(): void {
+    if (this.graceUntil === Infinity) this.graceUntil = this.now.monotonic + this.options.shutdownGrace
+    this.machine.close(this.now)
+  }
+
+  // --- a kind environment
+
+  /** All openings succeed, all writes are completed, all requests are answered. */
+  beKind(): void {
+    this.isWanted = false
+    for (let round = 0; this.requests.some(({ outcome }) => outcome === "none"); round++) {
+      ensure(round < 300, `a request is never answered: ${this.log.slice(-30).join(" ")}`)
+      const before = this.log.length
+      while (this.openings > 0) this.open(this.sessions[0]!, !this.isOpen)
+      while (this.flushes.length > 0) this.flush()
+      for (const stream of this.held) {
+        while (stream.writes.length > 0) this.written(stream)
+        while (!stream.isBack && stream.owed.length > 0) this.answer(stream, stream.owed[0]!)
+      }
+      while (this.pings.length > 0) this.pinged(true)
+      if (this.log.length === before && this.armed < Infinity) this.wake()
+      this.judge()
+    }
+  }
+
+  /** The end: nothing is left after the grace. */
+  beClosed(): void {
+    this.close()
+    this.judge()
+    while (this.flushes.length > 0) this.flush()
+    this.judge()
+    while (this.exclusive > 0) this.endExclusive()
+    if (!this.isClosed) this.advance(this.options.shutdownGrace)
+    ensure(this.isClosed, "a pool does not close")
+    while (this.openings > 0) this.open(this.sessions[0]!, false)
+    this.judge()
+    for (const { outcome, number } of this.requests) ensure(outcome !== "none", `request ${number} has no end`)
+  }
+
+  /** Identifies a state by everything that decides. Times count from now. */
+  snapshot(): string {
+    const t = (at: number) => at === Infinity || at === -Infinity ? String(at) : Math.max(at - this.now.monotonic, -1)
+    const order = (request: ModelRequest) => [
+      request.size,
+      request.answers,
+      request.state,
+      request.hasCaller,
+      request.buffered
+    ]
+    return JSON.stringify([
+      this.held.map((stream) => [
+        stream.session === this.sessions[0],
+        stream.refusal,
+        stream.record.state,
+        stream.record.hasRoom,
+        stream.record.unwritten,
+        stream.writes,
+        stream.record.nextId > 0,
+        stream.owed.map(order),
+        this.batchOf(stream).map(order),
+        t(stream.record.idleUntil),
+        t(stream.record.reliedUntil)
+      ]),
+      this.queue.map((request) => [...order(request), t(request.deadline)]),
+      this.openings,
+      this.flushes,
+      this.isWanted,
+      this.isOpen,
+      this.exclusive,
+      this.pings.map((session) => this.sessions.indexOf(session)),
+      this.machine.state,
+      t(this.armed),
+      t(this.graceUntil)
+    ])
+  }
+}
