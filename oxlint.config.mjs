@@ -19,6 +19,7 @@ const rooms = {
     below: ["core", "observe", "options", "transport", "framing"],
     roof: ["NodeWebTransport", "TestWebTransport"]
   },
+  keyed: { below: ["core", "observe", "options", "time", "engine"], roof: ["KeyedPool"] },
   sessions: { below: ["core", "observe", "options", "time", "engine", "transport", "framing"], roof: ["SessionPool"] },
   streams: {
     below: ["core", "observe", "options", "time", "engine", "transport", "framing", "sessions"],

@@ -210,7 +210,7 @@ export const failures: Counter = metricOf(keys.failures)
 export const timeouts: Counter = metricOf(keys.timeouts)
 
 /**
- * Borrowers refused by `maxWaiters`.
+ * Borrowers refused by `maxWaiters`, or by `maxKeys` of a `KeyedPool`.
  *
  * @since 0.1.0
  * @category counters

@@ -40,6 +40,13 @@ export * as Framing from "./Framing.js"
 export * as FramingError from "./FramingError.js"
 
 /**
+ * Pools by key under common limits.
+ *
+ * @since 0.2.0
+ */
+export * as KeyedPool from "./KeyedPool.js"
+
+/**
  * Pools of many, cheap objects that only cost garbage.
  *
  * @since 0.1.0

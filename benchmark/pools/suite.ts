@@ -2,6 +2,7 @@
 import type { Suite } from "../harness/model.js"
 import { borrow } from "./borrow.js"
 import { contention } from "./contention.js"
+import { keyed } from "./keyed.js"
 import { observing } from "./observing.js"
 import { outage } from "./outage.js"
 import { size } from "./size.js"
@@ -13,5 +14,5 @@ export const pools: Suite = {
   effect: 3,
   child: "pools/child.ts",
   packages: ["effect", "generic-pool", "tarn", "lightning-pool"],
-  groups: [borrow(3), observing, contention(3), waiters(3), size, outage(3)]
+  groups: [borrow(3), keyed, observing, contention(3), waiters(3), size, outage(3)]
 }

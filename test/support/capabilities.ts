@@ -199,6 +199,12 @@ const majors = {
     effect4: false,
     why: "Effect 4's `Pool` is plain data with a state of its own, and classes cannot be effects"
   },
+  /** There is a `KeyedPool` of Effect's own, which a pool by key is. */
+  hasEffectKeyedPool: {
+    effect3: true,
+    effect4: false,
+    why: "Effect 4 has no `KeyedPool`"
+  },
   /** A waiting fiber accepts a stream in the same turn in which the stream arrives. */
   acceptsAtOnce: {
     effect3: true,

@@ -1,6 +1,6 @@
 /** The methods for borrowers. An item goes to its borrower in one step of the fiber, or in an uninterruptible region. */
 import { attempt } from "#effect/effect"
-import { withFiber } from "#effect/fiber"
+import { type RunningFiber, withFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import { addFinalizer, openScopeOf } from "#effect/scope"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ import type { PoolItem, QueuedBorrower } from "./records.js"
 import type { Returns } from "./returns.js"
 import type { PoolTimer } from "./timer.js"
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export interface BorrowingParts<A, E, V> extends QueueParts<A, E, V> {
   readonly returns: Returns<A, E, V>
@@ -38,6 +38,10 @@ export class Borrowing<A, E, V> {
   private readonly time: PoolParts<A, E, V>["time"]
   private readonly adapter: PoolParts<A, E, V>["adapter"]
 
+  /** The fast `use`, if the fibers have the frames for it and the pool keeps no records of leases. */
+  readonly framed: FramedUse<A, E, V> | undefined = undefined
+  /** Whether `getReady` works. */
+  readonly lendsAtOnce: boolean
   readonly use: Contract.WaitingPool<V, E>["use"]
   readonly useSync: Contract.WaitingPool<V, E>["useSync"]
   readonly get: Effect.Effect<V, E | PoolError, Scope.Scope>
@@ -57,9 +61,11 @@ export class Borrowing<A, E, V> {
       this.use = (f) => this.useRecorded(f, leases.callSite())
     } else {
       const framed = new FramedUse(this.queue, returns, adapter, needsSuccess)
+      this.framed = framed
       this.use = (f) => withFiber((fiber) => framed.use(fiber, f))
     }
-    this.get = !leases.isOn && runtime.hasFinalizers ? this.getAtOnce : this.getMasked
+    this.lendsAtOnce = !leases.isOn && runtime.hasFinalizers
+    this.get = this.lendsAtOnce ? this.getAtOnce : this.getMasked
     this.useSync = leases.isOn ? (f) => this.use((item) => Exit.succeed(f(item))) : this.useAtOnce
   }
 
@@ -71,10 +77,14 @@ export class Borrowing<A, E, V> {
   private readonly getAtOnce: Effect.Effect<V, E | PoolError, Scope.Scope> = withFiber((fiber) => {
     const scope = openScopeOf(fiber)
     if (scope === undefined) return this.getMasked
+    return this.getReady(scope) ??
+      Effect.uninterruptibleMask((restore) => this.borrowQueued(restore, this.lendToScope, "shared"))
+  })
+
+  /** Lends an item that is ready. The caller's step of the fiber has the open scope. */
+  getReady(scope: Scope.Scope): Exit.Exit<V> | undefined {
     const item = this.queue.checkout("shared")
-    if (item === undefined) {
-      return Effect.uninterruptibleMask((restore) => this.borrowQueued(restore, this.lendToScope, "shared"))
-    }
+    if (item === undefined) return undefined
     this.timer.lentAtOnce()
     const view = this.adapter.view(item.value)
     addFinalizer(scope, (exit) => {
@@ -82,7 +92,7 @@ export class Borrowing<A, E, V> {
       return Effect.void
     })
     return Exit.succeed(view)
-  })
+  }
 
   readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
     if (this.machine.state !== "Open") return this.parts.refusals.poolClosed(0)
@@ -130,7 +140,7 @@ export class Borrowing<A, E, V> {
     this.returns.giveBack(item, view, exit)
   }
 
-  private readonly lendToScope = (item: PoolItem<A>): Effect.Effect<V, never, Scope.Scope> =>
+  readonly lendToScope = (item: PoolItem<A>): Effect.Effect<V, never, Scope.Scope> =>
     this.leases.record(undefined, (record) => {
       const view = this.adapter.view(item.value)
       const add = (scope: Scope.Scope) =>
@@ -158,9 +168,16 @@ export class Borrowing<A, E, V> {
     f: (item: V) => Effect.Effect<B, E2, R>,
     stack: string | undefined
   ): Effect.Effect<B, E | E2 | PoolError, R> {
-    return Effect.uninterruptibleMask((restore) =>
-      this.borrow(restore, (item) => this.leases.record(stack, (record) => this.run(restore, item, f, record)))
-    )
+    return Effect.uninterruptibleMask((restore) => this.borrow(restore, this.lendTo(restore, f, stack)))
+  }
+
+  /** Lends an item to a function, with a record of the lease. */
+  lendTo<B, E2, R>(
+    restore: Restore,
+    f: (item: V) => Effect.Effect<B, E2, R>,
+    stack: string | undefined
+  ): (item: PoolItem<A>) => Effect.Effect<B, E2, R> {
+    return (item) => this.leases.record(stack, (record) => this.run(restore, item, f, record))
   }
 
   private run<B, E2, R>(
@@ -199,23 +216,42 @@ export class Borrowing<A, E, V> {
     lend: (item: PoolItem<A>) => Effect.Effect<X, E2, R>,
     sharing: Sharing
   ): Effect.Effect<X, E | E2 | PoolError, R> {
-    return withFiber((fiber) => {
-      const waiter: QueuedBorrower<A, E> = new Waiter()
-      waiter.sharing = sharing
-      const since = this.timer.start()
-      const refusal = this.queue.enter(waiter, fiber)
-      if (refusal !== undefined) return refusal
-      return Effect.matchCauseEffect(restore(this.queue.wait(waiter, fiber)), {
-        onFailure: (cause) => {
-          this.queue.abandon(waiter)
-          return Effect.failCause(cause)
-        },
-        onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> => {
-          if (waiter.item === undefined) return this.queue.refusalOf(waiter)
-          this.timer.waited(since)
-          return lend(waiter.item)
-        }
-      })
+    return withFiber((fiber) => this.enter(fiber, restore, lend, sharing))
+  }
+
+  /** Borrows within the caller's step of the fiber, in an uninterruptible region, or queues the borrower. */
+  borrowNow<X, E2, R>(
+    fiber: RunningFiber<unknown, unknown>,
+    restore: Restore,
+    lend: (item: PoolItem<A>) => Effect.Effect<X, E2, R>
+  ): Effect.Effect<X, E | E2 | PoolError, R> {
+    const item = this.queue.checkout("shared")
+    if (item === undefined) return this.enter(fiber, restore, lend, "shared")
+    this.timer.lentAtOnce()
+    return lend(item)
+  }
+
+  private enter<X, E2, R>(
+    fiber: RunningFiber<unknown, unknown>,
+    restore: Restore,
+    lend: (item: PoolItem<A>) => Effect.Effect<X, E2, R>,
+    sharing: Sharing
+  ): Effect.Effect<X, E | E2 | PoolError, R> {
+    const waiter: QueuedBorrower<A, E> = new Waiter()
+    waiter.sharing = sharing
+    const since = this.timer.start()
+    const refusal = this.queue.enter(waiter, fiber)
+    if (refusal !== undefined) return refusal
+    return Effect.matchCauseEffect(restore(this.queue.wait(waiter, fiber)), {
+      onFailure: (cause) => {
+        this.queue.abandon(waiter)
+        return Effect.failCause(cause)
+      },
+      onSuccess: (): Effect.Effect<X, E | E2 | PoolError, R> => {
+        if (waiter.item === undefined) return this.queue.refusalOf(waiter)
+        this.timer.waited(since)
+        return lend(waiter.item)
+      }
     })
   }
 }

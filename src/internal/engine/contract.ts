@@ -14,7 +14,10 @@ import type * as Types from "effect/Types"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
 import type { ItemInfo, PoolEvent } from "../../ResourcePoolOptions.js"
+import type { PoolClock } from "../core/clock.js"
+import type { GateCommand } from "../core/pool/commands.js"
 import type { Reason, Sharing } from "../core/pool/item.js"
+import type { Common } from "../core/pool/poolMachine.js"
 import type { LogEvent } from "../observe/poolLog.js"
 import type { Figures } from "../observe/poolMetrics.js"
 import type { EngineOptions, Sizes } from "../options/engineOptions.js"
@@ -124,6 +127,18 @@ export interface LeaseAdapter<A, V> {
   readonly trouble?: () => Cause.Cause<unknown> | undefined
   /** The pool has closed and has no items left. */
   readonly closed?: () => void
+}
+
+/** The pool that a pool is part of: what its parts share, and what they tell it. */
+export interface Whole<A> extends Common<A> {
+  readonly time: PoolClock
+  perform(command: GateCommand): void
+  /** No borrower has or waits for an item of the part. */
+  unused(): void
+  /** The part has closed. */
+  closed(): void
+  /** What a borrower waits for, that waits for the gate. */
+  readonly gateText: string
 }
 
 /** The differences between kinds of pools: how items are created, checked and lent. */

@@ -92,8 +92,12 @@ export class Lifecycle<A, E, V> {
         return reports.drainsSlowly(command.waited)
       case "Drained":
         return ends.drained()
+      case "Unused":
+        return this.parts.whole?.unused()
       case "Closed":
         return this.close()
+      default:
+        return this.parts.whole?.perform(command)
     }
   }
 
@@ -233,5 +237,6 @@ export class Lifecycle<A, E, V> {
     events.end()
     adapter.closed?.()
     ends.closed()
+    this.parts.whole?.closed()
   }
 }

@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import type { PoolClock } from "../core/clock.js"
 import type { PoolMachine } from "../core/pool/poolMachine.js"
 import type { PoolLog } from "../observe/poolLog.js"
-import type { PoolAdapter } from "./contract.js"
+import type { PoolAdapter, Whole } from "./contract.js"
 import type { PoolData } from "./records.js"
 
 export interface PoolParts<A, E, V> {
@@ -15,4 +15,6 @@ export interface PoolParts<A, E, V> {
   readonly runtime: PoolRuntime
   readonly log: PoolLog
   readonly adapter: PoolAdapter<A, E, Scope.Scope, V>
+  /** In a pool that is part of another. */
+  readonly whole: Whole<A> | undefined
 }

@@ -68,20 +68,23 @@ export class Engine<A, E, V, X = unknown>
   readonly returns: Returns<A, E, V>
   readonly leases: LeaseWatch
   readonly needsSuccess: boolean
+  readonly whole: Contract.Whole<A> | undefined
   readonly borrowing: Borrowing<A, E, V>
   private readonly hasMetrics: boolean
   private readonly hideMetrics: () => void
 
   constructor(
     { module, runtime, settings }: Origin,
-    build: (engine: Contract.PoolEngine<V, E>) => Contract.PoolAdapter<A, E, Scope.Scope, V> & X
+    build: (engine: Contract.PoolEngine<V, E>) => Contract.PoolAdapter<A, E, Scope.Scope, V> & X,
+    whole?: Contract.Whole<A>
   ) {
     const { histograms, metrics, name } = settings
     const tags = [["pool", name]] as const
     this.name = name
     this.hasMetrics = metrics
     this.runtime = runtime
-    this.time = new PoolClock(sourceOf(runtime.clock))
+    this.whole = whole
+    this.time = whole?.time ?? new PoolClock(sourceOf(runtime.clock))
     this.log = new PoolLog(module, name, (effect) => fork(runtime, effect))
     this.spans = new PoolSpans(module, name, runtime.isTraced)
     this.timer = histograms ? timerOf(timesOf(tags, runtime), runtime.clock) : noTimer
@@ -92,7 +95,8 @@ export class Engine<A, E, V, X = unknown>
     const rideOut = rideOutOf<E>(settings.rideOut, this.log)
     this.machine = new PoolMachine(
       { ...settings.machine, rideOut: (refusal) => rideOut(this.refusals.causeOf(refusal)) },
-      this
+      this,
+      whole
     )
     this.ticker = new Ticker(this)
     this.leases = leaseWatch(this, this.timer, histograms)

@@ -65,6 +65,7 @@ export class Refusals<A, E, V> {
     const cause = this.lastFailure()
     if (cause !== undefined) return texts.lastCreationFailed(Cause.squash(cause))
     if (awaited === "creation") return texts.stillCreating
+    if (awaited === "permit") return this.parts.whole?.gateText
     if (awaited !== "check") return undefined
     const { adapter, machine } = this.parts
     const hooks = [...(adapter.validate ? ["validate"] : []), ...(adapter.ping ? ["keepAlive.ping"] : [])]

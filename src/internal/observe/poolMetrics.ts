@@ -37,7 +37,7 @@ export const created = /* @__PURE__ */ total("created", "Items created")
 export const destroyed = /* @__PURE__ */ total("destroyed", "Items closed, by reason")
 export const failures = /* @__PURE__ */ total("failures", "Creations that failed")
 export const timeouts = /* @__PURE__ */ total("timeouts", "Borrowers that reached acquireTimeout")
-export const rejections = /* @__PURE__ */ total("rejections", "Borrowers refused by maxWaiters")
+export const rejections = /* @__PURE__ */ total("rejections", "Borrowers refused by maxWaiters or maxKeys")
 export const abandoned = /* @__PURE__ */ total("abandoned", "Borrowers that were interrupted while they waited")
 export const finalizerFailures = /* @__PURE__ */ total(
   "finalizer_failures",

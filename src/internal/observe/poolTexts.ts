@@ -23,12 +23,21 @@ export const stillChecking = (checkTimeout: number, hooks: ReadonlyArray<string>
   `Items were still being checked (checkTimeout is ${showMillis(checkTimeout)}): does the resource answer ` +
   `${hooks.join(" and ")}? Keep checkTimeout well below acquireTimeout.`
 
+/** What the borrowers of a `KeyedPool` wait for that have no item to wait for. */
+export const noPlace = (maxTotal: number, createConcurrency: number): string =>
+  maxTotal === Infinity
+    ? `createConcurrency (${createConcurrency}) items of other keys were being created: is every resource reachable?`
+    : `No place came free: maxTotal is ${maxTotal}, and createConcurrency ${createConcurrency}, over all keys. Borrow ` +
+      "for a shorter time, or raise the limit."
+
+export const tooManyKeys = (maxKeys: number): string => `maxKeys ${maxKeys}; borrowers have or wait for items of all`
+
 export const queueIsFull = (maxWaiters: number): string =>
   `maxWaiters ${maxWaiters}; borrowers whose item is being created or checked do not count`
 
 /** The figures in a `PoolError`. */
 interface Figures {
-  readonly reason: "AcquireTimeout" | "CreateTimeout" | "QueueFull" | "PoolClosed"
+  readonly reason: "AcquireTimeout" | "CreateTimeout" | "QueueFull" | "PoolClosed" | "TooManyKeys"
   readonly pool: string
   readonly waited: Duration.Duration
   readonly size: number
@@ -58,6 +67,9 @@ export const describePoolError = (error: Figures): string => {
       return `${pool} has no item: ${detail}. ${state}. Is the resource reachable?`
     case "QueueFull":
       return `${pool} has a full queue (${detail}): ${state}. Send less at once, or raise maxSize or maxWaiters.`
+    case "TooManyKeys":
+      return `${pool} takes no other key (${detail}): ${inUse} of ${size} items in use. Borrow for fewer keys at a ` +
+        "time, or raise maxKeys."
     case "PoolClosed":
       return `${pool} is closed to borrowers: ${state}. ` +
         (detail ?? "Borrow within the lifetime of the layer or scope that made the pool.")

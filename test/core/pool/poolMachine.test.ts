@@ -11,6 +11,7 @@ import {
   isLive,
   type Item,
   LeakRecord,
+  Permit,
   type Reason,
   type Refusal,
   Release,
@@ -20,7 +21,8 @@ import {
 } from "../../../src/internal/core/pool/item.js"
 import type { MachineOptions } from "../../../src/internal/core/pool/policy.js"
 import { PoolMachine } from "../../../src/internal/core/pool/poolMachine.js"
-import { type ModelCheck, type ModelItem, type ModelWaiter, PoolModel } from "./poolModel.js"
+import { ValueIndex } from "../../../src/internal/core/pool/valueIndex.js"
+import { type ModelCheck, type ModelGate, type ModelItem, type ModelWaiter, PoolModel } from "./poolModel.js"
 
 /**
  * Every run has its own seed, and a failure prints it: `FC_SEED=… npx vitest run test/core/pool/poolMachine.test.ts` repeats
@@ -71,6 +73,10 @@ type Step =
   | { readonly op: "release"; readonly at: number; readonly verdict: Verdict; readonly decides: boolean }
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
   | { readonly op: "checked"; readonly at: number; readonly result: CheckResult }
+  /** In a pool with a gate. */
+  | { readonly op: "granted" | "evict"; readonly at: number }
+  | { readonly op: "wantUnused" }
+  | { readonly op: "gate"; readonly isShort: boolean; readonly isGreedy: boolean }
   | {
     readonly op: "abandon" | "unmade" | "ended" | "lost" | "retire" | "proven" | "invalidate" | "track" | "untrack"
     readonly at: number
@@ -88,6 +94,7 @@ type Borrow = Extract<Step, { readonly op: "borrow" }>
 
 interface Scenario {
   readonly settings: ReadonlyArray<Partial<MachineOptions<string>>>
+  readonly isGated: boolean
   readonly steps: ReadonlyArray<Step>
   /** Calm: everything under way ends well. Abrupt: nothing under way ends. */
   readonly ending: "calm" | "abrupt"
@@ -159,6 +166,13 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
     [5, FastCheck.record({ op: among("checked"), at, result: among("passed", "passed", "passed", "failed") })],
     [6, FastCheck.record({ op: among("ended"), at })],
     [3, FastCheck.record({ op: among("abandon"), at })],
+    [9, FastCheck.record({ op: among("granted"), at })],
+    [1, FastCheck.record({ op: among("evict"), at })],
+    [1, FastCheck.record({ op: among("wantUnused") })],
+    [
+      1,
+      FastCheck.record({ op: among("gate"), isShort: among(false, false, true), isGreedy: among(false, false, true) })
+    ],
     [4, FastCheck.record({ op: among("lost", "retire", "proven", "invalidate"), at })],
     [2, FastCheck.record({ op: among("track", "untrack"), at })],
     [1, FastCheck.record({ op: among("prune"), maxIdle: among(0, 10, 60) })],
@@ -215,6 +229,7 @@ const setting: FastCheck.Arbitrary<Partial<MachineOptions<string>>> = FastCheck.
 
 const scenario: FastCheck.Arbitrary<Scenario> = FastCheck.record({
   settings: FastCheck.array(setting, { maxLength: 10, size: "max" }),
+  isGated: among(false, false, true),
   steps: FastCheck.array(step, { maxLength: 130, size: "max" }),
   ending: among("calm", "abrupt"),
   instantly: among(false, false, true)
@@ -238,6 +253,38 @@ class TestWaiter extends Waiter<number, string> {
     this.model = { id, sharing, asked: 0, since: 0, outcome: "queued" }
     this.sharing = sharing
     this.eager = eager
+  }
+}
+
+/** A permit with a number, by the order in which the pool asks. */
+class TestPermit extends Permit {
+  readonly id: number
+  /** What the pool last told. */
+  stage: "new" | "idle" | "spent" | "busy" | "leaving" | "closing" = "new"
+
+  constructor(id: number) {
+    super()
+    this.id = id
+  }
+
+  idle(): void {
+    this.stage = "idle"
+  }
+
+  spent(): void {
+    this.stage = "spent"
+  }
+
+  busy(): void {
+    if (this.stage === "idle" || this.stage === "spent") this.stage = "busy"
+  }
+
+  leaving(): void {
+    this.stage = "leaving"
+  }
+
+  closing(): void {
+    this.stage = "closing"
   }
 }
 
@@ -291,6 +338,8 @@ const isCounted = ({ place }: Item<number>): boolean => place === "Held" || plac
 const partsOf = (machine: PoolMachine<number, string>): Array<[name: string, part: unknown]> =>
   [machine, ...Object.values(machine)].filter((part) => Object(part) === part).flatMap(Object.entries)
 
+const permitOf = ({ permit }: { readonly permit: Permit }): TestPermit => permit as TestPermit
+
 const describeRefusal = (refusal: Refusal<string>): string => {
   switch (refusal._tag) {
     case "CreateFailed":
@@ -321,6 +370,10 @@ class Run implements Shell<number, string> {
   private numbers = 0
 
   // work under way outside of the machine
+  /** The gate, which the model reads, too. */
+  private readonly gate: ModelGate | undefined
+  private asked: Array<TestPermit> = []
+  private lentItems = 0
   private creations: Array<Pair> = []
   private checks: Array<Pair & { readonly check: Check<number>; readonly modelCheck: ModelCheck }> = []
   private finalizers: Array<Pair> = []
@@ -347,14 +400,30 @@ class Run implements Shell<number, string> {
   private closes = 0
   private nested = 0
 
-  constructor({ instantly, settings }: Scenario) {
-    this.machine = new PoolMachine(optionsOf(settings), this)
-    this.model = new PoolModel(optionsOf(settings))
+  constructor({ instantly, isGated, settings }: Scenario) {
+    this.gate = isGated ? { isShort: false, isGreedy: false } : undefined
+    this.machine = new PoolMachine(optionsOf(settings), this, this.gate && this.commonOf(this.gate))
+    this.model = new PoolModel(optionsOf(settings), this.gate)
     this.instantly = instantly
     this.mostOccupied = this.machine.sizes.maxSize
     this.mostOverlapping = this.machine.sizes.maxSize
     this.both(() => this.model.start(this.now), () => this.machine.start(this.now))
     this.compare()
+  }
+
+  private commonOf(gate: ModelGate) {
+    let permits = 0
+    let arrivals = 0
+    return {
+      byValue: new ValueIndex<number>(),
+      gate: {
+        makePermit: () => new TestPermit(++permits),
+        arrive: () => ++arrivals,
+        waits: (arrival: number) => ensure(this.queue.some((waiter) => waiter.arrival === arrival), "who waits"),
+        claims: (arrival: number | undefined) => arrival === undefined ? gate.isShort : gate.isGreedy,
+        lent: (change: 1 | -1) => void (this.lentItems += change)
+      }
+    }
   }
 
   // --- commands
@@ -404,6 +473,18 @@ class Run implements Shell<number, string> {
         return this.say(`overdue ${command.record.id}`)
       case "DrainsSlowly":
         return this.say(`drainsSlowly ${command.waited}`)
+      case "AskPermit":
+        this.asked.push(permitOf(command))
+        return this.say(`ask ${permitOf(command).id} ${command.purpose}`)
+      case "WithdrawPermit":
+        this.asked = this.asked.filter((permit) => permit !== command.permit)
+        return this.say(`withdraw ${permitOf(command).id}`)
+      case "ReturnPermit":
+        return this.say(`return ${permitOf(command).id}`)
+      case "CreationOver":
+        return this.say(`over ${permitOf(command).id}`)
+      case "Unused":
+        return this.say("unused")
       case "Drained":
         this.drains++
         return this.say("drained")
@@ -516,7 +597,7 @@ class Run implements Shell<number, string> {
 
   /** After a backoff the next attempt comes with the tick, or with an earlier event. This makes it the tick. */
   private catchUp(): void {
-    if (this.model.retries && this.now.monotonic >= this.model.nextAttempt) this.tick(this.now)
+    if (this.model.isRetryDue(this.now)) this.tick(this.now)
   }
 
   private carryOut(step: Step): false | void {
@@ -552,6 +633,29 @@ class Run implements Shell<number, string> {
         this.both(() => model.renew(now), () => machine.renew(now))
         return
       }
+      case "granted": {
+        const permit = this.pick(this.asked, step.at)
+        if (permit === undefined) return false
+        this.asked = this.asked.filter((other) => other !== permit)
+        this.both(() => model.granted(permit.id, now), () => machine.granted(permit, now))
+        return
+      }
+      case "evict": {
+        const pair = this.gate && this.pick(this.alive, step.at)
+        if (pair === undefined) return false
+        if (this.both(() => model.evict(pair.model, now), () => machine.evict(pair.item, now))) {
+          this.barred.add(pair.item)
+        }
+        return
+      }
+      case "gate": {
+        if (this.gate === undefined) return false
+        this.gate.isShort = step.isShort
+        this.gate.isGreedy = step.isGreedy
+        return
+      }
+      case "wantUnused":
+        return this.gate !== undefined && this.both(() => model.wantUnused(now), () => machine.wantUnused(now))
       case "abandon": {
         const waiter = this.pick(this.waiters.slice(-8), step.at)
         return waiter !== undefined && this.abandon(waiter)
@@ -968,6 +1072,19 @@ class Run implements Shell<number, string> {
         atMost(machine.creating - outdated, Math.max(needed - prompt, lacking), "more attempts than needed")
       }
     }
+    if (this.gate !== undefined) {
+      same(this.lentItems, machine.inUse, "what the gate knows to be lent")
+      const stages = { Idle: ["idle"], Closing: ["closing"], Leaving: ["leaving", "spent"] } as const
+      for (const { permit, state } of items) {
+        const stage = (permit as TestPermit | undefined)?.stage
+        if (state === "Idle" || state === "Leaving" || (state === "Closing" && stage !== undefined)) {
+          ensure((stages[state] as ReadonlyArray<unknown>).includes(stage), "what a permit is told")
+        }
+        if (state === "InUse") ensure(stage === "new" || stage === "busy", "what a permit of a lent item is told")
+        if (state === "Creating") ensure(permit !== undefined, "a creation without a permit")
+      }
+      alike(this.asked.map(({ id }) => id), this.model.asks.map(({ id }) => id), "the permits that are asked for")
+    }
     const closes = machine.state === "Closing" || machine.state === "Closed"
     ensure(!closes || open.length + waiters.length === 0, "a pool that closes is open to borrowers")
     atMost(this.closes, 1, "closed twice")
@@ -1026,6 +1143,11 @@ class Run implements Shell<number, string> {
     each(creations, (pair) => this.made(pair, 1, ++this.numbers))
     each(leases, (lease) => this.leases.includes(lease) && this.release(lease, "proven"))
     each(releases, (release) => this.releases.includes(release) && this.decided(release))
+    const [permit] = this.asked
+    if (count === 0 && this.machine.waiters.length > 0 && permit !== undefined) {
+      this.take({ op: "granted", at: 0 })
+      return true
+    }
     if (count === 0 && this.machine.waiters.length > 0) {
       ensure(this.armed !== Infinity, "a waiter is stuck")
       this.advance(Math.max(this.now.monotonic, Math.ceil(this.armed)), "exact")
@@ -1091,6 +1213,8 @@ const everythingThatHappens = [
     "backoff n CreateTimeout"
   ],
   ...["backoff n CreateFailed failure n", "recovered", "reached: minSize", "reached: CreateFailed failure n"],
+  ...["granted", "evict", "gate", "wantUnused", "ask n borrower", "ask n spare", "withdraw n", "return n", "over n"],
+  ...["unused", "wake n: AcquireTimeout permit"],
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]
 

@@ -8,7 +8,7 @@ import type { CheckResult, ItemState, Reason, Sharing, Verdict } from "../../../
 import type { MachineOptions } from "../../../src/internal/core/pool/policy.js"
 
 export type ModelRefusal =
-  | `AcquireTimeout ${"queue" | "creation" | "check"}`
+  | `AcquireTimeout ${"queue" | "creation" | "check" | "permit"}`
   | "CreateTimeout"
   | "PoolClosed"
   | `CreateFailed ${string}`
@@ -48,6 +48,16 @@ export interface ModelItem {
   pingTurn: number
   /** The deadline of its creation, its closing, or its borrow after its retirement. */
   deadline: number
+  /** In a pool with a gate: until the item no longer counts. */
+  permit: number | undefined
+}
+
+/** A gate before the creations. */
+export interface ModelGate {
+  /** Whether another pool needs the place of an item that is free. */
+  isShort: boolean
+  /** Whether another pool gets the place of a returned item, though borrowers of this pool wait. */
+  isGreedy: boolean
 }
 
 export interface ModelCheck {
@@ -127,9 +137,17 @@ export class PoolModel {
   private readyWanted = false
   private drained = false
   private exhausted = false
+  private readonly gate: ModelGate | undefined
+  /** The permits that were asked for, the oldest first. */
+  asks: Array<{ readonly id: number; readonly isSpare: boolean }> = []
+  /** Permits whose creation has not begun. */
+  private held: Array<number> = []
+  private permits = 0
+  private wantsUnused = false
 
-  constructor(options: MachineOptions<string>) {
+  constructor(options: MachineOptions<string>, gate?: ModelGate) {
     this.options = { ...options }
+    this.gate = gate
   }
 
   // --- the figures
@@ -241,7 +259,9 @@ export class PoolModel {
   }
 
   private wantsItem(): boolean {
-    if ((this.state !== "Open" && this.state !== "Draining") || !this.hasRoom() || this.broken !== undefined) {
+    // a pool asks for permits, however many creations are under way
+    const hasRoom = this.gate === undefined ? this.hasRoom() : this.occupied < this.options.maxSize
+    if ((this.state !== "Open" && this.state !== "Draining") || !hasRoom || this.broken !== undefined) {
       return false
     }
     return this.needed > this.promptChecks + this.awaitedCreations ||
@@ -255,6 +275,15 @@ export class PoolModel {
 
   get nextAttempt(): number {
     return Math.max(this.failing ? this.retryAt : 0, this.pausedUntil)
+  }
+
+  /** Whether the backoff or the pause is over, and the next attempt has not begun. */
+  isRetryDue(now: Time): boolean {
+    return this.awaitsAttempt && now.monotonic >= this.nextAttempt
+  }
+
+  private get awaitsAttempt(): boolean {
+    return this.retries && (this.gate === undefined || this.awaitsRetry)
   }
 
   /** The next time when something is due, by the monotonic clock. */
@@ -271,7 +300,7 @@ export class PoolModel {
       ...(this.exhausted ? [] : this.waiters.map((waiter) => waiter.since + exhaustedThreshold)),
       ...this.watched.map((record) => record.since + leakThreshold),
       ...this.releases.map((release) => release.deadline),
-      this.retries ? this.nextAttempt : Infinity,
+      this.awaitsAttempt ? this.nextAttempt : Infinity,
       this.state === "Draining" && !this.drained ? this.drainingSince + exhaustedThreshold : Infinity,
       this.state === "Closing" && this.in("open", "leaving").length > 0 ? this.closeAt : Infinity
     )
@@ -406,8 +435,9 @@ export class PoolModel {
       }
       item.isDoubtful = verdict !== "proven"
       this.serve(item)
-      if (item.borrowers === 0 && this.overfull) this.destroy(item, "excess", now)
-      else if (this.overfullAfterLeaving) this.leave(item, "excess", now)
+      const isClaimed = this.waiters.length > 0 ? this.gate?.isGreedy === true : this.gate?.isShort === true
+      if (item.borrowers === 0 && (this.overfull || isClaimed)) this.destroy(item, "excess", now)
+      else if (this.overfullAfterLeaving || isClaimed) this.leave(item, "excess", now)
       else this.offer(item, now, 0)
     }
     this.settle(now)
@@ -439,6 +469,7 @@ export class PoolModel {
       this.endCreation(item, now)
       return this.settle(now)
     }
+    this.creationOver(item)
     if (this.failing && item.attempt > this.failedAttempts) {
       this.log.push("recovered")
       this.failing = false
@@ -510,10 +541,71 @@ export class PoolModel {
     this.settle(now)
   }
 
+  // --- the gate
+
+  granted(id: number, now: Time): boolean {
+    if (!this.asks.some((ask) => ask.id === id)) return false
+    this.asks = this.asks.filter((ask) => ask.id !== id)
+    this.held.push(id)
+    this.settle(now)
+    return true
+  }
+
+  evict(item: ModelItem, now: Time): boolean {
+    const isIdle = this.idle.includes(item)
+    if (!isIdle && !this.renewed.includes(item)) return false
+    this.destroy(item, isIdle ? "excess" : "retired", now)
+    this.settle(now)
+    return true
+  }
+
+  wantUnused(now: Time): void {
+    this.wantsUnused = true
+    this.settle(now)
+  }
+
+  private givePermitBack(item: ModelItem): void {
+    if (item.permit !== undefined) this.log.push(`return ${item.permit}`)
+    item.permit = undefined
+  }
+
+  private creationOver({ permit }: ModelItem): void {
+    if (permit !== undefined) this.log.push(`over ${permit}`)
+  }
+
+  /** Asks for as many permits as there could be creations now; withdraws and returns the newest of those that are too many. */
+  private seek(now: Time): void {
+    if (this.gate === undefined) return
+    const serves = (this.state === "Open" || this.state === "Draining") && this.broken === undefined
+    const room = Math.max(0, this.options.maxSize - this.occupied)
+    const mayBegin = now.monotonic >= this.nextAttempt && !(this.failing && this.in("creating").length > 0)
+    const most = !serves || !mayBegin ? 0 : this.failing ? Math.min(1, room) : room
+    const forBorrowers = Math.min(most, this.needed - this.awaitedCreations - this.promptChecks)
+    const forSize = this.state === "Open" ? Math.min(most, this.lacking - this.awaitedCreations) : 0
+    const all = Math.max(0, forBorrowers, forSize)
+    const borrowers = Math.max(0, forBorrowers - this.held.length)
+    this.askFor(true, Math.max(0, all - this.held.length - borrowers))
+    this.askFor(false, borrowers)
+    while (this.held.length > all) this.log.push(`return ${this.held.pop()}`)
+  }
+
+  private askFor(isSpare: boolean, count: number): void {
+    const asked = this.asks.filter((ask) => ask.isSpare === isSpare)
+    for (const { id } of asked.slice(count)) {
+      this.asks = this.asks.filter((ask) => ask.id !== id)
+      this.log.push(`withdraw ${id}`)
+    }
+    for (let i = asked.length; i < count; i++) {
+      const id = ++this.permits
+      this.asks.push({ id, isSpare })
+      this.log.push(`ask ${id} ${isSpare ? "spare" : "borrower"}`)
+    }
+  }
+
   // --- the pool as a whole
 
   prepare(now: Time): boolean {
-    const makes = this.state === "Open" && this.hasRoom() && this.broken === undefined
+    const makes = this.state === "Open" && this.hasRoom() && this.broken === undefined && this.gate === undefined
     if (makes) this.create(now)
     this.settle(now)
     return makes
@@ -627,6 +719,8 @@ export class PoolModel {
         ? "creation"
         : this.awaitedChecks > 0
         ? "check"
+        : this.asks.some(({ isSpare }) => !isSpare)
+        ? "permit"
         : "queue"
       this.refuse(waiter, `AcquireTimeout ${awaits}`)
     }
@@ -730,7 +824,7 @@ export class PoolModel {
     }
     if (item.borrowers > 0) return
     item.idleSince = now.wall
-    if (this.overfull) this.destroy(item, "excess", now)
+    if (this.overfull || this.gate?.isShort === true) this.destroy(item, "excess", now)
   }
 
   private refuse(waiter: ModelWaiter | undefined, refusal: ModelRefusal): void {
@@ -771,6 +865,7 @@ export class PoolModel {
   }
 
   private forget(item: ModelItem): void {
+    this.givePermitBack(item)
     item.phase = "gone"
     item.counted = false
     this.items = this.items.filter((other) => other !== item)
@@ -805,9 +900,11 @@ export class PoolModel {
     }
     item.counted = false
     this.destroy(item, "lost", now)
+    this.givePermitBack(item)
   }
 
   private endCreation(item: ModelItem, now: Time): void {
+    this.creationOver(item)
     item.phase = "closing"
     item.deadline = now.monotonic + this.options.closeTimeout
   }
@@ -903,7 +1000,8 @@ export class PoolModel {
       retiresAt: Infinity,
       pingAt: Infinity,
       pingTurn: 0,
-      deadline: now.monotonic + this.options.createTimeout
+      deadline: now.monotonic + this.options.createTimeout,
+      permit: this.held.pop()
     }
     this.items.push(item)
     this.everything.push(item)
@@ -931,8 +1029,9 @@ export class PoolModel {
       }
       while (this.needed > this.awaitedChecks && this.checkCandidate(now));
     }
-    while (this.retries && now.monotonic >= this.nextAttempt) this.create(now)
-    this.awaitsRetry = this.retries
+    const mayCreate = () => this.gate === undefined || (this.held.length > 0 && this.hasRoom())
+    while (this.retries && now.monotonic >= this.nextAttempt && mayCreate()) this.create(now)
+    this.awaitsRetry = this.retries && (this.gate === undefined || now.monotonic < this.nextAttempt)
     if (serves && this.broken === undefined) {
       while (this.needed > this.awaitedCreations + this.promptChecks && this.checkCandidate(now));
     }
@@ -957,6 +1056,11 @@ export class PoolModel {
       if (this.renewed.length > Math.min(wanted, replaceable) && closings < this.options.createConcurrency) {
         this.destroy(item, "retired", now)
       }
+    }
+    this.seek(now)
+    if (this.wantsUnused && this.waiters.length === 0 && this.leases === 0) {
+      this.wantsUnused = false
+      this.log.push("unused")
     }
     if (this.waiters.length === 0) this.exhausted = false
     if (this.in("open").length >= this.options.minSize) this.tellReady(undefined)

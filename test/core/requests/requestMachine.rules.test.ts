@@ -1,7 +1,7 @@
 /** Single rules of the request machine. */
 import { assert, describe, it } from "vitest"
 import { AnswerReader } from "../../../src/internal/core/requests/answerReader.js"
-import { encodeBatch } from "../../../src/internal/core/requests/batch.js"
+import { encodeBatch, frameOverhead, maxIdSize } from "../../../src/internal/core/requests/batch.js"
 import { idleTime, writeTime } from "../../../src/internal/core/requests/requestCommands.js"
 import { maxIds, SharedRequest } from "../../../src/internal/core/requests/sharedStream.js"
 import { World } from "./requestModel.js"
@@ -98,6 +98,48 @@ describe("a request machine", () => {
     world.open(world.sessions[0]!, false)
     while (world.flushes.length > 0) world.flush()
     assert.deepStrictEqual(world.streams[1]!.owed.map(({ number }) => number), [1, 2])
+  })
+})
+
+describe("openings that fail", () => {
+  it("are tried again after pauses that double, up to a second, until one succeeds", () => {
+    const { world } = begun({ maxInFlight: 1, maxStreams: 3, acquireTimeout: 100_000 })
+    world.request(4)
+    for (const pause of [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]) {
+      assert.strictEqual(world.openings, 1)
+      world.openFailed()
+      assert.strictEqual(world.openings, 0)
+      world.advance(pause - 1)
+      assert.strictEqual(world.openings, 0)
+      world.advance(1)
+    }
+    world.open(world.sessions[0]!, false)
+    world.request(4)
+    // at once
+    assert.strictEqual(world.openings, 1)
+    world.openFailed()
+    world.advance(10)
+    assert.strictEqual(world.openings, 1)
+  })
+
+  it("no longer delay the next one when another has succeeded", () => {
+    const { world } = begun({ maxInFlight: 1, maxStreams: 4 })
+    world.request(4)
+    world.request(4)
+    assert.strictEqual(world.openings, 2)
+    world.openFailed()
+    world.open(world.sessions[0]!, false)
+    assert.strictEqual(world.openings, 1)
+  })
+})
+
+describe("a second answer", () => {
+  it("is dropped, and counted as late", () => {
+    const { stream, world } = begun()
+    world.written(stream)
+    world.answer(stream, stream.owed[0]!)
+    world.answerAgain(stream)
+    assert.strictEqual(stream.record.byId.size, 0)
   })
 })
 
@@ -265,7 +307,9 @@ describe("a session that is silent", () => {
     world.advance(50)
     // the answer came since the last look
     assert.lengthOf(world.pings, 0)
-    world.advance(50)
+    world.advance(49)
+    assert.lengthOf(world.pings, 0)
+    world.advance(1)
     assert.lengthOf(world.pings, 1)
     world.pinged(true)
     world.answer(stream, stream.owed[0]!)
@@ -292,6 +336,15 @@ const call = (id: number, message: Uint8Array) =>
   Object.assign(new SharedRequest(message.byteLength, "One"), { id, message })
 
 describe("a batch", () => {
+  it("is no larger than its requests say", () => {
+    const id = maxIds - 1
+    for (const size of [0, 63, 64, 70_000]) {
+      const { length } = encodeBatch([call(id, new Uint8Array(size))], true)
+      assert.isAtMost(length, size + frameOverhead)
+    }
+    assert.lengthOf(encodeBatch([call(id, new Uint8Array(0))], true), 1 + maxIdSize)
+  })
+
   it("is the frames of its requests, and nothing else", () => {
     const calls = [call(5, Uint8Array.of(7, 7)), call(300, Uint8Array.of(7))]
     assert.deepStrictEqual([...encodeBatch(calls, true)], [3, 5, 7, 7, 3, 0x41, 0x2c, 7])

@@ -5,6 +5,8 @@ import type { Refusal } from "./item.js"
 /** What the machine announces once: the pool is ready, is exhausted, drains slowly, has drained. */
 export class Announcements<F> {
   private readyIsWanted = false
+  /** Whether an `Unused` is wanted. */
+  unusedIsWanted = false
   /** Whether `Exhausted` was announced since the queue was last empty. */
   private isExhausted = false
   private isDrained = false
@@ -27,6 +29,17 @@ export class Announcements<F> {
 
   wantReady(): void {
     this.readyIsWanted = true
+  }
+
+  wantUnused(): void {
+    this.unusedIsWanted = true
+  }
+
+  /** No borrower has or waits for an item. */
+  unused(): void {
+    if (!this.unusedIsWanted) return
+    this.unusedIsWanted = false
+    this.outbox.push({ _tag: "Unused" })
   }
 
   /** `refusal`: why the pool is not ready. */

@@ -20,15 +20,19 @@ export class Available<A> {
   }
 
   add(item: Item<A>): void {
-    if (item.borrowers === 0) this.idle.push(item)
-    else this.shared.add(item, item.borrowers)
+    if (item.borrowers === 0) {
+      this.idle.push(item)
+      if (item.permit !== undefined) item.permit.idle()
+    } else this.shared.add(item, item.borrowers)
     this.note(item)
   }
 
   /** Idempotent. `load`: how many borrowers the item had when it was added. */
   remove(item: Item<A>, load: number): void {
-    if (item.list === this.idle) this.idle.remove(item)
-    else this.shared.remove(item, load)
+    if (item.list === this.idle) {
+      this.idle.remove(item)
+      if (item.permit !== undefined) item.permit.busy()
+    } else this.shared.remove(item, load)
     this.hide(item)
   }
 

@@ -1,7 +1,30 @@
 /** The commands and announcements of a pool's machine: plain data, so that a run can be printed. */
-import type { Check, Item, LeakRecord, Reason, Refusal, Release, ShellData, Waiter } from "./item.js"
+import type {
+  Check,
+  Item,
+  LeakRecord,
+  Permit,
+  PermitPurpose,
+  Reason,
+  Refusal,
+  Release,
+  ShellData,
+  Waiter
+} from "./item.js"
+
+/** Only in pools with a gate. */
+export type GateCommand =
+  /** The pool wants to create an item. Call `granted`; not at once. */
+  | { readonly _tag: "AskPermit"; readonly permit: Permit; readonly purpose: PermitPurpose }
+  /** The pool no longer wants the permit that it asked for. */
+  | { readonly _tag: "WithdrawPermit"; readonly permit: Permit }
+  /** The pool does not need the permit any more: its item does not count, or is not created. */
+  | { readonly _tag: "ReturnPermit"; readonly permit: Permit }
+  /** The creation has ended, in whatever way. */
+  | { readonly _tag: "CreationOver"; readonly permit: Permit }
 
 export type Command<A, F, S extends ShellData = any> =
+  | GateCommand
   /** The shell must not call back at once. */
   | { readonly _tag: "Create"; readonly item: Item<A, S> }
   /** Interrupt the creation. `gone` ends it if the pool closes; otherwise nothing waits for it. */
@@ -38,6 +61,8 @@ export type Command<A, F, S extends ShellData = any> =
   | { readonly _tag: "DrainsSlowly"; readonly waited: number }
   /** The pool drains or closes, its queue is empty and no item is lent; or the pool is closed. */
   | { readonly _tag: "Drained" }
+  /** No borrower has or waits for an item. */
+  | { readonly _tag: "Unused" }
   /** Every item is closed. */
   | { readonly _tag: "Closed" }
 

@@ -87,6 +87,8 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   ping: Due<A> | undefined = undefined
   proof: Due<A> | undefined = undefined
   place: Place = "None"
+  /** In a pool with a gate: until the item no longer counts. */
+  permit: Permit | undefined = undefined
   /** Why a leaving item closes. */
   reason: Reason = "closed"
   /** The deadline of the creation or the closing; of an overlapping item, when the pool closes it under its borrower. */
@@ -100,6 +102,47 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   get concurrency(): number {
     return this.sharing === "exclusive" ? 1 : this.capacity
   }
+}
+
+/** Whether a borrower waits for the item of a permit, or `minSize` or `minIdle` lacks it. */
+export type PermitPurpose = "borrower" | "spare"
+
+/**
+ * The permission to have one item, in a pool whose creations pass a gate. The pool asks for it before the creation, and
+ * returns it when the item no longer counts. The pool calls the methods within its transitions: they must not call back.
+ */
+export abstract class Permit implements Linked<Permit> {
+  item: Item<any> | undefined = undefined
+  previous: Permit | undefined = undefined
+  next: Permit | undefined = undefined
+  list: LinkedList<any> | undefined = undefined
+
+  /** The item is idle: the gate may evict it. */
+  abstract idle(): void
+  /** The item was retired while idle: the gate may evict it before any other. */
+  abstract spent(): void
+  /** The item is neither idle nor spent any more. Idempotent. */
+  abstract busy(): void
+  /** The item takes no new borrower. */
+  abstract leaving(): void
+  /** The item is being closed. */
+  abstract closing(): void
+}
+
+/** Decides when a pool may create an item, in addition to the rules of the pool: a limit that several pools share. */
+export interface Gate {
+  makePermit(): Permit
+  /** A number for a borrower that begins to wait: it orders the waiters of all pools. */
+  arrive(): number
+  /** Who waits for the permits that were asked for: the arrival of the first of them. */
+  waits(arrival: number): void
+  /**
+   * Whether another pool gets the place of an item that is or becomes free. `arrival`: of the first waiter of this pool;
+   * `undefined` without waiters.
+   */
+  claims(arrival: number | undefined): boolean
+  /** So many items are lent more, or fewer. */
+  lent(change: 1 | -1): void
 }
 
 /** An item's node in a heap. */
@@ -181,8 +224,8 @@ export type Refusal<F> =
   | { readonly _tag: "AcquireTimeout"; readonly awaited: Awaited }
   | { readonly _tag: "PoolClosed" }
 
-/** What the waiters wait for: an item that is returned, created, or checked. */
-export type Awaited = "queue" | "creation" | "check"
+/** What the waiters wait for: an item that is returned, created, or checked; or a permit to create one. */
+export type Awaited = "queue" | "creation" | "check" | "permit"
 
 export class Waiter<A, F, S extends ShellData = any> implements Linked<Waiter<A, F, S>> {
   /** The result: an item or a refusal. The waiter leaves the queue when one of the two is set. */
@@ -190,6 +233,8 @@ export class Waiter<A, F, S extends ShellData = any> implements Linked<Waiter<A,
   refusal: Refusal<F> | undefined = undefined
   /** A number that orders all waiters of the pool. */
   ticket = 0
+  /** The order of the waiters of all pools with the same gate. */
+  arrival = 0
   since = 0
   deadline = Infinity
   sharing: Sharing = "shared"

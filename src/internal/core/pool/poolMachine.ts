@@ -20,9 +20,11 @@ import {
   type CheckPurpose,
   type CheckResult,
   Due,
+  type Gate,
   isLive,
   Item,
   type LeakRecord,
+  type Permit,
   type Reason,
   type Refusal,
   type Release,
@@ -32,6 +34,7 @@ import {
   type Waiter
 } from "./item.js"
 import { LeakWatch } from "./leakWatch.js"
+import { Permits } from "./permits.js"
 import { Pings } from "./pings.js"
 import { Places } from "./places.js"
 import type { MachineOptions, Policy, Sizes } from "./policy.js"
@@ -39,6 +42,12 @@ import { ValueIndex } from "./valueIndex.js"
 import { WaiterQueue } from "./waiterQueue.js"
 
 export type { MachineOptions } from "./policy.js"
+
+/** What the pool shares with others that are parts of one pool. */
+export interface Common<A> {
+  readonly gate: Gate
+  readonly byValue: ValueIndex<A>
+}
 
 export class PoolMachine<A, F, S extends ShellData = any> {
   state: "Open" | "Draining" | "Closing" | "Closed" = "Open"
@@ -55,6 +64,8 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   inUse = 0
   /** Leases that are out, of all items together. */
   leases = 0
+  /** When a borrower last came and had to wait, or last returned an item, by the wall clock. Only with a gate. */
+  usedAt = 0
   /** Live items that take no new borrower. */
   private leaving = 0
   /** Set once the pool can create no item any more: what borrowers fail with. */
@@ -64,7 +75,9 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   private readonly available: Available<A>
   private readonly places = new Places()
-  private readonly byValue = new ValueIndex<A>()
+  private readonly byValue: ValueIndex<A>
+  private readonly gate: Gate | undefined
+  private readonly permits: Permits | undefined
   private readonly creations: Creations<A>
   private readonly checks: Checks<A>
   private readonly pings: Pings<A>
@@ -86,7 +99,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** Whether items can become too old to be lent. */
   private readonly ages: boolean
 
-  constructor(options: MachineOptions<F>, shell: Shell<A, F, S>) {
+  constructor(options: MachineOptions<F>, shell: Shell<A, F, S>, common?: Common<A>) {
     const { maxSize, minIdle, minSize } = options
     const { checkTimeout, idleTimeToLive, leakThreshold, maxLifetime, order, pingInterval, validateAfterIdle } = options
     this.policy = options
@@ -105,6 +118,9 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     })
     this.alarm = new Alarm(this.outbox)
     this.announcements = new Announcements(options.exhaustedThreshold, this.outbox)
+    this.byValue = common?.byValue ?? new ValueIndex()
+    this.gate = common?.gate
+    this.permits = common && new Permits(common.gate, this.outbox)
   }
 
   get creating(): number {
@@ -123,6 +139,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   get closing(): number {
     return this.closings.length
+  }
+
+  /** Whether a borrower has or waits for an item. */
+  get isUsed(): boolean {
+    return this.leases > 0 || this.waiters.length > 0
   }
 
   /** Live idle items that will not be lent again; each closes when its replacement is live or not needed. */
@@ -226,6 +247,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       return "Full"
     }
     this.waiters.enqueue(waiter, now, acquireTimeout)
+    if (this.gate !== undefined) {
+      this.usedAt = now.wall
+      waiter.arrival = this.gate.arrive()
+    }
     this.settle(now)
     return "Queued"
   }
@@ -267,7 +292,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     }
     switch (item.state) {
       case "InUse":
-        if (load === 1) this.inUse--
+        if (load === 1) this.endUse()
         if (load < concurrency) this.available.remove(item, load)
         if (verdict === "proven") this.prove(item, now)
         else {
@@ -275,20 +300,29 @@ export class PoolMachine<A, F, S extends ShellData = any> {
           item.trust = "Doubtful"
           if (this.pings.catchUp(item)) this.unsettled = true
         }
-        if (load === 1 && this.overfull) this.destroy(item, "excess", now)
-        else if (this.excess > 0) this.leave(item, "excess", now)
+        if (load === 1 && (this.overfull || this.isClaimed)) this.destroy(item, "excess", now)
+        else if (this.excess > 0 || this.isClaimed) this.leave(item, "excess", now)
         else this.offer(item, now, 0)
         break
       case "Checking":
-        if (load === 1) this.inUse--
+        if (load === 1) this.endUse()
         break
       case "Leaving":
         if (load === 1) {
           this.destroy(item, item.reason, now)
-          this.inUse--
+          this.endUse()
         }
     }
+    if (this.gate !== undefined) {
+      this.usedAt = now.wall
+      if (this.announcements.unusedIsWanted) this.unsettled = true
+    }
     if (this.unsettled || !this.outbox.isEmpty || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
+  }
+
+  private endUse(): void {
+    this.inUse--
+    if (this.gate !== undefined) this.gate.lent(-1)
   }
 
   /** A borrower has used the item; whether the pool keeps it is decided later. */
@@ -334,6 +368,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (item.state !== "Creating") return
     const { maxLifetime } = this.policy
     this.creations.end(item)
+    if (item.permit !== undefined) this.permits!.creationOver(item.permit)
     if (this.creations.succeeded(item)) this.outbox.push({ _tag: "Recovered" })
     this.counters.created++
     this.newestConcurrency = concurrency
@@ -426,6 +461,30 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.settle(now)
   }
 
+  // --- the gate
+
+  /** The pool gets a permit that it asked for. Returns whether it still wants the permit. */
+  granted(permit: Permit, now: Time): boolean {
+    if (this.permits?.granted(permit) !== true) return false
+    this.settle(now)
+    return true
+  }
+
+  /** Another pool gets the place of an idle item. Returns whether the item was idle. */
+  evict(item: Item<A, S>, now: Time): boolean {
+    const isRenewed = item.list === this.renewed
+    if (!isRenewed && item.list !== this.available.idle) return false
+    this.destroy(item, isRenewed ? "retired" : "excess", now)
+    this.settle(now)
+    return true
+  }
+
+  /** Asks for one `Unused` command, when no borrower has or waits for an item. Only with a gate. */
+  wantUnused(now: Time): void {
+    this.announcements.wantUnused()
+    this.settle(now)
+  }
+
   // --- the pool as a whole
 
   prune(maxIdle: number, now: Time): number {
@@ -474,10 +533,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.settle(now)
   }
 
-  /** Creates an item that no borrower asked for, if there is room; the backoff does not matter. Returns whether it does. */
+  /** Creates an item that no borrower asked for, if there is room and no gate; the backoff does not matter. Returns whether it does. */
   prepare(now: Time): boolean {
-    const isMade = this.state === "Open" && this.broken === undefined && this.hasRoom
-    if (isMade) this.beginCreating(now)
+    const isMade = this.state === "Open" && this.broken === undefined && this.hasRoom && this.gate === undefined
+    if (isMade) this.beginCreating(now, undefined)
     this.settle(now)
     return isMade
   }
@@ -514,6 +573,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.announcements.reached({ _tag: "PoolClosed" })
     this.closeAt = now.monotonic + this.policy.shutdownGrace
     this.creations.stop()
+    this.permits?.seek(0, 0)
     this.checks.forgetDoubts()
     for (const item of [...this.items]) {
       if (item.state === "Creating" || item.state === "Outdated") {
@@ -624,6 +684,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (item.borrowers++ === 0) {
       this.inUse++
       if (this.inUse > this.counters.peak) this.counters.peak = this.inUse
+      if (this.gate !== undefined) this.gate.lent(1)
       if (this.sizes.minIdle > 0) this.unsettled = true
     }
     this.leases++
@@ -656,7 +717,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (item.state !== "InUse" || item.list !== undefined || item.borrowers === item.concurrency) return
     if (item.borrowers > 0) {
       this.available.add(item)
-    } else if (this.overfull) {
+    } else if (this.overfull || (this.gate !== undefined && this.gate.claims(undefined))) {
       this.destroy(item, "excess", now)
     } else {
       item.state = "Idle"
@@ -707,6 +768,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (delay !== undefined) this.outbox.push({ _tag: "Paused", delay })
     this.places.leave(item)
     this.destroy(item, "lost", now)
+    this.givePermitBack(item)
   }
 
   /** Closes an idle item now, a lent item when it comes back. */
@@ -724,13 +786,17 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     item.state = "Leaving"
     item.reason = reason
     this.leaving++
+    item.permit?.leaving()
     this.outlive(item)
     if (reason === "retired" && this.policy.overlap) {
       if (this.places.overlapping < this.sizes.maxSize) this.places.overlap(item)
       item.deadline = now.monotonic + this.policy.retireGrace
       if (!isIdle) this.overlapping.push(item)
     }
-    if (isIdle) this.renewed.push(item)
+    if (isIdle) {
+      this.renewed.push(item)
+      item.permit?.spent()
+    }
     this.outbox.push({ _tag: "Leaving", item })
   }
 
@@ -738,9 +804,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (item.check !== undefined) this.cancelCheck(item.check)
     if (item.state === "Leaving") this.leaving--
     if (item.list === this.overlapping) this.overlapping.remove(item)
-    else if (item.list === this.renewed) this.renewed.remove(item)
-    else this.available.remove(item, item.borrowers)
-    if (item.borrowers > 0) this.inUse--
+    else if (item.list === this.renewed) {
+      this.renewed.remove(item)
+      item.permit?.busy()
+    } else this.available.remove(item, item.borrowers)
+    if (item.borrowers > 0) this.endUse()
     this.live--
     this.outlive(item)
     this.byValue.remove(item)
@@ -759,14 +827,27 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     item.state = "Closing"
     item.deadline = now.monotonic + this.policy.closeTimeout
     this.places.free(item)
+    item.permit?.closing()
     this.closings.push(item)
   }
 
   private forget(item: Item<A, S>): void {
     this.closings.remove(item)
     this.places.leave(item)
+    this.givePermitBack(item)
     item.state = "Gone"
     this.items.delete(item)
+  }
+
+  private givePermitBack(item: Item<A, S>): void {
+    if (item.permit === undefined) return
+    this.permits!.giveBack(item.permit)
+    item.permit = undefined
+  }
+
+  /** Whether another pool gets the place of an item that has come back. */
+  private get isClaimed(): boolean {
+    return this.gate !== undefined && this.gate.claims(this.waiters.first?.arrival)
   }
 
   private get overfull(): boolean {
@@ -848,6 +929,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   private endCreation(item: Item<A, S>, now: Time): void {
     this.creations.end(item)
+    if (item.permit !== undefined) this.permits!.creationOver(item.permit)
     // the creation may have acquired something before it failed
     this.beginClosing(item, now)
   }
@@ -880,7 +962,8 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   }
 
   private get awaited(): Awaited {
-    return this.creating > 0 || this.failing ? "creation" : this.checks.awaited > 0 ? "check" : "queue"
+    if (this.creating > 0 || this.failing) return "creation"
+    return this.checks.awaited > 0 ? "check" : this.permits?.isAwaited === true ? "permit" : "queue"
   }
 
   private get hasRoom(): boolean {
@@ -889,12 +972,18 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   private create(now: Time): boolean {
     if (!this.hasRoom || !this.creations.mayBegin(now)) return false
-    this.beginCreating(now)
+    const permit = this.permits?.take()
+    if (this.permits !== undefined && permit === undefined) return false
+    this.beginCreating(now, permit)
     return true
   }
 
-  private beginCreating(now: Time): void {
+  private beginCreating(now: Time, permit: Permit | undefined): void {
     const item = new Item<A, S>()
+    if (permit !== undefined) {
+      permit.item = item
+      item.permit = permit
+    }
     this.creations.begin(item, now)
     this.items.add(item)
     this.places.occupy(item)
@@ -911,6 +1000,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       this.closeRenewed(now)
     }
     if (this.waiters.length === 0) this.announcements.queueEmptied()
+    if (!this.isUsed) this.announcements.unused()
     if (this.open >= this.sizes.minSize) this.announcements.reached(undefined)
     if (this.state !== "Open") {
       const isClosed = this.state === "Closing" && this.items.size === 0
@@ -945,6 +1035,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (this.broken !== undefined) {
       this.refuseAll(this.broken)
       if (this.open < this.sizes.minSize) this.announcements.reached(this.broken)
+      this.permits?.seek(0, 0)
       return
     }
     while (this.needed > this.creations.awaited + this.checks.awaitedPrompt && this.create(now)) {
@@ -960,7 +1051,24 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       }
       this.checkDoubtful(now)
     }
+    if (this.permits !== undefined) this.seekPermits(this.permits, now)
     this.creations.endSupply()
+  }
+
+  /**
+   * Asks for the permits of the creations that could begin now, however many others are under way, and gives back those
+   * that the pool does not need. While creations fail, that is one, after the backoff.
+   */
+  private seekPermits(permits: Permits, now: Time): void {
+    const { awaited } = this.creations
+    const room = Math.max(0, this.sizes.maxSize - this.occupied)
+    const forBorrowers = Math.min(room, this.needed - awaited - this.checks.awaitedPrompt)
+    const all = Math.max(forBorrowers, this.state === "Open" ? Math.min(room, this.lacking - awaited) : 0)
+    const most = all <= 0 || !this.creations.mayBegin(now) ? 0 : this.failing ? 1 : Infinity
+    permits.seek(Math.min(forBorrowers, most), Math.min(all, most))
+    if (!permits.isAwaited) return
+    // the others wait for items that are on their way
+    permits.gate.waits(this.waiters.after(awaited + this.checks.awaitedPrompt)!.arrival)
   }
 
   private checkCandidate(now: Time): boolean {

@@ -22,6 +22,13 @@ export class WaiterQueue<A, F, S extends ShellData = any> extends LinkedList<Wai
     if (waiter.sharing === "exclusive") this.exclusive--
   }
 
+  /** The waiter with so many others before it, or else the last one. */
+  after(count: number): Waiter<A, F, S> | undefined {
+    let waiter = this.first
+    for (let i = 0; i < count && waiter?.next !== undefined; i++) waiter = waiter.next
+    return waiter
+  }
+
   /** What the first waiter wants. No later borrower overtakes it. */
   get sharing(): Sharing {
     return this.first === undefined ? "shared" : this.first.sharing

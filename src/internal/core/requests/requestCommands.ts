@@ -3,7 +3,11 @@ import type { RequestSession, SharedRequest, SharedStream } from "./sharedStream
 /** Milliseconds after which an unused stream goes back. */
 export const idleTime = 1_000
 
-/** Milliseconds that requests wait for a stream whose write is under way, before they want another stream. */
+/**
+ * Milliseconds that requests wait for a stream whose write is under way, before they want another stream. A transport that
+ * has room completes a write within a few turns of the event loop, also of a busy one. One that takes longer is held back by
+ * its peer; waiting for it longer would delay requests by more than a round trip.
+ */
 export const writeTime = 20
 
 /** Milliseconds between a failed opening and the next, while other streams are open. */

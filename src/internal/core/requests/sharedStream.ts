@@ -80,11 +80,6 @@ export class SharedStream<Facts extends SharedStreamFacts<any>> {
     this.facts = facts
   }
 
-  /** Sent requests whose last answer has not come. */
-  get owed(): number {
-    return this.byId.size + this.inTurn.length
-  }
-
   /** Puts the request into the next write. */
   add(request: SharedRequest): void {
     request.stream = this

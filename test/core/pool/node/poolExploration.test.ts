@@ -12,6 +12,7 @@ import {
   isLive,
   type Item,
   LeakRecord,
+  Permit,
   Release,
   type Sharing,
   type Verdict,
@@ -19,6 +20,7 @@ import {
 } from "../../../../src/internal/core/pool/item.js"
 import type { MachineOptions } from "../../../../src/internal/core/pool/policy.js"
 import { PoolMachine } from "../../../../src/internal/core/pool/poolMachine.js"
+import { ValueIndex } from "../../../../src/internal/core/pool/valueIndex.js"
 
 const { EXPLORE_STATES } = process.env
 
@@ -52,8 +54,9 @@ const basic: MachineOptions<string> = {
  * - `onRelease`: a hook decides on a returned item, in time, late, or never
  * - `checkNow`: a check may complete before its borrower queues, and its hook may call back
  * - `prune`, `breakDown`, `ready`: the pool's owner calls them
+ * - `gate`: creations need permits; another pool may need the place of an item that is free
  */
-type Feature = "onRelease" | "checkNow" | "prune" | "breakDown" | "ready"
+type Feature = "onRelease" | "checkNow" | "prune" | "breakDown" | "ready" | "gate"
 
 interface Pool {
   readonly name: string
@@ -126,11 +129,25 @@ const pools: ReadonlyArray<Pool> = [
     concurrency: 1,
     sharing: shared,
     features: ["onRelease"]
+  },
+  {
+    name: "a pool with a gate",
+    options: { minSize: 1, maxSize: 2 },
+    concurrency: 1,
+    sharing: ["shared", "shared"],
+    features: ["gate"]
+  },
+  {
+    name: "a pool of shared items with a gate",
+    options: { expectedConcurrency: 2, validateAfterIdle: 5, createConcurrency: 1 },
+    concurrency: 2,
+    sharing: shared,
+    features: ["gate"]
   }
 ]
 
 /** What happens to the pool as a whole. */
-type Whole = "renew" | "drain" | "close" | "shrink" | "grow" | "clear" | "breakDown" | "prepare" | "wantReady"
+type Whole = "gate" | "renew" | "drain" | "close" | "shrink" | "grow" | "clear" | "breakDown" | "prepare" | "wantReady"
 
 /** `at` chooses among the candidates, in their order. */
 type Event =
@@ -139,7 +156,7 @@ type Event =
   | { readonly op: "release" | "decided"; readonly at: number; readonly verdict: Verdict }
   | { readonly op: "decide" | "decidedLate"; readonly at: number }
   | { readonly op: "passed" | "failed" | "created" | "unmade" | "gone"; readonly at: number }
-  | { readonly op: "lost" | "retire" | "invalidate" | "proven" | "abandon"; readonly at: number }
+  | { readonly op: "lost" | "retire" | "invalidate" | "proven" | "abandon" | "granted" | "evict"; readonly at: number }
 
 const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) => {
   if (!holds) assert.fail(rule)
@@ -158,6 +175,26 @@ interface ImmediateCheck {
   readonly sharing: Sharing
   /** Whether the machine has ended the check, since the hook called back. */
   isCancelled: boolean
+}
+
+class TestPermit extends Permit {
+  isIdle = false
+
+  idle(): void {
+    this.isIdle = true
+  }
+
+  spent(): void {
+    this.isIdle = true
+  }
+
+  busy(): void {
+    this.isIdle = false
+  }
+
+  leaving(): void {}
+
+  closing(): void {}
 }
 
 class World implements Shell<number, string> {
@@ -193,12 +230,25 @@ class World implements Shell<number, string> {
   /** The items that the machine has closed. */
   private readonly destroyed = new Set<Item<number>>()
   private readonly overdue = new Set<LeakRecord>()
+  private asked: Array<Permit> = []
+  /** The permits that the pool has. */
+  private permits: Array<Permit> = []
+  private overs: Array<Permit> = []
+  private isShort = false
 
   constructor(pool: Pool) {
     this.pool = pool
     const options = { ...basic, ...pool.options }
     this.maxSize = options.maxSize
-    this.machine = new PoolMachine(options, this)
+    const nothing = () => undefined
+    const gate = {
+      makePermit: () => new TestPermit(),
+      arrive: () => 0,
+      waits: nothing,
+      claims: () => this.isShort,
+      lent: nothing
+    }
+    this.machine = new PoolMachine(options, this, this.has("gate") ? { gate, byValue: new ValueIndex() } : undefined)
     this.machine.start(this.now)
   }
 
@@ -279,6 +329,21 @@ class World implements Shell<number, string> {
         ensure(!this.drained, "drained twice")
         this.drained = true
         return
+      case "AskPermit":
+        this.asked.push(command.permit)
+        return
+      case "WithdrawPermit":
+        ensure(this.asked.includes(command.permit), "a permit withdrawn that was not asked for")
+        this.asked = this.asked.filter((other) => other !== command.permit)
+        return
+      case "ReturnPermit":
+        ensure(this.permits.includes(command.permit), "a permit returned twice")
+        this.permits = this.permits.filter((other) => other !== command.permit)
+        return
+      case "CreationOver":
+        ensure(!this.overs.includes(command.permit), "a creation that is over twice")
+        this.overs.push(command.permit)
+        return
       case "Closed":
         ensure(!this.closed, "closed twice")
         this.closed = true
@@ -319,6 +384,8 @@ class World implements Shell<number, string> {
       ...each("lost", live),
       ...each("retire", live),
       ...(live > 0 ? each("invalidate", 1) : []),
+      ...each("granted", this.asked.length),
+      ...each("evict", this.evictable.length),
       ...(live > 0 && machine.policy.pingInterval !== Infinity ? each("proven", live) : []),
       ...(this.has("prune") ? [0, 10].map((maxIdle) => ({ op: "prune", maxIdle }) as const) : []),
       ...this.whole.map((op) => ({ op }))
@@ -350,6 +417,7 @@ class World implements Shell<number, string> {
   private get whole(): ReadonlyArray<Whole> {
     const { machine } = this
     const others: ReadonlyArray<Whole> = [
+      ...(this.has("gate") ? ["gate"] as const : []),
       ...(this.has("breakDown") ? [this.broken ? "prepare" : "breakDown"] as const : []),
       ...(this.has("ready") && !this.wantsReady ? ["wantReady"] as const : [])
     ]
@@ -361,6 +429,10 @@ class World implements Shell<number, string> {
       default:
         return others
     }
+  }
+
+  private get evictable(): Array<Item<number>> {
+    return this.live.filter(({ permit }) => permit instanceof TestPermit && permit.isIdle)
   }
 
   private get live(): Array<Item<number>> {
@@ -376,6 +448,18 @@ class World implements Shell<number, string> {
   follow(event: Event): void {
     const { machine, now } = this
     switch (event.op) {
+      case "gate":
+        this.isShort = !this.isShort
+        break
+      case "granted": {
+        const [permit] = this.asked.splice(event.at, 1)
+        this.permits.push(permit!)
+        ensure(machine.granted(permit!, now), "a permit is granted that the pool asked for")
+        break
+      }
+      case "evict":
+        ensure(machine.evict(this.evictable[event.at]!, now), "an idle item is not evicted")
+        break
       case "borrow":
         this.borrow(this.pool.sharing[this.borrowers++]!)
         break
@@ -595,6 +679,7 @@ class World implements Shell<number, string> {
     }
     this.judgeChecks(items)
     this.judgeReturns()
+    if (this.has("gate")) this.judgeGate(items)
     const idle = live.filter(({ state }) => state === "Idle")
     const proven = idle.filter(({ provenAt }) => this.now.wall - provenAt < machine.policy.validateAfterIdle)
     ensure(waiting.length === 0 || proven.length === 0, "a waiter beside a proven idle item")
@@ -626,6 +711,25 @@ class World implements Shell<number, string> {
     for (const check of checks) {
       ensure(check === atOnce?.check || this.armed <= check.deadline, "a check is forgotten")
     }
+  }
+
+  /** Each item has its own permit while it counts, and the permits that are asked for are those that the pool could use. */
+  private judgeGate(items: ReadonlyArray<Item<number>>): void {
+    const { machine, permits } = this
+    const held = machine["permits"]!["held"].length
+    const used = items.flatMap(({ permit }) => permit ?? [])
+    ensure(new Set(used).size === used.length && used.every((permit) => permits.includes(permit)), "an item's permit")
+    ensure(permits.length === used.length + held, "a permit that is not used")
+    for (const { permit, state } of items) {
+      ensure(permit !== undefined || state === "Closing", "an item without a permit")
+      const isIdle = permit instanceof TestPermit && permit.isIdle
+      ensure(state !== "Idle" || isIdle, "a permit does not know that its item is idle")
+      ensure(!isIdle || state === "Idle" || state === "Checking" || state === "Leaving", "a permit of an idle item")
+    }
+    const room = Math.max(0, this.maxSize - machine.occupied)
+    const most = machine.failing || machine.state === "Closing" || this.closed ? Math.min(1, room) : room
+    ensure(this.asked.length + held <= most, "more permits than items may be created")
+    ensure(held === 0 || machine.creating === machine.policy.createConcurrency, "a permit is kept for nothing")
   }
 
   /** Each decision has a time limit, and each leak is told. */
@@ -696,6 +800,9 @@ class World implements Shell<number, string> {
       this.decisions,
       this.lateDecisions,
       queue,
+      this.asked,
+      this.permits,
+      this.isShort,
       this.borrowers,
       this.wantsReady,
       this.drainsSlowly,
@@ -718,6 +825,8 @@ class World implements Shell<number, string> {
     for (let steps = 0; !isOver(); steps++) {
       ensure(steps < 200, `no end of ${ending}`)
       if (this.atOnce !== undefined) this.take({ op: "admit" })
+      else if (this.isShort) this.take({ op: "gate" })
+      else if (this.asked.length > 0) this.take({ op: "granted", at: 0 })
       else if (this.closings.length > 0) this.take({ op: "gone", at: 0 })
       else if (this.creations.length > 0) this.take({ op: "created", at: 0 })
       else if (this.checks.length > 0) this.take({ op: "passed", at: 0 })
@@ -738,6 +847,7 @@ class World implements Shell<number, string> {
     while (this.decisions.length > 0) this.take({ op: "decided", at: 0, verdict: "proven" })
     while (this.lateDecisions.length > 0) this.take({ op: "decidedLate", at: 0 })
     ensure(this.destroyed.size === machine.counters.created, "an item that was never closed")
+    ensure(this.permits.length + this.asked.length === 0, "a permit that was never returned")
     ensure(!this.wantsReady, "nobody tells that the pool is ready, or closed")
   }
 }
@@ -746,7 +856,7 @@ const clocks = new Set([
   ...["deadline", "slowAt", "since", "at", "retryAt", "failedAt", "pausedUntil", "attemptAt", "closeAt"],
   ...["drainingSince", "startedAt"]
 ])
-const walls = new Set(["createdAt", "idleSince", "provenAt"])
+const walls = new Set(["usedAt", "createdAt", "idleSince", "provenAt"])
 /** Fields that never change, or that only grow and decide an order, which the lists show. */
 const ignored = new Set([
   ...["policy", "counters", "outbox", "value", "byValue", "tickets", "proofs", "provenTurn", "heapTurn", "turns"]

@@ -1,0 +1,80 @@
+/** Many keys, and what they leave behind. */
+import * as Effect from "#test/Effect"
+import * as Metric from "#test/Metric"
+import * as TestClock from "#test/TestClock"
+import * as KeyedPool from "effect-pools/KeyedPool"
+import * as PoolMetrics from "effect-pools/PoolMetrics"
+import { collectGarbage } from "../../support/collectGarbage.js"
+import { settle } from "../../support/pool.js"
+import { assert, describe, it } from "../../support/vitest.js"
+
+/** How many are left after a garbage collection; a few may still be on a stack. */
+const left = (refs: ReadonlyArray<WeakRef<object>>) =>
+  Effect.gen(function*() {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      // objects of the current turn of the event loop are not collected
+      yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+      collectGarbage()
+    }
+    return refs.filter((ref) => ref.deref() !== undefined).length
+  })
+
+describe("KeyedPool", () => {
+  // 100,000 keys are in the benchmark; on the TestClock each sleep costs the more the more there were
+  it.live("serves 10,000 keys through 1,000 places, and closes all items", () =>
+    Effect.gen(function*() {
+      const open = new Set<number>()
+      const borrow = Effect.gen(function*() {
+        const pool = yield* KeyedPool.make({
+          acquire: (key: number) =>
+            Effect.acquireRelease(
+              Effect.sync(() => {
+                open.add(key)
+                return { key }
+              }),
+              () => Effect.sync(() => open.delete(key))
+            ),
+          maxTotal: 1_000,
+          metrics: false
+        })
+        const served = yield* Effect.forEach(
+          Array.from({ length: 10_000 }, (_, key) => key),
+          (key) => pool.use(key, (item) => Effect.succeed(item.key)),
+          { concurrency: 2_000 }
+        )
+        assert.deepStrictEqual(served.filter((key, i) => key !== i), [])
+        assert.deepStrictEqual([(yield* pool.stats).keys, open.size], [10_000, 1_000])
+      })
+      yield* Effect.scoped(borrow)
+      assert.strictEqual(open.size, 0)
+    }), 600_000)
+
+  it.scoped("keeps nothing of a key that has gone: no key, no item, no figure of its own", () =>
+    Effect.gen(function*() {
+      const refs: Array<WeakRef<object>> = []
+      const remember = <A extends object>(value: A): A => {
+        refs.push(new WeakRef(value))
+        return value
+      }
+      const pool = yield* KeyedPool.make({
+        acquire: (_key: object) => Effect.sync(() => remember({})),
+        name: "leftovers",
+        maxTotal: 2,
+        minSize: 1
+      })
+      yield* Effect.forEach(
+        Array.from({ length: 50 }, () => remember({})),
+        (key) => pool.use(key, () => Effect.void),
+        { concurrency: 10, discard: true }
+      )
+      yield* TestClock.adjust("61 seconds")
+      yield* settle
+      assert.strictEqual((yield* pool.stats).keys, 0)
+      assert.isAtMost(yield* left(refs), 5)
+      // one metric for all keys, which counts on
+      const size = Metric.tagged(PoolMetrics.size, "pool", "leftovers")
+      const acquisitions = Metric.tagged(PoolMetrics.acquisitions, "pool", "leftovers")
+      assert.strictEqual((yield* Metric.value(size)).value, 0)
+      assert.strictEqual((yield* Metric.value(acquisitions)).count, 50)
+    }))
+})
