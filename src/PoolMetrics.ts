@@ -323,3 +323,51 @@ export const createTime: Histogram = metricOf(keys.createTime)
  * @category histograms
  */
 export const useTime: Histogram = metricOf(keys.useTime)
+
+/**
+ * Sessions to an endpoint that the pool lends. With the tag `endpoint`, its host and port.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const endpointSessions: Gauge = metricOf(keys.endpointSessions)
+
+/**
+ * Attempts to connect to an endpoint under way. With the tag `endpoint`, its host and port.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const endpointOpening: Gauge = metricOf(keys.endpointOpening)
+
+/**
+ * 1 while the pool opens sessions to an endpoint, 0 while the endpoint fails or is ejected. With the tag `endpoint`, its host and port.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const endpointWell: Gauge = metricOf(keys.endpointWell)
+
+/**
+ * Sessions that opened to an endpoint. With the tag `endpoint`, its host and port.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const endpointOpened: Counter = metricOf(keys.endpointOpened)
+
+/**
+ * Attempts to connect to an endpoint that failed. With the tag `endpoint`, its host and port.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const endpointFailures: Counter = metricOf(keys.endpointFailures)
+
+/**
+ * How often an endpoint was ejected. With the tag `endpoint`, its host and port.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const endpointEjections: Counter = metricOf(keys.endpointEjections)

@@ -202,6 +202,9 @@ export interface ItemInfo {
  * - `Backoff`: a creation failed; the next attempt comes after `delay` at the earliest
  * - `Recovered`: a creation succeeded again
  * - `Exhausted`: a borrower has waited for `exhaustedThreshold`
+ * - `EndpointEjected`, of a `SessionPool` with `endpoints` (since 0.2.0): sessions of the endpoint failed in a row, so the
+ *   pool opens no more to it until it has proved good; it is not even tried for `duration`
+ * - `EndpointBack` (since 0.2.0): an ejected endpoint has proved good
  *
  * @since 0.1.0
  * @category models
@@ -216,3 +219,5 @@ export type PoolEvent =
   | { readonly _tag: "Backoff"; readonly delay: Duration.Duration; readonly cause: Cause.Cause<unknown> }
   | { readonly _tag: "Recovered" }
   | { readonly _tag: "Exhausted"; readonly waited: Duration.Duration; readonly waiters: number }
+  | { readonly _tag: "EndpointEjected"; readonly endpoint: string; readonly duration: Duration.Duration }
+  | { readonly _tag: "EndpointBack"; readonly endpoint: string }

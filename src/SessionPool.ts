@@ -1,5 +1,5 @@
 /**
- * A pool of WebTransport sessions to one endpoint.
+ * A pool of WebTransport sessions to one server, or to several that serve alike.
  *
  * @since 0.1.0
  */
@@ -62,10 +62,46 @@ export interface Unwanted {
 export interface Service extends ResourcePool.ResourcePool<WebTransport.Session, WebTransportError> {
   /** What arrived and had no handler. */
   readonly unwanted: Effect.Effect<Unwanted>
+  /**
+   * The figures of each endpoint, in the order in which they are preferred; none for a pool with a `url`.
+   *
+   * @since 0.2.0
+   */
+  readonly endpoints: Effect.Effect<ReadonlyArray<EndpointStats>>
 }
 
 /**
- * The sessions to the one endpoint that an application uses. For a second endpoint, declare your own tag with the same
+ * The figures of an endpoint.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface EndpointStats {
+  /** Host and port. */
+  readonly endpoint: string
+  readonly priority: number
+  readonly weight: number
+  /**
+   * - `Well`: the pool opens sessions to it.
+   * - `Failing`: the last connect failed or was slow, or a session died young. The pool probes it after a backoff.
+   * - `Ejected`: too many of its sessions failed in a row. The pool probes it when the ejection is over.
+   * - `Removed`: it left the list and still has sessions.
+   */
+  readonly state: "Well" | "Failing" | "Ejected" | "Removed"
+  /** Sessions that the pool lends. */
+  readonly sessions: number
+  /** Attempts to connect under way. */
+  readonly opening: number
+  /** Sessions that opened, since it was listed. */
+  readonly opened: number
+  /** Attempts to connect that failed, since it was listed. */
+  readonly failures: number
+  /** How often it was ejected, since it was listed. */
+  readonly ejections: number
+}
+
+/**
+ * The sessions to the one service that an application uses. For a second service, declare your own tag with the same
  * `Service`, and provide it with `Layer.scoped(MyPool, SessionPool.make(options))`.
  *
  * @since 0.1.0
@@ -160,10 +196,12 @@ export const layer = <E = never, R = never>(
   scoped(SessionPool, make(options))
 
 /**
- * The options of a pool from a `Config`. `URL` is required; the others have defaults:
+ * The options of a pool from a `Config`. `URL` is required, or `URLS` in its place; the others have defaults:
  *
  * | key | default | |
  * |---|---|---|
+ * | `URLS` | none | several addresses, comma-separated, in place of `URL`: see `endpoints` |
+ * | `BALANCE` | `even` | `even` or `ordered`: how sessions spread over `URLS` |
  * | `NAME` | `SessionPool` | for logs, errors and stats |
  * | `MIN_SIZE` | 0 | sessions to keep open |
  * | `MAX_SIZE` | 10 | the maximum number of sessions at once |
@@ -195,11 +233,12 @@ export const layer = <E = never, R = never>(
 export const config: Config.Config<ConfigOptions> = internalOptions.config
 
 const fromConfig = <E, R>(
-  { certificateHashes, connectTimeout, ...options }: ConfigOptions,
+  { certificateHashes, connectTimeout, urls, ...options }: ConfigOptions,
   hooks: Hooks<E, R> | undefined
 ): Options<E, R> => ({
   ...options,
   ...hooks,
+  endpoints: urls?.map((url) => ({ url })),
   connect: {
     connectTimeout,
     serverCertificateHashes: certificateHashes?.map((value) => ({ value }))

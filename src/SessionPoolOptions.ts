@@ -6,6 +6,7 @@
 import type { DurationInput } from "#effect/duration"
 import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { PoolError } from "./PoolError.js"
 import type { Options as ResourcePoolOptions } from "./ResourcePoolOptions.js"
 import type { ConnectOptions } from "./WebTransportConstructor.js"
@@ -24,8 +25,20 @@ export interface ConfigOptions extends
     "acquire" | "concurrency" | "createTimeout" | "lost" | "retire" | keyof Hooks
   >
 {
-  /** Where to connect; https only. */
-  readonly url: string | URL
+  /** Where to connect; https only. Leave it out with `urls`. */
+  readonly url?: string | URL | undefined
+  /**
+   * Where to connect, in place of `url`: several addresses, each once, as `endpoints` of `SessionPool.Options`.
+   *
+   * @since 0.2.0
+   */
+  readonly urls?: ReadonlyArray<string | URL> | undefined
+  /**
+   * As in `SessionPool.Options`. Default: `"even"`.
+   *
+   * @since 0.2.0
+   */
+  readonly balance?: "even" | "ordered" | undefined
   /** How many borrowers share a session. Default: 1. */
   readonly concurrency?: number | undefined
   /**
@@ -47,6 +60,21 @@ export interface ConfigOptions extends
   readonly maxStreamsOpened?: number | undefined
   /** SHA-256 hashes of certificates to trust, besides those that the platform trusts. */
   readonly certificateHashes?: ReadonlyArray<Uint8Array> | undefined
+}
+
+/**
+ * A server of a pool with several.
+ *
+ * @since 0.2.0
+ * @category options
+ */
+export interface Endpoint {
+  /** https only. */
+  readonly url: string | URL
+  /** Its share of the sessions, relative to the others of its priority; above 0. Default: 1. */
+  readonly weight?: number | undefined
+  /** 0 is best. Sessions are opened to the best priority that has an endpoint that is well. Default: 0. */
+  readonly priority?: number | undefined
 }
 
 /**
@@ -109,7 +137,7 @@ export interface Hooks<E = never, R = never> extends
 }
 
 /**
- * Options of {@link make}. Only `url` is required. The engine's options are those of `ResourcePool.Options`, with
+ * Options of {@link make}. Only `url` is required, or `endpoints` in its place. The engine's options are those of `ResourcePool.Options`, with
  * different defaults for some: `name` `"SessionPool"`, `acquireTimeout` 30 s, `createTimeout` 5 s more than the connect
  * timeout, `overlap` on.
  *
@@ -150,8 +178,80 @@ export interface Options<E = never, R = never>
   readonly rideOut?: DurationInput | RideOut | undefined
   /** As in {@link ConfigOptions}. */
   readonly maxStreamsOpened?: number | undefined
-  /** Where to connect, https only. An Effect runs on every connect, for addresses with a token that expires. */
-  readonly url: string | URL | Effect.Effect<string | URL, E, R>
+  /**
+   * Where to connect, https only. An Effect runs on every connect, for addresses with a token that expires. Leave it out
+   * with `endpoints`.
+   */
+  readonly url?: string | URL | Effect.Effect<string | URL, E, R> | undefined
+  /**
+   * Where to connect, in place of `url`: several servers that serve alike. An array, each endpoint once; or a `Stream` of
+   * arrays, for a list that changes (DNS, a config service).
+   *
+   * - *Failover.* A connect that fails is followed at once by another endpoint, within the same creation; a slow one is
+   *   raced (`attemptDelay`). A borrower sees a failure only if every endpoint failed; the error names each.
+   * - *Health.* An endpoint that fails gets no sessions until it is well again; the pool probes it after a backoff
+   *   (`createBackoff`, for each endpoint), beside its borrowers. `consecutiveFailures` eject an endpoint for longer.
+   *   While no endpoint is well, creations try them all, ejected ones too.
+   * - *Slow start.* An endpoint that is new or back has one opening at a time until a session of it proved good: it passed
+   *   a check, came back from a borrower that succeeded, or was open for 5 s. Then it may have twice as many each second.
+   * - *Return.* Sessions move to a better or emptier endpoint, and away from removed ones, one at a time: see
+   *   `failbackAfter`.
+   * - A `Stream` that fails is run again, after a backoff. If it ends, or emits no valid endpoint, the pool keeps its last
+   *   list and warns. Until the first list creations wait, for at most the connect timeout. Duplicates in a list of a
+   *   `Stream` count once.
+   *
+   * **Gotchas**
+   *
+   * - Requests on sessions to an endpoint that died are lost. A death that nothing tells (a server that hangs) is found by
+   *   `keepAlive` and by `suspectAfter` of a `StreamPool`; until then borrowers may get such a session.
+   * - A probe is one session beside those of `maxSize`, for at most 5 s.
+   *
+   * @since 0.2.0
+   */
+  readonly endpoints?: ReadonlyArray<Endpoint> | Stream.Stream<ReadonlyArray<Endpoint>, unknown, R> | undefined
+  /**
+   * Which endpoint the next session is opened to, of those that are well and have the best `priority`. `"even"`: the one
+   * with the fewest sessions for its weight. `"ordered"`: the first one of the list. Default: `"even"`.
+   *
+   * @since 0.2.0
+   */
+  readonly balance?: "even" | "ordered" | undefined
+  /**
+   * When a connect has taken this long, another endpoint is tried beside it, and the first session wins (RFC 8305). From
+   * 100 ms to 2 s. An endpoint whose usual connect takes longer is given twice that. Default: 250 ms.
+   *
+   * @since 0.2.0
+   */
+  readonly attemptDelay?: DurationInput | undefined
+  /**
+   * After how many failed sessions in a row an endpoint is ejected: sessions that died within 5 s and before they were of
+   * use, that gave borrowers of a `StreamPool` no answers, or that failed their checks. `Infinity`: never. At most half of
+   * the endpoints are ejected at a time, and never the only one. Default: 5.
+   *
+   * @since 0.2.0
+   */
+  readonly consecutiveFailures?: number | undefined
+  /**
+   * How long an ejected endpoint is left alone, times how often it was ejected lately: each 10 s without ejection count
+   * one ejection less. Default: 30 s.
+   *
+   * @since 0.2.0
+   */
+  readonly baseEjectionTime?: DurationInput | undefined
+  /**
+   * The maximum time that an ejected endpoint is left alone, or `baseEjectionTime` if that is more. Default: 300 s.
+   *
+   * @since 0.2.0
+   */
+  readonly maxEjectionTime?: DurationInput | undefined
+  /**
+   * How long an endpoint of a better priority must have been well, or an endpoint must have had too few sessions, before
+   * sessions move to it: one is retired each tenth of this time, as an old session is. Sessions to removed endpoints are
+   * retired at the same pace, at once. Default: 30 s.
+   *
+   * @since 0.2.0
+   */
+  readonly failbackAfter?: DurationInput | undefined
   /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */
   readonly connect?: ConnectOptions<E, R> | undefined
 }

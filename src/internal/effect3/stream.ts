@@ -1,6 +1,7 @@
 /** Streams. */
 import * as Chunk from "effect/Chunk"
 import type * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 
 /** Runs an effect again and again. The stream ends when the effect fails with none. */
@@ -14,3 +15,6 @@ export const forEachArray = <A, E, R, E2, R2>(
   stream: Stream.Stream<A, E, R>,
   f: (values: ReadonlyArray<A>) => Effect.Effect<void, E2, R2>
 ): Effect.Effect<void, E | E2, R | R2> => Stream.runForEachChunk(stream, (chunk) => f(Chunk.toReadonlyArray(chunk)))
+
+export const isStream = (u: unknown): u is Stream.Stream<unknown, unknown, unknown> =>
+  Predicate.hasProperty(u, Stream.StreamTypeId)

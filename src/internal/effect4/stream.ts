@@ -23,3 +23,5 @@ export const forEachArray = <A, E, R, E2, R2>(
   stream: Stream.Stream<A, E, R>,
   f: (values: ReadonlyArray<A>) => Effect.Effect<void, E2, R2>
 ): Effect.Effect<void, E | E2, R | R2> => Stream.runForEachArray(stream, f)
+
+export const isStream = Stream.isStream

@@ -16,9 +16,10 @@ import type { PoolStats } from "../../PoolStats.js"
 import type { ItemInfo, PoolEvent } from "../../ResourcePoolOptions.js"
 import type { PoolClock } from "../core/clock.js"
 import type { GateCommand } from "../core/pool/commands.js"
-import type { Sharing } from "../core/pool/item.js"
+import type { Reason, Sharing } from "../core/pool/item.js"
 import type { Common } from "../core/pool/poolMachine.js"
 import type { LogEvent } from "../observe/poolLog.js"
+import type { Figures } from "../observe/poolMetrics.js"
 import type { EngineOptions, Sizes } from "../options/engineOptions.js"
 
 export const TypeId: unique symbol = Symbol.for("effect-pools/ResourcePool")
@@ -118,6 +119,8 @@ export interface LeaseAdapter<A, V> {
   readonly core: (view: V) => A | undefined
   /** Called once, before the item is lent for the first time. */
   readonly watch?: (item: A, control: ItemControl) => void
+  /** The pool closes the item. Called before its finalizers run. */
+  readonly destroyed?: (item: A, reason: Reason) => void
   /** The pool has retired a lent item. */
   readonly leaving?: (item: A) => void
   /** The last failure of the pool below, during an outage of that pool. */
@@ -179,6 +182,11 @@ export interface PoolEngine<V, E> {
   /** Call it when no item can be created any more: waiters fail with the cause, now and later. */
   breakDown(cause: Cause.Cause<E>): void
   warn(message: string, event: LogEvent, details: Readonly<Record<string, unknown>>): void
+  inform(message: string, event: LogEvent, details: Readonly<Record<string, unknown>>): void
+  /** Tells the listeners of `events`. */
+  announce(event: PoolEvent): void
+  /** Shows further metrics of the pool, unless it has none, until the returned function is called. */
+  showMetrics<S>(figures: Figures<S>, tags: ReadonlyArray<readonly [string, string]>, stats: () => S): () => void
   /** Runs an effect on a fiber of the pool. */
   fork<X, E2>(effect: Effect.Effect<X, E2>): RunningFiber<X, E2>
   /** The monotonic clock, in milliseconds. */

@@ -201,6 +201,7 @@ export class Lifecycle<A, E, V> {
     const { events, machine, runtime, spans, time } = this.parts
     const { cause, scope } = takeHandle(item)
     if (item.borrowers > 0) this.countForced(reason)
+    this.parts.adapter.destroyed?.(item.value, reason)
     events.announce({ _tag: "Destroyed", reason, cause })
     const closing = spans.close(this.closeScope(scope, Exit.void), reason)
     fork(runtime, andThen(closing, Effect.sync(() => machine.gone(item, time.read()))))

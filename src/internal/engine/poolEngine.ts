@@ -8,12 +8,13 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
+import type { PoolEvent } from "../../ResourcePoolOptions.js"
 import { PoolClock } from "../core/clock.js"
 import type { Command, Shell } from "../core/pool/commands.js"
 import type { Sharing } from "../core/pool/item.js"
 import { PoolMachine } from "../core/pool/poolMachine.js"
 import { type Details, type LogEvent, PoolLog } from "../observe/poolLog.js"
-import { register, timesOf, waitingPool } from "../observe/poolMetrics.js"
+import { type Figures, register, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import type { EngineSettings } from "../options/engineOptions.js"
 import { isAsTheyAre } from "./asTheyAre.js"
 import { Borrowing, type BorrowingParts } from "./borrowing.js"
@@ -69,6 +70,7 @@ export class Engine<A, E, V, X = unknown>
   readonly needsSuccess: boolean
   readonly whole: Contract.Whole<A> | undefined
   readonly borrowing: Borrowing<A, E, V>
+  private readonly hasMetrics: boolean
   private readonly hideMetrics: () => void
 
   constructor(
@@ -79,6 +81,7 @@ export class Engine<A, E, V, X = unknown>
     const { histograms, metrics, name } = settings
     const tags = [["pool", name]] as const
     this.name = name
+    this.hasMetrics = metrics
     this.runtime = runtime
     this.whole = whole
     this.time = whole?.time ?? new PoolClock(sourceOf(runtime.clock))
@@ -164,6 +167,22 @@ export class Engine<A, E, V, X = unknown>
 
   warn(message: string, event: LogEvent, details: Details): void {
     this.log.warn(message, event, details)
+  }
+
+  inform(message: string, event: LogEvent, details: Details): void {
+    this.log.inform(message, event, details)
+  }
+
+  announce(event: PoolEvent): void {
+    this.events.announce(event)
+  }
+
+  showMetrics<S>(
+    figures: Figures<S>,
+    tags: ReadonlyArray<readonly [string, string]>,
+    stats: () => S
+  ): () => void {
+    return this.hasMetrics ? register(figures, [["pool", this.name], ...tags], this.runtime, stats) : () => undefined
   }
 
   fork<X, E2>(effect: Effect.Effect<X, E2>): RunningFiber<X, E2> {

@@ -72,3 +72,12 @@ export interface TieredFigures {
   /** Requests above the largest tier. */
   readonly oversize: number
 }
+
+export interface EndpointFigures {
+  readonly state: "Well" | "Failing" | "Ejected" | "Removed"
+  readonly sessions: number
+  readonly opening: number
+  readonly opened: number
+  readonly failures: number
+  readonly ejections: number
+}

@@ -18,6 +18,10 @@ export type LogEvent =
   | "Draining"
   | "Suspect"
   | "Misuse"
+  | "EndpointFailing"
+  | "EndpointEjected"
+  | "EndpointBack"
+  | "EndpointList"
 
 export type Details = Readonly<Record<string, unknown>>
 
@@ -46,6 +50,10 @@ export class PoolLog {
     this.write(Effect.logWarning(message), event, details)
   }
 
+  inform(message: string, event: LogEvent, details: Details): void {
+    this.write(Effect.logInfo(message), event, details)
+  }
+
   backoff(failure: unknown, delay: number): void {
     const why = describeFailure(failure)
     const message = `creating an item failed; the pool retries one creation at a time, after a backoff: ${why}`
@@ -54,7 +62,7 @@ export class PoolLog {
 
   recovered(lasted: number, failures: number): void {
     const message = `creating an item succeeded again, after ${showMillis(lasted)} and ${attempts(failures)}`
-    this.write(Effect.logInfo(message), "Recovered", { lasted, failures })
+    this.inform(message, "Recovered", { lasted, failures })
   }
 
   earlyDeath(delay: number): void {

@@ -12,7 +12,7 @@ import {
   type Tag
 } from "#effect/metricRegistry"
 import type { PoolRuntime } from "#effect/poolRuntime"
-import type { RecyclingFigures, RequestFigures, WaitingFigures } from "./figures.js"
+import type { EndpointFigures, RecyclingFigures, RequestFigures, WaitingFigures } from "./figures.js"
 
 export const size = /* @__PURE__ */ gaugeKey("effect_pools_size", "Live items, idle and in use")
 export const idle = /* @__PURE__ */ gaugeKey("effect_pools_idle", "Idle live items")
@@ -46,6 +46,22 @@ export const finalizerFailures = /* @__PURE__ */ total(
 export const returned = /* @__PURE__ */ total("returned", "Returns of objects to a recycling pool")
 export const discarded = /* @__PURE__ */ total("discarded", "Objects that a recycling pool dropped, by reason")
 export const refused = /* @__PURE__ */ total("refused", "Misuse by borrowers of a recycling pool, by reason")
+
+export const endpointSessions = /* @__PURE__ */ gaugeKey(
+  "effect_pools_endpoint_sessions",
+  "Sessions to the endpoint that the pool lends"
+)
+export const endpointOpening = /* @__PURE__ */ gaugeKey(
+  "effect_pools_endpoint_opening",
+  "Attempts to connect to the endpoint under way"
+)
+export const endpointWell = /* @__PURE__ */ gaugeKey(
+  "effect_pools_endpoint_well",
+  "1 while the pool opens sessions to the endpoint, 0 while the endpoint fails or is ejected"
+)
+export const endpointOpened = /* @__PURE__ */ total("endpoint_opened", "Sessions that opened, by endpoint")
+export const endpointFailures = /* @__PURE__ */ total("endpoint_failures", "Failed attempts to connect, by endpoint")
+export const endpointEjections = /* @__PURE__ */ total("endpoint_ejections", "Ejections, by endpoint")
 
 export const requests = /* @__PURE__ */ total("requests", "Requests, on shared streams and on streams of their own")
 export const batchedRequests = /* @__PURE__ */ total("batched_requests", "Requests sent on shared streams")
@@ -85,7 +101,7 @@ export const useTime = /* @__PURE__ */ seconds("use_time", "How long borrowers h
 type Read<S> = (stats: S) => number
 
 /** The metrics of a kind of pool. */
-interface Figures<S> {
+export interface Figures<S> {
   readonly gauges: ReadonlyArray<readonly [GaugeKey, Read<S>]>
   readonly counters: ReadonlyArray<readonly [CounterKey, Read<S>]>
   /** With the tag `reason`. */
@@ -136,6 +152,21 @@ export const recyclingPool: Figures<RecyclingFigures> = {
     [returned, (stats) => stats.returned]
   ],
   reasons: [[discarded, (stats) => stats.discarded], [refused, (stats) => stats.refused]]
+}
+
+/** The metrics of an endpoint, with the tag `endpoint`. */
+export const endpoint: Figures<EndpointFigures> = {
+  gauges: [
+    [endpointSessions, (stats) => stats.sessions],
+    [endpointOpening, (stats) => stats.opening],
+    [endpointWell, (stats) => stats.state === "Well" ? 1 : 0]
+  ],
+  counters: [
+    [endpointOpened, (stats) => stats.opened],
+    [endpointFailures, (stats) => stats.failures],
+    [endpointEjections, (stats) => stats.ejections]
+  ],
+  reasons: []
 }
 
 export const requestPool: Figures<RequestFigures> = {

@@ -1,5 +1,5 @@
 import { isInterruptedOnly } from "#effect/cause"
-import { andThen, catchCause, provideScope, tapCause, timeoutFail } from "#effect/effect"
+import { andThen, catchCause, type CloseableScope, provideScope, tapCause, timeoutFail } from "#effect/effect"
 import { sizeOf } from "#effect/queue"
 import { withoutParentSpan } from "#effect/tracing"
 import * as Cause from "effect/Cause"
@@ -19,6 +19,7 @@ import { dieOfProblems } from "../options/optionChecks.js"
 import { SessionHandle, viewCore } from "../transport/session.js"
 import type { News, SessionCore } from "../transport/sessionCore.js"
 import type { SessionPoolOptions, SessionPoolService, Unwanted } from "./contract.js"
+import { Endpoints } from "./endpoints.js"
 import { Leavers } from "./leavers.js"
 import { PingHandle, pingsOf } from "./pingStream.js"
 import { decodeSession } from "./sessionOptions.js"
@@ -35,7 +36,9 @@ const leaseAdapter: LeaseAdapter<SessionCore, WebTransport.Session> = {
   view: (core) => new SessionView(core),
   end: (view, isSuccess) => {
     if (view instanceof SessionView) view.end(isSuccess)
-    return viewCore(view).isRetired ? "retire" : "keep"
+    const core = viewCore(view)
+    if (isSuccess && core.whenUsed !== undefined) core.whenUsed()
+    return core.isRetired ? "retire" : "keep"
   },
   core: (session) => session instanceof SessionHandle ? session.core : undefined,
   leaving: (core) => core.retire(),
@@ -49,6 +52,11 @@ const leaseAdapter: LeaseAdapter<SessionCore, WebTransport.Session> = {
     core.observers.add(observe)
     observe("Leaving")
   }
+}
+
+interface OwnScope {
+  readonly scope: CloseableScope
+  core?: SessionCore | undefined
 }
 
 const handle = (core: SessionCore): WebTransport.Session => new SessionHandle(core)
@@ -74,39 +82,53 @@ export const make: Make = (options) => Effect.suspend(() => makeOne(options))
 
 const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const { concurrency, connect, keepAlive, onDatagram, onIncoming, onOpen, onRelease, url, validate } = options
+  const { endpoints } = options
   const unwanted = { streams: 0, datagrams: 0 }
   const { decoded, problems } = decodeSession(options)
   const { maxStreamsOpened, name, overlap, retireGrace, shutdownGrace } = decoded
   const limit = decoded.connect.connectTimeout
   const settings = { closeTimeout: options.closeTimeout, ...connect }
+  const { attemptDelay, baseEjectionTime, closeTimeout, consecutiveFailures, createBackoff, failbackAfter } = decoded
+  const balance = {
+    balance: decoded.balance,
+    attemptDelay,
+    consecutiveFailures,
+    baseEjectionTime,
+    maxEjectionTime: decoded.maxEjectionTime,
+    failbackAfter,
+    backoff: createBackoff,
+    connectTimeout: limit,
+    closeTimeout
+  }
 
-  const open = Effect.suspend(() => {
-    let step = "connecting"
-    const opened = Effect.gen(function*() {
-      const session = yield* Effect.mapError(
-        WebTransport.connect(url, settings),
-        asWebTransportError("resolving the address")
-      )
-      if (onOpen !== undefined) {
-        step = "onOpen"
-        yield* Effect.mapError(onOpen(session), asWebTransportError("onOpen"))
-      }
-      return session
+  const openAt = (url: string | URL | Effect.Effect<string | URL, E, R>) =>
+    Effect.suspend(() => {
+      let step = "connecting"
+      const opened = Effect.gen(function*() {
+        const session = yield* Effect.mapError(
+          WebTransport.connect(url, settings),
+          asWebTransportError("resolving the address")
+        )
+        if (onOpen !== undefined) {
+          step = "onOpen"
+          yield* Effect.mapError(onOpen(session), asWebTransportError("onOpen"))
+        }
+        return session
+      })
+      // `WebTransport.connect` has this limit itself, with a better error
+      const isEffectful = [url, connect?.serverCertificateHashes, connect?.headers].some(Effect.isEffect)
+      if (onOpen === undefined && !isEffectful) return opened
+      return timeoutFail(opened, {
+        duration: limit,
+        onTimeout: () => {
+          const what = onOpen === undefined ? "connecting" : "connecting and onOpen together"
+          const detail = `${what} took longer than ${
+            Duration.format(Duration.millis(limit))
+          }, and it was ${step} that hung`
+          return new WebTransportError({ reason: "ConnectTimeout", detail })
+        }
+      })
     })
-    // `WebTransport.connect` has this limit itself, with a better error
-    const isEffectful = [url, connect?.serverCertificateHashes, connect?.headers].some(Effect.isEffect)
-    if (onOpen === undefined && !isEffectful) return opened
-    return timeoutFail(opened, {
-      duration: limit,
-      onTimeout: () => {
-        const what = onOpen === undefined ? "connecting" : "connecting and onOpen together"
-        const detail = `${what} took longer than ${
-          Duration.format(Duration.millis(limit))
-        }, and it was ${step} that hung`
-        return new WebTransportError({ reason: "ConnectTimeout", detail })
-      }
-    })
-  })
 
   const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     isInterruptedOnly(cause)
@@ -173,29 +195,41 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const leavers = new Leavers(retireGrace)
 
   /** A session that closes with its item; or later, if it still has bytes to send and time left. */
-  const opened = Effect.flatMap(
-    Effect.acquireRelease(
-      Effect.map(Scope.make(), (scope) => ({ scope, core: undefined as SessionCore | undefined })),
-      ({ core, scope }, exit) => {
-        const close = Scope.close(scope, exit)
-        if (core === undefined || !core.ends.hasToDeliver) return close
-        // its borrowers still have it
-        if (core.views > 0) core.ends.cutShort()
-        return core.views > 0 || !overlap ? close : leavers.leave(core, close)
-      }
-    ),
-    (own) =>
-      Effect.map(provideScope(open, own.scope), (session) => {
-        own.core = viewCore(session)
-        return session
-      })
-  )
+  const closeOwn = ({ core, scope }: OwnScope, exit: Exit.Exit<unknown, unknown>) => {
+    const close = Scope.close(scope, exit)
+    if (core === undefined || !core.ends.hasToDeliver) return close
+    // its borrowers still have it
+    if (core.views > 0) core.ends.cutShort()
+    return core.views > 0 || !overlap ? close : leavers.leave(core, close)
+  }
+
+  const openedAt = (url: string | URL | Effect.Effect<string | URL, E, R>) =>
+    Effect.flatMap(
+      Effect.acquireRelease(
+        Effect.map(Scope.make(), (scope): OwnScope => ({ scope, core: undefined })),
+        closeOwn
+      ),
+      (own) =>
+        Effect.map(provideScope(openAt(url), own.scope), (session) => {
+          own.core = viewCore(session)
+          return session
+        })
+    )
+
+  /** With several endpoints the session is open before it gets an owner. */
+  const openedAtAny = (balanced: Endpoints) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(
+        balanced.acquire(restore),
+        (open) => Effect.as(Effect.acquireRelease(Effect.succeed<OwnScope>(open), closeOwn), open.session)
+      )
+    )
 
   type Engine = PoolEngine<WebTransport.Session, WebTransportError>
 
-  const acquire = (pool: Engine) =>
+  const acquire = (pool: Engine, balanced: Endpoints | undefined) =>
     Effect.gen(function*() {
-      const session = yield* opened
+      const session = yield* (balanced === undefined ? openedAt(url!) : openedAtAny(balanced))
       const core = viewCore(session)
       const limit = maxStreamsOpened ?? (core.retainsStreams ? maxRetainedStreams : Infinity)
       // onOpen may have opened streams already
@@ -224,32 +258,58 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
 
   return Effect.gen(function*() {
     yield* dieOfProblems(name, problems)
-    const { engine: inner, pool } = yield* makeWith<
+    const { built: { balanced }, engine: inner, pool } = yield* makeWith<
       SessionCore,
       WebTransportError,
       R | WebTransport.WebTransportConstructor | Scope.Scope,
-      WebTransport.Session
+      WebTransport.Session,
+      { readonly balanced: Endpoints | undefined }
     >(
       engineSettings({
         ...decoded,
         // the connect timeout decides; this limit is for hooks that ignore it
-        createTimeout: decoded.createTimeout ?? limit + 5_000
+        createTimeout: decoded.createTimeout ?? (endpoints === undefined ? limit + 5_000 : Infinity)
       }),
-      (inner) => ({
-        ...leaseAdapter,
-        acquire: acquire(inner),
-        concurrency: typeof concurrency === "function" ? (core) => concurrency(handle(core)) : undefined,
-        validate: validate && ((core, info) => validate(handle(core), info)),
-        ping: keepAlive && ((core) => pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))),
-        onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info))
-      }),
+      (inner) => {
+        const balanced = endpoints && new Endpoints({ ...balance, endpoints, openAt }, inner)
+        // a failure dies with its check
+        const tellPassed = (core: SessionCore, hasPassed: unknown) =>
+          Effect.sync(() => hasPassed === false ? undefined : balanced?.proved(core))
+        return {
+          ...leaseAdapter,
+          ...(balanced === undefined ? {} : {
+            // early deaths delay the next session of their endpoint, not of the pool
+            watch: (core, control) => {
+              leaseAdapter.watch!(core, control)
+              control.proven()
+            },
+            destroyed: (core, reason) => balanced.destroyed(core, reason),
+            closed: () => balanced.stop()
+          } satisfies Partial<LeaseAdapter<SessionCore, WebTransport.Session>>),
+          balanced,
+          acquire: acquire(inner, balanced),
+          concurrency: typeof concurrency === "function" ? (core) => concurrency(handle(core)) : undefined,
+          validate: validate &&
+            ((core, info) =>
+              balanced === undefined
+                ? validate(handle(core), info)
+                : Effect.tap(validate(handle(core), info), (hasPassed) => tellPassed(core, hasPassed))),
+          ping: keepAlive && ((core) => {
+            const ping = pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))
+            return balanced === undefined ? ping : Effect.tap(ping, () => tellPassed(core, true))
+          }),
+          onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info))
+        }
+      },
       "SessionPool"
     )
     const { close } = pool
     return Object.assign(pool, {
+      endpoints: Effect.sync(() => balanced?.reports.stats() ?? []),
       unwanted: Effect.sync((): Unwanted => ({ ...unwanted })),
       close: Effect.suspend(() => {
         const until = inner.now() + shutdownGrace
+        balanced?.stop()
         return andThen(close, Effect.suspend(() => leavers.closeAll(Math.max(0, until - inner.now()))))
       })
     })

@@ -290,7 +290,8 @@ export class StreamSource {
       case "BreakDown":
         return this.pool.breakDown(Cause.fail(command.lane.session.gone!))
       case "WarnSuspect": {
-        const { unanswered } = command
+        const { lane, unanswered } = command
+        lane.session.isSuspect = true
         return this.pool.warn(suspectSession(unanswered), "Suspect", { unanswered })
       }
       case "WakeAt":

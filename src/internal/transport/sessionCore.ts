@@ -61,6 +61,10 @@ export class SessionCore {
 
   /** Nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */
   isRetired = false
+  /** Whether its stream pool retires it because borrowers got no answers. */
+  isSuspect = false
+  /** Called when a borrower of its pool has used the session with success. */
+  whenUsed: (() => void) | undefined = undefined
   /** Called, in the same step, when the session is retired or gone, or one of its streams has ended. */
   readonly observers = new Set<(news: News) => void>()
   /** The number of streams that this side has opened on the session. */
