@@ -1,6 +1,6 @@
 /**
  * A pool of sessions and its servers over an hour of fake time. Servers are killed, stop, accept and close, are slow, and
- * recover; at the end all are well for five minutes. Every seed gives another hour: `SIM_SEEDS=…` runs more of them,
+ * recover; at the end all are well for five minutes, and so are their endpoints. Every seed gives another hour: `SIM_SEEDS=…` runs more of them,
  * `SIM_SEED=…` repeats one.
  */
 import { assert, describe, it } from "vitest"
@@ -18,8 +18,9 @@ import { ensure, entry } from "./balanceModel.js"
 const { SIM_SEED, SIM_SEEDS = "10" } = process.env
 const minute = 60_000
 const hour = 60 * minute
+const calm = 5 * minute
 /** All servers are well from here on. */
-const calmFrom = hour - 5 * minute
+const calmFrom = hour - calm
 const maxRecovery = 11 * minute
 
 type Attempt = ConnectAttempt<EndpointEntry, string>
@@ -293,6 +294,11 @@ class Simulation {
     }
   }
 
+  /** Whether all endpoints are back. */
+  get isWell(): boolean {
+    return this.machine.listed.every(({ health }) => health === "Well")
+  }
+
   judgeEnd(): void {
     const { listed } = this.machine
     ensure(this.open.size === this.scene.size, `${this.open.size} of ${this.scene.size} sessions are open`)
@@ -314,10 +320,16 @@ class Simulation {
 const run = (scene: Scene, seed: number): Simulation => {
   const simulation = new Simulation(scene, seed)
   simulation.schedule()
-  for (let at = 0; at <= hour; at += 1_000) {
-    simulation.agenda.runUntil(at)
-    simulation.judge()
+  const runUntil = (end: number): void => {
+    for (let at = simulation.agenda.now; at <= end; at += 1_000) {
+      simulation.agenda.runUntil(at)
+      simulation.judge()
+    }
   }
+  runUntil(hour)
+  // ejections that last for longer than the calm
+  while (!simulation.isWell) runUntil(simulation.agenda.now + 1_000)
+  runUntil(simulation.agenda.now + calm)
   simulation.judgeEnd()
   return simulation
 }
