@@ -135,6 +135,8 @@ class Simulation {
     this.waiting.delete(creation)
     const server = this.servers.get(attempt.endpoint.entry.key)!
     const session = attempt.session!
+    // it died while the loser of its race was closed: the pool notices at once
+    if (session.isOver) return this.agenda.after(0, () => this.fill())
     this.open.set(session, server)
     if (this.open.size >= this.scene.size) this.demand.waiting = 0
     this.live(session, server)
@@ -146,8 +148,8 @@ class Simulation {
     this.agenda.after(200 + 400 * this.random(), () => {
       if (!this.open.has(session)) return
       if (server.state === "well" || server.state === "slow") {
-        // an old session in 500 or so
-        if (this.random() < 0.002) return this.lose(session, "Other")
+        // an old session in 500 or so; none at the end, when the sessions are counted
+        if (this.now < calmFrom && this.random() < 0.002) return this.lose(session, "Other")
         this.machine.proved(session, this.now)
       }
       this.live(session, server)
