@@ -11,8 +11,11 @@ import { startEndpoint } from "../support/endpoint.js"
 import { metricsPort, TelemetryLive } from "./telemetry.js"
 
 const program = Effect.gen(function*() {
+  const { connect, url } = yield* startEndpoint
   const sessions = yield* SessionPool.make({
-    ...yield* startEndpoint,
+    // an application lists its replicas here
+    endpoints: [{ url }],
+    connect,
     name: "sessions",
     maxSize: 2,
     concurrency: 4,

@@ -4,15 +4,17 @@
  */
 import { complete, makeDeferred } from "#effect/deferred"
 import { andThen, callback, type CloseableScope, provideScope, timeoutFail } from "#effect/effect"
-import { type AnyFiber, interruptFiber } from "#effect/fiber"
+import { type AnyFiber, interruptFiber, spanOf, withFiber } from "#effect/fiber"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { BalanceMachine } from "../core/balance/balanceMachine.js"
@@ -84,6 +86,10 @@ export class Endpoints {
   private readonly all = new WeakMap<Attempt, AttemptRun>()
   private readonly runOf = new WeakMap<SessionCore, AttemptRun>()
   private readonly waiting = new Map<Creation, () => void>()
+  /** The spans of creations: those of their attempts are within. */
+  private readonly spans = new WeakMap<Creation, Tracer.AnySpan>()
+  /** The span of the creation that begins now. */
+  private span: Tracer.AnySpan | undefined = undefined
   readonly reports: EndpointReports
   private readonly hasList = makeDeferred<void>()
   private lister: AnyFiber | undefined = undefined
@@ -159,12 +165,15 @@ export class Endpoints {
     })
     return andThen(
       Effect.suspend(() => this.machine.listed.length > 0 ? Effect.void : restore(listed)),
-      Effect.suspend(() => this.create(restore))
+      withFiber((fiber) => this.create(restore, Option.getOrUndefined(spanOf(fiber))))
     )
   }
 
-  private create(restore: Restore): Effect.Effect<OpenSession, WebTransportError> {
+  private create(restore: Restore, span: Tracer.AnySpan | undefined): Effect.Effect<OpenSession, WebTransportError> {
+    this.span = span
     const creation = this.machine.create(this.pool.now())
+    this.span = undefined
+    if (span !== undefined) this.spans.set(creation, span)
     const isOver = () => creation.state === "Won" || creation.state === "Failed"
     const answer = callback<void>((resume) => {
       if (isOver()) resume(Effect.void)
@@ -235,9 +244,12 @@ export class Endpoints {
       WebTransportError,
       Scope.Scope
     >
+    const { creation } = attempt
+    const span = creation === undefined ? undefined : this.spans.get(creation) ?? this.span
+    const traced = span === undefined ? opening : Effect.withParentSpan(opening, span)
     const program = Effect.flatMap(Scope.make(), (scope) =>
       Effect.flatMap(
-        Effect.zip(Effect.exit(Effect.interruptible(provideScope(opening, scope))), Random.next),
+        Effect.zip(Effect.exit(Effect.interruptible(provideScope(traced, scope))), Random.next),
         ([exit, chance]) => {
           run.chance = chance
           if (Exit.isSuccess(exit)) {

@@ -1,9 +1,12 @@
 /** Pools' metrics as Effect shows them to Prometheus. */
 import * as Effect from "#test/Effect"
 import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
 import * as Metric from "#test/Metric"
 import * as ObjectPool from "effect-pools/ObjectPool"
 import * as ResourcePool from "effect-pools/ResourcePool"
+import * as SessionPool from "effect-pools/SessionPool"
+import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as keys from "../../../src/internal/observe/poolMetrics.js"
 import { settle } from "../../support/pool.js"
@@ -27,6 +30,10 @@ it.scoped("every metric of the library is shown, as Prometheus wants it", () =>
     yield* Fiber.join(second)
     const { pool } = yield* inMemory()
     yield* ask(pool, "hello")
+    const transport = yield* Layer.build(TestWebTransport.layer())
+    const endpoints = [{ url: "https://one.example.com/" }]
+    const sessions = yield* Effect.provide(SessionPool.make({ endpoints }), transport)
+    yield* sessions.use(() => Effect.void)
     const text = yield* PrometheusMetrics.format()
     assert.deepStrictEqual(Metric.namesIn(keys).filter((name) => !text.includes(`# TYPE ${name} `)), [])
     assert.match(text, /effect_pools_acquisitions_total\{.*pool="items".*\} 2\n/)
