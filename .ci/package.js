@@ -66,8 +66,8 @@ const lines = [
     major: 3,
     peers: ["effect", "@effect/platform"].map((name) => installed(name)),
     bundles: {
-      "effect-pools": [148_000, 66_000],
-      "effect-pools/ResourcePool": [92_000, 25_500],
+      "effect-pools": [172_000, 91_000],
+      "effect-pools/ResourcePool": [92_000, 26_000],
       "effect-pools/BufferPool": [62_000, 9_500]
     }
   },
@@ -75,8 +75,8 @@ const lines = [
     major: 4,
     peers: [installed("effect", "effect4")],
     bundles: {
-      "effect-pools": [110_000, 66_500],
-      "effect-pools/ResourcePool": [49_000, 25_500],
+      "effect-pools": [135_000, 92_000],
+      "effect-pools/ResourcePool": [49_000, 26_000],
       "effect-pools/BufferPool": [29_000, 9_500]
     }
   }
