@@ -140,7 +140,7 @@ class Serving<E> {
     if (this.isStopped) return
     switch (command._tag) {
       case "Begin":
-        return this.begin(command.request, command.message)
+        return this.beginRequest(command.request, command.message)
       case "Resume": {
         const pending = this.waiting.get(command.request)
         this.waiting.delete(command.request)
@@ -185,7 +185,7 @@ class Serving<E> {
 
   // --- handlers
 
-  private begin(request: ServedRequest, message: Uint8Array): void {
+  private beginRequest(request: ServedRequest, message: Uint8Array): void {
     const answering = this.answering(request, message)
     // most of the work for a small request would be its fiber
     if (answering === taken) return this.machine.ended(request, "Answered")

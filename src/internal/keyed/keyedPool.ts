@@ -187,7 +187,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   closed(part: KeyPool<K, A, E>): void {
     this.closing.delete(part)
     this.gone.add(part.engine.stats())
-    if (!this.isOpen && this.closing.size === 0) this.end()
+    if (!this.isOpen && this.closing.size === 0) this.endClosing()
   }
 
   private arm(): void {
@@ -239,21 +239,21 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     })
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    this.begin()
+    this.beginClosing()
     return Deferred.await(this.whenClosed)
   })
 
-  private begin(): void {
+  private beginClosing(): void {
     if (!this.isOpen) return
     this.isOpen = false
     this.sleeper.cancel()
     const parts = [...this.keys]
-    if (parts.length + this.closing.size === 0) return this.end()
+    if (parts.length + this.closing.size === 0) return this.endClosing()
     for (const part of parts) this.closing.add(part)
     for (const part of parts) this.letGo(part)
   }
 
-  private end(): void {
+  private endClosing(): void {
     this.hideMetrics()
     complete(this.whenClosed, Effect.void)
   }

@@ -68,12 +68,12 @@ export class BalanceMachine<D extends EndpointEntry, F> {
     const { winner } = creation
     if (winner?.session !== undefined) this.forget(winner.session)
     if (winner !== undefined && creation.state === "Closing") this.outbox.push({ _tag: "Cancel", attempt: winner })
-    this.end(creation, "Abandoned")
+    this.endCreation(creation, "Abandoned")
     for (const attempt of creation.attempts) this.cancel(attempt)
     this.settle(now)
   }
 
-  private end(creation: SessionCreation<D, F>, state: "Won" | "Failed" | "Abandoned"): void {
+  private endCreation(creation: SessionCreation<D, F>, state: "Won" | "Failed" | "Abandoned"): void {
     creation.state = state
     this.creations.delete(creation)
   }
@@ -114,7 +114,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
 
   private deliver(creation: SessionCreation<D, F>): void {
     if (creation.state !== "Closing" || creation.attempts.size > 0) return
-    this.end(creation, "Won")
+    this.endCreation(creation, "Won")
     this.outbox.push({ _tag: "Won", creation, attempt: creation.winner! })
   }
 
@@ -273,7 +273,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
   close(): void {
     this.isClosed = true
     for (const creation of [...this.creations]) {
-      this.end(creation, "Abandoned")
+      this.endCreation(creation, "Abandoned")
       for (const attempt of creation.attempts) this.cancel(attempt)
     }
     for (const { probe } of this.list.known()) if (probe !== undefined) this.cancel(probe)
@@ -324,7 +324,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
       const choice = choose(this.listed, creation, now)
       if (choice._tag !== "Try") {
         if (choice._tag === "None" && creation.attempts.size === 0) {
-          this.end(creation, "Failed")
+          this.endCreation(creation, "Failed")
           this.outbox.push({ _tag: "Failed", creation })
         }
         return

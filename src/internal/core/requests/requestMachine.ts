@@ -285,7 +285,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   }
 
   private answered(stream: SharedStream<Facts>, request: SharedRequest): void {
-    stream.settle(request)
+    stream.endRequest(request)
     if (this.silence.isOn) this.silence.owes(stream.facts.session, -1)
   }
 

@@ -115,7 +115,7 @@ export class SharedStream<Facts extends SharedStreamFacts<any>> {
   }
 
   /** The request has had its last answer. */
-  settle(request: SharedRequest): void {
+  endRequest(request: SharedRequest): void {
     if (request.state === "Forgotten") this.forgotten--
     else this.live--
     request.state = "Ended"
