@@ -13,6 +13,7 @@ import * as StreamPool from "effect-pools/StreamPool"
 import type * as TestWebTransport from "effect-pools/TestWebTransport"
 import type * as WebTransport from "effect-pools/WebTransport"
 import type { WebTransportError } from "effect-pools/WebTransportError"
+import * as Deferred from "effect/Deferred"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { labelOf, type Name, Servers, servers, urlOf } from "../../support/fleet.js"
@@ -282,26 +283,46 @@ describe("a SessionPool with several endpoints", () => {
   })
 
   describe("64 fibers beside a dead endpoint", () => {
-    /** They borrow for 100 ms each. Returns the longest wait since the last call. */
+    const step = 25
+
+    /**
+     * They borrow for 100 ms each. `inSteps` lets time pass and ends the borrows that are due; on the clock each of them
+     * would be a timer of its own, and before each timer the TestClock of Effect 3 asks every fiber whether it waits.
+     * `longest` is the longest wait since it was last asked for.
+     */
     const load = (pool: SessionPool.Service) =>
       Effect.gen(function*() {
         let longest = 0
+        let held: Array<{ readonly end: Deferred.Deferred<void>; readonly at: number }> = []
         const failures: Array<string> = []
         const borrow = Effect.gen(function*() {
+          const end = yield* Deferred.make<void>()
           const from = yield* Clock.currentTimeMillis
           const exit = yield* Effect.exit(
             pool.use(() =>
               Effect.flatMap(Clock.currentTimeMillis, (now) => {
                 longest = Math.max(longest, now - from)
-                return Effect.sleep(100)
+                held.push({ end, at: now + 100 })
+                return Deferred.await(end)
               })
             )
           )
           if (Exit.isFailure(exit)) failures.push(String(exit.cause))
         })
+        const endWhatIsDue = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const due = held.filter(({ at }) => at <= now)
+          held = held.filter(({ at }) => at > now)
+          return Effect.forEach(due, ({ end }) => Deferred.succeed(end, undefined), { discard: true })
+        })
         yield* Effect.forEach(Array.from({ length: 64 }), () => Effect.forkScoped(Effect.forever(borrow)))
         return {
           failures,
+          inSteps: (millis: number) =>
+            Effect.replicateEffect(
+              TestClock.adjust(step).pipe(Effect.andThen(endWhatIsDue), Effect.andThen(quiet)),
+              millis / step,
+              { discard: true }
+            ),
           longest: Effect.sync(() => {
             const now = longest
             longest = 0
@@ -309,10 +330,6 @@ describe("a SessionPool with several endpoints", () => {
           })
         }
       })
-
-    const step = 25
-    const inSteps = (millis: number) =>
-      Effect.replicateEffect(Effect.andThen(TestClock.adjust(step), quiet), millis / step, { discard: true })
 
     const options: Options = {
       endpoints: of("a", "b", "c"),
@@ -326,7 +343,7 @@ describe("a SessionPool with several endpoints", () => {
       Effect.gen(function*() {
         for (const name of ["a", "b", "c"] as const) yield* behave(name, { connectDelay: 20 })
         const pool = yield* make(options)
-        const { failures, longest } = yield* load(pool)
+        const { failures, inSteps, longest } = yield* load(pool)
         yield* inSteps(500)
         yield* longest
         yield* kill("a")
@@ -339,7 +356,7 @@ describe("a SessionPool with several endpoints", () => {
       Effect.gen(function*() {
         for (const name of ["a", "b", "c"] as const) yield* behave(name, { connectDelay: 20 })
         const pool = yield* make(options)
-        const { failures, longest } = yield* load(pool)
+        const { failures, inSteps, longest } = yield* load(pool)
         yield* inSteps(500)
         yield* longest
         yield* behave("a", { connect: "ignore" })
@@ -393,7 +410,7 @@ describe("a SessionPool with several endpoints", () => {
                 fleet.a.sessions,
                 (all) => Effect.forEach(all, (session) => session.isOpen ? session.die : Effect.void)
               ),
-              Effect.sleep(1)
+              Effect.sleep(10)
             )
           )
         )
