@@ -225,7 +225,7 @@ describe("what a session grants", () => {
           maxSize: 200,
           maxStreamsPerSession: 200,
           openTimeout: "200 millis",
-          acquireTimeout: "2 seconds"
+          acquireTimeout: "600 millis"
         })
         const holding = yield* Effect.fork(
           Effect.forEach(range(120), () => Effect.exit(hold(pool)), { concurrency: "unbounded" })

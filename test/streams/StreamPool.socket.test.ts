@@ -454,6 +454,8 @@ describe("StreamPool.makeSocket", () => {
         let received = ""
         while (!received.endsWith("four")) received += text(Option.getOrThrow(yield* soon(peers[0]!.read)))
         assert.strictEqual(received, "under way two four")
+        // otherwise the pool closes by its grace only
+        yield* Fiber.interrupt(run)
       }))
 
     it.scoped("accepted bytes that are not sent after all end the run, so that the caller opens another", () =>
@@ -469,6 +471,7 @@ describe("StreamPool.makeSocket", () => {
         assert.strictEqual(text(Option.getOrThrow(yield* soon(peers[1]!.read))), "three")
         assert.isTrue(Option.isNone(yield* Fiber.poll(again)))
         yield* peers[1]!.resume
+        yield* Fiber.interrupt(again)
       }))
 
     it.scoped("closes its scope at once also where the peer takes nothing", () =>
