@@ -547,7 +547,9 @@ describe("SessionPool", () => {
           } as const),
           minSize: 2,
           maxSize: 4,
-          createBackoff: { initial: "10 millis", max: "200 millis" }
+          createBackoff: { initial: "10 millis", max: "200 millis" },
+          // so that a borrower fails with the first attempt
+          rideOut: 0
         })
         yield* soon(pool.ready)
         yield* server.kill

@@ -129,7 +129,10 @@ describe("a pool of connections to PostgreSQL", () => {
     () =>
       Effect.gen(function*() {
         const server = yield* Postgres.make()
-        const { attempts, pool } = yield* makePool(server.config, { acquireTimeout: "1 minute" })
+        const { attempts, pool } = yield* makePool(server.config, {
+          acquireTimeout: "1 minute",
+          createBackoff: { max: "1 second" }
+        })
         const load = yield* startLoad(pool, 50)
         const began = performance.now()
         yield* server.stop

@@ -54,8 +54,12 @@ layer(Layer.scoped(TestServer.TestServer, startServer()), { excludeTestServices:
     ...(can("noticesDeath") ? ["killed"] : [])
   ]
   for (const what of troubles) {
-    it.scoped(`prints nothing and ends by itself while its peer does not: ${what}`, () =>
-      Effect.flatMap(startServer(), (server) => run(server, what)))
+    // together: they mostly wait
+    it.scoped(
+      `prints nothing and ends by itself while its peer does not: ${what}`,
+      () => Effect.flatMap(startServer(), (server) => run(server, what)),
+      { concurrent: true }
+    )
   }
 
   where("trustsExtraCertificates", it.scoped)(
