@@ -54,12 +54,8 @@ layer(Layer.scoped(TestServer.TestServer, startServer()), { excludeTestServices:
     ...(can("noticesDeath") ? ["killed"] : [])
   ]
   for (const what of troubles) {
-    // together: they mostly wait
-    it.scoped(
-      `prints nothing and ends by itself while its peer does not: ${what}`,
-      () => Effect.flatMap(startServer(), (server) => run(server, what)),
-      { concurrent: true }
-    )
+    it.scoped(`prints nothing and ends by itself while its peer does not: ${what}`, () =>
+      Effect.flatMap(startServer(), (server) => run(server, what)))
   }
 
   where("trustsExtraCertificates", it.scoped)(
