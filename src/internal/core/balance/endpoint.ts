@@ -154,7 +154,7 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
   /** Returns for how long. */
   eject(turn: number, { baseEjectionTime, maxEjectionTime }: BalancePolicy, now: number): number {
     if (this.health !== "Ejected") {
-      const falls = this.backSince === -Infinity ? 0 : Math.floor((now - this.backSince) / multiplierStep)
+      const falls = Math.floor((now - this.backSince) / multiplierStep)
       this.multiplier = Math.max(0, this.multiplier - falls)
     }
     this.multiplier++
