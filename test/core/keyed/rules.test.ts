@@ -143,6 +143,17 @@ describe("CommonLimit", () => {
   })
 })
 
+describe("CommonLimit without maxTotal", () => {
+  it("keeps no order of items that are idle, or were retired while idle", () => {
+    const world = make({ maxTotal: Infinity, keys: 1, options: { minSize: 1 }, instantly: false })
+    world.created(0)
+    world.judge()
+    world.renew(0)
+    assert.deepStrictEqual(world.live.map(({ item }) => item.state), ["Leaving"])
+    world.judge()
+  })
+})
+
 describe("CommonLimit alone", () => {
   /** A place of the key that an item has. */
   const hold = (limit: CommonLimit<number>, share: KeyShare<number>) => {
