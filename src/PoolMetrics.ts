@@ -298,6 +298,38 @@ export const lateAnswers: Counter = metricOf(keys.lateAnswers)
 export const requestFailures: Counter = metricOf(keys.requestFailures)
 
 /**
+ * Permits that a pool with the option `permit` has.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const permitsHeld: Gauge = metricOf(keys.permitsHeld)
+
+/**
+ * Permits that a pool with the option `permit` waits for.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const permitsWaiting: Gauge = metricOf(keys.permitsWaiting)
+
+/**
+ * Permits that a pool with the option `permit` lost.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const permitsLost: Counter = metricOf(keys.permitsLost)
+
+/**
+ * Permits that a pool with the option `permit` gave back while other processes wanted one.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const permitsGivenBack: Counter = metricOf(keys.permitsGivenBack)
+
+/**
  * How long borrowers that got an item waited, in seconds; zero if one was idle. The same as
  * `db.client.connection.wait_time` of OpenTelemetry's conventions. Only for pools with the option `histograms`.
  *

@@ -14,6 +14,7 @@ import type { Command, Shell } from "../core/pool/commands.js"
 import type { Sharing } from "../core/pool/item.js"
 import { PoolMachine } from "../core/pool/poolMachine.js"
 import { type Details, type LogEvent, PoolLog } from "../observe/poolLog.js"
+import { permitPool } from "../observe/poolMetrics.js"
 import { type Figures, register, timesOf, waitingPool } from "../observe/poolMetrics.js"
 import type { EngineSettings } from "../options/engineOptions.js"
 import { isAsTheyAre } from "./asTheyAre.js"
@@ -24,6 +25,7 @@ import { PoolEnds } from "./ends.js"
 import { PoolEvents } from "./events.js"
 import { type LeaseWatch, leaseWatch } from "./leases.js"
 import { Lifecycle, type LifecycleParts } from "./lifecycle.js"
+import { PermitGate } from "./permitGate.js"
 import type { PoolData } from "./records.js"
 import { Refusals } from "./refusals.js"
 import { Reports } from "./reports.js"
@@ -70,6 +72,8 @@ export class Engine<A, E, V, X = unknown>
   readonly needsSuccess: boolean
   readonly whole: Contract.Whole<A> | undefined
   readonly borrowing: Borrowing<A, E, V>
+  /** In a pool with a `permit` of its own. */
+  private readonly permits: PermitGate<A> | undefined
   private readonly hasMetrics: boolean
   private readonly hideMetrics: () => void
 
@@ -83,8 +87,10 @@ export class Engine<A, E, V, X = unknown>
     this.name = name
     this.hasMetrics = metrics
     this.runtime = runtime
-    this.whole = whole
     this.time = whole?.time ?? new PoolClock(sourceOf(runtime.clock))
+    const { permit } = settings
+    this.permits = permit && whole === undefined ? new PermitGate<A>(permit, runtime, this.time, this) : undefined
+    this.whole = whole ?? this.permits
     this.log = new PoolLog(module, name, (effect) => fork(runtime, effect))
     this.spans = new PoolSpans(module, name, runtime.isTraced)
     this.timer = histograms ? timerOf(timesOf(tags, runtime), runtime.clock) : noTimer
@@ -96,7 +102,7 @@ export class Engine<A, E, V, X = unknown>
     this.machine = new PoolMachine(
       { ...settings.machine, rideOut: (refusal) => rideOut(this.refusals.causeOf(refusal)) },
       this,
-      whole
+      this.whole
     )
     this.ticker = new Ticker(this)
     this.leases = leaseWatch(this, this.timer, histograms)
@@ -107,7 +113,14 @@ export class Engine<A, E, V, X = unknown>
     this.checks = new CheckRunner(this)
     this.returns = new Returns(this)
     this.borrowing = new Borrowing(this)
-    this.hideMetrics = metrics ? register(waitingPool, tags, runtime, () => this.stats()) : () => undefined
+    const shown = metrics ? [register(waitingPool, tags, runtime, () => this.stats())] : []
+    const { permits } = this
+    if (permits !== undefined && metrics) {
+      shown.push(register(permitPool, tags, runtime, () => permits.desk.figures))
+    }
+    this.hideMetrics = () => {
+      for (const hide of shown) hide()
+    }
   }
 
   perform(command: Command<A, Cause.Cause<E>, PoolData>): void {
@@ -120,7 +133,7 @@ export class Engine<A, E, V, X = unknown>
   }
 
   stats(): PoolStats {
-    return statsOf(this.name, this.machine, this.lifecycle.finalizerFailures)
+    return statsOf(this.name, this.machine, this.lifecycle.finalizerFailures, this.permits?.desk.figures)
   }
 
   // --- for pools that are built on this one
@@ -133,8 +146,9 @@ export class Engine<A, E, V, X = unknown>
     return Effect.suspend(() => this.borrowing.lend(receive, sharing, watching))
   }
 
+  /** Other processes that want a permit wait as borrowers do. */
   get waiting(): number {
-    return this.machine.waiters.length
+    return this.machine.waiters.length + (this.permits === undefined ? 0 : this.permits.demand.owed)
   }
 
   get needed(): number {
