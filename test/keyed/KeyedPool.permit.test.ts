@@ -6,7 +6,10 @@ import { makeLimit } from "../support/permits.js"
 import { makeSource, settle } from "../support/pool.js"
 import { assert, describe, it } from "../support/vitest.js"
 
-const make = (limit: ReturnType<typeof makeLimit>, more: Partial<KeyedPool.Options<string, any, never, any>> = {}) => {
+const make = (
+  limit: ReturnType<typeof makeLimit>,
+  more: Partial<KeyedPool.Options<string, { readonly id: number }, never, any>> = {}
+) => {
   const source = makeSource()
   return Effect.map(KeyedPool.make({ acquire: () => source.acquire, permit: limit.permit, ...more }), (pool) => ({
     pool,
@@ -14,8 +17,11 @@ const make = (limit: ReturnType<typeof makeLimit>, more: Partial<KeyedPool.Optio
   }))
 }
 
-const borrow = (pool: KeyedPool.KeyedPool<string, any>, key: string) =>
-  pool.use(key, (item) => Effect.succeed(item.id as number))
+const borrow = <E>(pool: KeyedPool.KeyedPool<string, { readonly id: number }, E>, key: string) =>
+  pool.use(key, (item) => Effect.succeed(item.id))
+
+/** An `acquire` whose failure is a text. */
+const failing = (key: string): Effect.Effect<void, string> => key === "" ? Effect.fail("no key") : Effect.void
 
 describe("permit of a KeyedPool", () => {
   it.scoped("each item of each key has a permit; idle items of all keys give theirs back on demand", () =>
@@ -49,9 +55,9 @@ describe("permit of a KeyedPool", () => {
   it.scoped("an error of the permit is a failed attempt, and leaves no place taken", () =>
     Effect.gen(function*() {
       let fails = true
-      const source = makeSource()
+      const source = { ofKey: (key: string) => Effect.as(failing(key), { id: 1 }) }
       const pool = yield* KeyedPool.make({
-        acquire: () => source.acquire as Effect.Effect<{ readonly id: number }, string, any>,
+        acquire: source.ofKey,
         permit: Effect.suspend(() => fails ? Effect.fail("no Redis") : Effect.void),
         maxTotal: 1
       })
