@@ -2,19 +2,20 @@
 import { attempt } from "#effect/effect"
 import { type RunningFiber, withFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
-import { addFinalizer, openScopeOf } from "#effect/scope"
+import { addFinalizer, type Finalizer, openScopeOf } from "#effect/scope"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { PoolError } from "../../PoolError.js"
 import { type Sharing, Waiter } from "../core/pool/item.js"
+import { isAsTheyAre } from "./asTheyAre.js"
 import type * as Contract from "./contract.js"
 import { FramedUse } from "./framedUse.js"
 import { Lease, type LeaseRecord, type LeaseWatch } from "./leases.js"
 import type { PoolParts } from "./parts.js"
 import { BorrowQueue, type QueueParts } from "./queue.js"
-import type { PoolItem, QueuedBorrower } from "./records.js"
+import type { PoolItem, QueuedBorrower, ScopeLoan } from "./records.js"
 import type { Returns } from "./returns.js"
 import type { PoolTimer } from "./timer.js"
 
@@ -40,6 +41,7 @@ export class Borrowing<A, E, V> {
 
   /** The fast `use`, if the fibers have the frames for it and the pool keeps no records of leases. */
   readonly framed: FramedUse<A, E, V> | undefined = undefined
+  private readonly lendsAsTheyAre: boolean
   /** Whether `getReady` works. */
   readonly lendsAtOnce: boolean
   readonly use: Contract.WaitingPool<V, E>["use"]
@@ -56,6 +58,7 @@ export class Borrowing<A, E, V> {
     this.machine = machine
     this.time = time
     this.adapter = adapter
+    this.lendsAsTheyAre = isAsTheyAre(adapter)
     // a frame keeps no lease record
     if (leases.isOn || !runtime.hasFrames) {
       this.use = (f) => this.useRecorded(f, leases.callSite())
@@ -86,12 +89,18 @@ export class Borrowing<A, E, V> {
     const item = this.queue.checkout("shared")
     if (item === undefined) return undefined
     this.timer.lentAtOnce()
+    const { exit, finalizer } = this.lendsAsTheyAre ? item.handle!.loan ??= this.loanOf(item) : this.loanOf(item)
+    addFinalizer(scope, finalizer)
+    return exit
+  }
+
+  private loanOf(item: PoolItem<A>): ScopeLoan {
     const view = this.adapter.view(item.value)
-    addFinalizer(scope, (exit) => {
+    const finalizer: Finalizer = (exit) => {
       this.returns.giveBack(item, view, exit)
       return Effect.void
-    })
-    return Exit.succeed(view)
+    }
+    return { exit: Exit.succeed(view), finalizer }
   }
 
   readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
