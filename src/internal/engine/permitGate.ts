@@ -50,7 +50,7 @@ export interface PermitPool extends PermitParts {
 
 export class PermitGate<A> implements Gate, Whole<A> {
   readonly byValue = new ValueIndex<A>()
-  readonly time: PoolClock
+  private readonly time: PoolClock
   readonly gateText = noPermit
   readonly desk: PermitDesk<Permit>
   readonly demand: FleetDemand

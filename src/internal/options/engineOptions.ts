@@ -145,7 +145,8 @@ export const decodeEngine = (
 export interface EngineSettings
   extends Pick<Decoded<Settings>, "name" | "rideOut" | "histograms" | "metrics" | "permit">
 {
-  readonly machine: Omit<MachineOptions, "rideOut">
+  /** `rideOut` is 0 if it is a function. */
+  readonly machine: MachineOptions
 }
 
 /** `options`: those of a pool, decoded. An option that the pool does not take has the engine's default. */
@@ -164,7 +165,8 @@ export const engineSettings = (options: Partial<Decoded<Settings>>): EngineSetti
       expectedConcurrency: typeof concurrency === "function" ? 1 : concurrency,
       validateAfterIdle: validate === undefined ? Infinity : validateAfterIdle,
       pingInterval: keepAlive?.interval ?? Infinity,
-      backoff: createBackoff
+      backoff: createBackoff,
+      rideOut: () => typeof rideOut === "function" ? 0 : rideOut
     }
   }
 }
