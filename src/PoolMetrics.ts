@@ -6,17 +6,15 @@
  *
  * Recycling pools show `idle` (the `size` of their stats), `inUse`, `minSize`, `maxSize`, `acquisitions`, `reuses`,
  * `created`, `failures`, `returned`, `discarded` and `refused`. A `TieredBufferPool` shows them for each tier, with the
- * tag `tier`. Waiting pools show all but the last three, and with the option `histograms` also `waitTime`, `createTime`
- * and `useTime`.
- *
- * A `RequestPool` shows `streams`, `maxStreams`, `inFlight`, `forgotten`, `waiters`, `requests`, `batchedRequests`,
- * `batches`, `lateAnswers`, `requestFailures`, `timeouts`, `rejections` and `abandoned`.
+ * tag `tier`. Waiting pools show all but the last three, with the option `histograms` also `waitTime`, `createTime` and
+ * `useTime`, and with the option `permit` also the four of permits. A `RequestPool` shows `streams`, `maxStreams`,
+ * `inFlight`, `forgotten`, `waiters`, `requests`, `batchedRequests`, `batches`, `lateAnswers`, `requestFailures`,
+ * `timeouts`, `rejections` and `abandoned`.
  *
  * **Gotchas**
  *
- * Read a metric with all its tags: `pool`, and `reason` (`destroyed`, `discarded`, `refused`) or `tier`, and the labels
- * from `make`. Without one of them you read a different metric, whose value is always 0. `Metric.snapshot` has the
- * metrics of all pools.
+ * Read a metric with all its tags: `pool`, `reason` (`destroyed`, `discarded`, `refused`) or `tier`, and the labels from
+ * `make`; else you read a different metric, whose value is always 0. `Metric.snapshot` has the metrics of all pools.
  *
  * @example
  * ```ts effect3
@@ -28,7 +26,6 @@
  *   yield* pool.use(Effect.log)
  *   const { count } = yield* Metric.value(Metric.tagged(PoolMetrics.acquisitions, "pool", "workers"))
  *   yield* Effect.log(`borrowed ${count} times`)
- *
  *   const lost = PoolMetrics.destroyed.pipe(Metric.tagged("pool", "workers"), Metric.tagged("reason", "lost"))
  *   yield* Effect.log(`${(yield* Metric.value(lost)).count} were lost`)
  * }).pipe(Effect.scoped)
@@ -43,11 +40,9 @@
  * export const program = Effect.gen(function*() {
  *   const pool = yield* ResourcePool.make({ name: "workers", acquire: Effect.succeed("worker") })
  *   yield* pool.use(Effect.log)
- *   const workers = { pool: "workers" }
- *   const { count } = yield* Metric.value(Metric.withAttributes(PoolMetrics.acquisitions, workers))
+ *   const { count } = yield* Metric.value(Metric.withAttributes(PoolMetrics.acquisitions, { pool: "workers" }))
  *   yield* Effect.log(`borrowed ${count} times`)
- *
- *   const lost = Metric.withAttributes(PoolMetrics.destroyed, { ...workers, reason: "lost" })
+ *   const lost = Metric.withAttributes(PoolMetrics.destroyed, { pool: "workers", reason: "lost" })
  *   yield* Effect.log(`${(yield* Metric.value(lost)).count} were lost`)
  * }).pipe(Effect.scoped)
  * ```
@@ -296,6 +291,38 @@ export const lateAnswers: Counter = metricOf(keys.lateAnswers)
  * @category counters
  */
 export const requestFailures: Counter = metricOf(keys.requestFailures)
+
+/**
+ * Permits that a pool with the option `permit` has.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const permitsHeld: Gauge = metricOf(keys.permitsHeld)
+
+/**
+ * Permits that a pool with the option `permit` waits for.
+ *
+ * @since 0.2.0
+ * @category gauges
+ */
+export const permitsWaiting: Gauge = metricOf(keys.permitsWaiting)
+
+/**
+ * Permits that a pool with the option `permit` lost.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const permitsLost: Counter = metricOf(keys.permitsLost)
+
+/**
+ * Permits that a pool with the option `permit` gave back while other processes wanted one.
+ *
+ * @since 0.2.0
+ * @category counters
+ */
+export const permitsGivenBack: Counter = metricOf(keys.permitsGivenBack)
 
 /**
  * How long borrowers that got an item waited, in seconds; zero if one was idle. The same as

@@ -8,6 +8,7 @@ import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import type { PoolError } from "./PoolError.js"
 import type { Destroyed } from "./PoolStats.js"
@@ -69,6 +70,19 @@ export interface Options<A, E, R> {
    * How many borrowers may wait, not counting those for whom the pool has room to create an item. Default: no limit.
    */
   readonly maxWaiters?: number | undefined
+  /**
+   * A permit for each item, of a limit that other pools or processes share: a scoped effect. The pool runs it before it
+   * creates an item, and closes its scope when the item is closed, or as soon as the item is lost. It waits within the
+   * borrower's `acquireTimeout` only: outside `createTimeout` and `createConcurrency`, and it is no attempt. An ask
+   * serves whichever borrower is next: it survives the borrower for whom it began while others wait, and ends with
+   * the last one. If the effect fails, that is a failed attempt: borrowers get its error as they get that of `acquire`.
+   *
+   * **Gotchas** A permit that succeeds with nothing (`Effect.asVoid`) is held until its item closes. An item that `renew`
+   * retired while it was idle closes before its replacement has a permit.
+   *
+   * @since 0.2.0
+   */
+  readonly permit?: Effect.Effect<Permit | void, E, R> | undefined
   /**
    * Completes, by success or failure, when the item dies by itself. The pool then closes the item, idle or lent, and
    * frees its place.
@@ -180,6 +194,29 @@ export interface Options<A, E, R> {
 }
 
 /**
+ * What a pool is told about a permit that it has.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Permit {
+  /**
+   * Completes, by success or failure, when the permit is about to end: the pool retires its item, which takes no new
+   * borrower and closes when the last one returns it. An item that is being created closes unlent.
+   */
+  readonly lost?: Effect.Effect<unknown, unknown> | undefined
+  /** Completes, by success or failure, when the permit has ended: the pool closes its item, also under its borrowers. */
+  readonly expired?: Effect.Effect<unknown, unknown> | undefined
+  /**
+   * How many permits of this pool others want: the number of now, then each new one. The pool follows the stream of one
+   * of its permits. It gives back at once the permits of idle items, whatever `minSize` and `minIdle`; then those of
+   * items that come back, unless a borrower of its own waits. A `StreamPool` gives back sessions that have only idle
+   * streams. Above 0, the pool asks for no permits for `minSize` and `minIdle`.
+   */
+  readonly wanted?: Stream.Stream<number, unknown> | undefined
+}
+
+/**
  * What the pool tells a hook about the item.
  *
  * @since 0.1.0
@@ -202,6 +239,7 @@ export interface ItemInfo {
  * - `Backoff`: a creation failed; the next attempt comes after `delay` at the earliest
  * - `Recovered`: a creation succeeded again
  * - `Exhausted`: a borrower has waited for `exhaustedThreshold`
+ * - `PermitLost`, of a pool with `permit` (since 0.2.0): a permit was lost or expired
  * - `EndpointEjected`, of a `SessionPool` with `endpoints` (since 0.2.0): sessions of the endpoint failed in a row, so the
  *   pool opens no more to it until it has proved good; it is not even tried for `duration`
  * - `EndpointBack` (since 0.2.0): an ejected endpoint has proved good
@@ -219,5 +257,6 @@ export type PoolEvent =
   | { readonly _tag: "Backoff"; readonly delay: Duration.Duration; readonly cause: Cause.Cause<unknown> }
   | { readonly _tag: "Recovered" }
   | { readonly _tag: "Exhausted"; readonly waited: Duration.Duration; readonly waiters: number }
+  | { readonly _tag: "PermitLost" }
   | { readonly _tag: "EndpointEjected"; readonly endpoint: string; readonly duration: Duration.Duration }
   | { readonly _tag: "EndpointBack"; readonly endpoint: string }

@@ -99,6 +99,7 @@ export interface Hooks<E = never, R = never> extends
     | "validateAfterIdle"
     | "keepAlive"
     | "checkTimeout"
+    | "permit"
     | "onRelease"
     | "createBackoff"
     | "exhaustedThreshold"

@@ -145,6 +145,7 @@ export interface CommonOptions extends
     | "acquire"
     | "concurrency"
     | "rideOut"
+    | "permit"
     | "lost"
     | "retire"
     | "createTimeout"

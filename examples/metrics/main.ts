@@ -15,6 +15,8 @@ const program = Effect.gen(function*() {
   const sessions = yield* SessionPool.make({
     // an application lists its replicas here
     endpoints: [{ url }],
+    // and here the permits of a limit that its processes share
+    permit: Effect.void,
     connect,
     name: "sessions",
     maxSize: 2,

@@ -202,7 +202,7 @@ export class Lifecycle<A, E, V> {
   private destroy(item: PoolItem<A>, reason: Reason): void {
     const { events, machine, runtime, spans, time } = this.parts
     const { cause, scope } = takeHandle(item)
-    if (item.borrowers > 0) this.countForced(reason)
+    if (item.borrowers > 0) this.countForced(item, reason)
     this.parts.adapter.destroyed?.(item.value, reason)
     events.announce({ _tag: "Destroyed", reason, cause })
     const closing = spans.close(this.closeScope(scope, Exit.void), reason)
@@ -220,10 +220,13 @@ export class Lifecycle<A, E, V> {
   }
 
   /** The pool closes an item under its borrowers. A lost item does not count: it died by itself. */
-  private countForced(reason: Reason): void {
+  private countForced({ permit }: PoolItem<A>, reason: Reason): void {
+    const { log, machine } = this.parts
     // one log line for all, when the pool is closed
     if (reason === "closed") this.forced++
-    if (reason === "retired") this.parts.log.forcedByRetireGrace(this.parts.machine.policy.retireGrace)
+    if (reason !== "retired") return
+    if (permit?.hasExpired === true) log.forcedByPermit()
+    else log.forcedByRetireGrace(machine.policy.retireGrace)
   }
 
   private leaveBehind(): void {

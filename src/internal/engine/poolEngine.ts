@@ -13,7 +13,7 @@ import type { Command, Shell } from "../core/pool/commands.js"
 import type { Sharing } from "../core/pool/item.js"
 import { PoolMachine } from "../core/pool/poolMachine.js"
 import type { Details, LogEvent, PoolLog } from "../observe/poolLog.js"
-import { type Figures, register, waitingPool } from "../observe/poolMetrics.js"
+import { type Figures, permitPool, register, waitingPool } from "../observe/poolMetrics.js"
 import { isAsTheyAre } from "./asTheyAre.js"
 import { Borrowing, type BorrowingParts } from "./borrowing.js"
 import { CheckRunner } from "./checkRunner.js"
@@ -23,6 +23,7 @@ import { PoolEvents } from "./events.js"
 import { type LeaseWatch, leaseWatch } from "./leases.js"
 import { Lifecycle, type LifecycleParts } from "./lifecycle.js"
 import type { Origin } from "./origin.js"
+import { PermitGate } from "./permitGate.js"
 import type { PoolData } from "./records.js"
 import { Refusals } from "./refusals.js"
 import { Reports } from "./reports.js"
@@ -62,6 +63,8 @@ export class Engine<A, E, V, X = unknown>
   readonly needsSuccess: boolean
   readonly whole: Contract.Whole<A> | undefined
   readonly borrowing: Borrowing<A, E, V>
+  /** In a pool with a `permit` of its own. */
+  private readonly permits: PermitGate<A> | undefined
   private readonly hasMetrics: boolean
   private readonly hideMetrics: () => void
   private listeners: Set<() => void> | undefined = undefined
@@ -75,7 +78,9 @@ export class Engine<A, E, V, X = unknown>
     this.name = name
     this.hasMetrics = metrics
     this.runtime = runtime
-    this.whole = whole
+    const { permit } = settings
+    this.permits = permit && whole === undefined ? new PermitGate<A>(permit, runtime, time, this) : undefined
+    this.whole = whole ?? this.permits
     this.time = time
     this.log = log
     this.spans = spans
@@ -84,7 +89,7 @@ export class Engine<A, E, V, X = unknown>
     this.reports = new Reports(this, this.refusals, this.events)
     this.ends = new PoolEnds(this.refusals)
     this.lifecycle = new Lifecycle(this)
-    this.machine = new PoolMachine(policyOf(settings, this.refusals, log), this, whole)
+    this.machine = new PoolMachine(policyOf(settings, this.refusals, log), this, this.whole)
     this.ticker = new Ticker(this.machine, ticks)
     this.leases = leaseWatch(this, this.timer, histograms)
     this.adapter = build(this)
@@ -98,7 +103,14 @@ export class Engine<A, E, V, X = unknown>
   }
 
   private showFigures(): () => void {
-    return register(waitingPool, [["pool", this.name]], this.runtime, () => this.stats())
+    const { permits } = this
+    const hide = register(waitingPool, [["pool", this.name]], this.runtime, () => this.stats())
+    if (permits === undefined) return hide
+    const hidePermits = this.showMetrics(permitPool, [], () => permits.desk.figures)
+    return () => {
+      hide()
+      hidePermits()
+    }
   }
 
   perform(command: Command<A, Cause.Cause<E>, PoolData>): void {
@@ -116,7 +128,7 @@ export class Engine<A, E, V, X = unknown>
   }
 
   stats(): PoolStats {
-    return statsOf(this.name, this.machine, this.lifecycle.finalizerFailures)
+    return statsOf(this.name, this.machine, this.lifecycle.finalizerFailures, this.permits?.desk.figures)
   }
 
   // --- for pools that are built on this one
@@ -133,8 +145,9 @@ export class Engine<A, E, V, X = unknown>
     return this.borrowing.lendReady()
   }
 
+  /** Other processes that want a permit wait as borrowers do. */
   get waiting(): number {
-    return this.machine.waiters.length
+    return this.machine.waiters.length + (this.permits === undefined ? 0 : this.permits.demand.owed)
   }
 
   get needed(): number {

@@ -54,13 +54,16 @@ export class Reports<A, E, V> {
   }
 
   exhausted(waited: number): void {
-    const { creating, inUse, live, sizes: { maxSize }, waiters: { length: waiters } } = this.parts.machine
+    const { machine, whole } = this.parts
+    const { creating, inUse, isPermitAwaited, live, sizes: { maxSize }, waiters: { length: waiters } } = machine
     this.events.announce({ _tag: "Exhausted", waited: Duration.millis(waited), waiters })
     const cause = this.lastFailure
     const why = cause !== undefined
       ? texts.lastCreationFailed(Cause.squash(cause))
       : inUse === 0 && creating > 0
       ? texts.stillCreating
+      : creating === 0 && isPermitAwaited
+      ? whole?.gateText
       : undefined
     this.parts.log.exhausted(waited, { inUse, size: live, maxSize, waiters }, creating, why)
   }

@@ -1,11 +1,13 @@
 import { PoolStats } from "../../PoolStats.js"
 import type { PoolMachine } from "../core/pool/poolMachine.js"
+import type { PermitFigures } from "../observe/figures.js"
 
 /** The figures of a pool at this moment. */
 export const statsOf = (
   pool: string,
   { closing, counters, creating, inUse, leases, live, renewing, sizes, waiters }: PoolMachine<any, any>,
-  finalizerFailures: number
+  finalizerFailures: number,
+  permits: PermitFigures | undefined
 ): PoolStats =>
   new PoolStats({
     pool,
@@ -27,5 +29,6 @@ export const statsOf = (
     abandoned: counters.abandoned,
     failures: counters.failures,
     finalizerFailures,
-    peak: counters.peak
+    peak: counters.peak,
+    ...(permits === undefined ? {} : { permits })
   })

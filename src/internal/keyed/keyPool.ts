@@ -19,6 +19,9 @@ export interface KeyedWhole<K, A, E> {
   readonly byValue: ValueIndex<A>
   readonly time: PoolClock
   readonly gateText: string
+  /** The pool of the key does not want the place any more. */
+  withdraw(place: CommonPlace<KeyPool<K, A, E>>): void
+  giveBack(place: CommonPlace<KeyPool<K, A, E>>): void
   /** The limit has changed. */
   settle(): void
   unused(part: KeyPool<K, A, E>): void
@@ -53,22 +56,22 @@ export class KeyPool<K, A, E> extends AgingKey implements Whole<A> {
   }
 
   perform(command: GateCommand): void {
-    const { limit } = this.whole
+    const { whole } = this
     const place = this.placeOf(command.permit)
     switch (command._tag) {
       case "AskPermit":
-        limit.ask(place, command.purpose)
+        whole.limit.ask(place, command.purpose)
         break
       case "WithdrawPermit":
-        limit.withdraw(place)
+        whole.withdraw(place)
         break
       case "ReturnPermit":
-        limit.giveBack(place)
+        whole.giveBack(place)
         break
       case "CreationOver":
-        limit.creationOver(place)
+        whole.limit.creationOver(place)
     }
-    this.whole.settle()
+    whole.settle()
   }
 
   /** The machine has its permits from `gate`. */

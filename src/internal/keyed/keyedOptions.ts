@@ -10,7 +10,7 @@ import { formatProblems, OptionChecks, type Problem } from "../options/optionChe
 import { decode, type Decoded, duration, hook, limit, required, text } from "../options/optionTable.js"
 import type { ForAll, KeyedOptions, PerKey } from "./contract.js"
 
-const { createConcurrency, histograms, leakThreshold, metrics, shutdownGrace } = engineOptions
+const { createConcurrency, histograms, leakThreshold, metrics, permit, shutdownGrace } = engineOptions
 
 const wholeOptions = {
   name: text("KeyedPool"),
@@ -18,6 +18,7 @@ const wholeOptions = {
   maxTotal: limit(1, Infinity),
   maxKeys: limit(1, Infinity),
   keyTimeToLive: duration(60_000),
+  permit,
   createConcurrency,
   shutdownGrace,
   leakThreshold,

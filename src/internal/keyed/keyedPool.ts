@@ -19,7 +19,8 @@ import { ValueIndex } from "../core/pool/valueIndex.js"
 import type { Restore } from "../engine/borrowing.js"
 import type { PoolAdapter } from "../engine/contract.js"
 import { type Origin, originOf } from "../engine/origin.js"
-import { register, waitingPool } from "../observe/poolMetrics.js"
+import { PermitDesk } from "../engine/permitDesk.js"
+import { permitPool, register, waitingPool } from "../observe/poolMetrics.js"
 import * as texts from "../observe/poolTexts.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { Sleeper } from "../time/sleeper.js"
@@ -42,6 +43,10 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   readonly byValue = new ValueIndex<A>()
   readonly time: PoolClock
   readonly gateText: string
+  /** Where the items get their permits. */
+  private readonly desk: PermitDesk<CommonPlace<KeyPool<K, A, E>>> | undefined
+  /** Places with a permit, whose creations have to wait for others. */
+  private readonly permitted = new Set<CommonPlace<KeyPool<K, A, E>>>()
   private readonly settings: KeyedSettings
   private readonly runtime: PoolRuntime
   private readonly origin: Origin
@@ -65,21 +70,37 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
 
   constructor(settings: KeyedSettings, runtime: PoolRuntime, adapterOf: AdapterOf<K, A, E>) {
     super()
-    const { createConcurrency, keyTimeToLive, maxKeys, maxTotal, metrics, name } = settings
+    const { createConcurrency, keyTimeToLive, maxKeys, maxTotal, metrics, name, permit } = settings
     this.name = name
     this.settings = settings
     this.runtime = runtime
     this.adapterOf = adapterOf
     this.origin = originOf("KeyedPool", settings.settings, runtime)
     this.time = this.origin.time
-    this.limit = new CommonLimit(maxTotal, createConcurrency)
+    this.desk = permit && new PermitDesk(permit, runtime, {
+      partsOf: ({ share: { owner } }) => owner.engine,
+      granted: (place) => {
+        this.permitted.add(place)
+        this.settle()
+      },
+      failed: (place) => {
+        this.limit.giveBack(place)
+        this.settle()
+      },
+      demandChanged: () => this.settle()
+    })
+    this.limit = new CommonLimit(maxTotal, createConcurrency, this.desk?.demand)
     this.lifetimes = new KeyLifetimes(keyTimeToLive, maxKeys)
-    this.gateText = texts.noPlace(maxTotal, createConcurrency)
+    this.gateText = this.desk === undefined ? texts.noPlace(maxTotal, createConcurrency) : texts.noPermit
     const wake = Effect.sync(() => this.expire())
     this.sleeper = new Sleeper(runtime.clock, (effect) => fork(runtime, effect), wake)
-    this.hideMetrics = metrics
-      ? register(waitingPool, [["pool", name]], runtime, () => this.latestStats())
-      : () => undefined
+    const { desk } = this
+    const tags = [["pool", name]] as const
+    const shown = metrics ? [register(waitingPool, tags, runtime, () => this.latestStats())] : []
+    if (metrics && desk !== undefined) shown.push(register(permitPool, tags, runtime, () => desk.figures))
+    this.hideMetrics = () => {
+      for (const hide of shown) hide()
+    }
   }
 
   // --- borrowing
@@ -213,14 +234,45 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     this.arm()
   }
 
+  withdraw(place: CommonPlace<KeyPool<K, A, E>>): void {
+    this.permitted.delete(place)
+    this.desk?.withdraw(place)
+    this.limit.withdraw(place)
+  }
+
+  giveBack(place: CommonPlace<KeyPool<K, A, E>>): void {
+    this.desk?.giveBack(place)
+    this.limit.giveBack(place)
+  }
+
+  /** A place without a permit counts as no creation. */
+  private askPermit(desk: PermitDesk<CommonPlace<KeyPool<K, A, E>>>, place: CommonPlace<KeyPool<K, A, E>>): void {
+    this.limit.creationOver(place)
+    desk.ask(place)
+    // the permit of an item that waits for its replacement may be the one that is needed
+    const spent = this.limit.spent.first as typeof place | undefined
+    if (spent !== undefined) spent.share.owner.engine.machine.evict(spent.item!, this.time.read())
+  }
+
+  private useMore(): void {
+    for (const place of this.permitted) {
+      if (!this.limit.mayCreate) return
+      this.permitted.delete(place)
+      this.limit.creationBegins(place)
+      if (!place.share.owner.engine.machine.granted(place, this.time.read())) this.giveBack(place)
+    }
+  }
+
   settle(): void {
     if (this.isSettling) return
     this.isSettling = true
     try {
+      this.useMore()
       for (let command = this.limit.next(); command !== undefined; command = this.limit.next()) {
         const { place } = command
         const { machine } = place.share.owner.engine
         if (command._tag === "Evict") machine.evict(place.item!, this.time.read())
+        else if (this.desk !== undefined) this.askPermit(this.desk, place)
         else if (!machine.granted(place, this.time.read())) this.limit.giveBack(place)
       }
     } finally {
@@ -275,7 +327,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     const { gone, limit: { peak }, name, refusedKeys, settings: { maxTotal } } = this
     const totals = new Totals().add(gone.read(name, maxTotal, 0, 0))
     for (const parts of [this.keys, this.closing]) for (const { engine } of parts) totals.add(engine.stats())
-    return totals.read(name, maxTotal, peak, refusedKeys)
+    return totals.read(name, maxTotal, peak, refusedKeys, this.desk?.figures)
   }
 
   /** The same figures for all metrics that are read in the same turn. */

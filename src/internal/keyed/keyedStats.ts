@@ -1,5 +1,6 @@
 /** The figures of a pool by key: of all keys together, and of the busiest ones. */
 import { KeyedPoolStats, PoolStats } from "../../PoolStats.js"
+import type { PermitFigures } from "../observe/figures.js"
 import type { KeyPool } from "./keyPool.js"
 
 /** At most so many keys have figures of their own. */
@@ -50,7 +51,7 @@ export class Totals {
     return this
   }
 
-  read(pool: string, max: number, peak: number, refusedKeys: number): PoolStats {
+  read(pool: string, max: number, peak: number, refusedKeys: number, permits?: PermitFigures): PoolStats {
     const { destroyed, sums } = this
     return new PoolStats({
       ...sums,
@@ -58,7 +59,8 @@ export class Totals {
       max,
       peak,
       rejections: sums.rejections + refusedKeys,
-      destroyed: { ...destroyed }
+      destroyed: { ...destroyed },
+      ...(permits === undefined ? {} : { permits })
     })
   }
 }

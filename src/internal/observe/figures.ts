@@ -24,6 +24,13 @@ export interface WaitingFigures {
   readonly peak: number
 }
 
+export interface PermitFigures {
+  readonly held: number
+  readonly waiting: number
+  readonly lost: number
+  readonly givenBack: number
+}
+
 export interface RequestFigures {
   readonly pool: string
   readonly streams: number

@@ -22,6 +22,7 @@ export type LogEvent =
   | "EndpointEjected"
   | "EndpointBack"
   | "EndpointList"
+  | "PermitLost"
 
 export type Details = Readonly<Record<string, unknown>>
 
@@ -134,6 +135,15 @@ export class PoolLog {
     this.write(Effect.logWarning("rideOut failed; 0 is used instead", cause), "HookFailure", { hook: "rideOut" })
   }
 
+  permitLost(): void {
+    this.inform("a permit was lost; its item takes no new borrower", "PermitLost", {})
+  }
+
+  /** For the fiber that gives the permit back. */
+  permitNotReturned(cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    return this.annotated(Effect.logWarning("giving a permit back failed", cause), "FinalizerFailure", {})
+  }
+
   /** For the fiber that closes the item. */
   finalizerFailed(cause: Cause.Cause<unknown>): Effect.Effect<void> {
     return this.annotated(Effect.logWarning("a finalizer of an item failed", cause), "FinalizerFailure", {})
@@ -151,6 +161,10 @@ export class PoolLog {
   forcedByRetireGrace(retireGrace: number): void {
     const message = `closed a replaced item that was still lent after retireGrace (${showMillis(retireGrace)})`
     this.warn(message, "ForcedClose", { retireGrace })
+  }
+
+  forcedByPermit(): void {
+    this.warn("closed an item that was still lent, since its permit ran out", "ForcedClose", {})
   }
 
   forcedByShutdown(items: number): void {

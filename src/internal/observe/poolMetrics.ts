@@ -12,7 +12,7 @@ import {
   type Tag
 } from "#effect/metricRegistry"
 import type { PoolRuntime } from "#effect/poolRuntime"
-import type { EndpointFigures, RecyclingFigures, RequestFigures, WaitingFigures } from "./figures.js"
+import type { EndpointFigures, PermitFigures, RecyclingFigures, RequestFigures, WaitingFigures } from "./figures.js"
 
 export const size = /* @__PURE__ */ gaugeKey("effect_pools_size", "Live items, idle and in use")
 export const idle = /* @__PURE__ */ gaugeKey("effect_pools_idle", "Idle live items")
@@ -62,6 +62,17 @@ export const endpointWell = /* @__PURE__ */ gaugeKey(
 export const endpointOpened = /* @__PURE__ */ total("endpoint_opened", "Sessions that opened, by endpoint")
 export const endpointFailures = /* @__PURE__ */ total("endpoint_failures", "Failed attempts to connect, by endpoint")
 export const endpointEjections = /* @__PURE__ */ total("endpoint_ejections", "Ejections, by endpoint")
+
+export const permitsHeld = /* @__PURE__ */ gaugeKey("effect_pools_permits_held", "Permits that the pool has")
+export const permitsWaiting = /* @__PURE__ */ gaugeKey(
+  "effect_pools_permits_waiting",
+  "Permits that the pool waits for"
+)
+export const permitsLost = /* @__PURE__ */ total("permits_lost", "Permits that were lost")
+export const permitsGivenBack = /* @__PURE__ */ total(
+  "permits_given_back",
+  "Permits given back while other processes wanted one"
+)
 
 export const requests = /* @__PURE__ */ total("requests", "Requests, on shared streams and on streams of their own")
 export const batchedRequests = /* @__PURE__ */ total("batched_requests", "Requests sent on shared streams")
@@ -166,6 +177,12 @@ export const endpoint: Figures<EndpointFigures> = {
     [endpointFailures, (stats) => stats.failures],
     [endpointEjections, (stats) => stats.ejections]
   ],
+  reasons: []
+}
+
+export const permitPool: Figures<PermitFigures> = {
+  gauges: [[permitsHeld, (stats) => stats.held], [permitsWaiting, (stats) => stats.waiting]],
+  counters: [[permitsLost, (stats) => stats.lost], [permitsGivenBack, (stats) => stats.givenBack]],
   reasons: []
 }
 

@@ -30,6 +30,10 @@ export const noPlace = (maxTotal: number, createConcurrency: number): string =>
     : `No place came free: maxTotal is ${maxTotal}, and createConcurrency ${createConcurrency}, over all keys. Borrow ` +
       "for a shorter time, or raise the limit."
 
+/** What the borrowers of a pool with the option `permit` wait for that have no item to wait for. */
+export const noPermit = "No permit came: other processes hold all of them, or the source of the option `permit` does " +
+  "not answer. Borrow for a shorter time, or raise the limit of the fleet."
+
 export const tooManyKeys = (maxKeys: number): string => `maxKeys ${maxKeys}; borrowers have or wait for items of all`
 
 export const queueIsFull = (maxWaiters: number): string =>

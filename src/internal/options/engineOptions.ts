@@ -1,5 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { Permit } from "../../ResourcePoolOptions.js"
 import type { MachineOptions } from "../core/pool/poolMachine.js"
 import { OptionChecks, type Problem } from "./optionChecks.js"
 import {
@@ -44,6 +45,7 @@ export const engineOptions = {
   acquireTimeout: duration(Infinity, "How long a borrower waits"),
   rideOut: orHook(duration(2_000)),
   maxWaiters: limit(0, Infinity, "How many borrowers may wait"),
+  permit: value<Effect.Effect<Permit | void, any, any>>("an Effect", Effect.isEffect),
   lost: hook,
   retire: hook,
   validate: hook,
@@ -140,7 +142,9 @@ export const decodeEngine = (
 }
 
 /** What an engine needs to know of its pool's options. */
-export interface EngineSettings extends Pick<Decoded<Settings>, "name" | "rideOut" | "histograms" | "metrics"> {
+export interface EngineSettings
+  extends Pick<Decoded<Settings>, "name" | "rideOut" | "histograms" | "metrics" | "permit">
+{
   /** `rideOut` is 0 if it is a function. */
   readonly machine: MachineOptions
 }
@@ -148,12 +152,14 @@ export interface EngineSettings extends Pick<Decoded<Settings>, "name" | "rideOu
 /** `options`: those of a pool, decoded. An option that the pool does not take has the engine's default. */
 export const engineSettings = (options: Partial<Decoded<Settings>>): EngineSettings => {
   const all = { ...decode(settings, {}, new OptionChecks()), ...options }
-  const { concurrency, createBackoff, histograms, keepAlive, metrics, name, rideOut, validate, validateAfterIdle } = all
+  const { concurrency, createBackoff, histograms, keepAlive, metrics, name, permit, rideOut } = all
+  const { validate, validateAfterIdle } = all
   return {
     name,
     rideOut,
     histograms,
     metrics,
+    permit,
     machine: {
       ...all,
       expectedConcurrency: typeof concurrency === "function" ? 1 : concurrency,

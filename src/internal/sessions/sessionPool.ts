@@ -96,6 +96,8 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     baseEjectionTime,
     maxEjectionTime: decoded.maxEjectionTime,
     failbackAfter,
+    // each session has a permit: no attempt beside another
+    maxAttempts: decoded.permit === undefined ? 2 as const : 1 as const,
     backoff: createBackoff,
     connectTimeout: limit,
     closeTimeout
@@ -267,6 +269,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     >(
       engineSettings({
         ...decoded,
+        permit: decoded.permit && Effect.mapError(decoded.permit, asWebTransportError("permit")),
         // the connect timeout decides; this limit is for hooks that ignore it
         createTimeout: decoded.createTimeout ?? (endpoints === undefined ? limit + 5_000 : Infinity)
       }),

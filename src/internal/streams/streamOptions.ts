@@ -30,6 +30,7 @@ const streamEngine = withDefaults({
     "acquire",
     "concurrency",
     "rideOut",
+    "permit",
     "lost",
     "retire",
     "createTimeout",

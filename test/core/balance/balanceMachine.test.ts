@@ -102,6 +102,7 @@ const scenario = FastCheck.record({
   balance: FastCheck.constantFrom<BalancePolicy["balance"]>("even", "even", "ordered"),
   consecutiveFailures: FastCheck.constantFrom(1, 2, 3),
   failbackAfter: FastCheck.constantFrom(30_000, 1_000),
+  maxAttempts: FastCheck.constant(2 as const),
   maxEjectionTime: FastCheck.constantFrom(100_000, 10_000),
   picks: FastCheck.array(FastCheck.nat({ max: 100_000 }), { minLength: 10, maxLength: 90, size: "max" })
 })

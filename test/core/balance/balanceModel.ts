@@ -28,6 +28,7 @@ export const policy: BalancePolicy = {
   baseEjectionTime: 30_000,
   maxEjectionTime: 100_000,
   failbackAfter: 30_000,
+  maxAttempts: 2,
   backoff: { initial: 10, factor: 2, max: 5_000, jitter: 0 }
 }
 

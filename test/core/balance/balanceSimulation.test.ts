@@ -107,6 +107,7 @@ class Simulation {
       baseEjectionTime: 30_000,
       maxEjectionTime: 300_000,
       failbackAfter: 30_000,
+      maxAttempts: 2,
       backoff: { initial: 10, factor: 2, max: 5_000, jitter: 0.1 }
     }
     this.servers = new Map(scene.list.map(({ key }) => [key, { key, state: "well", since: 0, triedAt: 0 }]))

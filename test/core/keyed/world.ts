@@ -273,9 +273,9 @@ export class World {
       asks === 0 || limit.total === maxTotal || limit.creating === createConcurrency,
       "a place is free for nothing"
     )
-    ensure(limit.idle.length === (limit.isFinite ? idle : 0), "the idle items")
+    ensure(limit.idle.length === (limit.evicts ? idle : 0), "the idle items")
     const spent = sum((machine) => machine["renewed"].length)
-    ensure(limit.spent.length === (limit.isFinite ? spent : 0), "the items that were retired while idle")
+    ensure(limit.spent.length === (limit.evicts ? spent : 0), "the items that were retired while idle")
     const holders = machines.filter((_, key) => this.sharesOf(key).counts).length
     ensure(limit.keys === holders, "the keys that hold or wait")
   }

@@ -74,9 +74,9 @@ type Step =
   | { readonly op: "made"; readonly at: number; readonly concurrency: number; readonly twin: boolean }
   | { readonly op: "checked"; readonly at: number; readonly result: CheckResult }
   /** In a pool with a gate. */
-  | { readonly op: "granted" | "evict"; readonly at: number }
+  | { readonly op: "granted" | "evict" | "permitFailed" | "permitLost" | "permitExpired"; readonly at: number }
   | { readonly op: "wantUnused" }
-  | { readonly op: "gate"; readonly isShort: boolean; readonly isGreedy: boolean }
+  | { readonly op: "gate"; readonly isShort: boolean; readonly isGreedy: boolean; readonly hasSpare: boolean }
   | {
     readonly op: "abandon" | "unmade" | "ended" | "lost" | "retire" | "proven" | "invalidate" | "track" | "untrack"
     readonly at: number
@@ -168,10 +168,16 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
     [3, FastCheck.record({ op: among("abandon"), at })],
     [9, FastCheck.record({ op: among("granted"), at })],
     [1, FastCheck.record({ op: among("evict"), at })],
+    [1, FastCheck.record({ op: among("permitFailed", "permitLost", "permitExpired"), at })],
     [1, FastCheck.record({ op: among("wantUnused") })],
     [
       1,
-      FastCheck.record({ op: among("gate"), isShort: among(false, false, true), isGreedy: among(false, false, true) })
+      FastCheck.record({
+        op: among("gate"),
+        isShort: among(false, false, true),
+        isGreedy: among(false, false, true),
+        hasSpare: among(true, true, false)
+      })
     ],
     [4, FastCheck.record({ op: among("lost", "retire", "proven", "invalidate"), at })],
     [2, FastCheck.record({ op: among("track", "untrack"), at })],
@@ -340,6 +346,10 @@ const partsOf = (machine: PoolMachine<number, string>): Array<[name: string, par
 
 const permitOf = ({ permit }: { readonly permit: Permit }): TestPermit => permit as TestPermit
 
+const canBeLent = ({ state }: Item<number>): boolean => state === "Idle" || state === "InUse" || state === "Checking"
+
+const isOver = ({ state }: Item<number>): boolean => state === "Closing" || state === "Gone"
+
 const describeRefusal = (refusal: Refusal<string>): string => {
   switch (refusal._tag) {
     case "CreateFailed":
@@ -372,6 +382,8 @@ class Run implements Shell<number, string> {
   // work under way outside of the machine
   /** The gate, which the model reads, too. */
   private readonly gate: ModelGate | undefined
+  /** The permits that the pool has. */
+  private readonly permits = new Set<TestPermit>()
   private asked: Array<TestPermit> = []
   private lentItems = 0
   private creations: Array<Pair> = []
@@ -401,7 +413,7 @@ class Run implements Shell<number, string> {
   private nested = 0
 
   constructor({ instantly, isGated, settings }: Scenario) {
-    this.gate = isGated ? { isShort: false, isGreedy: false } : undefined
+    this.gate = isGated ? { isShort: false, isGreedy: false, hasSpare: true } : undefined
     this.machine = new PoolMachine(optionsOf(settings), this, this.gate && this.commonOf(this.gate))
     this.model = new PoolModel(optionsOf(settings), this.gate)
     this.instantly = instantly
@@ -421,7 +433,10 @@ class Run implements Shell<number, string> {
         arrive: () => ++arrivals,
         waits: (arrival: number) => ensure(this.queue.some((waiter) => waiter.arrival === arrival), "who waits"),
         claims: (arrival: number | undefined) => arrival === undefined ? gate.isShort : gate.isGreedy,
-        lent: (change: 1 | -1) => void (this.lentItems += change)
+        lent: (change: 1 | -1) => void (this.lentItems += change),
+        get hasSpare() {
+          return gate.hasSpare
+        }
       }
     }
   }
@@ -480,6 +495,7 @@ class Run implements Shell<number, string> {
         this.asked = this.asked.filter((permit) => permit !== command.permit)
         return this.say(`withdraw ${permitOf(command).id}`)
       case "ReturnPermit":
+        ensure(this.permits.delete(permitOf(command)), "a permit returned that the pool does not have")
         return this.say(`return ${permitOf(command).id}`)
       case "CreationOver":
         return this.say(`over ${permitOf(command).id}`)
@@ -637,7 +653,33 @@ class Run implements Shell<number, string> {
         const permit = this.pick(this.asked, step.at)
         if (permit === undefined) return false
         this.asked = this.asked.filter((other) => other !== permit)
+        this.permits.add(permit)
         this.both(() => model.granted(permit.id, now), () => machine.granted(permit, now))
+        return
+      }
+      case "permitFailed": {
+        const permit = this.pick(this.asked, step.at)
+        if (permit === undefined) return false
+        this.asked = this.asked.filter((other) => other !== permit)
+        const failure = `failure ${++this.numbers}`
+        const chance = (this.numbers % 4) / 4
+        this.both(
+          () => model.permitFailed(permit.id, `CreateFailed ${failure}`, now, chance),
+          () => machine.permitFailed(permit, failure, now, chance)
+        )
+        return
+      }
+      case "permitLost":
+      case "permitExpired": {
+        const permit = this.pick([...this.permits], step.at)
+        if (permit === undefined) return false
+        const { item } = permit
+        if (item !== undefined) this.barred.add(item)
+        if (step.op === "permitLost") {
+          this.both(() => model.permitLost(permit.id, now), () => machine.permitLost(permit, now))
+        } else this.both(() => model.permitExpired(permit.id, now), () => machine.permitExpired(permit, now))
+        if (item !== undefined) ensure(!canBeLent(item), "an item of a lost permit is open to borrowers")
+        if (step.op === "permitExpired") ensure(item === undefined || isOver(item), "an item outlives its permit")
         return
       }
       case "evict": {
@@ -652,7 +694,8 @@ class Run implements Shell<number, string> {
         if (this.gate === undefined) return false
         this.gate.isShort = step.isShort
         this.gate.isGreedy = step.isGreedy
-        return
+        this.gate.hasSpare = step.hasSpare
+        return this.both(() => model.start(now), () => machine.start(now))
       }
       case "wantUnused":
         return this.gate !== undefined && this.both(() => model.wantUnused(now), () => machine.wantUnused(now))
@@ -1214,7 +1257,7 @@ const everythingThatHappens = [
   ],
   ...["backoff n CreateFailed failure n", "recovered", "reached: minSize", "reached: CreateFailed failure n"],
   ...["granted", "evict", "gate", "wantUnused", "ask n borrower", "ask n spare", "withdraw n", "return n", "over n"],
-  ...["unused", "wake n: AcquireTimeout permit"],
+  ...["unused", "wake n: AcquireTimeout permit", "permitFailed", "permitLost", "permitExpired"],
   ...["reached: CreateTimeout", "reached: PoolClosed", "exhausted n", "overdue n", "drained", "closed"]
 ]
 

@@ -58,6 +58,8 @@ export interface ModelGate {
   isShort: boolean
   /** Whether another pool gets the place of a returned item, though borrowers of this pool wait. */
   isGreedy: boolean
+  /** Whether the pool may ask for permits that no borrower waits for. */
+  hasSpare: boolean
 }
 
 export interface ModelCheck {
@@ -551,6 +553,36 @@ export class PoolModel {
     return true
   }
 
+  permitFailed(id: number, refusal: ModelRefusal, now: Time, chance: number): void {
+    this.asks = this.asks.filter((ask) => ask.id !== id)
+    this.countFailure(refusal, now.monotonic, now, chance)
+    this.settle(now)
+  }
+
+  permitLost(id: number, now: Time): void {
+    const item = this.items.find(({ permit }) => permit === id)
+    if (item === undefined) this.drop(id)
+    else if (item.phase === "creating") item.isOutdated = true
+    else this.withdraw(item, "retired", now)
+    this.settle(now)
+  }
+
+  permitExpired(id: number, now: Time): void {
+    const item = this.items.find(({ permit }) => permit === id)
+    if (item === undefined) this.drop(id)
+    else if (item.phase === "creating") {
+      this.endCreation(item, now)
+      this.log.push(`cancel ${item.id}`)
+    } else if (item.phase !== "closing") this.destroy(item, "retired", now)
+    this.settle(now)
+  }
+
+  private drop(id: number): void {
+    if (!this.held.includes(id)) return
+    this.held = this.held.filter((held) => held !== id)
+    this.log.push(`return ${id}`)
+  }
+
   evict(item: ModelItem, now: Time): boolean {
     const isIdle = this.idle.includes(item)
     if (!isIdle && !this.renewed.includes(item)) return false
@@ -581,7 +613,9 @@ export class PoolModel {
     const mayBegin = now.monotonic >= this.nextAttempt && !(this.failing && this.in("creating").length > 0)
     const most = !serves || !mayBegin ? 0 : this.failing ? Math.min(1, room) : room
     const forBorrowers = Math.min(most, this.needed - this.awaitedCreations - this.promptChecks)
-    const forSize = this.state === "Open" ? Math.min(most, this.lacking - this.awaitedCreations) : 0
+    const forSize = this.state === "Open" && this.gate.hasSpare
+      ? Math.min(most, this.lacking - this.awaitedCreations)
+      : 0
     const all = Math.max(0, forBorrowers, forSize)
     const borrowers = Math.max(0, forBorrowers - this.held.length)
     this.askFor(true, Math.max(0, all - this.held.length - borrowers))
@@ -910,9 +944,12 @@ export class PoolModel {
   }
 
   private fail(item: ModelItem, refusal: ModelRefusal, now: Time, chance: number): void {
-    const { factor, initial, jitter, max } = this.options.backoff
     this.endCreation(item, now)
-    if (item.isOutdated) return
+    if (!item.isOutdated) this.countFailure(refusal, item.startedAt, now, chance)
+  }
+
+  private countFailure(refusal: ModelRefusal, startedAt: number, now: Time, chance: number): void {
+    const { factor, initial, jitter, max } = this.options.backoff
     this.counters.failures++
     if (!this.failing || now.monotonic >= this.retryAt) {
       this.delay = Math.min(max, this.failing ? this.delay * factor : initial)
@@ -923,7 +960,7 @@ export class PoolModel {
     this.failing = true
     this.failedAttempts = this.attempts
     this.failedAt = now.monotonic
-    this.failingSince = Math.min(this.failingSince, item.startedAt)
+    this.failingSince = Math.min(this.failingSince, startedAt)
     const isOver = this.counters.created === 0 ||
       now.monotonic - this.failingSince >= this.options.rideOut({ _tag: "CreateTimeout" })
     if (isOver && this.in("open").length === 0 && this.awaitedCreations === 0) this.refuseAll(refusal)

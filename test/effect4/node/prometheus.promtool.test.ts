@@ -32,7 +32,7 @@ it.scoped("every metric of the library is shown, as Prometheus wants it", () =>
     yield* ask(pool, "hello")
     const transport = yield* Layer.build(TestWebTransport.layer())
     const endpoints = [{ url: "https://one.example.com/" }]
-    const sessions = yield* Effect.provide(SessionPool.make({ endpoints }), transport)
+    const sessions = yield* Effect.provide(SessionPool.make({ endpoints, permit: Effect.void }), transport)
     yield* sessions.use(() => Effect.void)
     const text = yield* PrometheusMetrics.format()
     assert.deepStrictEqual(Metric.namesIn(keys).filter((name) => !text.includes(`# TYPE ${name} `)), [])

@@ -16,7 +16,7 @@ import {
 } from "./endpoint.js"
 import { EndpointList } from "./endpointList.js"
 import { Moves } from "./moves.js"
-import { aliveProof, type BalancePolicy, maxAttempts, type SessionDemand } from "./policy.js"
+import { aliveProof, type BalancePolicy, type SessionDemand } from "./policy.js"
 
 /** `D`: an entry of the user's list. `F`: why an attempt failed. Times are milliseconds of a monotonic clock. */
 export class BalanceMachine<D extends EndpointEntry, F> {
@@ -319,9 +319,9 @@ export class BalanceMachine<D extends EndpointEntry, F> {
 
   /** Begins the attempts that a creation may begin now. */
   private advance(creation: SessionCreation<D, F>, now: number): void {
-    while (creation.state === "Trying" && creation.attempts.size < maxAttempts) {
+    while (creation.state === "Trying" && creation.attempts.size < this.policy.maxAttempts) {
       if (creation.attempts.size > 0 && now < creation.nextAt) return
-      const choice = choose(this.listed, creation, now)
+      const choice = choose(this.listed, creation, now, this.policy)
       if (choice._tag !== "Try") {
         if (choice._tag === "None" && creation.attempts.size === 0) {
           this.endCreation(creation, "Failed")
@@ -369,19 +369,19 @@ export class BalanceMachine<D extends EndpointEntry, F> {
   private probeAt(endpoint: Endpoint<D, F>): number {
     const { attempts, dueAt, health, probe } = endpoint
     const isActive = this.creations.size > 0 || this.list.hasSessions
-    if (probe !== undefined || attempts.size > 0 || !isActive) return Infinity
+    if (probe !== undefined || attempts.size > 0 || !isActive || this.policy.maxAttempts === 1) return Infinity
     return health !== "Well" ? dueAt : this.list.isUnusedBetter(endpoint) ? -Infinity : Infinity
   }
 
   private nextDue(now: number): number {
     let due = this.moves.dueAt
     for (const creation of this.creations) {
-      if (creation.attempts.size >= maxAttempts) continue
+      if (creation.attempts.size >= this.policy.maxAttempts) continue
       if (creation.attempts.size > 0 && now < creation.nextAt) {
         due = Math.min(due, creation.nextAt)
         continue
       }
-      const choice = choose(this.listed, creation, now)
+      const choice = choose(this.listed, creation, now, this.policy)
       if (choice._tag === "Wait") due = Math.min(due, choice.until)
     }
     for (const endpoint of this.list.known()) {

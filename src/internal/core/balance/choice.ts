@@ -1,5 +1,6 @@
 /** Which endpoint a creation tries next. */
 import type { Endpoint, EndpointEntry, SessionCreation } from "./endpoint.js"
+import type { BalancePolicy } from "./policy.js"
 
 /** `None`: every endpoint has been tried. `Wait`: ask again at the latest at `until`. */
 export type Choice<D extends EndpointEntry, F> =
@@ -26,12 +27,19 @@ const leastLoaded = <D extends EndpointEntry, F>(
 const canTake = (endpoint: Endpoint<any, any>, now: number): boolean =>
   endpoint.hasRoom(now) || endpoint.probe?.state === "Open"
 
+const isDue = ({ attempts, dueAt, health }: Endpoint<any, any>, now: number): boolean =>
+  health !== "Well" && dueAt <= now && attempts.size === 0
+
 export const choose = <D extends EndpointEntry, F>(
   listed: ReadonlyArray<Endpoint<D, F>>,
   creation: SessionCreation<D, F>,
-  now: number
+  now: number,
+  { maxAttempts }: Pick<BalancePolicy, "maxAttempts">
 ): Choice<D, F> => {
   const untried = listed.filter((endpoint) => !creation.tried.has(endpoint))
+  // without probes the creations find out whether an endpoint is well again
+  const due = maxAttempts > 1 ? undefined : untried.find((endpoint) => isDue(endpoint, now))
+  if (due !== undefined) return { _tag: "Try", endpoint: due }
   const well = untried.filter(({ health }) => health === "Well")
   // an endpoint whose attempt is late would keep this creation waiting, too
   const prompt = well.filter(({ lateAt }) => lateAt > now)

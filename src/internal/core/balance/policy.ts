@@ -4,6 +4,11 @@ export interface BalancePolicy {
   readonly balance: "even" | "ordered"
   /** How long a creation waits for its first attempt before it begins a second one beside it. */
   readonly attemptDelay: number
+  /**
+   * How many attempts of one creation may be under way: 2; or 1, where each session needs a permit. Then no endpoint is
+   * probed beside the creations: one that is due for it is the first that a creation tries.
+   */
+  readonly maxAttempts: 1 | 2
   /** How many sessions of an endpoint must fail in a row before the endpoint is ejected. */
   readonly consecutiveFailures: number
   readonly baseEjectionTime: number
@@ -30,9 +35,6 @@ export const slowStartSteps = 10
 
 /** The multiplier of `baseEjectionTime` falls by one after each such interval without ejection. */
 export const multiplierStep = 10_000
-
-/** How many attempts of one creation may be under way. */
-export const maxAttempts = 2
 
 /** What the machine needs to know of the pool of sessions. */
 export interface SessionDemand {

@@ -4,6 +4,7 @@
  */
 import { type HeapNode, IndexedHeap } from "../indexedHeap.js"
 import { LinkedList } from "../linkedList.js"
+import type { FleetDemand } from "../pool/fleetDemand.js"
 import { type Gate, Permit, type PermitPurpose } from "../pool/item.js"
 
 /** What the shell does next: it tells the pool of the place. */
@@ -37,11 +38,11 @@ export class CommonPlace<O> extends Permit {
   }
 
   idle(): void {
-    if (this.share.limit.isFinite) this.share.limit.idle.push(this)
+    if (this.share.limit.evicts) this.share.limit.idle.push(this)
   }
 
   spent(): void {
-    if (this.share.limit.isFinite) this.share.limit.spent.push(this)
+    if (this.share.limit.evicts) this.share.limit.spent.push(this)
   }
 
   busy(): void {
@@ -67,6 +68,10 @@ export class KeyShare<O> implements HeapNode, Gate {
   /** The asks, in their order. */
   readonly forBorrowers = new Asks<O>()
   readonly spare = new Asks<O>()
+  get hasSpare(): boolean {
+    return this.limit.hasSpare
+  }
+
   /** The arrival of the first borrower that waits for a place. */
   key = 0
   heapIndex = -1
@@ -129,7 +134,8 @@ class Asks<O> {
 }
 
 export class CommonLimit<O> {
-  readonly isFinite: boolean
+  /** Whether idle items may have to make room. */
+  readonly evicts: boolean
   /** Items that exist: created, lent, idle, closing. */
   total = 0
   /** Items that are created. */
@@ -157,16 +163,35 @@ export class CommonLimit<O> {
   private turns = 0
   private readonly maxTotal: number
   private readonly createConcurrency: number
+  /** What other processes want, if each item needs a permit. */
+  private readonly demand: FleetDemand | undefined
 
-  constructor(maxTotal: number, createConcurrency: number) {
+  constructor(maxTotal: number, createConcurrency: number, demand?: FleetDemand) {
     this.maxTotal = maxTotal
     this.createConcurrency = createConcurrency
-    this.isFinite = maxTotal !== Infinity
+    this.demand = demand
+    this.evicts = maxTotal !== Infinity || demand !== undefined
   }
 
   /** Places that are free, or will be when the items that are being closed are gone. */
   private get coming(): number {
     return this.maxTotal - this.total + this.closings
+  }
+
+  /** Whether keys may have items that no borrower waits for. */
+  get hasSpare(): boolean {
+    return this.demand === undefined || this.demand.wanted === 0
+  }
+
+  /** Whether one more item may be created now. */
+  get mayCreate(): boolean {
+    return this.creating < this.createConcurrency
+  }
+
+  /** The place has its permit; until now it counted as no creation. */
+  creationBegins(place: CommonPlace<O>): void {
+    place.isCreating = true
+    this.creating++
   }
 
   /** How many places a key may keep while others wait. */
@@ -227,6 +252,7 @@ export class CommonLimit<O> {
 
   leaving(place: CommonPlace<O>): void {
     if (place.stage !== "Held") return
+    this.demand?.left()
     this.change(place.share, () => {
       place.share.held--
       place.stage = "Leaving"
@@ -247,12 +273,17 @@ export class CommonLimit<O> {
    */
   claims(key: KeyShare<O>, arrival: number | undefined): boolean {
     const { coming } = this
+    if (arrival === undefined && this.isOwing) return true
     if (this.asked <= coming) return false
     if (arrival === undefined) return true
     const { share } = this
     if (key.held > share && this.lackMoreThan(coming, share)) return true
     // more keys than places: more of them hold nothing than places are in sight
     return this.keys > this.maxTotal && this.queues.get(0)!.first!.key < arrival
+  }
+
+  private get isOwing(): boolean {
+    return this.demand !== undefined && this.demand.owed > 0
   }
 
   /** Whether the keys below their share lack more than so many places. */
@@ -273,7 +304,7 @@ export class CommonLimit<O> {
   /** Takes the next step, which the shell has to carry out before it asks again. */
   next(): LimitCommand<O> | undefined {
     const idle = (this.spent.first ?? this.idle.first) as CommonPlace<O> | undefined
-    if (idle !== undefined && this.asked > this.coming) return { _tag: "Evict", place: idle }
+    if (idle !== undefined && (this.asked > this.coming || this.isOwing)) return { _tag: "Evict", place: idle }
     if (this.total >= this.maxTotal || this.creating >= this.createConcurrency) return undefined
     const place = this.asked > 0 ? this.firstKey().forBorrowers.first : this.spares.first?.share.spare.first
     if (place === undefined) return undefined

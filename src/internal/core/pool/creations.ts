@@ -110,8 +110,8 @@ export class Creations<A> {
     return true
   }
 
-  /** Returns the delay until the next attempt, if this failure sets it. */
-  failed(item: Item<A>, now: Time, chance: number): number | undefined {
+  /** `startedAt`: when the attempt began. Returns the delay until the next attempt, if this failure sets it. */
+  failed(startedAt: number, now: Time, chance: number): number | undefined {
     const { factor, initial, jitter, max } = this.policy.backoff
     const { monotonic } = now
     const last = this.trouble
@@ -125,7 +125,7 @@ export class Creations<A> {
     const trouble = this.trouble!
     trouble.attempts = this.attempts
     trouble.failedAt = monotonic
-    trouble.since = Math.min(last === undefined ? Infinity : last.since, item.startedAt)
+    trouble.since = Math.min(last === undefined ? Infinity : last.since, startedAt)
     return delay
   }
 

@@ -114,6 +114,7 @@ export type PermitPurpose = "borrower" | "spare"
  */
 export abstract class Permit implements Linked<Permit> {
   item: Item<any> | undefined = undefined
+  hasExpired = false
   previous: Permit | undefined = undefined
   next: Permit | undefined = undefined
   list: LinkedList<any> | undefined = undefined
@@ -144,6 +145,8 @@ export interface Gate {
   claims(arrival: number | undefined): boolean
   /** So many items are lent more, or fewer. */
   lent(change: 1 | -1): void
+  /** Whether the pool may ask for permits that no borrower waits for. */
+  readonly hasSpare: boolean
 }
 
 /** An item's node in a heap. */

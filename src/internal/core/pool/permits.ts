@@ -43,6 +43,21 @@ export class Permits {
     return true
   }
 
+  /** The permit cannot be had. Returns whether the pool still wanted it. */
+  failed(permit: Permit): boolean {
+    const { list } = permit
+    if (list !== this.forBorrowers && list !== this.spare) return false
+    list.remove(permit)
+    return true
+  }
+
+  /** A permit that no creation uses yet is lost. */
+  drop(permit: Permit): void {
+    if (permit.list !== this.held) return
+    this.held.remove(permit)
+    this.giveBack(permit)
+  }
+
   /** A permit for the creation that begins. */
   take(): Permit | undefined {
     const { last } = this.held

@@ -475,6 +475,34 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     return true
   }
 
+  /** The permit cannot be had. That counts as a failed attempt, which began and ended now. */
+  permitFailed(permit: Permit, failure: F, now: Time, chance: number): void {
+    if (this.permits?.failed(permit) !== true) return
+    this.countFailure({ _tag: "CreateFailed", failure }, now.monotonic, now, chance)
+    this.settle(now)
+  }
+
+  /** The permit is lost: its item takes no new borrower. An item that is being created closes unlent. */
+  permitLost(permit: Permit, now: Time): void {
+    const { item } = permit
+    if (item === undefined) this.permits?.drop(permit)
+    else if (item.state === "Creating") this.creations.outdate(item)
+    else this.withdraw(item, "retired", now)
+    this.settle(now)
+  }
+
+  /** The permit has run out: its item closes now, also under its borrowers. */
+  permitExpired(permit: Permit, now: Time): void {
+    const { item } = permit
+    permit.hasExpired = true
+    if (item === undefined) this.permits?.drop(permit)
+    else if (item.state === "Creating" || item.state === "Outdated") {
+      this.endCreation(item, now)
+      this.outbox.push({ _tag: "CancelCreation", item })
+    } else if (isLive(item)) this.destroy(item, "retired", now)
+    this.settle(now)
+  }
+
   /** Another pool gets the place of an idle item. Returns whether the item was idle. */
   evict(item: Item<A, S>, now: Time): boolean {
     const isRenewed = item.list === this.renewed
@@ -944,9 +972,12 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private failed(item: Item<A, S>, refusal: Refusal<F>, now: Time, chance: number): void {
     const isOutdated = item.state === "Outdated"
     this.endCreation(item, now)
-    if (isOutdated) return
+    if (!isOutdated) this.countFailure(refusal, item.startedAt, now, chance)
+  }
+
+  private countFailure(refusal: Refusal<F>, startedAt: number, now: Time, chance: number): void {
     this.counters.failures++
-    const delay = this.creations.failed(item, now, chance)
+    const delay = this.creations.failed(startedAt, now, chance)
     if (delay !== undefined) this.outbox.push({ _tag: "Backoff", refusal, delay })
     const patience = this.policy.rideOut(refusal)
     // a live item, or another creation, can still serve the waiters
@@ -968,9 +999,14 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.outbox.push({ _tag: "Wake", waiter })
   }
 
+  /** Whether a borrower waits for a permit. */
+  get isPermitAwaited(): boolean {
+    return this.permits !== undefined && this.permits.isAwaited
+  }
+
   private get awaited(): Awaited {
     if (this.creating > 0 || this.failing) return "creation"
-    return this.checks.awaited > 0 ? "check" : this.permits?.isAwaited === true ? "permit" : "queue"
+    return this.checks.awaited > 0 ? "check" : this.isPermitAwaited ? "permit" : "queue"
   }
 
   private get hasRoom(): boolean {
@@ -1070,7 +1106,8 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const { awaited } = this.creations
     const room = Math.max(0, this.sizes.maxSize - this.occupied)
     const forBorrowers = Math.min(room, this.needed - awaited - this.checks.awaitedPrompt)
-    const all = Math.max(forBorrowers, this.state === "Open" ? Math.min(room, this.lacking - awaited) : 0)
+    const mayFill = this.state === "Open" && permits.gate.hasSpare
+    const all = Math.max(forBorrowers, mayFill ? Math.min(room, this.lacking - awaited) : 0)
     const most = all <= 0 || !this.creations.mayBegin(now) ? 0 : this.failing ? 1 : Infinity
     permits.seek(Math.min(forBorrowers, most), Math.min(all, most))
     if (!permits.isAwaited) return

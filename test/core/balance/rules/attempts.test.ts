@@ -148,6 +148,32 @@ describe("the attempts of a creation", () => {
     assert.deepStrictEqual(pool.counts(), { a: 0, b: 0 })
   })
 
+  it("where each session needs a permit, the attempts of a creation run one after the other", () => {
+    const pool = new Pool(["a", "b"], { maxAttempts: 1 })
+    pool.create()
+    assert.deepStrictEqual(pool.taken(), ["Open a"])
+    pool.pass(9_000)
+    assert.deepStrictEqual(pool.taken(), [])
+    pool.failed("a")
+    assert.deepStrictEqual(pool.taken(), ["Troubled a Connect", "Open b"])
+    pool.opened("b")
+    assert.deepStrictEqual(pool.taken(), ["Won b"])
+  })
+
+  it("where each session needs a permit, no probe runs: the next creation tries the endpoint that is due", () => {
+    const pool = new Pool(["a", "b"], { maxAttempts: 1 })
+    pool.create()
+    pool.failed("a")
+    pool.opened("b")
+    pool.taken()
+    pool.pass(60_000)
+    assert.deepStrictEqual(pool.taken(), [])
+    pool.create()
+    assert.deepStrictEqual(pool.taken(), ["Open a"])
+    pool.opened("a")
+    assert.deepStrictEqual(pool.taken(), ["Back a", "Won a"])
+  })
+
   it("close cancels everything, and keeps no timer", () => {
     const pool = new Pool(["a", "b"])
     pool.create()

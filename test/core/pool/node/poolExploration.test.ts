@@ -246,7 +246,8 @@ class World implements Shell<number, string> {
       arrive: () => 0,
       waits: nothing,
       claims: () => this.isShort,
-      lent: nothing
+      lent: nothing,
+      hasSpare: true
     }
     this.machine = new PoolMachine(options, this, this.has("gate") ? { gate, byValue: new ValueIndex() } : undefined)
     this.machine.start(this.now)

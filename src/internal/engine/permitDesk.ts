@@ -1,0 +1,181 @@
+/** Runs the option `permit` for each permit that a pool's machine asks for, and watches the permits that the pool has. */
+import { hasDies, isInterruptedOnly } from "#effect/cause"
+import { andThen, type CloseableScope, provideScope } from "#effect/effect"
+import { type AnyFiber, interruptFiber } from "#effect/fiber"
+import { fork, type PoolRuntime } from "#effect/poolRuntime"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Permit as FleetPermit } from "../../ResourcePoolOptions.js"
+import { FleetDemand } from "../core/pool/fleetDemand.js"
+import type { Permit } from "../core/pool/item.js"
+import type { PermitFigures } from "../observe/figures.js"
+import type { PoolEvents } from "./events.js"
+import type { PoolParts } from "./parts.js"
+
+/** A pool whose machine asks for permits. */
+export interface PermitParts extends PoolParts<any, any, any> {
+  readonly events: PoolEvents
+}
+
+/** The pools that ask at the desk. */
+export interface PermitOwner<P extends Permit> {
+  readonly partsOf: (permit: P) => PermitParts
+  /** The pool may use the permit. */
+  readonly granted: (permit: P) => void
+  /** The permit cannot be had; the pool knows. */
+  readonly failed?: (permit: P) => void
+  /** Other processes want another number of permits than before. */
+  readonly demandChanged: () => void
+}
+
+/** An ask, from its beginning until its permit goes back. */
+interface Run {
+  fiber: AnyFiber | undefined
+  scope: CloseableScope | undefined
+  wanted: Stream.Stream<number, unknown> | undefined
+  isLost: boolean
+  readonly watchers: Array<AnyFiber>
+}
+
+export class PermitDesk<P extends Permit> {
+  readonly demand = new FleetDemand()
+  private readonly permit: Effect.Effect<FleetPermit | void, any, any>
+  private readonly runtime: PoolRuntime
+  private readonly owner: PermitOwner<P>
+  private readonly runs = new Map<P, Run>()
+  private held = 0
+  private lostCount = 0
+  /** The run whose `wanted` the pool follows. */
+  private followed: Run | undefined = undefined
+  private follower: AnyFiber | undefined = undefined
+
+  constructor(permit: Effect.Effect<FleetPermit | void, any, any>, runtime: PoolRuntime, owner: PermitOwner<P>) {
+    this.permit = permit
+    this.runtime = runtime
+    this.owner = owner
+  }
+
+  get figures(): PermitFigures {
+    const { demand: { givenBack }, held, lostCount } = this
+    return { held, waiting: this.runs.size - held, lost: lostCount, givenBack }
+  }
+
+  ask(permit: P): void {
+    const run: Run = { fiber: undefined, scope: undefined, wanted: undefined, isLost: false, watchers: [] }
+    this.runs.set(permit, run)
+    const program = Effect.flatMap(Scope.make(), (scope) => {
+      const asked = Effect.interruptible(provideScope(this.permit, scope)) as Effect.Effect<FleetPermit | void, unknown>
+      return Effect.flatMap(
+        Effect.zip(Effect.exit(asked), Random.next),
+        ([exit, chance]) => this.answered(permit, run, scope, exit, chance) ? Effect.void : this.closing(permit, scope)
+      )
+    })
+    run.fiber = fork(this.runtime, program)
+  }
+
+  /** The pool does not want the permit any more, which may be granted at this moment. */
+  withdraw(permit: P): void {
+    const run = this.runs.get(permit)
+    if (run === undefined) return
+    if (run.scope !== undefined) return this.giveBack(permit)
+    this.runs.delete(permit)
+    interruptFiber(run.fiber)
+  }
+
+  giveBack(permit: P): void {
+    const run = this.runs.get(permit)
+    if (run?.scope === undefined) return
+    this.runs.delete(permit)
+    this.held--
+    for (const watcher of run.watchers) interruptFiber(watcher)
+    if (this.followed === run) this.unfollow()
+    fork(this.runtime, this.closing(permit, run.scope))
+  }
+
+  /** Whether the ask has its permit, in one step. */
+  private answered(
+    permit: P,
+    run: Run,
+    scope: CloseableScope,
+    exit: Exit.Exit<FleetPermit | void, unknown>,
+    chance: number
+  ): boolean {
+    if (this.runs.get(permit) !== run) return false
+    if (Exit.isFailure(exit)) {
+      const { machine, time } = this.owner.partsOf(permit)
+      this.runs.delete(permit)
+      machine.permitFailed(permit, exit.cause as Cause.Cause<any>, time.read(), chance)
+      this.owner.failed?.(permit)
+      return false
+    }
+    const { expired, lost, wanted } = exit.value ?? {}
+    run.scope = scope
+    run.wanted = wanted
+    this.held++
+    this.watch(permit, run, "lost", lost)
+    this.watch(permit, run, "expired", expired)
+    this.follow()
+    this.owner.granted(permit)
+    return true
+  }
+
+  private watch(permit: P, run: Run, what: "lost" | "expired", signal: FleetPermit["lost"]): void {
+    if (signal === undefined) return
+    const told = Effect.map(Effect.exit(Effect.interruptible(signal)), (exit) => {
+      if (this.runs.get(permit) === run) this.over(permit, run, what, exit)
+    })
+    run.watchers.push(fork(this.runtime, told))
+  }
+
+  private over(permit: P, run: Run, what: "lost" | "expired", exit: Exit.Exit<unknown, unknown>): void {
+    const { events, log, machine, time } = this.owner.partsOf(permit)
+    if (Exit.isFailure(exit) && !isInterruptedOnly(exit.cause)) {
+      log.hookFailed(`permit.${what}`, exit.cause, hasDies(exit.cause))
+    }
+    if (!run.isLost) {
+      run.isLost = true
+      this.lostCount++
+      log.permitLost()
+      events.announce({ _tag: "PermitLost" })
+    }
+    if (what === "lost") machine.permitLost(permit, time.read())
+    else machine.permitExpired(permit, time.read())
+  }
+
+  /** Follows the demand that one of the permits tells. */
+  private follow(): void {
+    if (this.followed !== undefined) return
+    for (const run of this.runs.values()) {
+      const { wanted } = run
+      if (run.scope === undefined || wanted === undefined) continue
+      this.followed = run
+      const follow = Stream.runForEach(wanted, (count) => Effect.sync(() => this.want(run, count)))
+      this.follower = fork(this.runtime, Effect.exit(Effect.interruptible(follow)))
+      return
+    }
+  }
+
+  private unfollow(): void {
+    interruptFiber(this.follower)
+    this.followed = undefined
+    this.follow()
+    if (this.followed === undefined) this.demand.set(0)
+  }
+
+  private want(run: Run, count: number): void {
+    if (this.followed !== run) return
+    this.demand.set(count > 0 ? Math.floor(count) : 0)
+    this.owner.demandChanged()
+  }
+
+  private closing(permit: P, scope: CloseableScope): Effect.Effect<void> {
+    return Effect.matchCauseEffect(Scope.close(scope, Exit.void), {
+      onSuccess: () => Effect.void,
+      onFailure: (cause) => andThen(this.owner.partsOf(permit).log.permitNotReturned(cause), Effect.void)
+    })
+  }
+}

@@ -1,0 +1,264 @@
+/** Permits: a limit that several pools share. */
+import * as Effect from "#test/Effect"
+import * as Fiber from "#test/Fiber"
+import * as Metric from "#test/Metric"
+import * as TestClock from "#test/TestClock"
+import { PoolError } from "effect-pools/PoolError"
+import * as PoolMetrics from "effect-pools/PoolMetrics"
+import * as ResourcePool from "effect-pools/ResourcePool"
+import * as Deferred from "effect/Deferred"
+import { withLogs } from "../support/logs.js"
+import { makeLimit } from "../support/permits.js"
+import { failureOf, type Item, makeSource, settle } from "../support/pool.js"
+import { assert, describe, it } from "../support/vitest.js"
+
+const borrow = (pool: ResourcePool.ResourcePool<Item, any>) => pool.useSync((item) => item.id)
+
+const hold = (pool: ResourcePool.ResourcePool<Item, any>, count: number) => Effect.replicateEffect(pool.acquire, count)
+
+describe("permit", () => {
+  it.scoped("two pools share a limit: a borrower waits for a permit of the other pool, and gets it", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const limit = makeLimit(2)
+      const options = { acquire: source.acquire, permit: limit.permit, idleTimeToLive: "1 second" } as const
+      const one = yield* ResourcePool.make(options)
+      const two = yield* ResourcePool.make(options)
+      const leases = yield* hold(one, 2)
+      const waiter = yield* Effect.fork(borrow(two))
+      yield* settle
+      assert.deepInclude((yield* two.stats).permits, { held: 0, waiting: 1 })
+      assert.deepInclude(yield* two.stats, { creating: 0, waiters: 1 })
+      yield* leases[0]!.release()
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(waiter), 3)
+      assert.deepStrictEqual(source.closed, [1])
+      assert.deepInclude((yield* one.stats).permits, { held: 1, waiting: 0 })
+      yield* leases[1]!.release()
+    }))
+
+  it.scoped("the wait counts against acquireTimeout only, and is no failed attempt", () =>
+    Effect.gen(function*() {
+      const limit = makeLimit(0)
+      const pool = yield* ResourcePool.make({
+        acquire: makeSource().acquire,
+        permit: limit.permit,
+        createTimeout: "1 second",
+        createConcurrency: 1,
+        acquireTimeout: "5 seconds"
+      })
+      const waiters = yield* Effect.fork(Effect.forEach([1, 2, 3], () => Effect.flip(borrow(pool)), {
+        concurrency: "unbounded"
+      }))
+      yield* settle
+      assert.strictEqual(limit.state.waiting, 3)
+      yield* TestClock.adjust("5 seconds")
+      for (const error of yield* Fiber.join(waiters)) {
+        assert.instanceOf(error, PoolError)
+        assert.strictEqual((error as PoolError).reason, "AcquireTimeout")
+        assert.include((error as PoolError).message, "No permit came")
+      }
+      yield* settle
+      assert.strictEqual(limit.state.waiting, 0)
+      assert.deepInclude(yield* pool.stats, { failures: 0, creating: 0, waiters: 0 })
+    }))
+
+  it.scoped("an interrupted borrower leaves no permit behind; its ask serves the next one", () =>
+    Effect.gen(function*() {
+      const limit = makeLimit(0)
+      const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, permit: limit.permit })
+      const first = yield* Effect.fork(borrow(pool))
+      yield* settle
+      const second = yield* Effect.fork(borrow(pool))
+      yield* settle
+      assert.strictEqual(limit.state.waiting, 2)
+      yield* Fiber.interrupt(first)
+      yield* settle
+      assert.strictEqual(limit.state.waiting, 1)
+      yield* Fiber.interrupt(second)
+      yield* settle
+      assert.strictEqual(limit.state.waiting, 0)
+      assert.deepStrictEqual((yield* pool.stats).permits, { held: 0, waiting: 0, lost: 0, givenBack: 0 })
+    }))
+
+  it.scoped("a permit that comes when no borrower wants it any more goes back", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const limit = makeLimit(1)
+      const other = yield* ResourcePool.make({ acquire: source.acquire, permit: limit.permit })
+      const pool = yield* ResourcePool.make({ acquire: source.acquire, permit: limit.permit })
+      const [lease] = yield* hold(other, 1)
+      const waiter = yield* Effect.fork(borrow(pool))
+      yield* settle
+      yield* Effect.all([Fiber.interrupt(waiter), Effect.andThen(lease!.release(), other.clear)], {
+        concurrency: "unbounded"
+      })
+      yield* settle
+      assert.deepStrictEqual([limit.state.free, limit.state.waiting], [1, 0])
+    }))
+
+  it.scoped("an error of the permit is a failed attempt, with its cause as it was", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      let fails = true
+      const pool = yield* ResourcePool.make({
+        acquire: source.acquire as Effect.Effect<Item, "no Redis", any>,
+        permit: Effect.suspend(() => fails ? Effect.fail("no Redis" as const) : Effect.void),
+        createBackoff: { initial: "100 millis", jitter: 0 }
+      })
+      assert.strictEqual(yield* Effect.flip(borrow(pool)), "no Redis")
+      assert.deepInclude(yield* pool.stats, { failures: 1, created: 0 })
+      fails = false
+      const waiter = yield* Effect.fork(borrow(pool))
+      yield* settle
+      assert.strictEqual(source.made, 0)
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual(yield* Fiber.join(waiter), 1)
+    }))
+
+  it.scoped("a lost permit retires its item: an idle one at once, a lent one when it comes back", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const limit = makeLimit(2)
+      const pool = yield* ResourcePool.make({ acquire: source.acquire, permit: limit.permit })
+      const [first, second] = yield* hold(pool, 2)
+      yield* second!.release()
+      for (const permit of limit.state.permits) yield* permit.lose
+      yield* settle
+      assert.deepStrictEqual(source.closed, [2])
+      yield* first!.release()
+      yield* settle
+      assert.deepStrictEqual(source.closed, [2, 1])
+      assert.deepInclude(yield* pool.stats, { size: 0, permits: { held: 0, waiting: 0, lost: 2, givenBack: 0 } })
+      assert.strictEqual(limit.state.free, 2)
+    }))
+
+  it.scoped("an expired permit closes its item under the borrower, and says so", () =>
+    withLogs((logs) =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        const limit = makeLimit(1)
+        const pool = yield* ResourcePool.make({ acquire: source.acquire, permit: limit.permit })
+        const [lease] = yield* hold(pool, 1)
+        yield* limit.state.permits[0]!.expire
+        yield* settle
+        assert.deepStrictEqual(source.closed, [1])
+        assert.strictEqual(limit.state.free, 1)
+        assert.include(logs.map(({ message }) => String(message)).join("\n"), "since its permit ran out")
+        yield* lease!.release()
+        assert.strictEqual(yield* borrow(pool), 2)
+      })
+    ))
+
+  it.scoped("a permit lost during the creation: the item closes unlent, and the borrower keeps its place", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const limit = makeLimit(2)
+      const gate = yield* Deferred.make<void>()
+      let attempts = 0
+      const pool = yield* ResourcePool.make({
+        acquire: Effect.suspend(() =>
+          ++attempts === 1 ? Effect.andThen(Deferred.await(gate), source.acquire) : source.acquire
+        ),
+        permit: limit.permit
+      })
+      const waiter = yield* Effect.fork(borrow(pool))
+      yield* settle
+      yield* limit.state.permits[0]!.lose
+      assert.strictEqual(yield* Fiber.join(waiter), 1)
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.deepStrictEqual(source.closed, [2])
+      assert.strictEqual(limit.state.free, 1)
+    }))
+
+  it.scoped("idle items give their permits back on demand, below minSize, and come back when nobody wants more", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const limit = makeLimit(3)
+      const pool = yield* ResourcePool.make({ acquire: source.acquire, permit: limit.permit, minSize: 3 })
+      yield* pool.ready
+      const [lease] = yield* hold(pool, 1)
+      yield* limit.state.permits[0]!.want(2)
+      yield* settle
+      assert.deepInclude(yield* pool.stats, {
+        size: 1,
+        inUse: 1,
+        permits: { held: 1, waiting: 0, lost: 0, givenBack: 2 }
+      })
+      assert.strictEqual(limit.state.free, 2)
+      yield* lease!.release()
+      yield* settle
+      // the demand was met, and lasts: none is made again for minSize
+      assert.deepInclude(yield* pool.stats, { size: 1, idle: 1 })
+    }))
+
+  it.scoped("on demand, an item that comes back goes to a borrower of its own pool first", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const limit = makeLimit(1)
+      const pool = yield* ResourcePool.make({ acquire: source.acquire, permit: limit.permit, maxSize: 1 })
+      const [lease] = yield* hold(pool, 1)
+      yield* limit.state.permits[0]!.want(1)
+      const waiter = yield* Effect.fork(pool.acquire)
+      yield* settle
+      yield* lease!.release()
+      const second = yield* Fiber.join(waiter)
+      assert.strictEqual(second.value.id, 1)
+      yield* second.release()
+      yield* settle
+      assert.deepStrictEqual(source.closed, [1])
+      assert.deepInclude((yield* pool.stats).permits, { held: 0, givenBack: 1 })
+    }))
+
+  it.scoped("renew needs no more permits than there are", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const limit = makeLimit(2)
+      const pool = yield* ResourcePool.make({
+        acquire: source.acquire,
+        permit: limit.permit,
+        minSize: 2,
+        maxSize: 4,
+        overlap: true
+      })
+      yield* pool.ready
+      assert.strictEqual(yield* pool.renew, 2)
+      yield* settle
+      assert.deepStrictEqual([...source.open], [3, 4])
+      assert.deepInclude((yield* pool.stats).permits, { held: 2, waiting: 0 })
+    }))
+
+  it.scoped("a pool that closes gives every permit back, and asks for none", () =>
+    Effect.gen(function*() {
+      const limit = makeLimit(1)
+      const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, permit: limit.permit, minSize: 1 })
+      yield* pool.ready
+      const waiter = yield* Effect.fork(Effect.exit(Effect.andThen(hold(pool, 2), Effect.never)))
+      yield* settle
+      yield* Effect.fork(pool.close)
+      yield* settle
+      assert.include(failureOf(yield* Fiber.join(waiter)), "closed to borrowers")
+      yield* TestClock.adjust("10 seconds")
+      yield* settle
+      assert.deepStrictEqual([limit.state.free, limit.state.waiting], [1, 0])
+    }))
+
+  it.scoped("shows its permits as metrics", () =>
+    Effect.gen(function*() {
+      const limit = makeLimit(1)
+      const pool = yield* ResourcePool.make({
+        name: "with permits",
+        acquire: makeSource().acquire,
+        permit: limit.permit
+      })
+      const [lease] = yield* hold(pool, 1)
+      yield* Effect.fork(borrow(pool))
+      yield* settle
+      const tagged = (metric: typeof PoolMetrics.permitsHeld) =>
+        Metric.value(Metric.tagged(metric, "pool", "with permits"))
+      assert.deepInclude(yield* tagged(PoolMetrics.permitsHeld), { value: 1 })
+      assert.deepInclude(yield* tagged(PoolMetrics.permitsWaiting), { value: 1 })
+      yield* lease!.release()
+    }))
+})
