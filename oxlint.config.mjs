@@ -45,7 +45,10 @@ const effectModules = {
     { name: "@effect/platform", message: "Import the module, as in `@effect/platform/Socket`." }
   ]
 }
-const nodeOnly = { group: ["node:*", "@fails-components/*"], message: "Only NodeWebTransport and NodeWebTransportServer may load what is Node's." }
+const nodeOnly = {
+  group: ["node:*", "@fails-components/*"],
+  message: "Only NodeWebTransport and NodeWebTransportServer may load what is Node's."
+}
 const ownPackage = { group: ["effect-pools", "effect-pools/*"], message: "Use a relative path." }
 /** Other paths would pass the fences. */
 const plainPath = { regex: "^\\./\\.\\./|[^./]/\\.\\./|^\\..*/internal/", message: "Use the shortest relative path." }

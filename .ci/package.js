@@ -167,7 +167,10 @@ const followReadme = async (major, tarball, project) => {
   fs.writeFileSync(path.join(project, "server.ts"), server)
   fs.writeFileSync(path.join(project, "main.ts"), program)
 
-  const serving = spawn(process.execPath, ["--import", "tsx", "server.ts"], { cwd: project, stdio: ["ignore", "pipe", "inherit"] })
+  const serving = spawn(process.execPath, ["--import", "tsx", "server.ts"], {
+    cwd: project,
+    stdio: ["ignore", "pipe", "inherit"]
+  })
   try {
     const env = { ...process.env }
     for await (const line of readline.createInterface(serving.stdout)) {

@@ -59,8 +59,10 @@ const errorOf = (exit: Exit.Exit<unknown, unknown>): WebTransportError => {
 }
 
 const statusOf = (server: Server, path = "/") =>
-  Effect.map(Effect.exit(Effect.scoped(connect(server, path))), (exit) =>
-    Exit.isSuccess(exit) ? 200 : errorOf(exit).status)
+  Effect.map(
+    Effect.exit(Effect.scoped(connect(server, path))),
+    (exit) => Exit.isSuccess(exit) ? 200 : errorOf(exit).status
+  )
 
 const live = (
   title: string,
@@ -70,8 +72,7 @@ const live = (
     WebTransport.WebTransportConstructor | Scope.Scope
   >
 ) =>
-  it.live(title, () =>
-    withLogs((logs) => soon(Effect.provide(Effect.scoped(body(logs)), NodeWebTransport.layerHttp2))))
+  it.live(title, () => withLogs((logs) => soon(Effect.provide(Effect.scoped(body(logs)), NodeWebTransport.layerHttp2))))
 
 // -----------------------------------------------------------------------------
 // Sessions
@@ -222,46 +223,49 @@ const requestOn = (connection: ReturnType<typeof connectHttp2>) =>
     stream.once("response", (fields) => resume(Effect.succeed(fields[":status"])))
   })
 
-live("drains: no new sessions, answers for all requests that it accepted, and then nothing is open", () =>
-  Effect.gen(function*() {
-    const gate = yield* Deferred.make<void>()
-    let begun = 0
-    const answer = (request: Uint8Array) =>
-      Effect.suspend(() => {
-        begun++
-        return Effect.as(Deferred.await(gate), request)
+live(
+  "drains: no new sessions, answers for all requests that it accepted, and then nothing is open",
+  () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let begun = 0
+      const answer = (request: Uint8Array) =>
+        Effect.suspend(() => {
+          begun++
+          return Effect.as(Deferred.await(gate), request)
+        })
+      const { server, serving: served } = yield* serving(
+        (session) => session.serveStreams((stream) => Framing.serve(stream, answer)),
+        { shutdownGrace: "1 hour" }
+      )
+      const sessionPool = yield* SessionPool.make({ ...optionsOf(server, "/"), maxSize: 2 })
+      const pool = yield* RequestPool.make({ sessionPool, maxStreams: 4, maxInFlight: 16 })
+      const watched = yield* connect(server, "/watched")
+      const idle = yield* openConnection(server)
+      const requests = Array.from({ length: 64 }, (_, i) => `request ${i}`)
+      const asking = yield* Effect.forEach(requests, (request) => Effect.fork(pool.request(bytes(request))))
+      yield* until(Effect.sync(() => begun), (n) => n === 64)
+
+      const draining = yield* Effect.fork(server.drain)
+      yield* watched.draining
+      expect(yield* requestOn(idle)).toBe(503)
+      expect(errorOf(yield* Effect.exit(connect(server))).reason).toBe("Connect")
+      yield* Deferred.succeed(gate, undefined)
+      const answers = yield* Effect.forEach(asking, (one) => Fiber.join(one))
+      expect(answers.map(text)).toEqual(requests)
+
+      // without the grace it ends when the clients have left
+      yield* watched.close()
+      yield* Effect.forkDaemon(pool.close)
+      yield* Effect.forkDaemon(sessionPool.close)
+      yield* Fiber.join(draining)
+      yield* Fiber.join(served)
+      yield* Effect.async<void>((resume) => {
+        if (idle.destroyed) resume(Effect.void)
+        else idle.once("close", () => resume(Effect.void))
       })
-    const { server, serving: served } = yield* serving(
-      (session) => session.serveStreams((stream) => Framing.serve(stream, answer)),
-      { shutdownGrace: "1 hour" }
-    )
-    const sessionPool = yield* SessionPool.make({ ...optionsOf(server, "/"), maxSize: 2 })
-    const pool = yield* RequestPool.make({ sessionPool, maxStreams: 4, maxInFlight: 16 })
-    const watched = yield* connect(server, "/watched")
-    const idle = yield* openConnection(server)
-    const requests = Array.from({ length: 64 }, (_, i) => `request ${i}`)
-    const asking = yield* Effect.forEach(requests, (request) => Effect.fork(pool.request(bytes(request))))
-    yield* until(Effect.sync(() => begun), (n) => n === 64)
-
-    const draining = yield* Effect.fork(server.drain)
-    yield* watched.draining
-    expect(yield* requestOn(idle)).toBe(503)
-    expect(errorOf(yield* Effect.exit(connect(server))).reason).toBe("Connect")
-    yield* Deferred.succeed(gate, undefined)
-    const answers = yield* Effect.forEach(asking, (one) => Fiber.join(one))
-    expect(answers.map(text)).toEqual(requests)
-
-    // without the grace it ends when the clients have left
-    yield* watched.close()
-    yield* Effect.forkDaemon(pool.close)
-    yield* Effect.forkDaemon(sessionPool.close)
-    yield* Fiber.join(draining)
-    yield* Fiber.join(served)
-    yield* Effect.async<void>((resume) => {
-      if (idle.destroyed) resume(Effect.void)
-      else idle.once("close", () => resume(Effect.void))
     })
-  }))
+)
 
 it.scoped("interrupts handlers after shutdownGrace, not before, and closes all sessions", () =>
   Effect.gen(function*() {

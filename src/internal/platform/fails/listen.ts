@@ -62,7 +62,10 @@ const whyNot = ({ host, port }: ListenOptions, cause: unknown): WebTransportErro
   const { code, message } = cause as { readonly code?: string; readonly message?: string }
   const where = `${host}:${port}`
   const [detail, advice] = code === "EADDRINUSE"
-    ? [`port ${port} of ${host} is in use`, "choose another one, 0 for any that is free, or end the process that has it"]
+    ? [
+      `port ${port} of ${host} is in use`,
+      "choose another one, 0 for any that is free, or end the process that has it"
+    ]
     : code === "EACCES"
     ? [`this process may not listen at ${where}`, "ports below 1024 need the right to use them; choose a higher one"]
     : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
@@ -82,6 +85,19 @@ const answering = ({ admit }: ListenOptions) => async ({ header }: { readonly he
 }
 
 const ignore = () => {}
+
+/** A second close would write after the end of the session's stream (1.6.8). */
+const closeOnce = (native: ServerSession): void => {
+  const close = native.close.bind(native)
+  let isClosed = false
+  Object.assign(native, {
+    close: (info?: Parameters<typeof close>[0]) => {
+      if (isClosed) return
+      isClosed = true
+      close(info)
+    }
+  })
+}
 
 const keep = <A extends { once(event: "close", listener: () => void): unknown }>(all: Set<A>) => (one: A) => {
   all.add(one)
@@ -120,6 +136,7 @@ export const listen = async (options: ListenOptions): Promise<Listening> => {
   }
   const { connections, sockets } = track(server.transportInt?.serverInt)
   const onSession = (native: ServerSession) => {
+    closeOnce(native)
     // Both reject when a client leaves before the session is ready.
     native.ready.catch(ignore)
     native.closed.catch(ignore)

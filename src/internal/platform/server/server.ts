@@ -13,7 +13,7 @@ import type * as Stream from "effect/Stream"
 import type { ConstructorService } from "../../../WebTransportConstructor.js"
 import { WebTransportError } from "../../../WebTransportError.js"
 import { dieOfProblems } from "../../options/optionChecks.js"
-import { type Decoded, decodeAll } from "../../options/optionTable.js"
+import { decodeAll, type Decoded } from "../../options/optionTable.js"
 import { adopt } from "../../transport/connect.js"
 import { atMost } from "../../transport/endings.js"
 import { IncomingQueue, takeNext } from "../../transport/incoming.js"
@@ -129,7 +129,8 @@ class Server {
   private readonly next: Effect.Effect<ServedSession, Option.Option<never>, Scope.Scope> = Effect.suspend(() =>
     Effect.matchEffect(this.accept, {
       onFailure: () => Effect.fail(Option.none()),
-      onSuccess: (arrival) => Effect.matchEffect(this.open(arrival), { onFailure: () => this.next, onSuccess: Effect.succeed })
+      onSuccess: (arrival) =>
+        Effect.matchEffect(this.open(arrival), { onFailure: () => this.next, onSuccess: Effect.succeed })
     })
   )
 
