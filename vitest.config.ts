@@ -25,7 +25,7 @@ process.execPath = http3Node()
 // The path of a test decides where it runs. The rooms in `portable` need no server: they run once in Node and once in a
 // browser. The rooms in `transports` run over each transport. All others run once, in Node. Folders within a room restrict
 // this: `node`, not in a browser; `http2` and `http3`, only over that protocol; `memory`, over no transport.
-const portable = ["core", "dialect", "effect3", "engine", "observe", "options", "recycling"]
+const portable = ["core", "dialect", "effect3", "engine", "keyed", "observe", "options", "recycling"]
 const transports = ["transport", "framing", "sessions", "streams", "requests"]
 const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
 

@@ -15,6 +15,9 @@ import { gzipSync } from "node:zlib"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const bin = path.join(root, "node_modules", ".bin")
 
+// The projects made here keep what is installed, whatever npm is told outside.
+process.env.npm_config_save = "true"
+
 const run = (cwd, command, args) => {
   console.log(`$ ${path.basename(command)} ${args.join(" ")}`)
   execFileSync(command, args, { cwd, stdio: "inherit" })

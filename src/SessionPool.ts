@@ -92,6 +92,11 @@ export interface EndpointStats {
   readonly sessions: number
   /** Attempts to connect under way. */
   readonly opening: number
+  /**
+   * How many attempts to connect may be under way (slow start): 1 for an endpoint that is new, back or not well; from the
+   * first session that proved good on, 2, and twice as many each second; after 10 seconds `Infinity`.
+   */
+  readonly maxOpening: number
   /** Sessions that opened, since it was listed. */
   readonly opened: number
   /** Attempts to connect that failed, since it was listed. */
@@ -233,17 +238,19 @@ export const layer = <E = never, R = never>(
 export const config: Config.Config<ConfigOptions> = internalOptions.config
 
 const fromConfig = <E, R>(
-  { certificateHashes, connectTimeout, urls, ...options }: ConfigOptions,
+  { certificateHashes, connectTimeout, url, urls = [], ...others }: ConfigOptions,
   hooks: Hooks<E, R> | undefined
-): Options<E, R> => ({
-  ...options,
-  ...hooks,
-  endpoints: urls?.map((url) => ({ url })),
-  connect: {
-    connectTimeout,
-    serverCertificateHashes: certificateHashes?.map((value) => ({ value }))
+): Options<E, R> => {
+  const options = {
+    ...others,
+    ...hooks,
+    connect: {
+      connectTimeout,
+      serverCertificateHashes: certificateHashes?.map((value) => ({ value }))
+    }
   }
-})
+  return url === undefined ? { ...options, endpoints: urls.map((url) => ({ url })) } : { ...options, url }
+}
 
 /**
  * The pool as a layer whose options come from a `Config`, or from a record of them. Pass an application's hooks beside

@@ -137,34 +137,12 @@ export interface Hooks<E = never, R = never> extends
 }
 
 /**
- * Options of {@link make}. Only `url` is required, or `endpoints` in its place. The engine's options are those of `ResourcePool.Options`, with
- * different defaults for some: `name` `"SessionPool"`, `acquireTimeout` 30 s, `createTimeout` 5 s more than the connect
- * timeout, `overlap` on.
+ * The options that {@link UrlOptions} and {@link EndpointsOptions} share.
  *
- * A session is *lost*, and its place free, as soon as either side closes it in any way. A server that hangs closes
- * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer drains it (DRAIN, or GOAWAY in
- * Node over HTTP/2: its borrowers keep it, the next ones get another session) or refuses a stream although none is
- * open, and when it is too old or too used.
- *
- * **`keepAlive`.** Bytes and datagrams that arrive on a session prove it good, as the answer to a ping does. If
- * anything arrived since the last ping was due, the pool does not ping the session. If anything arrives beside the
- * answer to a ping, the ping passes at once (the pool interrupts it). So the pool finds a silent session within two
- * intervals and `checkTimeout`. If you must ask the application itself whether it is well, use `validate` instead.
- *
- * **Gotchas**
- *
- * Over HTTP/2 a server may grant a session only a fixed number of streams in its whole life (100 by default with
- * `@fails-components/webtransport`); the borrower who reaches the limit gets `StreamLimit`. Set `maxStreamsOpened`
- * below it.
- *
- * Failures of `url`, `connect.serverCertificateHashes`, `connect.headers` and `onOpen` reach the borrower as a
- * `WebTransportError` with reason `Connect` and the failure as its `cause`. A failure that is a `WebTransportError`
- * already reaches the borrower unchanged.
- *
- * @since 0.1.0
+ * @since 0.2.0
  * @category options
  */
-export interface Options<E = never, R = never>
+export interface CommonOptions<E = never, R = never>
   extends
     Omit<ResourcePoolOptions<Session, E, R>, "acquire" | "lost" | "retire" | "rideOut">,
     Omit<Hooks<E, R>, "rideOut">
@@ -178,37 +156,6 @@ export interface Options<E = never, R = never>
   readonly rideOut?: DurationInput | RideOut | undefined
   /** As in {@link ConfigOptions}. */
   readonly maxStreamsOpened?: number | undefined
-  /**
-   * Where to connect, https only. An Effect runs on every connect, for addresses with a token that expires. Leave it out
-   * with `endpoints`.
-   */
-  readonly url?: string | URL | Effect.Effect<string | URL, E, R> | undefined
-  /**
-   * Where to connect, in place of `url`: several servers that serve alike. An array, each endpoint once; or a `Stream` of
-   * arrays, for a list that changes (DNS, a config service).
-   *
-   * - *Failover.* A connect that fails is followed at once by another endpoint, within the same creation; a slow one is
-   *   raced (`attemptDelay`). A borrower sees a failure only if every endpoint failed; the error names each.
-   * - *Health.* An endpoint that fails gets no sessions until it is well again; the pool probes it after a backoff
-   *   (`createBackoff`, for each endpoint), beside its borrowers. `consecutiveFailures` eject an endpoint for longer.
-   *   While no endpoint is well, creations try them all, ejected ones too.
-   * - *Slow start.* An endpoint that is new or back has one opening at a time until a session of it proved good: it passed
-   *   a check, came back from a borrower that succeeded, or was open for 5 s. Then it may have twice as many each second.
-   * - *Return.* Sessions move to a better or emptier endpoint, and away from removed ones, one at a time: see
-   *   `failbackAfter`.
-   * - A `Stream` that fails is run again, after a backoff. If it ends, or emits no valid endpoint, the pool keeps its last
-   *   list and warns. Until the first list creations wait, for at most the connect timeout. Duplicates in a list of a
-   *   `Stream` count once.
-   *
-   * **Gotchas**
-   *
-   * - Requests on sessions to an endpoint that died are lost. A death that nothing tells (a server that hangs) is found by
-   *   `keepAlive` and by `suspectAfter` of a `StreamPool`; until then borrowers may get such a session.
-   * - A probe is one session beside those of `maxSize`, for at most 5 s.
-   *
-   * @since 0.2.0
-   */
-  readonly endpoints?: ReadonlyArray<Endpoint> | Stream.Stream<ReadonlyArray<Endpoint>, unknown, R> | undefined
   /**
    * Which endpoint the next session is opened to, of those that are well and have the best `priority`. `"even"`: the one
    * with the fewest sessions for its weight. `"ordered"`: the first one of the list. Default: `"even"`.
@@ -255,6 +202,83 @@ export interface Options<E = never, R = never>
   /** How to connect. Its `connectTimeout`, 10 s by default, covers `onOpen` too. */
   readonly connect?: ConnectOptions<E, R> | undefined
 }
+
+/**
+ * A pool of sessions to one server.
+ *
+ * @since 0.2.0
+ * @category options
+ */
+export interface UrlOptions<E = never, R = never> extends CommonOptions<E, R> {
+  /** https only. An Effect runs on every connect, for addresses with a token that expires. */
+  readonly url: string | URL | Effect.Effect<string | URL, E, R>
+  readonly endpoints?: undefined
+}
+
+/**
+ * A pool of sessions to several servers that serve alike.
+ *
+ * @since 0.2.0
+ * @category options
+ */
+export interface EndpointsOptions<E = never, R = never> extends CommonOptions<E, R> {
+  /**
+   * An array, each endpoint once; or a `Stream` of arrays, for a list that changes (DNS, a config service).
+   *
+   * - *Failover.* A connect that fails is followed at once by another endpoint, within the same creation; a slow one is
+   *   raced (`attemptDelay`). A borrower sees a failure only if every endpoint failed; the error names each.
+   * - *Health.* An endpoint that fails gets no sessions until it is well again; the pool probes it after a backoff
+   *   (`createBackoff`, for each endpoint), beside its borrowers. `consecutiveFailures` eject an endpoint for longer.
+   *   While no endpoint is well, creations try them all, ejected ones too.
+   * - *Slow start.* An endpoint that is new or back has one opening at a time until a session of it proved good: it passed
+   *   a check, came back from a borrower that succeeded, or was open for 5 s. Then it may have twice as many each second.
+   * - *Return.* Sessions move to a better or emptier endpoint, and away from removed ones, one at a time: see
+   *   `failbackAfter`.
+   * - A `Stream` that fails is run again, after a backoff. If it ends, or emits no valid endpoint, the pool keeps its last
+   *   list and warns. Until the first list creations wait, for at most the connect timeout. Duplicates in a list of a
+   *   `Stream` count once.
+   *
+   * **Gotchas**
+   *
+   * - Requests on sessions to an endpoint that died are lost. A death that nothing tells (a server that hangs) is found by
+   *   `keepAlive` and by `suspectAfter` of a `StreamPool`; until then borrowers may get such a session.
+   * - A probe is one session beside those of `maxSize`, for at most 5 s.
+   */
+  readonly endpoints: ReadonlyArray<Endpoint> | Stream.Stream<ReadonlyArray<Endpoint>, unknown, R>
+  readonly url?: undefined
+}
+
+/**
+ * Options of {@link make}: only where to connect is required, `url` of {@link UrlOptions} or `endpoints` of
+ * {@link EndpointsOptions}.
+ *
+ * The engine's options are those of `ResourcePool.Options`, with different defaults for some: `name` `"SessionPool"`,
+ * `acquireTimeout` 30 s, `createTimeout` 5 s more than the connect timeout, `overlap` on.
+ *
+ * A session is *lost*, and its place free, as soon as either side closes it in any way. A server that hangs closes
+ * nothing: `keepAlive` with `pingStream` finds it. A session is *retired* when the peer drains it (DRAIN, or GOAWAY in
+ * Node over HTTP/2: its borrowers keep it, the next ones get another session) or refuses a stream although none is
+ * open, and when it is too old or too used.
+ *
+ * **`keepAlive`.** Bytes and datagrams that arrive on a session prove it good, as the answer to a ping does. If
+ * anything arrived since the last ping was due, the pool does not ping the session. If anything arrives beside the
+ * answer to a ping, the ping passes at once (the pool interrupts it). So the pool finds a silent session within two
+ * intervals and `checkTimeout`. If you must ask the application itself whether it is well, use `validate` instead.
+ *
+ * **Gotchas**
+ *
+ * Over HTTP/2 a server may grant a session only a fixed number of streams in its whole life (100 by default with
+ * `@fails-components/webtransport`); the borrower who reaches the limit gets `StreamLimit`. Set `maxStreamsOpened`
+ * below it.
+ *
+ * Failures of `url`, `connect.serverCertificateHashes`, `connect.headers` and `onOpen` reach the borrower as a
+ * `WebTransportError` with reason `Connect` and the failure as its `cause`. A failure that is a `WebTransportError`
+ * already reaches the borrower unchanged.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Options<E = never, R = never> = UrlOptions<E, R> | EndpointsOptions<E, R>
 
 /**
  * Options of `SessionPool.pingStream`.

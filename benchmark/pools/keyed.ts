@@ -1,5 +1,5 @@
 /** Borrow and return by key, without waiters. */
-import { KeyedPool } from "effect-pools"
+import { KeyedPool, ResourcePool } from "effect-pools"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as EffectKeyedPool from "effect/KeyedPool"
@@ -7,7 +7,7 @@ import * as Scope from "effect/Scope"
 import { none, number, spread, table, times } from "../harness/format.js"
 import { perOperation, type Run } from "../harness/measure.js"
 import { type Entry, type Group, ratio, type Results } from "../harness/model.js"
-import { effectLoop, makeItem, resourcePool, trivial } from "./peers.js"
+import { effectLoop, type Item, makeItem, resourcePool, trivial } from "./peers.js"
 
 const group = "keyed"
 const many = 100_000
@@ -26,6 +26,7 @@ const contestants = {
   oneOfMany: "`KeyedPool.use`, 1 of 100,000 keys",
   limited: "`KeyedPool.use`, 1 key, with `maxTotal` and `maxKeys`",
   inTurn: "`KeyedPool.use`, 100,000 keys in turn",
+  map: "`ResourcePool.use`, a `Map` of 100,000 pools in turn",
   structural: "`KeyedPool.use`, 1 structural key",
   get: "`Effect.scoped(KeyedPool.get)`, 1 key",
   effect: "Effect `Effect.scoped(KeyedPool.get)`, 1 key"
@@ -65,6 +66,23 @@ const entries: ReadonlyArray<Entry> = [
     const pool = await keyedPool(keys)
     let at = 0
     return effectLoop(() => pool.use(keys[at = at === many - 1 ? 0 : at + 1]!, () => trivial))
+  }),
+  entry(contestants.map, async () => {
+    const keys = strings(many)
+    const pools = new Map<string, ResourcePool.ResourcePool<Item>>()
+    const scope = Effect.runSync(Scope.make())
+    const fill = Effect.forEach(
+      keys,
+      (key) =>
+        Effect.flatMap(ResourcePool.make({ acquire: Effect.sync(makeItem), metrics: false }), (pool) => {
+          pools.set(key, pool)
+          return pool.use(() => trivial)
+        }),
+      { concurrency: 1_000, discard: true }
+    )
+    await Effect.runPromise(Effect.provideService(fill, Scope.Scope, scope))
+    let at = 0
+    return effectLoop(() => pools.get(keys[at = at === many - 1 ? 0 : at + 1]!)!.use(() => trivial))
   }),
   entry(contestants.structural, async () => {
     const pool = await keyedPool([new Host({ name: "a", port: 1 })])
@@ -119,6 +137,12 @@ export const keyed: Group = {
     {
       what: "`KeyedPool.use`, 1 of 100,000 keys: to `ResourcePool.use`",
       figure: to(results, contestants.oneOfMany, contestants.resourcePool),
+      bound: { atMost: 1.5 },
+      unit: "×"
+    },
+    {
+      what: "`KeyedPool.use`, 100,000 keys in turn: to a `Map` of pools",
+      figure: to(results, contestants.inTurn, contestants.map),
       bound: { atMost: 1.5 },
       unit: "×"
     },

@@ -2,6 +2,7 @@
 import type { Suite } from "../harness/model.js"
 import { borrow } from "./borrow.js"
 import { contention } from "./contention.js"
+import { endpoints } from "./endpoints.js"
 import { keyed } from "./keyed.js"
 import { observing } from "./observing.js"
 import { outage } from "./outage.js"
@@ -14,5 +15,5 @@ export const pools: Suite = {
   effect: 3,
   child: "pools/child.ts",
   packages: ["effect", "generic-pool", "tarn", "lightning-pool"],
-  groups: [borrow(3), keyed, observing, contention(3), waiters(3), size, outage(3)]
+  groups: [borrow(3), keyed, endpoints, observing, contention(3), waiters(3), size, outage(3)]
 }

@@ -1,4 +1,4 @@
-/** The echo server, in its own process, which the page can stop, kill and start again. */
+/** Echo servers, each in its own process, which the page can stop, kill and start again. */
 import { Data, Effect } from "effect"
 import type { ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
@@ -18,9 +18,8 @@ export type State = "running" | "stopped" | "dead"
 export type Action = Fault | "stop" | "resume" | "kill" | "start"
 
 export interface EchoServer {
+  readonly name: string
   readonly url: string
-  /** SHA-256 of its certificate, hexadecimal; the same after each start. */
-  readonly hash: string
   readonly state: Effect.Effect<State>
   /** Commands that do not fit the state of the process do nothing. */
   readonly actions: Readonly<Record<Action, Effect.Effect<void, ServerFailed>>>
@@ -57,9 +56,7 @@ const freePort = Effect.promise(async () => {
   return port
 })
 
-/** Starts the server. The end of the scope kills it. */
-export const startEchoServer = Effect.gen(function*() {
-  const { cert, hashHex, key } = yield* Effect.promise(makeCertificate)
+const startEchoServer = Effect.fnUntraced(function*(name: string, cert: string, key: string) {
   const port = yield* freePort
   let child: Child | undefined
   let isStopped = false
@@ -90,8 +87,8 @@ export const startEchoServer = Effect.gen(function*() {
 
   yield* Effect.acquireRelease(start, () => kill)
   return {
+    name,
     url: `https://127.0.0.1:${port}/`,
-    hash: hashHex,
     state: Effect.sync(() => alive() === undefined ? "dead" : isStopped ? "stopped" : "running"),
     actions: {
       stop: signal("SIGSTOP"),
@@ -103,3 +100,17 @@ export const startEchoServer = Effect.gen(function*() {
     }
   } satisfies EchoServer as EchoServer
 })
+
+export interface EchoServers {
+  /** SHA-256 of their certificate, hexadecimal; the same after each start. */
+  readonly hash: string
+  readonly all: ReadonlyArray<EchoServer>
+}
+
+/** Starts the servers. The end of the scope kills them. */
+export const startEchoServers = (names: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const { cert, hashHex, key } = yield* Effect.promise(makeCertificate)
+    const all = yield* Effect.forEach(names, (name) => startEchoServer(name, cert, key), { concurrency: "unbounded" })
+    return { hash: hashHex, all } satisfies EchoServers as EchoServers
+  })

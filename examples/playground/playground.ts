@@ -1,4 +1,4 @@
-/** The playground: its page on http://localhost, and the echo server that the page talks to. */
+/** The playground: its page on http://localhost, and the echo servers that the page talks to. */
 import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Data, Effect, Layer } from "effect"
@@ -6,15 +6,14 @@ import { build } from "esbuild"
 import { createServer } from "node:http"
 import { basename } from "node:path"
 import { fileURLToPath } from "node:url"
-import { type Action, type EchoServer, startEchoServer, type State } from "./echoServer.js"
+import { type Action, type EchoServers, startEchoServers, type State } from "./echoServer.js"
 
 export class PortTaken extends Data.TaggedError("PortTaken")<{ readonly message: string }> {}
 
 /** What the page needs to know. */
-export interface Server {
-  readonly url: string
+export interface Servers {
   readonly hash: string
-  readonly state: State
+  readonly all: ReadonlyArray<{ readonly name: string; readonly url: string; readonly state: State }>
 }
 
 const page = fileURLToPath(new URL("./page", import.meta.url))
@@ -48,20 +47,20 @@ const file = (files: ReadonlyMap<string, string>, name: string) =>
     headers: { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" }
   })
 
-const router = (files: ReadonlyMap<string, string>, server: EchoServer) => {
+const router = (files: ReadonlyMap<string, string>, { all, hash }: EchoServers) => {
   const answer = Effect.flatMap(
-    server.state,
-    (state) => HttpServerResponse.json({ url: server.url, hash: server.hash, state } satisfies Server)
+    Effect.forEach(all, ({ name, state, url }) => Effect.map(state, (state) => ({ name, url, state }))),
+    (all) => HttpServerResponse.json({ hash, all } satisfies Servers)
   )
   return HttpRouter.empty.pipe(
     HttpRouter.get("/", file(files, "index.html")),
     HttpRouter.get("/main.js", file(files, "main.js")),
     HttpRouter.get("/style.css", file(files, "style.css")),
-    HttpRouter.get("/server", answer),
+    HttpRouter.get("/servers", answer),
     HttpRouter.post(
-      "/server/:action",
-      Effect.flatMap(HttpRouter.params, ({ action }) => {
-        const run = server.actions[action as Action]
+      "/servers/:name/:action",
+      Effect.flatMap(HttpRouter.params, ({ action, name: of }) => {
+        const run = all.find(({ name }) => name === of)?.actions[action as Action]
         return run === undefined ? HttpServerResponse.empty({ status: 404 }) : Effect.zipRight(run, answer)
       })
     )
@@ -72,10 +71,10 @@ const router = (files: ReadonlyMap<string, string>, server: EchoServer) => {
 export const startPlayground = (port: number) =>
   Effect.gen(function*() {
     const files = yield* bundle
-    const server = yield* startEchoServer
+    const servers = yield* startEchoServers(["a", "b", "c"])
     const context = yield* Layer.build(NodeHttpServer.layer(createServer, { host: "localhost", port }))
     return yield* Effect.gen(function*() {
-      yield* HttpServer.serveEffect(router(files, server))
+      yield* HttpServer.serveEffect(router(files, servers))
       const { address } = yield* HttpServer.HttpServer
       return `http://localhost:${address._tag === "TcpAddress" ? address.port : port}`
     }).pipe(Effect.provide(context))

@@ -1,5 +1,5 @@
 /**
- * The main module of the echo server's process: WebTransport over HTTP/3 on a port of this machine.
+ * The main module of an echo server's process: WebTransport over HTTP/3 on a port of this machine.
  *
  * Reads lines from stdin: first `Options` as JSON, then one `Fault` per line. Prints a line once it is ready, and ends
  * when stdin does.

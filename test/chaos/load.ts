@@ -19,7 +19,7 @@ import type { Lag } from "./lag.js"
 export const acquireTimeout = 1_000
 export const requestTimeout = 1_500
 /** The allowed delay of a timer, in addition to the delay of the event loop. */
-const slack = 300
+export const slack = 300
 const thinkTime = 15
 
 export interface Pools {
@@ -91,13 +91,13 @@ const checksum = (text: string): string => createHash("sha1").update(text).diges
 let sequence = 0
 
 /** A unique number, a checksum, and random text of random length. */
-const newMessage = (random: PCGRandom): string => {
+export const newMessage = (random: PCGRandom): string => {
   const body = `${++sequence} ${random.number().toString(36).repeat(1 + random.integer(120))}`
   return `m${checksum(body)} ${body}`
 }
 
 /** The problem with an answer; undefined for a right answer. */
-const faultOf = (message: string, answer: Uint8Array): string | undefined => {
+export const faultOf = (message: string, answer: Uint8Array): string | undefined => {
   const text = decoder.decode(answer)
   if (text === message) return undefined
   const [sum = "", ...rest] = text.split(" ")
@@ -117,7 +117,7 @@ interface Way {
 
 const frame = (message: string): Uint8Array => Either.getOrThrow(Framing.encode(encoder.encode(message)))
 
-const exchange = (stream: WebTransport.BidirectionalStream, message: string) =>
+export const exchange = (stream: WebTransport.BidirectionalStream, message: string) =>
   Effect.zipRight(stream.write(frame(message)), Effect.map(Framing.read(stream), Option.getOrUndefined))
 
 /** Ways to send a message and get an answer. */
@@ -173,7 +173,7 @@ export const auditedWays: Readonly<Record<string, Way>> = {
   "shared": { pool: "shared", fibers: 24, send: ({ shared }, message) => shared.request(encoder.encode(message)) }
 }
 
-const nameOf = (error: unknown): string => {
+export const nameOf = (error: unknown): string => {
   if (isRequestError(error)) {
     return error.cause === undefined ? `RequestError ${error.reason}` : nameOf(error.cause)
   }

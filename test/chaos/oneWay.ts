@@ -60,7 +60,7 @@ export const oneWay = ({ server, tally }: Link, options: OneWayOptions, isOver: 
       proxy.set({ state: "open", delay: 0, rate: slowest * (fastest / slowest) ** random.number() })
     )
     const pacing = yield* Effect.fork(Effect.forever(Effect.zipRight(pace, Effect.sleep(rateLasts))))
-    const sessions = (options: Partial<SessionPool.Options>) =>
+    const sessions = (options: SessionPool.CommonOptions) =>
       SessionPool.make({
         url: `https://127.0.0.1:${proxy.port}${path}`,
         connect: { serverCertificateHashes: [{ value: server.hash }] },

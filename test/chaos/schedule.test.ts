@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { kinds, schedule } from "./schedule.js"
+import { endpointKinds, endpointSchedule, kinds, schedule } from "./schedule.js"
 
 const seeds = Array.from({ length: 500 }, (_, seed) => seed)
 
@@ -25,5 +25,23 @@ describe("the schedule of faults", () => {
     expect(schedule(7, 600_000)).toEqual(all)
     const minute = schedule(7, 60_000)
     expect(all.slice(0, minute.length)).toEqual(minute)
+  })
+})
+
+describe("the schedule of a fleet's faults", () => {
+  it("has every kind within a minute, and at least 100 servers hit in ten", () => {
+    for (const seed of seeds) {
+      expect(new Set(endpointSchedule(seed, 60_000).map(({ kind }) => kind)).size).toBe(endpointKinds.length)
+      expect(endpointSchedule(seed, 600_000).flatMap(({ places }) => places).length).toBeGreaterThan(100)
+    }
+  })
+
+  it("leaves one server well", () => {
+    for (const seed of seeds) {
+      const hit = endpointSchedule(seed, 60_000).map(({ places }) =>
+        new Set(places).size === places.length && places.length
+      )
+      expect(new Set([1, 2, ...hit])).toEqual(new Set([1, 2]))
+    }
   })
 })

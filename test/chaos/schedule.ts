@@ -49,6 +49,42 @@ const lengths: Readonly<Partial<Record<Kind, readonly [shortest: number, longest
 
 const largest: Readonly<Partial<Record<Kind, number>>> = { closeSessions: 255, delay: 150, interrupt: 32, resize: 4 }
 
+const shuffled = <A>(all: ReadonlyArray<A>, random: PCGRandom): ReadonlyArray<A> => {
+  const left = [...all]
+  return all.map(() => left.splice(random.integer(left.length), 1)[0]!)
+}
+
+export const endpointKinds = ["kill", "stop", "replace"] as const
+
+/** A fault of a fleet of three servers. One of them stays well. */
+export interface EndpointFault {
+  readonly kind: (typeof endpointKinds)[number]
+  /** Milliseconds after the start. */
+  readonly at: number
+  /** How long a server is away, or how long after it left the list it is killed; in milliseconds. */
+  readonly lasts: number
+  /** The places in the list of the servers that it hits. */
+  readonly places: ReadonlyArray<number>
+}
+
+/** The pause after a fault, in milliseconds. A server that starts again needs some of it. */
+const endpointGap = 2_500
+
+/** In shuffled rounds, too. From the second round on a fault may hit two servers. */
+export const endpointSchedule = (seed: number, duration: number): ReadonlyArray<EndpointFault> => {
+  const random = new PCGRandom(seed)
+  const faults: Array<EndpointFault> = []
+  for (let at = 2_000, isFirst = true;; isFirst = false) {
+    for (const kind of shuffled(endpointKinds, random)) {
+      const lasts = 400 + random.integer(kind === "stop" ? 2_800 : 1_600)
+      const hit = isFirst || kind === "replace" ? 1 : 1 + random.integer(2)
+      if (at + lasts + endpointGap > duration) return faults
+      faults.push({ kind, at, lasts, places: shuffled([0, 1, 2], random).slice(0, hit) })
+      at += lasts + endpointGap
+    }
+  }
+}
+
 /** The faults in shuffled rounds: every kind comes once before any kind comes again. */
 export const schedule = (seed: number, duration: number): ReadonlyArray<Fault> => {
   const random = new PCGRandom(seed)

@@ -17,6 +17,7 @@ import { table } from "../../benchmark/harness/format.js"
 import type { Stats } from "../support/protocol.js"
 import { networkSockets } from "../support/resources.js"
 import * as TestServer from "../support/TestServer.js"
+import { fleet, type FleetReport, rowsOf, startFleet } from "./fleet.js"
 import { type Findings, fuzz } from "./fuzz.js"
 import { type Lag, watchLag } from "./lag.js"
 import { leftIn } from "./leftovers.js"
@@ -403,6 +404,25 @@ const reportFuzz = (tally: Tally, findings: ReadonlyArray<Findings>): string => 
   )
 }
 
+const reportFleet = (report: FleetReport): string => {
+  const rows = rowsOf(report)
+  const servers = rows.reduce((sum, row) => sum + row.servers, 0)
+  return `${
+    table(
+      ["one or two of three servers", "times", "servers", "longest wait for a session", "requests lost there"],
+      rows.map(({ faults, kind, longestWait, lost, servers }) => [
+        kind,
+        String(faults),
+        String(servers),
+        millis(longestWait),
+        String(lost)
+      ])
+    )
+  }\n\n${servers} servers hit; ${
+    report.answers.toLocaleString("en")
+  } right answers, ${report.sessions} sessions, ${report.ejections} ejections.`
+}
+
 const reportSent = ({ arrived, bytes, cut, givenUp, sent }: Sent): string =>
   table(["one way, over a slow network", "messages"], [
     [`sent in success, ${mb(bytes / mebibyte)}`, String(sent)],
@@ -447,6 +467,7 @@ const soak = (
     const server = yield* TestServer.start({ protocol: options.protocol })
     /** A server without faults. */
     const steady = yield* TestServer.start({ protocol: options.protocol })
+    const several = yield* startFleet({ protocol: options.protocol })
     const proxy = yield* Network.start(protocol.proxy, server.port)
     const faults = schedule(options.seed, duration)
     process.stdout.write(
@@ -462,7 +483,7 @@ const soak = (
     const findings = yield* fuzz(server, constructor, options.seed)
     const lag = watchLag()
 
-    const { sent, tally } = yield* Effect.gen(function*() {
+    const { ofFleet, sent, tally } = yield* Effect.gen(function*() {
       const first = yield* open(server, proxy)
       const start = performance.now()
       const tally = new Tally(start)
@@ -496,6 +517,7 @@ const soak = (
           () => isOver
         )
       )
+      const sendingToFleet = yield* Effect.fork(fleet(several, { seed: options.seed, duration, tally, lag }))
       yield* drive(world, faults, start, injected)
       yield* Effect.sleep(Math.max(0, start + duration - performance.now()))
       yield* Fiber.interrupt(sampler)
@@ -503,9 +525,10 @@ const soak = (
       yield* within(world, "ending the fibers", 5_000, Fiber.joinAll(workers))
       yield* audit(world)
       const sent = yield* Fiber.join(sending)
+      const ofFleet = yield* Fiber.join(sendingToFleet)
       samples.push(yield* sample(start))
       yield* closePools(world, world.current)
-      return { sent, tally }
+      return { ofFleet, sent, tally }
     }).pipe(Effect.provide(constructor), Effect.supervised(supervisor), Effect.provide(counting(logs)))
 
     const left = () => {
@@ -522,6 +545,7 @@ const soak = (
       // native handles are freed with the objects that hold them
       yield* collect
       const all = [...left(), ...sessionsLeft(yield* server.stats), ...sessionsLeft(yield* steady.stats, "steady ")]
+      for (const one of several) all.push(...sessionsLeft(yield* one.stats, "fleet's "))
       gone = performance.now() - end
       if (all.length === 0) break
       if (gone > protocol.graceAfter) {
@@ -536,6 +560,7 @@ const soak = (
       reportFaults(tally, injected, lag),
       reportLoad(tally, lag.worst()),
       reportSent(sent),
+      reportFleet(ofFleet),
       reportShared(figures),
       reportMemory(tally, samples),
       `Fibers, TCP and UDP sockets, and sessions of the server: gone ${millis(gone)} after the end.`,

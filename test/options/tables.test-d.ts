@@ -36,8 +36,19 @@ declare const none: <Differing extends PropertyKey>(differences: Record<Differin
 
 none<Difference<Input<typeof engineOptions>, ResourcePool.Options<any, any, any>>>({})
 
+/** Of these two, a pool has exactly one. */
+interface Address {
+  readonly url?: SessionPool.UrlOptions<any, any>["url"] | undefined
+  readonly endpoints?: SessionPool.EndpointsOptions<any, any>["endpoints"] | undefined
+}
+
 // the session checks the connect options that a session pool does not check
-none<Difference<Omit<Input<typeof sessionOptions>, "connect">, Omit<SessionPool.Options<any, any>, "connect">>>({})
+none<
+  Difference<
+    Omit<Input<typeof sessionOptions>, "connect">,
+    Omit<SessionPool.CommonOptions<any, any>, "connect"> & Address
+  >
+>({})
 none<
   Difference<Input<typeof connectOptions>, Pick<WebTransport.ConnectOptions<any, any>, keyof typeof connectOptions>>
 >({})

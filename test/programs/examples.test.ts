@@ -17,6 +17,15 @@ it.effect("reads a large stream into a few buffers, each record as it was writte
     assert.isAtMost(Number(made), 7 * 24)
   }))
 
+it.effect("goes on when one of three servers is killed, and when another one takes its place", () =>
+  Effect.gen(function*() {
+    const { stderr, stdout } = yield* run("failover.ts")
+    assert.strictEqual(stderr, "")
+    assert.match(stdout, /three servers' *│ 1000 *│ 0 *│ 'a 2, b 2, c 2'/)
+    assert.match(stdout, /b is killed' *│ \d+ *│ \d+ *│ 'a 3, c 3'/)
+    assert.match(stdout, /d takes its place' *│ 1000 *│ 0 *│ 'a 2, c 2, d 2'/)
+  }))
+
 it.effect.each([
   ["session-pool.ts", `${Array.from({ length: 10 }, (_, i) => `hello ${i}`).join(", ")}\n`],
   ["stream-pipeline.ts", "The sum is 5050.\n"],

@@ -59,10 +59,10 @@ describe("what was written in success", () => {
 
   type Send = Effect.Effect<unknown, unknown, WebTransport.WebTransportConstructor | Scope.Scope>
 
-  const sessionPoolWith = (options: Partial<SessionPool.Options>): Send =>
+  const sessionPoolWith = (options: SessionPool.CommonOptions): Send =>
     Effect.flatMap(SessionPool.make({ url, ...options }), (pool) => pool.use(streamsOf))
 
-  const streamPoolWith = (options: Partial<SessionPool.Options>): Send =>
+  const streamPoolWith = (options: SessionPool.CommonOptions): Send =>
     Effect.flatMap(
       SessionPool.make({ url, ...options }),
       (sessionPool) => Effect.flatMap(StreamPool.make({ sessionPool }), (pool) => pool.use(writeMuch))
@@ -242,7 +242,7 @@ describe("what was written in success", () => {
     const flood = new Uint8Array(16 << 20)
 
     /** `isLast`: the session closes after this stream. */
-    const sends: Record<string, { readonly isLast: boolean; readonly options: Partial<SessionPool.Options> }> = {
+    const sends: Record<string, { readonly isLast: boolean; readonly options: SessionPool.CommonOptions }> = {
       "with a session that stays": { isLast: false, options: {} },
       "with a session of one use": { isLast: true, options: { maxUses: 1 } },
       "with a session that ages": { isLast: true, options: { idleTimeToLive: 100 } }

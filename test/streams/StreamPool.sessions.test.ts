@@ -75,7 +75,7 @@ interface Made {
 /** Both pools, over the shared server; `name` separates the counts of one test from the others. */
 const make = (
   name: string,
-  sessions: Partial<SessionPool.Options>,
+  sessions: Partial<SessionPool.UrlOptions>,
   streams: StreamPool.Options,
   behaviour = "/echo"
 ) =>
@@ -88,7 +88,7 @@ const make = (
   })
 
 const makeMemory = (
-  sessions: Partial<SessionPool.Options>,
+  sessions: SessionPool.CommonOptions,
   streams: StreamPool.Options
 ) =>
   Effect.gen(function*() {

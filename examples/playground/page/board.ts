@@ -5,12 +5,16 @@ type Reason = keyof PoolStats.Destroyed
 
 /** How long ended sessions and streams stay visible, in milliseconds. */
 const shown = { session: 4_000, stream: 1_500 }
+/** How long the reason may take that belongs to an ended session, in milliseconds. The session of a probe has none. */
+const reasonWithin = 500
 const places = 8
 const cells = 8
 
 export class Tile {
   readonly id: number
   readonly native: unknown
+  /** The name of its server. */
+  readonly server: string
   /** The number of streams that were opened to ping the session. */
   pings = 0
   endedAt: number | undefined
@@ -24,9 +28,10 @@ export class Tile {
   private ended = 0
   private endedBefore = 0
 
-  constructor(id: number, native: unknown) {
+  constructor(id: number, native: unknown, server: string) {
     this.id = id
     this.native = native
+    this.server = server
   }
 
   /**
@@ -73,7 +78,7 @@ export class Board {
   private readonly places
   private opened = 0
   /** Ended sessions and the reported reasons, in the same order. */
-  private readonly ended: Array<Tile> = []
+  private ended: Array<Tile> = []
   private readonly reasons: Array<Reason> = []
   private streamsLost = 0
 
@@ -82,8 +87,8 @@ export class Board {
   }
 
   /** A session has been opened. */
-  open(native: unknown): Tile {
-    const tile = new Tile(++this.opened, native)
+  open(native: unknown, server: string): Tile {
+    const tile = new Tile(++this.opened, native, server)
     const free = this.places.find((place) => place.tile === undefined) ??
       this.places.filter(({ tile }) => tile?.endedAt !== undefined)
         .sort((a, b) => a.tile!.endedAt! - b.tile!.endedAt!)[0]
@@ -113,6 +118,8 @@ export class Board {
   }
 
   private pair(): void {
+    const now = performance.now()
+    this.ended = this.ended.filter(({ endedAt }) => now - endedAt! < reasonWithin)
     while (this.ended.length > 0 && this.reasons.length > 0) this.ended.shift()!.reason = this.reasons.shift()!
   }
 
@@ -146,8 +153,8 @@ export class Board {
     article.dataset["id"] = `${tile.id}`
     article.toggleAttribute("data-ended", isEnded)
     article.dataset["state"] = isEnded ? tile.reason ?? "" : tile.state
-    name.data = `session ${tile.id}`
-    state.textContent = isEnded ? tile.reason ?? "" : tile.state
+    name.data = `session ${tile.id} at ${tile.server}`
+    state.textContent = isEnded ? tile.reason ?? "closed" : tile.state
     cells.forEach((cell, i) => {
       const isLost = isEnded ? tile.reason === "lost" && i < tile.streams : i >= cells.length - tile.lost.length
       const value = isLost ? "lost" : isEnded || i >= tile.streams ? undefined : i < tile.lent ? "in use" : "idle"

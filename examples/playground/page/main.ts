@@ -2,9 +2,10 @@
 import { Cause, Duration, Effect, Logger, Runtime, Stream } from "effect"
 import { type ResourcePool, WebTransport } from "effect-pools"
 import type { Action } from "../echoServer.js"
-import type { Server } from "../playground.js"
+import type { Servers } from "../playground.js"
 import { Board } from "./board.js"
 import { Charts } from "./charts.js"
+import { Endpoints } from "./endpoints.js"
 import { Load } from "./load.js"
 import { Meter } from "./meter.js"
 import { makePools, type Pools } from "./pools.js"
@@ -39,35 +40,32 @@ const log = (text: string, state?: string) => {
   while (lines.childElementCount > 5) lines.lastElementChild!.remove()
 }
 
-// --- The server
+// --- The servers
 
-const ask = (path: string, method = "GET") =>
-  Effect.tryPromise(async (): Promise<Server> => (await fetch(`/server${path}`, { method })).json())
+const ask = (path = "", method = "GET") =>
+  Effect.tryPromise(async (): Promise<Servers> => (await fetch(`/servers${path}`, { method })).json())
 
-const words = { running: "server runs", stopped: "server hangs", dead: "server is dead" }
-
-const showServer = ({ state }: Server) => {
-  element("server").dataset["state"] = state
-  write("server", words[state])
-  for (const button of document.querySelectorAll<HTMLButtonElement>("[data-action]")) {
-    button.disabled = !button.dataset["in"]!.split(" ").includes(state)
-    button.hidden = button.dataset["notIn"]?.split(" ").includes(state) === true
-  }
+/** How many of the servers run. */
+const showServers = ({ all }: Servers) => {
+  const running = all.filter(({ state }) => state === "running").length
+  element("servers").dataset["state"] = running === all.length ? "all" : running === 0 ? "none" : "some"
+  write("servers", running === all.length ? "all servers run" : `${running} of ${all.length} servers run`)
 }
 
-const act = (action: Action) =>
-  ask(`/${action}`, "POST").pipe(
-    Effect.tap(showServer),
-    Effect.catchAll(() => Effect.sync(() => log("the playground has ended", "lost")))
-  )
-
 // --- Events of the pools
+
+/** The names of the servers by host and port. */
+const names = new Map<string, string>()
 
 /** The events that get a line; streams come and go too often. */
 const describe = (of: string, event: ResourcePool.PoolEvent): readonly [text: string, state?: string] | undefined => {
   if (event._tag === "Backoff" && of === "session") {
     return [`no session; the next attempt after ${Math.round(Duration.toMillis(event.delay))} ms`, "lost"]
   }
+  if (event._tag === "EndpointEjected") {
+    return [`server ${names.get(event.endpoint)} ejected for ${Duration.toSeconds(event.duration)} s`, "lost"]
+  }
+  if (event._tag === "EndpointBack") return [`server ${names.get(event.endpoint)} is back`]
   if (event._tag === "Destroyed" && (of === "session" || event.reason === "lost" || event.reason === "discarded")) {
     return [`${of} ${event.reason}`, event.reason]
   }
@@ -95,9 +93,10 @@ const milliseconds = (value: number | null) =>
     ? `${value.toFixed(0)} ms`
     : `${(value / 1000).toFixed(2)} s`
 
-const showPools = ({ sessions, streams }: Pools) =>
+const showPools = ({ sessions, streams }: Pools, endpoints: Endpoints) =>
   Effect.gen(function*() {
     const stats = yield* streams.stats
+    endpoints.show(yield* sessions.endpoints)
     board.show(yield* sessions.stats, yield* streams.sessions)
     write("waiters", `${stats.waiters}`)
     write("lent", `${stats.inUse} of ${stats.size}`)
@@ -131,10 +130,11 @@ const slider = (id: string, textOf: (value: number) => string, set: (value: numb
 }
 
 const program = Effect.gen(function*() {
-  const server = yield* ask("")
-  showServer(server)
-  const pools = yield* makePools(server, {
-    opened: (native) => board.open(native),
+  const servers = yield* ask()
+  showServers(servers)
+  for (const { name, url } of servers.all) names.set(new URL(url).host, name)
+  const pools = yield* makePools(servers, {
+    opened: (native, server) => board.open(native, server),
     pinged: (native) => board.ping(native),
     closing: (tile) => board.end(tile)
   })
@@ -151,14 +151,33 @@ const program = Effect.gen(function*() {
   slider("think", (value) => `${value} ms`, (value) => load.think = value)
   slider("sessions", String, (maxSize) => fork(pools.sessions.resize({ maxSize })))
   slider("streams", String, (maxSize) => fork(pools.streams.resize({ maxSize })))
-  for (const button of document.querySelectorAll<HTMLButtonElement>("[data-action]")) {
+
+  const act = (name: string, action: Action) =>
+    ask(`/${name}/${action}`, "POST").pipe(
+      Effect.tap((servers) => {
+        showServers(servers)
+        endpoints.showServers(servers.all)
+      }),
+      Effect.catchAll(() => Effect.sync(() => log("the playground has ended", "lost")))
+    )
+  const endpoints = new Endpoints(element("endpoints"), servers.all, (name, action, text) => {
+    log(text, "asked")
+    fork(act(name, action))
+  })
+  endpoints.showServers(servers.all)
+  for (const button of document.querySelectorAll<HTMLButtonElement>("#faults [data-action]")) {
     button.addEventListener("click", () => {
       log(button.firstChild!.textContent!.trim(), "asked")
-      fork(act(button.dataset["action"] as Action))
+      // a server without sessions could do nothing
+      const asked = Effect.flatMap(
+        pools.sessions.endpoints,
+        (all) => act(endpoints.busiest(all), button.dataset["action"] as Action)
+      )
+      fork(asked)
     })
   }
 
-  yield* Effect.forkScoped(Effect.forever(Effect.delay(showPools(pools), "100 millis")))
+  yield* Effect.forkScoped(Effect.forever(Effect.delay(showPools(pools, endpoints), "100 millis")))
   return yield* Effect.forever(Effect.delay(showMeter, "500 millis"))
 }).pipe(
   Effect.scoped,

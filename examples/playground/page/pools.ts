@@ -1,21 +1,44 @@
 /** The pools that the page shows. */
 import { Data, Effect, Encoding } from "effect"
-import { SessionPool, StreamPool, type WebTransport } from "effect-pools"
-import type { Server } from "../playground.js"
+import { SessionPool, StreamPool, WebTransport } from "effect-pools"
+import type { Servers } from "../playground.js"
 
 /** Callbacks for each session: opened, pinged and closed. */
 export interface Watcher<Tile> {
-  readonly opened: (native: WebTransport.NativeWebTransport) => Tile
+  /** `server`: its name. */
+  readonly opened: (native: WebTransport.NativeWebTransport, server: string) => Tile
   readonly pinged: (native: WebTransport.NativeWebTransport) => void
   readonly closing: (tile: Tile) => void
 }
 
-export const makePools = <Tile>(server: Server, watcher: Watcher<Tile>) =>
+/** The names of the servers, by native session: a session does not know its endpoint. */
+const noteNames = (servers: Servers["all"]) =>
+  Effect.map(WebTransport.WebTransportConstructor, (constructor) => {
+    const names = new WeakMap<WebTransport.NativeWebTransport, string>()
+    const noting: typeof constructor = {
+      ...constructor,
+      construct: (url, ...others) => {
+        const native = constructor.construct(url, ...others)
+        names.set(native, servers.find((server) => server.url === url)?.name ?? "")
+        return native
+      }
+    }
+    return { names, noting }
+  })
+
+export const makePools = <Tile>({ all, hash }: Servers, watcher: Watcher<Tile>) =>
   Effect.gen(function*() {
-    const value = yield* Encoding.decodeHex(server.hash)
+    const value = yield* Encoding.decodeHex(hash)
+    const { names, noting } = yield* noteNames(all)
     const sessions = yield* SessionPool.make({
       name: "sessions",
-      url: server.url,
+      endpoints: all.map(({ url }) => ({ url })),
+      // shorter than the defaults, for those who watch
+      consecutiveFailures: 2,
+      baseEjectionTime: "5 seconds",
+      maxEjectionTime: "20 seconds",
+      failbackAfter: "3 seconds",
+      maxSize: 6,
       connect: { serverCertificateHashes: [{ value }] },
       // Chromium counts failed connects for five minutes: the more failures, the longer it delays the next connect
       createBackoff: { initial: "250 millis", max: "4 seconds" },
@@ -33,10 +56,10 @@ export const makePools = <Tile>(server: Server, watcher: Watcher<Tile>) =>
       // runs in the scope of the session
       onOpen: (session) =>
         Effect.acquireRelease(
-          Effect.sync(() => watcher.opened(session.native)),
+          Effect.sync(() => watcher.opened(session.native, names.get(session.native) ?? "")),
           (tile) => Effect.sync(() => watcher.closing(tile))
         )
-    })
+    }).pipe(Effect.provideService(WebTransport.WebTransportConstructor, noting))
     const streams = yield* StreamPool.make({
       name: "streams",
       sessionPool: sessions,

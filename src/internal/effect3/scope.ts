@@ -10,7 +10,7 @@ export const openScopeOf = (_fiber: AnyFiber): Scope.Scope | undefined => undefi
 /** Runs with the exit of the scope. */
 export type Finalizer = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 
-/** Call it in the same step as `openScopeOf`. */
+/** Call it in the same step as `openScopeOf`. The same finalizer can be added several times. */
 export const addFinalizer = (_scope: Scope.Scope, _finalizer: Finalizer): void => undefined
 
 /** Whether this works with this version of Effect. */

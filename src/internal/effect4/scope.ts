@@ -20,18 +20,18 @@ export const openScopeOf = (fiber: AnyFiber): Scope.Scope | undefined => {
 /** Runs with the exit of the scope. */
 export type Finalizer = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 
-/** Call it in the same step as `openScopeOf`. */
+/** Call it in the same step as `openScopeOf`. The same finalizer can be added several times. */
 export const addFinalizer = (scope: Scope.Scope, finalizer: Finalizer): void => {
   const { state } = scope
   if (state._tag === "Empty") {
-    scope.state = { _tag: "Open", finalizerKey: finalizer, finalizer, finalizers: undefined }
+    scope.state = { _tag: "Open", finalizerKey: {}, finalizer, finalizers: undefined }
   } else if (state._tag === "Open") {
     if (state.finalizer !== undefined) {
       state.finalizers = new Map([[state.finalizerKey!, state.finalizer]])
       state.finalizerKey = undefined
       state.finalizer = undefined
     }
-    state.finalizers!.set(finalizer, finalizer)
+    state.finalizers!.set({}, finalizer)
   }
 }
 
@@ -48,10 +48,13 @@ const probe = Effect.gen(function*() {
     }
     const inner = yield* Scope.fork(scope)
     addFinalizer(inner, note("inner"))
+    const twice = note("twice")
+    addFinalizer(scope, twice)
+    addFinalizer(scope, twice)
     const exit = Exit.fail("no")
     for (let i = 0; i < count; i++) expected.unshift(-i, exit, i, exit)
     yield* Scope.close(scope, exit)
-    if (!isSame(order, ["inner", exit, ...expected])) return false
+    if (!isSame(order, ["twice", exit, "twice", exit, "inner", exit, ...expected])) return false
   }
   return true
 })

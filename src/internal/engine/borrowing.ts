@@ -2,19 +2,20 @@
 import { attempt } from "#effect/effect"
 import { type RunningFiber, withFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
-import { addFinalizer, openScopeOf } from "#effect/scope"
+import { addFinalizer, type Finalizer, openScopeOf } from "#effect/scope"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { PoolError } from "../../PoolError.js"
 import { type Sharing, Waiter } from "../core/pool/item.js"
+import { isAsTheyAre } from "./asTheyAre.js"
 import type * as Contract from "./contract.js"
 import { FramedUse } from "./framedUse.js"
 import { Lease, type LeaseRecord, type LeaseWatch } from "./leases.js"
 import type { PoolParts } from "./parts.js"
 import { BorrowQueue, type QueueParts } from "./queue.js"
-import type { PoolItem, QueuedBorrower } from "./records.js"
+import type { PoolItem, QueuedBorrower, ScopeLoan } from "./records.js"
 import type { Returns } from "./returns.js"
 import type { PoolTimer } from "./timer.js"
 
@@ -40,11 +41,9 @@ export class Borrowing<A, E, V> {
 
   /** The fast `use`, if the fibers have the frames for it and the pool keeps no records of leases. */
   readonly framed: FramedUse<A, E, V> | undefined = undefined
+  private readonly lendsAsTheyAre: boolean
   /** Whether `getReady` works. */
   readonly lendsAtOnce: boolean
-  readonly use: Contract.WaitingPool<V, E>["use"]
-  readonly useSync: Contract.WaitingPool<V, E>["useSync"]
-  readonly get: Effect.Effect<V, E | PoolError, Scope.Scope>
 
   constructor(parts: BorrowingParts<A, E, V>) {
     const { adapter, leases, machine, needsSuccess, returns, runtime, time, timer } = parts
@@ -56,58 +55,70 @@ export class Borrowing<A, E, V> {
     this.machine = machine
     this.time = time
     this.adapter = adapter
+    this.lendsAsTheyAre = isAsTheyAre(adapter)
     // a frame keeps no lease record
-    if (leases.isOn || !runtime.hasFrames) {
-      this.use = (f) => this.useRecorded(f, leases.callSite())
-    } else {
-      const framed = new FramedUse(this.queue, returns, adapter, needsSuccess)
-      this.framed = framed
-      this.use = (f) => withFiber((fiber) => framed.use(fiber, f))
-    }
+    if (!leases.isOn && runtime.hasFrames) this.framed = new FramedUse(this.queue, returns, adapter, needsSuccess)
     this.lendsAtOnce = !leases.isOn && runtime.hasFinalizers
-    this.get = this.lendsAtOnce ? this.getAtOnce : this.getMasked
-    this.useSync = leases.isOn ? (f) => this.use((item) => Exit.succeed(f(item))) : this.useAtOnce
   }
 
-  private readonly getMasked: Effect.Effect<V, E | PoolError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
-    this.borrow(restore, this.lendToScope)
-  )
+  // the methods of a pool, each made once for it: the pools of keys do without them
 
-  /** Lends an item that is ready within one step of the fiber. */
-  private readonly getAtOnce: Effect.Effect<V, E | PoolError, Scope.Scope> = withFiber((fiber) => {
-    const scope = openScopeOf(fiber)
-    if (scope === undefined) return this.getMasked
-    return this.getReady(scope) ??
-      Effect.uninterruptibleMask((restore) => this.borrowQueued(restore, this.lendToScope, "shared"))
-  })
+  use(): Contract.WaitingPool<V, E>["use"] {
+    const { framed, leases } = this
+    if (framed === undefined) return (f) => this.useRecorded(f, leases.callSite())
+    return (f) => withFiber((fiber) => framed.use(fiber, f))
+  }
+
+  get(): Effect.Effect<V, E | PoolError, Scope.Scope> {
+    const lend = (item: PoolItem<A>) => this.lendToScope(item)
+    const masked = Effect.uninterruptibleMask((restore) => this.borrow(restore, lend))
+    if (!this.lendsAtOnce) return masked
+    // an item that is ready is lent within one step of the fiber
+    return withFiber((fiber) => {
+      const scope = openScopeOf(fiber)
+      if (scope === undefined) return masked
+      return this.getReady(scope) ??
+        Effect.uninterruptibleMask((restore) => this.borrowQueued(restore, lend, "shared"))
+    })
+  }
 
   /** Lends an item that is ready. The caller's step of the fiber has the open scope. */
   getReady(scope: Scope.Scope): Exit.Exit<V> | undefined {
     const item = this.queue.checkout("shared")
     if (item === undefined) return undefined
     this.timer.lentAtOnce()
-    const view = this.adapter.view(item.value)
-    addFinalizer(scope, (exit) => {
-      this.returns.giveBack(item, view, exit)
-      return Effect.void
-    })
-    return Exit.succeed(view)
+    const { exit, finalizer } = this.lendsAsTheyAre ? item.handle!.loan ??= this.loanOf(item) : this.loanOf(item)
+    addFinalizer(scope, finalizer)
+    return exit
   }
 
-  readonly tryGet: Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> = Effect.suspend(() => {
-    if (this.machine.state !== "Open") return this.parts.refusals.poolClosed(0)
-    const item = this.machine.tryCheckout(this.time.read())
-    if (item === undefined) return Effect.succeedNone
-    this.timer.lentAtOnce()
-    return Effect.asSome(this.lendToScope(item))
-  }).pipe(Effect.uninterruptible)
+  private loanOf(item: PoolItem<A>): ScopeLoan {
+    const view = this.adapter.view(item.value)
+    const finalizer: Finalizer = (exit) => {
+      this.returns.giveBack(item, view, exit)
+      return Effect.void
+    }
+    return { exit: Exit.succeed(view), finalizer }
+  }
 
-  readonly acquire: Effect.Effect<Contract.Lease<V>, E | PoolError> = Effect.uninterruptibleMask((restore) =>
-    this.borrow(
-      restore,
-      (item) => this.leases.record(undefined, (record) => Effect.succeed(this.leaseOf(item, record)))
+  tryGet(): Effect.Effect<Option.Option<V>, PoolError, Scope.Scope> {
+    return Effect.suspend(() => {
+      if (this.machine.state !== "Open") return this.parts.refusals.poolClosed(0)
+      const item = this.machine.tryCheckout(this.time.read())
+      if (item === undefined) return Effect.succeedNone
+      this.timer.lentAtOnce()
+      return Effect.asSome(this.lendToScope(item))
+    }).pipe(Effect.uninterruptible)
+  }
+
+  acquire(): Effect.Effect<Contract.Lease<V>, E | PoolError> {
+    return Effect.uninterruptibleMask((restore) =>
+      this.borrow(
+        restore,
+        (item) => this.leases.record(undefined, (record) => Effect.succeed(this.leaseOf(item, record)))
+      )
     )
-  )
+  }
 
   /** Lends an item and hands its lease over in the same step. */
   lend(
@@ -127,42 +138,46 @@ export class Borrowing<A, E, V> {
   }
 
   private leaseOf(item: PoolItem<A>, record: LeaseRecord | undefined): Lease<V> {
-    return new Lease(this.parts.name, item, this.adapter.view(item.value), record, this.giveBack)
+    return new Lease(this.parts.name, item, this.adapter.view(item.value), record, this)
   }
 
-  private readonly giveBack = (
+  giveBack(
     item: PoolItem<A>,
     view: V,
     exit: Exit.Exit<unknown, unknown>,
     record: LeaseRecord | undefined
-  ): void => {
+  ): void {
     this.leases.returned(record)
     this.returns.giveBack(item, view, exit)
   }
 
-  readonly lendToScope = (item: PoolItem<A>): Effect.Effect<V, never, Scope.Scope> =>
-    this.leases.record(undefined, (record) => {
+  lendToScope(item: PoolItem<A>): Effect.Effect<V, never, Scope.Scope> {
+    return this.leases.record(undefined, (record) => {
       const view = this.adapter.view(item.value)
       const add = (scope: Scope.Scope) =>
         Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.giveBack(item, view, exit, record)))
       return Effect.flatMap(Effect.scope, (scope) => Effect.as(add(scope), view))
     })
+  }
 
-  /** Borrows and returns within one step of the fiber, if an item is ready. */
-  private readonly useAtOnce = <B>(f: (item: V) => B): Effect.Effect<B, E | PoolError> =>
-    Effect.suspend(() => {
-      const item = this.machine.checkout(this.time.read(), "shared")
-      if (item === undefined) return this.use((view) => Exit.succeed(f(view)))
-      const view = this.adapter.view(item.value)
-      let exit: Exit.Exit<B>
-      try {
-        exit = Exit.succeed(f(view))
-      } catch (defect) {
-        exit = Exit.die(defect)
-      }
-      this.returns.giveBack(item, view, exit)
-      return exit
-    })
+  useSync(use: Contract.WaitingPool<V, E>["use"]): Contract.WaitingPool<V, E>["useSync"] {
+    if (this.leases.isOn) return (f) => use((item) => Exit.succeed(f(item)))
+    // an item that is ready is borrowed and returned within one step of the fiber
+    return <B>(f: (item: V) => B) =>
+      Effect.suspend((): Effect.Effect<B, E | PoolError> => {
+        const item = this.machine.checkout(this.time.read(), "shared")
+        if (item === undefined) return use((view) => Exit.succeed(f(view)))
+        const view = this.adapter.view(item.value)
+        let exit: Exit.Exit<B>
+        try {
+          exit = Exit.succeed(f(view))
+        } catch (defect) {
+          exit = Exit.die(defect)
+        }
+        this.returns.giveBack(item, view, exit)
+        return exit
+      })
+  }
 
   private useRecorded<B, E2, R>(
     f: (item: V) => Effect.Effect<B, E2, R>,

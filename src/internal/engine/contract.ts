@@ -14,7 +14,6 @@ import type * as Types from "effect/Types"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
 import type { ItemInfo, PoolEvent } from "../../ResourcePoolOptions.js"
-import type { PoolClock } from "../core/clock.js"
 import type { GateCommand } from "../core/pool/commands.js"
 import type { Reason, Sharing } from "../core/pool/item.js"
 import type { Common } from "../core/pool/poolMachine.js"
@@ -131,7 +130,6 @@ export interface LeaseAdapter<A, V> {
 
 /** The pool that a pool is part of: what its parts share, and what they tell it. */
 export interface Whole<A> extends Common<A> {
-  readonly time: PoolClock
   perform(command: GateCommand): void
   /** No borrower has or waits for an item of the part. */
   unused(): void

@@ -7,10 +7,26 @@ import type { PoolError } from "../../PoolError.js"
 import type { Refusal } from "../core/pool/item.js"
 import type { Refusals } from "./refusals.js"
 
+/** What comes once. */
+class End {
+  private isReached = false
+  /** Made for the first caller that waits. */
+  private reached: Deferred.Deferred<void> | undefined = undefined
+
+  wait(): Effect.Effect<void> {
+    return this.isReached ? Effect.void : Deferred.await(this.reached ??= makeDeferred())
+  }
+
+  reach(): void {
+    this.isReached = true
+    if (this.reached !== undefined) complete(this.reached, Effect.void)
+  }
+}
+
 export class PoolEnds<A, E, V> {
   private readonly refusals: Refusals<A, E, V>
-  private readonly whenDrained = makeDeferred<void>()
-  private readonly whenClosed = makeDeferred<void>()
+  private readonly whenDrained = new End()
+  private readonly whenClosed = new End()
   /** Set while a caller waits. */
   private whenReady: Deferred.Deferred<void, E | PoolError> | undefined = undefined
 
@@ -24,11 +40,11 @@ export class PoolEnds<A, E, V> {
   }
 
   awaitDrained(): Effect.Effect<void> {
-    return Deferred.await(this.whenDrained)
+    return this.whenDrained.wait()
   }
 
   awaitClosed(): Effect.Effect<void> {
-    return Deferred.await(this.whenClosed)
+    return this.whenClosed.wait()
   }
 
   reached(refusal: Refusal<Cause.Cause<E>> | undefined): void {
@@ -39,10 +55,10 @@ export class PoolEnds<A, E, V> {
   }
 
   drained(): void {
-    complete(this.whenDrained, Effect.void)
+    this.whenDrained.reach()
   }
 
   closed(): void {
-    complete(this.whenClosed, Effect.void)
+    this.whenClosed.reach()
   }
 }

@@ -7,21 +7,27 @@ import type { PoolEvent } from "../../ResourcePoolOptions.js"
 const bufferSize = 1_024
 
 export class PoolEvents {
-  private readonly listeners = new Set<Listener<PoolEvent>>()
+  private listeners: Set<Listener<PoolEvent>> | undefined = undefined
   private isOver = false
 
-  readonly stream: Stream.Stream<PoolEvent> = announced<PoolEvent>(bufferSize, (listener) => {
-    if (this.isOver) listener.end()
-    else this.listeners.add(listener)
-    return () => this.listeners.delete(listener)
-  })
+  /** A new stream of all events from its start on. */
+  stream(): Stream.Stream<PoolEvent> {
+    return announced<PoolEvent>(bufferSize, (listener) => {
+      const listeners = this.listeners ??= new Set()
+      if (this.isOver) listener.end()
+      else listeners.add(listener)
+      return () => listeners.delete(listener)
+    })
+  }
 
   announce(event: PoolEvent): void {
+    if (this.listeners === undefined) return
     for (const listener of this.listeners) listener.offer(event)
   }
 
   end(): void {
     this.isOver = true
+    if (this.listeners === undefined) return
     for (const listener of this.listeners) listener.end()
   }
 }

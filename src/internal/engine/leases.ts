@@ -93,34 +93,31 @@ export const leaseWatch = <A, E, V>(
   }
 }
 
-/** Returns the item of a lease. */
-type GiveBack<V> = (
-  item: PoolItem<any>,
-  view: V,
-  exit: Exit.Exit<unknown, unknown>,
-  record: LeaseRecord | undefined
-) => void
+/** Gets back the item of a lease. */
+interface Lender<V> {
+  giveBack(item: PoolItem<any>, view: V, exit: Exit.Exit<unknown, unknown>, record: LeaseRecord | undefined): void
+}
 
 export class Lease<V> implements Contract.Lease<V>, Contract.SyncLease<V> {
   readonly value: V
   private readonly pool: string
   private readonly record: LeaseRecord | undefined
-  private readonly returnItem: GiveBack<V>
+  private readonly lender: Lender<V>
   private item: PoolItem<any> | undefined
 
-  constructor(pool: string, item: PoolItem<any>, value: V, record: LeaseRecord | undefined, returnItem: GiveBack<V>) {
+  constructor(pool: string, item: PoolItem<any>, value: V, record: LeaseRecord | undefined, lender: Lender<V>) {
     this.pool = pool
     this.item = item
     this.value = value
     this.record = record
-    this.returnItem = returnItem
+    this.lender = lender
   }
 
   giveBack(exit: Exit.Exit<unknown, unknown>): void {
     const { item } = this
     if (item === undefined) return
     this.item = undefined
-    this.returnItem(item, this.value, exit, this.record)
+    this.lender.giveBack(item, this.value, exit, this.record)
   }
 
   release(exit: Exit.Exit<unknown, unknown> = Exit.void): Effect.Effect<void> {

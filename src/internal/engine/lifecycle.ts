@@ -33,15 +33,16 @@ export interface LifecycleParts<A, E, V> extends PoolParts<A, E, V> {
   readonly events: PoolEvents
   readonly reports: Reports<A, E, V>
   readonly spans: PoolSpans
-  readonly ticker: Ticker<A, E, V>
+  readonly ticker: Ticker
   readonly timer: PoolTimer
 }
+
+const unwatched: ItemHandle["watchers"] = []
 
 export class Lifecycle<A, E, V> {
   /** The number of items whose finalizers failed or took too long. */
   finalizerFailures = 0
   private readonly parts: LifecycleParts<A, E, V>
-  private readonly creations = new Map<PoolItem<A>, RunningFiber<unknown, unknown>>()
   /** The number of items that the closing pool closed under their borrowers. */
   private forced = 0
 
@@ -61,7 +62,7 @@ export class Lifecycle<A, E, V> {
       case "Create":
         return this.create(command.item)
       case "CancelCreation":
-        return interruptFiber(this.creations.get(command.item))
+        return interruptFiber(command.item.running)
       case "Check":
         return checks.start(command.check)
       case "CancelCheck":
@@ -119,13 +120,13 @@ export class Lifecycle<A, E, V> {
     })
     const fiber = fork(runtime, program)
     // with a scheduler that runs at once, the creation may be over already
-    if (item.state === "Creating" || item.state === "Outdated") this.creations.set(item, fiber)
+    if (item.state === "Creating" || item.state === "Outdated") item.running = fiber
   }
 
   /** Puts a created item into the pool, in one step. False: the creation failed, or the pool no longer needs the item. */
   private admit(item: PoolItem<A>, scope: CloseableScope, exit: Exit.Exit<A, E>, chance: number): boolean {
     const { adapter, events, machine, time } = this.parts
-    this.creations.delete(item)
+    item.running = undefined
     // called first, since the hook may call back
     const concurrency: Exit.Exit<number, E> = Exit.isSuccess(exit)
       ? this.askConcurrency(exit.value)
@@ -140,7 +141,7 @@ export class Lifecycle<A, E, V> {
       return false
     }
     const { value } = exit as Exit.Success<A, E>
-    item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined }
+    item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined, loan: undefined }
     machine.created(item, value, concurrency.value, time.read(), chance)
     events.announce({ _tag: "Created" })
     // last: if the item died meanwhile, this ends it at once
@@ -173,6 +174,7 @@ export class Lifecycle<A, E, V> {
 
   private watch(item: PoolItem<A>, value: A, scope: Scope.Scope): ItemHandle["watchers"] {
     const { adapter: { lost, retire }, log, machine, runtime, time } = this.parts
+    if (lost === undefined && retire === undefined) return unwatched
     const watchers: Array<RunningFiber<unknown, unknown>> = []
     const start = (
       name: "lost" | "retire",

@@ -1,5 +1,4 @@
 /** A waiting pool, assembled from its parts, with its interface for pools that are built on it. */
-import { sourceOf } from "#effect/clock"
 import { type RunningFiber } from "#effect/fiber"
 import { fork, type PoolRuntime } from "#effect/poolRuntime"
 import type * as Cause from "effect/Cause"
@@ -9,13 +8,12 @@ import type * as Scope from "effect/Scope"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
 import type { PoolEvent } from "../../ResourcePoolOptions.js"
-import { PoolClock } from "../core/clock.js"
+import type { PoolClock } from "../core/clock.js"
 import type { Command, Shell } from "../core/pool/commands.js"
 import type { Sharing } from "../core/pool/item.js"
 import { PoolMachine } from "../core/pool/poolMachine.js"
-import { type Details, type LogEvent, PoolLog } from "../observe/poolLog.js"
-import { type Figures, register, timesOf, waitingPool } from "../observe/poolMetrics.js"
-import type { EngineSettings } from "../options/engineOptions.js"
+import type { Details, LogEvent, PoolLog } from "../observe/poolLog.js"
+import { type Figures, register, waitingPool } from "../observe/poolMetrics.js"
 import { isAsTheyAre } from "./asTheyAre.js"
 import { Borrowing, type BorrowingParts } from "./borrowing.js"
 import { CheckRunner } from "./checkRunner.js"
@@ -24,23 +22,18 @@ import { PoolEnds } from "./ends.js"
 import { PoolEvents } from "./events.js"
 import { type LeaseWatch, leaseWatch } from "./leases.js"
 import { Lifecycle, type LifecycleParts } from "./lifecycle.js"
+import type { Origin } from "./origin.js"
 import type { PoolData } from "./records.js"
 import { Refusals } from "./refusals.js"
 import { Reports } from "./reports.js"
 import { Returns } from "./returns.js"
-import { rideOutOf } from "./rideOut.js"
-import { PoolSpans } from "./spans.js"
+import { policyOf } from "./rideOut.js"
+import type { PoolSpans } from "./spans.js"
 import { statsOf } from "./stats.js"
 import { Ticker } from "./ticker.js"
-import { noTimer, type PoolTimer, timerOf } from "./timer.js"
+import type { PoolTimer } from "./timer.js"
 
-/** Where a pool comes from: its module, settings and runtime. */
-export interface Origin {
-  /** The public module of the pool. */
-  readonly module: string
-  readonly settings: EngineSettings
-  readonly runtime: PoolRuntime
-}
+const hidden = (): void => undefined
 
 export class Engine<A, E, V, X = unknown>
   implements
@@ -50,7 +43,6 @@ export class Engine<A, E, V, X = unknown>
     Shell<A, Cause.Cause<E>, PoolData>
 {
   readonly name: string
-  readonly demand = new Set<() => void>()
   readonly machine: PoolMachine<A, Cause.Cause<E>, PoolData>
   readonly time: PoolClock
   readonly runtime: PoolRuntime
@@ -61,7 +53,7 @@ export class Engine<A, E, V, X = unknown>
   readonly refusals: Refusals<A, E, V>
   readonly reports: Reports<A, E, V>
   readonly ends: PoolEnds<A, E, V>
-  readonly ticker: Ticker<A, E, V>
+  readonly ticker: Ticker
   readonly lifecycle: Lifecycle<A, E, V>
   readonly adapter: Contract.PoolAdapter<A, E, Scope.Scope, V> & X
   readonly checks: CheckRunner<A, E, V>
@@ -72,33 +64,28 @@ export class Engine<A, E, V, X = unknown>
   readonly borrowing: Borrowing<A, E, V>
   private readonly hasMetrics: boolean
   private readonly hideMetrics: () => void
+  private listeners: Set<() => void> | undefined = undefined
 
   constructor(
-    { module, runtime, settings }: Origin,
+    { log, runtime, settings, spans, ticks, time, timer }: Origin,
     build: (engine: Contract.PoolEngine<V, E>) => Contract.PoolAdapter<A, E, Scope.Scope, V> & X,
     whole?: Contract.Whole<A>
   ) {
     const { histograms, metrics, name } = settings
-    const tags = [["pool", name]] as const
     this.name = name
     this.hasMetrics = metrics
     this.runtime = runtime
     this.whole = whole
-    this.time = whole?.time ?? new PoolClock(sourceOf(runtime.clock))
-    this.log = new PoolLog(module, name, (effect) => fork(runtime, effect))
-    this.spans = new PoolSpans(module, name, runtime.isTraced)
-    this.timer = histograms ? timerOf(timesOf(tags, runtime), runtime.clock) : noTimer
-    this.refusals = new Refusals(this, () => this.lastFailure)
+    this.time = time
+    this.log = log
+    this.spans = spans
+    this.timer = timer
+    this.refusals = new Refusals(this)
     this.reports = new Reports(this, this.refusals, this.events)
     this.ends = new PoolEnds(this.refusals)
     this.lifecycle = new Lifecycle(this)
-    const rideOut = rideOutOf<E>(settings.rideOut, this.log)
-    this.machine = new PoolMachine(
-      { ...settings.machine, rideOut: (refusal) => rideOut(this.refusals.causeOf(refusal)) },
-      this,
-      whole
-    )
-    this.ticker = new Ticker(this)
+    this.machine = new PoolMachine(policyOf(settings, this.refusals, log), this, whole)
+    this.ticker = new Ticker(this.machine, ticks)
     this.leases = leaseWatch(this, this.timer, histograms)
     this.adapter = build(this)
     const { pingInterval, validateAfterIdle } = this.machine.policy
@@ -107,7 +94,11 @@ export class Engine<A, E, V, X = unknown>
     this.checks = new CheckRunner(this)
     this.returns = new Returns(this)
     this.borrowing = new Borrowing(this)
-    this.hideMetrics = metrics ? register(waitingPool, tags, runtime, () => this.stats()) : () => undefined
+    this.hideMetrics = metrics ? this.showFigures() : hidden
+  }
+
+  private showFigures(): () => void {
+    return register(waitingPool, [["pool", this.name]], this.runtime, () => this.stats())
   }
 
   perform(command: Command<A, Cause.Cause<E>, PoolData>): void {
@@ -115,8 +106,13 @@ export class Engine<A, E, V, X = unknown>
     this.lifecycle.perform(command)
   }
 
-  readonly announceDemand = (): void => {
-    for (const listener of this.demand) listener()
+  get demand(): Set<() => void> {
+    return this.listeners ??= new Set()
+  }
+
+  announceDemand(): void {
+    if (this.listeners === undefined) return
+    for (const listener of this.listeners) listener()
   }
 
   stats(): PoolStats {
@@ -182,7 +178,7 @@ export class Engine<A, E, V, X = unknown>
     tags: ReadonlyArray<readonly [string, string]>,
     stats: () => S
   ): () => void {
-    return this.hasMetrics ? register(figures, [["pool", this.name], ...tags], this.runtime, stats) : () => undefined
+    return this.hasMetrics ? register(figures, [["pool", this.name], ...tags], this.runtime, stats) : hidden
   }
 
   fork<X, E2>(effect: Effect.Effect<X, E2>): RunningFiber<X, E2> {

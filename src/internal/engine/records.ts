@@ -1,8 +1,16 @@
 /** The machine's records, with what the pool keeps on them. */
 import type { CloseableScope } from "#effect/effect"
 import type { AnyFiber, Resume, RunningFiber } from "#effect/fiber"
+import type { Finalizer } from "#effect/scope"
 import type * as Cause from "effect/Cause"
+import type * as Exit from "effect/Exit"
 import type { Check, Item, Release, ShellData, Waiter } from "../core/pool/item.js"
+
+/** Lends an item to a scope: the borrower's result, and the finalizer that returns the item. */
+export interface ScopeLoan {
+  readonly exit: Exit.Exit<any>
+  readonly finalizer: Finalizer
+}
 
 /** What the pool keeps on a live item. */
 export interface ItemHandle {
@@ -10,6 +18,8 @@ export interface ItemHandle {
   readonly watchers: ReadonlyArray<RunningFiber<unknown, unknown>>
   /** The failure that closes the item, if any. */
   cause: Cause.Cause<unknown> | undefined
+  /** Made once for each item, if the pool lends its items as they are. */
+  loan: ScopeLoan | undefined
 }
 
 export interface PoolData extends ShellData {

@@ -14,14 +14,16 @@ interface More {
   readonly cause?: Cause.Cause<unknown> | undefined
 }
 
-export class Refusals<A, E, V> {
-  private readonly parts: PoolParts<A, E, V>
+interface RefusingParts<A, E, V> extends PoolParts<A, E, V> {
   /** The failure of the last creation, during an outage. */
-  private readonly lastFailure: () => Cause.Cause<unknown> | undefined
+  readonly lastFailure: Cause.Cause<unknown> | undefined
+}
 
-  constructor(parts: PoolParts<A, E, V>, lastFailure: () => Cause.Cause<unknown> | undefined) {
+export class Refusals<A, E, V> {
+  private readonly parts: RefusingParts<A, E, V>
+
+  constructor(parts: RefusingParts<A, E, V>) {
     this.parts = parts
-    this.lastFailure = lastFailure
   }
 
   /** The failure of a borrower that the machine refused. */
@@ -32,7 +34,7 @@ export class Refusals<A, E, V> {
       case "CreateTimeout":
         return Effect.fail(this.error("CreateTimeout", { waited, detail: this.tookTooLong }))
       case "AcquireTimeout": {
-        const more = { waited, detail: this.spentOn(refusal.awaited), cause: this.lastFailure() }
+        const more = { waited, detail: this.spentOn(refusal.awaited), cause: this.parts.lastFailure }
         return Effect.fail(this.error("AcquireTimeout", more))
       }
       case "PoolClosed":
@@ -62,7 +64,7 @@ export class Refusals<A, E, V> {
 
   /** How the time was spent, if the figures of the pool do not tell. */
   private spentOn(awaited: Awaited): string | undefined {
-    const cause = this.lastFailure()
+    const cause = this.parts.lastFailure
     if (cause !== undefined) return texts.lastCreationFailed(Cause.squash(cause))
     if (awaited === "creation") return texts.stillCreating
     if (awaited === "permit") return this.parts.whole?.gateText

@@ -30,6 +30,7 @@ import {
   TypeId,
   type WaitingPool
 } from "./contract.js"
+import { originOf } from "./origin.js"
 import { Engine } from "./poolEngine.js"
 
 export type {
@@ -56,15 +57,15 @@ class ResourcePoolImpl<A, E, V> extends PoolBase<V, E | PoolError> implements Wa
 
   constructor(engine: Engine<A, E, V>) {
     super()
-    const { acquire, get, tryGet, use, useSync } = engine.borrowing
+    const { borrowing } = engine
     this.engine = engine
     this.name = engine.name
-    this.use = use
-    this.useSync = useSync
-    this.get = get
-    this.tryGet = tryGet
-    this.acquire = acquire
-    this.events = engine.events.stream
+    this.use = borrowing.use()
+    this.useSync = borrowing.useSync(this.use)
+    this.get = borrowing.get()
+    this.tryGet = borrowing.tryGet()
+    this.acquire = borrowing.acquire()
+    this.events = engine.events.stream()
   }
 
   readonly invalidate = (view: V): Effect.Effect<void> =>
@@ -157,7 +158,7 @@ export const makeWith = <A, E, R, V, X = unknown>(
     const buildAny: (engine: PoolEngine<V, E>) => PoolAdapter<A, E, any, V> & X = build
     return yield* Effect.acquireRelease(
       Effect.sync((): Built<V, E, X> => {
-        const engine = new Engine({ module, runtime, settings }, buildAny)
+        const engine = new Engine(originOf(module, settings, runtime), buildAny)
         engine.machine.start(engine.time.read())
         return { built: engine.adapter, engine, pool: new ResourcePoolImpl(engine) }
       }),

@@ -22,7 +22,7 @@ export class Returns<A, E, V> {
   /** Whether the machine alone decides on a returned item. */
   private readonly isPlain: boolean
   /** The items that `onRelease` is deciding on. */
-  private readonly deciding = new Set<PoolRelease<A>>()
+  private deciding: Set<PoolRelease<A>> | undefined = undefined
 
   constructor(parts: PoolParts<A, E, V>) {
     this.parts = parts
@@ -81,10 +81,11 @@ export class Returns<A, E, V> {
     if (isDone(effect)) return this.decide(item, exit, effect)
     const release: PoolRelease<A> = new Release(item)
     this.machine.startRelease(release, this.time.read())
+    this.deciding ??= new Set()
     this.deciding.add(release)
     release.running = forkScoped(this.parts.runtime, effect, (decision) => {
       if (!this.machine.endRelease(release)) return
-      this.deciding.delete(release)
+      this.deciding?.delete(release)
       this.decide(item, exit, decision)
     })
   }
@@ -100,7 +101,7 @@ export class Returns<A, E, V> {
   }
 
   timedOut(release: PoolRelease<A>): void {
-    this.deciding.delete(release)
+    this.deciding?.delete(release)
     interruptFiber(release.running)
     this.parts.log.hookTookTooLong("onRelease", this.machine.policy.checkTimeout)
     this.machine.release(release.item, this.time.read(), "discarded")
@@ -108,6 +109,7 @@ export class Returns<A, E, V> {
 
   /** The pool has closed. */
   close(): void {
+    if (this.deciding === undefined) return
     for (const release of this.deciding) interruptFiber(release.running)
   }
 }

@@ -10,7 +10,8 @@ import type { ValueIndex } from "../core/pool/valueIndex.js"
 import type { Borrowing } from "../engine/borrowing.js"
 import type { PoolAdapter, Whole } from "../engine/contract.js"
 import type { FramedUse } from "../engine/framedUse.js"
-import { Engine, type Origin } from "../engine/poolEngine.js"
+import type { Origin } from "../engine/origin.js"
+import { Engine } from "../engine/poolEngine.js"
 
 /** What the pools of all keys share. */
 export interface KeyedWhole<K, A, E> {
@@ -28,7 +29,6 @@ export class KeyPool<K, A, E> extends AgingKey implements Whole<A> {
   readonly id: K
   readonly gate: KeyShare<KeyPool<K, A, E>>
   readonly byValue: ValueIndex<A>
-  readonly time: PoolClock
   readonly engine: Engine<A, E, A>
   readonly borrowing: Borrowing<A, E, A>
   /** The fast `use`. */
@@ -42,7 +42,6 @@ export class KeyPool<K, A, E> extends AgingKey implements Whole<A> {
     this.whole = whole
     this.gate = new KeyShare(whole.limit, this)
     this.byValue = whole.byValue
-    this.time = whole.time
     this.createdAt = whole.time.read().wall
     this.engine = new Engine<A, E, A>(origin, () => adapter, this)
     this.borrowing = this.engine.borrowing
@@ -83,7 +82,7 @@ export class KeyPool<K, A, E> extends AgingKey implements Whole<A> {
   }
 
   watch(): void {
-    this.engine.machine.wantUnused(this.time.read())
+    this.engine.machine.wantUnused(this.whole.time.read())
   }
 
   unused(): void {

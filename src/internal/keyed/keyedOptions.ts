@@ -50,6 +50,8 @@ type AnyOptions = KeyedOptions<any, any, any, any>
 type OfKey = (key: unknown) => unknown
 
 export interface KeyedSettings extends Decoded<Omit<typeof wholeOptions, "acquire">> {
+  /** Those of each key, if no option is a function of the key. */
+  readonly settings: EngineSettings
   /** Throws if a function of the key returns what makes no sense. */
   readonly settingsOf: (key: unknown) => EngineSettings
 }
@@ -95,6 +97,7 @@ export const decodeKeyed = (
     ],
     decoded: {
       ...whole,
+      settings,
       settingsOf: (key) => {
         if (functions.length === 0) return settings
         const values = Object.fromEntries(functions.map(([option, of]) => [option, of(key)]))

@@ -1,4 +1,3 @@
-import { sourceOf } from "#effect/clock"
 import { complete, makeDeferred } from "#effect/deferred"
 import { withFiber } from "#effect/fiber"
 import { format, inspectSymbol } from "#effect/inspect"
@@ -13,18 +12,19 @@ import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import { PoolError, type Reason } from "../../PoolError.js"
 import type { KeyedPoolStats, PoolStats } from "../../PoolStats.js"
-import { PoolClock } from "../core/clock.js"
+import type { PoolClock } from "../core/clock.js"
 import { CommonLimit, type CommonPlace } from "../core/keyed/commonLimit.js"
 import { KeyLifetimes } from "../core/keyed/keyLifetimes.js"
 import { ValueIndex } from "../core/pool/valueIndex.js"
-import { asTheyAre } from "../engine/asTheyAre.js"
 import type { Restore } from "../engine/borrowing.js"
-import type { LeaseAdapter, PoolAdapter } from "../engine/contract.js"
+import type { PoolAdapter } from "../engine/contract.js"
+import { type Origin, originOf } from "../engine/origin.js"
 import { register, waitingPool } from "../observe/poolMetrics.js"
 import * as texts from "../observe/poolTexts.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { Sleeper } from "../time/sleeper.js"
 import { type KeyedOptions, type KeyedPool, TypeId } from "./contract.js"
+import { KeyAdapter } from "./keyAdapter.js"
 import { decodeKeyed, type KeyedSettings } from "./keyedOptions.js"
 import { keyedStats, Totals } from "./keyedStats.js"
 import { KeyMap } from "./keyMap.js"
@@ -44,6 +44,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   readonly gateText: string
   private readonly settings: KeyedSettings
   private readonly runtime: PoolRuntime
+  private readonly origin: Origin
   private readonly adapterOf: AdapterOf<K, A, E>
   private readonly keys = new KeyMap<K, KeyPool<K, A, E>>()
   private readonly lifetimes: KeyLifetimes<KeyPool<K, A, E>>
@@ -69,7 +70,8 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     this.settings = settings
     this.runtime = runtime
     this.adapterOf = adapterOf
-    this.time = new PoolClock(sourceOf(runtime.clock))
+    this.origin = originOf("KeyedPool", settings.settings, runtime)
+    this.time = this.origin.time
     this.limit = new CommonLimit(maxTotal, createConcurrency)
     this.lifetimes = new KeyLifetimes(keyTimeToLive, maxKeys)
     this.gateText = texts.noPlace(maxTotal, createConcurrency)
@@ -104,7 +106,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
       if (part === undefined) return this.refuse()
       const scope = part.borrowing.lendsAtOnce ? openScopeOf(fiber) : undefined
       const ready = scope === undefined ? undefined : part.borrowing.getReady(scope)
-      return ready ?? this.borrow(key, (part) => part.borrowing.lendToScope)
+      return ready ?? this.borrow(key, ({ borrowing }) => (item) => borrowing.lendToScope(item))
     })
 
   /** Finds the pool of the key and enters it in the same step of the fiber: an unused key may go at any other time. */
@@ -158,17 +160,22 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   /** The pool of a new key. `undefined`: there may be no more keys. */
   private add(key: K): KeyPool<K, A, E> | undefined {
     if (!this.isOpen) return undefined
-    const { lifetimes, runtime, settings } = this
+    const { lifetimes } = this
     const unused = lifetimes.hasRoom ? undefined : lifetimes.longestUnused()
     if (!lifetimes.hasRoom && unused === undefined) return undefined
-    const origin = { module: "KeyedPool", runtime, settings: settings.settingsOf(key) }
-    const part = new KeyPool(key, this, origin, this.adapterOf(key))
+    const part = new KeyPool(key, this, this.originOf(key), this.adapterOf(key))
     if (unused !== undefined) this.letGo(unused)
     this.keys.add(part)
     lifetimes.add(part, this.time.read().wall)
     this.arm()
     part.engine.machine.start(this.time.read())
     return part
+  }
+
+  /** A key whose options are those of all keys shares everything with them. */
+  private originOf(key: K): Origin {
+    const settings = this.settings.settingsOf(key)
+    return settings === this.settings.settings ? this.origin : { ...this.origin, settings }
   }
 
   private letGo(part: KeyPool<K, A, E>): void {
@@ -298,26 +305,12 @@ export const make = <K, A, E, R>(
     yield* dieOfProblems(options.name ?? "KeyedPool", problems)
     const runtime = yield* poolRuntime
     // `make` requires what the hooks require: the fibers of the pool provide it
-    const adapterOf = adaptersOf(options) as unknown as AdapterOf<K, A, E>
+    const adapterOf = ((key) => new KeyAdapter(options, key)) as AdapterOf<K, A, E>
     return yield* Effect.acquireRelease(
       Effect.sync(() => new KeyedPoolImpl(decoded, runtime, adapterOf)),
       (pool) => pool.close
     )
   })
-
-const adaptersOf = <K, A, E, R>(options: KeyedOptions<K, A, E, R>): (key: K) => PoolAdapter<A, E, R, A> => {
-  const { acquire, concurrency, keepAlive, lost, onRelease, retire, validate } = options
-  return (key) => ({
-    ...asTheyAre as LeaseAdapter<A, A>,
-    acquire: Effect.suspend(() => acquire(key)),
-    concurrency: typeof concurrency === "function" ? (item) => concurrency(item, key) : undefined,
-    lost: lost && ((item) => lost(item, key)),
-    retire: retire && ((item) => retire(item, key)),
-    validate: validate && ((item, info) => validate(item, info, key)),
-    ping: keepAlive && ((item) => keepAlive.ping(item, key)),
-    onRelease: onRelease && ((item, exit, info) => onRelease(item, exit, info, key))
-  })
-}
 
 export const isKeyedPool = (u: unknown): u is KeyedPool<any, unknown, unknown> => Predicate.hasProperty(u, TypeId)
 

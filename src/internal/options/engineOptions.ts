@@ -141,7 +141,8 @@ export const decodeEngine = (
 
 /** What an engine needs to know of its pool's options. */
 export interface EngineSettings extends Pick<Decoded<Settings>, "name" | "rideOut" | "histograms" | "metrics"> {
-  readonly machine: Omit<MachineOptions, "rideOut">
+  /** `rideOut` is 0 if it is a function. */
+  readonly machine: MachineOptions
 }
 
 /** `options`: those of a pool, decoded. An option that the pool does not take has the engine's default. */
@@ -158,7 +159,8 @@ export const engineSettings = (options: Partial<Decoded<Settings>>): EngineSetti
       expectedConcurrency: typeof concurrency === "function" ? 1 : concurrency,
       validateAfterIdle: validate === undefined ? Infinity : validateAfterIdle,
       pingInterval: keepAlive?.interval ?? Infinity,
-      backoff: createBackoff
+      backoff: createBackoff,
+      rideOut: () => typeof rideOut === "function" ? 0 : rideOut
     }
   }
 }

@@ -26,6 +26,7 @@ export interface EndpointStats {
   readonly state: "Well" | "Failing" | "Ejected" | "Removed"
   readonly sessions: number
   readonly opening: number
+  readonly maxOpening: number
   readonly opened: number
   readonly failures: number
   readonly ejections: number

@@ -69,6 +69,7 @@ export class EndpointReports {
       state: isListed ? health : "Removed",
       sessions: sessions.size,
       opening: attempts.size,
+      maxOpening: endpoint.allowance(this.pool.now()),
       opened,
       failures: failed,
       ejections
@@ -99,6 +100,7 @@ export class EndpointReports {
       state: all.some(({ state }) => state === "Well") ? "Well" : "Failing",
       sessions: sum(({ sessions }) => sessions),
       opening: sum(({ opening }) => opening),
+      maxOpening: sum(({ maxOpening }) => maxOpening),
       opened: sum(({ opened }) => opened),
       failures: sum(({ failures }) => failures),
       ejections: sum(({ ejections }) => ejections)

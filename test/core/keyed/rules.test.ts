@@ -1,5 +1,6 @@
 /** The rules of the common limits, one by one. */
 import { assert, describe, it } from "vitest"
+import { CommonLimit, KeyShare } from "../../../src/internal/core/keyed/commonLimit.js"
 import { AgingKey, KeyLifetimes } from "../../../src/internal/core/keyed/keyLifetimes.js"
 import { type Settings, World } from "./world.js"
 
@@ -142,6 +143,52 @@ describe("CommonLimit", () => {
   })
 })
 
+describe("CommonLimit alone", () => {
+  /** A place of the key that an item has. */
+  const hold = (limit: CommonLimit<number>, share: KeyShare<number>) => {
+    const place = share.makePermit()
+    share.waits(share.arrive())
+    limit.ask(place, "borrower")
+    assert.deepStrictEqual(limit.next(), { _tag: "Grant", place })
+    limit.creationOver(place)
+    return place
+  }
+
+  it("counts the most items that were lent at a time", () => {
+    const limit = new CommonLimit<number>(Infinity, 8)
+    assert.strictEqual(limit.peak, 0)
+    for (const change of [1, 1, -1, -1, 1] as const) limit.lent(change)
+    assert.deepStrictEqual([limit.inUse, limit.peak], [1, 2])
+    for (const change of [1, 1] as const) limit.lent(change)
+    assert.deepStrictEqual([limit.inUse, limit.peak], [3, 3])
+  })
+
+  it("gives a place to a key that asks, though an older borrower of another key is about to", () => {
+    const limit = new CommonLimit<number>(2, 8)
+    const [a, b] = [new KeyShare(limit, 0), new KeyShare(limit, 1)]
+    const place = b.makePermit()
+    // the pool of the first key names its waiter, and asks afterwards
+    const arrival = a.arrive()
+    b.waits(b.arrive())
+    limit.ask(place, "borrower")
+    a.waits(arrival)
+    assert.deepStrictEqual(limit.next(), { _tag: "Grant", place })
+    assert.strictEqual(limit.next(), undefined)
+  })
+
+  it("withdraws, returns and ends a place only once", () => {
+    const limit = new CommonLimit<number>(2, 8)
+    const share = new KeyShare(limit, 0)
+    const place = hold(limit, share)
+    assert.deepStrictEqual([limit.total, limit.creating, limit.keys], [1, 0, 1])
+    limit.creationOver(place)
+    limit.giveBack(place)
+    limit.giveBack(place)
+    limit.withdraw(place)
+    assert.deepStrictEqual([limit.total, limit.creating, limit.keys], [0, 0, 0])
+  })
+})
+
 class Key extends AgingKey {
   unusedSince: number | undefined
   watched = false
@@ -184,7 +231,42 @@ describe("KeyLifetimes", () => {
     assert.deepStrictEqual([a.watched, b.watched, lifetimes.nextDue], [true, true, Infinity])
     a.unusedSince = 5
     lifetimes.unused(a, 5)
+    assert.strictEqual(lifetimes.nextDue, 65)
     assert.strictEqual(lifetimes.longestUnused(), a)
     assert.strictEqual(lifetimes.nextDue, 65)
+  })
+
+  it("looks at no key before its time", () => {
+    const lifetimes = new KeyLifetimes<Key>(60, Infinity)
+    const a = new Key(0)
+    lifetimes.add(a, 0)
+    a.unusedSince = undefined
+    assert.strictEqual(lifetimes.expired(59), undefined)
+    assert.isFalse(a.watched)
+    assert.strictEqual(lifetimes.expired(60), undefined)
+    assert.isTrue(a.watched)
+  })
+
+  it("has room for maxKeys keys, and again after one has gone", () => {
+    const lifetimes = new KeyLifetimes<Key>(Infinity, 2)
+    const [a, b] = [new Key(0), new Key(5)]
+    lifetimes.add(a, 0)
+    assert.isTrue(lifetimes.hasRoom)
+    lifetimes.add(b, 5)
+    assert.isFalse(lifetimes.hasRoom)
+    // without a time to live, the longest unused key goes for another
+    assert.deepStrictEqual([lifetimes.nextDue, lifetimes.longestUnused()], [Infinity, a])
+    lifetimes.remove(a)
+    assert.deepStrictEqual([lifetimes.hasRoom, lifetimes.size], [true, 1])
+  })
+
+  it("keeps no order without a limit", () => {
+    const lifetimes = new KeyLifetimes<Key>(Infinity, Infinity)
+    const a = new Key(0)
+    lifetimes.add(a, 0)
+    lifetimes.unused(a, 5)
+    assert.deepStrictEqual([lifetimes.hasRoom, lifetimes.longestUnused()], [true, undefined])
+    lifetimes.remove(a)
+    assert.strictEqual(lifetimes.size, 0)
   })
 })

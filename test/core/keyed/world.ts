@@ -80,7 +80,7 @@ export class World {
   private values = 0
   private turns = 0
   closed = 0
-  private readonly alarms: Array<number>
+  protected readonly alarms: Array<number>
 
   constructor(settings: Settings) {
     this.settings = settings
@@ -274,6 +274,8 @@ export class World {
       "a place is free for nothing"
     )
     ensure(limit.idle.length === (limit.isFinite ? idle : 0), "the idle items")
+    const spent = sum((machine) => machine["renewed"].length)
+    ensure(limit.spent.length === (limit.isFinite ? spent : 0), "the items that were retired while idle")
     const holders = machines.filter((_, key) => this.sharesOf(key).counts).length
     ensure(limit.keys === holders, "the keys that hold or wait")
   }
@@ -295,6 +297,10 @@ export class World {
     }
     const { limit } = this
     ensure(limit.total + limit.creating + limit.asked + limit.keys === 0, "a place that never comes back")
+    for (const key of this.machines.keys()) {
+      const { forBorrowers, spare } = this.sharesOf(key)
+      ensure(forBorrowers["asks"] === undefined && spare["asks"] === undefined, "asks of a key without any")
+    }
     ensure(limit.idle.length + limit.spent.length + limit["queues"].size + limit["spares"].size === 0, "a leftover")
   }
 

@@ -85,7 +85,20 @@ class User {
     this.page = page
   }
 
-  readonly click = (action: string) => Effect.promise(() => this.page.click(`[data-action=${action}]`))
+  readonly click = (action: string) => Effect.promise(() => this.page.click(`#faults [data-action=${action}]`))
+
+  /** Clicks a button of an endpoint. */
+  readonly clickAt = (name: string, action: string) =>
+    Effect.promise(() => this.page.click(`[data-endpoint=${name}] [data-action=${action}]`))
+
+  /** The state of an endpoint, and its sessions. */
+  readonly endpoint = async (name: string) => {
+    const row = this.page.locator(`[data-endpoint=${name}]`)
+    return {
+      state: await row.getAttribute("data-state"),
+      sessions: parseInt((await row.locator("span").nth(1).textContent())!)
+    }
+  }
 
   readonly slide = (id: string, value: number) => Effect.promise(() => this.page.fill(`#${id}`, `${value}`))
 
@@ -127,11 +140,11 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
     yield* user.slide("think", 0)
     yield* user.slide("fibers", 64)
     yield* user.isServing
-    yield* user.until("four sessions", () => page.locator("article[data-id]:not([data-ended])").count(), (n) => n === 4)
+    yield* user.until("six sessions", () => page.locator("article[data-id]:not([data-ended])").count(), (n) => n === 6)
     yield* user.slide("streams", 4)
     yield* user.until("waiters", () => user.number("waiters"), (waiters) => waiters > 30)
     yield* user.until("four streams", () => streams("in use").count(), (n) => n <= 4)
-    yield* user.slide("streams", 32)
+    yield* user.slide("streams", 48)
     yield* user.slide("fibers", 16)
     yield* user.slide("think", 20)
     yield* user.isServing
@@ -154,19 +167,25 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
     yield* user.until("a lost stream", () => streams("lost").count(), (n) => n > 0)
     assert.strictEqual(yield* Effect.promise(() => sessions("lost").count()), 0)
 
-    // keepAlive notices a hanging server
-    yield* user.click("stop")
-    yield* user.until("lost sessions", () => sessions("lost").count(), (n) => n > 0)
-    yield* user.isStanding
-    yield* user.click("resume")
+    // the endpoints have equally many sessions; keepAlive notices one that hangs, and the others go on
+    yield* user.until("its share", () => user.endpoint("b"), ({ sessions }) => sessions > 0)
+    yield* user.clickAt("b", "stop")
+    yield* user.until("no sessions", () => user.endpoint("b"), ({ sessions }) => sessions === 0)
     yield* user.isServing
+    yield* user.clickAt("b", "resume")
 
-    // and a server that is gone
-    yield* user.until("they go", () => sessions("lost").count(), (n) => n === 0)
-    yield* user.click("kill")
-    yield* user.until("lost sessions", () => sessions("lost").count(), (n) => n > 0)
-    yield* user.isStanding
-    yield* user.click("start")
+    // and one that is gone
+    yield* user.clickAt("a", "kill")
+    yield* user.until("no sessions", () => user.endpoint("a"), ({ sessions }) => sessions === 0)
+    yield* user.isServing
+    yield* user.clickAt("a", "start")
+    for (const name of ["a", "b"]) {
+      yield* user.until(
+        "it is back",
+        () => user.endpoint(name),
+        ({ sessions, state }) => sessions > 0 && (state === "healthy" || state === "slow start")
+      )
+    }
     yield* user.isServing
 
     assert.deepStrictEqual(errors, [])

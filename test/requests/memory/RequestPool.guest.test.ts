@@ -27,7 +27,7 @@ const begin = (pool: RequestPool.Service, request: string) => Effect.tap(Effect.
 
 interface Parts {
   readonly pool?: RequestPool.Options<unknown, never>
-  readonly sessions?: Partial<SessionPool.Options>
+  readonly sessions?: SessionPool.CommonOptions
   /** With it, the pool is a guest of this stream pool. */
   readonly streams?: StreamPool.Options
 }

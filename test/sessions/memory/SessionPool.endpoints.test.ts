@@ -127,12 +127,15 @@ describe("a SessionPool with several endpoints", () => {
       Effect.gen(function*() {
         yield* behave("a", { connectDelay: 100 })
         const pool = yield* make({ endpoints: of("a"), createConcurrency: 8 })
+        const maxOpening = Effect.map(pool.endpoints, ([a]) => a?.maxOpening)
         const borrowers = yield* Effect.forEach(Array.from({ length: 8 }), () => Effect.fork(hold(pool)))
         yield* pass(10)
         assert.strictEqual(yield* requestedAt("a"), 1)
+        assert.strictEqual(yield* maxOpening, 1)
         yield* pass(2_000)
         yield* Effect.forEach(borrowers, Fiber.join)
         yield* pass(15_000)
+        assert.strictEqual(yield* maxOpening, Infinity)
         yield* behave("a", { connectDelay: 100 })
         const fleet = yield* Servers
         for (const session of yield* fleet.a.sessions) yield* session.die
@@ -523,8 +526,9 @@ describe("a SessionPool with several endpoints", () => {
 
   describe("options", () => {
     const refused: ReadonlyArray<readonly [string, Options]> = [
-      ["endpoints must be left out with url, but both were given", { url: urlOf("a"), endpoints: of("a") }],
-      ["or endpoints given instead, but was undefined", {}],
+      // these two do not type-check
+      ["endpoints must be left out with url, but both were given", { url: urlOf("a"), endpoints: of("a") } as any],
+      ["or endpoints given instead, but was undefined", {} as any],
       ["endpoints must be an array of endpoints", { endpoints: [] }],
       ["has a.test:443 more than once", { endpoints: of("a", "a") }],
       ["entry 0 has a weight of 0", { endpoints: [{ url: urlOf("a"), weight: 0 }] }],

@@ -39,7 +39,7 @@ const labelOf = (server: TestServer.Service) => `127.0.0.1:${server.port}`
 const attemptDelay = 250
 const connectTimeout = can("hearsRefusal") ? 10_000 : 1_000
 
-const make = (servers: Servers, options: Partial<SessionPool.Options> = {}) =>
+const make = (servers: Servers, options: Partial<SessionPool.EndpointsOptions> = {}) =>
   SessionPool.make({
     endpoints: endpointsOf(servers),
     connect: { serverCertificateHashes: [{ value: servers[0].hash }], connectTimeout },

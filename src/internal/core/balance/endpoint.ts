@@ -97,11 +97,10 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
     return steps >= slowStartSteps ? Infinity : 2 ** (steps + 1)
   }
 
-  /** When the allowance grows. */
+  /** When the allowance grows, as long as there is one. */
   allowanceGrowsAt(now: number): number {
     if (this.health !== "Well" || this.provenAt === undefined) return Infinity
-    const steps = stepsSince(this.provenAt, now)
-    return steps >= slowStartSteps ? Infinity : this.provenAt + (steps + 1) * slowStartStep
+    return this.provenAt + (stepsSince(this.provenAt, now) + 1) * slowStartStep
   }
 
   hasRoom(now: number): boolean {
@@ -187,7 +186,6 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
     this.delay = 0
     this.failures = 0
     this.wellSince = now
-    this.provenAt = undefined
     this.lastFailure = undefined
   }
 }

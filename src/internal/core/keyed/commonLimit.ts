@@ -14,17 +14,17 @@ export type LimitCommand<O> =
   | { readonly _tag: "Evict"; readonly place: CommonPlace<O> }
 
 /**
- * - `Unasked`, `Asked`: counts nowhere
+ * - `Asked`: counts nowhere
  * - `Held`: of an item that is created, or takes borrowers
  * - `Leaving`: of an item that takes no new borrower
  * - `Closing`: of an item that is being closed
- * - `Gone`
+ * - `Gone`: not asked for, or not any more
  */
-type Stage = "Unasked" | "Asked" | "Held" | "Leaving" | "Closing" | "Gone"
+type Stage = "Asked" | "Held" | "Leaving" | "Closing" | "Gone"
 
 /** One of the `maxTotal` places. */
 export class CommonPlace<O> extends Permit {
-  stage: Stage = "Unasked"
+  stage: Stage = "Gone"
   isCreating = false
   purpose: PermitPurpose = "borrower"
   /** The order of the asks. */
@@ -112,8 +112,9 @@ class Asks<O> {
     return undefined
   }
 
+  /** Of a key that asks. */
   get length(): number {
-    return this.asks === undefined ? 0 : this.asks.size
+    return this.asks!.size
   }
 
   add(place: CommonPlace<O>): void {
@@ -208,11 +209,10 @@ export class CommonLimit<O> {
   /** The item counts no longer, or is not created. Idempotent. */
   giveBack(place: CommonPlace<O>): void {
     const { stage } = place
-    if (stage === "Unasked" || stage === "Asked" || stage === "Gone") return
+    if (stage === "Gone") return
     this.creationOver(place)
     this.total--
     if (stage === "Closing") this.closings--
-    place.busy()
     this.change(place.share, () => {
       if (stage === "Held") place.share.held--
       place.stage = "Gone"
@@ -251,9 +251,8 @@ export class CommonLimit<O> {
     if (arrival === undefined) return true
     const { share } = this
     if (key.held > share && this.lackMoreThan(coming, share)) return true
-    if (this.keys <= this.maxTotal) return false
-    const waiting = this.queues.get(0)
-    return waiting !== undefined && waiting.size > coming && waiting.first!.key < arrival
+    // more keys than places: more of them hold nothing than places are in sight
+    return this.keys > this.maxTotal && this.queues.get(0)!.first!.key < arrival
   }
 
   /** Whether the keys below their share lack more than so many places. */

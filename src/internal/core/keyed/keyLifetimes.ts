@@ -43,10 +43,9 @@ export class KeyLifetimes<K extends AgingKey> {
     this.unused(key, now)
   }
 
-  /** No borrower has or waits for an item of the key any more. */
+  /** No borrower has or waits for an item of the key any more, which is new, or was watched. */
   unused(key: K, since: number): void {
     if (this.isOff) return
-    this.heap.remove(key)
     key.key = since
     this.heap.add(key)
   }

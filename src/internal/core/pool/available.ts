@@ -7,7 +7,8 @@ import { Due, type Item, type Sharing } from "./item.js"
 export class Available<A> {
   /** Ordered by when they became idle. An item in a background check keeps its place. */
   readonly idle = new LinkedList<Item<A>>()
-  private readonly shared = new LoadIndex<Item<A>>()
+  /** Made for the first shared item. */
+  private shared: LoadIndex<Item<A>> | undefined = undefined
   // the most recently proven item comes first; only in pools that check
   private readonly provenIdle: IndexedHeap<Due<A>> | undefined
   private readonly provenShared: IndexedHeap<Due<A>> | undefined
@@ -23,7 +24,10 @@ export class Available<A> {
     if (item.borrowers === 0) {
       this.idle.push(item)
       if (item.permit !== undefined) item.permit.idle()
-    } else this.shared.add(item, item.borrowers)
+    } else {
+      this.shared ??= new LoadIndex()
+      this.shared.add(item, item.borrowers)
+    }
     this.note(item)
   }
 
@@ -32,7 +36,7 @@ export class Available<A> {
     if (item.list === this.idle) {
       this.idle.remove(item)
       if (item.permit !== undefined) item.permit.busy()
-    } else this.shared.remove(item, load)
+    } else if (this.shared !== undefined) this.shared.remove(item, load)
     this.hide(item)
   }
 
@@ -58,7 +62,9 @@ export class Available<A> {
   /** The first choice. An exclusive borrower gets only idle items. */
   first(sharing: Sharing): Item<A> | undefined {
     if (sharing === "exclusive") return this.isLifo ? this.newestIdle() : this.oldestIdle()
-    return this.isLifo ? this.shared.maxLoaded() ?? this.newestIdle() : this.oldestIdle() ?? this.shared.minLoaded()
+    const { shared } = this
+    if (shared === undefined) return this.isLifo ? this.newestIdle() : this.oldestIdle()
+    return this.isLifo ? shared.maxLoaded() ?? this.newestIdle() : this.oldestIdle() ?? shared.minLoaded()
   }
 
   /** The most recently proven item. */

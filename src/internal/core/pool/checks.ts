@@ -7,6 +7,9 @@ const slowCheck = 250
 
 /** The checks under way. */
 export class Checks<A> {
+  /** Of all pools that check nothing. */
+  static readonly none = new Checks<any>(Infinity)
+
   // ordered by deadline: all have the same time limit
   private readonly prompt = new LinkedList<Check<A>>()
   private readonly slow = new LinkedList<Check<A>>()
@@ -95,7 +98,7 @@ export class Checks<A> {
   }
 
   forgetDoubts(): void {
-    this.doubtful = []
+    if (this.hasDoubts) this.doubtful = []
   }
 
   private leaveBackground(check: Check<A>): void {

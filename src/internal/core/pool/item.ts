@@ -53,7 +53,7 @@ export type ItemState = "Creating" | "Outdated" | "Idle" | "InUse" | "Checking" 
 export interface ShellData {
   /** On a live item. */
   readonly item: unknown
-  /** On a check, and on a returned item: the hook that runs. */
+  /** On an item that is created, on a check, and on a returned item: the hook that runs. */
   readonly hook: unknown
   /** On a waiter. */
   readonly borrower: unknown
@@ -94,6 +94,7 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   /** The deadline of the creation or the closing; of an overlapping item, when the pool closes it under its borrower. */
   deadline = Infinity
   handle: S["item"] | undefined = undefined
+  running: S["hook"] | undefined = undefined
   previous: Item<A, S> | undefined = undefined
   next: Item<A, S> | undefined = undefined
   list: LinkedList<any> | undefined = undefined

@@ -51,7 +51,6 @@ export class Permits {
   }
 
   giveBack(permit: Permit): void {
-    permit.item = undefined
     this.outbox.push({ _tag: "ReturnPermit", permit })
   }
 

@@ -4,6 +4,9 @@ import { Due, type Item } from "./item.js"
 
 /** Decides when items are pinged, by the wall clock. */
 export class Pings<A> {
+  /** Of all pools that ping nothing. */
+  static readonly none = new Pings<any>(Infinity)
+
   private readonly heap = new IndexedHeap<Due<A>>()
   private readonly interval: number
 

@@ -81,12 +81,13 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private readonly creations: Creations<A>
   private readonly checks: Checks<A>
   private readonly pings: Pings<A>
-  private readonly leaks: LeakWatch
-  private readonly lifetimes = new IndexedHeap<Due<A>>()
+  // what few pools need is made if they need it
+  private leaks: LeakWatch | undefined = undefined
+  private readonly lifetimes: IndexedHeap<Due<A>> | undefined
   // ordered by deadline: all members of a list have the same time limit
   private readonly closings = new LinkedList<Item<A, S>>()
-  private readonly overlapping = new LinkedList<Item<A, S>>()
-  private readonly releases = new LinkedList<Release<A, S>>()
+  private readonly overlapping: LinkedList<Item<A, S>> | undefined
+  private releases: LinkedList<Release<A, S>> | undefined = undefined
   /** Items that were retired while idle; each closes when its replacement is live or not needed. */
   private readonly renewed = new LinkedList<Item<A, S>>()
 
@@ -101,16 +102,18 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   constructor(options: MachineOptions<F>, shell: Shell<A, F, S>, common?: Common<A>) {
     const { maxSize, minIdle, minSize } = options
-    const { checkTimeout, idleTimeToLive, leakThreshold, maxLifetime, order, pingInterval, validateAfterIdle } = options
+    const { checkTimeout, idleTimeToLive, maxLifetime, order, pingInterval, validateAfterIdle } = options
     this.policy = options
     this.sizes = { minSize, maxSize, minIdle }
     this.newestConcurrency = options.expectedConcurrency
     // with 0, every borrower gets a check: no item counts as proven
     this.available = new Available(order, validateAfterIdle > 0 && validateAfterIdle !== Infinity)
     this.creations = new Creations(options)
-    this.checks = new Checks(checkTimeout)
-    this.pings = new Pings(pingInterval)
-    this.leaks = new LeakWatch(leakThreshold)
+    const pings = pingInterval !== Infinity
+    this.checks = pings || validateAfterIdle !== Infinity ? new Checks(checkTimeout) : Checks.none
+    this.pings = pings ? new Pings(pingInterval) : Pings.none
+    this.lifetimes = maxLifetime === Infinity ? undefined : new IndexedHeap()
+    this.overlapping = options.overlap ? new LinkedList() : undefined
     this.ages = idleTimeToLive !== Infinity || maxLifetime !== Infinity
     this.outbox = new Outbox((command) => {
       // a later command has replaced this time
@@ -173,7 +176,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   /** The watched leases that are out. */
   out(): Iterable<LeakRecord> {
-    return this.leaks
+    return this.leaks ?? []
   }
 
   // --- borrowing
@@ -334,6 +337,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** A hook begins to decide on a returned item, within `checkTimeout`. The item counts as lent until then. */
   startRelease(release: Release<A, S>, now: Time): void {
     release.deadline = now.monotonic + this.policy.checkTimeout
+    this.releases ??= new LinkedList()
     this.releases.push(release)
     this.arm(release.deadline)
     this.outbox.flush()
@@ -342,7 +346,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** Returns whether the hook ended in time. If so, call `release`. */
   endRelease(release: Release<A, S>): boolean {
     const isInTime = release.list !== undefined
-    this.releases.remove(release)
+    this.releases?.remove(release)
     // the alarm may not be needed any more
     this.unsettled = true
     return isInTime
@@ -350,13 +354,14 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   /** Watches a lease until `untrack`. */
   track(record: LeakRecord, now: Time): void {
+    this.leaks ??= new LeakWatch(this.policy.leakThreshold)
     this.arm(this.leaks.track(record, now.monotonic))
     this.outbox.flush()
   }
 
   untrack(record: LeakRecord, now: Time): void {
-    this.leaks.untrack(record)
-    if (this.leaks.nextDue === Infinity) this.armWhatIsDue(now)
+    this.leaks?.untrack(record)
+    if (this.leaks?.nextDue === Infinity) this.armWhatIsDue(now)
     this.outbox.flush()
   }
 
@@ -380,7 +385,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.byValue.add(item)
     if (maxLifetime !== Infinity) {
       item.lifetime = new Due(item, now.wall + maxLifetime * (0.9 + 0.2 * chance))
-      this.lifetimes.add(item.lifetime)
+      this.lifetimes!.add(item.lifetime)
     }
     this.pings.add(item, now)
     this.live++
@@ -602,9 +607,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       this.outbox.push({ _tag: "CheckTimedOut", check })
       this.lose(check.item, now)
     }
-    while (this.releases.first !== undefined && this.releases.first.deadline <= monotonic) {
-      const release = this.releases.first
-      this.releases.remove(release)
+    const { leaks, overlapping, releases } = this
+    while (releases?.first !== undefined && releases.first.deadline <= monotonic) {
+      const release = releases.first
+      releases.remove(release)
       this.outbox.push({ _tag: "ReleaseTimedOut", release })
     }
     while (this.closings.first !== undefined && this.closings.first.deadline <= monotonic) {
@@ -618,10 +624,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     }
     this.age(now)
     this.pingThoseDue(now)
-    while (this.overlapping.first !== undefined && this.overlapping.first.deadline <= monotonic) {
-      this.destroy(this.overlapping.first, "retired", now)
+    while (overlapping?.first !== undefined && overlapping.first.deadline <= monotonic) {
+      this.destroy(overlapping.first, "retired", now)
     }
-    for (let record = this.leaks.report(monotonic); record !== undefined; record = this.leaks.report(monotonic)) {
+    for (let record = leaks?.report(monotonic); record !== undefined; record = leaks?.report(monotonic)) {
       this.outbox.push({ _tag: "Overdue", record })
     }
     if (this.waiters.first !== undefined) this.announcements.waited(monotonic - this.waiters.first.since)
@@ -729,8 +735,9 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   /** Removes items that are too old, also after a suspend, in which the monotonic clock may stand still. */
   private age(now: Time): void {
-    while (this.lifetimes.first !== undefined && this.lifetimes.first.key <= now.wall) {
-      this.withdraw(this.lifetimes.first.item, "retired", now)
+    const { lifetimes } = this
+    while (lifetimes?.first !== undefined && lifetimes.first.key <= now.wall) {
+      this.withdraw(lifetimes.first.item, "retired", now)
     }
     if (this.policy.idleTimeToLive !== Infinity) this.destroyIdle(this.policy.idleTimeToLive, now)
   }
@@ -791,7 +798,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (reason === "retired" && this.policy.overlap) {
       if (this.places.overlapping < this.sizes.maxSize) this.places.overlap(item)
       item.deadline = now.monotonic + this.policy.retireGrace
-      if (!isIdle) this.overlapping.push(item)
+      if (!isIdle) this.overlapping!.push(item)
     }
     if (isIdle) {
       this.renewed.push(item)
@@ -803,7 +810,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private destroy(item: Item<A, S>, reason: Reason, now: Time): void {
     if (item.check !== undefined) this.cancelCheck(item.check)
     if (item.state === "Leaving") this.leaving--
-    if (item.list === this.overlapping) this.overlapping.remove(item)
+    if (this.overlapping !== undefined && item.list === this.overlapping) this.overlapping.remove(item)
     else if (item.list === this.renewed) {
       this.renewed.remove(item)
       item.permit?.busy()
@@ -819,7 +826,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   /** Ends the item's lifetime and its pings. */
   private outlive(item: Item<A, S>): void {
-    if (item.lifetime !== undefined) this.lifetimes.remove(item.lifetime)
+    if (item.lifetime !== undefined) this.lifetimes!.remove(item.lifetime)
     this.pings.remove(item)
   }
 
@@ -1120,16 +1127,18 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private nextDue(now: Time): number {
     const { idleTimeToLive } = this.policy
     if (this.state === "Closed") return Infinity
-    let due = Math.min(this.creations.nextDue, this.checks.nextDue, this.leaks.nextDue)
+    const { leaks, lifetimes, overlapping, releases } = this
+    let due = Math.min(this.creations.nextDue, this.checks.nextDue)
     let aged = Infinity
     const waiter = this.waiters.first
     if (waiter !== undefined) due = Math.min(due, waiter.deadline)
     due = Math.min(due, this.announcements.nextDue(waiter === undefined ? Infinity : waiter.since))
-    if (this.releases.first !== undefined) due = Math.min(due, this.releases.first.deadline)
+    if (leaks !== undefined) due = Math.min(due, leaks.nextDue)
+    if (releases?.first !== undefined) due = Math.min(due, releases.first.deadline)
     if (this.closings.first !== undefined) due = Math.min(due, this.closings.first.deadline)
-    if (this.overlapping.first !== undefined) due = Math.min(due, this.overlapping.first.deadline)
+    if (overlapping?.first !== undefined) due = Math.min(due, overlapping.first.deadline)
     if (this.state === "Closing" && this.live > 0) due = Math.min(due, this.closeAt)
-    if (this.lifetimes.first !== undefined) aged = this.lifetimes.first.key
+    if (lifetimes?.first !== undefined) aged = lifetimes.first.key
     // if too many pings are under way, the end of a ping starts the next
     if (this.pings.next !== undefined && !this.pingsEnough) aged = Math.min(aged, this.pings.next.key)
     const idle = this.available.idle.first

@@ -59,6 +59,57 @@ describe("a failing endpoint", () => {
     assert.strictEqual(pool.endpoint("a").failures, 0)
   })
 
+  it("the death of a session from before the trouble asks for no proof later", () => {
+    const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
+    const [old] = pool.sessions(2)
+    const failsOnce = () => {
+      pool.create()
+      pool.failed("a")
+      pool.opened("b")
+      pool.pass(10)
+      pool.taken()
+      pool.opened("a")
+    }
+    failsOnce()
+    assert.deepStrictEqual(pool.taken(), ["Back a"])
+    pool.died(old!)
+    assert.strictEqual(pool.endpoint("a").health, "Well")
+    // the next creation takes the session of the probe
+    pool.create()
+    failsOnce()
+    assert.deepStrictEqual(pool.taken(), ["Back a"])
+  })
+
+  it("is not probed when it has left the list", () => {
+    const pool = new Pool(["a", "b"])
+    pool.sessions(6)
+    pool.create()
+    pool.failed("a")
+    pool.list(["b"])
+    pool.taken()
+    pool.now += 20
+    pool.machine.tick(pool.now)
+    assert.deepStrictEqual(pool.taken(), [])
+    assert.isAbove(pool.armed, pool.now)
+  })
+
+  it("its probe goes on when a creation gives up beside it", () => {
+    const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
+    const [session] = pool.sessions(2)
+    pool.died(session!)
+    pool.create()
+    pool.failed("b")
+    pool.pass(10)
+    // nothing is well: the creation's own attempt comes first, and the probe after it
+    const young = pool.opened("a")
+    assert.strictEqual(pool.endpoint("a").health, "Failing")
+    pool.proved(young)
+    const creation = pool.create()
+    assert.strictEqual(pool.endpoint("a").attempts.size, 2)
+    pool.machine.abandon(creation, pool.now)
+    assert.strictEqual(pool.endpoint("a").probe, pool.attempt("a"))
+  })
+
   it("a success of an attempt that had begun before the failure does not end the trouble", () => {
     const pool = new Pool(["a", "b"])
     const first = pool.session()
@@ -113,6 +164,33 @@ describe("a failing endpoint", () => {
   })
 })
 
+describe("time", () => {
+  it("the backoff is spread by its jitter", () => {
+    for (const [chance, delay] of [[0, 50], [0.5, 100], [1, 150]] as const) {
+      const pool = new Pool(["a", "b"], { backoff: { initial: 100, factor: 2, max: 1_000, jitter: 0.5 } })
+      pool.create()
+      pool.machine.failed(pool.attempt("a"), "no", pool.now, chance)
+      assert.strictEqual(pool.endpoint("a").retryAt, pool.now + delay)
+    }
+  })
+
+  it("slow start grows when its alarm is due, at fractions of a millisecond, too", () => {
+    // the difference to this one, rounded, is less than a second
+    for (const now of [1_000, 170 / 7, 0.1, 1 / 3]) {
+      const pool = new Pool(["a"])
+      pool.now = now
+      pool.proved(pool.session())
+      const a = pool.endpoint("a")
+      for (const allowance of [2, 4, 8]) {
+        assert.strictEqual(a.allowance(pool.now), allowance)
+        const growsAt = a.allowanceGrowsAt(pool.now)
+        assert.isAbove(growsAt, pool.now)
+        pool.now = growsAt
+      }
+    }
+  })
+})
+
 describe("ejection", () => {
   /** Two endpoints with sessions; the checks of a's sessions fail. */
   const ejected = (options = {}) => {
@@ -152,6 +230,35 @@ describe("ejection", () => {
     for (const session of sessions.slice(0, 2)) pool.machine.ended(session, "CheckFailed", undefined, pool.now, 0.5)
     pool.list(["a", "b", "c"])
     assert.deepStrictEqual([pool.endpoint("a").health, pool.endpoint("b").health], ["Failing", "Ejected"])
+  })
+
+  it("ends early for the endpoint whose ejection would end first", () => {
+    for (const [first, second] of [["a", "b"], ["b", "a"]] as const) {
+      const pool = new Pool(["a", "b", "c", "d"], { consecutiveFailures: 1 })
+      const sessions = pool.sessions(4)
+      for (const key of [first, second]) {
+        const session = sessions.find(({ endpoint }) => endpoint.entry.key === key)!
+        pool.machine.ended(session, "CheckFailed", undefined, pool.now, 0.5)
+        pool.pass(1_000)
+      }
+      pool.list(["a", "b", "c"])
+      assert.deepStrictEqual([pool.endpoint(first).health, pool.endpoint(second).health], ["Failing", "Ejected"])
+    }
+  })
+
+  it("goes on when a new list has room for it", () => {
+    const pool = ejected()
+    pool.list(["a", "b"])
+    assert.strictEqual(pool.endpoint("a").health, "Ejected")
+  })
+
+  it("a session that has left the pool proves nothing", () => {
+    const pool = new Pool(["a", "b"], { consecutiveFailures: 2 })
+    const [first, , second] = pool.sessions(4)
+    pool.machine.ended(first!, "Suspect", undefined, pool.now, 0.5)
+    pool.proved(first!)
+    pool.machine.ended(second!, "Suspect", undefined, pool.now, 0.5)
+    assert.strictEqual(pool.endpoint("a").health, "Ejected")
   })
 
   it("a probe follows, which brings the endpoint back when it has proved good", () => {
@@ -220,6 +327,20 @@ describe("moves", () => {
     assert.deepStrictEqual(pool.taken(), [])
     pool.pass(1)
     assert.deepStrictEqual(pool.taken(), ["Retire b"])
+  })
+
+  it("failback begins with the fullest endpoint of the worst priority", () => {
+    for (const fullest of ["b", "c"]) {
+      const pool = new Pool([entry("b", 1, 1), entry("c", 1, 1)])
+      const other = pool.sessions(4).find(({ endpoint }) => endpoint.entry.key !== fullest)!
+      pool.machine.ended(other, "Other", undefined, pool.now, 0.5)
+      pool.list([entry("a", 1, 0), entry("b", 1, 1), entry("c", 1, 1)])
+      pool.opened("a")
+      pool.pass(29_999)
+      pool.taken()
+      pool.pass(1)
+      assert.include(pool.taken(), `Retire ${fullest}`)
+    }
   })
 
   it("a better endpoint that is new is probed before sessions move to it", () => {

@@ -3,7 +3,7 @@ import { assert } from "vitest"
 import type { Command } from "../../../../src/internal/core/pool/commands.js"
 import { type Check, type Item, type Sharing, type Verdict, Waiter } from "../../../../src/internal/core/pool/item.js"
 import type { MachineOptions } from "../../../../src/internal/core/pool/policy.js"
-import { PoolMachine } from "../../../../src/internal/core/pool/poolMachine.js"
+import { type Common, PoolMachine } from "../../../../src/internal/core/pool/poolMachine.js"
 
 const defaults: MachineOptions<string> = {
   minSize: 0,
@@ -38,8 +38,9 @@ export class Pool {
   private millis = 1_000
   private made = 0
 
-  constructor(options: Partial<MachineOptions<string>>) {
-    this.machine = new PoolMachine({ ...defaults, ...options }, { perform: (command) => this.commands.push(command) })
+  constructor(options: Partial<MachineOptions<string>>, common?: Common<number>) {
+    const shell = { perform: (command: Command<number, string>) => this.commands.push(command) }
+    this.machine = new PoolMachine({ ...defaults, ...options }, shell, common)
     this.machine.start(this.now)
   }
 
