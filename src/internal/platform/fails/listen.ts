@@ -17,8 +17,6 @@ export interface ListenOptions {
   readonly host: string
   readonly port: number
   readonly certificate: Certificate
-  /** How many streams of each kind a client may open on a session in its whole life. */
-  readonly streamCredit?: { readonly bidirectional?: number; readonly unidirectional?: number } | undefined
   /** The status of the answer. */
   readonly admit: (request: ConnectRequest) => number | Promise<number>
   /** Gets each session that was granted. */
@@ -33,6 +31,7 @@ export interface Listening {
   readonly close: (within: number) => Promise<void>
 }
 
+/** How many streams of each kind a client may open on a session in its whole life. */
 const credit = 1_000_000
 
 const requestOf = (fields: RequestFields): ConnectRequest => ({
@@ -44,7 +43,7 @@ const requestOf = (fields: RequestFields): ConnectRequest => ({
   )
 })
 
-const settingsOf = ({ certificate: { cert, privKey }, host, port, streamCredit }: ListenOptions) => ({
+const settingsOf = ({ certificate: { cert, privKey }, host, port }: ListenOptions) => ({
   host,
   port,
   cert,
@@ -54,8 +53,8 @@ const settingsOf = ({ certificate: { cert, privKey }, host, port, streamCredit }
   defaultDatagramsReadableMode: "default",
   // By default a session stalls after 16 KiB, and grants 100 streams in its whole life.
   initialSessionFlowControlWindow: 15 << 20,
-  initialBidirectionalStreams: streamCredit?.bidirectional ?? credit,
-  initialUnidirectionalStreams: streamCredit?.unidirectional ?? credit
+  initialBidirectionalStreams: credit,
+  initialUnidirectionalStreams: credit
 })
 
 const whyNot = ({ host, port }: ListenOptions, cause: unknown): WebTransportError => {
