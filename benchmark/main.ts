@@ -1,13 +1,17 @@
 /** `npm run bench -- <suite>`: the command line. */
+import { execFileSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { cpus, loadavg } from "node:os"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { requirementTable } from "./harness/format.js"
 import { isMet, Results, type Settings, type Suite } from "./harness/model.js"
+import { fill } from "./harness/page.js"
 import { bundle, run } from "./harness/run.js"
 import { suites } from "./suites.js"
 
 const usage = `npm run bench -- <suite> [--effect 4] [--quick] [--cpu] [--strict] [--only <group>] [--json <file>]
+npm run bench -- <suite> [--effect 4] --publish
 npm run bench -- chart <file>…
 
 Suites:
@@ -23,6 +27,7 @@ ${
   --strict        exit code 1 if a requirement is not met
   --only <group>  only that group of the suite; may be repeated
   --json <file>   write every sample to a file
+  --publish       put a whole run into the page: benchmark/results, its charts, and the tables of benchmark/README.md
 
 \`chart\` draws such files: beside results.json come results-light.svg and results-dark.svg.
 `
@@ -78,7 +83,9 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
   }
   const requirements = groups.flatMap((group) => group.requirements(results))
   console.log(`## What is required\n\n${requirementTable(requirements)}\n`)
-  console.log(`${Math.round((performance.now() - start) / 1000)} s; load ${load()}`)
+  const seconds = Math.round((performance.now() - start) / 1000)
+  const loadAfter = load()
+  console.log(`${seconds} s; load ${loadAfter}`)
 
   if (options.json !== undefined) {
     const verdicts = requirements.map((requirement) => ({ ...requirement, met: isMet(requirement) }))
@@ -89,7 +96,8 @@ const benchmark = async (suite: Suite, options: Options): Promise<boolean> => {
       machine,
       versions,
       loadBefore,
-      loadAfter: load(),
+      loadAfter,
+      seconds,
       settings,
       requirements: verdicts,
       results
@@ -109,6 +117,39 @@ const drawChart = async (file: string): Promise<void> => {
   }
 }
 
+const nameOf = ({ effect, name }: Suite): string => effect === 4 ? `${name} --effect 4` : name
+
+const page = fileURLToPath(new URL("README.md", import.meta.url))
+
+/** The tables of a whole run, for its part of the page. */
+const fillPage = (file: string, suite: Suite): void => {
+  const { date, loadAfter, loadBefore, machine, results: json, seconds, settings, versions } = JSON.parse(
+    readFileSync(file, "utf8")
+  )
+  const results = Results.fromJSON(json)
+  const run =
+    `${date}; ${machine}; ${versions.join(", ")}; ${settings.clock} time; one whole run of ${seconds} s, load ` +
+    `${loadBefore} before it and ${loadAfter} after it.`
+  const name = `\`${nameOf(suite)}\``
+  const requirements = suite.groups.flatMap((group) => group.requirements(results))
+  const tables = [
+    ...suite.groups.map((group) => `### ${group.title}\n\n${group.report(results).join("\n\n")}\n`),
+    `### What is required of ${name}\n\n${requirementTable(requirements)}\n`
+  ].join("\n")
+  writeFileSync(page, fill(readFileSync(page, "utf8"), `## Results of ${name}`, run, tables))
+  execFileSync("npx", ["dprint", "fmt", page])
+}
+
+const publish = async (suite: Suite, options: Options): Promise<boolean> => {
+  const file = fileURLToPath(
+    new URL(`results/${nameOf(suite).replace(" --", "-").replace(" ", "-")}.json`, import.meta.url)
+  )
+  const isMetInAll = await benchmark(suite, { ...options, json: file })
+  await drawChart(file)
+  fillPage(file, suite)
+  return isMetInAll
+}
+
 // so that the handlers of the exit run
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 
@@ -120,7 +161,8 @@ const { positionals, values } = parseArgs({
     cpu: { type: "boolean", default: false },
     strict: { type: "boolean", default: false },
     only: { type: "string", multiple: true, default: [] },
-    json: { type: "string" }
+    json: { type: "string" },
+    publish: { type: "boolean", default: false }
   }
 })
 const suite = suiteOf(positionals[0], Number(values.effect))
@@ -130,10 +172,13 @@ if (positionals[0] === "chart" && positionals.length > 1) {
 } else if (suite === undefined) {
   console.log(usage)
   if (positionals.length > 0) process.exitCode = 2
+} else if (values.publish && (values.quick || values.only.length > 0)) {
+  console.error("--publish is for whole runs, without --quick and --only")
+  process.exitCode = 2
 } else if (problem !== undefined) {
   console.error(`The suite ${suite.name} cannot run on this machine: ${problem}`)
   process.exitCode = 1
 } else {
-  const isMetInAll = await benchmark(suite, values)
+  const isMetInAll = await (values.publish ? publish : benchmark)(suite, values)
   if (values.strict && !isMetInAll) process.exitCode = 1
 }

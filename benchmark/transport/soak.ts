@@ -4,10 +4,11 @@ import { setImmediate } from "node:timers/promises"
 import { number, table, whole } from "../harness/format.js"
 import { collect } from "../harness/measure.js"
 import type { Entry, Group, Results } from "../harness/model.js"
-import { type Contestant, contestants, peers, withContestant } from "./contestants.js"
+import { contestants, peers, withContestant } from "./contestants.js"
 import { startEchoServer } from "./echoServer.js"
 import { http2 } from "./implementations.js"
 import { Count, senders } from "./load.js"
+import { shared } from "./multiplexed.js"
 
 const group = "soak"
 const fibers = 64
@@ -17,7 +18,7 @@ const all = 100_000
 const few = all / 5
 
 /** The contestants that keep their streams. */
-const isSoaked = ({ peer }: Contestant) => peer === peers.pooled || peer === peers.held
+const soaked = [shared, ...contestants.filter(({ peer }) => peer === peers.pooled || peer === peers.held)]
 
 /** The heap and its external buffers, in MB. */
 const held = async () => {
@@ -30,7 +31,7 @@ const held = async () => {
   return { heap: heapUsed / 1e6, buffers: arrayBuffers / 1e6 }
 }
 
-const entry = (contestant: Contestant, at: number): Entry => ({
+const entry = (contestant: typeof shared, at: number): Entry => ({
   peer: contestant.peer,
   at,
   rounds: 2,
@@ -53,7 +54,7 @@ const entry = (contestant: Contestant, at: number): Entry => ({
 const report = (results: Results): ReadonlyArray<string> => [
   table(
     ["64 fibers, 100 B", "requests", "heap when warm (MB)", "grown by (MB)", "buffers grown by (MB)"],
-    contestants.filter(isSoaked).flatMap(({ peer }) =>
+    soaked.flatMap(({ peer }) =>
       [few, all].filter((at) => results.get(group, peer, "heap", at) !== undefined).map((at) => [
         peer,
         whole(at),
@@ -67,15 +68,16 @@ export const soak: Group = {
   name: group,
   title: "What very many requests leave behind",
   start: () => startEchoServer(http2),
-  entries: ({ quick }) => contestants.filter(isSoaked).map((contestant) => entry(contestant, quick ? few : all)),
+  entries: ({ quick }) => soaked.map((contestant) => entry(contestant, quick ? few : all)),
   report,
-  requirements: (results) => {
-    const samples = results.get(group, peers.pooled, "heap", all)?.samples
-    return [{
-      what: `${whole(all)} requests: ${peers.pooled}, growth of the heap`,
-      figure: samples === undefined ? undefined : Math.max(...samples),
-      bound: { atMost: 10 },
-      unit: "MB"
-    }]
-  }
+  requirements: (results) =>
+    [peers.shared, peers.pooled].map((peer) => {
+      const samples = results.get(group, peer, "heap", all)?.samples
+      return {
+        what: `${whole(all)} requests: ${peer}, growth of the heap`,
+        figure: samples === undefined ? undefined : Math.max(...samples),
+        bound: { atMost: 10 },
+        unit: "MB"
+      }
+    })
 }

@@ -1,7 +1,10 @@
 /** The fibers that borrow streams and send requests. */
 import { Effect } from "effect"
 import type { Meter } from "./meter.js"
-import { echo, type Pools } from "./pools.js"
+import { checkAnswer, echo, type Pools } from "./pools.js"
+
+/** On shared streams, one request in so many is given up after a moment: its answer comes late. */
+const impatient = 50
 
 export class Load {
   fibers = 0
@@ -9,6 +12,8 @@ export class Load {
   size = 100
   /** Milliseconds between an answer and the next request, give or take a half. */
   think = 0
+  /** Whether requests share streams. */
+  isShared = false
   private readonly pools: Pools
   private readonly meter: Meter
   private readonly running = new Set<number>()
@@ -40,6 +45,19 @@ export class Load {
 
   private readonly request = Effect.suspend(() => {
     const message = new Uint8Array(this.size).fill(++this.requests)
+    return this.isShared ? this.share(message) : this.borrow(message)
+  })
+
+  private share(message: Uint8Array) {
+    const request = Effect.flatMap(this.pools.requests.request(message), checkAnswer(message))
+    if (this.requests % impatient === 0) return Effect.ignore(Effect.timeout(request, "1 millis"))
+    return Effect.flatMap(
+      Effect.isSuccess(Effect.timeout(request, "2 seconds")),
+      (isAnswered) => this.ended(undefined, isAnswered)
+    )
+  }
+
+  private borrow(message: Uint8Array) {
     const asked = performance.now()
     let lent: number | undefined
     return this.pools.streams.use((stream) => {
@@ -48,10 +66,12 @@ export class Load {
     }).pipe(
       Effect.timeout("2 seconds"),
       Effect.isSuccess,
-      Effect.flatMap((isAnswered) => {
-        this.meter.add((lent ?? performance.now()) - asked, isAnswered)
-        return isAnswered ? Effect.void : Effect.sleep("50 millis")
-      })
+      Effect.flatMap((isAnswered) => this.ended((lent ?? performance.now()) - asked, isAnswered))
     )
-  })
+  }
+
+  private ended(wait: number | undefined, isAnswered: boolean) {
+    this.meter.add(wait, isAnswered)
+    return isAnswered ? Effect.void : Effect.sleep("50 millis")
+  }
 }

@@ -1,6 +1,6 @@
 /** Two pools, their load, and their events. */
 import { Cause, Duration, Effect, Logger, Runtime, Stream } from "effect"
-import { type ResourcePool, WebTransport } from "effect-pools"
+import { type PoolStats, type ResourcePool, WebTransport } from "effect-pools"
 import type { Action } from "../echoServer.js"
 import type { Servers } from "../playground.js"
 import { Board } from "./board.js"
@@ -93,24 +93,40 @@ const milliseconds = (value: number | null) =>
     ? `${value.toFixed(0)} ms`
     : `${(value / 1000).toFixed(2)} s`
 
-const showPools = ({ sessions, streams }: Pools, endpoints: Endpoints) =>
+const showPools = ({ requests, sessions, streams }: Pools, endpoints: Endpoints) =>
   Effect.gen(function*() {
     const stats = yield* streams.stats
     endpoints.show(yield* sessions.endpoints)
     board.show(yield* sessions.stats, yield* streams.sessions)
-    write("waiters", `${stats.waiters}`)
+    const shared = yield* requests.stats
+    write("in-flight", `${shared.inFlight}`)
+    write("late", `${shared.lateAnswers}`)
+    write("waiters", `${stats.waiters + shared.waiters}`)
     write("lent", `${stats.inUse} of ${stats.size}`)
     write("reuse", stats.acquisitions === 0 ? "–" : percent(stats.reuseRatio))
     write("failed", `${meter.failed}`)
   })
 
-const showMeter = Effect.sync(() => {
-  const sample = meter.take()
-  charts.add(sample)
-  write("requests", Math.round(sample.answered).toLocaleString("en"))
-  write("median", milliseconds(sample.median))
-  write("p99", milliseconds(sample.p99))
-})
+let before = { sent: 0, batches: 0, at: performance.now() }
+
+/** The writes of shared streams since the last call, and the requests in each. */
+const showWrites = ({ batches, sent }: PoolStats.RequestPoolStats) => {
+  const at = performance.now()
+  const writes = batches - before.batches
+  write("writes", Math.round(1_000 * writes / (at - before.at)).toLocaleString("en"))
+  write("batch", writes === 0 ? "–" : ((sent - before.sent) / writes).toFixed(1))
+  before = { sent, batches, at }
+}
+
+const showMeter = ({ requests }: Pools) =>
+  Effect.map(requests.stats, (stats) => {
+    showWrites(stats)
+    const sample = meter.take()
+    charts.add(sample)
+    write("requests", Math.round(sample.answered).toLocaleString("en"))
+    write("median", milliseconds(sample.median))
+    write("p99", milliseconds(sample.p99))
+  })
 
 // --- The controls
 
@@ -149,6 +165,11 @@ const program = Effect.gen(function*() {
   })
   slider("size", (i) => nameOf(sizes[i]!), (i) => load.size = sizes[i]!)
   slider("think", (value) => `${value} ms`, (value) => load.think = value)
+  const shared = element("shared") as HTMLInputElement
+  shared.addEventListener("change", () => {
+    load.isShared = shared.checked
+    element("figures").toggleAttribute("data-shared", shared.checked)
+  })
   slider("sessions", String, (maxSize) => fork(pools.sessions.resize({ maxSize })))
   slider("streams", String, (maxSize) => fork(pools.streams.resize({ maxSize })))
 
@@ -178,7 +199,7 @@ const program = Effect.gen(function*() {
   }
 
   yield* Effect.forkScoped(Effect.forever(Effect.delay(showPools(pools, endpoints), "100 millis")))
-  return yield* Effect.forever(Effect.delay(showMeter, "500 millis"))
+  return yield* Effect.forever(Effect.delay(showMeter(pools), "500 millis"))
 }).pipe(
   Effect.scoped,
   Effect.provide([WebTransport.layerConstructorGlobal, Logger.remove(Logger.defaultLogger)]),

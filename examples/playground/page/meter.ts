@@ -6,9 +6,9 @@ export class Meter {
   private waits: Array<number> = []
   private since = { time: performance.now(), answered: 0, failed: 0 }
 
-  /** A request that is over, and the milliseconds that it waited for a stream. */
-  add(wait: number, isAnswered: boolean): void {
-    this.waits.push(wait)
+  /** A request that is over, and the milliseconds that it waited for a stream, if it borrowed one. */
+  add(wait: number | undefined, isAnswered: boolean): void {
+    if (wait !== undefined) this.waits.push(wait)
     if (isAnswered) this.answered++
     else this.failed++
   }

@@ -137,6 +137,14 @@ export class Borrowing<A, E, V> {
     return Effect.uninterruptibleMask((restore) => this.borrow(restore, lend, sharing))
   }
 
+  /** Lends an item that is ready, if there is one. Nothing watches its lease. */
+  lendReady(): Contract.SyncLease<V> | undefined {
+    const item = this.queue.checkout("shared")
+    if (item === undefined) return undefined
+    this.timer.lentAtOnce()
+    return this.leaseOf(item, undefined)
+  }
+
   private leaseOf(item: PoolItem<A>, record: LeaseRecord | undefined): Lease<V> {
     return new Lease(this.parts.name, item, this.adapter.view(item.value), record, this)
   }

@@ -162,6 +162,8 @@ export interface PoolEngine<V, E> {
     sharing?: Sharing,
     watching?: Watching
   ): Effect.Effect<void, E | PoolError>
+  /** Lends an item that is ready, if there is one, with an unwatched lease. */
+  lendReady(): SyncLease<V> | undefined
   /** Called when a borrower begins to wait, and when the pool shrinks or begins to drain. */
   readonly demand: Set<() => void>
   /** The number of borrowers in the queue. */

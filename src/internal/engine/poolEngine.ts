@@ -129,6 +129,10 @@ export class Engine<A, E, V, X = unknown>
     return Effect.suspend(() => this.borrowing.lend(receive, sharing, watching))
   }
 
+  lendReady(): Contract.SyncLease<V> | undefined {
+    return this.borrowing.lendReady()
+  }
+
   get waiting(): number {
     return this.machine.waiters.length
   }

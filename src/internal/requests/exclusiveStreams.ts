@@ -59,6 +59,8 @@ export class ExclusiveStreams implements Borrowable {
       if (!this.shell.machine.beginExclusive()) return Effect.fail(this.shell.troubles.closed())
       const call = new ExclusiveCall()
       this.calls.add(call)
+      call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined
+      if (call.lease !== undefined) return lend(call)
       return Effect.matchCauseEffect(restore(this.inTime(this.stream(call))), {
         onFailure: (cause) => {
           this.end(call, Exit.failCause(cause))

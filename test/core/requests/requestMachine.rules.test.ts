@@ -34,11 +34,44 @@ describe("a request machine", () => {
     const { stream, world } = begun()
     world.request(4)
     assert.strictEqual(world.openings, 0)
-    assert.strictEqual(world.armed, writeTime)
+    assert.strictEqual(world.armed, 20)
     world.advance(writeTime)
     assert.strictEqual(world.openings, 1)
     world.written(stream)
     assert.deepStrictEqual(states(world), ["Sent", "Batched"])
+  })
+
+  it("relies on each write anew", () => {
+    const { stream, world } = begun()
+    world.request(4)
+    world.written(stream)
+    world.flush()
+    world.advance(50)
+    world.request(4)
+    assert.strictEqual(world.openings, 0)
+    world.advance(writeTime)
+    assert.strictEqual(world.openings, 1)
+  })
+
+  it("relies on a write from when its stream has places", () => {
+    const world = new World({ writeRoom: 1, options: { ...options, maxInFlight: 2 } })
+    world.request(4)
+    world.request(4)
+    world.open(world.sessions[0]!, false)
+    world.flush()
+    world.request(4)
+    assert.strictEqual(world.openings, 1)
+    world.advance(50)
+    world.answer(world.streams[0]!, world.requests[0]!)
+    world.openFailed()
+    world.advance(10)
+    assert.strictEqual(world.openings, 0)
+    world.advance(10)
+    assert.strictEqual(world.openings, 1)
+  })
+
+  it("counts ids from 0", () => {
+    assert.strictEqual(begun().world.requests[0]!.id, 0)
   })
 
   it("asks at once for another stream for requests beyond the places of the first", () => {
@@ -88,6 +121,16 @@ describe("a request machine", () => {
     assert.deepStrictEqual(world.requests.map(({ outcome }) => outcome), ["failed", "refused"])
   })
 
+  it("keeps the place of a request without an id until its answer has passed", () => {
+    const { stream, world } = begun({ correlate: false, maxInFlight: 1, maxStreams: 1 })
+    world.written(stream)
+    const second = world.request(4)
+    world.abandon(world.requests[0]!)
+    assert.strictEqual(second.state, "Waiting")
+    world.answer(stream, stream.owed[0]!)
+    assert.strictEqual(second.state, "Batched")
+  })
+
   it("puts requests that were not sent before those that came after them", () => {
     const { stream, world } = begun({ maxInFlight: 2, maxStreams: 1 })
     world.written(stream)
@@ -98,6 +141,147 @@ describe("a request machine", () => {
     world.open(world.sessions[0]!, false)
     while (world.flushes.length > 0) world.flush()
     assert.deepStrictEqual(world.streams[1]!.owed.map(({ number }) => number), [1, 2])
+  })
+})
+
+describe("a stream", () => {
+  it("is lost once: what comes later changes nothing", () => {
+    const { stream, world } = begun({ maxInFlight: 1 })
+    world.request(4)
+    world.open(world.sessions[0]!, false)
+    world.lose(stream)
+    world.machine.lost(stream.record, "broken again", world.now)
+    world.machine.leave(stream.record, world.now)
+    assert.strictEqual(stream.record.state, "Over")
+    assert.deepStrictEqual(world.requests.map(({ outcome }) => outcome), ["failed", "none"])
+    world.judge()
+  })
+
+  it("that leaves has a place beside the others, as many again", () => {
+    const { stream, world } = begun({ maxStreams: 1, maxInFlight: 1 })
+    world.leave(stream)
+    world.request(4)
+    world.open(world.sessions[0]!, false)
+    world.flush()
+    world.leave(world.streams[1]!)
+    world.request(4)
+    assert.strictEqual(world.openings, 0)
+    world.answer(stream, stream.owed[0]!)
+    assert.strictEqual(world.openings, 1)
+  })
+})
+
+describe("a request that is given up", () => {
+  it("is given up once", () => {
+    const { stream, world } = begun()
+    const [sent] = world.requests
+    const batched = world.request(4)
+    world.written(stream)
+    for (let times = 0; times < 2; times++) {
+      world.machine.abandon(sent!, world.now)
+      world.machine.abandon(batched, world.now)
+    }
+    assert.strictEqual(world.machine.counters.abandoned, 2)
+    assert.deepInclude(stream.record, { live: 0, forgotten: 1, batchSize: 0 })
+  })
+})
+
+describe("a request machine's alarm", () => {
+  it("is for times to come: once a write has taken too long, requests only wait for their own time", () => {
+    const { world } = begun({ maxStreams: 1 })
+    world.request(4)
+    world.advance(writeTime)
+    assert.strictEqual(world.armed, 1_000)
+  })
+})
+
+describe("the end", () => {
+  it("drain refuses exclusive requests, too, and reopens nothing that is closed", () => {
+    const { world } = begun({ shutdownGrace: 0 })
+    world.drain()
+    assert.isFalse(world.machine.beginExclusive())
+    world.close()
+    world.drain()
+    assert.strictEqual(world.machine.state, "Closed")
+  })
+
+  it("close ends a request on a stream of its own after the grace", () => {
+    const { stream, world } = begun()
+    world.answer(stream, stream.owed[0]!)
+    world.beginExclusive()
+    world.close()
+    world.advance(29)
+    assert.isFalse(world.isExclusiveEnded)
+    world.advance(1)
+    assert.isTrue(world.isExclusiveEnded)
+    assert.strictEqual(world.armed, Infinity)
+  })
+
+  it("a drained machine takes no requests, and is closed only by close", () => {
+    const { stream, world } = begun()
+    world.written(stream)
+    world.drain()
+    world.answer(stream, stream.owed[0]!)
+    assert.isTrue(world.isDrained)
+    assert.isFalse(world.isClosed)
+    assert.strictEqual(world.machine.state, "Draining")
+    assert.strictEqual(world.request(4).outcome, "refused")
+    world.close()
+    assert.isTrue(world.isClosed)
+  })
+
+  it("without a grace, closing ends requests in the same step", () => {
+    const { world } = begun({ shutdownGrace: 0 })
+    world.close()
+    assert.deepStrictEqual(world.requests.map(({ outcome }) => outcome), ["failed"])
+    assert.isTrue(world.isClosed)
+  })
+})
+
+describe("a request that comes back from a broken stream", () => {
+  /** Two streams with a request each, which has not left; the second one has waited from the start. */
+  const twoBatches = () => {
+    const { stream, world } = begun({ maxInFlight: 1 })
+    world.written(stream)
+    world.answer(stream, stream.owed[0]!)
+    const first = world.request(4)
+    const second = world.request(4)
+    world.open(world.sessions[0]!, false)
+    world.advance(10)
+    return { world, first, second, streams: [stream, world.streams[1]!] as const }
+  }
+
+  it("keeps its time, and what came before it has no more time", () => {
+    const { first, second, streams, world } = twoBatches()
+    world.lose(streams[0])
+    assert.deepInclude(first, { state: "Waiting", since: 10, deadline: 1_010 })
+    world.lose(streams[1])
+    assert.deepInclude(second, { state: "Waiting", since: 0, deadline: 1_000 })
+    assert.deepInclude(first, { since: 0, deadline: 1_000 })
+    assert.strictEqual(world.machine.waiting.first, first)
+    world.judge()
+  })
+
+  it("waits behind those that came before it, which keep their time", () => {
+    const world = new World({ writeRoom: 1, options: { ...options, maxInFlight: 1 } })
+    world.request(4)
+    world.request(4)
+    world.open(world.sessions[0]!, false)
+    world.open(world.sessions[0]!, false)
+    world.flush()
+    for (const stream of world.streams) {
+      world.written(stream)
+      world.answer(stream, stream.owed[0]!)
+    }
+    const first = world.request(4)
+    const second = world.request(4)
+    const [one, two] = world.streams
+    world.lose(one!)
+    world.advance(10)
+    world.lose(two!)
+    assert.deepInclude(first, { state: "Waiting", deadline: 1_000 })
+    assert.deepInclude(second, { state: "Waiting", deadline: 1_010 })
+    world.judge()
   })
 })
 
@@ -180,6 +364,7 @@ describe("the counters", () => {
     assert.strictEqual(world.machine.streams.inFlight, 2)
     world.answer(stream, first!)
     world.answer(stream, second!)
+    assert.strictEqual(world.machine.streams.busy, 1)
     world.lose(stream)
     assert.deepInclude({ ...world.machine.counters }, {
       sent: 3,
@@ -207,6 +392,7 @@ describe("the counters", () => {
 
   it("tell the largest batch", () => {
     const world = new World({ writeRoom: 1, options })
+    assert.deepInclude(world.machine.counters, { sent: 0, batches: 0, largestBatch: 0, peak: 0 })
     for (let i = 0; i < 3; i++) world.request(4)
     world.open(world.sessions[0]!, false)
     world.flush()
@@ -218,6 +404,8 @@ describe("the counters", () => {
     world.flush()
     assert.deepInclude(world.machine.counters, { sent: 4, batches: 2, largestBatch: 3, peak: 3 })
     assert.strictEqual(world.machine.streams.forgotten, 0)
+    world.answer(stream!, stream!.owed[0]!)
+    assert.deepInclude(world.machine.streams, { size: 1, busy: 0, inFlight: 0 })
   })
 })
 
@@ -266,13 +454,21 @@ describe("a stream without requests", () => {
     return { world, stream }
   }
 
-  it("goes back after its time, also if demand was looked at meanwhile", () => {
+  it("goes back after a second, also if demand was looked at meanwhile", () => {
     const { stream, world } = unused()
-    world.advance(idleTime - 1)
+    world.advance(999)
     world.demandChanged()
     assert.isFalse(stream.isBack)
     world.advance(1)
     assert.isTrue(stream.isBack)
+  })
+
+  it("that still owes an answer goes back after a second, too, and is discarded", () => {
+    const { stream, world } = begun()
+    world.abandon(world.requests[0]!)
+    world.advance(idleTime)
+    assert.isTrue(stream.isBack)
+    world.judge()
   })
 
   it("goes back at once when others want it", () => {
@@ -317,11 +513,22 @@ describe("a session that is silent", () => {
     assert.lengthOf(world.pings, 0)
   })
 
+  it("that owes nothing by the time its ping fails keeps its streams", () => {
+    const { stream, world } = begun(silent)
+    world.written(stream)
+    world.advance(50)
+    assert.lengthOf(world.pings, 1)
+    world.answer(stream, stream.owed[0]!)
+    world.machine.pinged(world.sessions[0]!, false, world.now)
+    assert.isFalse(stream.isBack)
+  })
+
   it("is not pinged again while a ping is out", () => {
     const { stream, world } = begun(silent)
     world.written(stream)
     world.advance(50)
     assert.lengthOf(world.pings, 1)
+    assert.isAbove(world.armed, 50)
     // it owes nothing for a moment, and then an answer again
     world.answer(stream, stream.owed[0]!)
     world.request(4)
@@ -343,6 +550,8 @@ describe("a batch", () => {
       assert.isAtMost(length, size + frameOverhead)
     }
     assert.lengthOf(encodeBatch([call(id, new Uint8Array(0))], true), 1 + maxIdSize)
+    // an id of 4 bytes, and a length of 8
+    assert.strictEqual(frameOverhead, 12)
   })
 
   it("is the frames of its requests, and nothing else", () => {
@@ -401,6 +610,12 @@ describe("an answer reader", () => {
     assert.deepStrictEqual(read(new AnswerReader(false, 100), Uint8Array.of(2, 7, 8, 0)) as unknown, [
       [undefined, [7, 8]],
       [undefined, []]
+    ])
+    assert.deepStrictEqual(read(new AnswerReader(false, 100), Uint8Array.of(0, 0, 0, 1, 7)) as unknown, [
+      [undefined, []],
+      [undefined, []],
+      [undefined, []],
+      [undefined, [7]]
     ])
     for (const frame of [[0], [1, 0x40], [1, 0xc0], [8, 0xff, 255, 255, 255, 255, 255, 255, 255]]) {
       assert.strictEqual(read(new AnswerReader(true, 100), Uint8Array.from(frame)), "Malformed", String(frame))

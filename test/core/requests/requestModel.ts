@@ -192,6 +192,7 @@ export class World {
       const forgotten = this.forgottenOn(stream)
       ensure(stream.record.forgotten === forgotten, `stream ${stream.id}: ${forgotten} forgotten`)
       ensure(forgotten <= 2 * options.maxInFlight, "more forgotten than allowed")
+      ensure(stream.owed.length <= 2 * options.maxInFlight, "the peer has more than twice as many as may be in flight")
       ensure((stream.record.state === "Leaving") === stream.isLeaving, `stream ${stream.id} leaves, or does not`)
       if (callers > 0) {
         stream.idleSince = -1
@@ -272,6 +273,10 @@ export class World {
         const hasForgotten = stream.owed.some(({ hasCaller, outcome }) => !hasCaller && outcome !== "answered")
         ensure(!(command.how === "Clean" && hasForgotten), "a stream that owes answers is given back as clean")
         if (command.how === "Silent") ensure(this.options.silenceTimeout !== Infinity, "silence is no fault")
+        if (command.how === "Spoiled") {
+          const isUseless = stream.refusal !== undefined || stream.owed.length > 0
+          ensure(isUseless || this.now.monotonic >= this.graceUntil, "a stream like new is given back as spoiled")
+        }
         stream.isBack = true
         return
       }
@@ -325,6 +330,7 @@ export class World {
         return
       case "Drained":
         ensure(!this.isDrained, "drained twice")
+        ensure(this.queue.length === 0 && this.machine.streams.inFlight === 0, "drained while requests are left")
         this.isDrained = true
         return
       case "Closed":

@@ -149,6 +149,20 @@ it.scopedLive("shows pools at work, what faults do to them, and how they recover
     yield* user.slide("think", 20)
     yield* user.isServing
 
+    // on shared streams, many requests need few streams; answers to requests that were given up come late
+    yield* Effect.promise(() => page.check("#shared"))
+    yield* user.slide("fibers", 64)
+    yield* user.slide("think", 0)
+    yield* user.until("requests in flight", () => user.number("in-flight"), (requests) => requests > 4)
+    yield* user.until("writes of several", () => user.number("batch"), (requests) => requests > 1)
+    yield* user.until("few streams", () => streams("in use").count(), (n) => n > 0 && n <= 4)
+    yield* user.until("late answers", () => user.number("late"), (answers) => answers > 0)
+    yield* user.isServing
+    yield* Effect.promise(() => page.uncheck("#shared"))
+    yield* user.slide("fibers", 16)
+    yield* user.slide("think", 20)
+    yield* user.isServing
+
     // a closed session is lost, and another session comes
     const newest = () =>
       page.locator("article[data-id]").evaluateAll((all) =>

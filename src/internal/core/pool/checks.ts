@@ -98,7 +98,7 @@ export class Checks<A> {
   }
 
   forgetDoubts(): void {
-    if (this.hasDoubts) this.doubtful = []
+    this.doubtful = []
   }
 
   private leaveBackground(check: Check<A>): void {

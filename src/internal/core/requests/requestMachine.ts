@@ -137,7 +137,6 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   /** While other streams serve the requests, a failure only delays the next opening. */
   openFailed(failure: F, now: Moment): void {
     this.asking.asked--
-    if (this.state === "Closed") return
     if (this.streams.open > 0 || this.asking.asked > 0) this.asking.delay(now)
     else this.waiting.refuseAll({ _tag: "NoStream", failure })
     this.settle(now)
@@ -176,7 +175,6 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   private giveBack(stream: SharedStream<Facts>, how: GivenBack): void {
     stream.state = "Over"
-    stream.idleUntil = Infinity
     this.streams.remove(stream)
     this.outbox.push({ _tag: "GiveBack", stream, how })
   }

@@ -47,8 +47,7 @@ export class Silence {
 
   /** The session owes more answers, or less. */
   owes(session: RequestSession, count: number): void {
-    const watched = this.watched.get(session)
-    if (watched === undefined) return
+    const watched = this.watched.get(session)!
     watched.owed += count
     if (watched.owed === 0) this.watched.delete(session)
   }

@@ -22,7 +22,6 @@ export class StreamAsking {
     if (waiting === 0) return 0
     const { maxInFlight, maxStreams } = this.options
     const room = Math.min(maxStreams - streams.open, 2 * maxStreams - streams.size)
-    if (room <= this.asked) return 0
     const wanted = Math.min(Math.ceil((waiting - streams.expected(now)) / maxInFlight), room)
     return this.isReady(now) ? Math.max(0, wanted - this.asked) : 0
   }

@@ -28,6 +28,18 @@ describe("a permit", () => {
     assert.strictEqual(pool.count("Create"), 1)
   })
 
+  it("is for the first borrower that no item is on its way for", () => {
+    const pool = gated({ maxSize: 3 })
+    pool.queue()
+    assert.isTrue(pool.machine.granted(pool.ofTag("AskPermit")[0]!.permit, pool.now))
+    const second = pool.queue()
+    assert.strictEqual(pool.gate.key, second.arrival)
+    const third = pool.queue()
+    assert.strictEqual(pool.gate.key, second.arrival)
+    pool.machine.abandon(second, pool.now)
+    assert.strictEqual(pool.gate.key, third.arrival)
+  })
+
   it("is what a single borrower waits for, too; its gate knows the borrower, and an error says so", () => {
     const pool = gated({ acquireTimeout: 5 })
     const waiter = pool.queue()
