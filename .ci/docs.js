@@ -62,24 +62,47 @@ const docComments = (source) => {
 
 const texts = pages.map((file) => ({ file, lines: fs.readFileSync(file, "utf8").split("\n") }))
 
-// A link to a file, with a title that the file contains: [shown](../test/Some.test.ts "does this").
+const fail = (problem) => {
+  console.error(problem)
+  process.exitCode = 1
+}
+
+// The anchors of a page: its headings, as GitHub names them.
+const anchors = (file) =>
+  fs.readFileSync(file, "utf8").split("\n").flatMap((line) => line.match(/^#+ (.*)/)?.slice(1) ?? [])
+    .map((heading) =>
+      heading.replace(/\]\([^)]*\)/g, "]").toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
+    )
+
+// A link to a file, with a title that the file contains: [shown](../test/Some.test.ts "does this"); or to a heading.
 for (const { file, lines } of texts) {
   lines.forEach((line, index) => {
     const text = line.replace(/(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)/g, "")
-    for (const [, target, title] of text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)[^)"]*(?:"([^"]+)")?\)/g)) {
-      const linked = path.join(path.dirname(file), target)
+    for (
+      const [, target, anchor, title] of text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?[^)"]*(?:"([^"]+)")?\)/g)
+    ) {
+      const linked = target === "" ? file : path.join(path.dirname(file), target)
       // docs/api is written below
       if (linked.startsWith(path.join("docs", "api"))) continue
       const problem = !fs.existsSync(linked)
         ? "does not exist"
         : title !== undefined && !fs.readFileSync(linked, "utf8").includes(title)
         ? `does not say "${title}"`
+        : anchor !== undefined && !anchors(linked).includes(anchor)
+        ? `has no heading #${anchor}`
         : undefined
-      if (problem === undefined) continue
-      console.error(`${file}:${index + 1}: ${linked} ${problem}`)
-      process.exitCode = 1
+      if (problem !== undefined) fail(`${file}:${index + 1}: ${linked} ${problem}`)
     }
   })
+}
+
+// docs/README.md lists every page.
+const index = fs.readFileSync("docs/README.md", "utf8")
+for (const { file } of texts) {
+  const page = path.relative("docs", file)
+  if (path.dirname(file) === "docs" && page !== "README.md" && !index.includes(`](${page})`)) {
+    fail(`docs/README.md does not list ${page}`)
+  }
 }
 
 const examples = [
