@@ -70,7 +70,7 @@ const lines = [
     peers: ["effect", "@effect/platform"].map((name) => installed(name)),
     bundles: {
       "effect-pools": [178_000, 95_000],
-      "effect-pools/ResourcePool": [94_000, 27_000],
+      "effect-pools/ResourcePool": [95_000, 29_000],
       "effect-pools/BufferPool": [62_000, 9_500]
     }
   },
@@ -79,7 +79,7 @@ const lines = [
     peers: [installed("effect", "effect4")],
     bundles: {
       "effect-pools": [141_000, 96_000],
-      "effect-pools/ResourcePool": [51_000, 27_000],
+      "effect-pools/ResourcePool": [52_000, 29_000],
       "effect-pools/BufferPool": [29_000, 9_500]
     }
   }
