@@ -60,6 +60,10 @@ export interface FleetReport {
   readonly ejections: number
 }
 
+/** Whether the pool closed the session, since its server did not answer a ping: on a busy machine a server may be too slow. */
+const isPingUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Exit.isFailure(exit) && exit.cause._tag === "Fail" && String(exit.cause.error).includes("within checkTimeout of a ping")
+
 interface Request {
   readonly begun: number
   readonly lentAt: number | undefined
@@ -220,7 +224,7 @@ export const fleet = (servers: Fleet, { duration, lag, seed, tally }: Options) =
         (port === undefined || ports.includes(port))
       )
       if (outage !== undefined) outage.lost++
-      else if (what === "timed out") slow.answers++
+      else if (what === "timed out" || isPingUnanswered(exit)) slow.answers++
       else tally.violation(`${name}: a request failed at a server that is well: ${what}`)
     }
 

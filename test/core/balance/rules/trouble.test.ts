@@ -86,7 +86,35 @@ describe("an endpoint in trouble", () => {
     assert.isUndefined(pool.endpoint("a").probe)
   })
 
-  it("has to wait again for sessions of fuller ones", () => {
+  it("gives the session of its probe to a creation, or forgets it when it has proved good", () => {
+    const probed = () => {
+      const pool = new Pool(["a", "b"])
+      pool.create()
+      pool.failed("a")
+      pool.opened("b")
+      pool.pass(10)
+      return { pool, session: pool.opened("a") }
+    }
+    const taking = probed()
+    const creation = taking.pool.create()
+    assert.strictEqual(creation.winner?.session, taking.session)
+    assert.strictEqual(taking.session.attempt.creation, creation)
+    const { pool, session } = probed()
+    pool.pass(5_000)
+    assert.isTrue(session.isOver)
+  })
+
+  it("is tried in the order of the priorities, if another one is due at the same time", () => {
+    const pool = new Pool([entry("a", 1, 0), entry("b", 1, 1)])
+    pool.create()
+    pool.failed("a")
+    pool.failed("b")
+    pool.taken()
+    pool.create()
+    assert.deepStrictEqual(pool.taken(), ["Open a"])
+  })
+
+  it("has to wait again for sessions of fuller ones, and so has one that was not in the list for a while", () => {
     const pool = new Pool(["a"])
     pool.sessions(4)
     pool.list(["a", "b"])
@@ -102,6 +130,18 @@ describe("an endpoint in trouble", () => {
     assert.notInclude(pool.taken(), "Retire a")
     pool.pass(1)
     assert.include(pool.taken(), "Retire a")
+    const other = new Pool(["a"])
+    other.sessions(4)
+    other.list(["a", "b"])
+    other.pass(20_000)
+    // its attempt is under way, so that it is known meanwhile
+    other.create()
+    other.list(["a"])
+    other.list(["a", "b"])
+    other.pass(29_999)
+    assert.notInclude(other.taken(), "Retire a")
+    other.pass(1)
+    assert.include(other.taken(), "Retire a")
   })
 
   it("each 10 s without ejection count one ejection less", () => {
