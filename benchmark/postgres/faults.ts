@@ -47,8 +47,8 @@ const cases: ReadonlyArray<Case> = [
   }
 ]
 
-/** Seconds until what has not come back counts as gone. */
-const limit = 10
+/** Seconds until what has not come back counts as gone. Longer than the deadline. */
+const limit = 6
 
 /** Counts, and tells when every fiber was served again. */
 class Watch implements Observer {
