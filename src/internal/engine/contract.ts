@@ -104,6 +104,8 @@ export interface ItemControl {
   readonly retire: () => void
   /** The item has shown that it is alive, as a ping does. */
   readonly proven: () => void
+  /** A sign of life, such as a received byte: it puts off the next ping, and costs no more than a look at the clock. */
+  readonly heard: () => void
 }
 
 /**
@@ -120,6 +122,8 @@ export interface LeaseAdapter<A, V> {
   readonly core: (view: V) => A | undefined
   /** Called once, before the item is lent for the first time. */
   readonly watch?: (item: A, control: ItemControl) => void
+  /** A ping of the item was due, and not needed: the item was `heard` since it last proved good. */
+  readonly alive?: (item: A) => void
   /** The pool closes the item. Called before its finalizers run. */
   readonly destroyed?: (item: A, reason: Reason) => void
   /** The pool has retired a lent item. */

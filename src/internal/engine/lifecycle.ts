@@ -71,6 +71,8 @@ export class Lifecycle<A, E, V> {
         return checks.cancel(command.check)
       case "CheckTimedOut":
         return checks.timedOut(command.check)
+      case "Heard":
+        return adapter.alive?.(command.item.value)
       case "ReleaseTimedOut":
         return returns.timedOut(command.release)
       case "Destroy":
@@ -158,7 +160,8 @@ export class Lifecycle<A, E, V> {
         machine.lost(item, time.read())
       },
       retire: () => machine.retire(item, time.read()),
-      proven: () => machine.proven(item, time.read())
+      proven: () => machine.proven(item, time.read()),
+      heard: () => machine.heard(item, time.read())
     })
     return true
   }

@@ -278,14 +278,17 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
         // a failure dies with its check
         const tellPassed = (core: SessionCore, hasPassed: unknown) =>
           Effect.sync(() => hasPassed === false ? undefined : balanced?.proved(core))
+        const watch: typeof leaseAdapter.watch = (core, control) => {
+          if (keepAlive !== undefined) pingsOf(core).watch(control)
+          leaseAdapter.watch!(core, control)
+          // early deaths delay the next session of their endpoint, not of the pool
+          if (balanced !== undefined) control.proven()
+        }
         return {
           ...leaseAdapter,
+          watch,
           ...(balanced === undefined ? {} : {
-            // early deaths delay the next session of their endpoint, not of the pool
-            watch: (core, control) => {
-              leaseAdapter.watch!(core, control)
-              control.proven()
-            },
+            alive: (core) => balanced.proved(core),
             destroyed: (core, reason) => balanced.destroyed(core, reason),
             closed: () => balanced.stop()
           } satisfies Partial<LeaseAdapter<SessionCore, WebTransport.Session>>),
@@ -298,7 +301,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
                 ? validate(handle(core), info)
                 : Effect.tap(validate(handle(core), info), (hasPassed) => tellPassed(core, hasPassed))),
           ping: keepAlive && ((core) => {
-            const ping = pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))
+            const ping = pingsOf(core).heardOr(keepAlive.ping(new PingHandle(core)))
             return balanced === undefined ? ping : Effect.tap(ping, () => tellPassed(core, true))
           }),
           onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info))

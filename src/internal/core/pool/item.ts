@@ -78,6 +78,8 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   idleSince = 0
   /** When the item last proved good: it was created, passed a check, or its borrower succeeded. */
   provenAt = 0
+  /** When the item last showed a sign of life, which only puts off its ping. Wall clock. */
+  heardAt = 0
   /** A number that orders the proofs of all items. */
   provenTurn = 0
   trust: Trust = "Untried"
@@ -102,6 +104,11 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   /** How many borrowers may have the item at the same time now. */
   get concurrency(): number {
     return this.sharing === "exclusive" ? 1 : this.capacity
+  }
+
+  /** When the item was last known to be alive. Wall clock. */
+  get aliveAt(): number {
+    return Math.max(this.provenAt, this.heardAt)
   }
 }
 

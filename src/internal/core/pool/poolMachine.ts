@@ -385,6 +385,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     item.createdAt = now.wall
     item.provenAt = now.wall
     item.provenTurn = ++this.proofs
+    item.heardAt = now.wall
     this.byValue.add(item)
     if (maxLifetime !== Infinity) {
       item.lifetime = new Due(item, now.wall + maxLifetime * (0.9 + 0.2 * chance))
@@ -448,6 +449,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (item.state === "Checking" && !this.needsCheck(item, now)) return this.passCheck(item.check!, now)
     this.available.note(item)
     if (this.waiters.length > 0) this.settle(now)
+  }
+
+  /** The item has shown a sign of life: its next ping comes an interval later. On the path of every sign. */
+  heard(item: Item<A, S>, now: Time): void {
+    item.heardAt = now.wall
   }
 
   /** Retires the item: it takes no new borrower, and closes when it is idle. */
@@ -969,7 +975,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
         if (this.pingsEnough) return
         this.beginCheck(item, "ping", "background", now)
       }
-      this.pings.postpone(due, isSilent ? now.wall : item.provenAt)
+      if (!isSilent && item.heardAt > item.provenAt) {
+        this.served(item)
+        this.outbox.push({ _tag: "Heard", item })
+      }
+      this.pings.postpone(due, isSilent ? now.wall : item.aliveAt)
     }
   }
 
