@@ -62,7 +62,8 @@ export interface FleetReport {
 
 /** Whether the pool closed the session, since its server did not answer a ping: on a busy machine a server may be too slow. */
 const isPingUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  Exit.isFailure(exit) && exit.cause._tag === "Fail" && String(exit.cause.error).includes("within checkTimeout of a ping")
+  Exit.isFailure(exit) && exit.cause._tag === "Fail" &&
+  String(exit.cause.error).includes("within checkTimeout of a ping")
 
 interface Request {
   readonly begun: number
