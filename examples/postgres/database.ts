@@ -93,12 +93,11 @@ export const makeDatabase = (config: ClientConfig) =>
 
     const transaction = <A, E, R>(body: (ask: typeof query) => Effect.Effect<A, E, R>) =>
       use(({ query }) =>
-        Effect.gen(function*() {
-          yield* query("begin")
-          const result = yield* body(query)
-          yield* query("commit")
-          return result
-        }).pipe(Effect.tapError(() => Effect.ignore(query("rollback"))))
+        query("begin").pipe(
+          Effect.andThen(() => body(query)),
+          Effect.tap(() => query("commit")),
+          Effect.tapError(() => Effect.ignore(query("rollback")))
+        )
       )
 
     return { pool, query, transaction }
