@@ -17,7 +17,7 @@ const rooms = {
   framing: { below: ["core", "observe", "options", "transport"], roof: ["Framing", "FramingCodec"] },
   platform: {
     below: ["core", "observe", "options", "transport", "framing"],
-    roof: ["NodeWebTransport", "TestWebTransport"]
+    roof: ["NodeWebTransport", "NodeWebTransportServer", "TestWebTransport"]
   },
   keyed: { below: ["core", "observe", "options", "time", "engine"], roof: ["KeyedPool"] },
   sessions: { below: ["core", "observe", "options", "time", "engine", "transport", "framing"], roof: ["SessionPool"] },
@@ -45,7 +45,10 @@ const effectModules = {
     { name: "@effect/platform", message: "Import the module, as in `@effect/platform/Socket`." }
   ]
 }
-const nodeOnly = { group: ["node:*", "@fails-components/*"], message: "Only NodeWebTransport may load what is Node's." }
+const nodeOnly = {
+  group: ["node:*", "@fails-components/*"],
+  message: "Only NodeWebTransport and NodeWebTransportServer may load what is Node's."
+}
 const ownPackage = { group: ["effect-pools", "effect-pools/*"], message: "Use a relative path." }
 /** Other paths would pass the fences. */
 const plainPath = { regex: "^\\./\\.\\./|[^./]/\\.\\./|^\\..*/internal/", message: "Use the shortest relative path." }

@@ -31,7 +31,7 @@ const sources = fs.readdirSync(path.join(root, "src"), { recursive: true, encodi
   .map((name) => name.slice(0, -".ts".length).split(path.sep).join("/"))
 const internals = sources.filter((name) => name.startsWith("internal/"))
 const modules = sources.filter((name) => !name.includes("/") && name !== "index")
-const portable = modules.filter((name) => name !== "NodeWebTransport")
+const portable = modules.filter((name) => !name.startsWith("NodeWebTransport"))
 // other modules have the same exports
 const typesOnly = ["ResourcePoolOptions", "SessionPoolOptions"]
 const parts = [
@@ -149,7 +149,7 @@ const fiveMinutes = () => {
   const [, section] = fs.readFileSync(path.join(root, "README.md"), "utf8").split(/^## Five minutes.*$/m)
   const blocks = [...section.split(/^## /m)[0].matchAll(/^```(\w+)\n([^]*?)^```$/gm)]
   const all = (language) => blocks.filter((block) => block[1] === language).map((block) => block[2])
-  const [[server], [program]] = [all("js"), all("ts")]
+  const [server, program] = all("ts")
   return { commands: all("sh").join("").split("\n"), server, program }
 }
 
@@ -167,10 +167,13 @@ const followReadme = async (major, tarball, project) => {
   fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ private: true, type: "module" }))
   install((command) => command.includes("--save-dev"))
   install((command) => command.includes(` effect@${major} `))
-  fs.writeFileSync(path.join(project, "server.mjs"), server)
+  fs.writeFileSync(path.join(project, "server.ts"), server)
   fs.writeFileSync(path.join(project, "main.ts"), program)
 
-  const serving = spawn(process.execPath, ["server.mjs"], { cwd: project, stdio: ["ignore", "pipe", "inherit"] })
+  const serving = spawn(process.execPath, ["--import", "tsx", "server.ts"], {
+    cwd: project,
+    stdio: ["ignore", "pipe", "inherit"]
+  })
   try {
     const env = { ...process.env }
     for await (const line of readline.createInterface(serving.stdout)) {
@@ -279,7 +282,7 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
   if (destination !== undefined) fs.copyFileSync(tarball, path.join(destination, path.basename(tarball)))
 
   console.log(
-    `${modules.length} modules load, type-check, and without NodeWebTransport bundle for a browser; the README's program runs`
+    `${modules.length} modules load, type-check, and without those of Node bundle for a browser; the README's program runs`
   )
 }
 

@@ -36,6 +36,7 @@ export type TypeId = typeof TypeId
  * - `Read`: the receiving direction of a stream failed, was reset, or ended too early.
  * - `Write`: the sending direction of a stream failed, or the peer stopped it.
  * - `DatagramTooLarge`: the datagram has more bytes than one may carry; `size` and `limit` say how many.
+ * - `Listen`: a server cannot start: its port is in use, its host is not this machine's, or its certificate is wrong.
  *
  * @since 0.1.0
  * @category models
@@ -51,6 +52,7 @@ export type Reason =
   | "Read"
   | "Write"
   | "DatagramTooLarge"
+  | "Listen"
 
 const summaries: Record<Reason, string> = {
   Unsupported: "this is not supported here",
@@ -62,7 +64,8 @@ const summaries: Record<Reason, string> = {
   StreamOpen: "the stream could not be opened",
   Read: "reading failed",
   Write: "writing failed",
-  DatagramTooLarge: "the datagram is too large"
+  DatagramTooLarge: "the datagram is too large",
+  Listen: "the server cannot start"
 }
 
 const advice: Record<Reason, string | undefined> = {
@@ -77,11 +80,12 @@ const advice: Record<Reason, string | undefined> = {
   StreamOpen: "try again on another session",
   Read: "open another stream",
   Write: "open another stream; earlier bytes may or may not have arrived",
-  DatagramTooLarge: "send less at once, or use a stream"
+  DatagramTooLarge: "send less at once, or use a stream",
+  Listen: "check the port, the host and the certificate"
 }
 
 /**
- * The error of the modules `WebTransport` and `NodeWebTransport`. `reason` tells the cases apart, `cause` is the
+ * The error of the modules `WebTransport`, `NodeWebTransport` and `NodeWebTransportServer`. `reason` tells the cases apart, `cause` is the
  * platform's error, and `message` says what to do.
  *
  * **Gotchas**

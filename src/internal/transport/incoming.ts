@@ -99,14 +99,26 @@ export const takeNext = <A, B, R>(
   return attempt
 }
 
-/** Accepts the next stream of a queue. The stream ends with the scope. */
+/** The code with which a stream above the limit is reset. */
+const refused = 0
+
+/** Accepts the next stream of a queue. The stream ends with the scope. Streams for which `isExcess` holds are reset. */
 export const acceptStream = <A>(
   queue: IncomingQueue<A>,
   ended: (failure: unknown) => WebTransportError,
-  wrap: (native: A) => ByteStream
+  wrap: (native: A) => ByteStream,
+  isExcess: () => boolean
 ): Effect.Effect<ByteStream, WebTransportError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.scope, (scope) => takeNext(queue, ended, (native) => endWith(scope, wrap(native)), restore))
+    Effect.flatMap(Effect.scope, (scope) => {
+      const admit = (stream: ByteStream): Effect.Effect<ByteStream | undefined> =>
+        isExcess() ? Effect.as(stream.reset(refused), undefined) : endWith(scope, stream)
+      const next: Effect.Effect<ByteStream, WebTransportError> = Effect.flatMap(
+        takeNext(queue, ended, (native) => admit(wrap(native)), restore),
+        (stream) => stream === undefined ? next : Effect.succeed(stream)
+      )
+      return next
+    })
   )
 
 /** All items of a queue. Ends if the queue ended normally, fails if it broke. */

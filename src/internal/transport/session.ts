@@ -140,6 +140,11 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
     return this.ownHost ??= new HandleHost(this.core, this)
   }
 
+  /** The number of streams that may be open before those of the peer are reset. */
+  get maxOpen(): number {
+    return Infinity
+  }
+
   /** Why the handle can do nothing; `undefined` if it can. */
   get refusal(): WebTransportError | undefined {
     return this.core.gone
@@ -168,7 +173,7 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
         const stream = new ByteStream(this.host, native, native.readable, native.writable)
         this.core.accepted()
         return stream
-      })
+      }, () => this.core.streams.size > this.maxOpen)
     )
   }
 
@@ -178,7 +183,7 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
         const stream = new ByteStream(this.host, native, native, undefined)
         this.core.accepted()
         return stream
-      })
+      }, () => this.core.streams.size > this.maxOpen)
     )
   }
 

@@ -1,9 +1,15 @@
 /** Loads `@fails-components/webtransport` (1.6.8, pinned exactly), silently and once per process. */
 import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
+import type { ServerConstructor } from "./serverShape.js"
 
 export interface Module {
   readonly WebTransport: new(url: string, options: Record<string, unknown>) => NativeWebTransport
   readonly quicheLoaded: Promise<unknown>
+}
+
+export interface ServerModule {
+  readonly Http2Server: ServerConstructor
+  readonly Http3Server: ServerConstructor
 }
 
 const nativePackage = "@fails-components/webtransport-transport-http3-quiche"
@@ -29,7 +35,7 @@ const filterConsole = (method: "log" | "error"): () => void => {
 const loadQuietly = async (): Promise<Loaded> => {
   const restore = [filterConsole("log"), filterConsole("error")]
   try {
-    const module = await import("@fails-components/webtransport") as unknown as Module
+    const module = await import("@fails-components/webtransport") as unknown as Module & ServerModule
     await module.quicheLoaded
     const hasHttp3 = await import(nativePackage).then(() => true, () => false)
     // The library's server part may print later.
@@ -41,7 +47,7 @@ const loadQuietly = async (): Promise<Loaded> => {
 }
 
 export interface Loaded {
-  readonly module: Module
+  readonly module: Module & ServerModule
   /** Whether the native package, which HTTP/3 needs, is installed. */
   readonly hasHttp3: boolean
 }

@@ -1,0 +1,384 @@
+/** The server over HTTP/2, with real clients on loopback. */
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
+import type * as Logger from "#test/Logger"
+import * as Scope from "#test/Scope"
+import * as TestClock from "#test/TestClock"
+import * as Framing from "effect-pools/Framing"
+import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import * as NodeWebTransportServer from "effect-pools/NodeWebTransportServer"
+import * as RequestPool from "effect-pools/RequestPool"
+import * as SessionPool from "effect-pools/SessionPool"
+import * as WebTransport from "effect-pools/WebTransport"
+import { isWebTransportError, type WebTransportError } from "effect-pools/WebTransportError"
+import * as Deferred from "effect/Deferred"
+import * as Stream from "effect/Stream"
+import { connect as connectHttp2 } from "node:http2"
+import { createServer } from "node:net"
+import { fileURLToPath } from "node:url"
+import { makeCertificate } from "../support/certificate.js"
+import { withLogs } from "../support/logs.js"
+import { runChild } from "../support/resources.js"
+import { bytes, echo, failure, soon, text, turn, until } from "../support/streamPools.js"
+import { expect, it } from "../support/vitest.js"
+
+type Server = NodeWebTransportServer.Service
+type Options = Partial<NodeWebTransportServer.Options>
+
+const start = (options: Options = {}) => NodeWebTransportServer.make({ certificate: "self-signed", ...options })
+
+const optionsOf = (server: Server, path: string) => ({
+  url: `https://127.0.0.1:${server.address.port}${path}`,
+  connect: { serverCertificateHashes: [{ value: server.certificateHash }] }
+})
+
+const connect = (server: Server, path = "/", options: WebTransport.ConnectOptions = {}) => {
+  const { connect, url } = optionsOf(server, path)
+  return WebTransport.connect(url, { ...connect, ...options })
+}
+
+const echoes = (session: NodeWebTransportServer.ServerSession) =>
+  session.serveStreams((stream) => Stream.run(stream.stream, stream.sink))
+
+/** Serves until the test ends. */
+const serving = <E, R>(
+  handler: (session: NodeWebTransportServer.ServerSession) => Effect.Effect<unknown, E, R>,
+  options: Options = {}
+) =>
+  Effect.gen(function*() {
+    const server = yield* start(options)
+    return { server, serving: yield* Effect.fork(server.serve(handler)) }
+  })
+
+const errorOf = (exit: Exit.Exit<unknown, unknown>): WebTransportError => {
+  const error = failure(exit)
+  if (!isWebTransportError(error)) throw new Error(`no WebTransportError: ${String(error)}`)
+  return error
+}
+
+const statusOf = (server: Server, path = "/") =>
+  Effect.map(
+    Effect.exit(Effect.scoped(connect(server, path))),
+    (exit) => Exit.isSuccess(exit) ? 200 : errorOf(exit).status
+  )
+
+const live = (
+  title: string,
+  body: (logs: ReadonlyArray<Logger.Line>) => Effect.Effect<
+    unknown,
+    unknown,
+    WebTransport.WebTransportConstructor | Scope.Scope
+  >
+) =>
+  it.live(title, () => withLogs((logs) => soon(Effect.provide(Effect.scoped(body(logs)), NodeWebTransport.layerHttp2))))
+
+// -----------------------------------------------------------------------------
+// Sessions
+// -----------------------------------------------------------------------------
+
+live("gives a handler each session, with its path and headers", () =>
+  Effect.gen(function*() {
+    const { server } = yield* serving((session) =>
+      Effect.gen(function*() {
+        const stream = yield* session.acceptBidirectionalStream
+        yield* stream.write(bytes(`${session.path} ${session.headers["x-name"]}`))
+        yield* stream.closeWrite
+        yield* Effect.exit(session.closed)
+      })
+    )
+    const session = yield* connect(server, "/a/b?c=d", { headers: { "X-Name": "one" } })
+    const stream = yield* session.createBidirectionalStream()
+    yield* stream.write(bytes("?"))
+    expect(text(yield* stream.readExactly("/a/b?c=d one".length))).toBe("/a/b?c=d one")
+  }))
+
+live("answers 404 for a path that it does not serve, whatever the query", () =>
+  Effect.gen(function*() {
+    const { server } = yield* serving(echoes, { paths: ["/one", "/two"] })
+    expect(yield* Effect.forEach(["/one", "/two?a", "/three", "/one/"], (path) => statusOf(server, path))).toEqual(
+      [200, 200, 404, 404]
+    )
+  }))
+
+live("answers 503 while maxSessions are open", () =>
+  Effect.gen(function*() {
+    const { server } = yield* serving(echoes, { maxSessions: 2 })
+    const first = yield* connect(server)
+    yield* connect(server)
+    expect(yield* statusOf(server)).toBe(503)
+    yield* first.close()
+    yield* until(statusOf(server), (status) => status === 200)
+  }))
+
+live("resets streams above maxStreams, and takes others once one has ended", () =>
+  Effect.gen(function*() {
+    const { server } = yield* serving(echoes, { maxStreams: 2 })
+    const session = yield* connect(server)
+    const scope = yield* Scope.make()
+    const held = yield* Effect.provideService(session.createBidirectionalStream(), Scope.Scope, scope)
+    expect(yield* echo(held, "one")).toBe("one")
+    expect(yield* echo(yield* session.createBidirectionalStream(), "two")).toBe("two")
+    const third = yield* session.createBidirectionalStream()
+    yield* third.write(bytes("three"))
+    expect(failure(yield* Effect.exit(third.read)).reason).toBe("Read")
+    expect(yield* echo(held, "more")).toBe("more")
+    yield* Scope.close(scope, Exit.succeed(undefined))
+    const another = Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) => echo(stream, "four")))
+    yield* until(Effect.exit(another), Exit.isSuccess)
+  }))
+
+live("takes many bytes and streams on one session", () =>
+  Effect.gen(function*() {
+    const { server } = yield* serving(echoes)
+    const session = yield* connect(server)
+    for (let i = 0; i < 120; i++) {
+      expect(
+        yield* Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) => echo(stream, `${i}`)))
+      ).toBe(`${i}`)
+    }
+    const large = new Uint8Array(1 << 20).fill(7)
+    const stream = yield* session.createBidirectionalStream()
+    yield* Effect.fork(stream.write(large))
+    expect(Buffer.compare(yield* stream.readExactly(large.length), large)).toBe(0)
+  }))
+
+live("closes a session when its handler ends, and only that one", () =>
+  Effect.gen(function*() {
+    const { server } = yield* serving((session) => session.path === "/short" ? Effect.void : echoes(session))
+    const long = yield* connect(server, "/long")
+    const short = yield* connect(server, "/short")
+    expect(yield* short.closed).toEqual({ closeCode: 0, reason: "" })
+    expect(yield* echo(yield* long.createBidirectionalStream(), "still")).toBe("still")
+  }))
+
+live("goes on after a handler that fails or dies; a defect is a warning", (logs) =>
+  Effect.gen(function*() {
+    const { server } = yield* serving((session) =>
+      session.path === "/die"
+        ? Effect.die(new Error("broken"))
+        : session.path === "/fail"
+        ? Effect.fail("no")
+        : session.serveStreams(() => Effect.die(new Error("broken stream")))
+    )
+    yield* Effect.exit((yield* connect(server, "/die")).closed)
+    yield* Effect.exit((yield* connect(server, "/fail")).closed)
+    const session = yield* connect(server, "/stream")
+    const stream = yield* session.createBidirectionalStream()
+    yield* stream.write(bytes("x"))
+    expect(failure(yield* Effect.exit(stream.read)).reason).toBe("Read")
+    expect(yield* session.isOpen).toBe(true)
+    const lines = yield* until(
+      Effect.sync(() => logs.filter(({ annotations }) => annotations["module"] === "NodeWebTransportServer")),
+      (lines) => lines.length === 3
+    )
+    expect(lines.map(({ level, message }) => [level.toUpperCase(), String(message)])).toEqual([
+      ["WARN", "the handler of a session failed; the session ends"],
+      ["DEBUG", "the handler of a session failed; the session ends"],
+      ["WARN", "the handler of a stream failed; the stream ends"]
+    ])
+  }))
+
+live("gives the sessions as a stream, which ends when the server drains", () =>
+  Effect.gen(function*() {
+    const server = yield* start({ shutdownGrace: 0 })
+    const paths: Array<string> = []
+    const taking = yield* Effect.fork(
+      Effect.scoped(Stream.runForEach(server.sessions, (session) => Effect.sync(() => paths.push(session.path))))
+    )
+    yield* connect(server, "/one")
+    yield* connect(server, "/two")
+    yield* until(Effect.sync(() => paths.length), (n) => n === 2)
+    yield* server.drain
+    yield* Fiber.join(taking)
+    expect(paths).toEqual(["/one", "/two"])
+  }))
+
+// -----------------------------------------------------------------------------
+// Draining
+// -----------------------------------------------------------------------------
+
+/** Node's own client: a connection that has no session yet. */
+const openConnection = (server: Server) =>
+  Effect.acquireRelease(
+    Effect.async<ReturnType<typeof connectHttp2>>((resume) => {
+      const connection = connectHttp2(`https://127.0.0.1:${server.address.port}`, { rejectUnauthorized: false })
+      connection.on("error", () => {})
+      connection.once("remoteSettings", () => resume(Effect.succeed(connection)))
+    }),
+    (connection) => Effect.sync(() => connection.destroy())
+  )
+
+const requestOn = (connection: ReturnType<typeof connectHttp2>) =>
+  Effect.async<unknown>((resume) => {
+    const stream = connection.request({
+      ":method": "CONNECT",
+      ":protocol": "webtransport",
+      ":scheme": "https",
+      ":authority": "127.0.0.1",
+      ":path": "/"
+    })
+    stream.on("error", () => {})
+    stream.once("response", (fields) => resume(Effect.succeed(fields[":status"])))
+  })
+
+live(
+  "drains: no new sessions, answers for all requests that it accepted, and then nothing is open",
+  () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      let begun = 0
+      const answer = (request: Uint8Array) =>
+        Effect.suspend(() => {
+          begun++
+          return Effect.as(Deferred.await(gate), request)
+        })
+      const { server, serving: served } = yield* serving(
+        (session) => session.serveStreams((stream) => Framing.serve(stream, answer)),
+        { shutdownGrace: "1 hour" }
+      )
+      const sessionPool = yield* SessionPool.make({ ...optionsOf(server, "/"), maxSize: 2 })
+      const pool = yield* RequestPool.make({ sessionPool, maxStreams: 4, maxInFlight: 16 })
+      const watched = yield* connect(server, "/watched")
+      const idle = yield* openConnection(server)
+      const requests = Array.from({ length: 64 }, (_, i) => `request ${i}`)
+      const asking = yield* Effect.forEach(requests, (request) => Effect.fork(pool.request(bytes(request))))
+      yield* until(Effect.sync(() => begun), (n) => n === 64)
+
+      const draining = yield* Effect.fork(server.drain)
+      yield* watched.draining
+      expect(yield* requestOn(idle)).toBe(503)
+      expect(errorOf(yield* Effect.exit(connect(server))).reason).toBe("Connect")
+      yield* Deferred.succeed(gate, undefined)
+      const answers = yield* Effect.forEach(asking, (one) => Fiber.join(one))
+      expect(answers.map(text)).toEqual(requests)
+
+      // without the grace it ends when the clients have left
+      yield* watched.close()
+      yield* Effect.forkDaemon(pool.close)
+      yield* Effect.forkDaemon(sessionPool.close)
+      yield* Fiber.join(draining)
+      yield* Fiber.join(served)
+      yield* Effect.async<void>((resume) => {
+        if (idle.destroyed) resume(Effect.void)
+        else idle.once("close", () => resume(Effect.void))
+      })
+    })
+)
+
+it.scoped("interrupts handlers after shutdownGrace, not before, and closes all sessions", () =>
+  Effect.gen(function*() {
+    let interrupted = 0
+    const server = yield* start({ shutdownGrace: "10 seconds" })
+    const serving = yield* Effect.fork(
+      server.serve(() => Effect.onInterrupt(Effect.never, () => Effect.sync(() => void interrupted++)))
+    )
+    const session = yield* connect(server)
+    const interruption = yield* Effect.fork(Fiber.interrupt(serving))
+    yield* session.draining
+    yield* TestClock.adjust("9 seconds")
+    for (let i = 0; i < 5; i++) yield* turn
+    expect(interrupted).toBe(0)
+    expect(yield* session.isOpen).toBe(true)
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(interruption)
+    expect(interrupted).toBe(1)
+    yield* Effect.exit(session.closed)
+  }).pipe(Effect.provide(NodeWebTransport.layerHttp2), soon))
+
+live("the end of its scope closes sessions that nobody took", () =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const server = yield* Effect.provideService(start({ shutdownGrace: 0 }), Scope.Scope, scope)
+    const session = yield* connect(server)
+    yield* Scope.close(scope, Exit.succeed(undefined))
+    yield* Effect.exit(session.closed)
+    expect(errorOf(yield* Effect.exit(connect(server))).reason).toBe("Connect")
+  }))
+
+// -----------------------------------------------------------------------------
+// Starting
+// -----------------------------------------------------------------------------
+
+live("serves with a given certificate, whose hash it tells; as a layer, too", () =>
+  Effect.gen(function*() {
+    const { cert, hash, key } = yield* Effect.promise(makeCertificate)
+    const layer = NodeWebTransportServer.layer({ certificate: { cert, privKey: key }, port: 0 })
+    yield* Effect.gen(function*() {
+      const server = yield* NodeWebTransportServer.NodeWebTransportServer
+      expect(server.certificateHash).toEqual(hash)
+      expect(server.address.host).toBe("127.0.0.1")
+      expect(yield* statusOf(server)).toBe(200)
+    }).pipe(Effect.provide(Layer.fresh(layer)))
+  }))
+
+const portInUse = Effect.acquireRelease(
+  Effect.async<ReturnType<typeof createServer>>((resume) => {
+    const server = createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+  }),
+  (server) => Effect.sync(() => server.close())
+)
+
+live("says why it cannot start: the port, the host, the certificate", () =>
+  Effect.gen(function*() {
+    const taken = yield* portInUse
+    const { port } = taken.address() as { readonly port: number }
+    const one = yield* Effect.promise(makeCertificate)
+    const other = yield* Effect.promise(makeCertificate)
+    const problem = (options: Options) => Effect.map(Effect.exit(Effect.scoped(start(options))), errorOf)
+    expect((yield* problem({ port })).message).toMatch(/^Listen: port \d+ of 127.0.0.1 is in use; choose another one/)
+    expect((yield* problem({ host: "192.0.2.1" })).message).toMatch(/^Listen: 192.0.2.1 is no address of this machine/)
+    for (
+      const certificate of [
+        { cert: "nothing", privKey: one.key },
+        { cert: one.cert, privKey: "nothing" },
+        { cert: one.cert, privKey: other.key }
+      ]
+    ) {
+      const { message, reason } = yield* problem({ certificate })
+      expect(reason).toBe("Listen")
+      expect(message).toMatch(/the certificate and its key are no pair in PEM: .*; give the texts of both files/)
+      expect(message).not.toContain(one.key)
+    }
+  }))
+
+live("needs the native package for HTTP/3", () =>
+  Effect.gen(function*() {
+    const error = errorOf(yield* Effect.exit(Effect.scoped(start({ protocol: "http3" }))))
+    expect(error.reason).toBe("Unsupported")
+    expect(error.message).toContain("@fails-components/webtransport-transport-http3-quiche")
+  }))
+
+live("dies of options that make no sense, without the key", () =>
+  Effect.gen(function*() {
+    const options = { port: 70_000, certificate: { cert: 1, privKey: "secret" }, paths: ["a?b"], maxStreams: 0 }
+    const exit = yield* Effect.exit(Effect.scoped(start(options as unknown as Options)))
+    const text = String(Exit.isFailure(exit) && exit.cause)
+    for (const name of ["port", "certificate", "paths", "maxStreams"]) expect(text).toContain(`${name} must be`)
+    expect(text).not.toContain("secret")
+  }))
+
+const child = fileURLToPath(new URL("./fixtures/server.ts", import.meta.url))
+
+it.live("prints nothing, and leaves nothing that keeps the process alive", () =>
+  Effect.gen(function*() {
+    const result = yield* runChild(child, ["echo"])
+    expect(result).toMatchObject({ exitCode: 0, timedOut: false, stdout: "", stderr: "" })
+  }))
+
+it.live("says what to install if the package for its certificate is missing", () =>
+  Effect.gen(function*() {
+    const result = yield* runChild(child, ["missing"])
+    expect(result).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(result.stdout).toMatch(/^Unsupported: a self-signed certificate needs the package selfsigned; npm install/)
+  }))
+
+it.live("on SIGTERM answers every request that it accepted", () =>
+  Effect.gen(function*() {
+    const result = yield* runChild(child, ["term"])
+    expect(result).toMatchObject({ exitCode: 0, timedOut: false, stderr: "" })
+    const { answered, begun } = JSON.parse(result.stdout.split("\n")[0]!)
+    expect(begun).toBeGreaterThan(0)
+    expect(answered).toBe(begun)
+  }))
