@@ -208,6 +208,12 @@ export interface Permit {
   /** Completes, by success or failure, when the permit has ended: the pool closes its item, also under its borrowers. */
   readonly expired?: Effect.Effect<unknown, unknown> | undefined
   /**
+   * Whether the pool may lend the item now: `"Valid"`, `"Lost"` or `"Expired"`, as the signals tell. The pool asks in the
+   * step that lends the item. It is for permits that end by time: when a process goes on after a stop, its timers are
+   * late, and no borrower gets an item whose permit has ended meanwhile. It must be quick, and must not throw.
+   */
+  readonly standing?: (() => "Valid" | "Lost" | "Expired") | undefined
+  /**
    * How many permits of this pool others want: the number of now, then each new one. The pool follows the stream of one
    * of its permits. It gives back at once the permits of idle items, whatever `minSize` and `minIdle`; then those of
    * items that come back, unless a borrower of its own waits. A `StreamPool` gives back sessions that have only idle

@@ -90,6 +90,7 @@ export class PermitDesk<P extends Permit> {
     const run = this.runs.get(permit)
     if (run?.scope === undefined) return
     this.runs.delete(permit)
+    this.demand.returned(permit)
     this.held--
     for (const watcher of run.watchers) interruptFiber(watcher)
     if (this.followed === run) this.unfollow()
@@ -112,7 +113,8 @@ export class PermitDesk<P extends Permit> {
       this.owner.failed?.(permit)
       return false
     }
-    const { expired, lost, wanted } = exit.value ?? {}
+    const { expired, lost, standing, wanted } = exit.value ?? {}
+    permit.standing = standing
     run.scope = scope
     run.wanted = wanted
     this.held++

@@ -41,6 +41,7 @@ class OwnPermit extends Permit {
 
   closing(): void {
     this.leaving()
+    this.pool.demand.closes(this)
   }
 }
 

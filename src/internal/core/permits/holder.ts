@@ -1,10 +1,11 @@
 /**
  * What one process does with its permits of a fleet: which it asks for, holds and gives up, when it renews its lease, and
- * when its lease no longer counts. Plain and synchronous: times are arguments, and the shell sends the one command that
- * tells the store the whole state of the process. So a command that is lost, or comes twice, does no harm.
+ * when its lease no longer counts. It tells the store its whole state, in one command: so a command that is lost, or is
+ * carried out twice, does no harm.
  */
 import type { Time } from "../clock.js"
 import { Outbox } from "../outbox.js"
+import type { Standing } from "../pool/item.js"
 
 /** Times are milliseconds. */
 export interface HolderPolicy {
@@ -24,7 +25,7 @@ export interface HolderPolicy {
 export type FleetPermitState = "Waiting" | "Held" | "Lost" | "Expired" | "Gone"
 
 /** A permit, from the moment it is asked for. */
-export class HeldPermit {
+export class FleetPermit {
   readonly id: number
   state: FleetPermitState = "Waiting"
 
@@ -35,7 +36,9 @@ export class HeldPermit {
 
 /** The whole state of the process, for the store. */
 export interface Report {
+  /** Permits whose items may be open, those included that are being closed. */
   readonly held: number
+  /** What waits for a permit, in this order. */
   readonly asks: ReadonlyArray<number>
 }
 
@@ -43,47 +46,58 @@ export interface Report {
 export interface Answer {
   /** The asks that have their permits now. */
   readonly granted: ReadonlyArray<number>
-  /** Asks of other processes that wait. */
+  /** How many permits other processes wait for. */
   readonly wanted: number
   /** How many permits this process may keep while others wait. */
   readonly share: number
-  /** When to ask again, if asks wait: permits are reserved, or none are granted for now. `Infinity`: when told. */
+  /** When to ask again, in case no news comes; `Infinity` if nothing waits. */
   readonly again: number
 }
 
+/**
+ * - `Send`: exactly one call of `answered` or `failed` has to follow
+ * - `Granted`, `Lost`, `Expired`: what became of a permit
+ * - `Failed`: the store does not answer; the ask is over
+ * - `Wanted`: other processes still want so many permits; after 0, told again only when they want one
+ * - `WakeAt`: call `tick` then, by the monotonic clock. A later command replaces an earlier one
+ */
 export type HolderCommand<F> =
   | { readonly _tag: "Send"; readonly report: Report }
-  | { readonly _tag: "Granted" | "Lost" | "Expired"; readonly permit: HeldPermit }
-  /** The store does not answer: the ask fails. */
-  | { readonly _tag: "Failed"; readonly permit: HeldPermit; readonly failure: F }
+  | { readonly _tag: "Granted" | "Lost" | "Expired"; readonly permit: FleetPermit }
+  | { readonly _tag: "Failed"; readonly permit: FleetPermit; readonly failure: F }
   | { readonly _tag: "Wanted"; readonly count: number }
-  /** Call `tick` then, by the monotonic clock. A later command replaces an earlier one. */
   | { readonly _tag: "WakeAt"; readonly at: number }
 
-/** The larger of both clocks: one stands still in a suspended machine, the other can be put back. */
-const since = (then: Time, now: Time): number => Math.max(now.monotonic - then.monotonic, now.wall - then.wall)
+/** Others want permits: the processes ask the store within this time, one after the other, until it has enough. */
+const spread = 1_000
 
 export class PermitHolder<F> {
-  /** Members in the order of their asks. */
-  private readonly permits = new Set<HeldPermit>()
+  /** In the order of their asks. */
+  private readonly permits = new Set<FleetPermit>()
   private readonly policy: HolderPolicy
   private readonly outbox: Outbox<HolderCommand<F>>
   private ids = 0
-  /** Before the command was sent that the store answered last: the lease counts from here. */
+  /** When the command was sent that the store answered last: the lease counts from here. */
   private renewedAt: Time
   /** When the command under way was sent. */
   private sentAt: Time | undefined = undefined
-  /** Whether the store does not know the state of now. */
+  /** Permits that came back since then. */
+  private returned = 0
+  /** Whether the store does not know the present state. */
   private isDirty = false
-  /** The store is not to be asked before this, by the monotonic clock; or `Infinity`. */
-  private againAt = Infinity
+  /** When to send the next command, if not to renew the lease. */
+  private dueAt = Infinity
+  private isFailing = false
+  private isEnded = false
   private wanted = 0
   private share = Infinity
+  /** When the holder last gave a permit up for its share. */
+  private yieldedAt = -Infinity
   private armedAt = Infinity
 
   constructor(policy: HolderPolicy, perform: (command: HolderCommand<F>) => void, now: Time) {
     this.policy = policy
-    this.renewedAt = now
+    this.renewedAt = momentOf(now)
     this.outbox = new Outbox(perform)
   }
 
@@ -97,66 +111,73 @@ export class PermitHolder<F> {
     return this.permits.size - this.held
   }
 
-  /** `prepare`: called before the command that asks. */
-  ask(now: Time, prepare: (permit: HeldPermit) => void): HeldPermit {
-    const permit = new HeldPermit(++this.ids)
+  /** Call it before `end`. `prepare` is called before the command that asks. */
+  ask(now: Time, prepare: (permit: FleetPermit) => void): FleetPermit {
+    const permit = new FleetPermit(++this.ids)
     prepare(permit)
     this.permits.add(permit)
-    this.isDirty = true
-    this.settle(now)
+    this.change(now)
     return permit
   }
 
-  /** The ask is withdrawn, or the permit's item is closed. */
-  giveBack(permit: HeldPermit, now: Time): void {
+  /** The ask is withdrawn, or the permit's item is closed. Idempotent. */
+  giveBack(permit: FleetPermit, now: Time): void {
     if (!this.permits.delete(permit)) return
+    if (permit.state !== "Waiting") this.returned++
     permit.state = "Gone"
-    this.isDirty = true
-    this.settle(now)
+    this.change(now)
+  }
+
+  /** Whether the item of a permit may be lent, by the time of now: timers may be late. */
+  standing({ state }: FleetPermit, now: Time): Standing {
+    if (state === "Expired" || state === "Gone") return "Expired"
+    const lease = this.leaseAt(now)
+    return state === "Lost" && lease === "Valid" ? "Lost" : lease
   }
 
   answered(answer: Answer, now: Time): void {
-    if (this.sentAt === undefined) return
-    const sentAt = this.sentAt
+    if (this.sentAt === undefined || this.isEnded) return
+    this.renewedAt = this.sentAt
     this.sentAt = undefined
-    this.renewedAt = sentAt
-    this.wanted = answer.wanted
+    this.isFailing = false
     this.share = answer.share
-    this.againAt = now.monotonic + answer.again
+    this.dueAt = Math.min(this.dueAt, now.monotonic + answer.again)
     const granted = new Set(answer.granted)
     for (const permit of this.permits) {
-      if (permit.state === "Waiting" && granted.delete(permit.id)) {
-        permit.state = "Held"
-        this.outbox.push({ _tag: "Granted", permit })
-      }
+      if (permit.state !== "Waiting" || !granted.delete(permit.id)) continue
+      permit.state = "Held"
+      this.outbox.push({ _tag: "Granted", permit })
     }
-    // the store counts permits of asks that were withdrawn meanwhile
-    if (granted.size > 0) this.isDirty = true
-    this.outbox.push({ _tag: "Wanted", count: this.wanted })
-    this.yieldShare()
+    // the store counted without what came back meanwhile
+    this.want(Math.max(0, answer.wanted - this.returned))
+    this.expire(now)
+    this.yieldShare(now)
+    this.settle(now)
+  }
+
+  /** The command failed, or its answer did not come. Asks fail: the pool asks again, after its backoff. */
+  failed(failure: F, now: Time): void {
+    if (this.sentAt === undefined || this.isEnded) return
+    this.sentAt = undefined
+    this.isFailing = true
+    this.isDirty = true
+    this.dueAt = now.monotonic + this.policy.timeToLive / 9
+    this.failAsks(failure)
     this.expire(now)
     this.settle(now)
   }
 
-  /** The command failed, or the store did not answer. Asks fail: the pool asks again, after its backoff. */
-  failed(failure: F, now: Time): void {
-    if (this.sentAt === undefined) return
-    this.sentAt = undefined
-    this.isDirty = true
-    this.againAt = now.monotonic + this.policy.timeToLive / 9
-    for (const permit of this.permits) {
-      if (permit.state !== "Waiting") continue
-      this.permits.delete(permit)
-      permit.state = "Gone"
-      this.outbox.push({ _tag: "Failed", permit, failure })
-    }
-    this.settle(now, "later")
+  /** The store has a permit for this process, or can be reached again. */
+  called(now: Time): void {
+    if (this.permits.size === 0 && !this.isDirty) return
+    this.dueAt = now.monotonic
+    this.settle(now)
   }
 
-  /** The store has something to tell: a permit is reserved for this process, or others want one. */
-  told(now: Time): void {
-    if (this.permits.size === 0) return
-    this.isDirty = true
+  /** Other processes want permits. `chance`: a random number in [0, 1). */
+  othersWait(now: Time, chance: number): void {
+    if (this.held === 0) return
+    this.dueAt = Math.min(this.dueAt, now.monotonic + chance * spread)
     this.settle(now)
   }
 
@@ -166,70 +187,137 @@ export class PermitHolder<F> {
     this.settle(now)
   }
 
-  /** Above its share, while others wait: one permit goes with the next return of its item. */
-  private yieldShare(): void {
+  /** Nothing renews the lease any more: asks fail, and all items have to close. */
+  end(failure: F, now: Time): void {
+    if (this.isEnded) return
+    const isKnown = this.permits.size > 0 || this.isDirty
+    this.failAsks(failure)
+    for (const permit of this.permits) this.close(permit)
+    if (isKnown) this.send(now)
+    this.isEnded = true
+    this.settle(now)
+  }
+
+  // --- private
+
+  private failAsks(failure: F): void {
+    for (const permit of this.permits) {
+      if (permit.state !== "Waiting") continue
+      this.permits.delete(permit)
+      permit.state = "Gone"
+      this.outbox.push({ _tag: "Failed", permit, failure })
+    }
+  }
+
+  private want(count: number): void {
+    if (count === 0 && this.wanted === 0) return
+    this.wanted = count
+    this.outbox.push({ _tag: "Wanted", count })
+  }
+
+  /** Above its share, while others wait, the process gives up one permit after the other, also of items that are lent. */
+  private yieldShare(now: Time): void {
     if (this.wanted === 0) return
     let kept = 0
-    let newest: HeldPermit | undefined = undefined
+    let newest: FleetPermit | undefined = undefined
+    let isYielding = false
     for (const permit of this.permits) {
       if (permit.state === "Held") {
         kept++
         newest = permit
-      } else if (permit.state === "Lost") return
+      } else if (permit.state !== "Waiting") isYielding = true
     }
-    if (kept > this.share && newest !== undefined) this.lose(newest)
+    if (newest === undefined || kept <= this.share) return
+    // the borrowers of the last one may keep it for long
+    if (isYielding && now.monotonic - this.yieldedAt < this.policy.timeToLive / 3) return
+    this.yieldedAt = now.monotonic
+    this.lose(newest)
   }
 
-  private lose(permit: HeldPermit): void {
+  private lose(permit: FleetPermit): void {
     permit.state = "Lost"
     this.outbox.push({ _tag: "Lost", permit })
   }
 
-  /** Gives up what the lease no longer covers, before the store may grant it to another process. */
-  private expire(now: Time): void {
-    const { closeTimeout, timeToLive } = this.policy
-    const age = since(this.renewedAt, now)
-    for (const permit of this.permits) {
-      if (permit.state === "Waiting" || permit.state === "Expired") continue
-      if (age >= timeToLive - closeTimeout) {
-        permit.state = "Expired"
-        this.outbox.push({ _tag: "Expired", permit })
-      } else if (age >= timeToLive * 2 / 3 && permit.state === "Held") this.lose(permit)
-    }
+  private close(permit: FleetPermit): void {
+    if (permit.state === "Waiting" || permit.state === "Expired") return
+    permit.state = "Expired"
+    this.outbox.push({ _tag: "Expired", permit })
   }
 
-  private settle(now: Time, when: "now" | "later" = "now"): void {
-    const { timeToLive } = this.policy
-    const isDue = now.monotonic >= this.againAt || since(this.renewedAt, now) >= timeToLive / 3
-    if (this.sentAt === undefined && when === "now" && (this.isDirty || (isDue && this.permits.size > 0))) this.send(now)
+  /** What the lease still covers: at its end the store may grant the permit to another process. */
+  private leaseAt(now: Time): Standing {
+    const { closeTimeout, timeToLive } = this.policy
+    const age = this.ageAt(now)
+    return age >= timeToLive - closeTimeout ? "Expired" : age >= timeToLive * 2 / 3 ? "Lost" : "Valid"
+  }
+
+  /** The larger of both clocks: one stands still in a suspended machine, the other can be put back. */
+  private ageAt(now: Time): number {
+    const { monotonic, wall } = this.renewedAt
+    return Math.max(now.monotonic - monotonic, now.wall - wall)
+  }
+
+  private expire(now: Time): void {
+    const lease = this.leaseAt(now)
+    if (lease === "Valid") return
+    for (const permit of this.permits) {
+      if (lease === "Expired") this.close(permit)
+      else if (permit.state === "Held") this.lose(permit)
+    }
+    // the store knows nothing of the process any more
+    if (this.permits.size === 0 && this.ageAt(now) >= this.policy.timeToLive) this.isDirty = false
+  }
+
+  private change(now: Time): void {
+    this.isDirty = true
+    this.dueAt = now.monotonic
+    this.settle(now)
+  }
+
+  private settle(now: Time): void {
+    if (this.sentAt === undefined && !this.isEnded && this.isDue(now)) this.send(now)
     this.arm(now)
     this.outbox.flush()
   }
 
+  private isDue(now: Time): boolean {
+    if (this.permits.size === 0 && !this.isDirty) return false
+    return now.monotonic >= this.dueAt || (!this.isFailing && this.ageAt(now) >= this.policy.timeToLive / 3)
+  }
+
   private send(now: Time): void {
-    this.sentAt = now
+    this.sentAt = momentOf(now)
+    this.returned = 0
     this.isDirty = false
-    this.againAt = Infinity
+    this.dueAt = Infinity
     const asks = [...this.permits].flatMap(({ id, state }) => state === "Waiting" ? [id] : [])
     this.outbox.push({ _tag: "Send", report: { held: this.permits.size - asks.length, asks } })
   }
 
   private arm(now: Time): void {
-    const at = this.permits.size === 0 && !this.isDirty ? Infinity : this.nextDue(now)
-    if (at === this.armedAt) return
-    this.armedAt = at
-    this.outbox.push({ _tag: "WakeAt", at })
+    const at = this.nextDue(now)
+    // waking too early does no harm
+    if (at < this.armedAt || (at === Infinity && this.armedAt !== Infinity)) {
+      this.armedAt = at
+      this.outbox.push({ _tag: "WakeAt", at })
+    }
   }
 
   private nextDue(now: Time): number {
+    if (this.isEnded) return Infinity
     const { closeTimeout, timeToLive } = this.policy
-    const age = since(this.renewedAt, now)
+    const leaseBegan = now.monotonic - this.ageAt(now)
     let due = Infinity
-    if (this.sentAt === undefined) due = Math.min(this.againAt, this.isDirty ? Infinity : now.monotonic + timeToLive / 3 - age)
+    if (this.sentAt === undefined && (this.permits.size > 0 || this.isDirty)) {
+      due = this.isFailing ? this.dueAt : Math.min(this.dueAt, leaseBegan + timeToLive / 3)
+    }
     for (const { state } of this.permits) {
-      if (state === "Held") due = Math.min(due, now.monotonic + timeToLive * 2 / 3 - age)
-      if (state === "Held" || state === "Lost") due = Math.min(due, now.monotonic + timeToLive - closeTimeout - age)
+      if (state === "Held") due = Math.min(due, leaseBegan + timeToLive * 2 / 3)
+      else if (state === "Lost") due = Math.min(due, leaseBegan + timeToLive - closeTimeout)
     }
     return due
   }
 }
+
+const momentOf = ({ monotonic, wall }: Time): Time => ({ monotonic, wall })

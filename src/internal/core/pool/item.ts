@@ -105,6 +105,9 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   }
 }
 
+/** Whether the item of a permit may be lent: always, to no new borrower, or not at all. */
+export type Standing = "Valid" | "Lost" | "Expired"
+
 /** Whether a borrower waits for the item of a permit, or `minSize` or `minIdle` lacks it. */
 export type PermitPurpose = "borrower" | "spare"
 
@@ -115,6 +118,8 @@ export type PermitPurpose = "borrower" | "spare"
 export abstract class Permit implements Linked<Permit> {
   item: Item<any> | undefined = undefined
   hasExpired = false
+  /** Tells at once, before the signals of the permit do. */
+  standing: (() => Standing) | undefined = undefined
   previous: Permit | undefined = undefined
   next: Permit | undefined = undefined
   list: LinkedList<any> | undefined = undefined

@@ -1,20 +1,23 @@
-/** The one step that a process takes in Redis: it tells its whole state, and hears what it has and what others want. */
-
 /**
- * Keys: leases (process → end), held (process → permits), limits (process → limit), asks (process → its ids), queue
- * (process:id by turn), reserved (process:id by end), facts. All have one hash tag.
+ * The one step that a process takes in Redis: it tells its whole state, and hears which permits it has and what others want.
  *
- * Arguments: process, limit, time to live, permits held, ids that wait (comma-separated), epoch known to the process, channel.
+ * Keys: leases (process by the end of its lease), held (process → permits), limits (process → limit), asks (process → ids),
+ * queue (process:id by turn), reserved (process:id by end), turns (process → its last command), facts. All have one hash tag.
+ *
+ * Arguments: process, limit, time to live, permits held, ids that wait (comma-separated), epoch known to the process,
+ * channel, the number of the command.
  *
  * - All times are those of Redis. A process whose lease has ended is forgotten, with its permits and places in the queue.
  * - A permit is granted only in the answer to its own process, so that the lease covers it from before the question. For an
  *   ask of another process it is reserved for 1 s, and that process is told to ask.
- * - If Redis lost its memory, nothing is granted for one time to live: holders that do not answer may still have theirs.
+ * - If Redis lost its memory, nothing is granted for one time to live: processes that it does not know may have permits.
+ * - A command that arrives after a later one of its process, over an older connection, changes nothing.
  */
-export const sync = `
-local leases, held, limits, asks, queue, reserved, facts =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local me, ttl, mine, epoch, channel = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6], ARGV[7]
+export const script = `
+local leases, held, limits, asks = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local queue, reserved, turns, facts = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local me, ttl, mine = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
+local epoch, channel, command = ARGV[6], ARGV[7], tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -24,18 +27,21 @@ local function forget(process)
     redis.call('ZREM', reserved, process .. ':' .. id)
   end
   redis.call('ZREM', leases, process)
-  for _, key in ipairs({held, limits, asks}) do redis.call('HDEL', key, process) end
+  for _, key in ipairs({held, limits, asks, turns}) do redis.call('HDEL', key, process) end
 end
 for _, process in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do forget(process) end
+if command <= tonumber(redis.call('HGET', turns, me) or 0) then return redis.error_reply('STALE a later command came first') end
 
-local known = redis.call('HMGET', facts, 'epoch', 'quiet', 'turn', 'told')
-local quiet, turn, told = tonumber(known[2] or 0), tonumber(known[3] or 0), tonumber(known[4] or 0)
+local known = redis.call('HMGET', facts, 'epoch', 'quiet', 'turn', 'told', 'toldat', 'born')
+local quiet, turn = tonumber(known[2] or 0), tonumber(known[3] or 0)
+local told, toldat, born = tonumber(known[4] or 0), tonumber(known[5] or 0), tonumber(known[6] or now)
 if not known[1] then
   known[1] = time[1] .. '.' .. time[2] .. '.' .. me
-  local up = tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')) * 1000
-  if up < ttl then quiet = now - up + ttl end
+  local info = redis.pcall('INFO', 'server')
+  local up = type(info) == 'string' and tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) or 0
+  if up * 1000 < ttl then quiet = now - up * 1000 + ttl end
 end
-if mine > 0 and epoch ~= '' and epoch ~= known[1] then quiet = math.max(quiet, now + ttl) end
+if mine > 0 and epoch ~= '' and epoch ~= known[1] then quiet = math.max(quiet, born + ttl) end
 
 -- what this process has and wants
 local wanted = {}
@@ -59,7 +65,7 @@ for id in string.gmatch(ARGV[5], '%d+') do
 end
 redis.call('HSET', limits, me, ARGV[2])
 
--- a process that did not come for its permit goes to the end of the queue
+-- an ask whose process did not come goes to the end of the queue
 for _, ask in ipairs(redis.call('ZRANGEBYSCORE', reserved, '-inf', now)) do
   turn = turn + 1
   redis.call('ZREM', reserved, ask)
@@ -81,11 +87,11 @@ while total < limit and now >= quiet do
     wanted[id] = nil
   else
     redis.call('ZADD', reserved, now + 1000, ask)
-    redis.call('PUBLISH', channel, process)
+    redis.pcall('PUBLISH', channel .. ':' .. process, '')
   end
 end
 
-local waiting, left = {}, 0
+local waiting = {}
 for id in string.gmatch(ARGV[5], '%d+') do
   if wanted[id] then waiting[#waiting + 1] = id end
 end
@@ -93,18 +99,23 @@ mine = mine + #granted
 if mine + #waiting > 0 then
   redis.call('HSET', held, me, mine)
   redis.call('HSET', asks, me, table.concat(waiting, ','))
+  redis.call('HSET', turns, me, command)
   redis.call('ZADD', leases, now + ttl, me)
 else
   forget(me)
 end
-local queued = redis.call('ZCARD', queue)
-if queued > told and now >= quiet then redis.call('PUBLISH', channel, '*') end
-redis.call('HSET', facts, 'epoch', known[1], 'quiet', quiet, 'turn', turn, 'told', queued)
+local queued, processes = redis.call('ZCARD', queue), math.max(1, redis.call('ZCARD', leases))
+if now >= quiet and queued > told and now >= toldat + 1000 then
+  redis.pcall('PUBLISH', channel, '')
+  told, toldat = queued, now
+end
+told = math.min(told, queued)
+redis.call('HSET', facts, 'epoch', known[1], 'quiet', quiet, 'turn', turn, 'told', told, 'toldat', toldat, 'born', born)
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ttl * 10) end
 
+-- news may not arrive
 local again = -1
-if #waiting > 0 and now < quiet then again = quiet - now
-elseif #waiting > 0 and redis.call('ZCARD', reserved) > 0 then again = 1000 end
-local processes = math.max(1, redis.call('ZCARD', leases))
-return {known[1], table.concat(granted, ','), queued - #waiting, math.max(1, math.floor(limit / processes)), again, limit}
+if #waiting > 0 then again = now < quiet and quiet - now or 500 end
+local share = math.max(1, math.floor(limit / processes))
+return {known[1], table.concat(granted, ','), queued - #waiting, share, again, limit, math.max(0, quiet - now)}
 `
