@@ -31,13 +31,14 @@ const sources = fs.readdirSync(path.join(root, "src"), { recursive: true, encodi
   .map((name) => name.slice(0, -".ts".length).split(path.sep).join("/"))
 const internals = sources.filter((name) => name.startsWith("internal/"))
 const modules = sources.filter((name) => !name.includes("/") && name !== "index")
-const portable = modules.filter((name) => !name.startsWith("NodeWebTransport"))
+const portable = modules.filter((name) => !name.startsWith("NodeWebTransport") && name !== "RedisPermits")
 // other modules have the same exports
 const typesOnly = ["ResourcePoolOptions", "SessionPoolOptions"]
 const parts = [
   ...typesOnly,
   "FramingCodec",
   "RecyclingPoolStats",
+  "RedisPermitsError",
   "RequestPoolStats",
   "WebTransportConstructor",
   "WebTransportSession"

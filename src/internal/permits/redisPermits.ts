@@ -31,7 +31,6 @@ const makeSignals = (): Signals => ({ granted: makeDeferred(), lost: makeDeferre
 
 class RedisPermits implements PermitsService {
   private readonly settings: PermitsSettings
-  private readonly runtime: PoolRuntime
   private readonly time: PoolClock
   private readonly sleeper: Sleeper
   private readonly log: PermitsLog
@@ -47,7 +46,6 @@ class RedisPermits implements PermitsService {
 
   constructor(Client: Awaited<ReturnType<typeof loadClient>>, settings: PermitsSettings, runtime: PoolRuntime) {
     this.settings = settings
-    this.runtime = runtime
     this.limit = settings.limit
     this.log = new PermitsLog(settings.name, (effect) => fork(runtime, effect))
     this.time = new PoolClock(sourceOf(runtime.clock))

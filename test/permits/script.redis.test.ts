@@ -1,0 +1,185 @@
+/** The step of a process in Redis, in a real Redis. */
+import * as Effect from "#test/Effect"
+import type * as Scope from "#test/Scope"
+import { script } from "../../src/internal/permits/script.js"
+import * as Redis from "../support/redis.js"
+import { assert, describe, it } from "../support/vitest.js"
+
+const keys = ["leases", "held", "limits", "asks", "queue", "reserved", "turns", "facts"].map((part) => `{test}:${part}`)
+const [leases, , , , , reserved, , facts] = keys
+
+/** A process as Redis sees it. */
+const processOf = (redis: Redis.Redis, name: string, limit: number) => {
+  const state = { epoch: "", command: 0, held: 0, asks: [] as Array<number> }
+  const send = (ttl: number) =>
+    Effect.map(
+      redis.call(
+        "EVAL",
+        script,
+        keys.length,
+        ...keys,
+        ...[name, limit, ttl, state.held, state.asks.join(), state.epoch, "{test}:news", state.command]
+      ),
+      ([epoch, granted, wanted, share, again, lowest, quiet]: any) => {
+        state.epoch = epoch
+        const ids: Array<number> = granted === "" ? [] : granted.split(",").map(Number)
+        return { granted: ids, wanted, share, again, lowest, quiet }
+      }
+    )
+  return {
+    name,
+    state,
+    /** Tells Redis its state, and takes what it is granted. */
+    sync: (change: { readonly held?: number; readonly asks?: ReadonlyArray<number> } = {}, ttl = 30_000) =>
+      Effect.suspend(() => {
+        Object.assign(state, change)
+        state.command++
+        return Effect.map(send(ttl), (answer) => {
+          state.held += answer.granted.length
+          state.asks = state.asks.filter((id) => !answer.granted.includes(id))
+          return answer
+        })
+      }),
+    /** Sends the last command once more. */
+    repeat: Effect.suspend(() => send(30_000))
+  }
+}
+
+const withRedis = <E>(
+  limit: number,
+  test: (fleet: {
+    readonly redis: Redis.Redis
+    readonly one: ReturnType<typeof processOf>
+    readonly two: ReturnType<typeof processOf>
+    readonly three: ReturnType<typeof processOf>
+  }) => Effect.Effect<unknown, E, Scope.Scope>
+) =>
+  Effect.gen(function*() {
+    const redis = yield* Redis.make
+    const [one, two, three] = ["one", "two", "three"].map((name) => processOf(redis, name, limit))
+    // Redis has just started: the first process would have to wait
+    const clerk = processOf(redis, "clerk", limit)
+    const { quiet } = yield* clerk.sync({ asks: [1] })
+    assert.isAbove(quiet, 28_000)
+    yield* redis.call("HSET", facts!, "quiet", 0)
+    yield* clerk.sync({ asks: [], held: 0 })
+    return yield* test({ redis, one: one!, two: two!, three: three! })
+  })
+
+describe("the step of a process in Redis", () => {
+  it.scopedLive("grants up to the limit, then in the order of the asks", () =>
+    withRedis(3, ({ one, three, two }) =>
+      Effect.gen(function*() {
+        assert.deepInclude(yield* one.sync({ asks: [1, 2] }), { granted: [1, 2], wanted: 0, again: -1 })
+        assert.deepInclude(yield* two.sync({ asks: [1, 2] }), { granted: [1], wanted: 0, again: 500 })
+        assert.deepInclude(yield* three.sync({ asks: [7] }), { granted: [], wanted: 1 })
+        assert.deepInclude(yield* one.sync(), { granted: [], wanted: 2 })
+        // two's ask came first; it gets the permit when it comes
+        assert.deepInclude(yield* one.sync({ held: 1 }), { granted: [], wanted: 1 })
+        assert.deepInclude(yield* three.sync(), { granted: [], wanted: 0 })
+        assert.deepInclude(yield* two.sync(), { granted: [2] })
+        assert.deepInclude(yield* one.sync({ held: 0 }), { granted: [], wanted: 0 })
+        assert.deepInclude(yield* three.sync(), { granted: [7] })
+      })))
+
+  it.scopedLive("gives the permit of a process that does not come for it to the next, and that process the last place", () =>
+    withRedis(1, ({ one, redis, three, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1] })
+        yield* two.sync({ asks: [1] })
+        yield* three.sync({ asks: [1] })
+        yield* one.sync({ held: 0 })
+        assert.deepInclude(yield* three.sync(), { granted: [] })
+        // a second later
+        yield* redis.call("ZADD", reserved!, 1, "two:1")
+        assert.deepInclude(yield* three.sync(), { granted: [1], wanted: 1 })
+        assert.deepInclude(yield* two.sync(), { granted: [] })
+        yield* three.sync({ held: 0 })
+        assert.deepInclude(yield* two.sync(), { granted: [1] })
+      })))
+
+  it.scopedLive("forgets a process whose lease has ended, with its permits and places", () =>
+    withRedis(2, ({ one, redis, three, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1, 2, 3] })
+        yield* two.sync({ asks: [1] })
+        assert.deepInclude(yield* three.sync({ asks: [1, 2] }), { granted: [] })
+        yield* redis.call("ZADD", leases!, 1, "one")
+        // two came before three
+        assert.deepInclude(yield* three.sync(), { granted: [1], wanted: 0 })
+        assert.deepInclude(yield* two.sync(), { granted: [1] })
+        // its items are being closed: they count
+        assert.deepInclude(yield* one.sync({ held: 2, asks: [] }), { granted: [], wanted: 1 })
+        yield* two.sync({ held: 0 })
+        assert.deepInclude(yield* three.sync(), { granted: [] })
+        yield* one.sync({ held: 0 })
+        assert.deepInclude(yield* three.sync(), { granted: [2] })
+      })))
+
+  it.scopedLive("takes what a process tells for all it has: an answer that was lost costs no permit", () =>
+    withRedis(2, ({ one, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1, 2] })
+        // it did not get the answer, and asks anew
+        assert.deepInclude(yield* one.sync({ held: 0, asks: [3] }), { granted: [3] })
+        assert.deepInclude(yield* two.sync({ asks: [1] }), { granted: [1] })
+      })))
+
+  it.scopedLive("ignores a command that arrives after a later one", () =>
+    withRedis(2, ({ one, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1, 2] })
+        const { command } = one.state
+        yield* one.sync()
+        one.state.command = command
+        one.state.held = 0
+        const exit = yield* Effect.exit(one.repeat)
+        assert.include(JSON.stringify(exit), "STALE")
+        assert.deepInclude(yield* two.sync({ asks: [1] }), { granted: [] })
+      })))
+
+  it.scopedLive("after a loss of its memory grants nothing for a time to live, while those that it knew register again", () =>
+    withRedis(2, ({ one, redis, three, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1] })
+        yield* two.sync({ asks: [1] })
+        yield* redis.kill
+        yield* redis.start
+        const first = yield* three.sync({ asks: [1] })
+        assert.deepInclude(first, { granted: [] })
+        assert.isAbove(first.quiet, 28_000)
+        assert.deepInclude(yield* one.sync(), { granted: [], wanted: 1 })
+        yield* redis.call("HSET", facts!, "quiet", 1)
+        // one was the only one to come back
+        assert.deepInclude(yield* three.sync(), { granted: [1], quiet: 0 })
+      })))
+
+  it.scopedLive("notices a loss that only a renewal can tell of, and waits a time to live from when it was first asked", () =>
+    withRedis(2, ({ one, redis, three }) =>
+      Effect.gen(function*() {
+        // it has run for long
+        const ttl = 900
+        yield* Effect.repeat(Effect.delay(redis.call("INFO", "server"), "50 millis"), {
+          until: (info: string) => Number(/uptime_in_seconds:(\d+)/.exec(info)![1]) > 1
+        })
+        yield* one.sync({ asks: [1] }, ttl)
+        yield* redis.call("FLUSHALL")
+        yield* three.sync({ asks: [] }, ttl)
+        yield* three.sync({ asks: [1, 2, 3] }, 60_000)
+        const { quiet } = yield* one.sync({ held: 1 }, 60_000)
+        assert.isAbove(quiet, 0)
+        assert.isAtMost(quiet, 60_000)
+      })))
+
+  it.scopedLive("takes the lowest limit of those that hold or wait, and shares it among them", () =>
+    withRedis(8, ({ one, redis, two }) =>
+      Effect.gen(function*() {
+        assert.deepInclude(yield* one.sync({ asks: [1] }), { lowest: 8, share: 8 })
+        const careful = processOf(redis, "careful", 3)
+        assert.deepInclude(yield* careful.sync({ asks: [1] }), { lowest: 3, share: 1 })
+        assert.deepInclude(yield* one.sync({ asks: [2, 3] }), { granted: [2], lowest: 3, share: 1 })
+        yield* careful.sync({ held: 0 })
+        assert.deepInclude(yield* one.sync(), { granted: [3], lowest: 8, share: 8 })
+        assert.deepInclude(yield* two.sync({ asks: [1] }), { granted: [1], share: 4 })
+      })))
+})
