@@ -106,10 +106,11 @@ export interface Stats {
  */
 export interface Service {
   /**
-   * For the option `permit`: waits for a permit, and holds it until its scope closes. It fails when Redis cannot be
-   * reached or refuses; the pool then asks again, after its backoff.
+   * For the option `permit`: waits for a permit, and holds it until its scope closes. A spare one comes when nobody waits
+   * for a borrower, and is looked for each third of `timeToLive`. It fails when Redis cannot be reached or refuses; the
+   * pool then asks again, after its backoff.
    */
-  readonly permit: Effect.Effect<Permit, RedisPermitsError, Scope.Scope>
+  readonly permit: (purpose: "borrower" | "spare") => Effect.Effect<Permit, RedisPermitsError, Scope.Scope>
   readonly stats: Effect.Effect<Stats>
 }
 

@@ -82,7 +82,7 @@ export interface Options<A, E, R> {
    *
    * @since 0.2.0
    */
-  readonly permit?: Effect.Effect<Permit | void, E, R> | undefined
+  readonly permit?: PermitSource<E, R> | undefined
   /**
    * Completes, by success or failure, when the item dies by itself. The pool then closes the item, idle or lent, and
    * frees its place.
@@ -192,6 +192,18 @@ export interface Options<A, E, R> {
    */
   readonly metrics?: boolean | undefined
 }
+
+/**
+ * The effect that waits for a permit, or a function that returns it. `"borrower"`: a borrower waits for it. `"spare"`: it
+ * is for `minSize` or `minIdle`, and may come after all others; when a borrower comes, the pool interrupts it and asks
+ * anew.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type PermitSource<E, R> =
+  | Effect.Effect<Permit | void, E, R>
+  | ((purpose: "borrower" | "spare") => Effect.Effect<Permit | void, E, R>)
 
 /**
  * What a pool is told about a permit that it has.

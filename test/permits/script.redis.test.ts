@@ -10,7 +10,7 @@ const [leases, , , , , reserved, , facts] = keys
 
 /** A process as Redis sees it. */
 const processOf = (redis: Redis.Redis, name: string, limit: number) => {
-  const state = { epoch: "", command: 0, held: 0, asks: [] as Array<number> }
+  const state = { epoch: "", command: 0, held: 0, asks: [] as Array<number>, spare: [] as Array<number> }
   const send = (ttl: number) =>
     Effect.map(
       redis.call(
@@ -18,7 +18,17 @@ const processOf = (redis: Redis.Redis, name: string, limit: number) => {
         script,
         keys.length,
         ...keys,
-        ...[name, limit, ttl, state.held, state.asks.join(), state.epoch, "{test}:news", state.command]
+        ...[
+          name,
+          limit,
+          ttl,
+          state.held,
+          state.asks.join(),
+          state.spare.join(),
+          state.epoch,
+          "{test}:news",
+          state.command
+        ]
       ),
       ([epoch, granted, wanted, share, again, lowest, quiet]: any) => {
         state.epoch = epoch
@@ -30,13 +40,14 @@ const processOf = (redis: Redis.Redis, name: string, limit: number) => {
     name,
     state,
     /** Tells Redis its state, and takes what it is granted. */
-    sync: (change: { readonly held?: number; readonly asks?: ReadonlyArray<number> } = {}, ttl = 30_000) =>
+    sync: (change: Partial<Pick<typeof state, "held" | "asks" | "spare">> = {}, ttl = 30_000) =>
       Effect.suspend(() => {
         Object.assign(state, change)
         state.command++
         return Effect.map(send(ttl), (answer) => {
           state.held += answer.granted.length
           state.asks = state.asks.filter((id) => !answer.granted.includes(id))
+          state.spare = state.spare.filter((id) => !answer.granted.includes(id))
           return answer
         })
       }),
@@ -80,6 +91,21 @@ describe("the step of a process in Redis", () => {
         assert.deepInclude(yield* two.sync(), { granted: [2] })
         assert.deepInclude(yield* one.sync({ held: 0 }), { granted: [], wanted: 0 })
         assert.deepInclude(yield* three.sync(), { granted: [7] })
+      })))
+
+  it.scopedLive("grants a spare permit when no borrower waits, who never waits for it", () =>
+    withRedis(2, ({ one, three, two }) =>
+      Effect.gen(function*() {
+        assert.deepInclude(yield* one.sync({ asks: [1] }), { granted: [1] })
+        assert.deepInclude(yield* two.sync({ spare: [1, 2] }), { granted: [1], wanted: 0, again: -1 })
+        assert.deepInclude(yield* three.sync({ asks: [1] }), { granted: [] })
+        // nobody else waits
+        assert.deepInclude(yield* three.sync(), { wanted: 0 })
+        assert.deepInclude(yield* one.sync({ held: 0 }), { wanted: 0 })
+        assert.deepInclude(yield* two.sync(), { granted: [] })
+        assert.deepInclude(yield* three.sync(), { granted: [1] })
+        yield* three.sync({ held: 0 })
+        assert.deepInclude(yield* two.sync(), { granted: [2] })
       })))
 
   it.scopedLive("gives the permit of a process that does not come for it to the next, and that process the last place", () =>

@@ -22,8 +22,7 @@ declare module "vitest" {
 
 /** Prints in one line what this machine cannot run. A variable such as `HTTP3_REQUIRED=true` turns that into a failure. */
 export default ({ config }: TestProject): void => {
-  const { browserProblem, denoProblem, http3Problem, postgresProblem, promtoolProblem, redisProblem } =
-    config.provide
+  const { browserProblem, denoProblem, http3Problem, postgresProblem, promtoolProblem, redisProblem } = config.provide
   const parts = [
     ["HTTP3_REQUIRED", "HTTP/3: this machine cannot load @moq/web-transport", http3Problem],
     ["BROWSER_REQUIRED", "the browser", browserProblem],

@@ -26,7 +26,9 @@ export const make: Effect.Effect<Redis, never, Scope.Scope> = Effect.gen(functio
   const port = yield* Effect.promise(freePort)
   let server: ChildProcess | undefined
   const start = Effect.promise(async () => {
-    const args = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", tmpdir()].map(String)
+    const args = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", tmpdir()].map(
+      String
+    )
     const started = spawn("redis-server", args, { stdio: ["ignore", "pipe", "ignore"] })
     const guard = spawn("/bin/sh", ["-c", `trap "" INT TERM HUP; read _; kill -KILL ${started.pid}`], {
       stdio: ["pipe", "ignore", "ignore"]

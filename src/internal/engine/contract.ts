@@ -13,7 +13,7 @@ import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
-import type { ItemInfo, Permit, PoolEvent } from "../../ResourcePoolOptions.js"
+import type { ItemInfo, PermitSource, PoolEvent } from "../../ResourcePoolOptions.js"
 import type { GateCommand } from "../core/pool/commands.js"
 import type { Reason, Sharing } from "../core/pool/item.js"
 import type { Common } from "../core/pool/poolMachine.js"
@@ -58,7 +58,7 @@ export interface PoolOptions<A, E, R>
   extends Omit<EngineOptions, TypedOptions>, Omit<ItemHooks<Types.NoInfer<A>, E, R>, Own>
 {
   readonly acquire: Effect.Effect<A, E, R>
-  readonly permit?: Effect.Effect<Permit | void, E, R> | undefined
+  readonly permit?: PermitSource<E, R> | undefined
   readonly rideOut?:
     | DurationInput
     | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => DurationInput)

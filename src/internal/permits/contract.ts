@@ -2,6 +2,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { RedisPermitsError } from "../../RedisPermitsError.js"
 import type { Permit } from "../../ResourcePoolOptions.js"
+import type { PermitPurpose } from "../core/pool/item.js"
 
 export interface PermitsStats {
   readonly held: number
@@ -13,6 +14,6 @@ export interface PermitsStats {
 }
 
 export interface PermitsService {
-  readonly permit: Effect.Effect<Permit, RedisPermitsError, Scope.Scope>
+  readonly permit: (purpose: PermitPurpose) => Effect.Effect<Permit, RedisPermitsError, Scope.Scope>
   readonly stats: Effect.Effect<PermitsStats>
 }

@@ -13,6 +13,7 @@ import { RedisPermitsError } from "../../RedisPermitsError.js"
 import type { Permit } from "../../ResourcePoolOptions.js"
 import { PoolClock } from "../core/clock.js"
 import { type FleetPermit, type HolderCommand, PermitHolder, type Report } from "../core/permits/holder.js"
+import type { PermitPurpose } from "../core/pool/item.js"
 import { PermitsLog } from "../observe/permitsLog.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { Sleeper } from "../time/sleeper.js"
@@ -62,27 +63,31 @@ class RedisPermits implements PermitsService {
     })
   }
 
-  readonly permit: Effect.Effect<Permit, RedisPermitsError, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
-    Effect.suspend(() => {
-      if (this.isClosed) return Effect.fail(this.closed())
-      const signals = makeSignals()
-      const permit = this.holder.ask(this.time.read(), (permit) => this.signals.set(permit, signals))
-      const giveBack = Effect.sync(() => {
-        this.signals.delete(permit)
-        this.holder.giveBack(permit, this.time.read())
-      })
-      const granted: Permit = {
-        lost: Deferred.await(signals.lost),
-        expired: Deferred.await(signals.expired),
-        standing: () => this.standing(permit),
-        wanted: announced(1, (listener) => this.listen(listener))
-      }
-      return Effect.flatMap(
-        Effect.addFinalizer(() => giveBack),
-        () => Effect.as(restore(Deferred.await(signals.granted)), granted)
-      )
+  readonly permit = (purpose: PermitPurpose): Effect.Effect<Permit, RedisPermitsError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) => Effect.suspend(() => this.ask(purpose, restore)))
+
+  private ask(
+    purpose: PermitPurpose,
+    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<Permit, RedisPermitsError, Scope.Scope> {
+    if (this.isClosed) return Effect.fail(this.closed())
+    const signals = makeSignals()
+    const permit = this.holder.ask(purpose, this.time.read(), (permit) => this.signals.set(permit, signals))
+    const giveBack = Effect.sync(() => {
+      this.signals.delete(permit)
+      this.holder.giveBack(permit, this.time.read())
     })
-  )
+    const granted: Permit = {
+      lost: Deferred.await(signals.lost),
+      expired: Deferred.await(signals.expired),
+      standing: () => this.standing(permit),
+      wanted: announced(1, (listener) => this.listen(listener))
+    }
+    return Effect.flatMap(
+      Effect.addFinalizer(() => giveBack),
+      () => Effect.as(restore(Deferred.await(signals.granted)), granted)
+    )
+  }
 
   readonly stats: Effect.Effect<PermitsStats> = Effect.sync(() => {
     const { failures, holder: { held, waiting }, limit, store: { commands }, wanted } = this

@@ -98,9 +98,10 @@ export class RedisStore {
   }
 
   /** Rejects with a `RedisPermitsError`. */
-  ask({ asks, held }: Report): Promise<StoreAnswer> {
+  ask({ asks, held, spare }: Report): Promise<StoreAnswer> {
     const { limit, timeToLive } = this.settings
-    const args = [this.process, limit, timeToLive, held, asks.join(","), this.epoch, this.channel, ++this.commands]
+    const state = [held, asks.join(","), spare.join(",")]
+    const args = [this.process, limit, timeToLive, ...state, this.epoch, this.channel, ++this.commands]
     const answer = this.client.askPermits(...this.keys, ...args).then(
       (called) => this.read(called),
       (cause: unknown) => Promise.reject(this.failureOf(cause))

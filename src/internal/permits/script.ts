@@ -4,8 +4,8 @@
  * Keys: leases (process by the end of its lease), held (process → permits), limits (process → limit), asks (process → ids),
  * queue (process:id by turn), reserved (process:id by end), turns (process → its last command), facts. All have one hash tag.
  *
- * Arguments: process, limit, time to live, permits held, ids that wait (comma-separated), epoch known to the process,
- * channel, the number of the command.
+ * Arguments: process, limit, time to live, permits held, ids of borrowers' asks and of spare ones (comma-separated), epoch
+ * known to the process, channel, the number of the command.
  *
  * - All times are those of Redis. A process whose lease has ended is forgotten, with its permits and places in the queue.
  * - A permit is granted only in the answer to its own process, so that the lease covers it from before the question. For an
@@ -17,7 +17,7 @@ export const script = `
 local leases, held, limits, asks = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local queue, reserved, turns, facts = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local me, ttl, mine = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
-local epoch, channel, command = ARGV[6], ARGV[7], tonumber(ARGV[8])
+local epoch, channel, command = ARGV[7], ARGV[8], tonumber(ARGV[9])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -91,12 +91,19 @@ while total < limit and now >= quiet do
   end
 end
 
+-- nobody waits in the queue
+for id in string.gmatch(ARGV[6], '%d+') do
+  if total >= limit or now < quiet then break end
+  total = total + 1
+  granted[#granted + 1] = id
+end
+
 local waiting = {}
 for id in string.gmatch(ARGV[5], '%d+') do
   if wanted[id] then waiting[#waiting + 1] = id end
 end
 mine = mine + #granted
-if mine + #waiting > 0 then
+if mine + #waiting > 0 or ARGV[6] ~= '' then
   redis.call('HSET', held, me, mine)
   redis.call('HSET', asks, me, table.concat(waiting, ','))
   redis.call('HSET', turns, me, command)

@@ -8,6 +8,7 @@ import {
   type HolderCommand,
   PermitHolder
 } from "../../../src/internal/core/permits/holder.js"
+import type { PermitPurpose } from "../../../src/internal/core/pool/item.js"
 import { HolderModel } from "./holderModel.js"
 
 const policy = { timeToLive: 30_000, closeTimeout: 5_000 }
@@ -21,7 +22,9 @@ const holding = () => {
   const show = (command: HolderCommand<string>): string => {
     switch (command._tag) {
       case "Send":
-        return `send ${command.report.held} [${command.report.asks.join()}]`
+        return `send ${command.report.held} [${
+          [...command.report.asks, ...command.report.spare.map((id) => -id)].join()
+        }]`
       case "Wanted":
         return `wanted ${command.count}`
       case "WakeAt":
@@ -46,10 +49,7 @@ const holding = () => {
     get wakeAt() {
       return wakeAt
     },
-    ask: () => {
-      const permit = holder.ask(now, (permit) => permits.push(permit))
-      return permit
-    },
+    ask: (purpose: PermitPurpose = "borrower") => holder.ask(purpose, now, (permit) => permits.push(permit)),
     /** Both clocks go on, and the shell wakes the holder when it said so. */
     pass: (millis: number) => {
       const end = now.monotonic + millis
@@ -66,7 +66,7 @@ const holding = () => {
     },
     /** The process has `count` permits, renewed now. */
     hold: (count: number) => {
-      const asked = Array.from({ length: count }, () => holder.ask(now, (permit) => permits.push(permit)))
+      const asked = Array.from({ length: count }, () => holder.ask("borrower", now, (permit) => permits.push(permit)))
       answer()
       if (count === 1) holder.called(now)
       answer({ granted: asked.map(({ id }) => id) })
@@ -178,10 +178,13 @@ describe("the permits of a process", () => {
 
   it("count time by a clock that its reader changes in place", () => {
     let millis = 0
-    const clock = new PoolClock({ unsafeCurrentTimeMillis: () => millis, unsafeCurrentTimeNanos: () => BigInt(millis * 1e6) })
+    const clock = new PoolClock({
+      unsafeCurrentTimeMillis: () => millis,
+      unsafeCurrentTimeNanos: () => BigInt(millis * 1e6)
+    })
     const sent: Array<string> = []
     const holder = new PermitHolder<string>(policy, ({ _tag }) => sent.push(_tag), clock.read())
-    const permit = holder.ask(clock.read(), () => {})
+    const permit = holder.ask("borrower", clock.read(), () => {})
     millis += 1_000
     holder.answered({ granted: [1], wanted: 0, share: 1, again: Infinity }, clock.read())
     millis += 19_000
@@ -228,32 +231,41 @@ describe("the permits of a process", () => {
 
   it("that came back while the store answered count as given", () => {
     const { answer, hold, holder, now, said } = holding()
-    const [one] = hold(3)
+    const [one, two] = hold(3)
     holder.called(now)
     holder.giveBack(one!, now)
     answer({ wanted: 2 })
     assert.deepStrictEqual(said(), ["send 3 []", "wanted 1", "send 2 []"])
+    holder.giveBack(two!, now)
+    assert.deepStrictEqual(said(), ["wanted 0"])
   })
 
-  it("above the share go one after the other while others wait, the newest first", () => {
+  it("above the share go one after the other while others wait, the newest first, once what is idle went back", () => {
     const { answer, hold, holder, now, pass, said } = holding()
     const [, , , four] = hold(4)
+    const lost = () => said().filter((line) => line.startsWith("lost"))
     holder.called(now)
     answer({ wanted: 3, share: 2 })
+    assert.deepStrictEqual(lost(), [])
+    pass(1_000)
+    answer({ wanted: 3, share: 2 })
+    assert.deepStrictEqual(lost(), ["lost 4"])
     holder.called(now)
     answer({ wanted: 3, share: 2 })
-    assert.deepStrictEqual(said().filter((line) => line.startsWith("lost")), ["lost 4"])
+    assert.deepStrictEqual(lost(), [])
     holder.giveBack(four!, now)
     answer({ wanted: 2, share: 2 })
-    assert.deepStrictEqual(said().filter((line) => line.startsWith("lost")), ["lost 3"])
-    answer({ wanted: 1, share: 1 })
+    assert.deepStrictEqual(lost(), ["lost 3"])
     // the borrowers of the third keep it
+    pass(9_000)
+    answer({ wanted: 1, share: 1 })
+    assert.deepStrictEqual(lost(), [])
+    pass(1_000)
+    answer({ wanted: 1, share: 1 })
+    assert.deepStrictEqual(lost(), ["lost 2"])
     pass(10_000)
     answer({ wanted: 1, share: 1 })
-    assert.deepStrictEqual(said().filter((line) => line.startsWith("lost")), ["lost 2"])
-    pass(10_000)
-    answer({ wanted: 1, share: 1 })
-    assert.deepStrictEqual(said().filter((line) => line.startsWith("lost")), [])
+    assert.deepStrictEqual(lost(), [])
   })
 
   it("that nobody has any more are told to the store until it has forgotten them by itself", () => {
@@ -286,7 +298,8 @@ describe("the permits of a process", () => {
 // --- generated steps
 
 type Step =
-  | readonly ["ask" | "fail" | "call" | "end"]
+  | readonly ["ask", purpose: PermitPurpose]
+  | readonly ["fail" | "call" | "end"]
   | readonly ["pass", millis: number]
   | readonly ["leap", clock: "monotonic" | "wall", millis: number]
   | readonly ["back", nth: number]
@@ -300,7 +313,7 @@ const millis = FastCheck.oneof(
 const nth = FastCheck.nat(5)
 
 const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
-  { weight: 4, arbitrary: FastCheck.constant<Step>(["ask"]) },
+  { weight: 4, arbitrary: FastCheck.constantFrom<Step>(["ask", "borrower"], ["ask", "spare"]) },
   { weight: 6, arbitrary: FastCheck.tuple(FastCheck.constant("pass" as const), millis) },
   {
     weight: 1,
@@ -323,7 +336,10 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
   },
   { weight: 2, arbitrary: FastCheck.constant<Step>(["fail"]) },
   { weight: 2, arbitrary: FastCheck.constant<Step>(["call"]) },
-  { weight: 2, arbitrary: FastCheck.tuple(FastCheck.constant("others" as const), FastCheck.constantFrom(0, 0.25, 0.99)) }
+  {
+    weight: 2,
+    arbitrary: FastCheck.tuple(FastCheck.constant("others" as const), FastCheck.constantFrom(0, 0.25, 0.99))
+  }
 )
 
 describe("generated steps of a process", () => {
@@ -351,8 +367,8 @@ describe("generated steps of a process", () => {
         for (const step of ends ? [...steps, ["end"] as const] : steps) {
           switch (step[0]) {
             case "ask":
-              real.ask()
-              model.ask(now)
+              real.ask(step[1])
+              model.ask(step[1], now)
               break
             case "back": {
               const permit = permits[permits.length - 1 - step[1]]

@@ -4,6 +4,7 @@ import type { Answer, HolderPolicy } from "../../../src/internal/core/permits/ho
 
 interface ModelPermit {
   readonly id: number
+  readonly purpose: "borrower" | "spare"
   state: "Waiting" | "Held" | "Lost" | "Expired"
 }
 
@@ -24,6 +25,7 @@ export class HolderModel {
   private wanted = 0
   private share = Infinity
   private yieldedAt = -Infinity
+  private wantedSince: number | undefined = undefined
 
   constructor(policy: HolderPolicy, now: Time) {
     this.policy = policy
@@ -49,8 +51,8 @@ export class HolderModel {
     return permit.state === "Lost" || this.lease(now) === "Lost" ? "Lost" : "Valid"
   }
 
-  ask(now: Time): void {
-    this.permits.push({ id: ++this.ids, state: "Waiting" })
+  ask(purpose: "borrower" | "spare", now: Time): void {
+    this.permits.push({ id: ++this.ids, purpose, state: "Waiting" })
     this.isKnown = false
     this.due = now.monotonic
     this.settle(now)
@@ -60,7 +62,10 @@ export class HolderModel {
     const permit = this.permits.find((one) => one.id === id)
     if (permit === undefined) return
     this.permits = this.permits.filter((one) => one !== permit)
-    if (permit.state !== "Waiting") this.backSinceSent++
+    if (permit.state !== "Waiting") {
+      this.backSinceSent++
+      if (this.wanted > 0) this.log.push(`wanted ${--this.wanted}`)
+    }
     this.isKnown = false
     this.due = now.monotonic
     this.settle(now)
@@ -87,8 +92,12 @@ export class HolderModel {
 
   private yield(now: Time): void {
     const held = this.permits.filter(({ state }) => state === "Held")
+    if (this.wanted === 0) this.wantedSince = undefined
+    else this.wantedSince ??= now.monotonic
     const leave = this.permits.some(({ state }) => state === "Lost" || state === "Expired")
     if (this.wanted === 0 || held.length <= this.share || held.length === 0) return
+    this.due = Math.min(this.due, now.monotonic + 1_000)
+    if (now.monotonic - this.wantedSince! < 1_000) return
     if (leave && now.monotonic < this.yieldedAt + this.policy.timeToLive / 3) return
     this.yieldedAt = now.monotonic
     held.at(-1)!.state = "Lost"
@@ -157,8 +166,10 @@ export class HolderModel {
     this.backSinceSent = 0
     this.isKnown = true
     this.due = Infinity
-    const asks = this.permits.filter(({ state }) => state === "Waiting").map(({ id }) => id)
-    this.log.push(`send ${this.permits.length - asks.length} [${asks.join()}]`)
+    const waiting = this.permits.filter(({ state }) => state === "Waiting")
+    const asks = ["borrower", "spare"].flatMap((purpose) => waiting.filter((one) => one.purpose === purpose))
+    const ids = asks.map(({ id, purpose }) => purpose === "spare" ? -id : id)
+    this.log.push(`send ${this.permits.length - asks.length} [${ids.join()}]`)
   }
 
   private sendsAt(now: Time): number {

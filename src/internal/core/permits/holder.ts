@@ -5,7 +5,7 @@
  */
 import type { Time } from "../clock.js"
 import { Outbox } from "../outbox.js"
-import type { Standing } from "../pool/item.js"
+import type { PermitPurpose, Standing } from "../pool/item.js"
 
 /** Times are milliseconds. */
 export interface HolderPolicy {
@@ -27,10 +27,12 @@ export type FleetPermitState = "Waiting" | "Held" | "Lost" | "Expired" | "Gone"
 /** A permit, from the moment it is asked for. */
 export class FleetPermit {
   readonly id: number
+  readonly purpose: PermitPurpose
   state: FleetPermitState = "Waiting"
 
-  constructor(id: number) {
+  constructor(id: number, purpose: PermitPurpose) {
     this.id = id
+    this.purpose = purpose
   }
 }
 
@@ -38,8 +40,10 @@ export class FleetPermit {
 export interface Report {
   /** Permits whose items may be open, those included that are being closed. */
   readonly held: number
-  /** What waits for a permit, in this order. */
+  /** The asks of borrowers, in their order. */
   readonly asks: ReadonlyArray<number>
+  /** The asks that come after all borrowers of all processes. They have no place in the queue. */
+  readonly spare: ReadonlyArray<number>
 }
 
 /** What the store answers. */
@@ -50,7 +54,7 @@ export interface Answer {
   readonly wanted: number
   /** How many permits this process may keep while others wait. */
   readonly share: number
-  /** When to ask again, in case no news comes; `Infinity` if nothing waits. */
+  /** When to ask again, in case no news comes; `Infinity` if no borrower waits. */
   readonly again: number
 }
 
@@ -58,7 +62,8 @@ export interface Answer {
  * - `Send`: exactly one call of `answered` or `failed` has to follow
  * - `Granted`, `Lost`, `Expired`: what became of a permit
  * - `Failed`: the store does not answer; the ask is over
- * - `Wanted`: other processes still want so many permits; after 0, told again only when they want one
+ * - `Wanted`: other processes still want so many permits; after 0, told again only when they want one. A permit that goes back
+ *   counts as one of them, until the store answers
  * - `WakeAt`: call `tick` then, by the monotonic clock. A later command replaces an earlier one
  */
 export type HolderCommand<F> =
@@ -90,6 +95,8 @@ export class PermitHolder<F> {
   private isFailing = false
   private isEnded = false
   private wanted = 0
+  /** Since when others have wanted permits. */
+  private wantedSince = Infinity
   private share = Infinity
   /** When the holder last gave a permit up for its share. */
   private yieldedAt = -Infinity
@@ -112,8 +119,8 @@ export class PermitHolder<F> {
   }
 
   /** Call it before `end`. `prepare` is called before the command that asks. */
-  ask(now: Time, prepare: (permit: FleetPermit) => void): FleetPermit {
-    const permit = new FleetPermit(++this.ids)
+  ask(purpose: PermitPurpose, now: Time, prepare: (permit: FleetPermit) => void): FleetPermit {
+    const permit = new FleetPermit(++this.ids, purpose)
     prepare(permit)
     this.permits.add(permit)
     this.change(now)
@@ -123,7 +130,10 @@ export class PermitHolder<F> {
   /** The ask is withdrawn, or the permit's item is closed. Idempotent. */
   giveBack(permit: FleetPermit, now: Time): void {
     if (!this.permits.delete(permit)) return
-    if (permit.state !== "Waiting") this.returned++
+    if (permit.state !== "Waiting") {
+      this.returned++
+      this.want(Math.max(0, this.wanted - 1))
+    }
     permit.state = "Gone"
     this.change(now)
   }
@@ -215,9 +225,13 @@ export class PermitHolder<F> {
     this.outbox.push({ _tag: "Wanted", count })
   }
 
-  /** Above its share, while others wait, the process gives up one permit after the other, also of items that are lent. */
+  /**
+   * Above its share, while others wait, the process gives up one permit after the other, also of items that are lent. It
+   * gives back first what is idle.
+   */
   private yieldShare(now: Time): void {
-    if (this.wanted === 0) return
+    if (this.wanted === 0) this.wantedSince = Infinity
+    else this.wantedSince = Math.min(this.wantedSince, now.monotonic)
     let kept = 0
     let newest: FleetPermit | undefined = undefined
     let isYielding = false
@@ -227,7 +241,9 @@ export class PermitHolder<F> {
         newest = permit
       } else if (permit.state !== "Waiting") isYielding = true
     }
-    if (newest === undefined || kept <= this.share) return
+    if (this.wanted === 0 || newest === undefined || kept <= this.share) return
+    this.dueAt = Math.min(this.dueAt, now.monotonic + spread)
+    if (now.monotonic - this.wantedSince < spread) return
     // the borrowers of the last one may keep it for long
     if (isYielding && now.monotonic - this.yieldedAt < this.policy.timeToLive / 3) return
     this.yieldedAt = now.monotonic
@@ -291,8 +307,13 @@ export class PermitHolder<F> {
     this.returned = 0
     this.isDirty = false
     this.dueAt = Infinity
-    const asks = [...this.permits].flatMap(({ id, state }) => state === "Waiting" ? [id] : [])
-    this.outbox.push({ _tag: "Send", report: { held: this.permits.size - asks.length, asks } })
+    const report = { held: 0, asks: [] as Array<number>, spare: [] as Array<number> }
+    for (const { id, purpose, state } of this.permits) {
+      if (state !== "Waiting") report.held++
+      else if (purpose === "spare") report.spare.push(id)
+      else report.asks.push(id)
+    }
+    this.outbox.push({ _tag: "Send", report })
   }
 
   private arm(now: Time): void {

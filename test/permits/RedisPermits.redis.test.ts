@@ -1,0 +1,292 @@
+/** A limit of several processes, over a real Redis. */
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
+import * as Fiber from "#test/Fiber"
+import * as Scope from "#test/Scope"
+import * as RedisPermits from "effect-pools/RedisPermits"
+import * as ResourcePool from "effect-pools/ResourcePool"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { withLogs } from "../support/logs.js"
+import { makeSource } from "../support/pool.js"
+import * as Processes from "../support/processes.js"
+import * as Redis from "../support/redis.js"
+import { assert, describe, it } from "../support/vitest.js"
+
+/** Waits until the condition holds. */
+const until = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
+  Effect.repeat(Effect.delay(condition, "5 millis"), { until: (holds) => holds })
+
+/** Redis has run for long: no process has to wait for those of an earlier one. */
+const settled = (redis: Redis.Redis, key: string) =>
+  Effect.andThen(
+    redis.call("HSET", `{${key}}:facts`, "epoch", "first", "quiet", 0),
+    redis.call("HSET", `{${key}}:facts`, "born", 0)
+  )
+
+const setUp = (options: Partial<RedisPermits.Options> = {}) =>
+  Effect.gen(function*() {
+    const redis = yield* Redis.make
+    const given = { url: redis.url, key: "test", limit: 2, ...options }
+    yield* settled(redis, "test")
+    const held = (permits: RedisPermits.Service) => Effect.map(permits.stats, ({ held }) => held)
+    return {
+      redis,
+      options: given,
+      held,
+      join: (own: Partial<RedisPermits.Options> = {}) => RedisPermits.make({ ...given, ...own }),
+      /** A permit in a scope of its own. */
+      take: (permits: RedisPermits.Service) =>
+        Effect.gen(function*() {
+          const scope = yield* Scope.make()
+          const close = () => Scope.close(scope, Exit.void)
+          const permit = yield* Effect.onExit(
+            Scope.extend(permits.permit("borrower"), scope),
+            (exit) => Exit.isSuccess(exit) ? Effect.void : close()
+          )
+          return { ...permit, giveBack: close() }
+        })
+    }
+  })
+
+/** A process of its own, and what it said. */
+const startHolder = (options: RedisPermits.Options) =>
+  Effect.gen(function*() {
+    const fixture = fileURLToPath(new URL("./fixtures/holder.ts", import.meta.url))
+    const running = yield* Effect.acquireRelease(
+      Effect.sync(() => Processes.run(fixture, [JSON.stringify(options)])),
+      (running) => Effect.promise(() => running.kill())
+    )
+    const lines: Array<any> = []
+    createInterface({ input: running.child.stdout }).on("line", (line) => {
+      // the others are log lines
+      if (line.startsWith("{")) lines.push(JSON.parse(line))
+    })
+    const said = (what: string) => until(Effect.sync(() => lines.some((line) => what in line)))
+    yield* said("ready")
+    return {
+      running,
+      lines,
+      said,
+      tell: (line: string) => Effect.sync(() => void running.child.stdin.write(`${line}\n`))
+    }
+  })
+
+// the shortest that a busy machine bears
+const short = { timeToLive: "3 seconds", closeTimeout: "500 millis" } as const
+
+describe("a limit over Redis", () => {
+  it.scopedLive("is shared by all processes: one that waits gets the permit that another gives back", () =>
+    Effect.gen(function*() {
+      const { held, join, take } = yield* setUp()
+      const [one, two] = [yield* join(), yield* join()]
+      const first = yield* take(one)
+      yield* take(one)
+      const waiter = yield* Effect.fork(take(two))
+      yield* until(Effect.map(two.stats, ({ commands, waiting }) => commands > 0 && waiting === 1))
+      yield* first.giveBack
+      yield* Fiber.join(waiter)
+      assert.deepStrictEqual([yield* held(one), yield* held(two)], [1, 1])
+    }))
+
+  it.scopedLive("an ask that is interrupted costs no permit", () =>
+    Effect.gen(function*() {
+      const { join, take } = yield* setUp({ limit: 1 })
+      const [one, two] = [yield* join(), yield* join()]
+      const first = yield* take(one)
+      const waiter = yield* Effect.fork(take(two))
+      yield* until(Effect.map(two.stats, ({ commands, waiting }) => commands > 0 && waiting === 1))
+      yield* Fiber.interrupt(waiter)
+      yield* first.giveBack
+      const again = yield* take(one)
+      yield* again.giveBack
+      yield* take(two)
+    }))
+
+  it.scopedLive("tells who holds permits how many others want, and an idle pool gives back what it does not use", () =>
+    Effect.gen(function*() {
+      const { join } = yield* setUp({ limit: 3 })
+      const poolOf = (source: ReturnType<typeof makeSource>, minSize: number) =>
+        Effect.flatMap(
+          join(),
+          ({ permit }) => ResourcePool.make({ acquire: source.acquire, maxSize: 3, minSize, permit })
+        )
+      const sources = [makeSource(), makeSource()] as const
+      const idle = yield* poolOf(sources[0], 3)
+      yield* idle.ready
+      const busy = yield* poolOf(sources[1], 0)
+      const leases = yield* Effect.replicateEffect(busy.acquire, 2)
+      assert.deepInclude((yield* idle.stats).permits, { held: 1, givenBack: 2 })
+      assert.strictEqual(sources[0].closed.length, 2)
+      yield* Effect.forEach(leases, (lease) => lease.release())
+    }))
+
+  it.scopedLive("takes from a process above its share, one permit after the other, also what is in use", () =>
+    Effect.gen(function*() {
+      const { held, join, take } = yield* setUp({ limit: 4 })
+      const [one, two] = [yield* join(), yield* join()]
+      const permits = yield* Effect.replicateEffect(take(one), 4)
+      const waiters = yield* Effect.forEach([1, 2, 3], () => Effect.fork(take(two)))
+      // the newest first
+      for (const at of [3, 2]) {
+        yield* permits[at]!.lost!
+        assert.strictEqual(permits[at]!.standing!(), "Lost")
+        yield* permits[at]!.giveBack
+      }
+      yield* Fiber.join(waiters[0]!)
+      yield* Fiber.join(waiters[1]!)
+      assert.deepStrictEqual([yield* held(one), yield* held(two)], [2, 2])
+      assert.strictEqual(permits[1]!.standing!(), "Valid")
+      yield* permits[1]!.giveBack
+      yield* Fiber.join(waiters[2]!)
+    }))
+
+  it.scopedLive("is the lowest, where processes differ; a warning names both", () =>
+    withLogs((lines) =>
+      Effect.gen(function*() {
+        const { join, take } = yield* setUp({ limit: 3 })
+        const [one, two] = [yield* join(), yield* join({ limit: 5 })]
+        yield* take(one)
+        yield* take(two)
+        assert.strictEqual((yield* two.stats).limit, 3)
+        yield* until(Effect.sync(() => lines.length > 0))
+        assert.deepInclude(lines[0]!.annotations, { event: "LimitsDiffer", own: 5, lowest: 3 })
+      })
+    ))
+
+  it.scopedLive("names Redis in its error while there is none, and works when Redis comes", () =>
+    Effect.gen(function*() {
+      const { join, redis, take } = yield* setUp()
+      yield* redis.kill
+      const permits = yield* join()
+      const error = yield* Effect.flip(take(permits))
+      assert.instanceOf(error, RedisPermits.RedisPermitsError)
+      assert.strictEqual(error.reason, "Unreachable")
+      assert.include(error.message, `Redis at 127.0.0.1:${redis.port} cannot be reached: connect ECONNREFUSED`)
+      yield* redis.start
+      yield* settled(redis, "test")
+      yield* Effect.retry(take(permits), { while: () => true })
+    }))
+
+  it.scopedLive(
+    "holds after Redis lost its memory: the permits that are out count, and nothing is granted at first",
+    () =>
+      withLogs((lines) =>
+        Effect.gen(function*() {
+          const { join, redis, take } = yield* setUp({ limit: 1, ...short })
+          const [one, two] = [yield* join(), yield* join()]
+          const first = yield* take(one)
+          yield* redis.kill
+          yield* redis.start
+          // it renews
+          yield* until(Effect.map(redis.call("HLEN", "{test}:held"), (count) => count === 1))
+          yield* until(Effect.sync(() => lines.some(({ annotations }) => annotations["event"] === "RedisEmpty")))
+          const waiter = yield* Effect.fork(Effect.retry(take(two), { while: () => true }))
+          yield* until(
+            Effect.map(
+              redis.call("HMGET", "{test}:facts", "quiet", "told"),
+              ([quiet, told]) => Number(quiet) < Date.now() && Number(told) === 1
+            )
+          )
+          assert.strictEqual((yield* two.stats).held, 0)
+          assert.strictEqual(first.standing!(), "Valid")
+          yield* first.giveBack
+          yield* Fiber.join(waiter)
+        })
+      ),
+    60_000
+  )
+
+  it.scopedLive(
+    "while Redis hangs, permits are lost, then over; they are granted again once it goes on",
+    () =>
+      Effect.gen(function*() {
+        const { join, redis, take } = yield* setUp(short)
+        const permits = yield* join()
+        const first = yield* take(permits)
+        const resume = yield* redis.suspend
+        const error = yield* Effect.flip(take(permits))
+        assert.include(error.message, `Redis at 127.0.0.1:${redis.port}`)
+        yield* first.lost!
+        yield* first.expired!
+        assert.strictEqual(first.standing!(), "Expired")
+        yield* first.giveBack
+        yield* resume
+        const again = yield* Effect.retry(take(permits), { while: () => true })
+        assert.strictEqual(again.standing!(), "Valid")
+      }),
+    60_000
+  )
+
+  it.scopedLive("gives the permits of a process that was killed to others", () =>
+    Effect.gen(function*() {
+      const { join, options, take } = yield* setUp({ limit: 2, ...short })
+      const other = yield* startHolder(options)
+      yield* other.tell("borrow")
+      yield* other.tell("borrow")
+      yield* until(Effect.sync(() => other.lines.filter((line) => "borrowed" in line).length === 2))
+      yield* Effect.promise(() => other.running.kill())
+      const permits = yield* join()
+      yield* Effect.replicateEffect(take(permits), 2)
+    }), 60_000)
+
+  it.scopedLive(
+    "a process that goes on after a stop lends nothing whose permit others have, and closes it",
+    () =>
+      Effect.gen(function*() {
+        const { join, options, take } = yield* setUp({ limit: 1, ...short })
+        const other = yield* startHolder(options)
+        yield* other.tell("use")
+        yield* other.said("used")
+        process.kill(other.running.pid, "SIGSTOP")
+        // it is there before any timer of the process
+        yield* other.tell("use")
+        const permits = yield* join()
+        const permit = yield* take(permits)
+        process.kill(other.running.pid, "SIGCONT")
+        yield* other.said("closed")
+        yield* permit.giveBack
+        yield* until(Effect.sync(() => other.lines.filter((line) => "used" in line).length === 2))
+        assert.deepStrictEqual(other.lines.filter((line) => !("ready" in line)), [
+          { opened: 1 },
+          { used: 1 },
+          { closed: 1 },
+          { opened: 2 },
+          { used: 2 }
+        ])
+      }),
+    60_000
+  )
+
+  it.scopedLive("ends with its scope: permits are over, asks fail", () =>
+    Effect.gen(function*() {
+      const { join, take } = yield* setUp({ limit: 1 })
+      const scope = yield* Scope.make()
+      const permits = yield* Scope.extend(join(), scope)
+      const permit = yield* take(permits)
+      const waiter = yield* Effect.fork(Effect.flip(take(permits)))
+      yield* until(Effect.map(permits.stats, ({ waiting }) => waiting === 1))
+      yield* Scope.close(scope, Exit.void)
+      yield* permit.expired!
+      assert.strictEqual((yield* Fiber.join(waiter)).reason, "Closed")
+      assert.strictEqual((yield* Effect.flip(take(permits))).reason, "Closed")
+      yield* permit.giveBack
+    }))
+
+  it("refuses options that make no sense, by name, and shows no password", async () => {
+    const refused = async (options: RedisPermits.Options) => {
+      const exit = await Effect.runPromiseExit(Effect.scoped(RedisPermits.make(options)))
+      return JSON.stringify(exit)
+    }
+    const right = { url: "redis://localhost", key: "test", limit: 1 }
+    assert.include(await refused({ ...right, limit: 0 }), "limit must be a whole number of 1 or more, but was 0")
+    assert.include(await refused({ ...right, key: "{a}" }), "key must be a name without braces")
+    const wrong = await refused({ ...right, url: "http://user:secret@host" })
+    assert.include(wrong, "url must be a URL")
+    assert.notInclude(wrong, "secret")
+    assert.include(
+      await refused({ ...right, timeToLive: "15 seconds" }),
+      "timeToLive must be finite, and more than 3 times closeTimeout (5000ms)"
+    )
+  })
+})
