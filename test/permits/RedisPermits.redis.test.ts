@@ -5,10 +5,15 @@ import * as Fiber from "#test/Fiber"
 import * as Scope from "#test/Scope"
 import * as RedisPermits from "effect-pools/RedisPermits"
 import * as ResourcePool from "effect-pools/ResourcePool"
+import * as SessionPool from "effect-pools/SessionPool"
+import * as StreamPool from "effect-pools/StreamPool"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { servers, urlOf } from "../support/fleet.js"
 import { withLogs } from "../support/logs.js"
 import { makeSource } from "../support/pool.js"
+import { listen } from "../support/ports.js"
 import * as Processes from "../support/processes.js"
 import * as Redis from "../support/redis.js"
 import { assert, describe, it } from "../support/vitest.js"
@@ -69,6 +74,44 @@ const startHolder = (options: RedisPermits.Options) =>
       lines,
       said,
       tell: (line: string) => Effect.sync(() => void running.child.stdin.write(`${line}\n`))
+    }
+  })
+
+/** Passes on TCP connections, until it is stalled: those that are open then pass nothing more. */
+const makeLine = (target: number) =>
+  Effect.gen(function*() {
+    const pairs = new Set<readonly [Socket, Socket]>()
+    const server = yield* Effect.acquireRelease(
+      Effect.promise(() =>
+        listen(
+          createServer((from) => {
+            const pair = [from, connect(target, "127.0.0.1")] as const
+            pairs.add(pair)
+            pair[0].pipe(pair[1]).pipe(pair[0])
+            for (const one of pair) {
+              one.on("error", () => {}).on("close", () => pair.forEach((other) => other.destroy()))
+            }
+          }),
+          0
+        )
+      ),
+      (server) =>
+        Effect.sync(() => {
+          server.close()
+          for (const pair of pairs) for (const one of pair) one.destroy()
+        })
+    )
+    return {
+      port: (server.address() as AddressInfo).port,
+      connections: () => pairs.size,
+      stall: () => {
+        for (const [from, to] of pairs) {
+          from.unpipe()
+          to.unpipe()
+          from.pause()
+          to.pause()
+        }
+      }
     }
   })
 
@@ -215,6 +258,54 @@ describe("a limit over Redis", () => {
         const again = yield* Effect.retry(take(permits), { while: () => true })
         assert.strictEqual(again.standing!(), "Valid")
       }),
+    60_000
+  )
+
+  it.scopedLive("a connection that passes nothing is replaced; the permits live on", () =>
+    Effect.gen(function*() {
+      const { redis, take } = yield* setUp()
+      const line = yield* makeLine(redis.port)
+      const permits = yield* RedisPermits.make({
+        url: `redis://127.0.0.1:${line.port}`,
+        key: "test",
+        limit: 2,
+        ...short
+      })
+      const first = yield* take(permits)
+      line.stall()
+      const error = yield* Effect.flip(take(permits))
+      assert.strictEqual(error.reason, "Unreachable")
+      yield* Effect.retry(take(permits), { while: () => true })
+      assert.isAtLeast(line.connections(), 2)
+      assert.strictEqual(first.standing!(), "Valid")
+    }), 60_000)
+
+  it.scopedLive(
+    "five idle processes give one that starves what it wants, one of them what is under a StreamPool",
+    () =>
+      Effect.gen(function*() {
+        const { join } = yield* setUp({ limit: 10 })
+        const options = Effect.map(join(), ({ permit }) => ({ url: urlOf("a"), maxSize: 10, permit }))
+        const open = (pool: SessionPool.Service, count: number) =>
+          Effect.flatMap(
+            Effect.replicateEffect(pool.acquire, count),
+            (leases) => Effect.forEach(leases, (lease) => lease.release())
+          )
+        const idle = yield* Effect.replicateEffect(Effect.flatMap(options, SessionPool.make), 5)
+        const streams = yield* StreamPool.make({ sessionPool: idle[0]!, maxStreamsPerSession: 1, maxSize: 2 })
+        yield* Effect.flatMap(
+          Effect.replicateEffect(streams.acquire, 2),
+          (leases) => Effect.forEach(leases, (lease) => lease.release())
+        )
+        yield* Effect.forEach(idle.slice(1), (pool) => open(pool, 2))
+        assert.strictEqual((yield* idle[0]!.stats).permits!.held, 2)
+        const starving = yield* Effect.flatMap(options, SessionPool.make)
+        const leases = yield* Effect.all(Array.from({ length: 10 }, () => starving.acquire), {
+          concurrency: "unbounded"
+        })
+        assert.strictEqual((yield* idle[0]!.stats).permits!.held, 0)
+        yield* Effect.forEach(leases, (lease) => lease.release())
+      }).pipe(Effect.provide(servers)),
     60_000
   )
 
