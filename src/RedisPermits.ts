@@ -11,7 +11,8 @@
  * of others, or none; who waits polls, in no order; and a holder never learns that others wait. Here all times in Redis are
  * those of Redis, and a holder counts from before it sent its renewal: it gives up before Redis grants its permit again.
  *
- * This is a separate entry point, for Node, and needs the package `ioredis` and Redis 6 or newer.
+ * This is a separate entry point, for Node, and needs the package `ioredis`, 5.8 or newer, and Redis 6 or newer. A process
+ * has two connections: for its commands, and for the news.
  *
  * @since 0.2.0
  */

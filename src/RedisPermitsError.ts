@@ -36,7 +36,7 @@ export type TypeId = typeof TypeId
 export type Reason = "Unsupported" | "Unreachable" | "Refused" | "Closed"
 
 const advice: Record<Reason, string> = {
-  Unsupported: "npm install ioredis@6",
+  Unsupported: "npm install ioredis",
   Unreachable:
     "check the URL, and that Redis runs; permits that the process has are good until their time to live ends",
   Refused: "the user of Redis needs EVALSHA, EVAL, INFO, PUBLISH and SUBSCRIBE, and the keys and channels of the limit",

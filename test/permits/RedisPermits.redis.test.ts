@@ -276,7 +276,8 @@ describe("a limit over Redis", () => {
       const error = yield* Effect.flip(take(permits))
       assert.strictEqual(error.reason, "Unreachable")
       yield* Effect.retry(take(permits), { while: () => true })
-      assert.isAtLeast(line.connections(), 2)
+      // the connection for the news is as it was
+      assert.isAtLeast(line.connections(), 3)
       assert.strictEqual(first.standing!(), "Valid")
     }), 60_000)
 

@@ -1,4 +1,4 @@
-/** A connection to Redis: calls the script, and hears the news. */
+/** Two connections to Redis: one calls the script, the other one hears the news. */
 import type { Redis } from "ioredis"
 import { type Reason, RedisPermitsError } from "../../RedisPermitsError.js"
 import type { Answer, Report } from "../core/permits/holder.js"
@@ -60,6 +60,7 @@ export class RedisStore {
   private readonly keys: ReadonlyArray<string>
   private readonly channel: string
   private readonly client: Client
+  private readonly ear: Redis
   private readonly patience: number
   private epoch = ""
   /** The commands so far. */
@@ -75,26 +76,30 @@ export class RedisStore {
     this.keys = parts.map((part) => `{${key}}:${part}`)
     this.channel = `{${key}}:news`
     this.patience = Math.ceil(timeToLive / 9)
-    const client = new RedisClient(url, {
+    const connection = {
       connectTimeout: this.patience,
+      retryStrategy: (times: number) => Math.min(times * 50, 1_000)
+    }
+    const client = new RedisClient(url, {
+      ...connection,
       // a command that is not answered is not sent again: the next one tells the state of then
       commandTimeout: this.patience,
       socketTimeout: this.patience,
       maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
-      autoResubscribe: false,
-      retryStrategy: (times) => Math.min(times * 50, 1_000)
+      autoResendUnfulfilledCommands: false
     }) as Client
     this.client = client
+    this.ear = new RedisClient(url, { ...connection, maxRetriesPerRequest: null })
     client.defineCommand("askPermits", { numberOfKeys: parts.length, lua: script })
     client.on("error", (cause) => this.trouble = cause)
     client.on("ready", () => {
       this.trouble = undefined
-      // without news the process asks in intervals
-      client.subscribe(this.channel, `${this.channel}:${this.process}`).catch(() => undefined)
       called()
     })
-    client.on("message", (channel) => channel === this.channel ? othersWait() : called())
+    // without news the process asks in intervals
+    this.ear.on("error", () => undefined)
+    this.ear.subscribe(this.channel, `${this.channel}:${this.process}`).catch(() => undefined)
+    this.ear.on("message", (channel) => channel === this.channel ? othersWait() : called())
   }
 
   /** Rejects with a `RedisPermitsError`. */
@@ -140,6 +145,9 @@ export class RedisStore {
   /** Waits for the answer that is under way, but not for long. */
   close(): Promise<void> {
     const enough = new Promise((resolve) => setTimeout(resolve, 1_000).unref())
-    return Promise.race([this.underWay, enough]).then(() => this.client.disconnect())
+    return Promise.race([this.underWay, enough]).then(() => {
+      this.client.disconnect()
+      this.ear.disconnect()
+    })
   }
 }
