@@ -42,7 +42,7 @@ const { status } = spawnSync(
     "--expose-gc",
     "--import",
     "tsx",
-    fileURLToPath(new URL(fleet ? "./permits.ts" : "./soak.ts", import.meta.url)),
+    fileURLToPath(fleet ? new URL("./permits.ts", import.meta.url) : new URL("./soak.ts", import.meta.url)),
     JSON.stringify({ minutes, seed, protocol })
   ],
   { stdio: ["ignore", "inherit", "inherit"] }

@@ -110,7 +110,7 @@ const soak = Effect.gen(function*() {
       )
     })
   yield* Effect.addFinalizer(() =>
-    Effect.promise(() => Promise.all(members.map(({ running }) => running?.kill()))).pipe(Effect.asVoid)
+    Effect.promise(() => Promise.all(members.map(async ({ running }) => running?.kill()))).pipe(Effect.asVoid)
   )
   yield* Effect.forEach(members, launch, { concurrency: 2, discard: true })
 
