@@ -1,12 +1,15 @@
 /** A limit of several processes, over a real Redis. */
+import * as ConfigProvider from "#test/ConfigProvider"
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
+import * as Layer from "#test/Layer"
 import * as Scope from "#test/Scope"
 import * as RedisPermits from "effect-pools/RedisPermits"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
+import * as Duration from "effect/Duration"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -363,6 +366,26 @@ describe("a limit over Redis", () => {
       assert.strictEqual((yield* Fiber.join(waiter)).reason, "Closed")
       assert.strictEqual((yield* Effect.flip(take(permits))).reason, "Closed")
       yield* permit.giveBack
+    }))
+
+  it.scopedLive("reads its options from a Config, and names the key of a value that makes no sense", () =>
+    Effect.gen(function*() {
+      const given = { URL: "redis://localhost", KEY: "test", LIMIT: "7", CLOSE_TIMEOUT: "1 second" }
+      const from = <A, E, R>(entries: Record<string, string>, effect: Effect.Effect<A, E, R>) =>
+        Effect.withConfigProvider(effect, ConfigProvider.fromMap(new Map(Object.entries(entries))))
+      assert.deepStrictEqual(yield* from(given, RedisPermits.config), {
+        name: "RedisPermits",
+        url: "redis://localhost",
+        key: "test",
+        limit: 7,
+        timeToLive: Duration.seconds(30),
+        closeTimeout: Duration.seconds(1)
+      })
+      const exit = yield* from(
+        { ...given, TIME_TO_LIVE: "3 seconds" },
+        Effect.exit(Layer.build(RedisPermits.layerConfig(RedisPermits.config)))
+      )
+      assert.include(String(exit), "TIME_TO_LIVE")
     }))
 
   it("refuses options that make no sense, by name, and shows no password", async () => {

@@ -18,7 +18,13 @@ const names = ["a", "b", "c", "d"]
 class Due {
   heapIndex = -1
   heapTurn = 0
-  constructor(readonly key: number, readonly run: () => void) {}
+  readonly key: number
+  readonly run: () => void
+
+  constructor(key: number, run: () => void) {
+    this.key = key
+    this.run = run
+  }
 }
 
 /** Numbers in [0, 1) from a seed. */
@@ -82,6 +88,8 @@ class Fleet {
 }
 
 class Process {
+  readonly name: string
+  private readonly fleet: Fleet
   readonly holder: PermitHolder<string>
   private isStopped = false
   private readonly missed: Array<() => void> = []
@@ -97,7 +105,9 @@ class Process {
   served = 0
   private readonly skew: number
 
-  constructor(readonly name: string, private readonly fleet: Fleet) {
+  constructor(name: string, fleet: Fleet) {
+    this.name = name
+    this.fleet = fleet
     this.skew = fleet.chance() * 1e6
     this.holder = new PermitHolder({ timeToLive, closeTimeout }, (command) => this.perform(command), this.time)
   }
