@@ -15,7 +15,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { servers, urlOf } from "../support/fleet.js"
 import { withLogs } from "../support/logs.js"
-import { makeSource } from "../support/pool.js"
+import { failureOf, makeSource } from "../support/pool.js"
 import { listen } from "../support/ports.js"
 import * as Processes from "../support/processes.js"
 import * as Redis from "../support/redis.js"
@@ -391,7 +391,7 @@ describe("a limit over Redis", () => {
   it("refuses options that make no sense, by name, and shows no password", async () => {
     const refused = async (options: RedisPermits.Options) => {
       const exit = await Effect.runPromiseExit(Effect.scoped(RedisPermits.make(options)))
-      return JSON.stringify(exit)
+      return failureOf(exit)
     }
     const right = { url: "redis://localhost", key: "test", limit: 1 }
     assert.include(await refused({ ...right, limit: 0 }), "limit must be a whole number of 1 or more, but was 0")

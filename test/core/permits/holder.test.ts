@@ -414,7 +414,7 @@ describe("generated steps of a process", () => {
           compare(step)
         }
       }),
-      { numRuns: 2_000 }
+      { numRuns: 500 }
     )
   })
 })
