@@ -209,10 +209,14 @@ describe("a limit over Redis", () => {
       assert.instanceOf(error, RedisPermits.RedisPermitsError)
       assert.strictEqual(error.reason, "Unreachable")
       assert.include(error.message, `Redis at 127.0.0.1:${redis.port} cannot be reached: connect ECONNREFUSED`)
+      const pool = yield* SessionPool.make({ url: urlOf("a"), permit: permits.permit })
+      const refused = yield* Effect.flip(pool.use(() => Effect.void))
+      assert.include(refused.message, `Redis at 127.0.0.1:${redis.port}`)
+      yield* pool.close
       yield* redis.start
       yield* settled(redis, "test")
       yield* Effect.retry(take(permits), { while: () => true })
-    }))
+    }).pipe(Effect.provide(servers)))
 
   it.scopedLive(
     "holds after Redis lost its memory: the permits that are out count, and nothing is granted at first",
