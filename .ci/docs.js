@@ -62,24 +62,49 @@ const docComments = (source) => {
 
 const texts = pages.map((file) => ({ file, lines: fs.readFileSync(file, "utf8").split("\n") }))
 
-// A link to a file, with a title that the file contains: [shown](../test/Some.test.ts "does this").
+const fail = (problem) => {
+  console.error(problem)
+  process.exitCode = 1
+}
+
+// The anchors of a page: its headings, as GitHub names them.
+const anchors = (file) =>
+  fs.readFileSync(file, "utf8").split("\n").flatMap((line) => line.match(/^#+ (.*)/)?.slice(1) ?? [])
+    .map((heading) =>
+      heading.replace(/\]\([^)]*\)/g, "]").toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
+    )
+
+// A link to a file, with a title that the file contains: [shown](../test/Some.test.ts "does this"); or to a heading. In
+// tables of tests it is a number, [1], and a line below: [1]: ../test/Some.test.ts "does this".
 for (const { file, lines } of texts) {
   lines.forEach((line, index) => {
+    const say = (problem) => fail(`${file}:${index + 1}: ${problem}`)
     const text = line.replace(/(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)/g, "")
-    for (const [, target, title] of text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)[^)"]*(?:"([^"]+)")?\)/g)) {
-      const linked = path.join(path.dirname(file), target)
+    const inline = text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?[^)"]*(?:"([^"]+)")?\)/g)
+    const below = line.matchAll(/^\[\d+\]: ([^#\s]+)(?:#(\S+))?(?: "([^"]+)")?$/g)
+    for (const [, target, anchor, title] of [...inline, ...below]) {
+      const linked = target === "" ? file : path.join(path.dirname(file), target)
       // docs/api is written below
       if (linked.startsWith(path.join("docs", "api"))) continue
-      const problem = !fs.existsSync(linked)
-        ? "does not exist"
-        : title !== undefined && !fs.readFileSync(linked, "utf8").includes(title)
-        ? `does not say "${title}"`
-        : undefined
-      if (problem === undefined) continue
-      console.error(`${file}:${index + 1}: ${linked} ${problem}`)
-      process.exitCode = 1
+      if (!fs.existsSync(linked)) say(`${linked} does not exist`)
+      else if (title !== undefined && !fs.readFileSync(linked, "utf8").includes(title)) {
+        say(`${linked} does not say "${title}"`)
+      } else if (anchor !== undefined && !anchors(linked).includes(anchor)) say(`${linked} has no heading #${anchor}`)
+    }
+    const [, number] = text.match(/\| \[(\d+)\] +\|$/) ?? []
+    if (number !== undefined && lines.filter((line) => line.startsWith(`[${number}]: `)).length !== 1) {
+      say(`[${number}] leads nowhere, or to two places`)
     }
   })
+}
+
+// docs/README.md lists every page.
+const index = fs.readFileSync("docs/README.md", "utf8")
+for (const { file } of texts) {
+  const page = path.relative("docs", file)
+  if (path.dirname(file) === "docs" && page !== "README.md" && !index.includes(`](${page})`)) {
+    fail(`docs/README.md does not list ${page}`)
+  }
 }
 
 const examples = [

@@ -70,8 +70,8 @@ const lines = [
     major: 3,
     peers: ["effect", "@effect/platform"].map((name) => installed(name)),
     bundles: {
-      "effect-pools": [172_000, 91_000],
-      "effect-pools/ResourcePool": [92_000, 26_000],
+      "effect-pools": [178_000, 95_000],
+      "effect-pools/ResourcePool": [95_000, 29_000],
       "effect-pools/BufferPool": [62_000, 9_500]
     }
   },
@@ -79,8 +79,8 @@ const lines = [
     major: 4,
     peers: [installed("effect", "effect4")],
     bundles: {
-      "effect-pools": [135_000, 92_000],
-      "effect-pools/ResourcePool": [49_000, 26_000],
+      "effect-pools": [141_000, 96_000],
+      "effect-pools/ResourcePool": [52_000, 29_000],
       "effect-pools/BufferPool": [29_000, 9_500]
     }
   }

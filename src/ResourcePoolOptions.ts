@@ -107,10 +107,10 @@ export interface Options<A, E, R> {
   /**
    * Pings the items that have not proved good for `interval`. So the pool finds a dead item before a borrower does, and
    * the network does not cut off a quiet one. An item on which borrowers only fail has not proved good. The pool pings
-   * exclusive items while they are idle, at most half of the idle ones at a time, and shared items also while they are
-   * lent. If a borrower finds no other item, the pool interrupts the ping and lends the item, unless the item needs a
-   * check, its last borrower failed, or it has not answered for 250 ms. The item is lost if the ping fails, or takes
-   * longer than `checkTimeout`.
+   * exclusive items while they are idle, at most half of the idle ones at a time (pings without an answer after 250 ms
+   * left out), and shared items also while they are lent. If a borrower finds no other item, the pool interrupts the
+   * ping and lends the item, unless the item needs a check, its last borrower failed, or it has not answered for 250 ms.
+   * The item is lost if the ping fails, or takes longer than `checkTimeout`.
    */
   readonly keepAlive?: {
     readonly interval: DurationInput

@@ -24,8 +24,13 @@ const requestTimeout = 1_500
 const acquireTimeout = 5_000
 const interval = 1_000
 const checkTimeout = 1_000
-/** The longest that a session is lent whose server is dead, and nothing has told. */
-const unseen = 2 * interval + checkTimeout
+/** Pings of idle sessions wait for a turn, half of the sessions at a time, until those before them are slow. */
+const pingTurns = 500
+/**
+ * The longest that a session is lent whose server is dead, and nothing has told: it may be heard just before, and counts as
+ * good then when its next ping is due.
+ */
+const unseen = 2 * interval + checkTimeout + pingTurns
 /** A longer wait for a session, beside servers that are away, is reported. */
 const longestWait = 1_000
 /** How long after the last fault every endpoint must have sessions again. */

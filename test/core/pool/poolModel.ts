@@ -304,7 +304,13 @@ export class PoolModel {
       ...this.releases.map((release) => release.deadline),
       this.awaitsAttempt ? this.nextAttempt : Infinity,
       this.state === "Draining" && !this.drained ? this.drainingSince + exhaustedThreshold : Infinity,
-      this.state === "Closing" && this.in("open", "leaving").length > 0 ? this.closeAt : Infinity
+      this.state === "Closing" && this.in("open", "leaving").length > 0 ? this.closeAt : Infinity,
+      this.nextPing !== undefined && this.isEnough(this.nextPing)
+        ? Math.max(
+          Math.min(...this.promptPings.map((item) => this.slowAt(item.check!))),
+          now.monotonic + Math.max(this.nextPing.pingAt, this.nextPing.provenAt + pingInterval) - now.wall
+        )
+        : Infinity
     )
     const ping = this.nextPing
     const aged = Math.min(
@@ -807,12 +813,18 @@ export class PoolModel {
       (item.borrowers === 0 || item.capacity > 1 || item.isExclusive)
   }
 
-  /** At most half of the idle items are in background checks, but at least one. */
+  /** A slow ping keeps no other waiting. */
+  private get promptPings(): Array<ModelItem> {
+    return this.background.filter((item) => !item.check!.isSlow)
+  }
+
+  /** At most half of the idle items are in background checks that are not slow yet, but at least one. */
   private isEnough(item: ModelItem): boolean {
-    const idle = this.background.filter((item) => item.check!.blocks).length
-    return this.background.length >= this.options.createConcurrency ||
+    const idle = this.background.filter((item) => item.check!.blocks)
+    const slow = idle.filter((item) => item.check!.isSlow).length
+    return this.promptPings.length >= this.options.createConcurrency ||
       (item.phase === "open" && item.borrowers === 0 && item.check?.blocks !== true &&
-        idle >= Math.max(1, Math.floor(this.idle.length / 2)))
+        idle.length - slow >= Math.max(1, Math.floor((this.idle.length - slow) / 2)))
   }
 
   private get renewed(): Array<ModelItem> {

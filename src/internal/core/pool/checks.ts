@@ -15,8 +15,11 @@ export class Checks<A> {
   private readonly slow = new LinkedList<Check<A>>()
   /** Checks that no borrower waits for. */
   readonly background = new Set<Check<A>>()
-  /** Background checks that keep an idle item from borrowers. */
+  /** Background checks that keep an idle item from borrowers, and how many of them are slow. */
   backgroundIdle = 0
+  slowIdle = 0
+  /** Checks that no borrower waits for, without the slow ones. */
+  backgroundPrompt = 0
   /** Checks that a borrower waits for, without the slow ones. */
   awaitedPrompt = 0
   /** Idle items to check, because the check of another item failed. */
@@ -48,6 +51,7 @@ export class Checks<A> {
       this.awaitedPrompt++
     } else {
       this.background.add(check)
+      this.backgroundPrompt++
       if (item.state === "Checking") this.backgroundIdle++
     }
     return check
@@ -73,9 +77,18 @@ export class Checks<A> {
     for (let check = this.prompt.first; check !== undefined; check = this.prompt.first) {
       if (check.slowAt > now.monotonic) return
       if (check.purpose === "borrower") this.awaitedPrompt--
+      else {
+        this.backgroundPrompt--
+        if (check.item.state === "Checking") this.slowIdle++
+      }
       this.prompt.remove(check)
       this.slow.push(check)
     }
+  }
+
+  /** When the next check is slow. */
+  get nextSlow(): number {
+    return this.prompt.first?.slowAt ?? Infinity
   }
 
   /** A check that has reached its time limit. */
@@ -103,6 +116,11 @@ export class Checks<A> {
 
   private leaveBackground(check: Check<A>): void {
     this.background.delete(check)
-    if (check.item.state === "Checking") this.backgroundIdle--
+    const isSlow = check.list === this.slow
+    if (!isSlow) this.backgroundPrompt--
+    if (check.item.state === "Checking") {
+      this.backgroundIdle--
+      if (isSlow) this.slowIdle--
+    }
   }
 }

@@ -960,11 +960,15 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     }
   }
 
-  /** Whether the next ping has to wait: too many checks are under way, or too many of idle items. */
+  /**
+   * Whether the next ping has to wait: too many are under way, or too many of idle items. A slow ping may never be answered,
+   * so it keeps no other waiting.
+   */
   private get pingsEnough(): boolean {
-    const { item } = this.pings.next!
-    return this.checks.background.size >= this.policy.createConcurrency ||
-      (item.state === "Idle" && this.checks.backgroundIdle >= Math.max(1, this.available.idle.length >> 1))
+    const { backgroundIdle, backgroundPrompt, slowIdle } = this.checks
+    return backgroundPrompt >= this.policy.createConcurrency ||
+      (this.pings.next!.item.state === "Idle" &&
+        backgroundIdle - slowIdle >= Math.max(1, (this.available.idle.length - slowIdle) >> 1))
   }
 
   private pingThoseDue(now: Time): void {
@@ -1197,8 +1201,12 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (overlapping?.first !== undefined) due = Math.min(due, overlapping.first.deadline)
     if (this.state === "Closing" && this.live > 0) due = Math.min(due, this.closeAt)
     if (lifetimes?.first !== undefined) aged = lifetimes.first.key
-    // if too many pings are under way, the end of a ping starts the next
-    if (this.pings.next !== undefined && !this.pingsEnough) aged = Math.min(aged, this.pings.next.key)
+    // if too many pings are under way, the next one starts when one of them ends or is slow
+    const ping = this.pings.next
+    if (ping !== undefined && !this.pingsEnough) aged = Math.min(aged, ping.key)
+    else if (ping !== undefined) {
+      due = Math.min(due, Math.max(this.checks.nextSlow, now.monotonic + ping.key - now.wall))
+    }
     const idle = this.available.idle.first
     if (idle !== undefined && idleTimeToLive !== Infinity && this.open > this.floor) {
       aged = Math.min(aged, idle.idleSince + idleTimeToLive)

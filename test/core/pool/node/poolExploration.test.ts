@@ -702,13 +702,16 @@ class World implements Shell<number, string> {
     const checks = items.flatMap(({ check }) => check ?? [])
     const hooks = atOnce === undefined || atOnce.isCancelled ? this.checks : [...this.checks, atOnce.check]
     ensure(checks.length === hooks.length && checks.every((check) => hooks.includes(check)), "the checks under way")
-    const { awaited, awaitedPrompt, background, backgroundIdle } = machine["checks"]
+    const { awaited, awaitedPrompt, background, backgroundIdle, backgroundPrompt, slowIdle } = machine["checks"]
     const awaitedChecks = checks.filter(({ purpose }) => purpose === "borrower")
     ensure(awaited === awaitedChecks.length, "awaited checks")
     ensure(awaitedPrompt === awaitedChecks.filter(({ slowAt }) => slowAt > now.monotonic).length, "prompt checks")
     ensure(background.size === checks.length - awaitedChecks.length, "background checks")
     const blocks = ({ item, purpose }: Check<number>) => purpose === "background" && item.state === "Checking"
     ensure(backgroundIdle === checks.filter(blocks).length, "background checks of idle items")
+    const isSlow = (check: Check<number>) => check.list === machine["checks"]["slow"]
+    ensure(slowIdle === checks.filter((check) => blocks(check) && isSlow(check)).length, "slow checks of idle items")
+    ensure(backgroundPrompt === [...background].filter((check) => !isSlow(check)).length, "prompt background checks")
     for (const check of checks) {
       ensure(check === atOnce?.check || this.armed <= check.deadline, "a check is forgotten")
     }

@@ -287,6 +287,34 @@ describe("an item that is heard of", () => {
     }
   })
 
+  it("keeps no other ping waiting once it is slow", () => {
+    const pool = new Pool({ pingInterval: 100, maxSize: 4 })
+    const items = [pool.idle(), pool.idle(), pool.idle(), pool.idle()]
+    pool.pass(100)
+    // half of the idle items
+    assert.deepStrictEqual(pool.ofTag("Check").map(({ check }) => check.item), items.slice(0, 2))
+    assert.strictEqual(pool.wakesIn, 250)
+    pool.pass(249)
+    assert.strictEqual(pool.count("Check"), 2)
+    pool.pass(1)
+    assert.strictEqual(pool.check.item, items[2])
+    assert.strictEqual(pool.wakesIn, 250)
+    pool.pass(250)
+    assert.strictEqual(pool.check.item, items[3])
+  })
+
+  it("keeps no ping of a lent item waiting once it is slow", () => {
+    const pool = new Pool({ pingInterval: 100, maxSize: 2, createConcurrency: 1 })
+    const lent = [pool.idle(2), pool.idle(2)]
+    for (let i = 0; i < 4; i++) pool.lent()
+    pool.pass(100)
+    assert.strictEqual(pool.check.item, lent[0])
+    pool.pass(249)
+    assert.strictEqual(pool.count("Check"), 1)
+    pool.pass(1)
+    assert.strictEqual(pool.check.item, lent[1])
+  })
+
   it("shared, is lent before the first choice if its ping passed", () => {
     const pool = new Pool({ validateAfterIdle: 100, pingInterval: 100, order: "fifo", createConcurrency: 1 })
     const shared = pool.idle(2)
