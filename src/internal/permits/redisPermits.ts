@@ -145,7 +145,8 @@ class RedisPermits implements PermitsService {
   private answered(answer: StoreAnswer): void {
     if (this.isFailing) this.log.back()
     this.isFailing = false
-    if (answer.isNew) this.log.forgotten(answer.quiet)
+    // its facts also end when no process has asked for long
+    if (answer.isNew && answer.quiet > 0) this.log.forgotten(answer.quiet)
     if (answer.limit !== this.limit) {
       this.limit = answer.limit
       if (answer.limit < this.settings.limit) this.log.limitsDiffer(this.settings.limit, answer.limit)

@@ -20,7 +20,7 @@ export interface StoreListener {
 export interface StoreAnswer extends Answer {
   /** The lowest limit of all processes. */
   readonly limit: number
-  /** Redis has lost its memory since the last answer. */
+  /** Redis does not remember the last answer. */
   readonly isNew: boolean
   /** For so many milliseconds nothing is granted. */
   readonly quiet: number
