@@ -3,8 +3,8 @@
  * of their pools.
  *
  * Each process has a lease in Redis, for all its permits, and renews it with one command each third of `timeToLive`. Those
- * who wait stand in one queue. While others wait, a process gives back what is idle, and one item after the other beyond
- * its share: `limit` divided by the processes that hold permits or wait.
+ * who wait stand in one queue. While others wait, a process gives back what is idle, and what it has beyond its share:
+ * `limit` divided by the processes that hold permits or wait.
  *
  * It has its own protocol, since none of the packages for it can hold these promises. `redis-semaphore` 5.8 and
  * `effect-distributed-lock` score a lease by the `Date.now()` of its holder, so that a clock that is wrong ends the leases

@@ -77,7 +77,7 @@ const lease = () => {
   })
   const holder = new PermitHolder<never>({ timeToLive: 1e9, closeTimeout: 1 }, () => {}, clock.read())
   const permit = holder.ask("borrower", clock.read(), () => {})
-  holder.answered({ granted: [permit.id], wanted: 0, share: Infinity, again: Infinity }, clock.read())
+  holder.answered({ granted: [permit.id], wanted: 0, share: Infinity, yields: 0, again: Infinity }, clock.read())
   return { standing: () => holder.standing(permit, clock.read()) }
 }
 

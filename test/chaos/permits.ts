@@ -1,9 +1,11 @@
 /**
  * The main of `npm run chaos -- --fleet`: six processes share a limit over Redis. Processes are killed and stopped, Redis is
- * killed, stopped and cut off; the server counts their sessions. Sessions of a process that is stopped do not count, nor
- * those that it has in the first turns after it.
+ * killed and restarted empty, stopped and cut off; the server counts their sessions. Sessions of a process that is stopped
+ * do not count, nor those that it has in the first turns after it.
  */
+import * as RedisPermits from "effect-pools/RedisPermits"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import { PCGRandom } from "effect/Utils"
 import { createInterface } from "node:readline"
@@ -14,6 +16,14 @@ import * as Redis from "../support/redis.js"
 import * as TestServer from "../support/TestServer.js"
 import * as Network from "./network.js"
 import type { Line, Order, Setup } from "./permitsProcess.js"
+import { type Bounds, isCalm, judge, LimitWatch, type Observed, type Span } from "./permitsVerdict.js"
+import {
+  permitAftermath,
+  type PermitFault,
+  permitKinds,
+  permitSchedule,
+  permitTimeToLive as timeToLive
+} from "./schedule.js"
 
 const options: { readonly minutes: number; readonly seed: number } = JSON.parse(process.argv[2]!)
 
@@ -21,21 +31,19 @@ const main = fileURLToPath(new URL("./permitsProcess.ts", import.meta.url))
 const processes = 6
 const limit = 12
 /** Milliseconds, as all times here. */
-const timeToLive = 3_000
 const closeTimeout = 500
-/** How long the server may see more sessions than `limit`: it hears late of those that closed. */
-const lag = 500
-/** The longest wait for a session while nothing fails. */
-const longestWait = 2 * timeToLive / 3 + 1_000
-/** How long the consequences of a fault may last: a lease, the silence after a loss of memory, the backoff of the pools. */
-const aftermath = 2 * timeToLive + 3_000
+const bounds: Bounds = {
+  limit,
+  timeToLive,
+  lag: 500,
+  longestWait: 2 * timeToLive / 3 + 1_000,
+  aftermath: permitAftermath
+}
 
-const kinds = ["killProcess", "stopProcess", "killRedis", "stopRedis", "cutRedis"] as const
-
-interface Fault {
-  readonly kind: typeof kinds[number]
-  readonly began: number
-  ended: number
+interface Figures {
+  readonly answers: number
+  readonly failures: number
+  readonly commands: number
 }
 
 class Member {
@@ -43,15 +51,13 @@ class Member {
   /** Another one after each kill, so that the sessions of the dead are told apart. */
   life = 0
   running: Processes.Running | undefined = undefined
-  isStopped = false
-  /** Until when its sessions do not count, by the monotonic clock. */
-  excusedUntil = 0
+  /** The process is stopped, or has not yet had the turns in which it closes its sessions. */
+  isExcused = false
   readonly paths: Array<string> = []
-  answers = 0
-  failures = 0
-  commands = 0
-  longest = 0
+  /** Of the lives before this one. */
+  earlier: Figures = { answers: 0, failures: 0, commands: 0 }
   latest: Extract<Line, { readonly _tag: "Figures" }> | undefined = undefined
+  onFigures: () => void = () => {}
 
   constructor(number: number) {
     this.number = number
@@ -61,42 +67,59 @@ class Member {
     this.running?.child.stdin.write(`${JSON.stringify(order)}\n`)
   }
 
-  /** The figures of its earlier lives and of this one. */
-  get totals() {
-    const { answers = 0, commands = 0, failures = 0 } = this.latest ?? {}
-    return { answers: this.answers + answers, failures: this.failures + failures, commands: this.commands + commands }
+  get totals(): Figures {
+    const { earlier, latest } = this
+    return {
+      answers: earlier.answers + (latest?.answers ?? 0),
+      failures: earlier.failures + (latest?.failures ?? 0),
+      commands: earlier.commands + (latest?.commands ?? 0)
+    }
   }
 
-  bury(): void {
-    Object.assign(this, this.totals)
+  readonly kill = Effect.promise(async () => {
+    await this.running!.kill()
+    this.earlier = this.totals
     this.latest = undefined
-  }
+  })
+
+  /** Completes when the process has told its figures once more. */
+  readonly nextFigures = Effect.async<void>((resume) => {
+    this.onFigures = () => resume(Effect.void)
+  })
 }
 
-const soak = Effect.gen(function*() {
-  const random = new PCGRandom(options.seed)
+const setUp = Effect.gen(function*() {
   const redis = yield* Redis.make
+  const redisBegan = Date.now()
   const proxy = yield* Network.start("tcp", redis.port)
   const server = yield* TestServer.start()
   const members = Array.from({ length: processes }, (_, number) => new Member(number))
-  const faults: Array<Fault> = []
-  const waits: Array<{ readonly member: number; readonly from: number; readonly to: number }> = []
-  const violations: Array<string> = []
-  /** Other work on the machine can cause these. */
-  const late: Array<string> = []
-  const start = Date.now()
-  const seconds = (at: number) => `${((at - start) / 1_000).toFixed(1)} s`
+  const waits: Array<Span> = []
+  const stalls: Array<Span> = []
+  const stops: Array<Span> = []
+  const permits = { key: "fleet", limit, timeToLive, closeTimeout }
+
+  const hear = (member: Member, line: Exclude<Line, { readonly _tag: "Ready" }>) => {
+    if (line._tag === "Figures") {
+      member.latest = line
+      return member.onFigures()
+    }
+    const span = { member: member.number, from: line.at - line.millis, to: line.at }
+    if (line._tag === "Waited") waits.push(span)
+    else stalls.push(span)
+  }
 
   const launch = (member: Member): Effect.Effect<void> =>
     Effect.promise(async () => {
       const path = `/echo?${member.number}.${++member.life}`
       member.paths.push(path)
       const setup: Setup = {
-        permits: { url: `redis://127.0.0.1:${proxy.port}`, key: "fleet", limit, timeToLive, closeTimeout },
-        url: `https://127.0.0.1:${server.port}${path}`,
-        hashHex: Buffer.from(server.hash).toString("hex"),
+        permits: { url: `redis://127.0.0.1:${proxy.port}`, ...permits },
+        url: server.url(path),
+        hashHex: server.hashHex,
         kind: member.number === 0 ? "streams" : "sessions",
         maxSize: limit,
+        workers: limit,
         closeTimeout
       }
       const running = Processes.run(main, [JSON.stringify(setup)])
@@ -106,8 +129,7 @@ const soak = Effect.gen(function*() {
         createInterface({ input: running.child.stdout }).on("line", (text) => {
           const line: Line = JSON.parse(text)
           if (line._tag === "Ready") resolve()
-          else if (line._tag === "Figures") member.latest = line
-          else waits.push({ member: member.number, from: line.at - line.millis, to: line.at })
+          else hear(member, line)
         })
       )
     })
@@ -115,146 +137,195 @@ const soak = Effect.gen(function*() {
     Effect.promise(() => Promise.all(members.map(async ({ running }) => running?.kill()))).pipe(Effect.asVoid)
   )
   yield* Effect.forEach(members, launch, { concurrency: 2, discard: true })
+  // Redis has just started, and grants nothing at first
+  yield* Effect.sleep(Math.max(0, redisBegan + timeToLive + 1_000 - Date.now()))
+  return { redis, proxy, server, members, launch, permits, waits, stalls, stops }
+})
 
-  /** Who is busy, and who idle. */
-  const shift = Effect.sync(() => {
+type Fleet = Effect.Effect.Success<typeof setUp>
+
+/** The sessions of each member at the server. */
+const count = ({ members, server }: Fleet) =>
+  Effect.map(server.stats, ({ paths }) =>
+    members.map((member) => {
+      let open = 0
+      for (const path of member.paths) open += paths[path]?.sessionsOpen ?? 0
+      return { member, open }
+    }))
+
+const watch = (fleet: Fleet, limitWatch: LimitWatch) =>
+  Effect.gen(function*() {
+    let open = 0
+    for (const one of yield* count(fleet)) if (!one.member.isExcused) open += one.open
+    limitWatch.see(open, Date.now())
+    yield* Effect.sleep(20)
+  }).pipe(Effect.forever)
+
+/**
+ * Five processes are idle, and have all sessions, one of them under a `StreamPool`. The sixth wants all. Returns how long it
+ * waited for its share.
+ */
+const starve = (fleet: Fleet) =>
+  Effect.gen(function*() {
+    const starving = fleet.members[processes - 1]!
+    const idle = fleet.members.slice(0, -1)
+    for (const [index, member] of idle.entries()) member.order({ load: index === 0 ? 8 : 4, keep: 300 })
+    yield* Effect.sleep(3_000)
+    for (const member of idle) member.order({ load: 0, keep: 0 })
+    yield* Effect.sleep(1_000)
+    const before = (yield* count(fleet)).map(({ open }) => open)
+    const began = Date.now()
+    starving.order({ load: limit, keep: 2_000 })
+    const reaches = (share: number) =>
+      Effect.repeat(Effect.delay(count(fleet), 10), { until: (all) => all[processes - 1]!.open >= share }).pipe(
+        Effect.map(() => Date.now() - began),
+        Effect.timeoutTo({ duration: 2 * timeToLive, onTimeout: () => undefined, onSuccess: (took) => took })
+      )
+    const share = yield* reaches(limit / processes)
+    const all = yield* reaches(limit)
+    return { before, share, all }
+  })
+
+/** Who is busy, and who idle. */
+const shift = ({ members }: Fleet, random: PCGRandom) =>
+  Effect.sync(() => {
     for (const member of members) {
       const load = random.integer(3) === 0 ? 0 : 1 + random.integer(7)
-      member.order({ load })
+      member.order({ load, keep: random.integer(3) === 0 ? 200 : 0 })
     }
   })
 
-  let most = 0
-  let aboveSince: number | undefined = undefined
-  const watch = Effect.gen(function*() {
-    for (;;) {
-      const { paths } = yield* server.stats
-      const now = performance.now()
-      let open = 0
-      for (const { excusedUntil, isStopped, paths: own } of members) {
-        if (isStopped || now < excusedUntil) continue
-        for (const path of own) open += paths[path]?.sessionsOpen ?? 0
-      }
-      if (open <= limit) {
-        most = Math.max(most, open)
-        aboveSince = undefined
-      } else {
-        aboveSince ??= now
-        if (now - aboveSince > lag) {
-          violations.push(`${open} sessions at ${seconds(Date.now())}, the limit is ${limit}`)
-          aboveSince = Infinity
-        }
-      }
-      yield* Effect.sleep(20)
-    }
-  })
-
-  const inject = (kind: Fault["kind"], lasts: number): Effect.Effect<void, never, Scope.Scope> => {
-    const member = members[random.integer(processes)]!
-    const pause = Effect.sleep(lasts)
-    switch (kind) {
-      case "killProcess":
-        return Effect.gen(function*() {
-          yield* Effect.promise(() => member.running!.kill())
-          member.bury()
-          yield* pause
-          yield* launch(member)
-        })
-      case "stopProcess":
-        return Effect.gen(function*() {
-          member.isStopped = true
-          process.kill(member.running!.pid, "SIGSTOP")
-          yield* pause
-          process.kill(member.running!.pid, "SIGCONT")
-          // its items close in its first turn
-          member.excusedUntil = performance.now() + closeTimeout + lag
-          member.isStopped = false
-        })
-      case "killRedis":
-        return redis.kill.pipe(Effect.andThen(pause), Effect.andThen(redis.start))
-      case "stopRedis":
-        return Effect.scoped(Effect.flatMap(redis.suspend, (resume) => Effect.andThen(pause, resume)))
-      case "cutRedis":
-        return proxy.set({ state: random.integer(2) === 0 ? "cut" : "stalled", delay: 0 }).pipe(
-          Effect.andThen(pause),
-          Effect.andThen(proxy.set({ state: "open", delay: 0 }))
+const inject = (fleet: Fleet, fault: PermitFault): Effect.Effect<void, never, Scope.Scope> => {
+  const { launch, members, proxy, redis, stops } = fleet
+  const member = members[Math.floor(fault.member * processes)]!
+  const pause = Effect.sleep(fault.lasts)
+  switch (fault.kind) {
+    case "killProcess":
+      return member.kill.pipe(Effect.andThen(pause), Effect.andThen(launch(member)))
+    case "stopProcess":
+      return Effect.gen(function*() {
+        const from = Date.now()
+        member.isExcused = true
+        process.kill(member.running!.pid, "SIGSTOP")
+        yield* pause
+        process.kill(member.running!.pid, "SIGCONT")
+        stops.push({ member: member.number, from, to: Date.now() })
+        // its sessions close in its first turn
+        yield* Effect.forkScoped(
+          member.nextFigures.pipe(
+            Effect.andThen(Effect.sleep(closeTimeout + bounds.lag)),
+            Effect.andThen(Effect.sync(() => member.isExcused = false))
+          )
         )
-    }
+      })
+    case "killRedis":
+      return redis.kill.pipe(Effect.andThen(pause), Effect.andThen(redis.start))
+    case "stopRedis":
+      return Effect.scoped(Effect.flatMap(redis.suspend, (resume) => Effect.andThen(pause, resume)))
+    case "cutRedis":
+    case "stallRedis":
+      return proxy.set({ state: fault.kind === "cutRedis" ? "cut" : "stalled", delay: 0 }).pipe(
+        Effect.andThen(pause),
+        Effect.andThen(proxy.set({ state: "open", delay: 0 }))
+      )
   }
+}
 
-  // Redis has just started, and grants nothing at first
-  yield* Effect.sleep(timeToLive + 1_000)
+/** Half of the processes are killed, the others end. Returns how long until a newcomer has all permits. */
+const end = ({ members, permits, redis }: Fleet) =>
+  Effect.gen(function*() {
+    const began = Date.now()
+    for (const { number, running } of members) {
+      if (number % 2 === 0) void running!.kill()
+      else running!.child.stdin.end()
+    }
+    const newcomer = yield* RedisPermits.make({ url: redis.url, ...permits })
+    const all = Effect.all(Array.from({ length: limit }, () => newcomer.permit("borrower")), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    return yield* Effect.timeoutTo(Effect.orDie(all), {
+      duration: 2 * timeToLive,
+      onTimeout: () => undefined,
+      onSuccess: () => Date.now() - began
+    })
+  })
+
+const soak = Effect.gen(function*() {
+  const random = new PCGRandom(options.seed)
+  const fleet = yield* setUp
+  const { members, stalls, stops, waits } = fleet
+  const start = Date.now()
+  const limitWatch = new LimitWatch(limit)
+  yield* Effect.forkScoped(watch(fleet, limitWatch))
+  const starved = yield* starve(fleet)
+
+  const faults: Array<{ readonly kind: PermitFault["kind"]; readonly from: number; to: number }> = []
   const began = Date.now()
-  yield* Effect.forkScoped(watch)
-  yield* shift
-  yield* Effect.sleep(4_000)
-  const end = began + options.minutes * 60_000
-  let next = random.integer(kinds.length)
-  while (Date.now() < end - aftermath) {
-    const fault: Fault = { kind: kinds[next++ % kinds.length]!, began: Date.now(), ended: Infinity }
-    faults.push(fault)
-    yield* inject(fault.kind, 500 + random.integer(timeToLive * 2))
-    fault.ended = Date.now()
-    yield* shift
-    // sometimes the next one comes before this one is over
-    yield* Effect.sleep(random.integer(2) === 0 ? 1_000 : aftermath + 3_000)
+  yield* shift(fleet, random)
+  for (const fault of permitSchedule(options.seed, options.minutes * 60_000)) {
+    yield* Effect.sleep(Math.max(0, began + fault.at - Date.now()))
+    const one = { kind: fault.kind, from: Date.now(), to: Infinity }
+    faults.push(one)
+    yield* inject(fleet, fault)
+    one.to = Date.now()
+    yield* shift(fleet, random)
   }
-  yield* Effect.sleep(Math.max(0, end - Date.now()))
+  yield* Effect.sleep(Math.max(0, began + options.minutes * 60_000 - Date.now()))
+  for (const member of members) member.order({ load: 0, keep: 0 })
+  yield* Effect.sleep(1_500)
+  const back = yield* Effect.scoped(end(fleet))
 
-  const hurt = (from: number, to: number) =>
-    faults.some(({ began, ended }) => from < ended + aftermath && to > began) || from < began
-  for (const { from, member, to } of waits) {
-    if (hurt(from, to)) continue
-    members[member]!.longest = Math.max(members[member]!.longest, to - from)
-    if (to - from > longestWait) {
-      late.push(`process ${member} waited ${Math.round(to - from)} ms for a session, until ${seconds(to)}`)
-    }
+  const observed: Observed = {
+    excesses: limitWatch.excesses,
+    waits,
+    // it stands still because it is stopped
+    stalls: stalls.filter(({ from, member, to }) =>
+      stops.every((stop) => stop.member !== member || stop.from > to || stop.to < from)
+    ),
+    faults,
+    answers: members.map(({ totals }) => totals.answers),
+    starved: starved.share,
+    back
   }
-
-  // at rest every process has some sessions, and none waits; then all end
-  for (const member of members) member.order({ load: 0 })
-  yield* Effect.sleep(2_000)
-  for (const { latest, number } of members) {
-    if ((latest?.answers ?? 0) === 0) violations.push(`process ${number} got no answer: ${latest?.lastFailure}`)
-  }
-  for (const { running } of members) running!.child.stdin.end()
-  const gone = yield* Effect.timeoutOption(
-    Effect.repeat(Effect.delay(redis.call("ZCARD", "{fleet}:leases"), 50), {
-      until: () => members.every(({ running }) => running!.isRunning() === false)
-    }),
-    10_000
-  )
-  if (gone._tag === "None") violations.push("a process did not end")
-  yield* Effect.sleep(timeToLive)
-  // what the dead held: the next one who asks forgets it
-  const now = Number((yield* redis.call("TIME"))[0]) * 1_000
-  const left = yield* redis.call("ZCOUNT", "{fleet}:leases", now, "+inf")
-  if (left > 0) violations.push(`${left} leases are left a time to live after the end`)
-
-  const rows = members.map(({ life, longest, number, totals }) =>
-    [
+  const longest = (of: ReadonlyArray<Span>) => `${Math.round(Math.max(0, ...of.map(({ from, to }) => to - from)))} ms`
+  const rows = members.map(({ life, number, totals }) => {
+    const own = waits.filter(({ member }) => member === number)
+    const calm = own.filter((wait) => isCalm(wait, observed, bounds))
+    return [
       `${number}${number === 0 ? ", streams" : ""}`,
-      life,
-      totals.answers,
-      totals.failures,
-      totals.commands,
-      `${Math.round(longest)} ms`
-    ].map(String)
-  )
-  const counts = kinds.map((kind) => [kind, String(faults.filter((fault) => fault.kind === kind).length)])
+      String(life),
+      ...[totals.answers, totals.failures, totals.commands].map(String),
+      longest(calm),
+      longest(own)
+    ]
+  })
+  const counts = permitKinds.map((kind) => [kind, String(faults.filter((fault) => fault.kind === kind).length)])
+  const { late, wrong } = judge(observed, bounds, start)
   const sections = [
     table(["fault", "times"], counts),
-    table(["process", "lives", "answers", "failures", "commands", "longest wait while all was well"], rows),
-    `At most ${most} sessions at once, of ${limit}.`
+    table(["process", "lives", "answers", "failures", "commands", "longest wait, all well", "longest wait"], rows),
+    `Beside five idle processes (${
+      starved.before.slice(0, -1).join(", ")
+    } sessions) one that starved had its share after ` +
+    `${starved.share} ms, all ${limit} after ${starved.all} ms.`,
+    `At most ${limitWatch.most} sessions at once, of ${limit}; ${limitWatch.excesses.length} times more, ` +
+    `for ${longest(limitWatch.excesses.map((excess) => ({ ...excess, member: 0 })))} at most. ` +
+    `All permits were granted anew ${back} ms after the end.`
   ]
   process.stdout.write(`${sections.join("\n\n")}\n\n`)
   const list = (what: string, all: ReadonlyArray<string>) =>
     all.length === 0 ? "" : `${all.length} ${what} (seed ${options.seed}):\n${all.slice(0, 50).join("\n")}\n`
-  process.stdout.write(
-    list("wrong", violations) + list("late", late) || `Nothing wrong (seed ${options.seed}).\n`
-  )
-  return violations.length > 0 ? 1 : late.length > 0 ? 2 : 0
+  process.stdout.write(list("wrong", wrong) + list("late", late) || `Nothing wrong (seed ${options.seed}).\n`)
+  for (const { latest, number } of members) {
+    if (latest?.lastFailure !== undefined) {
+      process.stdout.write(`process ${number}, last failure: ${latest.lastFailure}\n`)
+    }
+  }
+  return wrong.length > 0 ? 1 : late.length > 0 ? 2 : 0
 })
 
-process.exitCode = await Effect.runPromise(Effect.scoped(soak))
+process.exitCode = await Effect.runPromise(
+  Effect.provide(Effect.scoped(soak), Logger.remove(Logger.defaultLogger))
+)
 process.exit()

@@ -1,6 +1,7 @@
 /**
  * One process of the fleet in `permits.ts`: a pool with permits from Redis, and requests through it. Obeys each line of JSON
- * on stdin (`Order`), and prints each wait of a borrower that took long, and its figures each second.
+ * on stdin (`Order`), and prints each wait of a borrower that took long, and its figures each second. When stdin ends, it
+ * closes its pools and ends.
  */
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import * as RedisPermits from "effect-pools/RedisPermits"
@@ -9,6 +10,7 @@ import * as StreamPool from "effect-pools/StreamPool"
 import type * as WebTransport from "effect-pools/WebTransport"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import { createInterface } from "node:readline"
 
@@ -18,18 +20,21 @@ export interface Setup {
   readonly hashHex: string
   readonly kind: "sessions" | "streams"
   readonly maxSize: number
+  readonly workers: number
   readonly closeTimeout: number
 }
 
 export interface Order {
-  /** How many fibers send requests. */
+  /** How many of the workers send requests. */
   readonly load: number
+  /** How many milliseconds each keeps its session or stream after the answer. */
+  readonly keep: number
 }
 
-/** `at`: when the borrower got its item, by the wall clock. */
+/** `at`: when the borrower got its item, or the process its turn, by the wall clock. */
 export type Line =
   | { readonly _tag: "Ready" }
-  | { readonly _tag: "Waited"; readonly millis: number; readonly at: number }
+  | { readonly _tag: "Waited" | "Stalled"; readonly millis: number; readonly at: number }
   | {
     readonly _tag: "Figures"
     readonly answers: number
@@ -43,11 +48,20 @@ const say = (line: Line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 const message = new TextEncoder().encode("hello")
 
 const figures = { answers: 0, failures: 0, lastFailure: undefined as string | undefined }
-let wanted = 0
+let order: Order = { load: 0, keep: 0 }
 
 const waited = (since: number) => {
   const millis = performance.now() - since
   if (millis > 200) say({ _tag: "Waited", millis, at: Date.now() })
+}
+
+const watchTurns = () => {
+  let last = performance.now()
+  setInterval(() => {
+    const millis = performance.now() - last
+    if (millis > 250) say({ _tag: "Stalled", millis, at: Date.now() })
+    last = performance.now()
+  }, 50)
 }
 
 const echo = (stream: WebTransport.BidirectionalStream) =>
@@ -58,6 +72,9 @@ const echo = (stream: WebTransport.BidirectionalStream) =>
       // to the end
     }
   })
+
+const ask = (stream: WebTransport.BidirectionalStream) =>
+  Effect.andThen(stream.write(message), stream.readExactly(message.length))
 
 const program = Effect.gen(function*() {
   const permits = yield* RedisPermits.make(setup.permits)
@@ -77,18 +94,23 @@ const program = Effect.gen(function*() {
     : undefined
   const request = Effect.suspend((): Effect.Effect<unknown, unknown> => {
     const since = performance.now()
+    const use = (stream: WebTransport.BidirectionalStream) => Effect.andThen(echo(stream), Effect.sleep(order.keep))
     if (streams !== undefined) {
-      return streams.request(message).pipe(Effect.tap(() => Effect.sync(() => waited(since))))
+      // it writes and reads one message, so that the stream stays as good as new
+      return streams.use((stream) => {
+        waited(since)
+        return Effect.andThen(ask(stream), Effect.sleep(order.keep))
+      })
     }
     return sessionPool.use((session) => {
       waited(since)
-      return Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), echo))
+      return Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), use))
     })
   })
   const worker = (number: number) =>
     Effect.gen(function*() {
       for (;;) {
-        if (number < wanted) {
+        if (number < order.load) {
           const exit = yield* Effect.exit(Effect.timeout(request, "40 seconds"))
           if (Exit.isSuccess(exit)) figures.answers++
           else {
@@ -96,15 +118,14 @@ const program = Effect.gen(function*() {
             figures.lastFailure = String(exit.cause).slice(0, 300)
           }
         }
-        yield* Effect.sleep(number < wanted ? "10 millis" : "50 millis")
+        yield* Effect.sleep(number < order.load ? "10 millis" : "50 millis")
       }
     })
-  yield* Effect.forEach(Array.from({ length: 8 }, (_, number) => number), (number) => Effect.forkScoped(worker(number)))
-  createInterface({ input: process.stdin })
-    .on("line", (line) => {
-      wanted = (JSON.parse(line) as Order).load
-    })
-    .on("close", () => process.exit())
+  yield* Effect.forEach(
+    Array.from({ length: setup.workers }, (_, number) => number),
+    (number) => Effect.forkScoped(worker(number))
+  )
+  watchTurns()
   say({ _tag: "Ready" })
   for (;;) {
     yield* Effect.sleep("1 second")
@@ -113,6 +134,11 @@ const program = Effect.gen(function*() {
   }
 })
 
-void Effect.runPromise(
+const running = Effect.runFork(
   program.pipe(Effect.scoped, Effect.provide([NodeWebTransport.layerHttp2, Logger.remove(Logger.defaultLogger)]))
 )
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    order = JSON.parse(line)
+  })
+  .on("close", () => Effect.runFork(Effect.andThen(Fiber.interrupt(running), Effect.sync(() => process.exit()))))

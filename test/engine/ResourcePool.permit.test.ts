@@ -268,6 +268,22 @@ describe("permit", () => {
         assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
       }))
 
+    it.scoped("lends its item to no borrower after a check that completed at once", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        const { permit, standings } = ending()
+        const pool = yield* ResourcePool.make({
+          acquire: source.acquire,
+          permit,
+          validateAfterIdle: 0,
+          validate: () => Effect.succeed(true)
+        })
+        assert.strictEqual(yield* borrow(pool), 1)
+        standings[0] = ended
+        assert.strictEqual(yield* borrow(pool), 2)
+        assert.deepStrictEqual(source.closed, [1])
+      }))
+
     it.scoped("a returned item goes to no waiter; the waiter gets another", () =>
       Effect.gen(function*() {
         const source = makeSource()

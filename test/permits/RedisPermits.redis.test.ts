@@ -169,7 +169,7 @@ describe("a limit over Redis", () => {
       yield* Effect.forEach(leases, (lease) => lease.release())
     }))
 
-  it.scopedLive("takes from a process above its share, one permit after the other, also what is in use", () =>
+  it.scopedLive("takes from a process above its share, also what is in use, and leaves it its share", () =>
     Effect.gen(function*() {
       const { held, join, take } = yield* setUp({ limit: 4 })
       const [one, two] = [yield* join(), yield* join()]
@@ -320,6 +320,101 @@ describe("a limit over Redis", () => {
         assert.strictEqual((yield* idle[0]!.stats).permits!.held, 0)
         yield* Effect.forEach(leases, (lease) => lease.release())
       }).pipe(Effect.provide(servers)),
+    60_000
+  )
+
+  it.scopedLive(
+    "demand reaches a process that hears no news, in the answer to its next renewal",
+    () =>
+      Effect.gen(function*() {
+        const { join, redis, take } = yield* setUp({ limit: 1, ...short })
+        // the user may neither publish nor subscribe
+        yield* redis.call("ACL", "SETUSER", "deaf", "on", "nopass", "~*", "+@all", "resetchannels")
+        const deaf = { url: `redis://deaf:any@127.0.0.1:${redis.port}` }
+        const idle = yield* Effect.flatMap(
+          join(deaf),
+          ({ permit }) => ResourcePool.make({ acquire: makeSource().acquire, permit })
+        )
+        yield* idle.use(() => Effect.void)
+        const other = yield* join(deaf)
+        yield* take(other)
+        assert.deepInclude((yield* idle.stats).permits, { held: 0, givenBack: 1 })
+        // it heard no other way
+        assert.deepStrictEqual(yield* redis.call("PUBSUB", "NUMSUB", "{test}:news"), ["{test}:news", 0])
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "at rest costs one command per process and third of timeToLive, whatever number of permits",
+    () =>
+      Effect.gen(function*() {
+        const { join, redis, take } = yield* setUp({ limit: 40, ...short })
+        const fleet = yield* Effect.replicateEffect(join(), 3)
+        const permits = yield* Effect.forEach(fleet, (one) => Effect.replicateEffect(take(one), 10))
+        const calls = Effect.map(redis.call("INFO", "commandstats"), (info: string) =>
+          // of the script, not of the commands in it
+          [...info.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0))
+        const clock = Effect.map(
+          redis.call("TIME"),
+          ([seconds, micros]) => Number(seconds) * 1_000 + Number(micros) / 1_000
+        )
+        // from one renewal to another
+        const sent = yield* Effect.map(fleet[0]!.stats, ({ commands }) => commands)
+        const renewed = (count: number) =>
+          until(Effect.map(fleet[0]!.stats, ({ commands }) => commands >= sent + count))
+        yield* renewed(1)
+        const before = { calls: yield* calls, at: yield* clock }
+        yield* renewed(4)
+        const [after, took] = [yield* calls, (yield* clock) - before.at]
+        assert.isAtLeast(after - before.calls, 3)
+        // each process may be due once more than the time has thirds of timeToLive
+        assert.isAtMost(after - before.calls, 3 * (took / 1_000 + 1))
+        yield* Effect.forEach(permits.flat(), ({ giveBack }) => giveBack)
+      }),
+    60_000
+  )
+
+  it.scopedLive("an idle process costs nothing", () =>
+    Effect.gen(function*() {
+      const { join, redis, take } = yield* setUp(short)
+      const permits = yield* join()
+      const permit = yield* take(permits)
+      yield* permit.giveBack
+      // Redis has forgotten it
+      yield* until(Effect.map(redis.call("EXISTS", "{test}:leases"), (exists) => exists === 0))
+      const { commands } = yield* permits.stats
+      const [other] = [yield* join()]
+      yield* take(other)
+      const { commands: before } = yield* other.stats
+      yield* until(Effect.map(other.stats, ({ commands }) => commands >= before + 2))
+      assert.strictEqual((yield* permits.stats).commands, commands)
+    }), 60_000)
+
+  it.scopedLive(
+    "while Redis is away, present items are lent on, and the error of a borrower that waited names Redis",
+    () =>
+      Effect.gen(function*() {
+        const { join, redis } = yield* setUp({ limit: 2 })
+        const source = makeSource()
+        const pool = yield* Effect.flatMap(
+          join(),
+          ({ permit }) =>
+            ResourcePool.make({
+              acquire: source.acquire,
+              maxSize: 2,
+              permit,
+              acquireTimeout: "1 second",
+              rideOut: "1 hour"
+            })
+        )
+        const lease = yield* pool.acquire
+        yield* redis.kill
+        const exit = yield* Effect.exit(pool.acquire)
+        assert.include(failureOf(exit), `Redis at 127.0.0.1:${redis.port}`)
+        yield* lease.release()
+        assert.strictEqual(yield* pool.use((item) => Effect.succeed(item.id)), 1)
+      }),
     60_000
   )
 

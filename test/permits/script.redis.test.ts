@@ -30,10 +30,10 @@ const processOf = (redis: Redis.Redis, name: string, limit: number) => {
           state.command
         ]
       ),
-      ([epoch, granted, wanted, share, again, lowest, quiet]: any) => {
+      ([epoch, granted, wanted, share, yields, again, lowest, quiet]: any) => {
         state.epoch = epoch
         const ids: Array<number> = granted === "" ? [] : granted.split(",").map(Number)
-        return { granted: ids, wanted, share, again, lowest, quiet }
+        return { granted: ids, wanted, share, yields, again, lowest, quiet }
       }
     )
   return {
@@ -142,6 +142,15 @@ describe("the step of a process in Redis", () => {
         assert.deepInclude(yield* three.sync(), { granted: [2] })
       })))
 
+  it.scopedLive("lets those who wait ask again when the next lease ends", () =>
+    withRedis(1, ({ one, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1] }, 400)
+        const { again } = yield* two.sync({ asks: [1] })
+        assert.isAtLeast(again, 1)
+        assert.isAtMost(again, 400)
+      })))
+
   it.scopedLive("takes what a process tells for all it has: an answer that was lost costs no permit", () =>
     withRedis(2, ({ one, two }) =>
       Effect.gen(function*() {
@@ -195,6 +204,37 @@ describe("the step of a process in Redis", () => {
         const { quiet } = yield* one.sync({ held: 1 }, 60_000)
         assert.isAbove(quiet, 0)
         assert.isAtMost(quiet, 60_000)
+      })))
+
+  it.scopedLive("divides what others want among the processes above their share, by what they have above it", () =>
+    withRedis(12, ({ one, redis, three, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1, 2, 3, 4, 5, 6, 7] })
+        yield* two.sync({ asks: [1, 2, 3, 4] })
+        const four = processOf(redis, "four", 12)
+        assert.deepInclude(yield* four.sync({ asks: [1] }), { granted: [1], yields: 0 })
+        // nobody waits
+        assert.deepInclude(yield* one.sync(), { wanted: 0, share: 4, yields: 0 })
+        yield* three.sync({ asks: [1, 2, 3, 4] })
+        // the share is 3: one has 4 above it, two has 1
+        assert.deepInclude(yield* one.sync(), { wanted: 4, share: 3, yields: 4 })
+        assert.deepInclude(yield* two.sync(), { wanted: 4, share: 3, yields: 1 })
+        assert.deepInclude(yield* four.sync(), { wanted: 4, share: 3, yields: 0 })
+        yield* one.sync({ held: 4 })
+        assert.deepInclude(yield* three.sync(), { granted: [1, 2, 3] })
+        assert.deepInclude(yield* two.sync(), { wanted: 1, yields: 1 })
+        assert.deepInclude(yield* one.sync(), { wanted: 1, yields: 1 })
+      })))
+
+  it.scopedLive("uses keys and channels of one hash tag only", () =>
+    withRedis(1, ({ one, redis, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1] })
+        yield* two.sync({ asks: [1] })
+        yield* one.sync({ held: 0 })
+        const used: Array<string> = yield* redis.call("KEYS", "*")
+        assert.sameMembers(used.map((key) => key.slice(0, "{test}:".length)), used.map(() => "{test}:"))
+        assert.includeMembers(used, [leases!, reserved!, facts!])
       })))
 
   it.scopedLive("takes the lowest limit of those that hold or wait, and shares it among them", () =>

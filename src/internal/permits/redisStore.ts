@@ -31,6 +31,7 @@ type Called = readonly [
   granted: string,
   wanted: number,
   share: number,
+  yields: number,
   again: number,
   limit: number,
   quiet: number
@@ -115,13 +116,14 @@ export class RedisStore {
     return answer
   }
 
-  private read([epoch, granted, wanted, share, again, limit, quiet]: Called): StoreAnswer {
+  private read([epoch, granted, wanted, share, yields, again, limit, quiet]: Called): StoreAnswer {
     const isNew = this.epoch !== "" && this.epoch !== epoch
     this.epoch = epoch
     return {
       granted: granted === "" ? [] : granted.split(",").map(Number),
       wanted,
       share,
+      yields,
       again: again < 0 ? Infinity : again,
       limit,
       isNew,

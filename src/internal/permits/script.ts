@@ -11,6 +11,8 @@
  * - A permit is granted only in the answer to its own process, so that the lease covers it from before the question. For an
  *   ask of another process it is reserved for 1 s, and that process is told to ask.
  * - If Redis lost its memory, nothing is granted for one time to live: processes that it does not know may have permits.
+ * - While others wait, the processes above their share (limit ÷ processes that hold or wait) hear how many permits each of
+ *   them should give up: what is wanted, divided in proportion to what they have above their share.
  * - A command that arrives after a later one of its process, over an older connection, changes nothing.
  */
 export const script = `
@@ -120,9 +122,15 @@ told = math.min(told, queued)
 redis.call('HSET', facts, 'epoch', known[1], 'quiet', quiet, 'turn', turn, 'told', told, 'toldat', toldat, 'born', born)
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ttl * 10) end
 
--- news may not arrive
+-- news may not arrive, and none tells of a lease that ends
 local again = -1
-if #waiting > 0 then again = now < quiet and quiet - now or 500 end
-local share = math.max(1, math.floor(limit / processes))
-return {known[1], table.concat(granted, ','), queued - #waiting, share, again, limit, math.max(0, quiet - now)}
+if #waiting > 0 then
+  local ends = tonumber(redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')[2])
+  again = now < quiet and quiet - now or math.max(1, math.min(500, ends - now))
+end
+local share, others, above = math.max(1, math.floor(limit / processes)), queued - #waiting, 0
+for _, value in ipairs(redis.call('HVALS', held)) do above = above + math.max(0, tonumber(value) - share) end
+local yields = mine > share and math.ceil(others * (mine - share) / above) or 0
+local rest = math.max(0, quiet - now)
+return {known[1], table.concat(granted, ','), others, share, yields, again, limit, rest}
 `

@@ -12,8 +12,28 @@ import { NaiveStore } from "./naiveStore.js"
 
 const timeToLive = 30_000
 const closeTimeout = 5_000
-const limit = 6
-const names = ["a", "b", "c", "d"]
+
+interface Conditions {
+  readonly names: ReadonlyArray<string>
+  readonly limit: number
+  /** How many of all messages are lost, from 0 to 1. */
+  readonly loss: number
+  /** How long a message takes. */
+  readonly latency: (chance: () => number) => number
+  /** Whether the store's news arrive. */
+  readonly hasNews: boolean
+  /** Whether the timers of the holders ring. */
+  readonly hasTimers: boolean
+}
+
+const calm: Conditions = {
+  names: ["a", "b", "c", "d"],
+  limit: 6,
+  loss: 0,
+  latency: (chance) => chance() * 2,
+  hasNews: true,
+  hasTimers: true
+}
 
 class Due {
   heapIndex = -1
@@ -39,15 +59,16 @@ class Fleet {
   now = 1_000_000
   private readonly due = new IndexedHeap<Due>()
   readonly chance: () => number
-  readonly loss: number
+  readonly conditions: Conditions
   readonly store: NaiveStore
   readonly processes: ReadonlyArray<Process>
   most = 0
 
-  constructor(seed: number, loss: number) {
+  constructor(seed: number, conditions: Conditions) {
     this.chance = chances(seed)
-    this.loss = loss
-    this.store = new NaiveStore(limit, timeToLive, (name) => {
+    this.conditions = conditions
+    this.store = new NaiveStore(conditions.limit, timeToLive, (name) => {
+      if (!conditions.hasNews) return
       for (const process of this.processes) {
         if (name !== undefined && process.name !== name) continue
         this.deliver(process, () => {
@@ -56,7 +77,7 @@ class Fleet {
         })
       }
     })
-    this.processes = names.map((name) => new Process(name, this))
+    this.processes = conditions.names.map((name) => new Process(name, this))
   }
 
   after(millis: number, run: () => void): void {
@@ -64,12 +85,12 @@ class Fleet {
   }
 
   get latency(): number {
-    return this.chance() < 0.05 ? this.chance() * 8_000 : this.chance() * 20
+    return this.conditions.latency(this.chance)
   }
 
   /** A message for a process: it may be lost, and waits while the process is stopped. */
   deliver(process: Process, run: () => void): void {
-    if (this.chance() < this.loss || this.now < process.cutUntil) return
+    if (this.chance() < this.conditions.loss || this.now < process.cutUntil) return
     this.after(this.latency, () => process.when(run))
   }
 
@@ -81,7 +102,7 @@ class Fleet {
       first.run()
       const open = this.processes.reduce((sum, process) => sum + process.counted, 0)
       this.most = Math.max(this.most, open)
-      assert.isAtMost(open, limit, `at ${this.now}`)
+      assert.isAtMost(open, this.conditions.limit, `at ${this.now}`)
     }
     this.now = end
   }
@@ -99,6 +120,14 @@ class Process {
   /** Items that are open, or may be. */
   readonly open = new Set<FleetPermit>()
   load = 0
+  /** How long an item is lent; then it closes. */
+  lends = () => this.fleet.chance() * 40_000
+  /** How long after that another borrower comes. */
+  rests = () => this.fleet.chance() * 2_000
+  /** How many items it closes at once of those that others want. */
+  yields = (wanted: number) => Math.floor(wanted * this.fleet.chance())
+  /** After how long the borrowers return an item whose permit is lost. */
+  returnsLost = Infinity
   /** Until when nothing passes between it and the store. */
   cutUntil = 0
   private asking = 0
@@ -152,7 +181,7 @@ class Process {
         return this.send(command.report)
       case "WakeAt": {
         const wake = ++this.wakes
-        if (command.at === Infinity) return
+        if (command.at === Infinity || !fleet.conditions.hasTimers) return
         fleet.after(
           Math.max(0, Math.ceil(command.at - this.time.monotonic)),
           () => this.when(() => wake === this.wakes && this.holder.tick(this.time))
@@ -163,19 +192,17 @@ class Process {
         const { permit } = command
         this.served++
         this.open.add(permit)
-        // it is lent, and comes back; idle items close at once
-        return fleet.after(fleet.chance() * 40_000, () => this.when(() => this.close(permit)))
+        return fleet.after(this.lends(), () => this.when(() => this.close(permit)))
       }
       case "Failed":
         this.asking--
         return fleet.after(500, () => this.when(() => this.borrow()))
       case "Lost":
-        // no new borrower: the present one may keep it
-        return
+        return fleet.after(this.returnsLost, () => this.when(() => this.close(command.permit)))
       case "Expired":
         return fleet.after(fleet.chance() * closeTimeout, () => this.when(() => this.close(command.permit)))
       case "Wanted":
-        for (const permit of [...this.open].slice(0, Math.floor(command.count * fleet.chance()))) this.close(permit)
+        for (const permit of [...this.open].slice(0, this.yields(command.count))) this.close(permit)
     }
   }
 
@@ -183,7 +210,7 @@ class Process {
     if (!this.open.delete(permit)) return
     this.asking--
     this.holder.giveBack(permit, this.time)
-    this.fleet.after(this.fleet.chance() * 2_000, () => this.when(() => this.borrow()))
+    this.fleet.after(this.rests(), () => this.when(() => this.borrow()))
   }
 
   private send(report: Report): void {
@@ -196,7 +223,7 @@ class Process {
       then()
     }
     fleet.after(timeToLive / 9, () => this.when(() => end(() => this.holder.failed("late", this.time))))
-    if (fleet.chance() < fleet.loss || fleet.now < this.cutUntil) return
+    if (fleet.chance() < fleet.conditions.loss || fleet.now < this.cutUntil) return
     fleet.after(fleet.latency, () => {
       const answer = fleet.store.sync(this.name, turn, report, fleet.now)
       if (answer !== undefined) {
@@ -210,9 +237,13 @@ describe("a fleet", () => {
   it("never has more items open than its limit, but for those of stopped processes; and serves everybody", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.integer(), FastCheck.constantFrom(0, 0.02, 0.3), (seed, loss) => {
-        const fleet = new Fleet(seed, loss)
+        const fleet = new Fleet(seed, {
+          ...calm,
+          loss,
+          latency: (chance) => chance() < 0.05 ? chance() * 8_000 : chance() * 20
+        })
         for (let round = 0; round < 12; round++) {
-          const process = fleet.processes[Math.floor(fleet.chance() * names.length)]!
+          const process = fleet.processes[Math.floor(fleet.chance() * fleet.processes.length)]!
           if (fleet.chance() < 0.3) process.stop(fleet.chance() * 2 * timeToLive)
           if (fleet.chance() < 0.3) process.cutUntil = fleet.now + fleet.chance() * 2 * timeToLive
           if (fleet.chance() < 0.1) fleet.store.forget(fleet.now)
@@ -232,7 +263,50 @@ describe("a fleet", () => {
         if (loss < 0.1) fleet.processes.forEach(({ name, served }, at) => assert.isAbove(served, before[at]!, name))
         assert.isAbove(fleet.most, 0)
       }),
-      { numRuns: 30, endOnFailure: true }
+      { numRuns: 15, endOnFailure: true }
     )
+  })
+
+  const seeds = [1, 2, 3, 4]
+  const borrow = (process: Process, count: number) => {
+    process.load = count
+    for (let i = 0; i < count; i++) process.borrow()
+  }
+
+  it.each([
+    ["idle", (wanted: number) => wanted, Infinity],
+    ["busy", () => 0, 4_000]
+  ])(
+    "gives a process that starves its share within two renewal intervals, though no news arrives: the others are %s",
+    (_, yields, returnsLost) => {
+      for (const seed of seeds) {
+        const fleet = new Fleet(seed, { ...calm, names: [..."abcdef"], limit: 60, hasNews: false })
+        const starving = fleet.processes[5]!
+        for (const [at, process] of fleet.processes.slice(0, 5).entries()) {
+          Object.assign(process, { lends: () => Infinity, yields, returnsLost })
+          borrow(process, at === 0 ? 40 : 5)
+          // they renew at different moments
+          fleet.run(fleet.chance() * 10_000)
+        }
+        fleet.run(30_000)
+        Object.assign(starving, { lends: () => Infinity, yields: () => 0 })
+        borrow(starving, 10)
+        fleet.run(2 * timeToLive / 3)
+        assert.lengthOf([...starving.open], 10, `seed ${seed}`)
+      }
+    }
+  )
+
+  it("passes a permit on without any timer: no borrower waits for a poll or a renewal", () => {
+    for (const seed of seeds) {
+      const fleet = new Fleet(seed, { ...calm, hasTimers: false })
+      for (const process of fleet.processes) {
+        Object.assign(process, { lends: () => 1, rests: () => 0 })
+        borrow(process, 3)
+      }
+      fleet.run(1_000)
+      // with a poll each 500 ms it would be 12 for all
+      for (const { name, served } of fleet.processes) assert.isAbove(served, 60, `${name}, seed ${seed}`)
+    }
   })
 })

@@ -39,7 +39,7 @@ const holding = () => {
   }, now)
   const said = () => log.splice(0)
   const answer = (answer: Partial<Answer> = {}) =>
-    holder.answered({ granted: [], wanted: 0, share: Infinity, again: Infinity, ...answer }, now)
+    holder.answered({ granted: [], wanted: 0, share: Infinity, yields: 0, again: Infinity, ...answer }, now)
   return {
     now,
     holder,
@@ -186,7 +186,7 @@ describe("the permits of a process", () => {
     const holder = new PermitHolder<string>(policy, ({ _tag }) => sent.push(_tag), clock.read())
     const permit = holder.ask("borrower", clock.read(), () => {})
     millis += 1_000
-    holder.answered({ granted: [1], wanted: 0, share: 1, again: Infinity }, clock.read())
+    holder.answered({ granted: [1], wanted: 0, share: 1, yields: 0, again: Infinity }, clock.read())
     millis += 19_000
     assert.strictEqual(holder.standing(permit, clock.read()), "Lost")
   })
@@ -240,31 +240,59 @@ describe("the permits of a process", () => {
     assert.deepStrictEqual(said(), ["wanted 0"])
   })
 
-  it("above the share go one after the other while others wait, the newest first, once what is idle went back", () => {
+  it("above the share go, the newest first, as many as others need, once what is idle went back", () => {
     const { answer, hold, holder, now, pass, said } = holding()
-    const [, , , four] = hold(4)
+    const [, , , four, five] = hold(5)
     const lost = () => said().filter((line) => line.startsWith("lost"))
     holder.called(now)
-    answer({ wanted: 3, share: 2 })
+    answer({ wanted: 3, share: 2, yields: 2 })
     assert.deepStrictEqual(lost(), [])
     pass(1_000)
-    answer({ wanted: 3, share: 2 })
-    assert.deepStrictEqual(lost(), ["lost 4"])
+    answer({ wanted: 3, share: 2, yields: 2 })
+    assert.deepStrictEqual(lost(), ["lost 5", "lost 4"])
+    // these are on their way
     holder.called(now)
-    answer({ wanted: 3, share: 2 })
+    answer({ wanted: 3, share: 2, yields: 2 })
+    assert.deepStrictEqual(lost(), [])
+    holder.giveBack(five!, now)
+    answer({ wanted: 2, share: 2, yields: 1 })
     assert.deepStrictEqual(lost(), [])
     holder.giveBack(four!, now)
-    answer({ wanted: 2, share: 2 })
+    answer({ wanted: 1, share: 2, yields: 1 })
     assert.deepStrictEqual(lost(), ["lost 3"])
-    // the borrowers of the third keep it
+  })
+
+  it("above the share: one that came back while the store answered counts", () => {
+    const { answer, hold, holder, now, pass, said } = holding()
+    const [one] = hold(4)
+    holder.called(now)
+    answer({ wanted: 2, share: 1, yields: 2 })
+    pass(1_000)
+    said()
+    holder.giveBack(one!, now)
+    answer({ wanted: 2, share: 1, yields: 2 })
+    assert.deepStrictEqual(said().filter((line) => line.startsWith("lost")), ["lost 4"])
+  })
+
+  it("above the share: when borrowers keep those that were given up, one more goes each third of timeToLive", () => {
+    const { answer, hold, holder, now, pass, said } = holding()
+    hold(4)
+    const lost = () => said().filter((line) => line.startsWith("lost"))
+    const still = { wanted: 1, share: 2, yields: 1 }
+    holder.called(now)
+    answer(still)
+    pass(1_000)
+    answer(still)
+    assert.deepStrictEqual(lost(), ["lost 4"])
     pass(9_000)
-    answer({ wanted: 1, share: 1 })
+    answer(still)
     assert.deepStrictEqual(lost(), [])
     pass(1_000)
-    answer({ wanted: 1, share: 1 })
-    assert.deepStrictEqual(lost(), ["lost 2"])
+    answer(still)
+    assert.deepStrictEqual(lost(), ["lost 3"])
+    // not below its share
     pass(10_000)
-    answer({ wanted: 1, share: 1 })
+    answer(still)
     assert.deepStrictEqual(lost(), [])
   })
 
@@ -303,7 +331,14 @@ type Step =
   | readonly ["pass", millis: number]
   | readonly ["leap", clock: "monotonic" | "wall", millis: number]
   | readonly ["back", nth: number]
-  | readonly ["answer", granted: ReadonlyArray<number>, wanted: number, share: number, again: number]
+  | readonly [
+    "answer",
+    granted: ReadonlyArray<number>,
+    wanted: number,
+    share: number,
+    yields: number,
+    again: number
+  ]
   | readonly ["others", chance: number]
 
 const millis = FastCheck.oneof(
@@ -331,6 +366,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
       FastCheck.array(nth, { maxLength: 4 }),
       FastCheck.nat(3),
       FastCheck.integer({ min: 1, max: 4 }),
+      FastCheck.nat(3),
       FastCheck.constantFrom(500, 30_000, Infinity)
     )
   },
@@ -379,8 +415,8 @@ describe("generated steps of a process", () => {
             }
             case "answer": {
               if (!model.isSending) break
-              const [, granted, wanted, share, again] = step
-              const answer = { granted: granted.map((nth) => permits.length - nth), wanted, share, again }
+              const [, granted, wanted, share, yields, again] = step
+              const answer = { granted: granted.map((nth) => permits.length - nth), wanted, share, yields, again }
               holder.answered(answer, now)
               model.answered(answer, now)
               break

@@ -24,6 +24,7 @@ export class HolderModel {
   private isEnded = false
   private wanted = 0
   private share = Infinity
+  private yields = 0
   private yieldedAt = -Infinity
   private wantedSince: number | undefined = undefined
 
@@ -71,11 +72,12 @@ export class HolderModel {
     this.settle(now)
   }
 
-  answered({ again, granted, share, wanted }: Answer, now: Time): void {
+  answered({ again, granted, share, wanted, yields }: Answer, now: Time): void {
     this.renewedAt = this.sentAt!
     this.sentAt = undefined
     this.isFailing = false
     this.share = share
+    this.yields = yields - this.backSinceSent
     this.due = Math.min(this.due, now.monotonic + again)
     for (const permit of this.permits) {
       if (permit.state !== "Waiting" || !granted.includes(permit.id)) continue
@@ -94,14 +96,18 @@ export class HolderModel {
     const held = this.permits.filter(({ state }) => state === "Held")
     if (this.wanted === 0) this.wantedSince = undefined
     else this.wantedSince ??= now.monotonic
-    const leave = this.permits.some(({ state }) => state === "Lost" || state === "Expired")
+    const leave = this.permits.filter(({ state }) => state === "Lost" || state === "Expired").length
     if (this.wanted === 0 || held.length <= this.share || held.length === 0) return
     this.due = Math.min(this.due, now.monotonic + 1_000)
     if (now.monotonic - this.wantedSince! < 1_000) return
-    if (leave && now.monotonic < this.yieldedAt + this.policy.timeToLive / 3) return
+    const isStuck = leave >= this.yields
+    if (isStuck && now.monotonic < this.yieldedAt + this.policy.timeToLive / 3) return
     this.yieldedAt = now.monotonic
-    held.at(-1)!.state = "Lost"
-    this.log.push(`lost ${held.at(-1)!.id}`)
+    for (let count = isStuck ? 1 : this.yields - leave; count > 0 && held.length > this.share; count--) {
+      const newest = held.pop()!
+      newest.state = "Lost"
+      this.log.push(`lost ${newest.id}`)
+    }
   }
 
   failed(now: Time): void {

@@ -83,11 +83,21 @@ export class NaiveStore {
       this.toldAt = now
     }
     this.told = Math.min(this.told, this.queue.length)
+    const wanted = this.queue.filter((ask) => !isOf(ask)).length
+    const share = Math.max(1, Math.floor(this.limit / Math.max(1, this.processes.size)))
+    const above = (one: Process) => Math.max(0, one.held - share)
+    const ends = Math.min(...[...this.processes.values()].map(({ endsAt }) => endsAt))
+    const all = [...this.processes.values()].reduce((sum, one) => sum + above(one), 0)
     return {
       granted,
-      wanted: this.queue.filter((ask) => !isOf(ask)).length,
-      share: Math.max(1, Math.floor(this.limit / Math.max(1, this.processes.size))),
-      again: waiting.length === 0 ? Infinity : now < this.quietUntil ? this.quietUntil - now : 500
+      wanted,
+      share,
+      yields: above(own) === 0 ? 0 : Math.ceil(wanted * above(own) / all),
+      again: waiting.length === 0
+        ? Infinity
+        : now < this.quietUntil
+        ? this.quietUntil - now
+        : Math.max(1, Math.min(500, ends - now))
     }
   }
 

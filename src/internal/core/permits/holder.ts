@@ -54,6 +54,8 @@ export interface Answer {
   readonly wanted: number
   /** How many permits this process may keep while others wait. */
   readonly share: number
+  /** How many of those above its share the others need of this process, those included that are on their way back. */
+  readonly yields: number
   /** When to ask again, in case no news comes; `Infinity` if no borrower waits. */
   readonly again: number
 }
@@ -98,7 +100,8 @@ export class PermitHolder<F> {
   /** Since when others have wanted permits. */
   private wantedSince = Infinity
   private share = Infinity
-  /** When the holder last gave a permit up for its share. */
+  private yields = 0
+  /** When the holder last gave permits up for its share. */
   private yieldedAt = -Infinity
   private armedAt = Infinity
 
@@ -151,6 +154,7 @@ export class PermitHolder<F> {
     this.sentAt = undefined
     this.isFailing = false
     this.share = answer.share
+    this.yields = Math.max(0, answer.yields - this.returned)
     this.dueAt = Math.min(this.dueAt, now.monotonic + answer.again)
     const granted = new Set(answer.granted)
     for (const permit of this.permits) {
@@ -226,28 +230,30 @@ export class PermitHolder<F> {
   }
 
   /**
-   * Above its share, while others wait, the process gives up one permit after the other, also of items that are lent. It
-   * gives back first what is idle.
+   * Above its share, while others wait, the process gives up what they need, also of items that are lent: each goes back
+   * when its borrowers return it. It gives back first what is idle.
    */
   private yieldShare(now: Time): void {
     if (this.wanted === 0) this.wantedSince = Infinity
     else this.wantedSince = Math.min(this.wantedSince, now.monotonic)
-    let kept = 0
-    let newest: FleetPermit | undefined = undefined
-    let isYielding = false
+    const kept: Array<FleetPermit> = []
+    let leaving = 0
     for (const permit of this.permits) {
-      if (permit.state === "Held") {
-        kept++
-        newest = permit
-      } else if (permit.state !== "Waiting") isYielding = true
+      if (permit.state === "Held") kept.push(permit)
+      else if (permit.state !== "Waiting") leaving++
     }
-    if (this.wanted === 0 || newest === undefined || kept <= this.share) return
+    if (this.wanted === 0 || kept.length <= this.share) return
     this.dueAt = Math.min(this.dueAt, now.monotonic + spread)
     if (now.monotonic - this.wantedSince < spread) return
-    // the borrowers of the last one may keep it for long
-    if (isYielding && now.monotonic - this.yieldedAt < this.policy.timeToLive / 3) return
+    let count = this.yields - leaving
+    if (count <= 0) {
+      // the borrowers of those that are leaving may keep them for long
+      if (now.monotonic - this.yieldedAt < this.policy.timeToLive / 3) return
+      count = 1
+    }
     this.yieldedAt = now.monotonic
-    this.lose(newest)
+    // the newest first
+    for (const permit of kept.reverse().slice(0, Math.min(count, kept.length - this.share))) this.lose(permit)
   }
 
   private lose(permit: FleetPermit): void {

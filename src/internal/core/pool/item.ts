@@ -89,6 +89,8 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   place: Place = "None"
   /** In a pool with a gate: until the item no longer counts. */
   permit: Permit | undefined = undefined
+  /** Tells, in the step that lends the item, whether the item may be lent; `undefined` if it always may. */
+  standing: (() => Standing) | undefined = undefined
   /** Why a leaving item closes. */
   reason: Reason = "closed"
   /** The deadline of the creation or the closing; of an overlapping item, when the pool closes it under its borrower. */

@@ -500,12 +500,12 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       permit.hasExpired = true
       this.endCreation(item, now)
       this.outbox.push({ _tag: "CancelCreation", item })
-    } else this.expire(item, permit, now)
+    } else this.expire(item, now)
     this.settle(now)
   }
 
-  private expire(item: Item<A, S>, permit: Permit, now: Time): void {
-    permit.hasExpired = true
+  private expire(item: Item<A, S>, now: Time): void {
+    if (item.permit !== undefined) item.permit.hasExpired = true
     if (isLive(item)) this.destroy(item, "retired", now)
   }
 
@@ -692,8 +692,9 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   /** Whether the item may be lent. If its permit has ended, it may not, and leaves: the permit's signals may be late. */
   private isPermitted(item: Item<A, S>, now: Time): boolean {
-    const standing = item.permit?.standing?.() ?? "Valid"
-    if (standing === "Expired") this.expire(item, item.permit!, now)
+    if (item.standing === undefined) return true
+    const standing = item.standing()
+    if (standing === "Expired") this.expire(item, now)
     else if (standing === "Lost") this.withdraw(item, "retired", now)
     return standing === "Valid"
   }
@@ -1051,6 +1052,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (permit !== undefined) {
       permit.item = item
       item.permit = permit
+      item.standing = permit.standing
     }
     this.creations.begin(item, now)
     this.items.add(item)
