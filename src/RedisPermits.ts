@@ -89,7 +89,7 @@ export interface Stats {
   readonly held: number
   /** Permits that it waits for. */
   readonly waiting: number
-  /** How many permits other processes wait for, when Redis was last asked. */
+  /** How many permits other processes want of this one, when Redis was last asked. */
   readonly wanted: number
   /** The lowest limit of all processes, when Redis was last asked. */
   readonly limit: number

@@ -328,6 +328,12 @@ const ofOptions = (results: Results): ReadonlyArray<Requirement> => [
     figure: slower(results, ours.useValidated, ours.use),
     bound: { atMost: 4 },
     unit: "×"
+  },
+  {
+    what: "`use` with a `permit` of `RedisPermits`: to one without",
+    figure: slower(results, ours.usePermit, ours.use),
+    bound: { atMost: 1.5 },
+    unit: "×"
   }
 ]
 

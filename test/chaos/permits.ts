@@ -240,7 +240,8 @@ const end = ({ members, permits, redis }: Fleet) =>
       else running!.child.stdin.end()
     }
     const newcomer = yield* RedisPermits.make({ url: redis.url, ...permits })
-    const all = Effect.all(Array.from({ length: limit }, () => newcomer.permit("borrower")), {
+    const permit = Effect.retry(newcomer.permit("borrower"), { while: () => true })
+    const all = Effect.all(Array.from({ length: limit }, () => permit), {
       concurrency: "unbounded",
       discard: true
     })

@@ -10,7 +10,7 @@ const well: Observed = {
   faults: [],
   answers: [1, 2],
   starved: 2_000,
-  back: 3_000
+  back: 3_500
 }
 
 const verdictOn = (change: Partial<Observed>) => {
@@ -55,6 +55,6 @@ describe("the verdict on a fleet's limit", () => {
     expect(verdictOn({ waits, faults: [{ from: 10_000, to: 11_500 }] })).toEqual({ late: 0, wrong: 0 })
     expect(verdictOn({ waits, faults: [{ from: 23_000, to: 23_500 }] })).toEqual({ late: 0, wrong: 0 })
     expect(verdictOn({ starved: 2_001 })).toEqual({ late: 1, wrong: 0 })
-    expect(verdictOn({ back: 3_001 })).toEqual({ late: 1, wrong: 0 })
+    expect(verdictOn({ back: 3_501 })).toEqual({ late: 1, wrong: 0 })
   })
 })

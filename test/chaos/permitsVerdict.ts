@@ -98,6 +98,6 @@ export const judge = (observed: Observed, bounds: Bounds, start: number): Verdic
   if (starved === undefined) wrong.push("a process starved beside idle ones")
   else if (starved > 2 * timeToLive / 3) late.push(`a process starved for ${seconds(starved)} beside idle ones`)
   if (back === undefined) wrong.push("not all permits came back after the end")
-  else if (back > timeToLive) late.push(`the permits came back ${seconds(back)} after the end`)
+  else if (back > timeToLive + lag) late.push(`the permits came back ${seconds(back)} after the end`)
   return { wrong, late }
 }

@@ -6,7 +6,7 @@ import * as Redis from "../support/redis.js"
 import { assert, describe, it } from "../support/vitest.js"
 
 const keys = ["leases", "held", "limits", "asks", "queue", "reserved", "turns", "facts"].map((part) => `{test}:${part}`)
-const [leases, , , , , reserved, , facts] = keys
+const [leases, , , , queue, reserved, , facts] = keys
 
 /** A process as Redis sees it. */
 const processOf = (redis: Redis.Redis, name: string, limit: number) => {
@@ -217,13 +217,26 @@ describe("the step of a process in Redis", () => {
         assert.deepInclude(yield* one.sync(), { wanted: 0, share: 4, yields: 0 })
         yield* three.sync({ asks: [1, 2, 3, 4] })
         // the share is 3: one has 4 above it, two has 1
-        assert.deepInclude(yield* one.sync(), { wanted: 4, share: 3, yields: 4 })
-        assert.deepInclude(yield* two.sync(), { wanted: 4, share: 3, yields: 1 })
-        assert.deepInclude(yield* four.sync(), { wanted: 4, share: 3, yields: 0 })
+        assert.deepInclude(yield* one.sync(), { wanted: 3, share: 3, yields: 4 })
+        assert.deepInclude(yield* two.sync(), { wanted: 2, share: 3, yields: 1 })
+        assert.deepInclude(yield* four.sync(), { wanted: 1, share: 3, yields: 0 })
         yield* one.sync({ held: 4 })
         assert.deepInclude(yield* three.sync(), { granted: [1, 2, 3] })
         assert.deepInclude(yield* two.sync(), { wanted: 1, yields: 1 })
         assert.deepInclude(yield* one.sync(), { wanted: 1, yields: 1 })
+      })))
+
+  it.scopedLive("asks each for its part of what others want, and for all once the first has waited for a third of the lease", () =>
+    withRedis(4, ({ one, redis, three, two }) =>
+      Effect.gen(function*() {
+        yield* one.sync({ asks: [1, 2, 3] })
+        yield* two.sync({ asks: [1] })
+        yield* three.sync({ asks: [1, 2] })
+        assert.deepInclude(yield* one.sync(), { wanted: 2 })
+        assert.deepInclude(yield* two.sync(), { wanted: 1 })
+        // since a long time ago
+        yield* redis.call("ZADD", queue!, "XX", 1, "three:1")
+        assert.deepInclude(yield* two.sync(), { wanted: 2 })
       })))
 
   it.scopedLive("uses keys and channels of one hash tag only", () =>

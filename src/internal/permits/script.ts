@@ -2,7 +2,7 @@
  * The one step that a process takes in Redis: it tells its whole state, and hears which permits it has and what others want.
  *
  * Keys: leases (process by the end of its lease), held (process → permits), limits (process → limit), asks (process → ids),
- * queue (process:id by turn), reserved (process:id by end), turns (process → its last command), facts. All have one hash tag.
+ * queue (process:id by turn: microseconds, roughly), reserved (process:id by end), turns (process → its last command), facts. All have one hash tag.
  *
  * Arguments: process, limit, time to live, permits held, ids of borrowers' asks and of spare ones (comma-separated), epoch
  * known to the process, channel, the number of the command.
@@ -12,7 +12,9 @@
  *   ask of another process it is reserved for 1 s, and that process is told to ask.
  * - If Redis lost its memory, nothing is granted for one time to live: processes that it does not know may have permits.
  * - While others wait, the processes above their share (limit ÷ processes that hold or wait) hear how many permits each of
- *   them should give up: what is wanted, divided in proportion to what they have above their share.
+ *   them should give up: what is wanted, divided in proportion to what they have above their share. Of idle items each
+ *   process is asked for its part of what is wanted, in proportion to what it has; for all of it, once the first in the
+ *   queue has waited for a third of the time to live.
  * - A command that arrives after a later one of its process, over an older connection, changes nothing.
  */
 export const script = `
@@ -61,7 +63,7 @@ for id in string.gmatch(ARGV[5], '%d+') do
     granted[#granted + 1] = id
     wanted[id] = nil
   elseif not redis.call('ZSCORE', queue, ask) then
-    turn = turn + 1
+    turn = math.max(turn + 1, now * 1000)
     redis.call('ZADD', queue, turn, ask)
   end
 end
@@ -69,7 +71,7 @@ redis.call('HSET', limits, me, ARGV[2])
 
 -- an ask whose process did not come goes to the end of the queue
 for _, ask in ipairs(redis.call('ZRANGEBYSCORE', reserved, '-inf', now)) do
-  turn = turn + 1
+  turn = math.max(turn + 1, now * 1000)
   redis.call('ZREM', reserved, ask)
   redis.call('ZADD', queue, turn, ask)
 end
@@ -128,9 +130,16 @@ if #waiting > 0 then
   local ends = tonumber(redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')[2])
   again = now < quiet and quiet - now or math.max(1, math.min(500, ends - now))
 end
-local share, others, above = math.max(1, math.floor(limit / processes)), queued - #waiting, 0
-for _, value in ipairs(redis.call('HVALS', held)) do above = above + math.max(0, tonumber(value) - share) end
+local share, others = math.max(1, math.floor(limit / processes)), queued - #waiting
+local all, above = 0, 0
+for _, value in ipairs(redis.call('HVALS', held)) do
+  all = all + tonumber(value)
+  above = above + math.max(0, tonumber(value) - share)
+end
+local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
+local isPressing = first and now - tonumber(first) / 1000 >= ttl / 3
+local asked = (isPressing or mine == 0) and others or math.ceil(others * mine / all)
 local yields = mine > share and math.ceil(others * (mine - share) / above) or 0
 local rest = math.max(0, quiet - now)
-return {known[1], table.concat(granted, ','), others, share, yields, again, limit, rest}
+return {known[1], table.concat(granted, ','), asked, share, yields, again, limit, rest}
 `

@@ -97,8 +97,9 @@ export class HolderModel {
     if (this.wanted === 0) this.wantedSince = undefined
     else this.wantedSince ??= now.monotonic
     const leave = this.permits.filter(({ state }) => state === "Lost" || state === "Expired").length
-    if (this.wanted === 0 || held.length <= this.share || held.length === 0) return
+    if (this.wanted === 0 || held.length + leave === 0) return
     this.due = Math.min(this.due, now.monotonic + 1_000)
+    if (held.length <= this.share) return
     if (now.monotonic - this.wantedSince! < 1_000) return
     const isStuck = leave >= this.yields
     if (isStuck && now.monotonic < this.yieldedAt + this.policy.timeToLive / 3) return

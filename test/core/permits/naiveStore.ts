@@ -11,6 +11,7 @@ interface Process {
 interface Ask {
   readonly process: string
   readonly id: number
+  readonly since: number
 }
 
 export class NaiveStore {
@@ -48,12 +49,12 @@ export class NaiveStore {
     this.reserved = this.reserved.filter((ask) => !isOf(ask))
     for (const id of asks) {
       if (!granted.includes(id) && !this.queue.some((ask) => isOf(ask) && ask.id === id)) {
-        this.queue.push({ process: name, id })
+        this.queue.push({ process: name, id, since: now })
       }
     }
     for (const late of this.reserved.filter(({ endsAt }) => endsAt <= now)) {
       this.reserved = this.reserved.filter((ask) => ask !== late)
-      this.queue.push(late)
+      this.queue.push({ ...late, since: now })
     }
     this.processes.set(name, { held: held + granted.length, asks, endsAt: now + this.timeToLive, turn })
     const own = this.processes.get(name)!
@@ -83,7 +84,10 @@ export class NaiveStore {
       this.toldAt = now
     }
     this.told = Math.min(this.told, this.queue.length)
-    const wanted = this.queue.filter((ask) => !isOf(ask)).length
+    const others = this.queue.filter((ask) => !isOf(ask)).length
+    const taken = [...this.processes.values()].reduce((sum, one) => sum + one.held, 0)
+    const isPressing = this.queue.some(({ since }) => now - since >= this.timeToLive / 3)
+    const wanted = isPressing || own.held === 0 ? others : Math.ceil(others * own.held / taken)
     const share = Math.max(1, Math.floor(this.limit / Math.max(1, this.processes.size)))
     const above = (one: Process) => Math.max(0, one.held - share)
     const ends = Math.min(...[...this.processes.values()].map(({ endsAt }) => endsAt))
@@ -92,7 +96,7 @@ export class NaiveStore {
       granted,
       wanted,
       share,
-      yields: above(own) === 0 ? 0 : Math.ceil(wanted * above(own) / all),
+      yields: above(own) === 0 ? 0 : Math.ceil(others * above(own) / all),
       again: waiting.length === 0
         ? Infinity
         : now < this.quietUntil

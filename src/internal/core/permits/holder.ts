@@ -50,7 +50,7 @@ export interface Report {
 export interface Answer {
   /** The asks that have their permits now. */
   readonly granted: ReadonlyArray<number>
-  /** How many permits other processes wait for. */
+  /** How many permits other processes want of this process. */
   readonly wanted: number
   /** How many permits this process may keep while others wait. */
   readonly share: number
@@ -242,8 +242,10 @@ export class PermitHolder<F> {
       if (permit.state === "Held") kept.push(permit)
       else if (permit.state !== "Waiting") leaving++
     }
-    if (this.wanted === 0 || kept.length <= this.share) return
+    if (this.wanted === 0 || kept.length + leaving === 0) return
+    // the demand soon changes
     this.dueAt = Math.min(this.dueAt, now.monotonic + spread)
+    if (kept.length <= this.share) return
     if (now.monotonic - this.wantedSince < spread) return
     let count = this.yields - leaving
     if (count <= 0) {
