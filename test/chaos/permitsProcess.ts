@@ -59,7 +59,7 @@ const watchTurns = () => {
   let last = performance.now()
   setInterval(() => {
     const millis = performance.now() - last
-    if (millis > 250) say({ _tag: "Stalled", millis, at: Date.now() })
+    if (millis > setup.closeTimeout) say({ _tag: "Stalled", millis, at: Date.now() })
     last = performance.now()
   }, 50)
 }

@@ -39,6 +39,7 @@ describe("the verdict on a fleet's limit", () => {
     const stalled = (from: number, to: number) => verdictOn({ excesses, stalls: [{ member: 1, from, to }] })
     expect(stalled(6_000, 7_500)).toEqual({ late: 1, wrong: 0 })
     expect(stalled(5_000, 7_000)).toEqual({ late: 0, wrong: 1 })
+    expect(stalled(9_000, 9_499)).toEqual({ late: 0, wrong: 1 })
     expect(stalled(11_000, 12_000)).toEqual({ late: 0, wrong: 1 })
   })
 

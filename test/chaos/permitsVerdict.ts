@@ -18,7 +18,7 @@ export interface Observed {
   readonly excesses: ReadonlyArray<Excess>
   /** Waits of borrowers. */
   readonly waits: ReadonlyArray<Span>
-  /** Stretches in which a process got no turn, though nobody had stopped it. */
+  /** Stretches longer than `closeTimeout` in which a process got no turn, though nobody had stopped it. */
   readonly stalls: ReadonlyArray<Span>
   readonly faults: ReadonlyArray<{ readonly from: number; readonly to: number }>
   /** The answers that each process got. */
@@ -85,8 +85,10 @@ export const judge = (observed: Observed, bounds: Bounds, start: number): Verdic
   for (const { from, most, to } of excesses) {
     if (to - from <= lag) continue
     const text = `up to ${most} sessions from ${seconds(from - start)} to ${seconds(to - start)}, the limit is ${limit}`
-    // a process that gets no turn is like one that is stopped
-    const stall = stalls.find((stall) => stall.from < to && stall.to > from - timeToLive)
+    // a process that gets no turn is like one that is stopped: it closes its sessions so much later
+    const stall = stalls.find((stall) =>
+      stall.from < to && stall.to > from - timeToLive && stall.to - stall.from >= to - from - lag
+    )
     if (stall === undefined) wrong.push(text)
     else late.push(`${text}; process ${stall.member} got no turn for ${seconds(stall.to - stall.from)}`)
   }
