@@ -33,13 +33,14 @@ const sources = fs.readdirSync(path.join(root, "src"), { recursive: true, encodi
   .map((name) => name.slice(0, -".ts".length).split(path.sep).join("/"))
 const internals = sources.filter((name) => name.startsWith("internal/"))
 const modules = sources.filter((name) => !name.includes("/") && name !== "index")
-const portable = modules.filter((name) => !name.startsWith("NodeWebTransport"))
+const portable = modules.filter((name) => !name.startsWith("NodeWebTransport") && name !== "RedisPermits")
 // other modules have the same exports
 const typesOnly = ["ResourcePoolOptions", "SessionPoolOptions"]
 const parts = [
   ...typesOnly,
   "FramingCodec",
   "RecyclingPoolStats",
+  "RedisPermitsError",
   "RequestPoolStats",
   "WebTransportConstructor",
   "WebTransportSession"
@@ -184,17 +185,22 @@ const missing = (client, certificate) => `
 import assert from "node:assert/strict"
 import * as NodeWebTransport from "effect-pools/NodeWebTransport"
 import * as NodeWebTransportServer from "effect-pools/NodeWebTransportServer"
+import * as RedisPermits from "effect-pools/RedisPermits"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
-const message = "Unsupported: WebTransport in Node needs the package @fails-components/webtransport; npm install ${client}"
-const saysSo = (effect) =>
+const needsClient = "Unsupported: WebTransport in Node needs the package @fails-components/webtransport; npm install ${client}"
+const saysSo = (effect, message = needsClient) =>
   assert.rejects(Effect.runPromise(Effect.scoped(effect)), (error) => {
     assert.equal(error.message, message)
     return true
   })
 for (const name of ["layer", "layerHttp2", "layerHttp3"]) await saysSo(Layer.build(NodeWebTransport[name]))
 await saysSo(NodeWebTransportServer.make({ certificate: ${JSON.stringify(certificate)} }))
+await saysSo(
+  RedisPermits.make({ url: "redis://localhost", key: "key", limit: 1 }),
+  "Unsupported: RedisPermits needs the package ioredis; npm install ioredis"
+)
 `
 
 /** The section of the README that begins a program: its blocks, in order. */

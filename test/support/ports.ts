@@ -41,6 +41,13 @@ export const serverPorts = async <S extends Server>(
   }
 }
 
+/** A port that is free, for a server of another program, and stays free when that server dies. */
+export const freePort = async (): Promise<number> => {
+  const [server, port] = await serverPorts(0, (port) => listen(createServer(), port))
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
 /** A UDP socket on the port; for 0, on a port that is free and stays free when the process dies. */
 export const udpSocket = async (port: number): Promise<Socket> => {
   for (;;) {

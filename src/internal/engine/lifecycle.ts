@@ -148,6 +148,7 @@ export class Lifecycle<A, E, V> {
     }
     const { value } = exit as Exit.Success<A, E>
     item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined, loan: undefined }
+    if (adapter.standing !== undefined) item.standing = adapter.standing(value)
     machine.created(item, value, concurrency.value, time.read(), chance)
     events.announce({ _tag: "Created" })
     // last: if the item died meanwhile, this ends it at once

@@ -256,7 +256,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   /** A place without a permit counts as no creation. */
   private askPermit(desk: PermitDesk<CommonPlace<KeyPool<K, A, E>>>, place: CommonPlace<KeyPool<K, A, E>>): void {
     this.limit.creationOver(place)
-    desk.ask(place)
+    desk.ask(place, place.purpose)
     // the permit of an item that waits for its replacement may be the one that is needed
     const spent = this.limit.spent.first as typeof place | undefined
     if (spent !== undefined) spent.share.owner.engine.machine.evict(spent.item!, this.time.read())

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import type { PermitSource } from "../../ResourcePoolOptions.js"
 import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
@@ -68,6 +69,12 @@ const asWebTransportError = (what: string) => (cause: unknown): WebTransportErro
     advice: "see the cause",
     cause
   })
+
+const namedPermit = <R>(permit: PermitSource<any, R>): PermitSource<WebTransportError, R> => {
+  const named = asWebTransportError("permit")
+  if (Effect.isEffect(permit)) return Effect.mapError(permit, named)
+  return (purpose) => Effect.mapError(permit(purpose), named)
+}
 
 type Make = <E, R>(
   options: SessionPoolOptions<E, R>
@@ -269,7 +276,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     >(
       engineSettings({
         ...decoded,
-        permit: decoded.permit && Effect.mapError(decoded.permit, asWebTransportError("permit")),
+        permit: decoded.permit && namedPermit(decoded.permit),
         // the connect timeout decides; this limit is for hooks that ignore it
         createTimeout: decoded.createTimeout ?? (endpoints === undefined ? limit + 5_000 : Infinity)
       }),

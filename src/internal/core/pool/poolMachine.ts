@@ -234,9 +234,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.checks.end(check)
     this.prove(item, now)
     item.state = "InUse"
-    this.lend(item, now, sharing)
+    const isPermitted = this.isPermitted(item, now)
+    if (isPermitted) this.lend(item, now, sharing)
     if (this.unsettled || !this.outbox.isEmpty) this.settle(now)
-    return item
+    return isPermitted ? item : undefined
   }
 
   enqueue(waiter: Waiter<A, F, S>, now: Time): "Queued" | "Full" | "Closed" {
@@ -503,13 +504,18 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** The permit has run out: its item closes now, also under its borrowers. */
   permitExpired(permit: Permit, now: Time): void {
     const { item } = permit
-    permit.hasExpired = true
     if (item === undefined) this.permits?.drop(permit)
     else if (item.state === "Creating" || item.state === "Outdated") {
+      permit.hasExpired = true
       this.endCreation(item, now)
       this.outbox.push({ _tag: "CancelCreation", item })
-    } else if (isLive(item)) this.destroy(item, "retired", now)
+    } else this.expire(item, now)
     this.settle(now)
+  }
+
+  private expire(item: Item<A, S>, now: Time): void {
+    if (item.permit !== undefined) item.permit.hasExpired = true
+    if (isLive(item)) this.destroy(item, "retired", now)
   }
 
   /** Another pool gets the place of an idle item. Returns whether the item was idle. */
@@ -694,6 +700,21 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** The first item that can be lent now, without a check. */
   private lendable(sharing: Sharing, now: Time): Item<A, S> | undefined {
     if (this.ages) this.age(now)
+    let item = this.ready(sharing, now)
+    while (item !== undefined && !this.isPermitted(item, now)) item = this.ready(sharing, now)
+    return item
+  }
+
+  /** Whether the item may be lent. If its permit has ended, it may not, and leaves: the permit's signals may be late. */
+  private isPermitted(item: Item<A, S>, now: Time): boolean {
+    if (item.standing === undefined) return true
+    const standing = item.standing()
+    if (standing === "Expired") this.expire(item, now)
+    else if (standing === "Lost") this.withdraw(item, "retired", now)
+    return standing === "Valid"
+  }
+
+  private ready(sharing: Sharing, now: Time): Item<A, S> | undefined {
     const first = this.available.first(sharing)
     if (first !== undefined && !this.needsCheck(first, now)) return first
     const proven = this.available.proven(sharing)
@@ -750,6 +771,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private offer(item: Item<A, S>, now: Time, proves: number): void {
     const needsCheck = this.needsCheck(item, now)
     while (this.waiters.first !== undefined && item.state === "InUse" && item.borrowers < item.concurrency) {
+      if (!this.isPermitted(item, now)) break
       const waiter = this.waiters.first
       if (needsCheck && waiter.ticket > proves) {
         this.unsettled = true
@@ -1049,6 +1071,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (permit !== undefined) {
       permit.item = item
       item.permit = permit
+      item.standing = permit.standing
     }
     this.creations.begin(item, now)
     this.items.add(item)
