@@ -5,8 +5,8 @@ import { use } from "echarts/core"
 import { SVGRenderer } from "echarts/renderers"
 import { type themes, toSvg, width } from "../harness/chart.js"
 import { number } from "../harness/format.js"
-import type { Scenario } from "./fleet.js"
 import type { Outcome } from "./outcome.js"
+import type { Scenario } from "./scenario.js"
 
 use([BarChart, LineChart, GridComponent, LegendComponent, MarkAreaComponent, TitleComponent, SVGRenderer])
 

@@ -1,48 +1,12 @@
 /** A fleet of pools against one backend, in simulated time. The same seed gives the same run. */
 import { randomOf } from "../../test/support/randomOf.js"
 import { Agenda } from "./agenda.js"
-import { Backend, type Capacity, type Replica } from "./backend.js"
+import { Backend, type Capacity } from "./backend.js"
 import { FleetPool } from "./fleetPool.js"
 import { Ledger } from "./ledger.js"
 import { type Outcome, outcomeOf } from "./outcome.js"
-import { type PoolOptions, policyOf } from "./policy.js"
-
-/** What a scenario works with. */
-export interface Stage {
-  readonly backend: Backend
-  readonly replicas: ReadonlyArray<Replica>
-  readonly pools: ReadonlyArray<FleetPool>
-  /** Seconds since the start. */
-  at(seconds: number, run: () => void): void
-}
-
-/** Times are seconds. */
-export interface Scenario {
-  readonly name: string
-  readonly title: string
-  readonly words: string
-  /** The trouble. */
-  readonly from: number
-  readonly until: number
-  readonly end: number
-  /** How many times as many borrowers come in the trouble. */
-  readonly load: number
-  /** Of all variants. */
-  readonly options: PoolOptions
-  readonly variants: ReadonlyArray<Variant>
-  readonly play: (stage: Stage) => void
-}
-
-export interface Variant {
-  readonly name: string
-  readonly options: PoolOptions
-  readonly address: "balancer" | "endpoints"
-}
-
-export interface Scale {
-  readonly pools: number
-  readonly seed: number
-}
+import { policyOf } from "./policy.js"
+import type { Scale, Scenario, Variant } from "./scenario.js"
 
 /** Borrowers of a pool that come in a second, in the mean. */
 const borrowers = 1
@@ -112,6 +76,11 @@ export const simulate = (scenario: Scenario, variant: Variant, scale: Scale): Ou
   }
 
   const sessions: Array<number> = []
+  const counts = () => backend.replicas.map(({ sessions }) => sessions.size)
+  let before: ReadonlyArray<number> = []
+  agenda.at(time(from) - 1, () => {
+    before = counts()
+  })
   for (let second = 0; second < end; second++) agenda.at(time(second), () => sessions.push(backend.sessions))
   scenario.play({
     backend,
@@ -122,8 +91,8 @@ export const simulate = (scenario: Scenario, variant: Variant, scale: Scale): Ou
     }
   })
   agenda.runUntil(time(end))
-  const counts = backend.replicas.map(({ sessions }) => sessions.size)
+  const after = counts()
   // those that have come are still served, or fail
   for (let second = 1; ledger.open > 0 && second <= 120; second++) agenda.runUntil(time(end + second))
-  return outcomeOf({ scenario, variant, ledger, sessions, counts, pools, backend, events: agenda.count })
+  return outcomeOf({ scenario, variant, ledger, sessions, before, after, pools, backend, events: agenda.count })
 }

@@ -1,39 +1,13 @@
 /** A pool of the fleet: the machine of `core/pool`, and a shell of events in place of fibers. */
 import { SteadyTime, type Time } from "../../src/internal/core/clock.js"
-import type { Command } from "../../src/internal/core/pool/commands.js"
-import { type Check, type Item, Waiter } from "../../src/internal/core/pool/item.js"
+import { type Check, Waiter } from "../../src/internal/core/pool/item.js"
 import { PoolMachine } from "../../src/internal/core/pool/poolMachine.js"
-import type { Agenda, Happening } from "./agenda.js"
-import type { Backend, Client, Session } from "./backend.js"
-import type { Ledger } from "./ledger.js"
-import { BalancedOpener, DirectOpener, type Opener } from "./openers.js"
-import type { FleetPolicy } from "./policy.js"
+import type { Happening } from "./agenda.js"
+import type { Session } from "./backend.js"
+import type { Data, Opener, OpeningPool, PoolCommand, PoolItem, World } from "./contract.js"
+import { BalancedOpener, DirectOpener } from "./openers.js"
 
-/** What the shell keeps on the machine's records. */
-export interface Data {
-  readonly item: never
-  /** Cancels what runs for an item or a check. */
-  readonly hook: () => void
-  /** When the borrower came. */
-  readonly borrower: number
-  readonly resume: never
-}
-
-export type PoolItem = Item<Session, Data>
-export type PoolCommand = Command<Session, string, Data>
-
-/** What all pools of a fleet have in common. */
-export interface World {
-  readonly agenda: Agenda
-  readonly random: () => number
-  readonly backend: Backend
-  readonly policy: FleetPolicy
-  readonly ledger: Ledger
-  /** How long a borrower that comes now has work for its session, in milliseconds. */
-  readonly work: () => number
-}
-
-export class FleetPool implements Client {
+export class FleetPool implements OpeningPool {
   readonly machine: PoolMachine<Session, string, Data>
   readonly world: World
   readonly trip: number
@@ -63,6 +37,10 @@ export class FleetPool implements Client {
     time.monotonic = this.world.agenda.now
     time.wall = this.steady.pass(time.monotonic + this.leapt)
     return time
+  }
+
+  get waiting(): number {
+    return this.machine.waiters.length
   }
 
   start(): void {
@@ -114,6 +92,8 @@ export class FleetPool implements Client {
     item.running = undefined
     this.items.set(session, item)
     this.machine.created(item, session, 1, this.now, this.world.random())
+    // its endpoint is judged by an early death, in place of the pool
+    if (this.world.policy.balance !== undefined) this.machine.proven(item, this.now)
   }
 
   failedToOpen(item: PoolItem, failure: string): void {
@@ -125,11 +105,6 @@ export class FleetPool implements Client {
   retire(session: Session): void {
     const item = this.items.get(session)
     if (item !== undefined) this.machine.retire(item, this.now)
-  }
-
-  /** The session needs no early proof: its endpoint is judged in place of the pool. */
-  trust(item: PoolItem): void {
-    this.machine.proven(item, this.now)
   }
 
   // --- what the backend tells

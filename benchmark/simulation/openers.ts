@@ -10,22 +10,12 @@ import type {
 import type { BalancePolicy } from "../../src/internal/core/balance/policy.js"
 import type { Happening } from "./agenda.js"
 import type { Replica, Session } from "./backend.js"
-import type { FleetPool, PoolItem } from "./fleetPool.js"
-
-export interface Opener {
-  /** Answered by the pool's `opened` or `failedToOpen`, never at once. Sets how it is cancelled. */
-  open(item: PoolItem): void
-  /** A borrower waits. */
-  demanded(): void
-  proved(session: Session): void
-  /** The first call counts. */
-  ended(session: Session, how: SessionEnd): void
-}
+import type { Opener, OpeningPool, PoolItem } from "./contract.js"
 
 export class DirectOpener implements Opener {
-  private readonly pool: FleetPool
+  private readonly pool: OpeningPool
 
-  constructor(pool: FleetPool) {
+  constructor(pool: OpeningPool) {
     this.pool = pool
   }
 
@@ -61,7 +51,7 @@ type Attempt = ConnectAttempt<Address, string>
 type Creation = SessionCreation<Address, string>
 
 export class BalancedOpener implements Opener {
-  private readonly pool: FleetPool
+  private readonly pool: OpeningPool
   private readonly machine: BalanceMachine<Address, string>
   private readonly items = new Map<Creation, PoolItem>()
   /** What cancels the attempts under way, and closes the sessions of those that are open. */
@@ -70,12 +60,12 @@ export class BalancedOpener implements Opener {
   private readonly attempts = new Map<Session, Attempt>()
   private tick: Happening | undefined = undefined
 
-  constructor(pool: FleetPool, policy: BalancePolicy) {
+  constructor(pool: OpeningPool, policy: BalancePolicy) {
     this.pool = pool
     const { agenda, backend } = pool.world
     const demand = {
       get waiting() {
-        return pool.machine.waiters.length
+        return pool.waiting
       }
     }
     this.machine = new BalanceMachine<Address, string>(policy, demand, (command) => this.perform(command))
@@ -180,6 +170,5 @@ export class BalancedOpener implements Opener {
     this.items.delete(creation)
     if (creation.state === "Failed") return pool.failedToOpen(item, "every endpoint failed")
     pool.opened(item, this.sessions.get(creation.winner!)!)
-    pool.trust(item)
   }
 }

@@ -1,8 +1,8 @@
 /** What a run of a simulation shows. */
 import type { Backend } from "./backend.js"
-import type { Scenario, Variant } from "./fleet.js"
 import type { FleetPool } from "./fleetPool.js"
 import type { Ledger } from "./ledger.js"
+import type { Scenario, Variant } from "./scenario.js"
 
 export interface Outcome {
   readonly scenario: string
@@ -36,7 +36,8 @@ export interface Figures {
   readonly restored: number | undefined
   /** Jain's index of the part that each pool had served: 1 if all had the same part, 1/n if one had all. */
   readonly fairness: number
-  /** Sessions of the fullest replica at the end, for the mean. */
+  /** Sessions of the fullest replica, for the mean: before the trouble, and at the end. */
+  readonly fullestBefore: number
   readonly fullest: number
   readonly failures: Readonly<Record<string, number>>
   /** Borrowers that were neither served nor failed. */
@@ -53,6 +54,8 @@ const sum = (values: ReadonlyArray<number>): number => values.reduce((total, val
 
 const highest = (values: ReadonlyArray<number>): number => values.reduce((a, b) => Math.max(a, b), 0)
 
+const fullest = (counts: ReadonlyArray<number>): number => highest(counts) * counts.length / sum(counts)
+
 /** Jain's index. */
 export const fairness = (shares: ReadonlyArray<number>): number => {
   const squares = sum(shares.map((share) => share * share))
@@ -67,13 +70,14 @@ const reaches = (figures: ReadonlyArray<number>, from: number, bound: number): n
   return undefined
 }
 
-export const outcomeOf = ({ backend, counts, events, ledger, pools, scenario, sessions, variant }: {
+export const outcomeOf = ({ after, backend, before, events, ledger, pools, scenario, sessions, variant }: {
   readonly scenario: Scenario
   readonly variant: Variant
   readonly ledger: Ledger
   readonly sessions: ReadonlyArray<number>
-  /** Sessions of each replica, at the end. */
-  readonly counts: ReadonlyArray<number>
+  /** Sessions of each replica: before the trouble, and at the end. */
+  readonly before: ReadonlyArray<number>
+  readonly after: ReadonlyArray<number>
   readonly pools: ReadonlyArray<FleetPool>
   readonly backend: Backend
   readonly events: number
@@ -82,7 +86,7 @@ export const outcomeOf = ({ backend, counts, events, ledger, pools, scenario, se
   const { dials, offered, served } = ledger
   const share = offered.map((count, second) => count === 0 ? 1 : served[second]! / count)
   const judged = pools.filter(({ offered }) => offered > 0)
-  const before = sessions[from - 1]!
+  const usual = sessions[from - 1]!
   const middle = Math.floor((from + until) / 2)
   return {
     scenario: scenario.name,
@@ -99,9 +103,10 @@ export const outcomeOf = ({ backend, counts, events, ledger, pools, scenario, se
       served: sum(judged.map(({ served }) => served)) / sum(judged.map(({ offered }) => offered)),
       longestWait: ledger.longestWait / 1_000,
       recovery: reaches(share, until, most),
-      restored: reaches(sessions, until, most * before),
+      restored: reaches(sessions, until, most * usual),
       fairness: fairness(judged.map(({ offered, served }) => served / offered)),
-      fullest: highest(counts) * counts.length / sum(counts),
+      fullestBefore: fullest(before),
+      fullest: fullest(after),
       failures: Object.fromEntries(ledger.failures),
       lost: ledger.open,
       events

@@ -1,7 +1,7 @@
 /** The tables of the simulation. */
-import { none, number, table, whole } from "../harness/format.js"
-import type { Scenario } from "./fleet.js"
+import { number, table, whole } from "../harness/format.js"
 import type { Outcome } from "./outcome.js"
+import type { Scenario } from "./scenario.js"
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
@@ -36,7 +36,7 @@ export const report = ({ from, until }: Scenario, outcomes: ReadonlyArray<Outcom
       seconds(figures.recovery),
       seconds(figures.restored),
       figures.fairness.toFixed(3),
-      Number.isFinite(figures.fullest) ? `${number(figures.fullest)} ×` : none
+      `${number(figures.fullestBefore)} ×, ${number(figures.fullest)} ×`
     ])
   )
 

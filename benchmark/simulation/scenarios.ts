@@ -1,23 +1,22 @@
 /** What happens to the fleet, and the options that are compared. */
 import * as Effect from "effect/Effect"
-import type { Scenario, Variant } from "./fleet.js"
 import type { PoolOptions } from "./policy.js"
+import type { Scenario, Variant } from "./scenario.js"
 
 const variant = (name: string, options: PoolOptions = {}): Variant => ({ name, options, address: "balancer" })
 
 export const defaults = variant("the defaults")
 export const withoutJitter = variant("no jitter", { createBackoff: { jitter: 0 } })
-const withoutBackoff = variant("no backoff: 100 ms", { createBackoff: { initial: 100, factor: 1 } })
-const slowly = variant("createConcurrency 2", { createConcurrency: 2 })
-const endpoints: Variant = { name: "endpoints", options: {}, address: "endpoints" }
+const endpoints: ReadonlyArray<Variant> = [
+  { name: "endpoints", options: {}, address: "endpoints" },
+  { name: "endpoints, attemptDelay 2 s", options: { attemptDelay: "2 seconds" }, address: "endpoints" }
+]
 
-const common = [
-  defaults,
-  withoutJitter,
-  withoutBackoff,
-  slowly,
-  variant("rideOut 0", { rideOut: 0 }),
-  variant("rideOut 30 s", { rideOut: "30 seconds" })
+const withoutBackoff = variant("no backoff: 100 ms", { createBackoff: { initial: 100, factor: 1 } })
+const concurrencies = [2, 10].map((most) => variant(`createConcurrency ${most}`, { createConcurrency: most }))
+const queues = [
+  variant("maxWaiters 20", { maxWaiters: 20 }),
+  variant("acquireTimeout 5 s", { acquireTimeout: "5 seconds" })
 ]
 
 /** Ten sessions in each pool, always. */
@@ -32,7 +31,16 @@ const outage: Scenario = {
   end: 120,
   load: 1,
   options: full,
-  variants: [...common, endpoints],
+  variants: [
+    defaults,
+    withoutJitter,
+    variant("jitter 0.1", { createBackoff: { jitter: 0.1 } }),
+    withoutBackoff,
+    ...concurrencies,
+    variant("rideOut 0", { rideOut: 0 }),
+    variant("rideOut 30 s", { rideOut: "30 seconds" }),
+    ...endpoints
+  ],
   play: ({ at, backend, replicas }) => {
     at(20, () => replicas.forEach((replica) => backend.kill(replica)))
     at(50, () => replicas.forEach((replica) => backend.start(replica)))
@@ -48,7 +56,7 @@ const deploy: Scenario = {
   end: 160,
   load: 1,
   options: full,
-  variants: [...common, endpoints],
+  variants: [defaults, withoutJitter, ...concurrencies, ...endpoints],
   play: ({ at, backend, replicas }) =>
     replicas.forEach((replica, place) => {
       at(20 + 10 * place, () => backend.drain(replica))
@@ -60,14 +68,15 @@ const deploy: Scenario = {
 const half: Scenario = {
   name: "half",
   title: "Half of the backend",
-  words: "Five of the ten replicas are killed, and are back 60 s later. The others bear 60 of 100 sessions, and answer " +
+  words:
+    "Five of the ten replicas are killed, and are back 60 s later. The others bear 60 of 100 sessions, and answer " +
     "four of five requests.",
   from: 20,
   until: 80,
   end: 150,
   load: 1,
   options: full,
-  variants: [...common, variant("maxWaiters 20", { maxWaiters: 20 }), endpoints],
+  variants: [defaults, withoutBackoff, ...queues],
   play: ({ at, backend, replicas }) => {
     const others = replicas.slice(replicas.length / 2)
     at(20, () => others.forEach((replica) => backend.kill(replica)))
@@ -78,19 +87,15 @@ const half: Scenario = {
 const burst: Scenario = {
   name: "burst",
   title: "Ten times the load",
-  words: "For 10 s ten times as many borrowers come. Pools have two sessions, and grow to ten. The backend answers 1.6 " +
+  words:
+    "For 10 s ten times as many borrowers come. Pools have two sessions, and grow to ten. The backend answers 1.6 " +
     "times the usual load.",
   from: 20,
   until: 30,
   end: 120,
   load: 10,
   options: { minSize: 2, maxSize: 10, idleTimeToLive: "60 seconds" },
-  variants: [
-    ...common,
-    variant("maxWaiters 20", { maxWaiters: 20 }),
-    variant("acquireTimeout 5 s", { acquireTimeout: "5 seconds" }),
-    endpoints
-  ],
+  variants: [defaults, ...concurrencies, ...queues],
   play: () => undefined
 }
 
@@ -110,7 +115,7 @@ const leaps: Scenario = {
     validate: () => Effect.succeed(true),
     keepAlive: { interval: "30 seconds", ping: () => Effect.void }
   },
-  variants: [defaults, withoutJitter, slowly],
+  variants: [defaults, ...concurrencies],
   play: ({ at, pools }) => {
     const hours = 2 * 3_600_000
     at(20, () =>
