@@ -32,7 +32,7 @@ const bars: ReadonlyArray<Bars> = [
 ]
 
 export const draw = (scenario: Scenario, outcomes: ReadonlyArray<Outcome>, theme: Theme): string => {
-  const legend = 34 + legendRow * Math.ceil(outcomes.length / 4)
+  const legend = 34 + legendRow * Math.ceil(outcomes.length / 5)
   const [dials, share] = [{ top: legend + 30, height: 170 }, { top: legend + 30 + 170 + gap + 30, height: 120 }]
   const figures = share.top + share.height + gap + 34
   const colorOf = (place: number): string => place === 0 ? theme.ours : colors[(place - 1) % colors.length]!
@@ -83,6 +83,7 @@ export const draw = (scenario: Scenario, outcomes: ReadonlyArray<Outcome>, theme
       icon: "roundRect",
       itemWidth: 14,
       itemHeight: 4,
+      itemGap: 24,
       textStyle: { color: theme.text, fontSize: 12 }
     },
     grid: [

@@ -8,7 +8,7 @@ const variant = (name: string, options: PoolOptions = {}): Variant => ({ name, o
 export const defaults = variant("the defaults")
 export const withoutJitter = variant("no jitter", { createBackoff: { jitter: 0 } })
 const endpoints: ReadonlyArray<Variant> = [
-  { name: "endpoints", options: {}, address: "endpoints" },
+  { name: "several endpoints", options: {}, address: "endpoints" },
   { name: "endpoints, attemptDelay 2 s", options: { attemptDelay: "2 seconds" }, address: "endpoints" }
 ]
 
@@ -28,7 +28,7 @@ const outage: Scenario = {
   words: "All replicas are killed at once. 30 s later all of them are back.",
   from: 20,
   until: 50,
-  end: 120,
+  end: 90,
   load: 1,
   options: full,
   variants: [
@@ -53,7 +53,7 @@ const deploy: Scenario = {
   words: "One replica after the other asks its clients to leave, is killed 5 s later, and is back 5 s after that.",
   from: 20,
   until: 120,
-  end: 160,
+  end: 140,
   load: 1,
   options: full,
   variants: [defaults, withoutJitter, ...concurrencies, ...endpoints],
@@ -73,7 +73,7 @@ const half: Scenario = {
     "four of five requests.",
   from: 20,
   until: 80,
-  end: 150,
+  end: 120,
   load: 1,
   options: full,
   variants: [defaults, withoutBackoff, ...queues],
@@ -92,7 +92,7 @@ const burst: Scenario = {
     "times the usual load.",
   from: 20,
   until: 30,
-  end: 120,
+  end: 80,
   load: 10,
   options: { minSize: 2, maxSize: 10, idleTimeToLive: "60 seconds" },
   variants: [defaults, ...concurrencies, ...queues],
@@ -106,7 +106,7 @@ const leaps: Scenario = {
     "checked, pinged, and live for an hour.",
   from: 20,
   until: 21,
-  end: 60,
+  end: 50,
   load: 1,
   options: {
     ...full,
