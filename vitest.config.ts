@@ -8,6 +8,7 @@ import { commands } from "./test/browser/commands.js"
 import { http3Node, http3Problem } from "./test/support/http3.js"
 import { postgresProblem } from "./test/support/postgresPrograms.js"
 import { promtoolProblem } from "./test/support/promtool.js"
+import { redisProblem } from "./test/support/redisProgram.js"
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const src = at("./src")
@@ -19,6 +20,7 @@ const browserProblem = executablePath === undefined ? "no Chromium on the path; 
 const denoProblem = existsSync(new URL("./node_modules/.bin/deno", import.meta.url)) ? undefined : "it is not installed"
 const noPromtool = promtoolProblem()
 const noPostgres = postgresProblem()
+const noRedis = redisProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
@@ -39,7 +41,8 @@ const http2: TestProjectConfiguration = {
       "**/http3/**",
       "test/effect4/**",
       ...(noPromtool === undefined ? [] : ["**/*.promtool.test.ts"]),
-      ...(noPostgres === undefined ? [] : ["**/postgres.test.ts"])
+      ...(noPostgres === undefined ? [] : ["**/postgres.test.ts"]),
+      ...(noRedis === undefined ? [] : ["**/*.redis.test.ts"])
     ],
     setupFiles: ["test/support/http3Setup.ts"],
     // one project runs it for all
@@ -198,6 +201,7 @@ export default defineConfig({
       browserProblem: browserProblem ?? "",
       promtoolProblem: noPromtool ?? "",
       postgresProblem: noPostgres ?? "",
+      redisProblem: noRedis ?? "",
       denoProblem: denoProblem ?? "",
       platform: process.platform
     },

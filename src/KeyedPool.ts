@@ -99,6 +99,11 @@ export interface KeyedPool<in K, in out A, out E = never> extends KeyedPoolLike<
   readonly close: Effect.Effect<void>
   /** A snapshot of the figures: of all keys together, and of the 100 busiest. Takes time for each key. */
   readonly stats: Effect.Effect<KeyedPoolStats>
+  /**
+   * Waits until the figures satisfy the predicate, and returns them, as the `awaitStats` of a `ResourcePool` does. While a
+   * fiber waits, each borrow takes time for each key.
+   */
+  readonly awaitStats: (predicate: (stats: KeyedPoolStats) => boolean) => Effect.Effect<KeyedPoolStats>
 }
 
 /**

@@ -18,6 +18,10 @@
  * }).pipe(Effect.scoped)
  * ```
  *
+ * It needs `npm install @fails-components/webtransport@1.6.8`, an optional peer of exactly this version. The native
+ * package is no prebuilt one on npm: its install fetches a binary from GitHub or builds for some 20 minutes, and npm asks
+ * for approval of its script.
+ *
  * This is a separate entry point, so that browsers never load it.
  *
  * @since 0.2.0

@@ -5,6 +5,7 @@ import * as Effect from "#test/Effect"
 import * as Layer from "#test/Layer"
 import type * as Scope from "#test/Scope"
 import { commands } from "@vitest/browser/context"
+import { byAttempt } from "../support/attempts.js"
 import { fromHex } from "../support/bytes.js"
 import type * as Protocol from "../support/protocol.js"
 import { noCounts } from "../support/protocol.js"
@@ -71,7 +72,7 @@ export const start = (options: Options = {}): Effect.Effect<Service, never, Scop
   Effect.acquireRelease(
     Effect.promise(() => commands.startServer(options)),
     ({ id }) => Effect.promise(() => commands.endServer(id))
-  ).pipe(Effect.map(handle))
+  ).pipe(Effect.map((started) => byAttempt(handle(started))))
 
 export const layer = (options: Options = {}): Layer.Layer<TestServer> => Layer.scoped(TestServer, start(options))
 

@@ -20,6 +20,9 @@ import { assert, describe, layer } from "../support/vitest.js"
 
 const Live = live()
 
+// the browser's credit for a session is 98, and does not come back: more requests would wait for new sessions
+const atRandom = can("returnsCredit") ? 600 : 120
+
 const ask = (pool: StreamPool.Service, request: string, options?: StreamPool.RequestOptions) =>
   Effect.map(pool.request(bytes(request), options), text)
 
@@ -254,7 +257,9 @@ describe("StreamPool.request", () => {
               const exit = yield* Fiber.interrupt(fiber)
               yield* Ref.update(outcomes, (all) => [...all, [request, exit] as const])
             })
-          yield* soon(Effect.forEach(Array.from({ length: 600 }, (_, i) => i), one, { concurrency: 12, discard: true }))
+          yield* soon(
+            Effect.forEach(Array.from({ length: atRandom }, (_, i) => i), one, { concurrency: 12, discard: true })
+          )
           // all requests that were sent have arrived by now
           assert.strictEqual(yield* soon(ask(pool, "last", { correlate })), "last")
           const requests = yield* server.command("requests", { path })
@@ -275,9 +280,9 @@ describe("StreamPool.request", () => {
             }
           }
           // every kind was tried
-          assert.isAbove(count.answered, 50, JSON.stringify(count))
-          assert.isAbove(count.interrupted, 50, JSON.stringify(count))
-          assert.isAbove(count.maybe, 20, JSON.stringify(count))
+          assert.isAbove(count.answered, atRandom / 20, JSON.stringify(count))
+          assert.isAbove(count.interrupted, atRandom / 20, JSON.stringify(count))
+          assert.isAbove(count.maybe, atRandom / 60, JSON.stringify(count))
           const stats = yield* soon(until(pool.stats, ({ closing, creating }) => closing + creating === 0))
           assert.deepInclude(stats, { leases: 0, inUse: 0, waiters: 0 })
           for (const session of yield* pool.sessions) assert.strictEqual(session.inUse, 0)

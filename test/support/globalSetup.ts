@@ -10,6 +10,8 @@ declare module "vitest" {
     promtoolProblem: string
     /** Why there is no PostgreSQL; empty if there is one. */
     postgresProblem: string
+    /** Why there is no Redis; empty if there is one. */
+    redisProblem: string
     /** Why there is no Deno; empty if there is one. */
     denoProblem: string
     platform: NodeJS.Platform
@@ -20,12 +22,13 @@ declare module "vitest" {
 
 /** Prints in one line what this machine cannot run. A variable such as `HTTP3_REQUIRED=true` turns that into a failure. */
 export default ({ config }: TestProject): void => {
-  const { browserProblem, denoProblem, http3Problem, postgresProblem, promtoolProblem } = config.provide
+  const { browserProblem, denoProblem, http3Problem, postgresProblem, promtoolProblem, redisProblem } = config.provide
   const parts = [
     ["HTTP3_REQUIRED", "HTTP/3: this machine cannot load @moq/web-transport", http3Problem],
     ["BROWSER_REQUIRED", "the browser", browserProblem],
     ["PROMTOOL_REQUIRED", "promtool", promtoolProblem],
     ["POSTGRES_REQUIRED", "PostgreSQL", postgresProblem],
+    ["REDIS_REQUIRED", "Redis", redisProblem],
     ["DENO_REQUIRED", "Deno", denoProblem]
   ] as const
   const missing = parts.filter(([, , problem]) => problem !== undefined && problem !== "")

@@ -132,6 +132,22 @@ layer(TestServer.layer())("a shared server", (it) => {
       yield* server.until((stats) => stats.paths["/echo?basic"]?.sessionsOpen === 0)
     }))
 
+  let attempts = 0
+  it.scoped("does not show a further attempt of a test what the attempt before has done", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.TestServer
+      const path = "/framed?attempts"
+      const stream = yield* openStream(yield* connect(server, path))
+      yield* stream.write("\u0005hello")
+      yield* stream.readText(6)
+      expect(yield* server.command("requests", { path })).toEqual({ hello: 1 })
+      expect(yield* server.statsOf(path)).toMatchObject({ sessionsAccepted: 1, streamsAccepted: 1 })
+      const { paths } = yield* server.until(({ paths }) => paths[path]?.streamsAccepted === 1)
+      expect(paths[path]?.bytesReceived).toBe(6)
+      expect(yield* server.command("closeSessions", { path })).toEqual({ sessions: 1 })
+      expect(attempts++).toBe(1)
+    }), { retry: 1 })
+
   it.scoped("records unidirectional streams, and answers them if asked to", () =>
     Effect.gen(function*() {
       const server = yield* TestServer.TestServer

@@ -10,6 +10,7 @@ import { TestContext } from "#test/TestContext"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { afterAll, beforeAll, describe, it as plain, type TestContext as Context, type TestOptions } from "vitest"
+import { beginAttempt } from "./attempts.js"
 
 export { afterAll, assert, beforeAll, describe, expect } from "vitest"
 
@@ -38,7 +39,8 @@ const optionsOf = (options: Options = {}): TestOptions => typeof options === "nu
 type Provide<R> = <A, E>(test: Effect.Effect<A, E, R>) => Effect.Effect<A, E>
 
 const tester = <R>(provide: Provide<R>): Tester<R> => {
-  const run = async (test: () => Effect.Effect<unknown, unknown, R>, { signal }: Context) => {
+  const run = async (test: () => Effect.Effect<unknown, unknown, R>, { signal, task }: Context) => {
+    beginAttempt(task.result?.retryCount ?? 0)
     const exit = await Effect.runPromiseExit(provide(Effect.suspend(test)), { signal })
     // the defect itself: vitest shows what an assertion expected
     if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)

@@ -42,6 +42,7 @@ export interface WaitingPool<in out A, out E> extends PoolLike<A, E | PoolError>
   readonly drain: Effect.Effect<void>
   readonly close: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
+  readonly awaitStats: (predicate: (stats: PoolStats) => boolean) => Effect.Effect<PoolStats>
   readonly events: Stream.Stream<PoolEvent>
 }
 
@@ -136,6 +137,8 @@ export interface Whole<A> extends Common<A> {
   unused(): void
   /** The part has closed. */
   closed(): void
+  /** Figures of the part may have changed. Called only while the part's machine is observed. */
+  changed?(): void
   /** What a borrower waits for, that waits for the gate. */
   readonly gateText: string
 }

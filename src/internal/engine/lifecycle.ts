@@ -35,6 +35,8 @@ export interface LifecycleParts<A, E, V> extends PoolParts<A, E, V> {
   readonly spans: PoolSpans
   readonly ticker: Ticker
   readonly timer: PoolTimer
+  /** Figures may have changed. */
+  changed(): void
 }
 
 const unwatched: ItemHandle["watchers"] = []
@@ -95,6 +97,8 @@ export class Lifecycle<A, E, V> {
         return ends.drained()
       case "Unused":
         return this.parts.whole?.unused()
+      case "Changed":
+        return this.parts.changed()
       case "Closed":
         return this.close()
       default:

@@ -20,6 +20,7 @@ import type { Restore } from "../engine/borrowing.js"
 import type { PoolAdapter } from "../engine/contract.js"
 import { type Origin, originOf } from "../engine/origin.js"
 import { PermitDesk } from "../engine/permitDesk.js"
+import { StatsObservers } from "../engine/statsObservers.js"
 import { permitPool, register, waitingPool } from "../observe/poolMetrics.js"
 import * as texts from "../observe/poolTexts.js"
 import { dieOfProblems } from "../options/optionChecks.js"
@@ -65,6 +66,11 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   /** When the sleeper wakes, by the wall clock. */
   private wakesAt = Infinity
   private readonly hideMetrics: () => void
+  private isObserved = false
+  private readonly observers: StatsObservers<KeyedPoolStats> = new StatsObservers(
+    () => this.statsNow(),
+    (isObserved) => this.observe(isObserved)
+  )
   /** For metrics, which are read one by one. */
   private latest: PoolStats | undefined = undefined
 
@@ -160,6 +166,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   private refuse(): Effect.Effect<never, PoolError> {
     const { isOpen, limit, name, settings: { maxKeys, maxTotal } } = this
     if (isOpen) this.refusedKeys++
+    this.changed()
     const reason: Reason = isOpen ? "TooManyKeys" : "PoolClosed"
     return Effect.fail(
       new PoolError({
@@ -187,6 +194,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     const part = new KeyPool(key, this, this.originOf(key), this.adapterOf(key))
     if (unused !== undefined) this.letGo(unused)
     this.keys.add(part)
+    if (this.isObserved) part.engine.machine.observe(true)
     lifetimes.add(part, this.time.read().wall)
     this.arm()
     part.engine.machine.start(this.time.read())
@@ -318,6 +326,19 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   }
 
   readonly stats: Effect.Effect<KeyedPoolStats> = Effect.sync(() => this.statsNow())
+
+  readonly awaitStats: KeyedPool<K, A, E>["awaitStats"] = (predicate) => this.observers.await(predicate)
+
+  private observe(isObserved: boolean): void {
+    this.isObserved = isObserved
+    for (const parts of [this.keys, this.closing]) {
+      for (const { engine: { machine } } of parts) machine.observe(isObserved)
+    }
+  }
+
+  changed(): void {
+    this.observers.changed()
+  }
 
   private statsNow(): KeyedPoolStats {
     return keyedStats(this.name, this.keys, this.keys.size, this.allStats())

@@ -63,6 +63,8 @@ export type Command<A, F, S extends ShellData = any> =
   | { readonly _tag: "Drained" }
   /** No borrower has or waits for an item. */
   | { readonly _tag: "Unused" }
+  /** A transition is over: figures may have changed. Only while the pool is observed. */
+  | { readonly _tag: "Changed" }
   /** Every item is closed. */
   | { readonly _tag: "Closed" }
 

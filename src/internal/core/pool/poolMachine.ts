@@ -96,6 +96,8 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private readonly announcements: Announcements<F>
   /** A change that `settle` has to look at, though the outbox may be empty. */
   private unsettled = false
+  /** Whether each transition ends with a `Changed` command. */
+  private isObserved = false
   private closeAt = Infinity
   /** Whether items can become too old to be lent. */
   private readonly ages: boolean
@@ -247,6 +249,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const sharing = waiter.sharing === "exclusive" ? "exclusive" : this.waiters.sharing
     if (this.waiters.length - served >= maxWaiters && this.candidate(sharing) === undefined) {
       this.counters.rejections++
+      if (this.isObserved) this.settle(now)
       return "Full"
     }
     this.waiters.enqueue(waiter, now, acquireTimeout)
@@ -559,6 +562,12 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const { idle } = this.available
     while (this.overfull && idle.first !== undefined) this.destroy(idle.first, "excess", now)
     this.settle(now)
+  }
+
+  /** From now on each transition ends with a `Changed` command, or no longer. Borrows settle then, which costs time. */
+  observe(isObserved: boolean): void {
+    this.isObserved = isObserved
+    this.unsettled ||= isObserved
   }
 
   /** Creates the first `minSize` and `minIdle` items. */
@@ -1059,6 +1068,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       }
     }
     this.armWhatIsDue(now)
+    if (this.isObserved) {
+      this.unsettled = true
+      this.outbox.push({ _tag: "Changed" })
+    }
     this.outbox.flush()
   }
 

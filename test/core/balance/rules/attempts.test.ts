@@ -174,6 +174,35 @@ describe("the attempts of a creation", () => {
     assert.deepStrictEqual(pool.taken(), ["Back a", "Won a"])
   })
 
+  it("fails once, and not at all when it was cancelled", () => {
+    const pool = new Pool(["a", "b"])
+    pool.create()
+    const attempt = pool.attempt("a")
+    pool.failed("a")
+    pool.machine.failed(attempt, "again", pool.now, 0.5)
+    assert.strictEqual(pool.endpoint("a").failed, 1)
+    const other = new Pool(["a"])
+    const creation = other.create()
+    const cancelled = other.attempt("a")
+    other.machine.abandon(creation, other.now)
+    other.machine.failed(cancelled, "late", other.now, 0.5)
+    assert.deepStrictEqual([other.endpoint("a").failed, other.endpoint("a").health], [0, "Well"])
+  })
+
+  it("that opened a session is counted", () => {
+    const pool = new Pool(["a"])
+    pool.sessions(2)
+    assert.strictEqual(pool.endpoint("a").opened, 2)
+  })
+
+  it("two under way need no timer", () => {
+    const pool = new Pool(["a", "b", "c"])
+    pool.create()
+    pool.pass(250)
+    assert.deepStrictEqual(pool.taken(), ["Open a", "Open b"])
+    assert.strictEqual(pool.armed, Infinity)
+  })
+
   it("close cancels everything, and keeps no timer", () => {
     const pool = new Pool(["a", "b"])
     pool.create()
