@@ -191,7 +191,7 @@ const onEffect4: TestProjectConfiguration = {
     include: ["test/**/*.test.ts"],
     exclude: [
       ...http2.test!.exclude!.filter((path) => path !== "test/effect4/**"),
-      "test/{core,effect3,programs,chaos,support}/**",
+      "test/{core,effect3,programs,chaos,simulation,support}/**",
       // programs, too
       "test/observe/node/metrics.*"
     ],

@@ -68,7 +68,7 @@ export type TypeId = typeof TypeId
  * - *Failure is not an item.* While a live item can serve the waiters, or another item is being created, a failed
  *   creation fails no borrower. Otherwise borrowers wait until creations have failed for `rideOut`; from then on each
  *   failed attempt fails all waiters, with its `Cause`. A pool that has never created an item fails at once. Until a
- *   creation succeeds, the pool makes one attempt at a time, after a backoff.
+ *   creation succeeds, the pool makes one attempt at a time, after a backoff; then two, and one more for each success.
  * - *One deadline.* `acquireTimeout` covers waiting, creating and checking together.
  * - *Dead items are not lent.* When the `lost` of an item completes, the item leaves the pool at that moment, idle or
  *   lent. The pool lends an item that needs a check only after the check passes, even from one borrower to the next one

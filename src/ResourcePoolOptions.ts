@@ -147,10 +147,13 @@ export interface Options<A, E, R> {
     readonly factor?: number | undefined
     /** Default: 5 s. */
     readonly max?: DurationInput | undefined
-    /** From 0 to 1. Default: 0.1. */
+    /** From 0 to 1. Default: 0.3. */
     readonly jitter?: number | undefined
   } | undefined
-  /** How many items the pool may create at the same time. Default: 8. */
+  /**
+   * How many items the pool may create at the same time. After an outage it begins with two, and one more for each item
+   * that was created: the backend may have to bear the pools of other processes, too. Default: 8.
+   */
   readonly createConcurrency?: number | undefined
   /** How long a creation may take. Default: 30 s. */
   readonly createTimeout?: DurationInput | undefined

@@ -35,7 +35,9 @@ it.scopedLive(
       const own = yield* serverWithEnv
       expect(Object.keys(own)).toEqual(["INTEROP_URL", "INTEROP_CERTIFICATE_HASH"])
       // a run of its own, not a part of this one
-      const outer = Object.entries(process.env).filter(([name]) => !/^(VITEST|VITE_|NODE_ENV|TEST)|_REQUIRED$/.test(name))
+      const outer = Object.entries(process.env).filter(([name]) =>
+        !/^(VITEST|VITE_|NODE_ENV|TEST)|_REQUIRED$/.test(name)
+      )
       const { stdout } = yield* Effect.promise(() =>
         promisify(execFile)(
           process.execPath,

@@ -63,7 +63,7 @@ export const engineOptions = {
     initial: duration(10),
     factor: ratio(1, Infinity, 2),
     max: duration(5_000),
-    jitter: ratio(0, 1, 0.1)
+    jitter: ratio(0, 1, 0.3)
   }),
   createConcurrency: count(1, 8),
   createTimeout: duration(30_000),

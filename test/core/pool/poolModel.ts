@@ -132,6 +132,8 @@ export class PoolModel {
   private failedAttempts = 0
   private failedAt = 0
   private failingSince = Infinity
+  /** How many attempts may be under way after an outage. */
+  private allowance = Infinity
   /** A borrower or a size has wanted the next attempt without a break. */
   private awaitsRetry = false
   private doubtful: Array<ModelItem> = []
@@ -259,7 +261,8 @@ export class PoolModel {
   }
 
   private hasRoom(): boolean {
-    return this.occupied < this.options.maxSize && this.in("creating").length < this.options.createConcurrency
+    const most = Math.min(this.options.createConcurrency, this.allowance)
+    return this.occupied < this.options.maxSize && this.in("creating").length < most
   }
 
   private wantsItem(): boolean {
@@ -478,10 +481,12 @@ export class PoolModel {
       return this.settle(now)
     }
     this.creationOver(item)
-    if (this.failing && item.attempt > this.failedAttempts) {
+    if (!this.failing) this.allowance++
+    else if (item.attempt > this.failedAttempts) {
       this.log.push("recovered")
       this.failing = false
       this.failingSince = Infinity
+      this.allowance = 2
     }
     this.newestConcurrency = concurrency
     this.counters.created++

@@ -1055,7 +1055,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   }
 
   private get hasRoom(): boolean {
-    return this.occupied < this.sizes.maxSize && this.creating < this.policy.createConcurrency
+    return this.occupied < this.sizes.maxSize && !this.creations.isFull
   }
 
   private create(now: Time): boolean {
