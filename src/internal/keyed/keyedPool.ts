@@ -23,6 +23,7 @@ import { PermitDesk } from "../engine/permitDesk.js"
 import { StatsObservers } from "../engine/statsObservers.js"
 import { permitPool, register, waitingPool } from "../observe/poolMetrics.js"
 import * as texts from "../observe/poolTexts.js"
+import { withoutStack } from "../observe/withoutStack.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { Sleeper } from "../time/sleeper.js"
 import { type KeyedOptions, type KeyedPool, TypeId } from "./contract.js"
@@ -169,17 +170,19 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     this.changed()
     const reason: Reason = isOpen ? "TooManyKeys" : "PoolClosed"
     return Effect.fail(
-      new PoolError({
-        reason,
-        pool: name,
-        waited: Duration.zero,
-        size: limit.total,
-        maxSize: maxTotal,
-        inUse: limit.inUse,
-        creating: limit.creating,
-        waiters: limit.asked,
-        detail: isOpen ? texts.tooManyKeys(maxKeys) : undefined
-      })
+      withoutStack(() =>
+        new PoolError({
+          reason,
+          pool: name,
+          waited: Duration.zero,
+          size: limit.total,
+          maxSize: maxTotal,
+          inUse: limit.inUse,
+          creating: limit.creating,
+          waiters: limit.asked,
+          detail: isOpen ? texts.tooManyKeys(maxKeys) : undefined
+        })
+      )
     )
   }
 

@@ -93,6 +93,7 @@ export interface ModelLeak {
 
 export interface ModelRelease {
   readonly id: number
+  readonly item: ModelItem
   readonly deadline: number
 }
 
@@ -454,8 +455,8 @@ export class PoolModel {
     this.settle(now)
   }
 
-  startRelease(id: number, now: Time): void {
-    this.releases.push({ id, deadline: now.monotonic + this.options.checkTimeout })
+  startRelease(id: number, item: ModelItem, now: Time): void {
+    this.releases.push({ id, item, deadline: now.monotonic + this.options.checkTimeout })
   }
 
   endRelease(id: number): boolean {
@@ -753,7 +754,8 @@ export class PoolModel {
       this.log.push(`checkTimedOut ${item.id}`)
       this.lose(item, now)
     }
-    for (const { id } of this.releases.filter((release) => release.deadline <= monotonic)) {
+    for (const { id, item } of this.releases.filter((release) => release.deadline <= monotonic)) {
+      if (item.phase === "open") this.leave(item, "discarded", now)
       this.log.push(`releaseTimedOut ${id}`)
       this.endRelease(id)
     }

@@ -192,7 +192,10 @@ describe("a SessionPool with several endpoints", () => {
           for (let i = 0; i < 3; i++) yield* Effect.andThen(pass(3_000), hold(pool))
           yield* pass(3_000)
           assert.strictEqual(yield* stateOf(pool, "a"), "Well")
-          assert.deepStrictEqual(logs.map(({ message }) => String(message)).filter((text) => text.includes("a.test")), [])
+          assert.deepStrictEqual(
+            logs.map(({ message }) => String(message)).filter((text) => text.includes("a.test")),
+            []
+          )
         })
       ))
 

@@ -659,7 +659,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const { leaks, overlapping, releases } = this
     while (releases?.first !== undefined && releases.first.deadline <= monotonic) {
       const release = releases.first
+      const { item } = release
       releases.remove(release)
+      // no waiter of this step gets an item that is given up
+      if (item.state === "InUse" || item.state === "Checking") this.leave(item, "discarded", now)
       this.outbox.push({ _tag: "ReleaseTimedOut", release })
     }
     while (this.closings.first !== undefined && this.closings.first.deadline <= monotonic) {
