@@ -291,7 +291,10 @@ export class PoolModel {
   }
 
   private get awaitsAttempt(): boolean {
-    return this.retries && (this.gate === undefined || this.awaitsRetry)
+    if (!this.retries || this.gate === undefined) return this.retries
+    // while no creation may begin, permits are asked for: for borrowers, and for spare items if the gate has any
+    const isSought = this.needed > this.promptChecks + this.awaitedCreations || this.gate.hasSpare
+    return this.awaitsRetry && (isSought || this.hasRoom())
   }
 
   /** The next time when something is due, by the monotonic clock. */
