@@ -309,6 +309,8 @@ describe("what was written in success", () => {
             return whole
           })
           yield* until(arrivals, (whole) => whole === 130)
+          // a replaced session waits for the credit of its streams, up to its grace
+          yield* TestClock.adjust("5 minutes")
         }))
     }
 
