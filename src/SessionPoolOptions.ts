@@ -159,7 +159,8 @@ export interface CommonOptions<E = never, R = never>
   readonly maxStreamsOpened?: number | undefined
   /**
    * Which endpoint the next session is opened to, of those that are well and have the best `priority`. `"even"`: the one
-   * with the fewest sessions for its weight. `"ordered"`: the first one of the list. Default: `"even"`.
+   * with the fewest sessions for its weight; of equals a random one first, and then in turns. `"ordered"`: the first one
+   * of the list. Default: `"even"`.
    *
    * @since 0.2.0
    */

@@ -36,8 +36,9 @@ export class Pool {
     this.machine.setEndpoints(list.map((one) => typeof one === "string" ? entry(one) : one), this.now)
   }
 
-  create(): SessionCreation<EndpointEntry, string> {
-    return this.machine.create(this.now)
+  /** Of endpoints that had no turn yet, it takes the first, unless `chance` says otherwise. */
+  create(chance = 0): SessionCreation<EndpointEntry, string> {
+    return this.machine.create(this.now, chance)
   }
 
   /** Lets time pass; the machine wakes when it wants to. */
@@ -95,8 +96,8 @@ export class Pool {
   }
 
   /** A session in the pool. */
-  session(): Session {
-    const creation = this.create()
+  session(chance = 0): Session {
+    const creation = this.create(chance)
     for (const attempt of creation.attempts) this.machine.opened(attempt, this.now)
     assert.strictEqual(creation.state, "Won")
     return creation.winner!.session!

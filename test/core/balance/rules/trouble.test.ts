@@ -237,12 +237,28 @@ describe("a machine", () => {
     assert.deepStrictEqual([...pool.machine.list.known()].map(({ entry }) => entry.key), ["a", "b"])
   })
 
-  it("takes from the first of equally full endpoints", () => {
-    const pool = new Pool(["a", "b"])
-    pool.sessions(6)
-    pool.list(["a", "b", "c"])
-    pool.taken()
-    pool.pass(30_000)
-    assert.deepStrictEqual(pool.taken(), ["Retire a"])
-  })
+  it.each([["a", 0], ["b", 0.5]] as const)(
+    "takes from the one of equally full endpoints whose turn is longest ago: %s",
+    (key, chance) => {
+      const pool = new Pool(["a", "b"])
+      for (let i = 0; i < 6; i++) pool.session(chance)
+      pool.list(["a", "b", "c"])
+      pool.taken()
+      pool.pass(30_000)
+      assert.deepStrictEqual(pool.taken(), [`Retire ${key}`])
+    }
+  )
+
+  it.each([["b", 0], ["c", 0.5]] as const)(
+    "takes from the one of equally full worse endpoints whose turn is longest ago: %s",
+    (key, chance) => {
+      const pool = new Pool(["b", "c"].map((key) => entry(key, 1, 1)))
+      for (let i = 0; i < 2; i++) pool.session(chance)
+      pool.list([entry("a"), ...["b", "c"].map((key) => entry(key, 1, 1))])
+      pool.opened("a")
+      pool.taken()
+      pool.pass(30_000)
+      assert.include(pool.taken(), `Retire ${key}`)
+    }
+  )
 })
