@@ -47,7 +47,7 @@ export interface ConfigOptions extends
    * @since 0.2.0
    */
   readonly rideOut?: DurationInput | undefined
-  /** How long connecting and `onOpen` may take together. Default: 10 s. */
+  /** How long connecting and `onOpen` may take together; 1 ms or more. Default: 10 s. */
   readonly connectTimeout?: DurationInput | undefined
   /**
    * Retires a session once this many streams were opened on it, by either side and by pings; `Infinity` for no limit.

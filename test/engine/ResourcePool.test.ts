@@ -717,6 +717,14 @@ describe("ResourcePool", () => {
       ["keepAlive.interval must be a duration of 1 ms or more, such as \"15 seconds\", but was 0", {
         keepAlive: { interval: 0, ping: () => Effect.void }
       }],
+      ["maxLifetime must be a duration of 1 ms or more, such as \"15 seconds\", but was 0", {
+        maxLifetime: 0,
+        minSize: 1
+      }],
+      ["createTimeout must be a duration of 1 ms or more, such as \"15 seconds\", but was 0", { createTimeout: 0 }],
+      ["checkTimeout must be a duration of 1 ms or more, such as \"15 seconds\", but was \"0 seconds\"", {
+        checkTimeout: "0 seconds"
+      }],
       ["createBackoff.initial must be at most createBackoff.max (5s), but was 6000", {
         createBackoff: { initial: 6_000 }
       }]
