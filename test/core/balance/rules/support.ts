@@ -119,3 +119,24 @@ export class Pool {
     return Object.fromEntries([...this.machine.list.known()].map(({ entry, sessions }) => [entry.key, sessions.size]))
   }
 }
+
+/** `a` failed, `b` has a session, and the probe of `a` is under way. */
+export const probing = (): Pool => {
+  const pool = new Pool(["a", "b"])
+  pool.create()
+  pool.failed("a")
+  pool.opened("b")
+  pool.pass(10)
+  return pool
+}
+
+/** No endpoint is well: a session of `a` died young, and `b` failed. A creation waits for its attempt at `a`. */
+export const desperate = (): Pool => {
+  const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
+  const [session] = pool.sessions(2)
+  pool.died(session!)
+  pool.create()
+  pool.failed("b")
+  pool.pass(10)
+  return pool
+}

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "vitest"
 import { entry } from "../balanceModel.js"
-import { Pool } from "./support.js"
+import { desperate, Pool, probing } from "./support.js"
 
 describe("an endpoint in trouble", () => {
   it("has no failure to tell once it is back", () => {
@@ -23,12 +23,7 @@ describe("an endpoint in trouble", () => {
 
   /** A probe of `a` is under way, though a session of a creation has just proved it good; b is well, too, and fuller. */
   const probedBesideProof = () => {
-    const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
-    const [session] = pool.sessions(2)
-    pool.died(session!)
-    pool.create()
-    pool.failed("b")
-    pool.pass(10)
+    const pool = desperate()
     const young = pool.opened("a")
     pool.opened("b")
     pool.proved(young)
@@ -75,11 +70,7 @@ describe("an endpoint in trouble", () => {
   })
 
   it("ends its probe when the session of the probe dies", () => {
-    const pool = new Pool(["a", "b"])
-    pool.create()
-    pool.failed("a")
-    pool.opened("b")
-    pool.pass(10)
+    const pool = probing()
     const probe = pool.attempt("a")
     pool.died(pool.opened("a"))
     assert.strictEqual(probe.state, "Over")
@@ -88,11 +79,7 @@ describe("an endpoint in trouble", () => {
 
   it("gives the session of its probe to a creation, or forgets it when it has proved good", () => {
     const probed = () => {
-      const pool = new Pool(["a", "b"])
-      pool.create()
-      pool.failed("a")
-      pool.opened("b")
-      pool.pass(10)
+      const pool = probing()
       return { pool, session: pool.opened("a") }
     }
     const taking = probed()
