@@ -137,7 +137,7 @@ export interface Options<A, E, R> {
   /** Retires an item after this many borrows. Default: never. */
   readonly maxUses?: number | undefined
   /**
-   * How long to wait after a failed creation, and after an item that died young, before any borrower used it. `jitter` is
+   * How long to wait after a failed creation, and after an item that died young, before a borrower succeeded with it. `jitter` is
    * the share by which the wait varies. The wait is at least 1 ms.
    */
   readonly createBackoff?: {

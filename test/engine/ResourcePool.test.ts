@@ -282,7 +282,7 @@ describe("ResourcePool", () => {
         assert.deepInclude(yield* pool.stats, { size: 2, acquisitions: 0, created: 2 })
         yield* Deferred.succeed(dead.get(1)!, undefined)
         yield* settle
-        // the item died young, before any borrower used it: the next item comes after the backoff
+        // the item died young, before a borrower succeeded with it: the next item comes after the backoff
         yield* TestClock.adjust("20 millis")
         assert.deepStrictEqual([...source.open], [2, 3])
         assert.strictEqual((yield* pool.stats).destroyed.lost, 1)

@@ -72,7 +72,7 @@ export class PoolLog {
 
   earlyDeath(delay: number): void {
     this.warn(
-      `an item was lost soon after its creation, before any borrower used it; the next creation waits ${
+      `an item was lost soon after its creation, before a borrower succeeded with it; the next creation waits ${
         showMillis(delay)
       }. ` +
         "Does the server close new connections, or does `lost` complete too early?",
