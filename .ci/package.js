@@ -73,7 +73,7 @@ const lines = [
     peers: ["effect", "@effect/platform"].map((name) => installed(name)),
     bundles: {
       "effect-pools": [178_000, 95_000],
-      "effect-pools/ResourcePool": [95_000, 29_000],
+      "effect-pools/ResourcePool": [95_000, 29_500],
       "effect-pools/BufferPool": [62_000, 9_500]
     }
   },
@@ -82,7 +82,7 @@ const lines = [
     peers: [installed("effect", "effect4")],
     bundles: {
       "effect-pools": [141_000, 96_000],
-      "effect-pools/ResourcePool": [52_000, 29_000],
+      "effect-pools/ResourcePool": [52_000, 29_500],
       "effect-pools/BufferPool": [29_000, 9_500]
     }
   }
