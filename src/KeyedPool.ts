@@ -126,7 +126,7 @@ type EngineOptions = ResourcePool.Options<any, any, any>
  * @since 0.2.0
  * @category options
  */
-export interface Options<K, A, E, R> {
+export interface Options<K, A, E, R, E2 = never> {
   /** For logs, errors, stats and metrics, which never show a key. Default: `"KeyedPool"`. */
   readonly name?: string | undefined
   /** Creates an item of the key. */
@@ -142,7 +142,7 @@ export interface Options<K, A, E, R> {
    * A permit for each item, of a limit that other pools or processes share: see `ResourcePool.Options`. A key asks for one
    * once it has a place of `maxTotal`, which it keeps meanwhile.
    */
-  readonly permit?: ResourcePool.PermitSource<Types.NoInfer<E>, R> | undefined
+  readonly permit?: ResourcePool.PermitSource<E2, R> | undefined
   /** How long to keep a key that no borrower uses. Default: 60 s. */
   readonly keyTimeToLive?: DurationInput | undefined
   /** How many items of all keys the pool may create at the same time. Default: 8. */
@@ -171,7 +171,7 @@ export interface Options<K, A, E, R> {
   readonly concurrency?: number | ((item: Types.NoInfer<A>, key: K) => number) | undefined
   readonly rideOut?:
     | DurationInput
-    | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>, key: K) => DurationInput)
+    | ((cause: Cause.Cause<Types.NoInfer<E | E2> | PoolError>, key: K) => DurationInput)
     | undefined
   readonly lost?: ((item: Types.NoInfer<A>, key: K) => Effect.Effect<unknown, unknown, R>) | undefined
   readonly retire?: ((item: Types.NoInfer<A>, key: K) => Effect.Effect<unknown, unknown, R>) | undefined
@@ -220,9 +220,9 @@ export interface Options<K, A, E, R> {
  * @since 0.2.0
  * @category constructors
  */
-export const make: <K, A, E, R>(
-  options: Options<K, A, E, R>
-) => Effect.Effect<KeyedPool<K, A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> = internal.make
+export const make: <K, A, E, R, E2 = never>(
+  options: Options<K, A, E, R, E2>
+) => Effect.Effect<KeyedPool<K, A, E | E2>, never, Scope.Scope | Exclude<R, Scope.Scope>> = internal.make
 
 /**
  * Your own tag, with a `layer`.
@@ -232,7 +232,7 @@ export const make: <K, A, E, R>(
  */
 export interface TagClass<Self, Id extends string, K, A, E> extends ContextTagClass<Self, Id, KeyedPool<K, A, E>> {
   /** The pool as a layer. Its default name is the tag's key. Bind it to a constant: each call is a new pool. */
-  readonly layer: <R>(options: Options<K, A, E, R>) => Layer.Layer<Self, never, Exclude<R, Scope.Scope>>
+  readonly layer: <R>(options: Options<K, A, E, R, E>) => Layer.Layer<Self, never, Exclude<R, Scope.Scope>>
 }
 
 /**
@@ -266,7 +266,7 @@ export interface TagClass<Self, Id extends string, K, A, E> extends ContextTagCl
 export const Tag = <const Id extends string>(id: Id) => <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E> => {
   const tag = ContextTag(id)<Self, KeyedPool<K, A, E>>()
   return Object.assign(tag, {
-    layer: <R>(options: Options<K, A, E, R>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
+    layer: <R>(options: Options<K, A, E, R, E>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
       scoped(tag, make({ ...options, name: options.name ?? id }))
   })
 }

@@ -54,7 +54,8 @@ export interface Options {
   /** The maximum number of permits of all processes together. Where processes differ, the lowest counts. */
   readonly limit: number
   /**
-   * How long the permits of a process last that Redis does not hear of: finite, and more than three times `closeTimeout`.
+   * How long the permits of a process last that Redis does not hear of: at most 24 days, and more than three times
+   * `closeTimeout`.
    * After two thirds without a renewal, their items take no new borrower; `closeTimeout` before the end they are closed.
    * Default: 30 seconds.
    */

@@ -47,7 +47,10 @@ export type RequestStreamOptions =
   | {
     /** Whether the request shares a stream with others. Default: `false`: it takes a stream of its own. */
     readonly shared?: false | undefined
-    /** Whether an answer is the last. Default: the answers end when the peer finishes the stream. */
+    /**
+     * Whether an answer is the last. Default: the answers end when the peer finishes the stream. `Framing.serve` does so
+     * only after its client, which never does: with such a peer give `isLast`.
+     */
     readonly isLast?: ((message: Uint8Array) => boolean) | undefined
   }
   | {

@@ -269,9 +269,9 @@ export interface Lease<out A> extends Inspectable {
  * @since 0.1.0
  * @category constructors
  */
-export const make: <A, E, R>(
-  options: Options<A, E, R>
-) => Effect.Effect<ResourcePool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> = internal.make
+export const make: <A, E, R, E2 = never>(
+  options: Options<A, E, R, E2>
+) => Effect.Effect<ResourcePool<A, E | E2>, never, Scope.Scope | Exclude<R, Scope.Scope>> = internal.make
 
 /**
  * Your own tag, with a `layer`.
@@ -281,7 +281,7 @@ export const make: <A, E, R>(
  */
 export interface TagClass<Self, Id extends string, A, E> extends ContextTagClass<Self, Id, ResourcePool<A, E>> {
   /** The pool as a layer. Its default name is the tag's key. Bind it to a constant: each call is a new pool. */
-  readonly layer: <R>(options: Options<A, E, R>) => Layer.Layer<Self, never, Exclude<R, Scope.Scope>>
+  readonly layer: <R>(options: Options<A, E, R, E>) => Layer.Layer<Self, never, Exclude<R, Scope.Scope>>
 }
 
 /**
@@ -315,7 +315,7 @@ export interface TagClass<Self, Id extends string, A, E> extends ContextTagClass
 export const Tag = <const Id extends string>(id: Id) => <Self, A, E = never>(): TagClass<Self, Id, A, E> => {
   const tag = ContextTag(id)<Self, ResourcePool<A, E>>()
   return Object.assign(tag, {
-    layer: <R>(options: Options<A, E, R>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
+    layer: <R>(options: Options<A, E, R, E>): Layer.Layer<Self, never, Exclude<R, Scope.Scope>> =>
       scoped(tag, make({ ...options, name: options.name ?? id }))
   })
 }

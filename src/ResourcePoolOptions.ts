@@ -19,10 +19,12 @@ import type { Destroyed } from "./PoolStats.js"
  * If options make no sense (`minSize > maxSize`, a fraction, NaN, a negative time), `make` dies with a defect that
  * names the option and the value. It never clamps a value silently.
  *
+ * `E2` is the error of `permit`.
+ *
  * @since 0.1.0
  * @category options
  */
-export interface Options<A, E, R> {
+export interface Options<A, E, R, E2 = never> {
   /** For logs, errors and stats. Default: `"ResourcePool"`. */
   readonly name?: string | undefined
   /**
@@ -64,7 +66,7 @@ export interface Options<A, E, R> {
    */
   readonly rideOut?:
     | DurationInput
-    | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => DurationInput)
+    | ((cause: Cause.Cause<Types.NoInfer<E | E2> | PoolError>) => DurationInput)
     | undefined
   /**
    * How many borrowers may wait, not counting those for whom the pool has room to create an item. Default: no limit.
@@ -82,7 +84,7 @@ export interface Options<A, E, R> {
    *
    * @since 0.2.0
    */
-  readonly permit?: PermitSource<E, R> | undefined
+  readonly permit?: PermitSource<E2, R> | undefined
   /**
    * Completes, by success or failure, when the item dies by itself. The pool then closes the item, idle or lent, and
    * frees its place.

@@ -94,7 +94,7 @@ export type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => Dur
  */
 export interface Hooks<E = never, R = never> extends
   Pick<
-    ResourcePoolOptions<Session, E, R>,
+    ResourcePoolOptions<Session, E, R, unknown>,
     | "validate"
     | "validateAfterIdle"
     | "keepAlive"
@@ -145,7 +145,7 @@ export interface Hooks<E = never, R = never> extends
  */
 export interface CommonOptions<E = never, R = never>
   extends
-    Omit<ResourcePoolOptions<Session, E, R>, "acquire" | "lost" | "retire" | "rideOut">,
+    Omit<ResourcePoolOptions<Session, E, R, unknown>, "acquire" | "lost" | "retire" | "rideOut">,
     Omit<Hooks<E, R>, "rideOut">
 {
   /**

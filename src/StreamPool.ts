@@ -103,6 +103,7 @@ export interface Service extends ResourcePool.ResourcePool<WebTransport.Bidirect
   /**
    * The same for an answer of many messages. It ends with the first message for which `isLast` returns true, emits that
    * message too, and then returns the stream to the pool. Without `isLast` it ends when the peer finishes the stream.
+   * `Framing.serve` does so only after its client, which never does: with such a peer give `isLast`.
    */
   readonly requestStream: (
     message: Uint8Array,

@@ -331,6 +331,32 @@ describe("permit", () => {
       }))
   })
 
+  it.scoped.each(["standing", "lost", "expired"] as const)(
+    "whose %s tells at once that it is over is asked for again after a pause, which grows",
+    (how) =>
+      Effect.gen(function*() {
+        let asks = 0
+        const over = {
+          standing: { standing: () => "Expired" },
+          lost: { lost: Effect.void },
+          expired: { expired: Effect.void }
+        }
+        const pool = yield* ResourcePool.make({
+          acquire: Effect.andThen(Effect.yieldNow(), makeSource().acquire),
+          permit: Effect.sync(() => ++asks > 60 ? undefined : over[how] as ResourcePool.Permit),
+          acquireTimeout: "1 minute"
+        })
+        const waiter = yield* Effect.fork(borrow(pool))
+        yield* settle
+        assert.isAtMost(asks, 3)
+        // 10 ms, 20 ms, and so on
+        for (let i = 0; i < 100; i++) yield* Effect.andThen(TestClock.adjust("50 millis"), settle)
+        assert.isAtMost(asks, 13)
+        assert.isAtLeast(asks, 6)
+        yield* Fiber.interrupt(waiter)
+      })
+  )
+
   it.scoped("may be a function, which hears whether a borrower waits", () =>
     Effect.gen(function*() {
       const purposes: Array<string> = []

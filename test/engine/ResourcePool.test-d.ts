@@ -1,7 +1,9 @@
 /** Code that the compiler has to accept or refuse; checked with the types, never run. */
+import type * as Cause from "#test/Cause"
 import * as Effect from "#test/Effect"
 import type * as Scope from "#test/Scope"
 import type { PoolError } from "effect-pools/PoolError"
+import type * as RedisPermits from "effect-pools/RedisPermits"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import type * as WebTransport from "effect-pools/WebTransport"
 
@@ -40,6 +42,27 @@ expect<Effect.Effect<ResourcePool.ResourcePool<{ id: number }>, never, Scope.Sco
     onRelease: (item) => Effect.succeed(item.id > 0 ? "keep" : "discard")
   })
 )
+
+// the error of the permit is one of the pool, whatever errors `acquire` has
+declare const permits: RedisPermits.Service
+declare class Refused {
+  readonly _tag: "Refused"
+}
+declare const refusing: Effect.Effect<string, Refused>
+const withPermit = ResourcePool.make({
+  acquire: refusing,
+  permit: permits.permit,
+  rideOut: (cause) => expect<Cause.Cause<Refused | RedisPermits.RedisPermitsError | PoolError>>(cause) ?? 0
+})
+expect<
+  Effect.Effect<
+    ResourcePool.ResourcePool<string, Refused | RedisPermits.RedisPermitsError>,
+    never,
+    Scope.Scope
+  >
+>(withPermit)
+class Pooled extends ResourcePool.Tag("Pooled")<Pooled, string, Refused | RedisPermits.RedisPermitsError>() {}
+expect(Pooled.layer({ acquire: refusing, permit: permits.permit }))
 
 // @ts-expect-error a number is not an item of this pool
 expect(ResourcePool.invalidate(pool, 1))

@@ -4,6 +4,7 @@ import type * as Layer from "#test/Layer"
 import type * as Scope from "#test/Scope"
 import * as KeyedPool from "effect-pools/KeyedPool"
 import type { PoolError } from "effect-pools/PoolError"
+import type * as RedisPermits from "effect-pools/RedisPermits"
 
 interface Db {
   readonly query: (sql: string) => Effect.Effect<number>
@@ -35,6 +36,19 @@ expect<Effect.Effect<KeyedPool.KeyedPool<string, Db, "Down">, never, Scope.Scope
     lost: (db, tenant) => db.query(tenant)
   })
 )
+// the error of the permit is one of the pool, whatever errors `acquire` has
+declare const permits: RedisPermits.Service
+declare class Refused {
+  readonly _tag: "Refused"
+}
+declare const refusing: (key: string) => Effect.Effect<number, Refused>
+expect<
+  Effect.Effect<
+    KeyedPool.KeyedPool<string, number, Refused | RedisPermits.RedisPermitsError>,
+    never,
+    Scope.Scope
+  >
+>(KeyedPool.make({ acquire: refusing, permit: permits.permit }))
 // a function returns a value
 // @ts-expect-error: undefined is none
 expect(KeyedPool.make({ acquire: connect, maxSize: () => undefined }))

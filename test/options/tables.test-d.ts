@@ -36,7 +36,7 @@ type Difference<A, B> =
 
 declare const none: <Differing extends PropertyKey>(differences: Record<Differing, "differs">) => void
 
-none<Difference<Input<typeof engineOptions>, ResourcePool.Options<any, any, any>>>({})
+none<Difference<Input<typeof engineOptions>, ResourcePool.Options<any, any, any, any>>>({})
 
 /** Of these two, a pool has exactly one. */
 interface Address {

@@ -458,6 +458,30 @@ describe("a limit over Redis", () => {
     60_000
   )
 
+  it.scopedLive("takes any time to live: a fraction of a millisecond, and weeks", () =>
+    Effect.gen(function*() {
+      const { join, redis, take } = yield* setUp()
+      for (const timeToLive of [20_000.25, 24 * 86_400_000]) {
+        yield* settled(redis, `for ${timeToLive}`)
+        const permit = yield* take(yield* join({ key: `for ${timeToLive}`, timeToLive }))
+        assert.strictEqual(permit.standing!(), "Valid")
+        yield* permit.giveBack
+      }
+    }))
+
+  it.scopedLive("an ask whose scope closes while it waits is over", () =>
+    Effect.gen(function*() {
+      const { join, take } = yield* setUp({ limit: 1 })
+      const permits = yield* join()
+      yield* take(permits)
+      const scope = yield* Scope.make()
+      const waiter = yield* Effect.fork(Effect.flip(Scope.extend(permits.permit("borrower"), scope)))
+      yield* until(Effect.map(permits.stats, ({ waiting }) => waiting === 1))
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Fiber.join(waiter)).reason, "Closed")
+      assert.strictEqual((yield* permits.stats).waiting, 0)
+    }))
+
   it.scopedLive("ends with its scope: permits are over, asks fail", () =>
     Effect.gen(function*() {
       const { join, take } = yield* setUp({ limit: 1 })
@@ -506,11 +530,15 @@ describe("a limit over Redis", () => {
     assert.notInclude(wrong, "secret")
     assert.include(
       await refused({ ...right, timeToLive: "15 seconds" }),
-      "timeToLive must be finite, and more than 3 times closeTimeout (5000ms), but was \"15 seconds\""
+      "timeToLive must be at most 24 days, and more than 3 times closeTimeout (5s), but was 15s"
     )
+    // a default may be what is wrong
     assert.include(
-      await refused({ ...right, closeTimeout: "10 seconds" }),
-      "timeToLive must be finite, and more than 3 times closeTimeout (10000ms), but was 30s"
+      await refused({ ...right, closeTimeout: "20 seconds" }),
+      "more than 3 times closeTimeout (20s), but was 30s"
     )
+    assert.include(await refused({ ...right, timeToLive: "300 days" }), "at most 24 days")
+    assert.include(await refused({ ...right, url: "redis:localhost" }), "for TLS, but had no host")
+    assert.include(await refused({ ...right, url: "localhost" }), "for TLS, but was none")
   })
 })

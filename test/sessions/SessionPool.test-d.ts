@@ -1,6 +1,7 @@
 /** Code that the compiler has to accept or refuse; checked with the types, never run. */
 import * as Effect from "#test/Effect"
 import type * as Scope from "#test/Scope"
+import type * as RedisPermits from "effect-pools/RedisPermits"
 import * as SessionPool from "effect-pools/SessionPool"
 import type * as WebTransport from "effect-pools/WebTransport"
 import type * as Stream from "effect/Stream"
@@ -27,6 +28,11 @@ const endpoints = [{ url }]
 // a pool has one server or several, and its hooks know the session
 expect<Made>(SessionPool.make({ url, onOpen: (session) => Effect.andThen(session.closed, hello) }))
 expect<Made>(SessionPool.make({ endpoints, onOpen: (session) => Effect.andThen(session.closed, hello) }))
+
+// a permit has its own errors
+declare const permits: RedisPermits.Service
+expect<Made>(SessionPool.make({ url, onOpen: () => hello, permit: permits.permit }))
+expect<Made>(SessionPool.make({ endpoints, onOpen: () => hello, permit: permits.permit }))
 
 // the maker provides what addresses and lists require
 expect<Made<Names>>(SessionPool.make({ url: address }))

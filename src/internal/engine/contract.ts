@@ -55,14 +55,14 @@ export interface Lease<out A> extends Inspectable {
 type Ping<A, R> = (item: A) => Effect.Effect<unknown, unknown, R>
 
 /** The options of the table; those with functions get the types of the items. */
-export interface PoolOptions<A, E, R>
+export interface PoolOptions<A, E, R, E2 = never>
   extends Omit<EngineOptions, TypedOptions>, Omit<ItemHooks<Types.NoInfer<A>, E, R>, Own>
 {
   readonly acquire: Effect.Effect<A, E, R>
-  readonly permit?: PermitSource<E, R> | undefined
+  readonly permit?: PermitSource<E2, R> | undefined
   readonly rideOut?:
     | DurationInput
-    | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => DurationInput)
+    | ((cause: Cause.Cause<Types.NoInfer<E | E2> | PoolError>) => DurationInput)
     | undefined
   readonly concurrency?: number | ((item: Types.NoInfer<A>) => number) | undefined
   readonly keepAlive?: {

@@ -169,14 +169,14 @@ export const makeWith = <A, E, R, V, X = unknown>(
     )
   })
 
-export const make = <A, E, R>(
-  options: PoolOptions<A, E, R>
-): Effect.Effect<WaitingPool<A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
+export const make = <A, E, R, E2 = never>(
+  options: PoolOptions<A, E, R, E2>
+): Effect.Effect<WaitingPool<A, E | E2>, never, Scope.Scope | Exclude<R, Scope.Scope>> => {
   const { acquire, concurrency, keepAlive, lost, onRelease, retire, validate } = options
   return Effect.gen(function*() {
     const { decoded, problems } = decodeEngine(options)
     yield* dieOfProblems(options.name ?? "ResourcePool", problems)
-    const { pool } = yield* makeWith<A, E, R, A>(engineSettings(decoded), () => ({
+    const { pool } = yield* makeWith<A, E | E2, R, A>(engineSettings(decoded), () => ({
       ...asTheyAre as LeaseAdapter<A, A>,
       acquire,
       concurrency: typeof concurrency === "function" ? concurrency : undefined,

@@ -80,11 +80,14 @@ export interface KeyedHooks<K, A, E, R> {
     | undefined
 }
 
-export interface KeyedOptions<K, A, E, R>
-  extends ByKey<K>, Pick<EngineOptions, ForAll>, Omit<KeyedHooks<K, Types.NoInfer<A>, Types.NoInfer<E>, R>, "acquire">
+export interface KeyedOptions<K, A, E, R, E2 = never>
+  extends
+    ByKey<K>,
+    Pick<EngineOptions, ForAll>,
+    Omit<KeyedHooks<K, Types.NoInfer<A>, Types.NoInfer<E | E2>, R>, "acquire">
 {
   readonly acquire: (key: K) => Effect.Effect<A, E, R>
-  readonly permit?: PermitSource<Types.NoInfer<E>, R> | undefined
+  readonly permit?: PermitSource<E2, R> | undefined
   readonly maxTotal?: number | undefined
   readonly maxKeys?: number | undefined
   readonly keyTimeToLive?: DurationInput | undefined

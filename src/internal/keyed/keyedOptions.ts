@@ -47,7 +47,7 @@ const perKey: Readonly<Record<PerKey, true>> = {
   exhaustedThreshold: true
 }
 
-type AnyOptions = KeyedOptions<any, any, any, any>
+type AnyOptions = KeyedOptions<any, any, any, any, any>
 
 type OfKey = (key: unknown) => unknown
 

@@ -373,15 +373,15 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   }
 }
 
-export const make = <K, A, E, R>(
-  options: KeyedOptions<K, A, E, R>
-): Effect.Effect<KeyedPool<K, A, E>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
+export const make = <K, A, E, R, E2 = never>(
+  options: KeyedOptions<K, A, E, R, E2>
+): Effect.Effect<KeyedPool<K, A, E | E2>, never, Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function*() {
     const { decoded, problems } = decodeKeyed(options)
     yield* dieOfProblems(options.name ?? "KeyedPool", problems)
     const runtime = yield* poolRuntime
     // `make` requires what the hooks require: the fibers of the pool provide it
-    const adapterOf = ((key) => new KeyAdapter(options, key, decoded.name)) as AdapterOf<K, A, E>
+    const adapterOf = ((key) => new KeyAdapter<K, A, E | E2, R>(options, key, decoded.name)) as AdapterOf<K, A, E | E2>
     return yield* Effect.acquireRelease(
       Effect.sync(() => new KeyedPoolImpl(decoded, runtime, adapterOf)),
       (pool) => pool.close

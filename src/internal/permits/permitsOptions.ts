@@ -3,24 +3,31 @@ import { OptionChecks, type Problem } from "../options/optionChecks.js"
 import { checkedBy, fromTable } from "../options/optionConfig.js"
 import { count, decode, type Decoded, duration, type Input, required, row, text } from "../options/optionTable.js"
 
-const isRedisUrl = (url: string): boolean => {
+type UrlFault = "had another protocol" | "had no host" | "was none"
+
+/** It may have a password, so that no text shows it. */
+const faultOf = (url: string): UrlFault | undefined => {
   try {
-    return /^rediss?:$/.test(new URL(url).protocol)
+    const { hostname, protocol } = new URL(url)
+    if (!/^rediss?:$/.test(protocol)) return "had another protocol"
+    return hostname === "" ? "had no host" : undefined
   } catch {
-    return false
+    return "was none"
   }
 }
+
+/** 24 days, in milliseconds: timers go little further. */
+const longest = 24 * 86_400_000
 
 const url = {
   ...row(
     `a URL such as "redis://localhost:6379", or "rediss:" for TLS`,
-    (url: string) => isRedisUrl(url) ? url : undefined,
+    (url: string) => faultOf(url) === undefined ? url : undefined,
     undefined as string | undefined,
     "text" as const,
     "Where Redis is"
   ),
-  // it may have a password
-  fault: (given: unknown) => `was of type ${typeof given}`
+  fault: (given: unknown) => (typeof given === "string" ? faultOf(given) : undefined) ?? `was of type ${typeof given}`
 }
 
 const key = row(
@@ -40,6 +47,8 @@ export const permitsOptions = {
   closeTimeout: duration(5_000, "How long the item of a permit may take to close")
 }
 
+const show = (millis: number): string => Duration.format(Duration.millis(millis))
+
 export type PermitsOptions = Input<typeof permitsOptions>
 export type PermitsSettings = Decoded<typeof permitsOptions>
 
@@ -49,9 +58,9 @@ export const decodePermits = (
   const checks = new OptionChecks()
   const decoded = decode(permitsOptions, options, checks)
   const { closeTimeout, timeToLive } = decoded
-  if (timeToLive <= 3 * closeTimeout || timeToLive === Infinity) {
-    const given = options.timeToLive ?? Duration.millis(timeToLive)
-    checks.refuse("timeToLive", given, `finite, and more than 3 times closeTimeout (${closeTimeout}ms)`)
+  if (timeToLive <= 3 * closeTimeout || timeToLive > longest) {
+    const rule = `at most 24 days, and more than 3 times closeTimeout (${show(closeTimeout)})`
+    checks.refuse("timeToLive", options.timeToLive, rule, `was ${show(timeToLive)}`)
   }
   return { decoded, problems: checks.problems }
 }

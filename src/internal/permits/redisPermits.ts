@@ -76,6 +76,8 @@ class RedisPermits implements PermitsService {
     const giveBack = Effect.sync(() => {
       this.signals.delete(permit)
       this.holder.giveBack(permit, this.time.read())
+      // the fiber that waits may not be the one that closes the scope
+      complete(signals.granted, Exit.fail(this.closed("the scope of a permit")))
     })
     const granted: Permit = {
       lost: Deferred.await(signals.lost),
@@ -161,8 +163,8 @@ class RedisPermits implements PermitsService {
     this.holder.failed(failure, this.time.read())
   }
 
-  private closed(): RedisPermitsError {
-    return new RedisPermitsError({ reason: "Closed", detail: `the scope of ${this.settings.name} has closed` })
+  private closed(what = "the scope"): RedisPermitsError {
+    return new RedisPermitsError({ reason: "Closed", detail: `${what} of ${this.settings.name} has closed` })
   }
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {

@@ -122,7 +122,7 @@ if now >= quiet and queued > told and now >= toldat + 1000 then
 end
 told = math.min(told, queued)
 redis.call('HSET', facts, 'epoch', known[1], 'quiet', quiet, 'turn', turn, 'told', told, 'toldat', toldat, 'born', born)
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ttl * 10) end
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, math.ceil(ttl * 10)) end
 
 -- news may not arrive, and none tells of a lease that ends
 local again = -1

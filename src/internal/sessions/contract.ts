@@ -35,7 +35,7 @@ export interface EndpointStats {
 type RideOut = (cause: Cause.Cause<WebTransportError | PoolError>) => DurationInput
 
 export interface SessionPoolOptions<E, R>
-  extends Omit<ResourcePool.Options<WebTransport.Session, E, R>, "acquire" | "lost" | "retire" | "rideOut">
+  extends Omit<ResourcePool.Options<WebTransport.Session, E, R, unknown>, "acquire" | "lost" | "retire" | "rideOut">
 {
   readonly url?: string | URL | Effect.Effect<string | URL, E, R> | undefined
   readonly endpoints?: EndpointsOption<R> | undefined

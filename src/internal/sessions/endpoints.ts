@@ -115,15 +115,19 @@ export class Endpoints {
 
   // --- the list
 
-  /** A stream that fails is run again, after a backoff. When it ends, the last list stays. */
+  /**
+   * A stream that fails is run again, after a backoff, which begins anew when the stream had brought a list and run for the
+   * longest backoff. When it ends, the last list stays.
+   */
   private follow(lists: Stream.Stream<ReadonlyArray<EndpointOption>, unknown>): Effect.Effect<void> {
     const { factor, initial, max } = this.settings.backoff
     const run = (delay: number): Effect.Effect<void> => {
-      let next = Math.min(max, Math.max(1, delay * factor))
+      const next = Math.min(max, Math.max(1, delay * factor))
+      const began = this.pool.now()
+      let isGood = false
       const once = Stream.runForEach(lists, (list) =>
         Effect.sync(() => {
-          next = Math.max(1, initial)
-          this.setList(list)
+          if (this.setList(list)) isGood = true
         }))
       return Effect.matchCauseEffect(Effect.interruptible(once), {
         onSuccess: () => Effect.sync(() => this.reports.badList("it ended")),
@@ -131,22 +135,32 @@ export class Endpoints {
           Effect.suspend(() => {
             if (this.isClosed) return Effect.void
             this.reports.badList("it failed", Cause.squash(cause))
-            const pause = Effect.interruptible(this.pool.clock.sleep(Duration.millis(next)))
-            return andThen(pause, Effect.suspend(() => run(next)))
+            const pause = isGood && this.pool.now() - began >= max ? Math.max(1, initial) : next
+            const paused = Effect.interruptible(this.pool.clock.sleep(Duration.millis(pause)))
+            return andThen(paused, Effect.suspend(() => run(pause)))
           })
       })
     }
     return run(initial / factor)
   }
 
-  private setList(list: ReadonlyArray<EndpointOption>): void {
-    if (this.isClosed) return
+  /** Returns whether the list is of use. */
+  private setList(list: ReadonlyArray<EndpointOption>): boolean {
+    if (this.isClosed) return false
+    if (!Array.isArray(list)) {
+      this.reports.badList("it is no array")
+      return false
+    }
     const { entries, problems } = decodeList(list)
     if (problems.length > 0) this.reports.badList(problems.join(", "))
-    if (entries.length === 0) return this.reports.badList("it is empty")
+    if (entries.length === 0) {
+      this.reports.badList("it is empty")
+      return false
+    }
     this.machine.setEndpoints(entries, this.pool.now())
     this.reports.listChanged()
     complete(this.hasList, Exit.void)
+    return true
   }
 
   // --- creations

@@ -112,6 +112,8 @@ export class PoolModel {
   retryAt = 0
   earlyDeaths = 0
   pausedUntil = 0
+  /** Permits that ended before they were of use, in a row. */
+  wastes = 0
   closeAt = Infinity
   log: Array<string> = []
   readonly counters: Counters = {
@@ -581,6 +583,7 @@ export class PoolModel {
 
   permitLost(id: number, now: Time): void {
     const item = this.items.find(({ permit }) => permit === id)
+    this.permitEnds(id, item, now)
     if (item === undefined) this.drop(id)
     else if (item.phase === "creating") item.isOutdated = true
     else this.withdraw(item, "retired", now)
@@ -589,12 +592,25 @@ export class PoolModel {
 
   permitExpired(id: number, now: Time): void {
     const item = this.items.find(({ permit }) => permit === id)
+    this.permitEnds(id, item, now)
     if (item === undefined) this.drop(id)
     else if (item.phase === "creating") {
       this.endCreation(item, now)
       this.log.push(`cancel ${item.id}`)
     } else if (item.phase !== "closing") this.destroy(item, "retired", now)
     this.settle(now)
+  }
+
+  /** After the second permit in a row that ended before it was of use there is a pause. */
+  private permitEnds(id: number, item: ModelItem | undefined, now: Time): void {
+    const wasOfUse = item === undefined
+      ? !this.held.includes(id)
+      : item.phase === "creating"
+      ? item.isOutdated
+      : item.phase !== "open" || !this.isYoung(item, now)
+    if (wasOfUse || now.monotonic < this.pausedUntil) return
+    if (this.wastes > 0) this.pause(this.wastes - 1, now)
+    this.wastes++
   }
 
   private drop(id: number): void {
@@ -959,13 +975,23 @@ export class PoolModel {
   serve(item: ModelItem): void {
     item.hasServed = true
     this.earlyDeaths = 0
+    this.wastes = 0
+  }
+
+  private isYoung(item: ModelItem, now: Time): boolean {
+    return !item.hasServed && now.wall - item.createdAt < this.options.backoff.max
+  }
+
+  private pause(count: number, now: Time): number {
+    const { factor, initial, max } = this.options.backoff
+    const pause = Math.max(1, Math.min(max, initial * Math.min(factor ** count, Number.MAX_VALUE)))
+    this.pausedUntil = now.monotonic + pause
+    return pause
   }
 
   private lose(item: ModelItem, now: Time): void {
-    const { factor, initial, max } = this.options.backoff
-    if (!item.hasServed && now.wall - item.createdAt < max && now.monotonic >= this.pausedUntil) {
-      const pause = Math.max(1, Math.min(max, initial * Math.min(factor ** this.earlyDeaths, Number.MAX_VALUE)))
-      this.pausedUntil = now.monotonic + pause
+    if (this.isYoung(item, now) && now.monotonic >= this.pausedUntil) {
+      const pause = this.pause(this.earlyDeaths, now)
       if (this.earlyDeaths++ === 0) this.log.push(`paused ${pause}`)
     }
     item.counted = false

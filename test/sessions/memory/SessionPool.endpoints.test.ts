@@ -514,6 +514,26 @@ describe("a SessionPool with several endpoints", () => {
       }))
   })
 
+  describe.each(
+    [
+      ["a list", of("a")],
+      ["what is no list", null]
+    ] as const
+  )("a stream that fails each time, after %s,", (_, list) => {
+    it("is run less and less often", () =>
+      Effect.gen(function*() {
+        let runs = 0
+        const endpoints = Stream.suspend(() => {
+          runs++
+          return Stream.concat(Stream.make(list as ReadonlyArray<SessionPool.Endpoint>), Stream.fail("cut off"))
+        })
+        yield* withLogs(() => Effect.andThen(make({ endpoints }), pass(2_000)))
+        // after 10 ms, 20 ms, and so on
+        assert.isAtMost(runs, 9)
+        assert.isAtLeast(runs, 6)
+      }))
+  })
+
   describe("moves", () => {
     it("a session of the worse priority is retired each tenth of failbackAfter, once the better one was well for so long", () =>
       Effect.gen(function*() {

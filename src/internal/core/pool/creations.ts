@@ -31,6 +31,8 @@ export class Creations<A> {
   private retryIsWanted = false
   /** Items that died young and unused, in a row. The pause after them prevents a storm of creations. */
   private earlyDeaths = 0
+  /** Permits that ended before they were of use, in a row. */
+  private wastes = 0
   private pausedUntil = 0
   private readonly policy: Policy<never>
 
@@ -150,18 +152,34 @@ export class Creations<A> {
   /** A borrower has used an item. */
   served(): void {
     this.earlyDeaths = 0
+    this.wastes = 0
   }
 
   /** Returns the pause before the next creation, for the first early death in a row only. */
   died(item: Item<A>, now: Time): number | undefined {
-    const { factor, initial, max } = this.policy.backoff
-    if (item.trust !== "Untried" || now.wall - item.createdAt >= max || now.monotonic < this.pausedUntil) {
-      return undefined
-    }
-    // the power of a long row is Infinity, and 0 * Infinity is NaN
-    const pause = Math.max(1, initial === 0 ? 0 : Math.min(max, initial * factor ** this.earlyDeaths))
-    this.pausedUntil = now.monotonic + pause
+    if (!this.isYoung(item, now) || now.monotonic < this.pausedUntil) return undefined
+    const pause = this.pause(this.earlyDeaths, now)
     return this.earlyDeaths++ === 0 ? pause : undefined
+  }
+
+  /** Whether the item is young, and no borrower has used it. */
+  isYoung(item: Item<A>, now: Time): boolean {
+    return item.trust === "Untried" && now.wall - item.createdAt < this.policy.backoff.max
+  }
+
+  /** A permit ended before it was of use. One may have ended on its way; after the second in a row there is a pause. */
+  wasted(now: Time): void {
+    if (now.monotonic < this.pausedUntil) return
+    if (this.wastes > 0) this.pause(this.wastes - 1, now)
+    this.wastes++
+  }
+
+  private pause(count: number, now: Time): number {
+    const { factor, initial, max } = this.policy.backoff
+    // the power of a long row is Infinity, and 0 * Infinity is NaN
+    const pause = Math.max(1, initial === 0 ? 0 : Math.min(max, initial * factor ** count))
+    this.pausedUntil = now.monotonic + pause
+    return pause
   }
 
   /** The pool is renewed: earlier failures no longer count. */

@@ -31,7 +31,7 @@ export class Permits {
     const borrowers = Math.max(0, forBorrowers - this.held.length)
     this.adjust(this.spare, Math.max(0, all - this.held.length - borrowers), "spare")
     this.adjust(this.forBorrowers, borrowers, "borrower")
-    while (this.held.length > Math.max(0, all)) this.giveBack(this.take()!)
+    while (this.held.length > Math.max(0, all)) this.drop(this.held.last!)
   }
 
   /** Returns whether the pool still wants the permit. */
@@ -51,19 +51,25 @@ export class Permits {
     return true
   }
 
+  /** Whether no creation uses the permit yet. */
+  holds(permit: Permit): boolean {
+    return permit.list === this.held
+  }
+
   /** A permit that no creation uses yet is lost. */
   drop(permit: Permit): void {
-    if (permit.list !== this.held) return
+    if (!this.holds(permit)) return
     this.held.remove(permit)
     this.giveBack(permit)
   }
 
-  /** A permit for the creation that begins. */
-  take(): Permit | undefined {
+  /** A permit for the creation that begins. `isOver` is called for each that ended before its use, and goes back. */
+  take(isOver: () => void): Permit | undefined {
     for (let { last } = this.held; last !== undefined; { last } = this.held) {
       this.held.remove(last)
       if (last.standing === undefined || last.standing() === "Valid") return last
       this.giveBack(last)
+      isOver()
     }
     return undefined
   }

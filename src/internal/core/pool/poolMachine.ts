@@ -495,15 +495,26 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** The permit is lost: its item takes no new borrower. An item that is being created closes unlent. */
   permitLost(permit: Permit, now: Time): void {
     const { item } = permit
+    this.permitEnds(permit, now)
     if (item === undefined) this.permits?.drop(permit)
     else if (item.state === "Creating") this.creations.outdate(item)
     else this.withdraw(item, "retired", now)
     this.settle(now)
   }
 
+  /** A permit that ends before it was of use may be of a source that has only such. */
+  private permitEnds(permit: Permit, now: Time): void {
+    const { item } = permit
+    const wasOfNoUse = item === undefined
+      ? this.permits?.holds(permit) === true
+      : item.state === "Creating" || (isLive(item) && item.state !== "Leaving" && this.creations.isYoung(item, now))
+    if (wasOfNoUse) this.creations.wasted(now)
+  }
+
   /** The permit has run out: its item closes now, also under its borrowers. */
   permitExpired(permit: Permit, now: Time): void {
     const { item } = permit
+    this.permitEnds(permit, now)
     if (item === undefined) this.permits?.drop(permit)
     else if (item.state === "Creating" || item.state === "Outdated") {
       permit.hasExpired = true
@@ -1063,7 +1074,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
 
   private create(now: Time): boolean {
     if (!this.hasRoom || !this.creations.mayBegin(now)) return false
-    const permit = this.permits?.take()
+    const permit = this.permits?.take(() => this.creations.wasted(now))
     if (this.permits !== undefined && permit === undefined) return false
     this.beginCreating(now, permit)
     return true
