@@ -73,7 +73,7 @@ const lines = [
     peers: ["effect", "@effect/platform"].map((name) => installed(name)),
     bundles: {
       "effect-pools": [178_000, 95_000],
-      "effect-pools/ResourcePool": [95_000, 29_000],
+      "effect-pools/ResourcePool": [95_000, 29_500],
       "effect-pools/BufferPool": [62_000, 9_500]
     }
   },
@@ -82,7 +82,7 @@ const lines = [
     peers: [installed("effect", "effect4")],
     bundles: {
       "effect-pools": [141_000, 96_000],
-      "effect-pools/ResourcePool": [52_000, 29_000],
+      "effect-pools/ResourcePool": [52_000, 29_500],
       "effect-pools/BufferPool": [29_000, 9_500]
     }
   }
@@ -101,24 +101,40 @@ const pack = (from, destination) => {
   return tarball
 }
 
-/** The line for Effect 4: the same sources and manifest, with what `effect4/package.json` says. */
-const packEffect4 = (folder) => {
+/** What of the manifest is for this repository alone. */
+const forUs = ["devDependencies", "overrides", "scripts"]
+
+/** What a package consists of, `dist` apart. `own`: what its manifest has in place of the root's. */
+const stagePackage = (folder, own) => {
   const stage = path.join(folder, "stage")
-  const { devDependencies: _, files, overrides: __, scripts: ___, ...manifest } = readJson("package.json")
-  const folders = files.filter((name) => !/^(dist|!.*)$/.test(name)).map((name) => name.split("/")[0])
+  const all = readJson("package.json")
+  const manifest = Object.fromEntries(Object.entries(all).filter(([key]) => !forUs.includes(key)))
+  const folders = all.files.filter((name) => !/^(dist|!.*)$/.test(name)).map((name) => name.split("/")[0])
   for (const name of new Set([...folders, "README.md", "LICENSE"])) {
     fs.cpSync(path.join(root, name), path.join(stage, name), { recursive: true })
   }
+  fs.writeFileSync(path.join(stage, "package.json"), JSON.stringify({ ...manifest, ...own }, undefined, 2))
+  return stage
+}
+
+const packEffect3 = (folder) => {
+  run(root, "npm", ["run", "--silent", "build"])
+  const stage = stagePackage(folder, {})
+  fs.cpSync(path.join(root, "dist"), path.join(stage, "dist"), { recursive: true })
+  return pack(stage, path.join(folder, "tarball"))
+}
+
+/** The line for Effect 4: the same sources and manifest, with what `effect4/package.json` says. */
+const packEffect4 = (folder) => {
+  const { peerDependencies, peerDependenciesMeta, version } = readJson("effect4", "package.json")
+  const stage = stagePackage(folder, {
+    ...{ version, peerDependencies, peerDependenciesMeta },
+    imports: { "#effect/*": "./dist/internal/effect4/*.js" },
+    files: readJson("package.json").files.filter((name) => name !== "!src/internal/effect4")
+  })
   for (const name of ["effect3", "effect4/tsconfig.json"]) {
     fs.rmSync(path.join(stage, "src/internal", name), { recursive: true })
   }
-  const { peerDependencies, peerDependenciesMeta, version } = readJson("effect4", "package.json")
-  const imports = { "#effect/*": "./dist/internal/effect4/*.js" }
-  const own = {
-    ...{ ...manifest, version, imports, peerDependencies, peerDependenciesMeta },
-    files: files.filter((name) => name !== "!src/internal/effect4")
-  }
-  fs.writeFileSync(path.join(stage, "package.json"), JSON.stringify(own, undefined, 2))
   const tsconfig = path.join(stage, "tsconfig.json")
   fs.writeFileSync(
     tsconfig,
@@ -252,8 +268,7 @@ const followReadme = async (major, tarball, project) => {
 const judge = async ({ bundles, major, peers }, folder) => {
   fs.mkdirSync(folder)
   console.log(`\nThe line for Effect ${major}`)
-  // `prepack` builds the line for Effect 3
-  const tarball = major === 3 ? pack(root, path.join(folder, "tarball")) : packEffect4(folder)
+  const tarball = major === 3 ? packEffect3(folder) : packEffect4(folder)
 
   run(root, path.join(bin, "publint"), ["run", tarball, "--strict"])
   const entrypoints = [".", ...modules.map((name) => `./${name}`)]
@@ -292,6 +307,8 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
   const inProject = (...parts) => path.join(project, "node_modules", ...parts)
   const own = JSON.parse(fs.readFileSync(inProject("effect-pools", "package.json"), "utf8"))
   assert.equal(own.dependencies, undefined)
+  // `prepare` of a user's copy would install this repository's tools
+  assert.deepEqual(forUs.filter((key) => key in own), [])
   for (const name of Object.keys(own.peerDependenciesMeta)) {
     assert(!fs.existsSync(inProject(name)), `${name} came along`)
   }

@@ -179,15 +179,15 @@ export interface Hooks<E = never, R = never> {
   /**
    * Asks the peer for a sign of life, on a fiber of the pool, with the context of `make`'s caller; for example
    * `SessionPool.pingStream()`. This ping is the pool's own: the `keepAlive` of a `SessionPool` is for sessions that are
-   * idle, this one for sessions that owe answers. The pool calls it when no byte came on a session for `silenceTimeout` while requests on
-   * it were unanswered. If the ping fails, or takes longer than `checkTimeout`, and still no byte came, then the
+   * idle, this one for sessions that owe answers. The pool calls it when no byte came on a session for `silenceTimeout`
+   * while requests on it were unanswered. If the ping fails, or takes longer than `checkTimeout`, and still no byte came, then the
    * requests on that session fail, and the session counts as suspect. By default there is no such limit: a peer may
    * think for as long as it likes.
    */
   readonly keepAlive?: {
     readonly ping: (session: WebTransport.Session) => Effect.Effect<unknown, E, R>
   } | undefined
-  /** See `keepAlive`; a session may be silent for up to twice that long. Default: 15 s. */
+  /** See `keepAlive`: how long after its last byte a session that owes answers is pinged; 1 ms or more. Default: 15 s. */
   readonly silenceTimeout?: DurationInput | undefined
   /** How long a ping may take. Default: 5 s. */
   readonly checkTimeout?: DurationInput | undefined

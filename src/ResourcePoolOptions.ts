@@ -128,16 +128,16 @@ export interface Options<A, E, R> {
       info: ItemInfo
     ) => Effect.Effect<"keep" | "discard", unknown, R>)
     | undefined
-  /** How long `validate`, `keepAlive.ping` and `onRelease` may take. Default: 5 s. */
+  /** How long `validate`, `keepAlive.ping` and `onRelease` may take; 1 ms or more. Default: 5 s. */
   readonly checkTimeout?: DurationInput | undefined
   /** Closes items that were idle for this long, down to `minSize`. Default: never. */
   readonly idleTimeToLive?: DurationInput | undefined
-  /** Retires items at this age, ±10 % so that they do not all go at once. Default: never. */
+  /** Retires items at this age, 1 ms or more, ±10 % so that they do not all go at once. Default: never. */
   readonly maxLifetime?: DurationInput | undefined
   /** Retires an item after this many borrows. Default: never. */
   readonly maxUses?: number | undefined
   /**
-   * How long to wait after a failed creation, and after an item that died young, before any borrower used it. `jitter` is
+   * How long to wait after a failed creation, and after an item that died young, before a borrower succeeded with it. `jitter` is
    * the share by which the wait varies. The wait is at least 1 ms.
    */
   readonly createBackoff?: {
@@ -155,7 +155,7 @@ export interface Options<A, E, R> {
    * that was created: the backend may have to bear the pools of other processes, too. Default: 8.
    */
   readonly createConcurrency?: number | undefined
-  /** How long a creation may take. Default: 30 s. */
+  /** How long a creation may take; 1 ms or more. Default: 30 s. */
   readonly createTimeout?: DurationInput | undefined
   /** How long an item's finalizers may hold its place. Default: 5 s. */
   readonly closeTimeout?: DurationInput | undefined

@@ -47,7 +47,7 @@ export interface ConfigOptions extends
    * @since 0.2.0
    */
   readonly rideOut?: DurationInput | undefined
-  /** How long connecting and `onOpen` may take together. Default: 10 s. */
+  /** How long connecting and `onOpen` may take together; 1 ms or more. Default: 10 s. */
   readonly connectTimeout?: DurationInput | undefined
   /**
    * Retires a session once this many streams were opened on it, by either side and by pings; `Infinity` for no limit.
@@ -159,7 +159,8 @@ export interface CommonOptions<E = never, R = never>
   readonly maxStreamsOpened?: number | undefined
   /**
    * Which endpoint the next session is opened to, of those that are well and have the best `priority`. `"even"`: the one
-   * with the fewest sessions for its weight. `"ordered"`: the first one of the list. Default: `"even"`.
+   * with the fewest sessions for its weight; of equals a random one first, and then in turns. `"ordered"`: the first one
+   * of the list. Default: `"even"`.
    *
    * @since 0.2.0
    */

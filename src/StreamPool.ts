@@ -168,7 +168,7 @@ export interface CommonOptions extends
   /**
    * After how long without a stream a session counts as full; it also does after a refusal. That is not an error:
    * borrowers wait. While a borrower waits, the pool asks the session again, for one stream at a time: when one of its
-   * streams has ended, and after pauses that grow from 10 ms to a second. Default: 1 s.
+   * streams has ended, and after pauses that grow from 10 ms to a second. 1 ms or more. Default: 1 s.
    */
   readonly openTimeout?: DurationInput | undefined
   /**

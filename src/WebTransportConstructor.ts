@@ -73,7 +73,7 @@ export interface DatagramOptions {
 export interface SessionOptions {
   /** What to tell the peer when the session's scope closes. Default: code 0 and an empty reason. */
   readonly closeInfo?: Partial<CloseInfo> | undefined
-  /** How long the session may take to become ready. Default: 10 seconds. */
+  /** How long the session may take to become ready; 1 ms or more. Default: 10 seconds. */
   readonly connectTimeout?: DurationInput | undefined
   /**
    * If the transport takes none of the bytes of a stream that ended in success for this long, the stream is reset, and

@@ -81,9 +81,9 @@ export class BalancedOpener implements Opener {
 
   open(item: PoolItem): void {
     // the pool's machine must not be called back at once
-    const { agenda } = this.pool.world
+    const { agenda, random } = this.pool.world
     const begin = agenda.after(0, () => {
-      const creation = this.machine.create(this.now)
+      const creation = this.machine.create(this.now, random())
       const isOver = creation.state === "Won" || creation.state === "Failed"
       if (isOver) return this.end(creation, item)
       this.items.set(creation, item)

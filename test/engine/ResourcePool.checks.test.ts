@@ -10,7 +10,7 @@ import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Deferred from "effect/Deferred"
 import * as Option from "effect/Option"
 import { withLogs } from "../support/logs.js"
-import { type Item, makeSource, settle } from "../support/pool.js"
+import { type Item, makeSource, settle, withDeath } from "../support/pool.js"
 import { assert, describe, it } from "../support/vitest.js"
 
 /** Creates `count` items, and lets all of them become idle. */
@@ -407,8 +407,27 @@ describe("a hook whose effect is done", () => {
         assert.strictEqual(early.length, 1)
         assert.include(
           early[0]!.message,
-          "an item was lost soon after its creation, before any borrower used it; the next creation waits 10ms"
+          "an item was lost soon after its creation, before a borrower succeeded with it; the next creation waits 10ms"
         )
+      })
+    ))
+
+  it.scoped("the warning comes for an item that dies under its first borrower, and for none that served one", () =>
+    withLogs((logs) =>
+      Effect.gen(function*() {
+        const early = Effect.sync(() => logs.filter(({ annotations }) => annotations.event === "EarlyDeath").length)
+        const dead = new Map<number, Deferred.Deferred<void>>()
+        const pool = yield* ResourcePool.make({
+          acquire: withDeath(makeSource().acquire, dead),
+          lost: ({ id }) => Deferred.await(dead.get(id)!),
+          maxSize: 1
+        })
+        const dies = (id: number) => Effect.andThen(Deferred.succeed(dead.get(id)!, undefined), settle)
+        yield* pool.use(() => Effect.void)
+        yield* dies(1)
+        assert.strictEqual(yield* early, 0)
+        yield* pool.use(({ id }) => dies(id))
+        assert.strictEqual(yield* early, 1)
       })
     ))
 })

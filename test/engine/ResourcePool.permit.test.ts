@@ -20,6 +20,18 @@ const borrow = (pool: ResourcePool.ResourcePool<Item, any>) => pool.useSync((ite
 const hold = (pool: ResourcePool.ResourcePool<Item, any>, count: number) => Effect.replicateEffect(pool.acquire, count)
 
 describe("permit", () => {
+  it.scoped("borrowers die if permit returns no Effect, with a defect that names it", () =>
+    Effect.gen(function*() {
+      const pool = yield* ResourcePool.make({
+        acquire: makeSource().acquire,
+        permit: () => 5 as never,
+        rideOut: 0,
+        name: "mine"
+      })
+      assert.include(failureOf(yield* Effect.exit(borrow(pool))), "[mine] permit must return an Effect, but returned 5")
+      assert.deepInclude((yield* pool.stats).permits, { held: 0, waiting: 0 })
+    }))
+
   it.scoped("two pools share a limit: a borrower waits for a permit of the other pool, and gets it", () =>
     Effect.gen(function*() {
       const source = makeSource()

@@ -282,7 +282,7 @@ describe("ResourcePool", () => {
         assert.deepInclude(yield* pool.stats, { size: 2, acquisitions: 0, created: 2 })
         yield* Deferred.succeed(dead.get(1)!, undefined)
         yield* settle
-        // the item died young, before any borrower used it: the next item comes after the backoff
+        // the item died young, before a borrower succeeded with it: the next item comes after the backoff
         yield* TestClock.adjust("20 millis")
         assert.deepStrictEqual([...source.open], [2, 3])
         assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
@@ -716,6 +716,14 @@ describe("ResourcePool", () => {
       ["rideOut must be a duration of zero or more", { rideOut: "for a while" as never }],
       ["keepAlive.interval must be a duration of 1 ms or more, such as \"15 seconds\", but was 0", {
         keepAlive: { interval: 0, ping: () => Effect.void }
+      }],
+      ["maxLifetime must be a duration of 1 ms or more, such as \"15 seconds\", but was 0", {
+        maxLifetime: 0,
+        minSize: 1
+      }],
+      ["createTimeout must be a duration of 1 ms or more, such as \"15 seconds\", but was 0", { createTimeout: 0 }],
+      ["checkTimeout must be a duration of 1 ms or more, such as \"15 seconds\", but was \"0 seconds\"", {
+        checkTimeout: "0 seconds"
       }],
       ["createBackoff.initial must be at most createBackoff.max (5s), but was 6000", {
         createBackoff: { initial: 6_000 }

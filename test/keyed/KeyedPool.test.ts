@@ -253,6 +253,58 @@ describe("KeyedPool", () => {
       assert.strictEqual((yield* pool.stats).keys, 1)
     }))
 
+  it.scoped("names a function of the key that throws, or returns what makes no sense, and loses nothing", () =>
+    Effect.gen(function*() {
+      const source = makeKeyed()
+      const wrong: ReadonlyArray<
+        readonly [problem: string, Partial<KeyedPool.Options<string, unknown, never, Scope.Scope>>]
+      > = [
+        ["maxSize must be a whole number of 1 or more, but was 0", { maxSize: () => 0 }],
+        ["maxSize must return a whole number of 1 or more, but returned undefined", {
+          maxSize: () => undefined as never
+        }],
+        ["order threw: no such key", {
+          order: () => {
+            throw new Error("no such key")
+          }
+        }],
+        ["acquire must return an Effect, but returned 5", { acquire: () => 5 as never }],
+        ["concurrency must be a whole number of 1 or more, but was 0", { concurrency: () => 0 }],
+        ["permit must return an Effect, but returned 5", { permit: () => 5 as never }]
+      ]
+      for (const [problem, options] of wrong) {
+        const pool = yield* KeyedPool.make<string, unknown, never, Scope.Scope>({
+          acquire: source.ofKey,
+          rideOut: 0,
+          ...options
+        })
+        const exits = [
+          yield* Effect.exit(pool.use("a", () => Effect.void)),
+          yield* Effect.exit(Effect.scoped(pool.get("b")))
+        ]
+        for (const exit of exits) assert.include(failureOf(exit), `[KeyedPool] ${problem}`)
+        const { all } = yield* pool.stats
+        assert.deepInclude(all, { size: 0, inUse: 0, creating: 0, waiters: 0 })
+      }
+      yield* settle
+      assert.strictEqual(source.open.size, 0)
+      const refused = yield* Effect.exit(KeyedPool.make({ acquire: source.ofKey, validateAfterIdle: () => 0 }))
+      assert.include(failureOf(refused), "validateAfterIdle must be left out without validate")
+    }))
+
+  it.scoped("closes no unused key for a key whose options make no sense", () =>
+    Effect.gen(function*() {
+      const source = makeKeyed()
+      const pool = yield* KeyedPool.make({
+        acquire: source.ofKey,
+        maxKeys: 1,
+        maxSize: (key) => key === "good" ? 1 : 0
+      })
+      yield* borrow(pool, "good")
+      assert.include(failureOf(yield* Effect.exit(borrow(pool, "bad"))), "maxSize")
+      assert.deepStrictEqual(source.closed, [])
+    }))
+
   it.scoped("invalidates an item of whatever key, and renews one key or all", () =>
     Effect.gen(function*() {
       const source = makeKeyed()

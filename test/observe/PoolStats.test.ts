@@ -1,4 +1,5 @@
 import * as Effect from "#test/Effect"
+import * as KeyedPool from "effect-pools/KeyedPool"
 import * as ObjectPool from "effect-pools/ObjectPool"
 import * as PoolStats from "effect-pools/PoolStats"
 import * as ResourcePool from "effect-pools/ResourcePool"
@@ -84,5 +85,17 @@ describe("PoolStats.pretty", () => {
       )
       assert.deepStrictEqual(titles, ["pool", "rooms", "", "pool", "boxes"])
       assert.strictEqual(PoolStats.pretty(), "")
+    }))
+
+  it.scoped("takes an array for its members, and a KeyedPool for all its keys together", () =>
+    Effect.gen(function*() {
+      const boxes = yield* ObjectPool.make({ name: "boxes", factory: () => ({}) })
+      const tenants = yield* KeyedPool.make({ name: "tenants", acquire: () => makeSource().acquire })
+      yield* Effect.all([tenants.get("secret a"), tenants.get("secret b")])
+      const stats = [yield* boxes.stats, yield* tenants.stats] as const
+      const { all } = stats[1]
+      assert.strictEqual(PoolStats.pretty(stats), PoolStats.pretty(...stats))
+      assert.strictEqual(PoolStats.pretty(stats, []), PoolStats.pretty(all, stats[0]))
+      assert.match(PoolStats.pretty(stats), /^tenants +2 +0 +2 /m)
     }))
 })

@@ -506,7 +506,11 @@ describe("a limit over Redis", () => {
     assert.notInclude(wrong, "secret")
     assert.include(
       await refused({ ...right, timeToLive: "15 seconds" }),
-      "timeToLive must be finite, and more than 3 times closeTimeout (5000ms)"
+      "timeToLive must be finite, and more than 3 times closeTimeout (5000ms), but was \"15 seconds\""
+    )
+    assert.include(
+      await refused({ ...right, closeTimeout: "10 seconds" }),
+      "timeToLive must be finite, and more than 3 times closeTimeout (10000ms), but was 30s"
     )
   })
 })

@@ -666,6 +666,7 @@ describe("SessionPool", () => {
 
     const connects: ReadonlyArray<readonly [string, WebTransport.ConnectOptions]> = [
       ["connect.connectTimeout must be a duration", { connectTimeout: -5 }],
+      ["connect.connectTimeout must be a duration of 1 ms or more", { connectTimeout: 0 }],
       ["connect.closeTimeout must be a duration", { closeTimeout: "soon" as never }],
       ["connect.closeInfo.closeCode must be a whole number", { closeInfo: { closeCode: -1 } }],
       ["connect.closeInfo.reason must be a string", { closeInfo: { reason: "é".repeat(513) } }]

@@ -280,7 +280,7 @@ describe("StreamPool: clean or gone", () => {
     }
     for (const [name, breakIt] of Object.entries(breaks)) {
       it.scopedLive(`comes back once when ${name}`, () =>
-        // an item that dies before any borrower used it is logged
+        // an item that dies before a borrower succeeded with it is logged
         withLogs(() =>
           Effect.gen(function*() {
             const { server, session } = yield* sessionInMemory({ onStream: (stream) => stream.stall })

@@ -844,6 +844,8 @@ describe("options", () => {
     ["maxStreamsOpened", { maxStreamsOpened: NaN }],
     ["openTimeout", { openTimeout: -1 }],
     ["suspectAfter", { suspectAfter: 0 }],
+    ["openTimeout", { openTimeout: 0 }],
+    ["checkTimeout", { checkTimeout: 0 }],
     ["quarantine", { quarantine: "6 seconds" }],
     ["quarantine", { quarantine: "1 second", checkTimeout: "1 second" }],
     ["acquireTimeout", { acquireTimeout: NaN }],

@@ -130,8 +130,8 @@ export interface LeaseAdapter<A, V> {
   readonly leaving?: (item: A) => void
   /** Tells whether the item may be lent, in the step that lends it; `undefined` if it always may. Called once. */
   readonly standing?: (item: A) => (() => Standing) | undefined
-  /** The last failure of the pool below, during an outage of that pool. */
-  readonly trouble?: () => Cause.Cause<unknown> | undefined
+  /** The pool whose items this pool creates its own from. */
+  readonly below?: Below | undefined
   /** The pool has closed and has no items left. */
   readonly closed?: () => void
 }
@@ -163,8 +163,15 @@ export interface SyncLease<V> {
 /** Whether a lease counts for leak reports and the histogram. */
 export type Watching = "watched" | "unwatched"
 
+/** What a pool tells of the pool below it. */
+export interface Below {
+  readonly name: string
+  /** The failure of the last creation, during an outage. */
+  readonly lastFailure: Cause.Cause<unknown> | undefined
+}
+
 /** The interface of a pool for pools that are built on it. */
-export interface PoolEngine<V, E> {
+export interface PoolEngine<V, E> extends Below {
   /**
    * Borrows an item and hands its lease over in the same step, so that no interruption comes in between. An exclusive
    * item has no other borrower. A lease for the life of another pool is unwatched.
@@ -187,8 +194,6 @@ export interface PoolEngine<V, E> {
   readonly isOpen: boolean
   /** The number of items above `maxSize`, which close when they come back. */
   readonly excess: number
-  /** The failure of the last creation, during an outage. */
-  readonly lastFailure: Cause.Cause<unknown> | undefined
   /** Creates an item that no borrower asked for, also during an outage. False: there is no room. */
   prepare(): boolean
   /** Call it when no item can be created any more: waiters fail with the cause, now and later. */

@@ -13,6 +13,7 @@ import type { Permit as FleetPermit, PermitSource } from "../../ResourcePoolOpti
 import { FleetDemand } from "../core/pool/fleetDemand.js"
 import type { Permit, PermitPurpose } from "../core/pool/item.js"
 import type { PermitFigures } from "../observe/figures.js"
+import { wrongAnswer } from "../options/optionChecks.js"
 import type { PoolEvents } from "./events.js"
 import type { PoolParts } from "./parts.js"
 
@@ -68,7 +69,10 @@ export class PermitDesk<P extends Permit> {
     const run: Run = { fiber: undefined, scope: undefined, wanted: undefined, isLost: false, watchers: [] }
     this.runs.set(permit, run)
     const program = Effect.flatMap(Scope.make(), (scope) => {
-      const effect = Effect.isEffect(this.permit) ? this.permit : attempt(this.permit, purpose)
+      const given: unknown = Effect.isEffect(this.permit) ? this.permit : attempt(this.permit, purpose)
+      const effect = Effect.isEffect(given)
+        ? given
+        : Effect.die(wrongAnswer(this.owner.partsOf(permit).name, "permit", "an Effect", given))
       const asked = Effect.interruptible(provideScope(effect, scope)) as Effect.Effect<FleetPermit | void, unknown>
       return Effect.flatMap(
         Effect.zip(Effect.exit(asked), Random.next),

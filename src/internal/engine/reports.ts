@@ -13,6 +13,8 @@ interface Outage {
   readonly cause: Cause.Cause<unknown>
   readonly since: number
   readonly failuresBefore: number
+  /** Whether a warning told of it. The pool below warns of an outage of its own. */
+  readonly isTold: boolean
 }
 
 export class Reports<A, E, V> {
@@ -29,25 +31,26 @@ export class Reports<A, E, V> {
 
   /** The failure of the last creation, in this pool or the pool below, during an outage. */
   get lastFailure(): Cause.Cause<unknown> | undefined {
-    return this.outage?.cause ?? this.parts.adapter.trouble?.()
+    return this.outage?.cause ?? this.parts.adapter.below?.lastFailure
   }
 
   backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
-    const { log, machine } = this.parts
+    const { adapter, log, machine } = this.parts
     const cause = this.refusals.causeOf(refusal)
     const failure = refusal._tag === "CreateTimeout" ? this.refusals.tookTooLong : Cause.squash(cause)
-    if (this.outage === undefined) log.backoff(failure, delay)
-    const { failuresBefore, since } = this.outage ??
-      { since: this.now, failuresBefore: machine.counters.failures - 1 }
-    this.outage = { cause, since, failuresBefore }
+    const below = adapter.below?.lastFailure === undefined ? undefined : adapter.below.name
+    const { failuresBefore, isTold, since } = this.outage ??
+      { since: this.now, failuresBefore: machine.counters.failures - 1, isTold: false }
+    if (!isTold && (this.outage === undefined || below === undefined)) log.backoff(failure, delay, below)
+    this.outage = { cause, since, failuresBefore, isTold: isTold || below === undefined }
     this.events.announce({ _tag: "Backoff", delay: Duration.millis(delay), cause })
   }
 
   recovered(): void {
     const { log, machine } = this.parts
     if (this.outage !== undefined) {
-      const { failuresBefore, since } = this.outage
-      log.recovered(Math.round(this.now - since), machine.counters.failures - failuresBefore)
+      const { failuresBefore, isTold, since } = this.outage
+      log.recovered(Math.round(this.now - since), machine.counters.failures - failuresBefore, isTold)
     }
     this.outage = undefined
     this.events.announce({ _tag: "Recovered" })

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { asTheyAre } from "../engine/asTheyAre.js"
 import type { PoolAdapter } from "../engine/contract.js"
+import { wrongAnswer } from "../options/optionChecks.js"
 import type { KeyedHooks } from "./contract.js"
 
 type Adapter<A, E, R> = PoolAdapter<A, E, R, A>
@@ -9,15 +10,21 @@ type Adapter<A, E, R> = PoolAdapter<A, E, R, A>
 export class KeyAdapter<K, A, E, R> implements Adapter<A, E, R> {
   private readonly hooks: KeyedHooks<K, A, E, R>
   private readonly key: K
+  private readonly pool: string
 
-  constructor(hooks: KeyedHooks<K, A, E, R>, key: K) {
+  constructor(hooks: KeyedHooks<K, A, E, R>, key: K, pool: string) {
     this.hooks = hooks
     this.key = key
+    this.pool = pool
   }
 
   get acquire(): Adapter<A, E, R>["acquire"] {
-    const { hooks: { acquire }, key } = this
-    return Effect.suspend(() => acquire(key))
+    const { hooks: { acquire }, key, pool } = this
+    return Effect.suspend(() => {
+      const creation: unknown = acquire(key)
+      if (Effect.isEffect(creation)) return creation as Effect.Effect<A, E, R>
+      return Effect.die(wrongAnswer(pool, "acquire", "an Effect", creation))
+    })
   }
 
   get concurrency(): Adapter<A, E, R>["concurrency"] {

@@ -1,4 +1,5 @@
 /** The options of a pool by key: those of a waiting pool, as values or as functions of the key, and the limits over all keys. */
+import { describeFailure } from "../observe/describeFailure.js"
 import {
   decodeEngine,
   type EngineOptions,
@@ -6,7 +7,7 @@ import {
   type EngineSettings,
   engineSettings
 } from "../options/engineOptions.js"
-import { formatProblems, OptionChecks, type Problem } from "../options/optionChecks.js"
+import { formatProblems, OptionChecks, type Problem, wrongAnswer } from "../options/optionChecks.js"
 import { decode, type Decoded, duration, hook, limit, required, text } from "../options/optionTable.js"
 import type { ForAll, KeyedOptions, PerKey } from "./contract.js"
 
@@ -77,6 +78,9 @@ export const decodeKeyed = (
   if (options.histograms === true && options.metrics === false) {
     checks.refuse("histograms", true, "left out if metrics is false")
   }
+  if (typeof options.validateAfterIdle === "function" && options.validate === undefined) {
+    checks.refuse("validateAfterIdle", options.validateAfterIdle, "left out without validate")
+  }
   for (const option of ["minSize", "minIdle"] as const) {
     const value = options[option]
     if (typeof value === "number" && value > whole.maxTotal) {
@@ -101,13 +105,25 @@ export const decodeKeyed = (
       settings,
       settingsOf: (key) => {
         if (functions.length === 0) return settings
-        const values = Object.fromEntries(functions.map(([option, of]) => [option, of(key)]))
+        const values = Object.fromEntries(functions.map(([option, of]) => [option, ask(whole.name, option, of, key)]))
         const own = settingsFor(options, values, whole)
         if (own.problems.length > 0) throw new RangeError(`[${whole.name}] ${formatProblems(own.problems)}`)
         return own.settings
       }
     }
   }
+}
+
+const ask = (pool: string, option: PerKey, of: OfKey, key: unknown): unknown => {
+  let answer: unknown
+  try {
+    answer = of(key)
+  } catch (cause) {
+    throw new Error(`[${pool}] ${option} threw: ${describeFailure(cause)}`, { cause })
+  }
+  // left out, an option would have its default
+  if (answer === undefined) throw wrongAnswer(pool, option, engineOptions[option].rule, answer)
+  return answer
 }
 
 const isSize = (option: string): boolean => option === "minSize" || option === "minIdle"

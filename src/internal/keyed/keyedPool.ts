@@ -381,7 +381,7 @@ export const make = <K, A, E, R>(
     yield* dieOfProblems(options.name ?? "KeyedPool", problems)
     const runtime = yield* poolRuntime
     // `make` requires what the hooks require: the fibers of the pool provide it
-    const adapterOf = ((key) => new KeyAdapter(options, key)) as AdapterOf<K, A, E>
+    const adapterOf = ((key) => new KeyAdapter(options, key, decoded.name)) as AdapterOf<K, A, E>
     return yield* Effect.acquireRelease(
       Effect.sync(() => new KeyedPoolImpl(decoded, runtime, adapterOf)),
       (pool) => pool.close

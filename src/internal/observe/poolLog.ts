@@ -59,20 +59,23 @@ export class PoolLog {
     this.write(Effect.logInfo(message), event, details)
   }
 
-  backoff(failure: unknown, delay: number): void {
+  /** `below`: the name of the pool below, if it has warned of its outage. */
+  backoff(failure: unknown, delay: number, below: string | undefined): void {
     const why = describeFailure(failure)
     const message = `creating an item failed; the pool retries one creation at a time, after a backoff: ${why}`
-    this.warn(message, "Backoff", { delay: Math.round(delay) })
+    const line = below === undefined ? Effect.logWarning(message) : Effect.logDebug(`${message} (as ${below} warned)`)
+    this.write(line, "Backoff", { delay: Math.round(delay) })
   }
 
-  recovered(lasted: number, failures: number): void {
+  /** `isTold`: whether a warning told of the outage. */
+  recovered(lasted: number, failures: number, isTold: boolean): void {
     const message = `creating an item succeeded again, after ${showMillis(lasted)} and ${attempts(failures)}`
-    this.inform(message, "Recovered", { lasted, failures })
+    this.write((isTold ? Effect.logInfo : Effect.logDebug)(message), "Recovered", { lasted, failures })
   }
 
   earlyDeath(delay: number): void {
     this.warn(
-      `an item was lost soon after its creation, before any borrower used it; the next creation waits ${
+      `an item was lost soon after its creation, before a borrower succeeded with it; the next creation waits ${
         showMillis(delay)
       }. ` +
         "Does the server close new connections, or does `lost` complete too early?",

@@ -86,14 +86,21 @@ const rowsOf = (stats: RecyclingFigures | TieredFigures): ReadonlyArray<Row<Recy
   ]
 }
 
-type AnyFigures = WaitingFigures | RecyclingFigures | TieredFigures | RequestFigures
+/** Of all keys together. */
+interface KeyedFigures {
+  readonly all: WaitingFigures
+  readonly byKey: object
+}
 
-export const pretty = (...stats: ReadonlyArray<AnyFigures>): string => {
+type AnyFigures = WaitingFigures | RecyclingFigures | TieredFigures | RequestFigures | KeyedFigures
+
+export const pretty = (...stats: ReadonlyArray<AnyFigures | ReadonlyArray<AnyFigures>>): string => {
   const waitingRows: Array<Row<WaitingFigures>> = []
   const recyclingRows: Array<Row<RecyclingFigures>> = []
   const requestRows: Array<Row<RequestFigures>> = []
-  for (const one of stats) {
-    if ("inFlight" in one) requestRows.push(rowOf(one.pool, one))
+  for (const one of stats.flat() as ReadonlyArray<AnyFigures>) {
+    if ("byKey" in one) waitingRows.push(rowOf(one.all.pool, one.all))
+    else if ("inFlight" in one) requestRows.push(rowOf(one.pool, one))
     else if ("waiters" in one) waitingRows.push(rowOf(one.pool, one))
     else recyclingRows.push(...rowsOf(one))
   }

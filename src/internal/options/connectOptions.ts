@@ -1,4 +1,4 @@
-import { type Decoded, duration, nested, type Row, value } from "./optionTable.js"
+import { type Decoded, duration, nested, positive, type Row, value } from "./optionTable.js"
 
 const maxCloseCode = 0xffff_ffff
 /** The maximum length of the reason, in bytes of UTF-8 (draft-ietf-webtrans-http3, section 6). */
@@ -31,7 +31,7 @@ const closeInfo: Row<Partial<CloseInfo>, CloseInfo | undefined, undefined, undef
 
 /** The connect options that a session, or its pool when it is made, checks. */
 export const connectOptions = {
-  connectTimeout: duration(10_000, "How long connecting may take"),
+  connectTimeout: positive(10_000, "How long connecting may take"),
   closeTimeout: duration(5_000),
   closeInfo
 }

@@ -32,6 +32,10 @@ export class OptionChecks {
   }
 }
 
+/** What a function among the options returned makes no sense. */
+export const wrongAnswer = (pool: string, option: string, rule: string, answer: unknown): RangeError =>
+  new RangeError(`[${pool}] ${option} must return ${rule}, but returned ${show(answer)}`)
+
 export const formatProblems = (problems: ReadonlyArray<Problem>): string =>
   problems.map((problem) => problem.message).join("; ")
 

@@ -115,9 +115,15 @@ export const duration = <O extends number | undefined, D extends Text = undefine
     description as D
   )
 
-/** The interval of a repeated action. */
-export const interval = (byDefault: number): Row<DurationInput, number, undefined, undefined> =>
-  row(`a duration of 1 ms or more, such as "15 seconds"`, parseDuration(1), byDefault, undefined, undefined)
+/** A duration with which nothing works if it is zero, such as the interval of a repeated action. */
+export const positive = <O extends number | undefined, D extends Text = undefined>(
+  byDefault: O,
+  description?: D
+): Row<DurationInput, number | O, "duration", D> => ({
+  ...duration(byDefault, description),
+  rule: `a duration of 1 ms or more, such as "15 seconds"`,
+  decode: parseDuration(1)
+})
 
 export const flag = <D extends Text = undefined>(
   byDefault: boolean,

@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import { OptionChecks, type Problem } from "../options/optionChecks.js"
 import { checkedBy, fromTable } from "../options/optionConfig.js"
 import { count, decode, type Decoded, duration, type Input, required, row, text } from "../options/optionTable.js"
@@ -49,7 +50,8 @@ export const decodePermits = (
   const decoded = decode(permitsOptions, options, checks)
   const { closeTimeout, timeToLive } = decoded
   if (timeToLive <= 3 * closeTimeout || timeToLive === Infinity) {
-    checks.refuse("timeToLive", options.timeToLive, `finite, and more than 3 times closeTimeout (${closeTimeout}ms)`)
+    const given = options.timeToLive ?? Duration.millis(timeToLive)
+    checks.refuse("timeToLive", given, `finite, and more than 3 times closeTimeout (${closeTimeout}ms)`)
   }
   return { decoded, problems: checks.problems }
 }

@@ -46,6 +46,7 @@ export class GuestStream implements StreamGuest, SharedStreamFacts<Trouble> {
     this.lease = lease
     this.stream = stream
     this.session = lane.session
+    if (host.machine.options.silenceTimeout !== Infinity) this.session.clock ??= () => host.now().monotonic
     this.reader = new AnswerReader(host.machine.options.correlate, host.maxMessageSize)
   }
 

@@ -10,9 +10,9 @@ import {
   flag,
   hook,
   type Input,
-  interval,
   limit,
   nested,
+  positive,
   required,
   row,
   withDefaults
@@ -47,7 +47,7 @@ export const requestOptions = {
   maxBatch: bytes(1, 64 * 1024, "The maximum bytes of a write; a larger message takes a stream of its own"),
   maxBuffered: bytes(0, 256 * 1024, "The maximum bytes of answers that wait for the consumer of a request"),
   maxWaiters: limit(1, 1_024, "How many requests may wait for a stream"),
-  silenceTimeout: interval(15_000),
+  silenceTimeout: positive(15_000),
   keepAlive: nested({ ping: required(hook) })
 }
 

@@ -165,13 +165,20 @@ export class Endpoints {
     })
     return andThen(
       Effect.suspend(() => this.machine.listed.length > 0 ? Effect.void : restore(listed)),
-      withFiber((fiber) => this.create(restore, Option.getOrUndefined(spanOf(fiber))))
+      Effect.flatMap(
+        Random.next,
+        (chance) => withFiber((fiber) => this.create(restore, chance, Option.getOrUndefined(spanOf(fiber))))
+      )
     )
   }
 
-  private create(restore: Restore, span: Tracer.AnySpan | undefined): Effect.Effect<OpenSession, WebTransportError> {
+  private create(
+    restore: Restore,
+    chance: number,
+    span: Tracer.AnySpan | undefined
+  ): Effect.Effect<OpenSession, WebTransportError> {
     this.span = span
-    const creation = this.machine.create(this.pool.now())
+    const creation = this.machine.create(this.pool.now(), chance)
     this.span = undefined
     if (span !== undefined) this.spans.set(creation, span)
     const isOver = () => creation.state === "Won" || creation.state === "Failed"

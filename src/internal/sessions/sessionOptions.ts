@@ -17,6 +17,7 @@ import {
   type Input,
   limit,
   oneOf,
+  positive,
   type Row,
   value,
   withDefaults,
@@ -92,7 +93,7 @@ const sessionEngine = withDefaults({
   rideOut: described(engineOptions.rideOut, "How long connects must fail before borrowers fail"),
   createConcurrency: described(engineOptions.createConcurrency, "How many connect at the same time"),
   // default: 5 seconds more than the connect timeout
-  createTimeout: duration(undefined),
+  createTimeout: positive(undefined),
   overlap: described(engineOptions.overlap, "Whether a replaced session that is still lent gives up its place"),
   retireGrace: described(engineOptions.retireGrace, "How long a borrower may keep a replaced session"),
   closeTimeout: described(engineOptions.closeTimeout, "How long a closing session may hold its place")

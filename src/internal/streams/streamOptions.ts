@@ -9,6 +9,7 @@ import {
   flag,
   type Input,
   limit,
+  positive,
   value,
   withDefaults,
   without
@@ -45,7 +46,7 @@ export const streamOptions = {
   ...streamEngine,
   maxStreamsPerSession: limit(1, 100, "The maximum number of concurrent streams per session"),
   maxStreamsOpened: limit(1, 500, "After how many streams a session is replaced"),
-  openTimeout: duration(1_000, "After how long without a stream a session counts as full"),
+  openTimeout: positive(1_000, "After how long without a stream a session counts as full"),
   clientSpeaksFirst: flag(true, "Whether the peer only answers"),
   quarantine: duration(0, "How long the pool watches a returned stream before it lends it again"),
   suspectAfter: limit(1, 2, "After how many missing answers a session is replaced"),

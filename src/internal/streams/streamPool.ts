@@ -109,7 +109,7 @@ export const make = <E, R>(
         return {
           ...leaseAdapter(context),
           context,
-          trouble: () => sessions?.lastFailure,
+          below: sessions,
           closed: () => source.close(),
           acquire: source.open,
           validate: validate && ((pooled, info) => checking(context, pooled, (stream) => validate(stream, info))),

@@ -54,6 +54,9 @@ export class SessionCore {
 
   /** Bytes received on all streams, and in datagrams of a pool: they tell whether the peer is alive. */
   bytesReceived = 0
+  /** When the last of them came, by `clock`; kept once there is one. */
+  heardAt = -Infinity
+  clock: (() => number) | undefined = undefined
   /** Received bytes, without answers to pings. */
   bytesHeard = 0
   /** Called when `bytesHeard` grows: for each chunk that comes. */
@@ -340,7 +343,7 @@ export class SessionCore {
   }
 
   received(bytes: number): void {
-    this.bytesReceived += bytes
+    this.receivedPong(bytes)
     this.bytesHeard += bytes
     this.whenHeard?.()
   }
@@ -348,6 +351,7 @@ export class SessionCore {
   /** `received`, for an answer to a ping. */
   receivedPong(bytes: number): void {
     this.bytesReceived += bytes
+    if (this.clock !== undefined) this.heardAt = this.clock()
   }
 
   /** The error of a failed operation: the session's own end, if it has ended or is ending; otherwise `reason`. */

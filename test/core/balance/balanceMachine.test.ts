@@ -41,7 +41,8 @@ const movesOf = (
     if ((happened.get(kind) ?? 0) < (limits[kind] ?? Infinity)) moves.push({ name: `${name}`, run })
   }
   if (world.isClosed) return moves
-  may("create", () => world.create())
+  may("create", () => world.create(0))
+  may("create:0.9", () => world.create(0.9), "create")
   for (const creation of world.creations) {
     if (creation.state !== "Over") may(`abandon:${creation.id}`, () => world.abandon(creation), "abandon")
   }

@@ -56,6 +56,7 @@ interface ModelCreation {
   state: "Trying" | "Closing" | "Over"
   readonly tried: Set<ModelEndpoint>
   nextAt: number
+  readonly chance: number
   winner: ModelAttempt | undefined
 }
 
@@ -157,16 +158,16 @@ export class World {
     for (const place of others) ensure(this.probeOf(place) === undefined, "a removed endpoint has no probe")
   }
 
-  create(): void {
+  create(chance: number): void {
     const id = ++this.nextId
     // the commands come before `create` returns
-    this.unnamed = { id, tried: new Set(), nextAt: this.now + this.policy.attemptDelay }
-    const record = this.machine.create(this.now)
+    this.unnamed = { id, tried: new Set(), nextAt: this.now + this.policy.attemptDelay, chance }
+    const record = this.machine.create(this.now, chance)
     this.creationOf(record)
     this.unnamed = undefined
   }
 
-  private unnamed: Pick<ModelCreation, "id" | "tried" | "nextAt"> | undefined = undefined
+  private unnamed: Pick<ModelCreation, "id" | "tried" | "nextAt" | "chance"> | undefined = undefined
 
   private creationOf(record: Creation): ModelCreation {
     let creation = this.creations.find((one) => one.record === record)
@@ -442,7 +443,13 @@ export class World {
     const allowed = creation.nextAt <= this.now ? prompt : prompt.filter(({ rank }) => rank === best)
     const roomy = allowed.filter((place) => this.hasRoom(place))
       .sort((a, b) => a.rank - b.rank || this.load(a) - this.load(b) || a.lastTurn - b.lastTurn)
-    if (roomy.length > 0) return roomy[0]!
+    if (roomy.length > 0) {
+      const [first] = roomy
+      const fresh = roomy.filter((place) =>
+        place.rank === first!.rank && this.load(place) === this.load(first!) && place.lastTurn === 0
+      )
+      return first!.lastTurn > 0 ? first! : fresh[Math.floor(creation.chance * fresh.length)]!
+    }
     if (prompt.length > 0) {
       const changes = allowed.flatMap((place) => [
         this.attemptsAt(place)[0]?.lateAt ?? Infinity,
@@ -691,7 +698,10 @@ export class World {
   private canSpare(place: ModelEndpoint): boolean {
     const share = (place.sessions.length - 1) / place.weight
     const equals = this.well.filter(({ rank }) => rank === place.rank)
-    const isFullest = equals.every(({ sessions, weight }) => (sessions.length - 1) / weight <= share + 1e-9)
+    const isFullest = equals.every(({ lastTurn, sessions, weight }) => {
+      const other = (sessions.length - 1) / weight
+      return other < share - 1e-9 || (other < share + 1e-9 && lastTurn >= place.lastTurn)
+    })
     return place.trouble === "none" && isFullest &&
       this.below(place.rank).some(({ lowSince }) =>
         lowSince !== undefined && lowSince + this.policy.failbackAfter <= this.now

@@ -119,7 +119,7 @@ class Simulation {
       this.now >= this.pausedUntil && this.open.size + this.waiting.size < this.scene.size && this.waiting.size < 8
     ) {
       this.demand.waiting = 1
-      const creation = this.machine.create(this.now)
+      const creation = this.machine.create(this.now, this.random())
       if (creation.state === "Trying" || creation.state === "Closing") this.waiting.add(creation)
       if (creation.state === "Failed") return
     }

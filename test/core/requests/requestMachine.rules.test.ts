@@ -499,11 +499,12 @@ describe("a session that is silent", () => {
     world.written(stream)
     world.request(4)
     world.flush()
+    world.advance(30)
     world.answer(stream, stream.owed[0]!)
-    world.advance(50)
-    // the answer came since the last look
+    world.advance(20)
     assert.lengthOf(world.pings, 0)
-    world.advance(49)
+    // an interval after the last byte
+    world.advance(29)
     assert.lengthOf(world.pings, 0)
     world.advance(1)
     assert.lengthOf(world.pings, 1)

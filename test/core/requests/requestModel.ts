@@ -27,8 +27,9 @@ export class ModelSession implements RequestSession {
   bytesReceived = 0
   isPinged = false
   receivedAtPing = 0
+  heardAt = -Infinity
   /** When the latest bytes came, or the first request was sent after a time without any. */
-  heardAt = 0
+  silentSince = 0
 }
 
 export class ModelStream {
@@ -209,7 +210,7 @@ export class World {
     for (const session of this.sessions) {
       const owes = this.held.some((stream) => stream.session === session && stream.owed.length > 0)
       if (!owes || options.silenceTimeout === Infinity || session.isPinged) continue
-      ensure(this.armed <= time + options.silenceTimeout, "silence that nothing notices")
+      ensure(this.armed <= session.silentSince + options.silenceTimeout, "silence that nothing notices")
     }
     // the end
     const isOver = queue.length === 0 && this.held.every((stream) => this.callersOn(stream) === 0) &&
@@ -316,7 +317,7 @@ export class World {
       }
       case "Ping": {
         const session = command.session as ModelSession
-        const since = this.now.monotonic - session.heardAt
+        const since = this.now.monotonic - session.silentSince
         ensure(since >= this.options.silenceTimeout, `a ping after ${since} ms`)
         ensure(this.held.some((stream) => stream.session === session && stream.owed.length > 0), "a ping for nothing")
         session.isPinged = true
@@ -391,7 +392,7 @@ export class World {
     const when = this.flushes.shift()!
     for (const stream of this.held) {
       const isFirst = !this.held.some((other) => other.session === stream.session && other.owed.length > 0)
-      if (isFirst && this.batchOf(stream).length > 0) stream.session.heardAt = this.now.monotonic
+      if (isFirst && this.batchOf(stream).length > 0) stream.session.silentSince = this.now.monotonic
     }
     this.machine.flush(when, this.now)
   }
@@ -402,7 +403,7 @@ export class World {
 
   private receive(session: ModelSession): void {
     session.bytesReceived++
-    session.heardAt = this.now.monotonic
+    session.heardAt = session.silentSince = this.now.monotonic
   }
 
   /** The peer answers an owed request. */
@@ -473,7 +474,7 @@ export class World {
     const hasHeard = session.bytesReceived > session.receivedAtPing
     if (isAlive || hasHeard) ensure(lost.every(({ isBack }) => !isBack), "a session that lives loses a stream")
     else ensure(lost.every(({ isBack }) => isBack), "a silent session keeps its streams")
-    if (isAlive) session.heardAt = this.now.monotonic
+    if (isAlive) session.silentSince = this.now.monotonic
   }
 
   beginExclusive(): void {
@@ -500,6 +501,9 @@ export class World {
     for (const stream of this.held) {
       const isIdle = stream.idleSince !== -1 && this.callersOn(stream) === 0
       ensure(!isIdle || time < stream.idleSince + idleTime + firstPause, "an unused stream is kept for too long")
+      const { isPinged, silentSince } = stream.session
+      const isSilent = stream.owed.length > 0 && silentSince + this.options.silenceTimeout <= time
+      ensure(isPinged || !isSilent || stream.isBack, "a session that is silent is pinged at once")
     }
   }
 

@@ -266,7 +266,10 @@ describe("silence", () => {
       yield* other
       yield* pass(1_000)
       assert.strictEqual(pings(), 0)
-      yield* pass(10_000)
+      // silenceTimeout after the last byte
+      yield* pass(8_999)
+      assert.strictEqual(pings(), 0)
+      yield* pass(1)
       assert.strictEqual(pings(), 1)
       yield* other
       yield* pass(1_000)

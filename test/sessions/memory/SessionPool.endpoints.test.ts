@@ -6,6 +6,7 @@ import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
 import * as Metric from "#test/Metric"
+import * as Random from "#test/Random"
 import * as TestClock from "#test/TestClock"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as SessionPool from "effect-pools/SessionPool"
@@ -90,6 +91,13 @@ describe("a SessionPool with several endpoints", () => {
         yield* holdMany(pool, 8)
         assert.deepStrictEqual(yield* openAt("a", "b", "c"), [4, 2, 2])
       }))
+
+    it("the first sessions of many pools go to different endpoints", () =>
+      Effect.gen(function*() {
+        const pools = yield* Effect.replicateEffect(make({ endpoints: of("a", "b", "c") }), 30)
+        for (const pool of pools) yield* hold(pool)
+        for (const count of yield* openAt("a", "b", "c")) assert.isAbove(count, 3)
+      }).pipe(Effect.withRandom(Random.make("first"))))
 
     it("counts the sessions that are being opened", () =>
       Effect.gen(function*() {

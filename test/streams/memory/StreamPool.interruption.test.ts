@@ -247,7 +247,7 @@ describe("StreamPool, pausing anywhere", () => {
   const paddings = sampled(Array.from({ length: 20 }, (_, i) => i))
 
   it.live("never writes first on a stream on which something has come", () =>
-    // an item that dies before any borrower used it is logged
+    // an item that dies before a borrower succeeded with it is logged
     withLogs(() =>
       Effect.gen(function*() {
         const dirty: Array<string> = []

@@ -58,9 +58,9 @@ export class BalanceMachine<D extends EndpointEntry, F> {
 
   // --- creations
 
-  /** The pool needs a session. Answered by `Won` or `Failed`. */
-  create(now: number): SessionCreation<D, F> {
-    const creation = new SessionCreation<D, F>(now + this.policy.attemptDelay)
+  /** The pool needs a session. Answered by `Won` or `Failed`. `chance`, here and below: a random number in [0, 1). */
+  create(now: number, chance: number): SessionCreation<D, F> {
+    const creation = new SessionCreation<D, F>(now + this.policy.attemptDelay, chance)
     this.creations.add(creation)
     this.settle(now)
     return creation

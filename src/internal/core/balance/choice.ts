@@ -8,19 +8,25 @@ export type Choice<D extends EndpointEntry, F> =
   | { readonly _tag: "Wait"; readonly until: number }
   | { readonly _tag: "None" }
 
-const isBefore = (a: Endpoint<any, any>, b: Endpoint<any, any>): boolean =>
-  a.load !== b.load ? a.load < b.load : a.chosenTurn < b.chosenTurn
+const compare = (a: Endpoint<any, any>, b: Endpoint<any, any>): number => a.load - b.load || a.chosenTurn - b.chosenTurn
 
-/** The least loaded endpoint with room; of equals, the one whose turn is longest ago. */
+/**
+ * The least loaded endpoint with room; of equals, the one whose turn is longest ago. Those that had no turn yet are equal:
+ * chance decides, so that the first sessions of many pools do not all go to the same endpoint.
+ */
 const leastLoaded = <D extends EndpointEntry, F>(
   endpoints: ReadonlyArray<Endpoint<D, F>>,
-  now: number
+  now: number,
+  chance: number
 ): Endpoint<D, F> | undefined => {
-  let least: Endpoint<D, F> | undefined = undefined
+  let least: Array<Endpoint<D, F>> = []
   for (const endpoint of endpoints) {
-    if (canTake(endpoint, now) && (least === undefined || isBefore(endpoint, least))) least = endpoint
+    if (!canTake(endpoint, now)) continue
+    const order = least.length === 0 ? -1 : compare(endpoint, least[0]!)
+    if (order < 0) least = [endpoint]
+    else if (order === 0) least.push(endpoint)
   }
-  return least
+  return least[Math.floor(chance * least.length)]
 }
 
 /** Whether the endpoint has room for an opening, or a probe's session that a creation can take over. */
@@ -47,7 +53,7 @@ export const choose = <D extends EndpointEntry, F>(
   let until = Infinity
   for (const rank of ranks) {
     const equals = prompt.filter((endpoint) => endpoint.rank === rank)
-    const endpoint = leastLoaded(equals, now)
+    const endpoint = leastLoaded(equals, now, creation.chance)
     if (endpoint !== undefined) return { _tag: "Try", endpoint }
     for (const full of equals) until = Math.min(until, full.allowanceGrowsAt(now), full.lateAt)
     // a better endpoint has no room: the next rank comes after `attemptDelay`

@@ -201,9 +201,12 @@ export class SessionCreation<D extends EndpointEntry = EndpointEntry, F = unknow
   winner: ConnectAttempt<D, F> | undefined = undefined
   /** When another endpoint may be tried, beside an attempt under way or in place of a better one that has no room. */
   nextAt: number
+  /** Which of equal endpoints it takes: a random number in [0, 1). */
+  readonly chance: number
 
-  constructor(nextAt: number) {
+  constructor(nextAt: number, chance: number) {
     this.nextAt = nextAt
+    this.chance = chance
   }
 }
 

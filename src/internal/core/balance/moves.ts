@@ -63,8 +63,8 @@ export class Moves<D extends EndpointEntry, F> {
   ): Endpoint<D, F> | undefined {
     let worst: Endpoint<D, F> | undefined = undefined
     for (const endpoint of givers) {
-      const isWorse = worst === undefined || endpoint.rank > worst.rank ||
-        (endpoint.rank === worst.rank && endpoint.load > worst.load)
+      const isWorse = worst === undefined ||
+        (endpoint.rank - worst.rank || endpoint.load - worst.load || worst.chosenTurn - endpoint.chosenTurn) > 0
       if (endpoint.isListed && isWorse) worst = endpoint
     }
     if (worst === undefined) return undefined
@@ -77,12 +77,14 @@ export class Moves<D extends EndpointEntry, F> {
     return undefined
   }
 
-  /** The fullest endpoint of a rank, if for `failbackAfter` it could spare a session for an emptier one. */
+  /** The fullest endpoint of a rank, of equals the one whose turn is longest ago, if for `failbackAfter` it could spare a session for an emptier one. */
   private fullest(well: ReadonlyArray<Endpoint<D, F>>, now: number): Endpoint<D, F> | undefined {
     const fullestOf = new Map<number, Endpoint<D, F>>()
     for (const endpoint of well) {
       const fullest = fullestOf.get(endpoint.rank)
-      if (fullest === undefined || loadWithout(endpoint) > loadWithout(fullest)) fullestOf.set(endpoint.rank, endpoint)
+      const isFuller = fullest === undefined ||
+        (loadWithout(endpoint) - loadWithout(fullest) || fullest.chosenTurn - endpoint.chosenTurn) > 0
+      if (isFuller) fullestOf.set(endpoint.rank, endpoint)
     }
     let giver: Endpoint<D, F> | undefined = undefined
     for (const endpoint of well) {

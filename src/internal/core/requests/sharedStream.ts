@@ -5,6 +5,8 @@ import { type Linked, LinkedList } from "../linkedList.js"
 export interface RequestSession {
   /** The bytes that came on the session, on any stream. */
   readonly bytesReceived: number
+  /** When the last of them came, on the monotonic clock. Read only if the pool has a `silenceTimeout`. */
+  readonly heardAt: number
 }
 
 /** The facts about a stream that the machine reads. */

@@ -5,16 +5,11 @@ export interface Watched {
   readonly session: RequestSession
   /** Requests without an answer. */
   owed: number
-  /** The session's `bytesReceived` at the last look. */
-  received: number
   /** When the session counts as silent, if no bytes come until then. */
   silentAt: number
 }
 
-/**
- * Decides when a session is silent: it owes answers, and no bytes have come on it for `timeout`. Bytes count at the next
- * look, so that they cost nothing: a session is silent after twice the time at most.
- */
+/** Decides when a session is silent: it owes answers, and no bytes have come on it for `timeout`. */
 export class Silence {
   private readonly timeout: number
   private readonly watched = new Map<RequestSession, Watched>()
@@ -41,8 +36,7 @@ export class Silence {
   }
 
   begin(session: RequestSession, now: number): void {
-    const silentAt = now + this.timeout
-    this.watched.set(session, { session, owed: 0, received: session.bytesReceived, silentAt })
+    this.watched.set(session, { session, owed: 0, silentAt: now + this.timeout })
   }
 
   /** The session owes more answers, or less. */
@@ -55,16 +49,15 @@ export class Silence {
   /** A session that has just become silent, each of them once. */
   next(now: number): RequestSession | undefined {
     for (const watched of this.watched.values()) {
-      const { received, session, silentAt } = watched
-      if (silentAt > now) continue
-      watched.received = session.bytesReceived
-      if (received !== watched.received) watched.silentAt = now + this.timeout
-      else {
-        watched.silentAt = Infinity
-        if (this.pings.has(session)) continue
-        this.pings.set(session, received)
-        return session
-      }
+      const { session } = watched
+      if (watched.silentAt > now) continue
+      watched.silentAt = session.heardAt + this.timeout
+      // bytes put nothing off when they come, so that they cost no more than a look at the clock
+      if (watched.silentAt > now) continue
+      watched.silentAt = Infinity
+      if (this.pings.has(session)) continue
+      this.pings.set(session, session.bytesReceived)
+      return session
     }
     return undefined
   }
@@ -76,8 +69,7 @@ export class Silence {
     const watched = this.watched.get(session)
     if (watched === undefined) return false
     if (!isAlive && before === session.bytesReceived) return true
-    watched.received = session.bytesReceived
-    watched.silentAt = now + this.timeout
+    watched.silentAt = (isAlive ? now : session.heardAt) + this.timeout
     return false
   }
 }

@@ -11,6 +11,24 @@ describe("where to connect", () => {
     assert.strictEqual(others.sessions(6).map(({ endpoint }) => endpoint.entry.key).join(""), "abcabc")
   })
 
+  it("of those that had no turn yet, chance takes one: the first sessions of many pools are spread", () => {
+    const first: Record<string, number> = { a: 0, b: 0, c: 0 }
+    for (let i = 0; i < 30; i++) first[new Pool(["a", "b", "c"]).session(i / 30).endpoint.entry.key]!++
+    assert.deepStrictEqual(first, { a: 10, b: 10, c: 10 })
+  })
+
+  it("chance decides among the least loaded of the best priority alone, and of those that are well", () => {
+    const pool = new Pool([entry("a", 1, 1), "b", "c", "d", entry("e", 1, 1)])
+    pool.create(0.99)
+    pool.failed("d")
+    assert.deepStrictEqual(pool.taken(), ["Open d", "Troubled d Connect", "Open c"])
+    pool.opened("c")
+    const others = new Pool(["a", "b", "c"])
+    const keys = [0.5, 0.5, 0.99, 0.99, 0.99, 0.99].map((chance) => others.session(chance).endpoint.entry.key)
+    // the first round is by chance, and later ones go by turns
+    assert.strictEqual(keys.join(""), "bcabca")
+  })
+
   it("sessions that are being opened count", () => {
     const pool = new Pool(["a", "b"])
     pool.create()

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "vitest"
 import { entry } from "../balanceModel.js"
-import { Pool, type Session } from "./support.js"
+import { desperate, Pool, probing, type Session } from "./support.js"
 
 describe("a failing endpoint", () => {
   it("is probed after a backoff of its own, and is back as soon as a session opens", () => {
@@ -25,11 +25,7 @@ describe("a failing endpoint", () => {
   })
 
   it("the session of a probe is closed when it has proved good", () => {
-    const pool = new Pool(["a", "b"])
-    pool.create()
-    pool.failed("a")
-    pool.opened("b")
-    pool.pass(10)
+    const pool = probing()
     pool.opened("a")
     pool.taken()
     pool.pass(5_000)
@@ -94,12 +90,7 @@ describe("a failing endpoint", () => {
   })
 
   it("its probe goes on when a creation gives up beside it", () => {
-    const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
-    const [session] = pool.sessions(2)
-    pool.died(session!)
-    pool.create()
-    pool.failed("b")
-    pool.pass(10)
+    const pool = desperate()
     // nothing is well: the creation's own attempt comes first, and the probe after it
     const young = pool.opened("a")
     assert.strictEqual(pool.endpoint("a").health, "Failing")

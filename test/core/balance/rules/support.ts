@@ -36,8 +36,9 @@ export class Pool {
     this.machine.setEndpoints(list.map((one) => typeof one === "string" ? entry(one) : one), this.now)
   }
 
-  create(): SessionCreation<EndpointEntry, string> {
-    return this.machine.create(this.now)
+  /** Of endpoints that had no turn yet, it takes the first, unless `chance` says otherwise. */
+  create(chance = 0): SessionCreation<EndpointEntry, string> {
+    return this.machine.create(this.now, chance)
   }
 
   /** Lets time pass; the machine wakes when it wants to. */
@@ -95,8 +96,8 @@ export class Pool {
   }
 
   /** A session in the pool. */
-  session(): Session {
-    const creation = this.create()
+  session(chance = 0): Session {
+    const creation = this.create(chance)
     for (const attempt of creation.attempts) this.machine.opened(attempt, this.now)
     assert.strictEqual(creation.state, "Won")
     return creation.winner!.session!
@@ -117,4 +118,25 @@ export class Pool {
   counts(): Record<string, number> {
     return Object.fromEntries([...this.machine.list.known()].map(({ entry, sessions }) => [entry.key, sessions.size]))
   }
+}
+
+/** `a` failed, `b` has a session, and the probe of `a` is under way. */
+export const probing = (): Pool => {
+  const pool = new Pool(["a", "b"])
+  pool.create()
+  pool.failed("a")
+  pool.opened("b")
+  pool.pass(10)
+  return pool
+}
+
+/** No endpoint is well: a session of `a` died young, and `b` failed. A creation waits for its attempt at `a`. */
+export const desperate = (): Pool => {
+  const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
+  const [session] = pool.sessions(2)
+  pool.died(session!)
+  pool.create()
+  pool.failed("b")
+  pool.pass(10)
+  return pool
 }

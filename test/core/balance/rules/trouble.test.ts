@@ -1,6 +1,6 @@
 import { assert, describe, it } from "vitest"
 import { entry } from "../balanceModel.js"
-import { Pool } from "./support.js"
+import { desperate, Pool, probing } from "./support.js"
 
 describe("an endpoint in trouble", () => {
   it("has no failure to tell once it is back", () => {
@@ -23,12 +23,7 @@ describe("an endpoint in trouble", () => {
 
   /** A probe of `a` is under way, though a session of a creation has just proved it good; b is well, too, and fuller. */
   const probedBesideProof = () => {
-    const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
-    const [session] = pool.sessions(2)
-    pool.died(session!)
-    pool.create()
-    pool.failed("b")
-    pool.pass(10)
+    const pool = desperate()
     const young = pool.opened("a")
     pool.create()
     pool.opened("b")
@@ -111,11 +106,7 @@ describe("an endpoint in trouble", () => {
   })
 
   it("ends its probe when the session of the probe dies", () => {
-    const pool = new Pool(["a", "b"])
-    pool.create()
-    pool.failed("a")
-    pool.opened("b")
-    pool.pass(10)
+    const pool = probing()
     const probe = pool.attempt("a")
     pool.died(pool.opened("a"))
     assert.strictEqual(probe.state, "Over")
@@ -124,11 +115,7 @@ describe("an endpoint in trouble", () => {
 
   it("gives the session of its probe to a creation, or forgets it when it has proved good", () => {
     const probed = () => {
-      const pool = new Pool(["a", "b"])
-      pool.create()
-      pool.failed("a")
-      pool.opened("b")
-      pool.pass(10)
+      const pool = probing()
       return { pool, session: pool.opened("a") }
     }
     const taking = probed()
@@ -272,12 +259,28 @@ describe("a machine", () => {
     assert.deepStrictEqual([...pool.machine.list.known()].map(({ entry }) => entry.key), ["a", "b"])
   })
 
-  it("takes from the first of equally full endpoints", () => {
-    const pool = new Pool(["a", "b"])
-    pool.sessions(6)
-    pool.list(["a", "b", "c"])
-    pool.taken()
-    pool.pass(30_000)
-    assert.deepStrictEqual(pool.taken(), ["Retire a"])
-  })
+  it.each([["a", 0], ["b", 0.5]] as const)(
+    "takes from the one of equally full endpoints whose turn is longest ago: %s",
+    (key, chance) => {
+      const pool = new Pool(["a", "b"])
+      for (let i = 0; i < 6; i++) pool.session(chance)
+      pool.list(["a", "b", "c"])
+      pool.taken()
+      pool.pass(30_000)
+      assert.deepStrictEqual(pool.taken(), [`Retire ${key}`])
+    }
+  )
+
+  it.each([["b", 0], ["c", 0.5]] as const)(
+    "takes from the one of equally full worse endpoints whose turn is longest ago: %s",
+    (key, chance) => {
+      const pool = new Pool(["b", "c"].map((key) => entry(key, 1, 1)))
+      for (let i = 0; i < 2; i++) pool.session(chance)
+      pool.list([entry("a"), ...["b", "c"].map((key) => entry(key, 1, 1))])
+      pool.opened("a")
+      pool.taken()
+      pool.pass(30_000)
+      assert.include(pool.taken(), `Retire ${key}`)
+    }
+  )
 })
