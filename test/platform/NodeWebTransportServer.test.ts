@@ -203,7 +203,10 @@ live("gives the sessions as a stream, which ends when the server drains", () =>
 const openConnection = (server: Server) =>
   Effect.acquireRelease(
     Effect.async<ReturnType<typeof connectHttp2>>((resume) => {
-      const connection = connectHttp2(`https://127.0.0.1:${server.address.port}`, { rejectUnauthorized: false })
+      const connection = connectHttp2(`https://127.0.0.1:${server.address.port}`, {
+        rejectUnauthorized: false,
+        remoteCustomSettings: [0x2b61, 0x2b63]
+      })
       connection.on("error", () => {})
       connection.once("remoteSettings", () => resume(Effect.succeed(connection)))
     }),
@@ -222,6 +225,13 @@ const requestOn = (connection: ReturnType<typeof connectHttp2>) =>
     stream.on("error", () => {})
     stream.once("response", (fields) => resume(Effect.succeed(fields[":status"])))
   })
+
+live("takes a large message without a round trip within it", () =>
+  Effect.gen(function*() {
+    const connection = yield* openConnection(yield* start())
+    // SETTINGS_WT_INITIAL_MAX_DATA and SETTINGS_WT_INITIAL_MAX_STREAM_DATA_BIDI
+    expect(connection.remoteSettings.customSettings).toMatchObject({ 0x2b61: 15 << 20, 0x2b63: 256 << 10 })
+  }))
 
 live(
   "drains: no new sessions, answers for all requests that it accepted, and then nothing is open",

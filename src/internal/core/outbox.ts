@@ -21,7 +21,8 @@ export class Outbox<Command> {
 
   /** Performs all commands, then throws the first defect. Within a command it does nothing: the outer call continues. */
   flush(): void {
-    if (this.isFlushing) return
+    // most transitions have no command
+    if (this.isFlushing || this.commands.length === 0) return
     this.isFlushing = true
     const defects: Array<unknown> = []
     while (this.commands.length > 0) {

@@ -138,8 +138,10 @@ describe("a message that arrives in pieces", () => {
       })
     }
     assert.deepStrictEqual(announced(100, 1, 99), [100, 100])
-    assert.deepStrictEqual(announced(1_000_000, 1, 4_095, 1, 20_000, 1), [4_096, 4_096, 8_192, 24_097, 48_194])
-    assert.deepStrictEqual(announced(9_000, 4_096, 1, 4_096), [4_096, 8_192, 9_000])
+    assert.deepStrictEqual(announced(1_000_000, 1, 4_095, 1, 20_000, 1), [4_096, 4_096, 8_194, 48_194, 48_194])
+    assert.deepStrictEqual(announced(9_000, 4_096, 1, 4_096), [8_192, 8_192, 9_000])
+    // no second buffer for a message of which half comes first
+    assert.deepStrictEqual(announced(16_384, 9_000, 7_384), [16_384, 16_384])
   })
 
   it("above the limit takes no bytes beyond its length", () => {

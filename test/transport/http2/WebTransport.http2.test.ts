@@ -3,7 +3,7 @@ import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
 import * as Deferred from "effect/Deferred"
-import { createSecureServer, type Http2SecureServer } from "node:http2"
+import { createSecureServer, type Http2SecureServer, type Settings } from "node:http2"
 import type { AddressInfo } from "node:net"
 import { createServer, type Server, type TLSSocket } from "node:tls"
 import { internals } from "../../../src/internal/platform/fails/internals.js"
@@ -30,22 +30,28 @@ const tlsServer = (onSocket: (socket: TLSSocket) => void, ALPNProtocols = ["h2"]
     return { hash, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/` }
   })
 
-/** An HTTP/2 server without WebTransport, and a signal when a client has received its settings. */
+/** An HTTP/2 server without WebTransport, the settings of a client, and a signal when it has received the server's. */
 const http2Server = Effect.gen(function*() {
   const { cert, hash, key } = yield* Effect.promise(makeCertificate)
   const heard = yield* Deferred.make<void>()
+  const settings = yield* Deferred.make<Settings>()
   const server = yield* Effect.acquireRelease(
     Effect.async<Http2SecureServer>((resume) => {
-      const server = createSecureServer({ cert, key })
-      server.on(
-        "session",
-        (session) => session.on("localSettings", () => Effect.runSync(Deferred.succeed(heard, undefined)))
-      )
+      const server = createSecureServer({ cert, key, remoteCustomSettings: [0x2b61, 0x2b63] })
+      server.on("session", (session) => {
+        session.on("localSettings", () => Effect.runSync(Deferred.succeed(heard, undefined)))
+        session.on("remoteSettings", (all) => Effect.runSync(Deferred.succeed(settings, all)))
+      })
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
     (server) => Effect.sync(() => server.close())
   )
-  return { hash, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/`, heard: Deferred.await(heard) }
+  return {
+    hash,
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    heard: Deferred.await(heard),
+    settings: Deferred.await(settings)
+  }
 })
 
 /** The types of the frames after a client's preface. */
@@ -82,6 +88,17 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
       yield* soon(other.heard)
       expect(yield* Fiber.join(message).pipe(within(10_000))).toContain("does not offer WebTransport")
     }).pipe(onTestClock))
+
+  it.scoped("a client takes a large message without a round trip within it", () =>
+    Effect.gen(function*() {
+      const { hash, settings, url } = yield* http2Server
+      const connecting = yield* Effect.fork(
+        Effect.scoped(WebTransport.connect(url, { serverCertificateHashes: [{ value: hash }] }))
+      )
+      // SETTINGS_WT_INITIAL_MAX_DATA and SETTINGS_WT_INITIAL_MAX_STREAM_DATA_BIDI
+      expect((yield* settings).customSettings).toMatchObject({ 0x2b61: 15 << 20, 0x2b63: 256 << 10 })
+      yield* Fiber.interrupt(connecting)
+    }).pipe(soon))
 
   it.scoped("connect fails at once where the peer ends the connection before it says anything", () =>
     Effect.gen(function*() {

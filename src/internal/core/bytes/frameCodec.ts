@@ -61,6 +61,12 @@ const put = (bytes: Uint8Array, at: number, n: number): number => {
     bytes[at] = n
     return at + 1
   }
+  // the lengths and ids of small messages, without the arithmetic of the others
+  if (n < 0x4000) {
+    bytes[at] = 0x40 | (n >>> 8)
+    bytes[at + 1] = n
+    return at + 2
+  }
   const size = sizeOf(n)
   // `>>>` uses the low 32 bits only, and shifts by the remainder of 32
   const high = Math.floor(n / 0x1_0000_0000)
@@ -74,8 +80,10 @@ const put = (bytes: Uint8Array, at: number, n: number): number => {
 
 /** An integer above 2^53 is rounded, once, and stays above 2^53. */
 const get = (bytes: Uint8Array, at: number, size: number): number => {
-  let high = 0
   let low = bytes[at]! & 0x3f
+  if (size === 1) return low
+  if (size === 2) return low << 8 | bytes[at + 1]!
+  let high = 0
   for (let i = 1; i < size; i++) {
     if (i === 4) {
       high = low
@@ -160,7 +168,8 @@ const nothing = new Uint8Array(0)
  * Assembles messages, one after the other.
  *
  * The announced length is not trusted: the buffer is at most twice as large as the bytes that arrived, or `firstCapacity`.
- * It doubles, so a byte is copied twice on average, however small the pieces. At the end it has the size of the message.
+ * When it is full, a message of which half has come gets its last buffer, so a byte is copied twice on average, however
+ * small the pieces. At the end the buffer has the size of the message.
  */
 export class MessageAssembler {
   private readonly prefix = new Uint8Array(longest)
@@ -215,9 +224,8 @@ export class MessageAssembler {
   }
 
   private reserve(size: number): void {
-    const capacity = this.body.byteLength
-    if (size <= capacity) return
-    const larger = new Uint8Array(Math.min(this.length, Math.max(size, 2 * capacity, firstCapacity)))
+    if (size <= this.body.byteLength) return
+    const larger = new Uint8Array(Math.min(this.length, Math.max(2 * size, firstCapacity)))
     larger.set(this.body.subarray(0, this.filled))
     this.body = larger
   }

@@ -92,13 +92,10 @@ export class AnswerReader {
 
   /** The answer, in its own buffer. */
   take(): Uint8Array {
-    const { end, isOwn, size, source, start } = this
+    const { end, isOwn, source, start } = this
     if (isOwn) return start === 0 ? source : source.subarray(start, end)
-    const answer = new Uint8Array(size)
-    // for a few bytes, a view would cost more than their copy
-    if (size <= 32) { for (let i = 0; i < size; i++) answer[i] = source[start + i]! }
-    else answer.set(source.subarray(start, end))
-    return answer
+    // not `source.slice`, which does not copy a `Buffer`; a new array and a view to set it from cost more
+    return Uint8Array.prototype.slice.call(source, start, end)
   }
 
   /** The problem if no more bytes follow; `undefined` if no answer has begun. */

@@ -5,6 +5,7 @@ import { abandon } from "./abandon.js"
 import { hold } from "./connection.js"
 import type { Module } from "./load.js"
 import { watch, watchFallback } from "./watch.js"
+import { windows } from "./windows.js"
 
 export type Protocol = "http2" | "http3" | "http3-or-http2"
 
@@ -21,6 +22,7 @@ export const construct = (
   const { headers, ...others } = options
   const native = new module.WebTransport(url, {
     ...others,
+    ...windows,
     forceReliable: protocol === "http2",
     ...(protocol === "http3" ? { requireUnreliable: true } : undefined),
     // After this time the library tries HTTP/2.

@@ -5,6 +5,7 @@ import { skipCloseBeforeDestroy } from "./closeOrder.js"
 import { has } from "./internals.js"
 import { load, type ServerModule } from "./load.js"
 import type { Connection, NodeServer, RequestFields, ServerSession, Socket } from "./serverShape.js"
+import { windows } from "./windows.js"
 
 /** A client's request for a session. */
 export interface ConnectRequest {
@@ -53,8 +54,8 @@ const settingsOf = ({ certificate: { cert, privKey }, host, port }: ListenOption
   // for its protocol over HTTP/3; the library refuses to start without one
   secret: crypto.randomUUID(),
   defaultDatagramsReadableMode: "default",
-  // By default a session stalls after 16 KiB, and grants 100 streams in its whole life.
-  initialSessionFlowControlWindow: 15 << 20,
+  ...windows,
+  // by default a session grants 100 streams in its whole life
   initialBidirectionalStreams: credit,
   initialUnidirectionalStreams: credit
 })
