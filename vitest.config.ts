@@ -52,7 +52,7 @@ const http3: TestProjectConfiguration = {
   extends: true,
   test: {
     name: "http3",
-    include: [tests(transports), "test/**/http3/**/*.test.ts"],
+    include: [tests(transports), "test/**/http3/**/*.test.ts", "test/platform/NodeWebTransportServer.test.ts"],
     exclude: [
       ...configDefaults.exclude,
       "**/{http2,memory}/**",

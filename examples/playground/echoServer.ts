@@ -1,12 +1,12 @@
 /** Echo servers, each in its own process, which the page can stop, kill and start again. */
 import { Data, Effect } from "effect"
+import * as NodeWebTransportServer from "effect-pools/NodeWebTransportServer"
 import type { ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
 import { createSocket } from "node:dgram"
 import { once } from "node:events"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
-import { makeCertificate } from "../demo/certificate.js"
 import { http3Node } from "../support/http3.js"
 import type { Fault, Options } from "./server.js"
 
@@ -110,7 +110,9 @@ export interface EchoServers {
 /** Starts the servers. The end of the scope kills them. */
 export const startEchoServers = (names: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const { cert, hashHex, key } = yield* Effect.promise(makeCertificate)
-    const all = yield* Effect.forEach(names, (name) => startEchoServer(name, cert, key), { concurrency: "unbounded" })
-    return { hash: hashHex, all } satisfies EchoServers as EchoServers
+    const { cert, hash, privKey } = yield* NodeWebTransportServer.selfSigned
+    const all = yield* Effect.forEach(names, (name) => startEchoServer(name, cert, privKey), {
+      concurrency: "unbounded"
+    })
+    return { hash: Buffer.from(hash).toString("hex"), all } satisfies EchoServers as EchoServers
   })

@@ -27,8 +27,11 @@ export interface Running {
   readonly kill: () => Promise<Exit>
 }
 
+/** Starts a file of TypeScript. */
+const withLoader: ReadonlyArray<string> = ["--import", "tsx", "--import", setup]
+
 /**
- * Runs a TypeScript file under tsx. The new process never survives this process: a shell waits until this end of a pipe
+ * Runs a TypeScript file under tsx, or a bundle (`.mjs`). The new process never survives this process: a shell waits until this end of a pipe
  * closes, then kills the new process.
  */
 export const run = (
@@ -36,7 +39,7 @@ export const run = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>> = {}
 ): Running => {
-  const child = spawn(http3Node(), ["--import", "tsx", "--import", setup, file, ...args], {
+  const child = spawn(http3Node(), [...file.endsWith(".mjs") ? [] : withLoader, file, ...args], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ["pipe", "pipe", "pipe"]

@@ -15,6 +15,7 @@ import { checkCloseInfo } from "./closeInfo.js"
 import { Datagrams } from "./datagrams.js"
 import { afterSessionEnd } from "./failure.js"
 import { acceptStream, streamOf, takeNext } from "./incoming.js"
+import type { LastCall } from "./lastCall.js"
 import { type Kind, type OpeningHandle, openStream } from "./opening.js"
 import type { SessionCore } from "./sessionCore.js"
 import type { StreamHost } from "./streamHost.js"
@@ -54,6 +55,10 @@ class HandleHost implements StreamHost {
 
   get holdsBack(): boolean {
     return !isOverHttp2(this.core.native)
+  }
+
+  get lastCall(): LastCall | undefined {
+    return this.core.lastCall
   }
 
   began(stream: ByteStream): void {

@@ -32,12 +32,15 @@ const filterConsole = (method: "log" | "error"): () => void => {
   }
 }
 
+/** Whether the native package, which HTTP/3 needs, is installed. */
+export const hasNativePackage = (): Promise<boolean> => import(nativePackage).then(() => true, () => false)
+
 const loadQuietly = async (): Promise<Loaded> => {
   const restore = [filterConsole("log"), filterConsole("error")]
   try {
     const module = await import("@fails-components/webtransport") as unknown as Module & ServerModule
     await module.quicheLoaded
-    const hasHttp3 = await import(nativePackage).then(() => true, () => false)
+    const hasHttp3 = await hasNativePackage()
     // The library's server part may print later.
     await new Promise((resolve) => setImmediate(resolve))
     return { module, hasHttp3 }

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 export class Fibers {
   private readonly runtime: PoolRuntime
   private readonly running = new Set<RunningFiber<unknown, unknown>>()
-  private waiting: Array<() => void> = []
+  private waiting: Array<{ readonly max: number; readonly wake: () => void }> = []
 
   constructor(runtime: PoolRuntime) {
     this.runtime = runtime
@@ -21,10 +21,7 @@ export class Fibers {
     const fiber = forkScoped(this.runtime, handler, (exit) => {
       this.running.delete(fiber)
       if (Exit.isFailure(exit)) this.report(exit, what)
-      if (this.running.size > 0) return
-      const { waiting } = this
-      this.waiting = []
-      for (const wake of waiting) wake()
+      this.wake()
     })
     this.running.add(fiber)
   }
@@ -34,10 +31,20 @@ export class Fibers {
   }
 
   /** Completes when no handler runs. */
-  readonly empty: Effect.Effect<void> = callback<void>((resume) => {
-    if (this.running.size === 0) return resume(Effect.void)
-    this.waiting.push(() => resume(Effect.void))
-  })
+  readonly empty: Effect.Effect<void> = callback<void>((resume) => this.whenAtMost(0, () => resume(Effect.void)))
+
+  /** Calls back when no more than `max` run; at once if that is so. */
+  whenAtMost(max: number, wake: () => void): void {
+    this.waiting.push({ max, wake })
+    this.wake()
+  }
+
+  private wake(): void {
+    const due = this.waiting.filter(({ max }) => this.running.size <= max)
+    if (due.length === 0) return
+    this.waiting = this.waiting.filter(({ max }) => this.running.size > max)
+    for (const { wake } of due) wake()
+  }
 
   /** An error is most often a client that left; a defect is a mistake. An interruption is the server's own doing. */
   private report({ cause }: Exit.Failure<unknown, unknown>, what: "session" | "stream"): void {

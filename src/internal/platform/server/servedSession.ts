@@ -7,23 +7,27 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { ByteStream } from "../../transport/byteStream.js"
+import type { LastCall } from "../../transport/lastCall.js"
 import { SessionHandle } from "../../transport/session.js"
 import type { SessionCore } from "../../transport/sessionCore.js"
-import type { ConnectRequest } from "../fails/listen.js"
 import { Fibers } from "./fibers.js"
+import type { ConnectRequest } from "./listener.js"
 
 export class ServedSession extends SessionHandle {
   private readonly request: ConnectRequest
   private readonly maxStreams: number
+  private readonly lastCall: LastCall
 
-  constructor(core: SessionCore, request: ConnectRequest, maxStreams: number) {
+  constructor(core: SessionCore, request: ConnectRequest, maxStreams: number, lastCall: LastCall) {
     super(core)
+    core.lastCall = lastCall
     this.request = request
     this.maxStreams = maxStreams
+    this.lastCall = lastCall
   }
 
   override get maxOpen(): number {
-    return this.maxStreams
+    return this.lastCall.isOver ? 0 : this.maxStreams
   }
 
   get path(): string {
@@ -53,8 +57,16 @@ export class ServedSession extends SessionHandle {
             "stream"
           )
         accept()
+        const forget = this.lastCall.on(() =>
+          // the last one accepts, only to reset
+          fibers.whenAtMost(1, () => {
+            fibers.interrupt()
+            complete(ended, Exit.void)
+          })
+        )
         const all = andThen(Deferred.await(ended), Effect.suspend(() => fibers.empty))
         return Effect.flatMap(Effect.exit(restore(all)), (exit) => {
+          forget()
           fibers.interrupt()
           return andThen(fibers.empty, exit)
         })
