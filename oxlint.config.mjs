@@ -19,6 +19,7 @@ const rooms = {
     below: ["core", "observe", "options", "transport", "framing"],
     roof: ["NodeWebTransport", "NodeWebTransportServer", "TestWebTransport"]
   },
+  permits: { below: ["core", "observe", "options", "time"], roof: ["RedisPermits"] },
   keyed: { below: ["core", "observe", "options", "time", "engine"], roof: ["KeyedPool"] },
   sessions: { below: ["core", "observe", "options", "time", "engine", "transport", "framing"], roof: ["SessionPool"] },
   streams: {
@@ -33,7 +34,7 @@ const rooms = {
 const names = Object.keys(rooms)
 /** Public modules that every room but `core` may import. */
 const leaves = [
-  ...["PoolError", "WebTransportError", "FramingError", "RequestError", "Resettable", "ArrayList"],
+  ...["PoolError", "WebTransportError", "FramingError", "RequestError", "RedisPermitsError", "Resettable", "ArrayList"],
   ...["ResourcePoolOptions", "SessionPoolOptions", "WebTransportConstructor", "WebTransportSession"]
 ]
 const roofs = [...names.flatMap((name) => rooms[name].roof ?? []), "index"]
@@ -46,8 +47,8 @@ const effectModules = {
   ]
 }
 const nodeOnly = {
-  group: ["node:*", "@fails-components/*"],
-  message: "Only NodeWebTransport and NodeWebTransportServer may load what is Node's."
+  group: ["node:*", "@fails-components/*", "ioredis"],
+  message: "Only NodeWebTransport, NodeWebTransportServer and RedisPermits may load what is Node's."
 }
 const ownPackage = { group: ["effect-pools", "effect-pools/*"], message: "Use a relative path." }
 /** Other paths would pass the fences. */
@@ -103,7 +104,7 @@ const roomFence = ([name, { below }]) => {
     roomsApart([name, ...below], who),
     modulesApart(name === "core" ? [...roofs, ...leaves] : above, who),
     ...(name === "core" ? [noEffect] : isVariant(name) ? [] : [dialect]),
-    ...(name === "platform" ? [] : [nodeOnly])
+    ...(name === "platform" || name === "permits" ? [] : [nodeOnly])
   ])
 }
 

@@ -3,11 +3,16 @@ import { existsSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig, type TestProjectConfiguration } from "vitest/config"
+import type { BrowserConfigOptions } from "vitest/node"
+import platforms from "./.ci/platforms.json" with { type: "json" }
 import { chromium } from "./examples/support/chromium.js"
 import { commands } from "./test/browser/commands.js"
+import { bun } from "./test/support/bun.js"
+import { firefox } from "./test/support/firefox.js"
 import { http3Node, http3Problem } from "./test/support/http3.js"
 import { postgresProblem } from "./test/support/postgresPrograms.js"
 import { promtoolProblem } from "./test/support/promtool.js"
+import { redisProblem } from "./test/support/redisProgram.js"
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const src = at("./src")
@@ -16,9 +21,12 @@ const effect4 = at("./effect4/node_modules/effect/dist")
 const problem = http3Problem()
 const executablePath = chromium()
 const browserProblem = executablePath === undefined ? "no Chromium on the path; CHROMIUM may name one" : undefined
+const firefoxProblem = firefox() === undefined ? "it is not on the path; FIREFOX may name one" : undefined
 const denoProblem = existsSync(new URL("./node_modules/.bin/deno", import.meta.url)) ? undefined : "it is not installed"
+const bunProblem = bun() === undefined ? "it is not on the path; BUN may name one" : undefined
 const noPromtool = promtoolProblem()
 const noPostgres = postgresProblem()
+const noRedis = redisProblem()
 // The workers load the native package, too.
 process.execPath = http3Node()
 
@@ -29,6 +37,19 @@ const portable = ["core", "dialect", "effect3", "engine", "keyed", "observe", "o
 const transports = ["transport", "framing", "sessions", "streams", "requests"]
 const tests = (rooms: ReadonlyArray<string>) => `test/{${rooms.join(",")}}/**/*.test.ts`
 
+const testServer = /^\.[./]*\/(support\/)?TestServer\.js$/
+
+/** A server that is not ours: see test/interop/README.md. */
+const interop = process.env["INTEROP_URL"] === undefined ? undefined : {
+  url: process.env["INTEROP_URL"],
+  hash: process.env["INTEROP_CERTIFICATE_HASH"] ?? "",
+  paths: (process.env["INTEROP_PATHS"] ?? "").split(",")
+}
+const interopTests = interop === undefined ? [] : ["test/interop/*.test.ts"]
+const interopAlias = interop === undefined
+  ? []
+  : [{ find: testServer, replacement: fileURLToPath(new URL("./test/interop/TestServer.ts", import.meta.url)) }]
+
 const http2: TestProjectConfiguration = {
   extends: true,
   test: {
@@ -38,8 +59,13 @@ const http2: TestProjectConfiguration = {
       ...configDefaults.exclude,
       "**/http3/**",
       "test/effect4/**",
+      // a server that is not ours shows nothing in these
+      ...(interop === undefined ? ["test/interop/**"] : ["**/{memory,node,http2}/**"]),
+      ...(denoProblem === undefined ? [] : ["**/deno.test.ts"]),
+      ...(bunProblem === undefined ? [] : ["**/bun.test.ts"]),
       ...(noPromtool === undefined ? [] : ["**/*.promtool.test.ts"]),
-      ...(noPostgres === undefined ? [] : ["**/postgres.test.ts"])
+      ...(noPostgres === undefined ? [] : ["**/postgres.test.ts"]),
+      ...(noRedis === undefined ? [] : ["**/*.redis.test.ts"])
     ],
     setupFiles: ["test/support/http3Setup.ts"],
     // one project runs it for all
@@ -52,7 +78,12 @@ const http3: TestProjectConfiguration = {
   extends: true,
   test: {
     name: "http3",
-    include: [tests(transports), "test/**/http3/**/*.test.ts", "test/platform/NodeWebTransportServer.test.ts"],
+    include: [
+      tests(transports),
+      ...interopTests,
+      "test/**/http3/**/*.test.ts",
+      "test/platform/NodeWebTransportServer.test.ts"
+    ],
     exclude: [
       ...configDefaults.exclude,
       "**/{http2,memory}/**",
@@ -66,57 +97,72 @@ const http3: TestProjectConfiguration = {
 
 /** Where a browser asks other servers than Node. */
 const browserAlias = [
-  {
-    find: /^\.[./]*\/(support\/)?TestServer\.js$/,
-    replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url))
-  },
+  ...interopAlias,
+  { find: testServer, replacement: fileURLToPath(new URL("./test/browser/TestServer.ts", import.meta.url)) },
   {
     find: /^\.[./]*\/(support\/)?sockets\.js$/,
     replacement: fileURLToPath(new URL("./test/browser/sockets.ts", import.meta.url))
   }
 ]
 
-/** A project in Chromium. Each has its own object: vitest writes into it. */
+/** Each project has its own object: vitest writes into it. */
+const inChromium = (): BrowserConfigOptions => ({
+  provider: "playwright",
+  instances: [{
+    browser: "chromium",
+    launch: {
+      executablePath: executablePath!,
+      args: [
+        "--js-flags=--expose-gc",
+        // Without this flag failed connects delay later connects, also of other tests.
+        "--webtransport-developer-mode",
+        "--enable-features=SharedArrayBuffer",
+        "--disable-gpu"
+      ],
+      // This flag would disable WebTransport.
+      ignoreDefaultArgs: ["--disable-field-trial-config"]
+    }
+  }]
+})
+
+const inFirefox: BrowserConfigOptions = {
+  provider: fileURLToPath(new URL("./test/browser/firefox.ts", import.meta.url)),
+  instances: [{ browser: "firefox" }]
+}
+
+interface Page {
+  readonly name: string
+  readonly protocol?: "browser" | "firefox"
+  readonly groupOrder: number
+  readonly include: Array<string>
+  readonly exclude?: Array<string>
+  readonly browser: BrowserConfigOptions
+  readonly alias?: Array<{ readonly find: RegExp; readonly replacement: string }>
+}
+
+/** A project in a browser. */
 const inBrowser = (
-  name: string,
-  groupOrder: number,
-  include: Array<string>,
-  alias: Array<{ readonly find: RegExp; readonly replacement: string }> = []
+  { alias = [], browser, exclude = [], groupOrder, include, name, protocol = "browser" }: Page
 ): TestProjectConfiguration => ({
   extends: true,
   resolve: { alias: [...alias, ...browserAlias] },
   test: {
     name,
     include,
-    exclude: [...configDefaults.exclude, "**/{node,http2}/**"],
+    exclude: [...configDefaults.exclude, "**/{node,http2}/**", ...exclude],
     setupFiles: ["test/browser/setup.ts"],
-    provide: { protocol: "browser" },
+    provide: { protocol },
     // one after the other, after the projects of Node: two cores are too few for both
     sequence: { groupOrder },
     // after failures Chromium delays connects by seconds, and some suites test failures
     retry: 2,
     browser: {
       enabled: true,
-      provider: "playwright",
       headless: true,
       screenshotFailures: false,
       fileParallelism: false,
       commands,
-      instances: [{
-        browser: "chromium",
-        launch: {
-          executablePath: executablePath!,
-          args: [
-            "--js-flags=--expose-gc",
-            // Without this flag failed connects delay later connects, also of other tests.
-            "--webtransport-developer-mode",
-            "--enable-features=SharedArrayBuffer",
-            "--disable-gpu"
-          ],
-          // This flag would disable WebTransport.
-          ignoreDefaultArgs: ["--disable-field-trial-config"]
-        }
-      }]
+      ...browser
     }
   }
 })
@@ -150,7 +196,7 @@ const onEffect4: TestProjectConfiguration = {
     include: ["test/**/*.test.ts"],
     exclude: [
       ...http2.test!.exclude!.filter((path) => path !== "test/effect4/**"),
-      "test/{core,effect3,programs,chaos,support}/**",
+      "test/{core,effect3,programs,chaos,simulation,support}/**",
       // programs, too
       "test/observe/node/metrics.*"
     ],
@@ -164,23 +210,50 @@ const onEffect4: TestProjectConfiguration = {
 const onEffect4Http3: TestProjectConfiguration = {
   extends: true,
   resolve: { alias: effect4Alias },
-  test: { ...http3.test, name: "effect4-http3", include: [tests(["sessions", "streams", "requests"])], env: effect4Env }
+  test: {
+    ...http3.test,
+    name: "effect4-http3",
+    include: [tests(["sessions", "streams", "requests"]), ...interopTests],
+    env: effect4Env
+  }
 }
 
 const browsers = [
-  inBrowser("browser", 1, [
-    tests(portable),
-    "test/**/memory/**/*.test.ts",
-    ...(problem === undefined ? [tests(transports)] : [])
-  ]),
+  inBrowser({
+    name: "browser",
+    groupOrder: 1,
+    include: [
+      tests(portable),
+      "test/**/memory/**/*.test.ts",
+      ...(problem === undefined ? [tests(transports), ...interopTests] : [])
+    ],
+    browser: inChromium()
+  }),
   ...(problem === undefined
-    ? [inBrowser("effect4-browser", 2, [tests(["sessions", "streams", "requests"])], effect4Alias)]
+    ? [inBrowser({
+      name: "effect4-browser",
+      groupOrder: 2,
+      include: [tests(["sessions", "streams", "requests"]), ...interopTests],
+      browser: inChromium(),
+      alias: effect4Alias
+    })]
     : [])
 ]
+
+const inFirefoxToo = inBrowser({
+  name: "firefox",
+  protocol: "firefox",
+  groupOrder: 3,
+  include: [tests(platforms.firefox.rooms), ...interopTests],
+  // Chromium runs what needs no transport, and the longest faults
+  exclude: ["**/{memory,http3}/**"],
+  browser: inFirefox
+})
 
 export default defineConfig({
   resolve: {
     alias: [
+      ...interopAlias,
       ...dialect(3),
       { find: /^effect-pools$/, replacement: `${src}/index.ts` },
       { find: /^effect-pools\/(.*)$/, replacement: `${src}/$1.ts` }
@@ -191,14 +264,19 @@ export default defineConfig({
       http2,
       onEffect4,
       ...(problem === undefined ? [http3, onEffect4Http3] : []),
-      ...(browserProblem === undefined ? browsers : [])
+      ...(browserProblem === undefined ? browsers : []),
+      ...(problem === undefined && firefoxProblem === undefined ? [inFirefoxToo] : [])
     ],
     provide: {
       http3Problem: problem ?? "",
       browserProblem: browserProblem ?? "",
+      firefoxProblem: firefoxProblem ?? "",
       promtoolProblem: noPromtool ?? "",
       postgresProblem: noPostgres ?? "",
+      redisProblem: noRedis ?? "",
       denoProblem: denoProblem ?? "",
+      bunProblem: bunProblem ?? "",
+      ...(interop === undefined ? {} : { interop }),
       platform: process.platform
     },
     // The main of this package is TypeScript.

@@ -23,7 +23,8 @@ const files = (folder, extension) =>
 const pages = [
   ...fs.readdirSync(".").filter((name) => name.endsWith(".md")),
   ...files("docs", ".md").filter((name) => !name.startsWith(path.join("docs", "api"))),
-  ...files("examples", ".md")
+  ...files("examples", ".md"),
+  ...files("test", ".md")
 ]
 
 // The ```ts blocks among some lines: where each starts, counted from 0, its lines, and whether and with what output it runs.
@@ -105,6 +106,22 @@ for (const { file } of texts) {
   if (path.dirname(file) === "docs" && page !== "README.md" && !index.includes(`](${page})`)) {
     fail(`docs/README.md does not list ${page}`)
   }
+}
+
+// The README's table of platforms says what CI runs: vitest.config.ts and .ci/run read the same list.
+const platforms = Object.values(JSON.parse(fs.readFileSync(".ci/platforms.json", "utf8")))
+const cells = (line) => line.split("|").map((cell) => cell.trim()).join("|")
+const readme = fs.readFileSync("README.md", "utf8").split("\n").map(cells)
+for (const { npm, over, platform, rooms, tests } of platforms) {
+  const row = cells(`| ${platform} | ${over} | ${tests ?? rooms.join(", ")} |`)
+  if (!readme.includes(row)) fail(`README.md has no row ${row}`)
+  if (npm !== undefined && !npm.includes(`@${/\d[\d.]*/.exec(platform)[0]}.`)) {
+    fail(`${platform} is not what CI has: ${npm}`)
+  }
+}
+const deno = JSON.parse(fs.readFileSync("node_modules/deno/package.json", "utf8")).version
+if (!platforms.some(({ platform }) => platform.includes(`Deno ${deno.replace(/\.\d+$/, "")},`))) {
+  fail(`the table of platforms does not say that CI has Deno ${deno}`)
 }
 
 const examples = [

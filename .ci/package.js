@@ -1,5 +1,6 @@
 // Packs both lines of the library, for Effect 3 and for Effect 4; judges each tarball with publint and attw, installs it into
-// an empty project with its own Effect, uses it there, and follows the README's five minutes in another empty project.
+// an empty project with its own Effect, uses it there, follows the links of its pages, and follows the README's five
+// minutes in another empty project.
 // `npm run package -- <folder>` leaves the tarballs in that folder, to publish them.
 import { build } from "esbuild"
 import assert from "node:assert/strict"
@@ -11,6 +12,7 @@ import path from "node:path"
 import readline from "node:readline"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
+import { generate } from "selfsigned"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const bin = path.join(root, "node_modules", ".bin")
@@ -31,13 +33,14 @@ const sources = fs.readdirSync(path.join(root, "src"), { recursive: true, encodi
   .map((name) => name.slice(0, -".ts".length).split(path.sep).join("/"))
 const internals = sources.filter((name) => name.startsWith("internal/"))
 const modules = sources.filter((name) => !name.includes("/") && name !== "index")
-const portable = modules.filter((name) => !name.startsWith("NodeWebTransport"))
+const portable = modules.filter((name) => !name.startsWith("NodeWebTransport") && name !== "RedisPermits")
 // other modules have the same exports
 const typesOnly = ["ResourcePoolOptions", "SessionPoolOptions"]
 const parts = [
   ...typesOnly,
   "FramingCodec",
   "RecyclingPoolStats",
+  "RedisPermitsError",
   "RequestPoolStats",
   "WebTransportConstructor",
   "WebTransportSession"
@@ -85,26 +88,36 @@ const lines = [
   }
 ]
 
+/** The most bytes of a tarball: the modules and their sources, the guides, their pictures, and the examples. */
+const mostBytes = 1_500_000
+
 const pack = (from, destination) => {
   fs.mkdirSync(destination)
   run(from, "npm", ["pack", "--silent", "--pack-destination", destination])
-  return path.join(destination, fs.readdirSync(destination).find((name) => name.endsWith(".tgz")))
+  const tarball = path.join(destination, fs.readdirSync(destination).find((name) => name.endsWith(".tgz")))
+  const { size } = fs.statSync(tarball)
+  console.log(`${path.basename(tarball)}: ${(size / 1000).toFixed(0)} kB`)
+  assert(size <= mostBytes, `${size} bytes are more than ${mostBytes}`)
+  return tarball
 }
 
 /** The line for Effect 4: the same sources and manifest, with what `effect4/package.json` says. */
 const packEffect4 = (folder) => {
   const stage = path.join(folder, "stage")
-  for (const name of ["src", "README.md", "CHANGELOG.md", "LICENSE"]) {
+  const { devDependencies: _, files, overrides: __, scripts: ___, ...manifest } = readJson("package.json")
+  const folders = files.filter((name) => !/^(dist|!.*)$/.test(name)).map((name) => name.split("/")[0])
+  for (const name of new Set([...folders, "README.md", "LICENSE"])) {
     fs.cpSync(path.join(root, name), path.join(stage, name), { recursive: true })
   }
   for (const name of ["effect3", "effect4/tsconfig.json"]) {
     fs.rmSync(path.join(stage, "src/internal", name), { recursive: true })
   }
-  const { devDependencies: _, overrides: __, scripts: ___, ...manifest } = readJson("package.json")
-  const { peerDependencies, version } = readJson("effect4", "package.json")
+  const { peerDependencies, peerDependenciesMeta, version } = readJson("effect4", "package.json")
   const imports = { "#effect/*": "./dist/internal/effect4/*.js" }
-  const files = ["dist", "src", "CHANGELOG.md"]
-  const own = { ...manifest, version, imports, files, peerDependencies }
+  const own = {
+    ...{ ...manifest, version, imports, peerDependencies, peerDependenciesMeta },
+    files: files.filter((name) => name !== "!src/internal/effect4")
+  }
   fs.writeFileSync(path.join(stage, "package.json"), JSON.stringify(own, undefined, 2))
   const tsconfig = path.join(stage, "tsconfig.json")
   fs.writeFileSync(
@@ -143,6 +156,52 @@ const refuseOther = (major, tarball, project) => {
   const pnpm = install("npx", "--yes", "pnpm@10.34.9", "add", ...store)
   assert.match(pnpm.text, /effect-pools \S+\s+└── ✕ unmet peer effect@\^/)
 }
+
+/** What a page links to: other files, pictures included; not what stands in code. */
+const linksOf = (page) => {
+  const text = fs.readFileSync(page, "utf8").replace(/^```[^]*?^```$/gm, "").replace(
+    /(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)/g,
+    ""
+  )
+  const links = text.matchAll(/\]\((?!\w+:)([^)#\s]+)|\b(?:src|srcset)="(?!\w+:)([^"]+)"|^\[\d+\]: ([^#\s]+)/gm)
+  return [...links].map(([, ...targets]) => targets.find((target) => target !== undefined))
+}
+
+/** No page needs a repository: its links lead to files of the package. Tests and API pages are not in it. */
+const followLinks = (folder) => {
+  const pages = fs.readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".md"))
+  assert(pages.includes("README.md") && pages.includes(path.join("docs", "README.md")))
+  for (const page of pages) {
+    for (const target of linksOf(path.join(folder, page))) {
+      const linked = path.join(path.dirname(page), target)
+      const isElsewhere = page !== "README.md" && /^(test|docs.api)\b/.test(linked)
+      assert(isElsewhere || fs.existsSync(path.join(folder, linked)), `${page}: ${linked} is not in the package`)
+    }
+  }
+}
+
+/** Without its optional peers, a module that needs one says in one line what to install. */
+const missing = (client, certificate) => `
+import assert from "node:assert/strict"
+import * as NodeWebTransport from "effect-pools/NodeWebTransport"
+import * as NodeWebTransportServer from "effect-pools/NodeWebTransportServer"
+import * as RedisPermits from "effect-pools/RedisPermits"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+const needsClient = "Unsupported: WebTransport in Node needs the package @fails-components/webtransport; npm install ${client}"
+const saysSo = (effect, message = needsClient) =>
+  assert.rejects(Effect.runPromise(Effect.scoped(effect)), (error) => {
+    assert.equal(error.message, message)
+    return true
+  })
+for (const name of ["layer", "layerHttp2", "layerHttp3"]) await saysSo(Layer.build(NodeWebTransport[name]))
+await saysSo(NodeWebTransportServer.make({ certificate: ${JSON.stringify(certificate)} }))
+await saysSo(
+  RedisPermits.make({ url: "redis://localhost", key: "key", limit: 1 }),
+  "Unsupported: RedisPermits needs the package ioredis; npm install ioredis"
+)
+`
 
 /** The section of the README that begins a program: its blocks, in order. */
 const fiveMinutes = () => {
@@ -226,6 +285,22 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
 `
   )
   run(project, process.execPath, ["load.js"])
+  write("require.cjs", `require("node:assert").ok(require("effect-pools").ResourcePool.make)`)
+  run(project, process.execPath, ["--no-warnings", "require.cjs"])
+
+  // Who pools other things installs nothing but the library and its Effect.
+  const inProject = (...parts) => path.join(project, "node_modules", ...parts)
+  const own = JSON.parse(fs.readFileSync(inProject("effect-pools", "package.json"), "utf8"))
+  assert.equal(own.dependencies, undefined)
+  for (const name of Object.keys(own.peerDependenciesMeta)) {
+    assert(!fs.existsSync(inProject(name)), `${name} came along`)
+  }
+  const client = "@fails-components/webtransport"
+  const { cert, private: privKey } = await generate([], { keyType: "ec", curve: "P-256" })
+  write("missing.js", missing(`${client}@${own.peerDependencies[client]}`, { cert, privKey }))
+  run(project, process.execPath, ["missing.js"])
+
+  followLinks(inProject("effect-pools"))
 
   // The same program runs on each line.
   write("program.ts", program)

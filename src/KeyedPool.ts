@@ -99,6 +99,11 @@ export interface KeyedPool<in K, in out A, out E = never> extends KeyedPoolLike<
   readonly close: Effect.Effect<void>
   /** A snapshot of the figures: of all keys together, and of the 100 busiest. Takes time for each key. */
   readonly stats: Effect.Effect<KeyedPoolStats>
+  /**
+   * Waits until the figures satisfy the predicate, and returns them, as the `awaitStats` of a `ResourcePool` does. While a
+   * fiber waits, each borrow takes time for each key.
+   */
+  readonly awaitStats: (predicate: (stats: KeyedPoolStats) => boolean) => Effect.Effect<KeyedPoolStats>
 }
 
 /**
@@ -137,7 +142,7 @@ export interface Options<K, A, E, R> {
    * A permit for each item, of a limit that other pools or processes share: see `ResourcePool.Options`. A key asks for one
    * once it has a place of `maxTotal`, which it keeps meanwhile.
    */
-  readonly permit?: Effect.Effect<ResourcePool.Permit | void, Types.NoInfer<E>, R> | undefined
+  readonly permit?: ResourcePool.PermitSource<Types.NoInfer<E>, R> | undefined
   /** How long to keep a key that no borrower uses. Default: 60 s. */
   readonly keyTimeToLive?: DurationInput | undefined
   /** How many items of all keys the pool may create at the same time. Default: 8. */

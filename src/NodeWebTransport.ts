@@ -2,6 +2,15 @@
  * WebTransport for Node, over `@fails-components/webtransport`: HTTP/2 in plain JavaScript, and HTTP/3 if its native
  * package `@fails-components/webtransport-transport-http3-quiche` is installed.
  *
+ * It needs the package, an optional peer of exactly this version:
+ *
+ * ```sh
+ * npm install @fails-components/webtransport@1.6.8
+ * ```
+ *
+ * Without the package each layer dies with an error that says so. The native package is no prebuilt one on npm: its
+ * install fetches a binary from GitHub or builds for some 20 minutes, and npm asks for approval of its script.
+ *
  * This is a separate entry point, so that browsers never load it.
  *
  * @since 0.1.0
@@ -49,6 +58,7 @@ const service = (loaded: Loaded, protocol: Protocol): ConstructorService => ({
   retainsStreams: (native) => native.reliability === "reliable-only"
 })
 
+/** A package that is not installed is a defect: no program can go on without it. */
 const load = Effect.promise(loadOnce)
 
 /**

@@ -18,6 +18,9 @@
  * }).pipe(Effect.scoped)
  * ```
  *
+ * Over HTTP/2 it needs `npm install @fails-components/webtransport@1.6.8`, an optional peer of exactly this version; over
+ * HTTP/3 one of the packages at {@link Options} `protocol`.
+ *
  * This is a separate entry point, so that browsers never load it.
  *
  * @since 0.2.0

@@ -105,6 +105,8 @@ export interface Service extends Inspectable {
   readonly close: Effect.Effect<void>
   /** The figures of the pool now. */
   readonly stats: Effect.Effect<RequestPoolStats>
+  /** Waits until the figures satisfy the predicate, and returns them, as the `awaitStats` of a `ResourcePool` does. */
+  readonly awaitStats: (predicate: (stats: RequestPoolStats) => boolean) => Effect.Effect<RequestPoolStats>
 }
 
 /**

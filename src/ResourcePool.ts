@@ -68,7 +68,7 @@ export type TypeId = typeof TypeId
  * - *Failure is not an item.* While a live item can serve the waiters, or another item is being created, a failed
  *   creation fails no borrower. Otherwise borrowers wait until creations have failed for `rideOut`; from then on each
  *   failed attempt fails all waiters, with its `Cause`. A pool that has never created an item fails at once. Until a
- *   creation succeeds, the pool makes one attempt at a time, after a backoff.
+ *   creation succeeds, the pool makes one attempt at a time, after a backoff; then two, and one more for each success.
  * - *One deadline.* `acquireTimeout` covers waiting, creating and checking together.
  * - *Dead items are not lent.* When the `lost` of an item completes, the item leaves the pool at that moment, idle or
  *   lent. The pool lends an item that needs a check only after the check passes, even from one borrower to the next one
@@ -174,6 +174,29 @@ export interface ResourcePool<in out A, out E = never> extends PoolLike<A, E | P
   readonly close: Effect.Effect<void>
   /** The figures of the pool at this moment. O(1). */
   readonly stats: Effect.Effect<PoolStats>
+  /**
+   * Waits until the figures of the pool satisfy the predicate, and returns them: for tests that go on once so many items
+   * are lent or so many borrowers wait. The pool asks the predicate now, then after each of its changes, so a state that
+   * lasts only for a moment counts, too. If the predicate throws, the effect dies.
+   *
+   * **Gotchas**
+   *
+   * - Say all that matters: `inUse === 1 && waiters === 1`. A borrower whose item is being created is a waiter, too.
+   * - It may wait forever, also if the pool is closed.
+   * - While a fiber waits, each borrow costs a snapshot of the figures. Otherwise it costs nothing.
+   *
+   * @example
+   * ```ts
+   * import { Effect } from "effect"
+   * import type { ResourcePool } from "effect-pools"
+   *
+   * export const untilFull = <A, E>(pool: ResourcePool.ResourcePool<A, E>) =>
+   *   pool.awaitStats(({ inUse, max }) => inUse === max)
+   * ```
+   *
+   * @since 0.2.0
+   */
+  readonly awaitStats: (predicate: (stats: PoolStats) => boolean) => Effect.Effect<PoolStats>
   /**
    * What happens from now on; ends with the pool. Buffers 1,024 events; a slow listener loses the oldest. Costs nothing
    * without listeners.

@@ -82,7 +82,7 @@ export interface Options<A, E, R> {
    *
    * @since 0.2.0
    */
-  readonly permit?: Effect.Effect<Permit | void, E, R> | undefined
+  readonly permit?: PermitSource<E, R> | undefined
   /**
    * Completes, by success or failure, when the item dies by itself. The pool then closes the item, idle or lent, and
    * frees its place.
@@ -147,10 +147,13 @@ export interface Options<A, E, R> {
     readonly factor?: number | undefined
     /** Default: 5 s. */
     readonly max?: DurationInput | undefined
-    /** From 0 to 1. Default: 0.1. */
+    /** From 0 to 1. Default: 0.3. */
     readonly jitter?: number | undefined
   } | undefined
-  /** How many items the pool may create at the same time. Default: 8. */
+  /**
+   * How many items the pool may create at the same time. After an outage it begins with two, and one more for each item
+   * that was created: the backend may have to bear the pools of other processes, too. Default: 8.
+   */
   readonly createConcurrency?: number | undefined
   /** How long a creation may take. Default: 30 s. */
   readonly createTimeout?: DurationInput | undefined
@@ -194,6 +197,18 @@ export interface Options<A, E, R> {
 }
 
 /**
+ * The effect that waits for a permit, or a function that returns it. `"borrower"`: a borrower waits for it. `"spare"`: it
+ * is for `minSize` or `minIdle`, and may come after all others; when a borrower comes, the pool interrupts it and asks
+ * anew.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type PermitSource<E, R> =
+  | Effect.Effect<Permit | void, E, R>
+  | ((purpose: "borrower" | "spare") => Effect.Effect<Permit | void, E, R>)
+
+/**
  * What a pool is told about a permit that it has.
  *
  * @since 0.2.0
@@ -207,6 +222,12 @@ export interface Permit {
   readonly lost?: Effect.Effect<unknown, unknown> | undefined
   /** Completes, by success or failure, when the permit has ended: the pool closes its item, also under its borrowers. */
   readonly expired?: Effect.Effect<unknown, unknown> | undefined
+  /**
+   * Whether the pool may lend the item now: `"Valid"`, `"Lost"` or `"Expired"`, as the signals tell. The pool asks in the
+   * step that lends the item. It is for permits that end by time: when a process goes on after a stop, its timers are
+   * late, and no borrower gets an item whose permit has ended meanwhile. It must be quick, and must not throw.
+   */
+  readonly standing?: (() => "Valid" | "Lost" | "Expired") | undefined
   /**
    * How many permits of this pool others want: the number of now, then each new one. The pool follows the stream of one
    * of its permits. It gives back at once the permits of idle items, whatever `minSize` and `minIdle`; then those of

@@ -261,10 +261,10 @@ export interface EndpointsOptions<E = never, R = never> extends CommonOptions<E,
  * Node over HTTP/2: its borrowers keep it, the next ones get another session) or refuses a stream although none is
  * open, and when it is too old or too used.
  *
- * **`keepAlive`.** Bytes and datagrams that arrive on a session prove it good, as the answer to a ping does. If
- * anything arrived since the last ping was due, the pool does not ping the session. If anything arrives beside the
- * answer to a ping, the ping passes at once (the pool interrupts it). So the pool finds a silent session within two
- * intervals and `checkTimeout`. If you must ask the application itself whether it is well, use `validate` instead.
+ * **`keepAlive`.** Bytes and datagrams that arrive on a session show that it is alive, as the answer to a ping does: the
+ * pool pings a session `interval` after its last byte, and loses it `checkTimeout` later. If anything arrives beside the
+ * answer to a ping, the ping passes at once (the pool interrupts it). If you must ask the application itself whether it
+ * is well, use `validate` instead.
  *
  * **Gotchas**
  *

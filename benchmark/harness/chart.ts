@@ -1,7 +1,7 @@
 /** Charts of ratios as SVG: bars to the right are slower than ours, bars to the left faster. The axis is logarithmic. */
 import { BarChart } from "echarts/charts"
 import { GridComponent, TitleComponent } from "echarts/components"
-import { init, use } from "echarts/core"
+import { type EChartsCoreOption, init, use } from "echarts/core"
 import { SVGRenderer } from "echarts/renderers"
 import { number } from "./format.js"
 import type { Chart } from "./model.js"
@@ -13,12 +13,22 @@ export const themes = {
   dark: { text: "#f0f6fc", faint: "#9198a1", line: "#3d444d", ours: "#4493f8", slower: "#656c76", faster: "#d29922" }
 }
 
-const width = 760
+export const width = 760
 const head = 52
 const row = 24
 const gap = 20
 
-/** Draws the charts below each other, on a transparent background. */
+/** On a transparent background. */
+export const toSvg = (option: EChartsCoreOption, height: number): string => {
+  const chart = init(null, null, { renderer: "svg", ssr: true, width, height })
+  chart.setOption({ animation: false, textStyle: { fontFamily: "system-ui, sans-serif" }, ...option })
+  const svg = chart.renderToSVGString()
+  // otherwise a timer of the animation would keep the process alive
+  chart.dispose()
+  return svg
+}
+
+/** Draws the charts below each other. */
 export const draw = (charts: ReadonlyArray<Chart>, theme: typeof themes.light): string => {
   const measured = charts.map(({ bars, ...chart }) => ({
     ...chart,
@@ -30,10 +40,7 @@ export const draw = (charts: ReadonlyArray<Chart>, theme: typeof themes.light): 
   const last = measured.length - 1
   const height = last < 0 ? 0 : tops[last]! + head + measured[last]!.bars.length * row + 8
 
-  const chart = init(null, null, { renderer: "svg", ssr: true, width, height })
-  chart.setOption({
-    animation: false,
-    textStyle: { fontFamily: "system-ui, sans-serif" },
+  return toSvg({
     title: measured.map(({ subtitle, title }, index) => ({
       text: title,
       subtext: subtitle,
@@ -93,9 +100,5 @@ export const draw = (charts: ReadonlyArray<Chart>, theme: typeof themes.light): 
         }
       }))
     }))
-  })
-  const svg = chart.renderToSVGString()
-  // otherwise a timer of the animation would keep the process alive
-  chart.dispose()
-  return svg
+  }, height)
 }

@@ -2,6 +2,8 @@
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Pool from "effect/Pool"
+import { PoolClock } from "../../src/internal/core/clock.js"
+import { PermitHolder } from "../../src/internal/core/permits/holder.js"
 import { none, number, spread, table, times } from "../harness/format.js"
 import { perOperation, type Run } from "../harness/measure.js"
 import { type Entry, type Group, ratio, type Requirement, type Results } from "../harness/model.js"
@@ -35,6 +37,7 @@ const ours = {
   useReleased: "`use` with an `onRelease` that is done",
   useReleasedBy: "`use` with an `onRelease` that is an effect",
   useValidated: "`use` with `validateAfterIdle: 0`, a `validate` that is done",
+  usePermit: "`use` with a `permit` of `RedisPermits`",
   useSync: "`useSync`",
   get: "`Effect.scoped(get)`",
   acquire: "`acquire` and `release`"
@@ -65,6 +68,18 @@ const floors = {
 const keep = Exit.succeed("keep" as const)
 const discard = Exit.succeed("discard" as const)
 const valid = Exit.succeed(true)
+
+/** What `RedisPermits` answers when an item is about to be lent. */
+const lease = () => {
+  const clock = new PoolClock({
+    unsafeCurrentTimeMillis: () => Date.now(),
+    unsafeCurrentTimeNanos: () => process.hrtime.bigint()
+  })
+  const holder = new PermitHolder<never>({ timeToLive: 1e9, closeTimeout: 1 }, () => {}, clock.read())
+  const permit = holder.ask("borrower", clock.read(), () => {})
+  holder.answered({ granted: [permit.id], wanted: 0, share: Infinity, yields: 0, again: Infinity }, clock.read())
+  return { standing: () => holder.standing(permit, clock.read()) }
+}
 
 const stack = () => Array.from({ length: size }, makeItem)
 
@@ -98,6 +113,10 @@ const ourEntries: ReadonlyArray<Entry> = [
   }),
   entry(ours.useValidated, async () => {
     const pool = await resourcePool(size, { validateAfterIdle: 0, validate: () => valid })
+    return effectLoop(() => pool.use(() => trivial))
+  }),
+  entry(ours.usePermit, async () => {
+    const pool = await resourcePool(size, { permit: Effect.sync(lease) })
     return effectLoop(() => pool.use(() => trivial))
   }),
   entry(ours.useSync, async () => {
@@ -308,6 +327,12 @@ const ofOptions = (results: Results): ReadonlyArray<Requirement> => [
     what: "`use` with `validateAfterIdle: 0` and a `validate` that is done: to one without",
     figure: slower(results, ours.useValidated, ours.use),
     bound: { atMost: 4 },
+    unit: "×"
+  },
+  {
+    what: "`use` with a `permit` of `RedisPermits`: to one without",
+    figure: slower(results, ours.usePermit, ours.use),
+    bound: { atMost: 1.5 },
     unit: "×"
   }
 ]

@@ -6,6 +6,7 @@ import { endpoints } from "./endpoints.js"
 import { keyed } from "./keyed.js"
 import { observing } from "./observing.js"
 import { outage } from "./outage.js"
+import { permits } from "./permits.js"
 import { size } from "./size.js"
 import { waiters } from "./waiters.js"
 
@@ -15,5 +16,5 @@ export const pools: Suite = {
   effect: 3,
   child: "pools/child.ts",
   packages: ["effect", "generic-pool", "tarn", "lightning-pool"],
-  groups: [borrow(3), keyed, endpoints, observing, contention(3), waiters(3), size, outage(3)]
+  groups: [borrow(3), keyed, endpoints, observing, contention(3), waiters(3), size, outage(3), permits]
 }

@@ -1,10 +1,7 @@
 /** The servers: an echo server, and one of `@effect/rpc`. Each has its own process. */
-import { spawn } from "node:child_process"
-import { once } from "node:events"
-import { createInterface } from "node:readline"
-import { setTimeout as delay } from "node:timers/promises"
 import type { Ready } from "../../examples/support/serve.js"
 import type { Fixture, Runtime } from "../harness/model.js"
+import { startProcess } from "../harness/process.js"
 import type { Implementation } from "./implementations.js"
 
 export interface Target {
@@ -28,24 +25,9 @@ export const startedServer = (kind: Kind): Target => {
   return { url, hash: new Uint8Array(Buffer.from(hash, "hex")) }
 }
 
-/** Starts a server from the parent process. It always ends with the parent, since it waits for the end of a pipe. */
 const startServer = async (kind: Kind, main: string, { execPath }: Runtime): Promise<Fixture> => {
-  const child = spawn(execPath, ["--import", import.meta.resolve("tsx"), main], {
-    stdio: ["pipe", "pipe", "ignore"]
-  })
-  const exited = once(child, "exit")
-  const stop = () => {
-    child.kill("SIGKILL")
-    return exited
-  }
-  const line = once(createInterface({ input: child.stdout }), "line")
-  const nothing = Promise.race([exited, delay(30_000, undefined, { ref: false })]).then(() => undefined)
-  const first = await Promise.race([line, nothing])
-  if (first === undefined) {
-    await stop()
-    throw new Error(`the server did not start; npx tsx ${main} shows why`)
-  }
-  const ready: Ready = JSON.parse(first[0])
+  const { line, stop } = await startProcess(main, execPath)
+  const ready: Ready = JSON.parse(line)
   const { hash, url } = names(kind)
   return { env: { [url]: `https://127.0.0.1:${ready.port}/${kind}`, [hash]: ready.hash }, stop }
 }

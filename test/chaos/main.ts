@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander"
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { http3Node, http3Problem } from "../../examples/support/http3.js"
+import { redisProblem } from "../support/redisProgram.js"
 import type { Options } from "./soak.js"
 
 const positive = (text: string): number => {
@@ -26,9 +27,13 @@ const command = new Command("npm run chaos --")
   .option("--minutes <n>", "for how long", positive, 1)
   .option("--seed <n>", "which faults come when (default: another one each time)", whole)
   .addOption(new Option("--protocol <protocol>", "of WebTransport").choices(["http2", "http3"]).default("http2"))
+  .option("--fleet", "six processes that share a limit over Redis, in place of the pools of one process")
 
-const { minutes, protocol, seed = Math.floor(Math.random() * 0x7fff_ffff) } = command.parse().opts<Partial<Options>>()
+const { fleet, minutes, protocol, seed = Math.floor(Math.random() * 0x7fff_ffff) } = command.parse()
+  .opts<Partial<Options> & { readonly fleet?: true }>()
 const problem = protocol === "http3" ? http3Problem() : undefined
+const noRedis = fleet ? redisProblem() : undefined
+if (noRedis !== undefined) command.error(`error: this machine cannot run redis-server (${noRedis})`)
 if (problem !== undefined) command.error(`error: this machine cannot load @moq/web-transport (${problem})`)
 
 const { status } = spawnSync(
@@ -37,7 +42,7 @@ const { status } = spawnSync(
     "--expose-gc",
     "--import",
     "tsx",
-    fileURLToPath(new URL("./soak.ts", import.meta.url)),
+    fileURLToPath(fleet ? new URL("./permits.ts", import.meta.url) : new URL("./soak.ts", import.meta.url)),
     JSON.stringify({ minutes, seed, protocol })
   ],
   { stdio: ["ignore", "inherit", "inherit"] }

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
-import { endpointKinds, endpointSchedule, kinds, schedule } from "./schedule.js"
+import {
+  endpointKinds,
+  endpointSchedule,
+  kinds,
+  permitKinds,
+  permitSchedule,
+  permitTimeToLive,
+  schedule
+} from "./schedule.js"
 
 const seeds = Array.from({ length: 500 }, (_, seed) => seed)
 
@@ -42,6 +50,17 @@ describe("the schedule of a fleet's faults", () => {
         new Set(places).size === places.length && places.length
       )
       expect(new Set([1, 2, ...hit])).toEqual(new Set([1, 2]))
+    }
+  })
+})
+
+describe("the schedule of the faults of processes that share a limit", () => {
+  it("has every kind within 42 s, and stops a process for longer than its permits last", () => {
+    for (const seed of seeds) {
+      const faults = permitSchedule(seed, 42_000)
+      expect(new Set(faults.map(({ kind }) => kind)).size).toBe(permitKinds.length)
+      const stopped = faults.filter(({ kind }) => kind === "stopProcess").map(({ lasts }) => lasts)
+      expect(Math.min(...stopped)).toBeGreaterThan(permitTimeToLive)
     }
   })
 })

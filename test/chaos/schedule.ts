@@ -85,6 +85,57 @@ export const endpointSchedule = (seed: number, duration: number): ReadonlyArray<
   }
 }
 
+export const permitKinds = [
+  "killProcess",
+  "stopProcess",
+  "killRedis",
+  "stopRedis",
+  "cutRedis",
+  "stallRedis"
+] as const
+
+/** A fault of processes that share a limit, or of their Redis. */
+export interface PermitFault {
+  readonly kind: (typeof permitKinds)[number]
+  /** Milliseconds after the start. */
+  readonly at: number
+  readonly lasts: number
+  /** Picks the process that it hits: from 0 to 1. */
+  readonly member: number
+}
+
+/** How long a permit lasts that is not renewed, in milliseconds. */
+export const permitTimeToLive = 3_000
+
+/** How long the consequences of such a fault may last: a lease, the silence after a loss of memory, the pools' backoff. */
+export const permitAftermath = 2 * permitTimeToLive + 3_000
+
+/** A process is stopped for longer than its permits last. */
+const permitLengths: Readonly<Record<PermitFault["kind"], readonly [shortest: number, longest: number]>> = {
+  killProcess: [300, 1_000],
+  stopProcess: [permitTimeToLive + 500, permitTimeToLive + 2_000],
+  killRedis: [200, 2_000],
+  stopRedis: [500, 4_000],
+  cutRedis: [500, 4_000],
+  stallRedis: [500, 4_000]
+}
+
+/** In shuffled rounds, too. The next fault comes before the last one is over; after each round all are well for a while. */
+export const permitSchedule = (seed: number, duration: number): ReadonlyArray<PermitFault> => {
+  const random = new PCGRandom(seed)
+  const faults: Array<PermitFault> = []
+  for (let at = 3_000;;) {
+    for (const [index, kind] of shuffled(permitKinds, random).entries()) {
+      const [shortest, longest] = permitLengths[kind]
+      const lasts = shortest + random.integer(longest - shortest)
+      const gap = index === permitKinds.length - 1 ? permitAftermath + 4_000 : 1_000
+      if (at + lasts + gap > duration) return faults
+      faults.push({ kind, at, lasts, member: random.number() })
+      at += lasts + gap
+    }
+  }
+}
+
 /** The faults in shuffled rounds: every kind comes once before any kind comes again. */
 export const schedule = (seed: number, duration: number): ReadonlyArray<Fault> => {
   const random = new PCGRandom(seed)

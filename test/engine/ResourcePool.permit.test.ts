@@ -7,6 +7,9 @@ import { PoolError } from "effect-pools/PoolError"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as Deferred from "effect/Deferred"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
 import { withLogs } from "../support/logs.js"
 import { makeLimit } from "../support/permits.js"
 import { failureOf, type Item, makeSource, settle } from "../support/pool.js"
@@ -209,6 +212,122 @@ describe("permit", () => {
       yield* settle
       assert.deepStrictEqual(source.closed, [1])
       assert.deepInclude((yield* pool.stats).permits, { held: 0, givenBack: 1 })
+    }))
+
+  it.scoped("on demand, no more go back than are wanted, also while they take long to close", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      const mayClose = yield* Deferred.make<void>()
+      const wanted = yield* Queue.unbounded<number>()
+      const pool = yield* ResourcePool.make({
+        acquire: Effect.tap(source.acquire, () => Effect.addFinalizer(() => Deferred.await(mayClose))),
+        permit: Effect.succeed({ wanted: Stream.fromQueue(wanted) }),
+        maxSize: 3
+      })
+      const leases = yield* hold(pool, 3)
+      yield* Effect.forEach(leases, (lease) => lease.release())
+      for (let i = 0; i < 3; i++) {
+        yield* Queue.offer(wanted, 1)
+        yield* settle
+        assert.deepInclude(yield* pool.stats, { idle: 2 })
+      }
+      yield* Queue.offer(wanted, 2)
+      yield* settle
+      assert.deepInclude(yield* pool.stats, { idle: 1 })
+      yield* Deferred.succeed(mayClose, undefined)
+      yield* settle
+      assert.deepInclude((yield* pool.stats).permits, { held: 1, givenBack: 2 })
+    }))
+
+  describe.each(["Lost", "Expired"] as const)("that says it is %s", (ended) => {
+    const ending = () => {
+      const standings: Array<"Valid" | "Lost" | "Expired"> = []
+      const permit = Effect.sync(() => {
+        const at = standings.push("Valid") - 1
+        return { standing: () => standings[at]! }
+      })
+      return { standings, permit }
+    }
+
+    it.scoped("lends its item to no borrower, before its signals tell", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        const { permit, standings } = ending()
+        const pool = yield* ResourcePool.make({ acquire: source.acquire, permit })
+        const borrows = [
+          pool.use((item) => Effect.succeed(item.id)),
+          borrow(pool),
+          Effect.scoped(Effect.map(pool.get, ({ id }) => id)),
+          Effect.flatMap(pool.acquire, (lease) => Effect.as(lease.release(), lease.value.id))
+        ]
+        for (const [at, one] of borrows.entries()) {
+          assert.strictEqual(yield* one, at + 1)
+          standings[at] = ended
+        }
+        assert.deepStrictEqual(source.closed, [1, 2, 3])
+        assert.isTrue(Option.isNone(yield* Effect.scoped(pool.tryGet)))
+      }))
+
+    it.scoped("lends its item to no borrower after a check that completed at once", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        const { permit, standings } = ending()
+        const pool = yield* ResourcePool.make({
+          acquire: source.acquire,
+          permit,
+          validateAfterIdle: 0,
+          validate: () => Effect.succeed(true)
+        })
+        assert.strictEqual(yield* borrow(pool), 1)
+        standings[0] = ended
+        assert.strictEqual(yield* borrow(pool), 2)
+        assert.deepStrictEqual(source.closed, [1])
+      }))
+
+    it.scoped("a returned item goes to no waiter; the waiter gets another", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        const { permit, standings } = ending()
+        const pool = yield* ResourcePool.make({ acquire: source.acquire, permit, maxSize: 1 })
+        const [lease] = yield* hold(pool, 1)
+        const waiter = yield* Effect.fork(borrow(pool))
+        yield* settle
+        standings[0] = ended
+        yield* lease!.release()
+        assert.strictEqual(yield* Fiber.join(waiter), 2)
+        assert.deepStrictEqual(source.closed, [1])
+      }))
+
+    it.scoped("is not used for a creation", () =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        const { permit, standings } = ending()
+        const gate = yield* Deferred.make<void>()
+        const acquire = Effect.suspend(() =>
+          source.made === 0 ? Effect.andThen(Deferred.await(gate), source.acquire) : source.acquire
+        )
+        const pool = yield* ResourcePool.make({ acquire, permit, createConcurrency: 1 })
+        const borrowers = yield* Effect.fork(hold(pool, 2))
+        const second = yield* Effect.fork(hold(pool, 1))
+        yield* settle
+        assert.strictEqual(standings.length, 2)
+        standings[1] = ended
+        yield* Deferred.succeed(gate, undefined)
+        const leases = [...yield* Fiber.join(second), ...yield* Fiber.join(borrowers)]
+        assert.isAtLeast(standings.length, 4)
+        yield* Effect.forEach(leases, (lease) => lease.release())
+      }))
+  })
+
+  it.scoped("may be a function, which hears whether a borrower waits", () =>
+    Effect.gen(function*() {
+      const purposes: Array<string> = []
+      const permit = (purpose: "borrower" | "spare") => Effect.sync(() => void purposes.push(purpose))
+      const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, permit, minSize: 1 })
+      yield* pool.ready
+      const leases = yield* hold(pool, 2)
+      assert.deepStrictEqual(purposes, ["spare", "borrower"])
+      yield* Effect.forEach(leases, (lease) => lease.release())
     }))
 
   it.scoped("renew needs no more permits than there are", () =>

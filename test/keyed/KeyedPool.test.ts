@@ -365,4 +365,27 @@ describe("KeyedPool", () => {
       assert.deepStrictEqual(new Set(byKey.slice(0, 3).map(({ key }) => key)), new Set([3, 117, 222]))
       for (const { release } of held) yield* release
     }))
+
+  it.scoped("awaitStats sees the borrows of all keys, keys that come and go, and refused ones", () =>
+    Effect.gen(function*() {
+      const pool = yield* KeyedPool.make({
+        acquire: makeKeyed().ofKey,
+        maxSize: 1,
+        maxKeys: 2,
+        keyTimeToLive: "1 second"
+      })
+      const lent = yield* Effect.fork(pool.awaitStats(({ all }) => all.inUse === 2 && all.waiters === 1))
+      const keys = yield* Effect.fork(pool.awaitStats(({ keys }) => keys === 2))
+      const refused = yield* Effect.fork(pool.awaitStats(({ all }) => all.rejections === 1))
+      const borrowers = []
+      for (const key of ["a", "b", "b"]) borrowers.push(yield* Effect.forkScoped(pool.use(key, () => Effect.never)))
+      assert.deepInclude((yield* Fiber.join(lent)).all, { leases: 2 })
+      yield* Fiber.join(keys)
+      assert.strictEqual((yield* Effect.flip(borrow(pool, "c"))).reason, "TooManyKeys")
+      yield* Fiber.join(refused)
+      const none = yield* Effect.fork(pool.awaitStats(({ keys }) => keys === 0))
+      yield* Effect.forEach(borrowers, (borrower) => Fiber.interrupt(borrower), { discard: true })
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude((yield* Fiber.join(none)).all, { inUse: 0, waiters: 0, acquisitions: 3 })
+    }))
 })

@@ -24,6 +24,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { relative, resolve } from "node:path"
+import { randomOf } from "../support/randomOf.js"
 import { Bundler } from "./bundler.js"
 import { type Mutant, mutantsOf } from "./mutants.js"
 import type { Result, Task, TestLimit } from "./runner.js"
@@ -84,17 +85,9 @@ const keyOf = ({ file, from, to, within }: Omit<Equivalent, "why">): string => [
 const listedKeys = new Set(equivalents.map(keyOf))
 const isListed = (mutant: Mutant): boolean => listedKeys.has(keyOf(mutant))
 
-/** A small generator of pseudo-random numbers in [0, 1) (mulberry32). */
-const numbers = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-}
-
 /** In the order in which they are drawn, so that a run that is stopped has judged a sample. */
 const choose = (mutants: ReadonlyArray<Mutant>): ReadonlyArray<Mutant> => {
-  const next = numbers(seed)
+  const next = randomOf(seed)
   const drawn = mutants.map((mutant) => ({ mutant, draw: next() })).sort((a, b) => a.draw - b.draw)
   return drawn.slice(0, sample).map(({ mutant }) => mutant)
 }

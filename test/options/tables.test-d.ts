@@ -5,6 +5,7 @@
 import type * as BufferPool from "effect-pools/BufferPool"
 import type * as CollectionPool from "effect-pools/CollectionPool"
 import type * as ObjectPool from "effect-pools/ObjectPool"
+import type * as RedisPermits from "effect-pools/RedisPermits"
 import type * as ResourcePool from "effect-pools/ResourcePool"
 import type * as SessionPool from "effect-pools/SessionPool"
 import type * as StreamPool from "effect-pools/StreamPool"
@@ -14,6 +15,7 @@ import type { connectOptions } from "../../src/internal/options/connectOptions.j
 import type { engineOptions } from "../../src/internal/options/engineOptions.js"
 import type { Values } from "../../src/internal/options/optionConfig.js"
 import type { Input } from "../../src/internal/options/optionTable.js"
+import type { permitsOptions } from "../../src/internal/permits/permitsOptions.js"
 import type { bufferOptions } from "../../src/internal/recycling/bufferPool.js"
 import type { collectionOptions } from "../../src/internal/recycling/collectionPool.js"
 import type { objectOptions } from "../../src/internal/recycling/objectPool.js"
@@ -53,6 +55,8 @@ none<
   Difference<Input<typeof connectOptions>, Pick<WebTransport.ConnectOptions<any, any>, keyof typeof connectOptions>>
 >({})
 none<Difference<Input<typeof streamOptions>, StreamPool.Options<any, any>>>({})
+
+none<Difference<Input<typeof permitsOptions>, RedisPermits.Options>>({})
 
 none<Difference<Input<typeof objectOptions>, ObjectPool.Options<any>>>({})
 none<Difference<Input<typeof bufferOptions>, BufferPool.Options>>({})

@@ -32,6 +32,17 @@ it.effect.each([
   ["file-copy.ts", [100, 5_000, 70_000, 4_000_000].map((size) => `${size} bytes: the same\n`).join("")],
   ["two-pools.ts", "an order\na measurement\n"],
   [
+    "workers.ts",
+    ["threads", "Workers of @effect/platform"].map((name) =>
+      [
+        `${name}: 1, 55, 5050, 500500, 50005000`,
+        "a thread dies in the middle: job 3 fails, 9 are done",
+        "a job without end: None, and 1 thread is ended",
+        "the next job: 6\n"
+      ].join("\n")
+    ).join("")
+  ],
+  [
     "rpc.ts",
     [
       "12 divided by 1, 2, 3 and 4: 12, 6, 4, 3",

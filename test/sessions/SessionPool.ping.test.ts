@@ -56,9 +56,8 @@ describe("what proves a session good", () => {
       assert.strictEqual((yield* server).streamCounts.requested, 1)
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
       assert.isTrue(Option.isNone(yield* Fiber.poll(reading)))
-      // the session is silent: the second ping at the latest is sent
       yield* (yield* server).hang
-      yield* pass(3_000, 50)
+      yield* pass(2_000, 50)
       assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
       const error = yield* Effect.flip(Fiber.join(reading))
       assert.strictEqual(error.reason, "SessionClosed")
@@ -67,6 +66,38 @@ describe("what proves a session good", () => {
         "the pool SessionPool closed the session: nothing came within checkTimeout of a ping"
       )
     }).pipe(Effect.provide(TestWebTransport.layer(busy))))
+
+  for (const by of ["SessionPool", "StreamPool"]) {
+    it.scoped(`its last byte: it is pinged an interval later, and lost after checkTimeout, by ${by}`, () =>
+      Effect.gen(function*() {
+        const sessionPool = yield* SessionPool.make({ url, concurrency: 2, keepAlive, checkTimeout: 500 })
+        const reading = (stream: Pick<WebTransport.BidirectionalStream, "read" | "write">) =>
+          Effect.andThen(stream.write(bytes("x")), Effect.forever(stream.read))
+        const streamPool = yield* StreamPool.make({ sessionPool })
+        yield* Effect.fork(
+          by === "StreamPool"
+            ? streamPool.use(reading)
+            : sessionPool.use((session) => Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), reading)))
+        )
+        yield* quiet
+        const peer = (yield* server).streams[0]!
+        // before and after the first ping would be due, and just before the server hangs
+        for (const millis of [600, 600, 300]) {
+          yield* pass(millis, 50)
+          yield* peer.write(Uint8Array.of(1))
+          yield* quiet
+        }
+        yield* (yield* server).hang
+        yield* pass(950, 50)
+        assert.strictEqual((yield* server).streamCounts.requested, 1)
+        yield* pass(50, 50)
+        assert.strictEqual((yield* server).streamCounts.requested, 2)
+        yield* pass(450, 50)
+        assert.deepInclude(yield* sessionPool.stats, { created: 1, size: 1 })
+        yield* pass(50, 50)
+        assert.strictEqual((yield* sessionPool.stats).destroyed.lost, 1)
+      }).pipe(Effect.provide(TestWebTransport.layer({ onStream: () => Effect.void })), Effect.provide(silent)))
+  }
 
   it.scoped("anything that comes while it is pinged; the ping is given up then", () =>
     Effect.gen(function*() {
@@ -101,7 +132,7 @@ describe("what proves a session good", () => {
         yield* quiet
       }
       assert.deepInclude(yield* pool.stats, { created: 1, size: 1 })
-      yield* pass(3_000, 500)
+      yield* pass(1_500, 500)
       assert.strictEqual((yield* pool.stats).destroyed.lost, 1)
     }).pipe(Effect.provide(TestWebTransport.layer({ onStream: () => Effect.void }))))
 

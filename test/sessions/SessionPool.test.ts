@@ -326,24 +326,28 @@ describe("SessionPool", () => {
         assert.deepStrictEqual(unwanted, { streams: 5, datagrams: 4 })
       }))
 
-    it.scoped("hands datagrams to onDatagram, and drops the oldest where it is too slow", () =>
-      Effect.gen(function*() {
-        const server = yield* TestServer.TestServer
-        const path = "/echo?datagrams"
-        const gate = yield* Deferred.make<void>()
-        const seen: Array<number> = []
-        const pool = yield* SessionPool.make({
-          ...options(server, path),
-          minSize: 1,
-          onDatagram: (datagram) => Effect.andThen(Deferred.await(gate), Effect.sync(() => seen.push(datagram.length)))
+    where("keepsDatagrams", it.scoped)(
+      "hands datagrams to onDatagram, and drops the oldest where it is too slow",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* TestServer.TestServer
+          const path = "/echo?datagrams"
+          const gate = yield* Deferred.make<void>()
+          const seen: Array<number> = []
+          const pool = yield* SessionPool.make({
+            ...options(server, path),
+            minSize: 1,
+            onDatagram: (datagram) =>
+              Effect.andThen(Deferred.await(gate), Effect.sync(() => seen.push(datagram.length)))
+          })
+          yield* pool.ready
+          yield* server.command("sendDatagrams", { path, count: 100, size: 3 })
+          // one datagram is being handled, 64 wait
+          yield* soon(until(pool.unwanted, ({ datagrams }) => datagrams === 35))
+          yield* Deferred.succeed(gate, undefined)
+          yield* soon(until(Effect.sync(() => seen.length), (length) => length === 65))
         })
-        yield* pool.ready
-        yield* server.command("sendDatagrams", { path, count: 100, size: 3 })
-        // one datagram is being handled, 64 wait
-        yield* soon(until(pool.unwanted, ({ datagrams }) => datagrams === 35))
-        yield* Deferred.succeed(gate, undefined)
-        yield* soon(until(Effect.sync(() => seen.length), (length) => length === 65))
-      }))
+    )
 
     it.scoped("goes on when a handler fails", () =>
       Effect.gen(function*() {

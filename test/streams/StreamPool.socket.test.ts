@@ -15,6 +15,7 @@ import * as Deferred from "effect/Deferred"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { where } from "../support/capabilities.js"
 import { live, startServer } from "../support/implementation.js"
 import { allBack, bytes, echo, failure, poolAt, sessionOptions, soon, text, until } from "../support/streamPools.js"
 import { fill, sessionInMemory } from "../support/streams.js"
@@ -357,28 +358,31 @@ describe("StreamPool.makeSocket", () => {
         assert.include(String(error.cause), "SessionClosed")
       }))
 
-    it.scoped("say Write when the peer stops the stream, in the run, too: no later write could succeed", () =>
-      Effect.gen(function*() {
-        const path = "/silent?socket-stop"
-        const { pool, server } = yield* poolAt(path)
-        const run = yield* begin(pool.socket)
-        yield* soon(server.until(({ paths }) => paths[path]?.streamsOpen === 1))
-        yield* server.command("onStreams", { path, do: "stop" })
-        // until the run has ended: then the writer waits for the next run
-        const writing = yield* Effect.fork(Effect.scoped(
-          Effect.flatMap(
-            pool.socket.writer,
-            (write) => Effect.forever(Effect.andThen(write("x"), Effect.sleep("2 millis")))
-          )
-        ))
-        assert.strictEqual(socketError(yield* soon(Fiber.await(run))).reason, "Write")
-        const exit = yield* Fiber.interrupt(writing)
-        if (!Exit.isInterrupted(exit)) assert.strictEqual(socketError(exit).reason, "Write")
-        const again = yield* begin(pool.socket)
-        yield* soon(Effect.scoped(Effect.flatMap(pool.socket.writer, (write) => write("again"))))
-        yield* soon(until(server.statsOf(path), ({ streamsAccepted }) => streamsAccepted === 2))
-        yield* Fiber.interrupt(again)
-      }))
+    where("readsAfterStop", it.scoped)(
+      "say Write when the peer stops the stream, in the run, too: no later write could succeed",
+      () =>
+        Effect.gen(function*() {
+          const path = "/silent?socket-stop"
+          const { pool, server } = yield* poolAt(path)
+          const run = yield* begin(pool.socket)
+          yield* soon(server.until(({ paths }) => paths[path]?.streamsOpen === 1))
+          yield* server.command("onStreams", { path, do: "stop" })
+          // until the run has ended: then the writer waits for the next run
+          const writing = yield* Effect.fork(Effect.scoped(
+            Effect.flatMap(
+              pool.socket.writer,
+              (write) => Effect.forever(Effect.andThen(write("x"), Effect.sleep("2 millis")))
+            )
+          ))
+          assert.strictEqual(socketError(yield* soon(Fiber.await(run))).reason, "Write")
+          const exit = yield* Fiber.interrupt(writing)
+          if (!Exit.isInterrupted(exit)) assert.strictEqual(socketError(exit).reason, "Write")
+          const again = yield* begin(pool.socket)
+          yield* soon(Effect.scoped(Effect.flatMap(pool.socket.writer, (write) => write("again"))))
+          yield* soon(until(server.statsOf(path), ({ streamsAccepted }) => streamsAccepted === 2))
+          yield* Fiber.interrupt(again)
+        })
+    )
   })
 
   layer(Live, { excludeTestServices: true })("a writer", (it) => {

@@ -59,6 +59,12 @@ const withMoq = (bundled: string): Plugin => ({
     }))
 })
 
+/** A younger file may be in use by a run that began before the last change. */
+const isOld = (file: string): boolean => {
+  const { mtimeMs = Infinity } = statSync(file, { throwIfNoEntry: false }) ?? {}
+  return mtimeMs < Date.now() - 60 * 60 * 1000
+}
+
 /** The bundle of a TypeScript file with `src`, and with Effect of this project's major. It is kept for later runs. */
 export const bundle = async (file: string): Promise<string> => {
   const state = stateOfSources()
@@ -75,9 +81,7 @@ export const bundle = async (file: string): Promise<string> => {
     plugins: [withMoq(bundledMoq)]
   })
   for (const old of readdirSync(cache)) {
-    if (old.startsWith(`${name}.`) && old.endsWith(".mjs") && !old.includes(state)) {
-      rmSync(join(cache, old), { force: true })
-    }
+    if (old.startsWith(`${name}.`) && isOld(join(cache, old))) rmSync(join(cache, old), { force: true })
   }
   return outfile
 }

@@ -6,6 +6,8 @@ interface Capability {
   readonly http3: boolean
   /** Chromium 156. */
   readonly browser: boolean
+  /** Firefox 153. */
+  readonly firefox: boolean
   /** Why an implementation lacks the capability. */
   readonly why: string
 }
@@ -19,6 +21,7 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "QUIC is told nothing of a dead peer: a session ends after 30 s without a packet"
   },
   /** A connect to a port without a listener fails at once. */
@@ -26,6 +29,7 @@ const table = {
     http2: true,
     http3: false,
     browser: true,
+    firefox: false,
     why: "the client does not look at what UDP is told: an attempt fails after 30 s"
   },
   /** A session's client hears that its server drains. */
@@ -33,6 +37,7 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "the server's package sends no DRAIN"
   },
   /** A stream that its peer has stopped is broken before the next write. */
@@ -40,13 +45,23 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "the client's `writer.closed` stays pending"
+  },
+  /** A stream that its peer has stopped can be read on. */
+  readsAfterStop: {
+    http2: true,
+    http3: true,
+    browser: true,
+    firefox: false,
+    why: "both directions break at the next write"
   },
   /** The server sees the end of a stream's other direction after it has reset its own. */
   hearsAfterReset: {
     http2: false,
     http3: true,
     browser: true,
+    firefox: false,
     why: "the server's own reset ends both directions"
   },
   /** Streams that end with their session have the code and the reason of the peer's close. */
@@ -54,6 +69,7 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "streams break a moment before `closed` settles, and say that it is the session, but not why it ended"
   },
   /** Bytes that arrived before the session was closed can be read afterwards. */
@@ -61,6 +77,7 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "a closed QUIC connection drops unread bytes"
   },
   /** A closing session first delivers the bytes of streams that ended in success. */
@@ -68,13 +85,23 @@ const table = {
     http2: true,
     http3: false,
     browser: true,
+    firefox: false,
     why: "up to 10 MB are in the client's buffers; nothing says how much of that was sent, and closing drops it"
+  },
+  /** A stream that ends in success right after its last write delivers that write. */
+  deliversLastWrites: {
+    http2: true,
+    http3: true,
+    browser: true,
+    firefox: false,
+    why: "the client often loses what was written just before the end"
   },
   /** Bytes that the peer writes at once, or without a pause, arrive together. */
   deliversTogether: {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "each write may travel in a packet of its own, and arrive when its stream has been lent again"
   },
   /** A server that does not read a stream holds its client back. */
@@ -82,6 +109,7 @@ const table = {
     http2: false,
     http3: true,
     browser: true,
+    firefox: true,
     why: "the server's transport reads without limit"
   },
   /** The number of streams that the server grants can be set. */
@@ -89,6 +117,7 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "the server grants 100 at once, whatever it is told"
   },
   /** A request for more streams than the server grants is refused. */
@@ -96,6 +125,7 @@ const table = {
     http2: true,
     http3: false,
     browser: true,
+    firefox: false,
     why: "the client waits until there is one"
   },
   /** A request with `waitUntilAvailable` waits instead. */
@@ -103,6 +133,7 @@ const table = {
     http2: true,
     http3: true,
     browser: false,
+    firefox: true,
     why: "the browser refuses them, whatever `waitUntilAvailable` says"
   },
   /** The client trusts the certificates in NODE_EXTRA_CA_CERTS. */
@@ -110,6 +141,7 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "the client has the system's certificates"
   },
   /** The server sees the TCP connections of its clients. */
@@ -117,6 +149,7 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "QUIC runs in native code, over one UDP socket of the server's"
   },
   /** The client's sockets can be counted. */
@@ -124,13 +157,15 @@ const table = {
     http2: true,
     http3: isLinux,
     browser: isLinux,
-    why: "they are native code's, which only Linux lists"
+    firefox: false,
+    why: "they are native code's, which only Linux lists; Firefox keeps those of ended sessions"
   },
   /** An abandoned connect leaves no socket. */
   endsAttempts: {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "clients do not end one before its server has answered: its socket stays until then, or for 30 s and more"
   },
   /** The client sends headers with the CONNECT, and knows the headers of the answer and the status of a refusal. */
@@ -138,27 +173,47 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "the client ignores `headers`, has no `responseHeaders`, and says of a refusal no more than that it is one"
   },
-  /** A session has stats and a `reliability`. */
+  /** A session has stats. */
   hasStats: {
     http2: true,
     http3: false,
     browser: false,
-    why: "the client has neither `getStats` nor `reliability`"
+    firefox: false,
+    why: "the client has no `getStats`; Firefox's rejects"
+  },
+  /** A session has a `reliability`. */
+  hasReliability: {
+    http2: true,
+    http3: false,
+    browser: false,
+    firefox: true,
+    why: "the client has none"
   },
   /** Datagrams may get lost: a session with `requireUnreliable` is granted. */
   isUnreliable: {
     http2: false,
     http3: true,
     browser: true,
+    firefox: true,
     why: "HTTP/2 runs over TCP"
+  },
+  /** Datagrams that the server sends at once all arrive, over loopback. */
+  keepsDatagrams: {
+    http2: true,
+    http3: true,
+    browser: true,
+    firefox: false,
+    why: "the client drops most of them"
   },
   /** The credit of a stream that the client has ended soon comes back. */
   returnsCredit: {
     http2: true,
     http3: true,
     browser: false,
+    firefox: true,
     why: "the server leaves a stream that was stopped to its garbage collector; Chromium refuses the 99th meanwhile"
   },
   /** Memory of each stream is retained until its session closes. */
@@ -166,6 +221,7 @@ const table = {
     http2: true,
     http3: false,
     browser: false,
+    firefox: false,
     why: "the client frees a stream that has ended"
   },
   /** The client survives sessions that end while their streams are ending, again and again. */
@@ -173,6 +229,7 @@ const table = {
     http2: true,
     http3: true,
     browser: false,
+    firefox: true,
     why: "a session that is closed while streams on it are ending may crash the page: a null pointer in the renderer"
   },
   /** The client's close of a session waits for the peer. */
@@ -180,6 +237,7 @@ const table = {
     http2: true,
     http3: true,
     browser: false,
+    firefox: false,
     why: "`closed` settles as soon as `close()` was called"
   },
   /** A write completes later than its borrow: the stream is not back when the next borrower asks. */
@@ -187,6 +245,7 @@ const table = {
     http2: true,
     http3: true,
     browser: false,
+    firefox: true,
     why: "a small write is done at once"
   }
 } as const satisfies Record<string, Capability>

@@ -1,5 +1,5 @@
-/** The library's own certificates, in the words of Node. */
-import { loadCertificate, type Pem } from "../../src/internal/platform/fails/certificate.js"
+/** The library's own certificate, in the words of Node. */
+import { loadCertificate } from "../../src/internal/platform/fails/certificate.js"
 
 /** A certificate that WebTransport accepts by its hash, and its key. */
 export interface Certificate {
@@ -12,12 +12,7 @@ export interface Certificate {
   readonly hashHex: string
 }
 
-const load = async (given: Pem | "self-signed"): Promise<Certificate> => {
-  const { cert, hash, privKey } = await loadCertificate(given)
+export const makeCertificate = async (): Promise<Certificate> => {
+  const { cert, hash, privKey } = await loadCertificate("self-signed")
   return { cert, key: privKey, hash, hashHex: Buffer.from(hash).toString("hex") }
 }
-
-export const makeCertificate = (): Promise<Certificate> => load("self-signed")
-
-/** The same record from an existing PEM. */
-export const withHash = (cert: string, key: string): Promise<Certificate> => load({ cert, privKey: key })

@@ -18,7 +18,8 @@ const protocol = implementation === "http2" ? "http2" : "http3"
 export const client: Layer.Layer<WebTransportConstructor> = await {
   http2: async () => (await import("effect-pools/NodeWebTransport")).layerHttp2,
   http3: async () => WebTransport.layerConstructor((await import("./moq.js")).Session),
-  browser: async () => Layer.orDie(WebTransport.layerConstructorGlobal)
+  browser: async () => Layer.orDie(WebTransport.layerConstructorGlobal),
+  firefox: async () => Layer.orDie(WebTransport.layerConstructorGlobal)
 }[implementation]()
 
 /** Starts a server of the client's protocol. The end of the scope kills it, also when it is stopped. */

@@ -39,6 +39,15 @@ export const onPort = async <A>(port: number, start: (port: number) => Promise<A
   }
 }
 
+/** A port that is free, for a server of another program, and stays free when that server dies. */
+export const freePort = (): Promise<number> =>
+  onPort(0, async (port) => {
+    const server = await listen(createServer(), port)
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  })
+
+/** A UDP socket on the port; for 0, on a port that is free and stays free when the process dies. */
 export const udpSocket = (port: number): Promise<Socket> =>
   onPort(port, async (port) => {
     const socket = createSocket("udp4")

@@ -1,4 +1,4 @@
-import type { ChildProcessByStdio } from "node:child_process"
+import type { ChildProcess, ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
@@ -14,26 +14,55 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** A TypeScript file that runs in its own Node process. */
-export interface Running {
-  readonly child: ChildProcessByStdio<Writable, Readable, Readable>
+/** A process that does not survive this one. */
+export interface Guarded {
   readonly pid: number
   /** Settles when the process is gone. */
   readonly exited: Promise<Exit>
-  /** Settles when the process is gone and its output was read. */
-  readonly closed: Promise<Exit>
   readonly isRunning: () => boolean
   /** SIGKILL, which a stopped process obeys, too; then waits for its end. */
   readonly kill: () => Promise<Exit>
 }
 
+/** A file that runs in its own Node process. */
+export interface Running extends Guarded {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>
+  /** Settles when the process is gone and its output was read. */
+  readonly closed: Promise<Exit>
+}
+
+const until = (child: ChildProcess, event: "exit" | "close") =>
+  new Promise<Exit>((resolve) => child.once(event, (code, signal) => resolve({ code, signal })))
+
+/** Guards a process just spawned: a shell waits until this end of a pipe closes, then kills that process. */
+export const guard = (child: ChildProcess): Guarded => {
+  child.on("error", () => {})
+  const { pid } = child
+  if (pid === undefined) throw new Error(`could not start ${child.spawnfile}`)
+  const shell = spawn("/bin/sh", ["-c", `trap "" INT TERM HUP; read _; kill -KILL ${pid}`], {
+    stdio: ["pipe", "ignore", "ignore"]
+  })
+  shell.on("error", () => {})
+  shell.stdin.on("error", () => {})
+  shell.unref()
+  const exited = until(child, "exit")
+  // The first listener: the guard must not outlive the process, whose id may be reused.
+  child.prependOnceListener("exit", () => shell.kill("SIGKILL"))
+  return {
+    pid,
+    exited,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
+    kill: () => {
+      child.kill("SIGKILL")
+      return exited
+    }
+  }
+}
+
 /** Starts a file of TypeScript. */
 const withLoader: ReadonlyArray<string> = ["--import", "tsx", "--import", setup]
 
-/**
- * Runs a TypeScript file under tsx, or a bundle (`.mjs`). The new process never survives this process: a shell waits until this end of a pipe
- * closes, then kills the new process.
- */
+/** Runs a TypeScript file under tsx, or a bundle (`.mjs`). */
 export const run = (
   file: string,
   args: ReadonlyArray<string>,
@@ -44,33 +73,8 @@ export const run = (
     env: { ...process.env, ...env },
     stdio: ["pipe", "pipe", "pipe"]
   })
-  child.on("error", () => {})
   child.stdin.on("error", () => {})
-  const pid = child.pid
-  if (pid === undefined) throw new Error(`could not start ${file}`)
-  const guard = spawn("/bin/sh", ["-c", `trap "" INT TERM HUP; read _; kill -KILL ${pid}`], {
-    stdio: ["pipe", "ignore", "ignore"]
-  })
-  guard.on("error", () => {})
-  guard.stdin.on("error", () => {})
-  guard.unref()
-  const until = (event: "exit" | "close") =>
-    new Promise<Exit>((resolve) => child.once(event, (code, signal) => resolve({ code, signal })))
-  const exited = until("exit")
-  const closed = until("close")
-  // The first listener: the guard must not outlive the process, whose id may be reused.
-  child.prependOnceListener("exit", () => guard.kill("SIGKILL"))
-  return {
-    child,
-    pid,
-    exited,
-    closed,
-    isRunning: () => child.exitCode === null && child.signalCode === null,
-    kill: () => {
-      child.kill("SIGKILL")
-      return exited
-    }
-  }
+  return { ...guard(child), child, closed: until(child, "close") }
 }
 
 /** The state letter of a process: `T` stopped, `Z` dead and not collected; undefined without /proc. */

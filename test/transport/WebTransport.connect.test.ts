@@ -38,7 +38,8 @@ layer(live(), { excludeTestServices: true })(
         const session = yield* Effect.scoped(Effect.gen(function*() {
           const session = yield* connect(server, server.url("/echo?open"))
           expect(yield* session.isOpen).toBe(true)
-          expect(session.reliability).toBe(can("hasStats") ? "reliable-only" : undefined)
+          const reliability = can("isUnreliable") ? "supports-unreliable" : "reliable-only"
+          expect(session.reliability).toBe(can("hasReliability") ? reliability : undefined)
           expect(session.protocol).toBe(undefined)
           expect(WebTransport.isSession(session)).toBe(true)
           expect((yield* server.statsOf("/echo?open")).sessionsOpen).toBe(1)
@@ -175,7 +176,13 @@ layer(live(), { excludeTestServices: true })(
         const dead = `127.0.0.1:${yield* TestServer.deadPort}/`
         const nowhere = connect(server, "https://nowhere.invalid/")
         const nothing = connect(server, server.url("/nothing?secret"))
-        const failures: Record<string, ReadonlyArray<readonly [typeof nothing, ...ReadonlyArray<string>]>> = {
+        type Failures = ReadonlyArray<readonly [typeof nothing, ...ReadonlyArray<string>]>
+        // a browser tells a page very little
+        const inPage: Failures = [
+          [wrongHash, address, "certificate"],
+          [nothing, "/nothing: ", "serves this path"]
+        ]
+        const failures: Record<string, Failures> = {
           http2: [
             [connect(server, `https://${dead}`), `${dead}: no server listens`, "the port"],
             [nowhere, "no address", "check the host name"],
@@ -193,11 +200,8 @@ layer(live(), { excludeTestServices: true })(
             [nowhere, "invalid DNS name"],
             [nothing, "/nothing: ", "this path"]
           ],
-          // a browser tells a page very little
-          browser: [
-            [wrongHash, address, "certificate"],
-            [nothing, "/nothing: ", "serves this path"]
-          ]
+          browser: inPage,
+          firefox: inPage
         }
         for (const [attempt, ...parts] of failures[inject("protocol")]!) {
           const { message } = failure(yield* Effect.exit(attempt))

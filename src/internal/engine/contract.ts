@@ -13,9 +13,9 @@ import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
-import type { ItemInfo, Permit, PoolEvent } from "../../ResourcePoolOptions.js"
+import type { ItemInfo, PermitSource, PoolEvent } from "../../ResourcePoolOptions.js"
 import type { GateCommand } from "../core/pool/commands.js"
-import type { Reason, Sharing } from "../core/pool/item.js"
+import type { Reason, Sharing, Standing } from "../core/pool/item.js"
 import type { Common } from "../core/pool/poolMachine.js"
 import type { LogEvent } from "../observe/poolLog.js"
 import type { Figures } from "../observe/poolMetrics.js"
@@ -42,6 +42,7 @@ export interface WaitingPool<in out A, out E> extends PoolLike<A, E | PoolError>
   readonly drain: Effect.Effect<void>
   readonly close: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
+  readonly awaitStats: (predicate: (stats: PoolStats) => boolean) => Effect.Effect<PoolStats>
   readonly events: Stream.Stream<PoolEvent>
 }
 
@@ -58,7 +59,7 @@ export interface PoolOptions<A, E, R>
   extends Omit<EngineOptions, TypedOptions>, Omit<ItemHooks<Types.NoInfer<A>, E, R>, Own>
 {
   readonly acquire: Effect.Effect<A, E, R>
-  readonly permit?: Effect.Effect<Permit | void, E, R> | undefined
+  readonly permit?: PermitSource<E, R> | undefined
   readonly rideOut?:
     | DurationInput
     | ((cause: Cause.Cause<Types.NoInfer<E> | PoolError>) => DurationInput)
@@ -103,6 +104,8 @@ export interface ItemControl {
   readonly retire: () => void
   /** The item has shown that it is alive, as a ping does. */
   readonly proven: () => void
+  /** A sign of life, such as a received byte: it puts off the next ping, and costs no more than a look at the clock. */
+  readonly heard: () => void
 }
 
 /**
@@ -119,10 +122,14 @@ export interface LeaseAdapter<A, V> {
   readonly core: (view: V) => A | undefined
   /** Called once, before the item is lent for the first time. */
   readonly watch?: (item: A, control: ItemControl) => void
+  /** A ping of the item was due, and not needed: the item was `heard` since it last proved good. */
+  readonly alive?: (item: A) => void
   /** The pool closes the item. Called before its finalizers run. */
   readonly destroyed?: (item: A, reason: Reason) => void
   /** The pool has retired a lent item. */
   readonly leaving?: (item: A) => void
+  /** Tells whether the item may be lent, in the step that lends it; `undefined` if it always may. Called once. */
+  readonly standing?: (item: A) => (() => Standing) | undefined
   /** The last failure of the pool below, during an outage of that pool. */
   readonly trouble?: () => Cause.Cause<unknown> | undefined
   /** The pool has closed and has no items left. */
@@ -136,6 +143,8 @@ export interface Whole<A> extends Common<A> {
   unused(): void
   /** The part has closed. */
   closed(): void
+  /** Figures of the part may have changed. Called only while the part's machine is observed. */
+  changed?(): void
   /** What a borrower waits for, that waits for the gate. */
   readonly gateText: string
 }
@@ -146,6 +155,8 @@ export interface PoolAdapter<A, E, R, V> extends ItemHooks<A, E, R>, LeaseAdapte
 /** A lease for plain code. */
 export interface SyncLease<V> {
   readonly value: V
+  /** Whether the item may still be lent on; `undefined` if it always may. */
+  readonly standing: (() => Standing) | undefined
   giveBack(exit: Exit.Exit<unknown, unknown>): void
 }
 

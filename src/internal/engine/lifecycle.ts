@@ -35,6 +35,8 @@ export interface LifecycleParts<A, E, V> extends PoolParts<A, E, V> {
   readonly spans: PoolSpans
   readonly ticker: Ticker
   readonly timer: PoolTimer
+  /** Figures may have changed. */
+  changed(): void
 }
 
 const unwatched: ItemHandle["watchers"] = []
@@ -69,6 +71,8 @@ export class Lifecycle<A, E, V> {
         return checks.cancel(command.check)
       case "CheckTimedOut":
         return checks.timedOut(command.check)
+      case "Heard":
+        return adapter.alive?.(command.item.value)
       case "ReleaseTimedOut":
         return returns.timedOut(command.release)
       case "Destroy":
@@ -95,6 +99,8 @@ export class Lifecycle<A, E, V> {
         return ends.drained()
       case "Unused":
         return this.parts.whole?.unused()
+      case "Changed":
+        return this.parts.changed()
       case "Closed":
         return this.close()
       default:
@@ -142,6 +148,7 @@ export class Lifecycle<A, E, V> {
     }
     const { value } = exit as Exit.Success<A, E>
     item.handle = { scope, watchers: this.watch(item, value, scope), cause: undefined, loan: undefined }
+    if (adapter.standing !== undefined) item.standing = adapter.standing(value)
     machine.created(item, value, concurrency.value, time.read(), chance)
     events.announce({ _tag: "Created" })
     // last: if the item died meanwhile, this ends it at once
@@ -154,7 +161,8 @@ export class Lifecycle<A, E, V> {
         machine.lost(item, time.read())
       },
       retire: () => machine.retire(item, time.read()),
-      proven: () => machine.proven(item, time.read())
+      proven: () => machine.proven(item, time.read()),
+      heard: () => machine.heard(item, time.read())
     })
     return true
   }

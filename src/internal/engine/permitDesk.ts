@@ -1,6 +1,6 @@
 /** Runs the option `permit` for each permit that a pool's machine asks for, and watches the permits that the pool has. */
 import { hasDies, isInterruptedOnly } from "#effect/cause"
-import { andThen, type CloseableScope, provideScope } from "#effect/effect"
+import { andThen, attempt, type CloseableScope, provideScope } from "#effect/effect"
 import { type AnyFiber, interruptFiber } from "#effect/fiber"
 import { fork, type PoolRuntime } from "#effect/poolRuntime"
 import type * as Cause from "effect/Cause"
@@ -9,9 +9,9 @@ import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Permit as FleetPermit } from "../../ResourcePoolOptions.js"
+import type { Permit as FleetPermit, PermitSource } from "../../ResourcePoolOptions.js"
 import { FleetDemand } from "../core/pool/fleetDemand.js"
-import type { Permit } from "../core/pool/item.js"
+import type { Permit, PermitPurpose } from "../core/pool/item.js"
 import type { PermitFigures } from "../observe/figures.js"
 import type { PoolEvents } from "./events.js"
 import type { PoolParts } from "./parts.js"
@@ -43,7 +43,7 @@ interface Run {
 
 export class PermitDesk<P extends Permit> {
   readonly demand = new FleetDemand()
-  private readonly permit: Effect.Effect<FleetPermit | void, any, any>
+  private readonly permit: PermitSource<any, any>
   private readonly runtime: PoolRuntime
   private readonly owner: PermitOwner<P>
   private readonly runs = new Map<P, Run>()
@@ -53,7 +53,7 @@ export class PermitDesk<P extends Permit> {
   private followed: Run | undefined = undefined
   private follower: AnyFiber | undefined = undefined
 
-  constructor(permit: Effect.Effect<FleetPermit | void, any, any>, runtime: PoolRuntime, owner: PermitOwner<P>) {
+  constructor(permit: PermitSource<any, any>, runtime: PoolRuntime, owner: PermitOwner<P>) {
     this.permit = permit
     this.runtime = runtime
     this.owner = owner
@@ -64,11 +64,12 @@ export class PermitDesk<P extends Permit> {
     return { held, waiting: this.runs.size - held, lost: lostCount, givenBack }
   }
 
-  ask(permit: P): void {
+  ask(permit: P, purpose: PermitPurpose): void {
     const run: Run = { fiber: undefined, scope: undefined, wanted: undefined, isLost: false, watchers: [] }
     this.runs.set(permit, run)
     const program = Effect.flatMap(Scope.make(), (scope) => {
-      const asked = Effect.interruptible(provideScope(this.permit, scope)) as Effect.Effect<FleetPermit | void, unknown>
+      const effect = Effect.isEffect(this.permit) ? this.permit : attempt(this.permit, purpose)
+      const asked = Effect.interruptible(provideScope(effect, scope)) as Effect.Effect<FleetPermit | void, unknown>
       return Effect.flatMap(
         Effect.zip(Effect.exit(asked), Random.next),
         ([exit, chance]) => this.answered(permit, run, scope, exit, chance) ? Effect.void : this.closing(permit, scope)
@@ -112,7 +113,8 @@ export class PermitDesk<P extends Permit> {
       this.owner.failed?.(permit)
       return false
     }
-    const { expired, lost, wanted } = exit.value ?? {}
+    const { expired, lost, standing, wanted } = exit.value ?? {}
+    permit.standing = standing
     run.scope = scope
     run.wanted = wanted
     this.held++
@@ -173,7 +175,8 @@ export class PermitDesk<P extends Permit> {
   }
 
   private closing(permit: P, scope: CloseableScope): Effect.Effect<void> {
-    return Effect.matchCauseEffect(Scope.close(scope, Exit.void), {
+    const closed = Effect.ensuring(Scope.close(scope, Exit.void), Effect.sync(() => this.demand.returned(permit)))
+    return Effect.matchCauseEffect(closed, {
       onSuccess: () => Effect.void,
       onFailure: (cause) => andThen(this.owner.partsOf(permit).log.permitNotReturned(cause), Effect.void)
     })

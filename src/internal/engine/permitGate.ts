@@ -1,7 +1,6 @@
 /** The gate of a pool with the option `permit`. */
 import type { PoolRuntime } from "#effect/poolRuntime"
-import type * as Effect from "effect/Effect"
-import type { Permit as FleetPermit } from "../../ResourcePoolOptions.js"
+import type { PermitSource } from "../../ResourcePoolOptions.js"
 import type { PoolClock } from "../core/clock.js"
 import { LinkedList } from "../core/linkedList.js"
 import type { GateCommand } from "../core/pool/commands.js"
@@ -41,6 +40,7 @@ class OwnPermit extends Permit {
 
   closing(): void {
     this.leaving()
+    this.pool.demand.closes(this)
   }
 }
 
@@ -62,7 +62,7 @@ export class PermitGate<A> implements Gate, Whole<A> {
   private arrivals = 0
 
   constructor(
-    permit: Effect.Effect<FleetPermit | void, any, any>,
+    permit: PermitSource<any, any>,
     runtime: PoolRuntime,
     time: PoolClock,
     pool: PermitPool
@@ -81,10 +81,11 @@ export class PermitGate<A> implements Gate, Whole<A> {
     return this
   }
 
-  perform({ _tag, permit }: GateCommand): void {
-    switch (_tag) {
+  perform(command: GateCommand): void {
+    const { permit } = command
+    switch (command._tag) {
       case "AskPermit": {
-        this.desk.ask(permit)
+        this.desk.ask(permit, command.purpose)
         // its replacement may need the permit that it has
         const spent = this.spent.first
         if (spent !== undefined) this.pool.machine.evict(spent.item!, this.time.read())

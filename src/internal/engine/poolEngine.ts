@@ -31,6 +31,7 @@ import { Returns } from "./returns.js"
 import { policyOf } from "./rideOut.js"
 import type { PoolSpans } from "./spans.js"
 import { statsOf } from "./stats.js"
+import { StatsObservers } from "./statsObservers.js"
 import { Ticker } from "./ticker.js"
 import type { PoolTimer } from "./timer.js"
 
@@ -68,6 +69,8 @@ export class Engine<A, E, V, X = unknown>
   private readonly hasMetrics: boolean
   private readonly hideMetrics: () => void
   private listeners: Set<() => void> | undefined = undefined
+  /** Made for the first caller of `awaitStats`. */
+  private observers: StatsObservers<PoolStats> | undefined = undefined
 
   constructor(
     { log, runtime, settings, spans, ticks, time, timer }: Origin,
@@ -129,6 +132,18 @@ export class Engine<A, E, V, X = unknown>
 
   stats(): PoolStats {
     return statsOf(this.name, this.machine, this.lifecycle.finalizerFailures, this.permits?.desk.figures)
+  }
+
+  awaitStats(predicate: (stats: PoolStats) => boolean): Effect.Effect<PoolStats> {
+    return Effect.suspend(() => {
+      this.observers ??= new StatsObservers(() => this.stats(), (isObserved) => this.machine.observe(isObserved))
+      return this.observers.await(predicate)
+    })
+  }
+
+  changed(): void {
+    this.observers?.changed()
+    this.whole?.changed?.()
   }
 
   // --- for pools that are built on this one

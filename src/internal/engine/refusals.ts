@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { PoolError, type Reason } from "../../PoolError.js"
 import type { Awaited, Refusal } from "../core/pool/item.js"
 import * as texts from "../observe/poolTexts.js"
+import { withoutStack } from "../observe/withoutStack.js"
 import type { PoolParts } from "./parts.js"
 
 interface More {
@@ -76,17 +77,19 @@ export class Refusals<A, E, V> {
 
   private error(reason: Reason, { cause, detail, waited = 0 }: More): PoolError {
     const { creating, inUse, live, renewing, sizes, waiters } = this.parts.machine
-    return new PoolError({
-      reason,
-      pool: this.parts.name,
-      waited: Duration.millis(Math.round(waited)),
-      size: live - renewing,
-      maxSize: sizes.maxSize,
-      inUse,
-      creating,
-      waiters: waiters.length,
-      detail,
-      ...(cause === undefined ? {} : { cause: Cause.squash(cause) })
-    })
+    return withoutStack(() =>
+      new PoolError({
+        reason,
+        pool: this.parts.name,
+        waited: Duration.millis(Math.round(waited)),
+        size: live - renewing,
+        maxSize: sizes.maxSize,
+        inUse,
+        creating,
+        waiters: waiters.length,
+        detail,
+        ...(cause === undefined ? {} : { cause: Cause.squash(cause) })
+      })
+    )
   }
 }

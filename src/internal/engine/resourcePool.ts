@@ -121,6 +121,9 @@ class ResourcePoolImpl<A, E, V> extends PoolBase<V, E | PoolError> implements Wa
 
   readonly stats: Effect.Effect<PoolStats> = Effect.sync(() => this.engine.stats())
 
+  readonly awaitStats = (predicate: (stats: PoolStats) => boolean): Effect.Effect<PoolStats> =>
+    this.engine.awaitStats(predicate)
+
   toJSON(): unknown {
     const { machine, name } = this.engine
     return { _id: "ResourcePool", name, state: machine.state, stats: this.engine.stats().toJSON() }

@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type { PoolError } from "../../PoolError.js"
 import type { KeyedPoolStats } from "../../PoolStats.js"
-import type { ItemInfo, Permit } from "../../ResourcePoolOptions.js"
+import type { ItemInfo, PermitSource } from "../../ResourcePoolOptions.js"
 import type { EngineOptions } from "../options/engineOptions.js"
 
 export const TypeId: unique symbol = Symbol.for("effect-pools/KeyedPool")
@@ -28,6 +28,7 @@ export interface KeyedPool<in K, in out A, out E> extends KeyedPoolLike<K, A, E 
   readonly renew: (...key: [] | [key: K]) => Effect.Effect<number>
   readonly close: Effect.Effect<void>
   readonly stats: Effect.Effect<KeyedPoolStats>
+  readonly awaitStats: (predicate: (stats: KeyedPoolStats) => boolean) => Effect.Effect<KeyedPoolStats>
 }
 
 /** Options that are values, or functions of the key. */
@@ -83,7 +84,7 @@ export interface KeyedOptions<K, A, E, R>
   extends ByKey<K>, Pick<EngineOptions, ForAll>, Omit<KeyedHooks<K, Types.NoInfer<A>, Types.NoInfer<E>, R>, "acquire">
 {
   readonly acquire: (key: K) => Effect.Effect<A, E, R>
-  readonly permit?: Effect.Effect<Permit | void, Types.NoInfer<E>, R> | undefined
+  readonly permit?: PermitSource<Types.NoInfer<E>, R> | undefined
   readonly maxTotal?: number | undefined
   readonly maxKeys?: number | undefined
   readonly keyTimeToLive?: DurationInput | undefined

@@ -26,6 +26,8 @@ export interface KeyedWhole<K, A, E> {
   settle(): void
   unused(part: KeyPool<K, A, E>): void
   closed(part: KeyPool<K, A, E>): void
+  /** Figures may have changed. */
+  changed(): void
 }
 
 export class KeyPool<K, A, E> extends AgingKey implements Whole<A> {
@@ -94,5 +96,9 @@ export class KeyPool<K, A, E> extends AgingKey implements Whole<A> {
 
   closed(): void {
     this.whole.closed(this)
+  }
+
+  changed(): void {
+    this.whole.changed()
   }
 }

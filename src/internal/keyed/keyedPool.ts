@@ -20,8 +20,10 @@ import type { Restore } from "../engine/borrowing.js"
 import type { PoolAdapter } from "../engine/contract.js"
 import { type Origin, originOf } from "../engine/origin.js"
 import { PermitDesk } from "../engine/permitDesk.js"
+import { StatsObservers } from "../engine/statsObservers.js"
 import { permitPool, register, waitingPool } from "../observe/poolMetrics.js"
 import * as texts from "../observe/poolTexts.js"
+import { withoutStack } from "../observe/withoutStack.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { Sleeper } from "../time/sleeper.js"
 import { type KeyedOptions, type KeyedPool, TypeId } from "./contract.js"
@@ -65,6 +67,11 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   /** When the sleeper wakes, by the wall clock. */
   private wakesAt = Infinity
   private readonly hideMetrics: () => void
+  private isObserved = false
+  private readonly observers: StatsObservers<KeyedPoolStats> = new StatsObservers(
+    () => this.statsNow(),
+    (isObserved) => this.observe(isObserved)
+  )
   /** For metrics, which are read one by one. */
   private latest: PoolStats | undefined = undefined
 
@@ -160,19 +167,22 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   private refuse(): Effect.Effect<never, PoolError> {
     const { isOpen, limit, name, settings: { maxKeys, maxTotal } } = this
     if (isOpen) this.refusedKeys++
+    this.changed()
     const reason: Reason = isOpen ? "TooManyKeys" : "PoolClosed"
     return Effect.fail(
-      new PoolError({
-        reason,
-        pool: name,
-        waited: Duration.zero,
-        size: limit.total,
-        maxSize: maxTotal,
-        inUse: limit.inUse,
-        creating: limit.creating,
-        waiters: limit.asked,
-        detail: isOpen ? texts.tooManyKeys(maxKeys) : undefined
-      })
+      withoutStack(() =>
+        new PoolError({
+          reason,
+          pool: name,
+          waited: Duration.zero,
+          size: limit.total,
+          maxSize: maxTotal,
+          inUse: limit.inUse,
+          creating: limit.creating,
+          waiters: limit.asked,
+          detail: isOpen ? texts.tooManyKeys(maxKeys) : undefined
+        })
+      )
     )
   }
 
@@ -187,6 +197,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     const part = new KeyPool(key, this, this.originOf(key), this.adapterOf(key))
     if (unused !== undefined) this.letGo(unused)
     this.keys.add(part)
+    if (this.isObserved) part.engine.machine.observe(true)
     lifetimes.add(part, this.time.read().wall)
     this.arm()
     part.engine.machine.start(this.time.read())
@@ -248,7 +259,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   /** A place without a permit counts as no creation. */
   private askPermit(desk: PermitDesk<CommonPlace<KeyPool<K, A, E>>>, place: CommonPlace<KeyPool<K, A, E>>): void {
     this.limit.creationOver(place)
-    desk.ask(place)
+    desk.ask(place, place.purpose)
     // the permit of an item that waits for its replacement may be the one that is needed
     const spent = this.limit.spent.first as typeof place | undefined
     if (spent !== undefined) spent.share.owner.engine.machine.evict(spent.item!, this.time.read())
@@ -318,6 +329,19 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   }
 
   readonly stats: Effect.Effect<KeyedPoolStats> = Effect.sync(() => this.statsNow())
+
+  readonly awaitStats: KeyedPool<K, A, E>["awaitStats"] = (predicate) => this.observers.await(predicate)
+
+  private observe(isObserved: boolean): void {
+    this.isObserved = isObserved
+    for (const parts of [this.keys, this.closing]) {
+      for (const { engine: { machine } } of parts) machine.observe(isObserved)
+    }
+  }
+
+  changed(): void {
+    this.observers.changed()
+  }
 
   private statsNow(): KeyedPoolStats {
     return keyedStats(this.name, this.keys, this.keys.size, this.allStats())

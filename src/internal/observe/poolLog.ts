@@ -23,6 +23,10 @@ export type LogEvent =
   | "EndpointBack"
   | "EndpointList"
   | "PermitLost"
+  | "RedisFailing"
+  | "RedisBack"
+  | "RedisEmpty"
+  | "LimitsDiffer"
 
 export type Details = Readonly<Record<string, unknown>>
 

@@ -70,7 +70,7 @@ export const describePoolError = (error: Figures): string => {
     case "CreateTimeout":
       return `${pool} has no item: ${detail}. ${state}. Is the resource reachable?`
     case "QueueFull":
-      return `${pool} has a full queue (${detail}): ${state}. Send less at once, or raise maxSize or maxWaiters.`
+      return `${pool} has a full queue (${detail}): ${state}. Send less at once, or raise the pool's size or maxWaiters.`
     case "TooManyKeys":
       return `${pool} takes no other key (${detail}): ${inUse} of ${size} items in use. Borrow for fewer keys at a ` +
         "time, or raise maxKeys."

@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Permit } from "../../ResourcePoolOptions.js"
+import type { PermitSource } from "../../ResourcePoolOptions.js"
 import type { MachineOptions } from "../core/pool/poolMachine.js"
 import { OptionChecks, type Problem } from "./optionChecks.js"
 import {
@@ -45,7 +45,10 @@ export const engineOptions = {
   acquireTimeout: duration(Infinity, "How long a borrower waits"),
   rideOut: orHook(duration(2_000)),
   maxWaiters: limit(0, Infinity, "How many borrowers may wait"),
-  permit: value<Effect.Effect<Permit | void, any, any>>("an Effect", Effect.isEffect),
+  permit: value<PermitSource<any, any>>(
+    "an Effect, or a function that returns one",
+    (permit) => Effect.isEffect(permit) || typeof permit === "function"
+  ),
   lost: hook,
   retire: hook,
   validate: hook,
@@ -60,7 +63,7 @@ export const engineOptions = {
     initial: duration(10),
     factor: ratio(1, Infinity, 2),
     max: duration(5_000),
-    jitter: ratio(0, 1, 0.1)
+    jitter: ratio(0, 1, 0.3)
   }),
   createConcurrency: count(1, 8),
   createTimeout: duration(30_000),

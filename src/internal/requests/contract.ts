@@ -25,6 +25,7 @@ export interface RequestPoolService extends Inspectable {
   readonly drain: Effect.Effect<void>
   readonly close: Effect.Effect<void>
   readonly stats: Effect.Effect<RequestPoolStats>
+  readonly awaitStats: (predicate: (stats: RequestPoolStats) => boolean) => Effect.Effect<RequestPoolStats>
 }
 
 export interface RequestPoolOptions<E, R> extends Omit<RequestOptions, "keepAlive"> {

@@ -57,6 +57,7 @@ export class ExclusiveStreams implements Borrowable {
   ): Effect.Effect<A, E | Failure, R> {
     return Effect.suspend((): Effect.Effect<A, E | Failure, R> => {
       if (!this.shell.machine.beginExclusive()) return Effect.fail(this.shell.troubles.closed())
+      this.shell.observers?.changed()
       const call = new ExclusiveCall()
       this.calls.add(call)
       call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined

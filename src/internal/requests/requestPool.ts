@@ -13,6 +13,7 @@ import { RequestPoolStats } from "../../PoolStats.js"
 import { RequestError } from "../../RequestError.js"
 import { isBytes, notBytes } from "../core/kinds.js"
 import { maxIdSize } from "../core/requests/batch.js"
+import { StatsObservers } from "../engine/statsObservers.js"
 import { register, requestPool } from "../observe/poolMetrics.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { requestOn, requestStreamOn } from "../streams/request.js"
@@ -140,6 +141,16 @@ class RequestPoolImpl extends InspectableClass implements RequestPoolService {
   })
 
   readonly stats: Effect.Effect<RequestPoolStats> = Effect.sync(() => this.figures)
+
+  readonly awaitStats: RequestPoolService["awaitStats"] = (predicate) =>
+    Effect.suspend(() => {
+      const { shell } = this
+      const observe = (isObserved: boolean) => {
+        shell.machine.isObserved = isObserved
+      }
+      shell.observers ??= new StatsObservers(() => this.figures, observe)
+      return shell.observers.await(predicate)
+    })
 
   get figures(): RequestPoolStats {
     const { asking, counters, exclusive, options, streams, waiting } = this.shell.machine

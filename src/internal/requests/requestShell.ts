@@ -8,6 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import type { RequestPoolStats } from "../../PoolStats.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { PoolClock } from "../core/clock.js"
@@ -15,6 +16,7 @@ import type { Moment, RequestCommand, RequestMachineOptions } from "../core/requ
 import { RequestMachine } from "../core/requests/requestMachine.js"
 import type { RequestSession } from "../core/requests/sharedStream.js"
 import type { SyncLease } from "../engine/resourcePool.js"
+import type { StatsObservers } from "../engine/statsObservers.js"
 import { PingHandle } from "../sessions/pingStream.js"
 import type { StreamPoolContext, StreamView } from "../streams/streamView.js"
 import { Sleeper } from "../time/sleeper.js"
@@ -47,6 +49,8 @@ export class RequestShell implements GuestHost {
   readonly runtime: PoolRuntime
   readonly whenDrained = makeDeferred<void>()
   readonly whenClosed = makeDeferred<void>()
+  /** Made for the first caller of `awaitStats`. */
+  observers: StatsObservers<RequestPoolStats> | undefined = undefined
   /** Ends the requests on streams of their own. */
   endExclusive: () => void = () => {}
   /** The pool no longer shows metrics. */
@@ -129,6 +133,8 @@ export class RequestShell implements GuestHost {
         return complete(this.whenDrained, Exit.void)
       case "Closed":
         return this.close()
+      case "Changed":
+        return this.observers?.changed()
       case "WakeAt":
         return this.sleeper.sleep(command.at - this.now().monotonic)
     }

@@ -12,6 +12,7 @@ import type { Loss, Refusal } from "../core/requests/requestCommands.js"
 import type { RequestMachine } from "../core/requests/requestMachine.js"
 import type { SharedRequest } from "../core/requests/sharedStream.js"
 import { drained } from "../observe/poolTexts.js"
+import { withoutStack } from "../observe/withoutStack.js"
 
 /** Why a stream is lost, or none came. */
 export type Trouble =
@@ -39,7 +40,11 @@ export class Troubles {
     const { maxInFlight, maxWaiters } = this.machine.options
     switch (refusal._tag) {
       case "QueueFull":
-        return failed("Borrow", "no", this.poolError("QueueFull", 0, `maxWaiters ${maxWaiters}`))
+        return failed(
+          "Borrow",
+          "no",
+          this.poolError("QueueFull", 0, `maxWaiters ${maxWaiters}; its size is maxStreams times maxInFlight`)
+        )
       case "AcquireTimeout": {
         const detail = this.machine.streams.open === 0
           ? "A stream is still being opened: is the peer reachable, and does it grant streams?"
@@ -110,16 +115,18 @@ export class Troubles {
 
   poolError(reason: Reason, waited: number, detail: string | undefined): PoolError {
     const { asking, options, streams, waiting } = this.machine
-    return new PoolError({
-      reason,
-      pool: this.name,
-      waited: Duration.millis(Math.round(waited)),
-      size: streams.size,
-      maxSize: options.maxStreams,
-      inUse: streams.busy,
-      creating: asking.asked,
-      waiters: waiting.length,
-      detail
-    })
+    return withoutStack(() =>
+      new PoolError({
+        reason,
+        pool: this.name,
+        waited: Duration.millis(Math.round(waited)),
+        size: streams.size,
+        maxSize: options.maxStreams,
+        inUse: streams.busy,
+        creating: asking.asked,
+        waiters: waiting.length,
+        detail
+      })
+    )
   }
 }

@@ -20,6 +20,8 @@ export class EndpointReports {
   private readonly pool: PoolEngine<any, any>
   /** The endpoints whose metrics are shown, and what ends that. */
   private readonly shown = new Map<string, () => void>()
+  /** The endpoints whose failure the log has told. */
+  private readonly told = new WeakSet<Place>()
 
   constructor(
     machine: BalanceMachine<ListedEndpoint, Failure>,
@@ -35,22 +37,28 @@ export class EndpointReports {
     this.pool.warn(endpointListFailed(what, failure, this.machine.listed.length), "EndpointList", {})
   }
 
-  troubled({ entry: { label }, lastFailure }: Place, why: "Connect" | "Death" | "Late"): void {
+  troubled(place: Place, why: "Connect" | "Death" | "Late"): void {
     // a slow connect is no failure
     if (why === "Late") return
+    const { entry: { label }, lastFailure } = place
+    this.told.add(place)
     const failure = lastFailure === undefined ? undefined : Cause.squash(lastFailure)
     this.pool.warn(endpointFailing(label, why, failure), "EndpointFailing", { endpoint: label })
   }
 
-  ejected({ entry: { label } }: Place, duration: number): void {
+  ejected(place: Place, duration: number): void {
+    const { label } = place.entry
+    this.told.add(place)
     const rounded = Math.round(duration)
     this.pool.announce({ _tag: "EndpointEjected", endpoint: label, duration: Duration.millis(rounded) })
     const text = endpointEjected(label, this.consecutiveFailures, rounded)
     this.pool.warn(text, "EndpointEjected", { endpoint: label, duration: rounded })
   }
 
-  back({ entry: { label } }: Place, wasEjected: boolean): void {
+  back(place: Place, wasEjected: boolean): void {
+    const { label } = place.entry
     if (wasEjected) this.pool.announce({ _tag: "EndpointBack", endpoint: label })
+    if (!this.told.delete(place)) return
     this.pool.inform(endpointBack(label), "EndpointBack", { endpoint: label })
   }
 

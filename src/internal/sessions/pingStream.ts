@@ -1,4 +1,4 @@
-/** SessionPings of sessions: when they are needed, and the ping over a stream. */
+/** Pings of sessions: what makes them needless, and the ping over a stream. */
 import { isInterruptedOnly } from "#effect/cause"
 import { complete, into, makeDeferred } from "#effect/deferred"
 import { andThen, type CloseableScope, forkDetach, provideScope, timeoutFail } from "#effect/effect"
@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import type { FramingError } from "../../FramingError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
+import type { ItemControl } from "../engine/resourcePool.js"
 import { encode } from "../framing/encoding.js"
 import * as Framing from "../framing/messages.js"
 import { describeFailure } from "../observe/describeFailure.js"
@@ -29,6 +30,8 @@ export class PingHandle extends SessionHandle {
 /** The pings of a pooled session. */
 class SessionPings {
   private readonly core: SessionCore
+  /** Ends the ping under way: bytes came. */
+  private passPing: (() => void) | undefined = undefined
   /** The session's `bytesHeard` at the last ping. */
   private heard = 0
   private isUnanswered = false
@@ -46,37 +49,28 @@ class SessionPings {
       : undefined
   }
 
-  /**
-   * Passes as soon as any bytes come on the session, and sends no ping if bytes came since the last one: they prove as much,
-   * and a pong may be queued behind them for long.
-   */
-  unlessHeard<E, R>(ping: Effect.Effect<unknown, E, R>): Effect.Effect<unknown, E, R> {
-    const { core } = this
-    const look = Effect.sync(() => {
-      const isHeard = core.bytesHeard !== this.heard
-      this.heard = core.bytesHeard
-      return isHeard
-    })
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(look, (isHeard) => isHeard ? Effect.void : this.heardOr(ping, restore))
-    )
+  /** Tells the pool of the bytes that come on the session: until an interval after them, it sends no ping. */
+  watch(control: ItemControl): void {
+    this.core.whenHeard = () => {
+      control.heard()
+      this.passPing?.()
+    }
   }
 
-  private heardOr<E, R>(
-    ping: Effect.Effect<unknown, E, R>,
-    restore: <A, E2, R2>(effect: Effect.Effect<A, E2, R2>) => Effect.Effect<A, E2, R2>
-  ): Effect.Effect<unknown, E, R> {
-    return Effect.suspend(() => {
+  /** Passes also as soon as any bytes come on the session: they prove as much, and a pong may be queued behind them for long. */
+  heardOr<E, R>(ping: Effect.Effect<unknown, E, R>): Effect.Effect<unknown, E, R> {
+    return Effect.uninterruptibleMask((restore) => {
       const outcome = makeDeferred<unknown, E>()
+      this.heard = this.core.bytesHeard
       this.isUnanswered = true
-      this.core.whenHeard = () => complete(outcome, Exit.void)
+      this.passPing = () => complete(outcome, Exit.void)
       // on its own fiber: the check does not wait for the end of an abandoned ping
       return Effect.flatMap(
         forkDetach(into(restore(ping), outcome)),
         (fiber) =>
           restore(Deferred.await(outcome)).pipe(
             Effect.onExit((exit) => {
-              this.core.whenHeard = undefined
+              this.passPing = undefined
               if (Exit.isSuccess(exit)) this.isUnanswered = false
               else if (!isInterruptedOnly(exit.cause)) {
                 this.failed = `keepAlive.ping failed (${describeFailure(Cause.squash(exit.cause))})`

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import type { PermitSource } from "../../ResourcePoolOptions.js"
 import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
@@ -68,6 +69,12 @@ const asWebTransportError = (what: string) => (cause: unknown): WebTransportErro
     advice: "see the cause",
     cause
   })
+
+const namedPermit = <R>(permit: PermitSource<any, R>): PermitSource<WebTransportError, R> => {
+  const named = asWebTransportError("permit")
+  if (Effect.isEffect(permit)) return Effect.mapError(permit, named)
+  return (purpose) => Effect.mapError(permit(purpose), named)
+}
 
 type Make = <E, R>(
   options: SessionPoolOptions<E, R>
@@ -269,7 +276,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     >(
       engineSettings({
         ...decoded,
-        permit: decoded.permit && Effect.mapError(decoded.permit, asWebTransportError("permit")),
+        permit: decoded.permit && namedPermit(decoded.permit),
         // the connect timeout decides; this limit is for hooks that ignore it
         createTimeout: decoded.createTimeout ?? (endpoints === undefined ? limit + 5_000 : Infinity)
       }),
@@ -278,14 +285,17 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
         // a failure dies with its check
         const tellPassed = (core: SessionCore, hasPassed: unknown) =>
           Effect.sync(() => hasPassed === false ? undefined : balanced?.proved(core))
+        const watch: typeof leaseAdapter.watch = (core, control) => {
+          if (keepAlive !== undefined) pingsOf(core).watch(control)
+          leaseAdapter.watch!(core, control)
+          // early deaths delay the next session of their endpoint, not of the pool
+          if (balanced !== undefined) control.proven()
+        }
         return {
           ...leaseAdapter,
+          watch,
           ...(balanced === undefined ? {} : {
-            // early deaths delay the next session of their endpoint, not of the pool
-            watch: (core, control) => {
-              leaseAdapter.watch!(core, control)
-              control.proven()
-            },
+            alive: (core) => balanced.proved(core),
             destroyed: (core, reason) => balanced.destroyed(core, reason),
             closed: () => balanced.stop()
           } satisfies Partial<LeaseAdapter<SessionCore, WebTransport.Session>>),
@@ -298,7 +308,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
                 ? validate(handle(core), info)
                 : Effect.tap(validate(handle(core), info), (hasPassed) => tellPassed(core, hasPassed))),
           ping: keepAlive && ((core) => {
-            const ping = pingsOf(core).unlessHeard(keepAlive.ping(new PingHandle(core)))
+            const ping = pingsOf(core).heardOr(keepAlive.ping(new PingHandle(core)))
             return balanced === undefined ? ping : Effect.tap(ping, () => tellPassed(core, true))
           }),
           onRelease: onRelease && ((core, exit, info) => onRelease(handle(core), exit, info))

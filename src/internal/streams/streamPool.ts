@@ -30,6 +30,7 @@ const leaseAdapter = (context: StreamPoolContext): LeaseAdapter<PooledStream, We
   later: (view, then) => context.source.awaitWrites((view as StreamView).pooled, then),
   core: (view) => view instanceof StreamView ? view.current : undefined,
   leaving: (pooled) => pooled.holder?.onLeaving(),
+  standing: (pooled) => pooled.lane.standing,
   watch: (pooled, control) => {
     pooled.control = control
     const { stream } = pooled

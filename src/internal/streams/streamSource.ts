@@ -339,6 +339,7 @@ export class StreamSource {
     let lane = this.known.get(handle.core)
     if (lane === undefined) this.known.set(handle.core, lane = new SessionLane(handle.core))
     this.leases.set(lane, lease)
+    lane.standing = lease.standing
     this.machine.sessionCame(this.hold(lane, handle), this.pool.now())
   }
 

@@ -57,7 +57,7 @@ export class SessionCore {
   bytesReceived = 0
   /** Received bytes, without answers to pings. */
   bytesHeard = 0
-  /** Called when `bytesHeard` grows. */
+  /** Called when `bytesHeard` grows: for each chunk that comes. */
   whenHeard: (() => void) | undefined = undefined
 
   /** Nothing new should begin on the session: it drains, has used up its streams, or its pool retires it. */

@@ -13,6 +13,7 @@ import type {
   SessionCreation
 } from "../../../src/internal/core/balance/endpoint.js"
 import type { BalancePolicy } from "../../../src/internal/core/balance/policy.js"
+import { randomOf } from "../../support/randomOf.js"
 import { ensure, entry } from "./balanceModel.js"
 
 const { SIM_SEED, SIM_SEEDS = "10" } = process.env
@@ -27,14 +28,6 @@ type Attempt = ConnectAttempt<EndpointEntry, string>
 type Session = EndpointSession<EndpointEntry, string>
 type Creation = SessionCreation<EndpointEntry, string>
 type State = "well" | "dead" | "stopped" | "closing" | "slow"
-
-/** mulberry32 */
-const randomOf = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-}
 
 interface Server {
   readonly key: string

@@ -78,7 +78,11 @@ type Step =
   | { readonly op: "wantUnused" }
   | { readonly op: "gate"; readonly isShort: boolean; readonly isGreedy: boolean; readonly hasSpare: boolean }
   | {
-    readonly op: "abandon" | "unmade" | "ended" | "lost" | "retire" | "proven" | "invalidate" | "track" | "untrack"
+    readonly op: "abandon" | "unmade" | "ended" | "lost" | "retire" | "proven" | "heard" | "invalidate"
+    readonly at: number
+  }
+  | {
+    readonly op: "track" | "untrack"
     readonly at: number
   }
   | { readonly op: "decided"; readonly at: number; readonly verdict: Verdict }
@@ -180,6 +184,7 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
       })
     ],
     [4, FastCheck.record({ op: among("lost", "retire", "proven", "invalidate"), at })],
+    [2, FastCheck.record({ op: among("heard"), at })],
     [2, FastCheck.record({ op: among("track", "untrack"), at })],
     [1, FastCheck.record({ op: among("prune"), maxIdle: among(0, 10, 60) })],
     [
@@ -455,6 +460,8 @@ class Run implements Shell<number, string> {
         return this.say(`cancelCheck ${this.idOf(command.check.item)}`)
       case "CheckTimedOut":
         return this.say(`checkTimedOut ${this.idOf(command.check.item)}`)
+      case "Heard":
+        return this.say(`heard ${this.idOf(command.item)}`)
       case "ReleaseTimedOut":
         return this.releaseTimedOut(command.release)
       case "Destroy":
@@ -525,6 +532,9 @@ class Run implements Shell<number, string> {
 
   private check(check: Check<number>): void {
     const pair = this.pairs.get(check.item)!
+    const { heardAt, provenAt } = check.item
+    const silence = this.now.wall - Math.max(heardAt, provenAt)
+    if (check.hook === "ping") atMost(this.machine.policy.pingInterval, silence, "a ping of an item that is not silent")
     this.checks.push({ ...pair, check, modelCheck: pair.model.check ?? ended })
     this.say(`check ${this.idOf(check.item)} ${check.hook}`)
   }
@@ -738,6 +748,10 @@ class Run implements Shell<number, string> {
         return pair !== undefined &&
           this.both(() => model.proven(pair.model, now), () => machine.proven(pair.item, now))
       }
+      case "heard": {
+        const pair = this.pick(this.alive, step.at)
+        return pair !== undefined && this.both(() => model.heard(pair.model, now), () => machine.heard(pair.item, now))
+      }
       case "lost":
       case "retire": {
         const pair = this.pick(this.alive, step.at)
@@ -909,7 +923,7 @@ class Run implements Shell<number, string> {
     this.leases = this.leases.filter((other) => other !== lease)
     // the borrower has used the item
     if (verdict !== "kept") this.both(() => model.serve(lease.model), () => machine.served(lease.item))
-    return this.both(() => model.startRelease(release.id, now), () => machine.startRelease(release, now))
+    return this.both(() => model.startRelease(release.id, lease.model, now), () => machine.startRelease(release, now))
   }
 
   private decided(release: TestRelease): void {
@@ -1240,7 +1254,18 @@ const everythingThatHappens = [
     "track",
     "untrack"
   ],
-  ...["renew", "proven", "leap", "decided", "decidedLate", "checkNow passes", "checkNow fails", "checkNow lasts"],
+  ...[
+    "renew",
+    "proven",
+    "heard",
+    "heard n",
+    "leap",
+    "decided",
+    "decidedLate",
+    "checkNow passes",
+    "checkNow fails",
+    "checkNow lasts"
+  ],
   ...["admit true", "admit false"],
   ...["Queued", "Full", "Closed", "wake n with n", "wake n: CreateFailed failure n", "wake n: AcquireTimeout queue"],
   ...["wake n: AcquireTimeout creation", "wake n: AcquireTimeout check", "checkTimedOut n", "releaseTimedOut n"],

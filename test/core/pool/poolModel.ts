@@ -30,6 +30,8 @@ export interface ModelItem {
   turn: number
   idleSince: number
   provenAt: number
+  /** When the item last showed a sign of life. */
+  heardAt: number
   createdAt: number
   hasServed: boolean
   isDoubtful: boolean
@@ -91,6 +93,7 @@ export interface ModelLeak {
 
 export interface ModelRelease {
   readonly id: number
+  readonly item: ModelItem
   readonly deadline: number
 }
 
@@ -130,6 +133,8 @@ export class PoolModel {
   private failedAttempts = 0
   private failedAt = 0
   private failingSince = Infinity
+  /** How many attempts may be under way after an outage. */
+  private allowance = Infinity
   /** A borrower or a size has wanted the next attempt without a break. */
   private awaitsRetry = false
   private doubtful: Array<ModelItem> = []
@@ -257,7 +262,8 @@ export class PoolModel {
   }
 
   private hasRoom(): boolean {
-    return this.occupied < this.options.maxSize && this.in("creating").length < this.options.createConcurrency
+    const most = Math.min(this.options.createConcurrency, this.allowance)
+    return this.occupied < this.options.maxSize && this.in("creating").length < most
   }
 
   private wantsItem(): boolean {
@@ -285,12 +291,15 @@ export class PoolModel {
   }
 
   private get awaitsAttempt(): boolean {
-    return this.retries && (this.gate === undefined || this.awaitsRetry)
+    if (!this.retries || this.gate === undefined) return this.retries
+    // while no creation may begin, permits are asked for: for borrowers, and for spare items if the gate has any
+    const isSought = this.needed > this.promptChecks + this.awaitedCreations || this.gate.hasSpare
+    return this.awaitsRetry && (isSought || this.hasRoom())
   }
 
   /** The next time when something is due, by the monotonic clock. */
   nextDue(now: Time): number {
-    const { exhaustedThreshold, idleTimeToLive, leakThreshold, pingInterval } = this.options
+    const { exhaustedThreshold, idleTimeToLive, leakThreshold } = this.options
     const open = this.in("open")
     if (this.state === "Closed") return Infinity
     const waited = Math.min(
@@ -308,7 +317,7 @@ export class PoolModel {
       this.nextPing !== undefined && this.isEnough(this.nextPing)
         ? Math.max(
           Math.min(...this.promptPings.map((item) => this.slowAt(item.check!))),
-          now.monotonic + Math.max(this.nextPing.pingAt, this.nextPing.provenAt + pingInterval) - now.wall
+          now.monotonic + Math.max(this.nextPing.pingAt, this.silentAt(this.nextPing)) - now.wall
         )
         : Infinity
     )
@@ -316,7 +325,7 @@ export class PoolModel {
     const aged = Math.min(
       ...open.map((item) => item.retiresAt),
       // the end of another check starts this ping
-      ping === undefined || this.background.length > 0 ? Infinity : Math.max(ping.pingAt, ping.provenAt + pingInterval),
+      ping === undefined || this.background.length > 0 ? Infinity : Math.max(ping.pingAt, this.silentAt(ping)),
       ...(open.length > this.floor ? this.idle.map((item) => item.idleSince + idleTimeToLive) : [])
     )
     return Math.min(waited, now.monotonic + aged - now.wall)
@@ -438,9 +447,7 @@ export class PoolModel {
     }
     if (item.phase === "open" && item.check?.blocks !== true) {
       // the ping was put off, since a success of the borrower would have proved the item
-      if (verdict !== "proven" && item.pingAt > item.provenAt + this.options.pingInterval) {
-        this.pingNext(item, item.provenAt + this.options.pingInterval)
-      }
+      if (verdict !== "proven" && item.pingAt > this.silentAt(item)) this.pingNext(item, this.silentAt(item))
       item.isDoubtful = verdict !== "proven"
       this.serve(item)
       const isClaimed = this.waiters.length > 0 ? this.gate?.isGreedy === true : this.gate?.isShort === true
@@ -451,8 +458,8 @@ export class PoolModel {
     this.settle(now)
   }
 
-  startRelease(id: number, now: Time): void {
-    this.releases.push({ id, deadline: now.monotonic + this.options.checkTimeout })
+  startRelease(id: number, item: ModelItem, now: Time): void {
+    this.releases.push({ id, item, deadline: now.monotonic + this.options.checkTimeout })
   }
 
   endRelease(id: number): boolean {
@@ -478,10 +485,12 @@ export class PoolModel {
       return this.settle(now)
     }
     this.creationOver(item)
-    if (this.failing && item.attempt > this.failedAttempts) {
+    if (!this.failing) this.allowance++
+    else if (item.attempt > this.failedAttempts) {
       this.log.push("recovered")
       this.failing = false
       this.failingSince = Infinity
+      this.allowance = 2
     }
     this.newestConcurrency = concurrency
     this.counters.created++
@@ -490,6 +499,7 @@ export class PoolModel {
     item.capacity = concurrency
     item.concurrency = concurrency
     item.provenAt = now.wall
+    item.heardAt = now.wall
     item.proof = ++this.proofs
     item.createdAt = now.wall
     item.retiresAt = now.wall + this.options.maxLifetime * (0.9 + 0.2 * chance)
@@ -530,6 +540,10 @@ export class PoolModel {
       this.log.push(`cancelCheck ${item.id}`)
       this.checked(item, item.check, "passed", now)
     } else if (this.waiters.length > 0) this.settle(now)
+  }
+
+  heard(item: ModelItem, now: Time): void {
+    item.heardAt = now.wall
   }
 
   retire(item: ModelItem, now: Time): void {
@@ -743,7 +757,8 @@ export class PoolModel {
       this.log.push(`checkTimedOut ${item.id}`)
       this.lose(item, now)
     }
-    for (const { id } of this.releases.filter((release) => release.deadline <= monotonic)) {
+    for (const { id, item } of this.releases.filter((release) => release.deadline <= monotonic)) {
+      if (item.phase === "open") this.leave(item, "discarded", now)
       this.log.push(`releaseTimedOut ${id}`)
       this.endRelease(id)
     }
@@ -767,12 +782,16 @@ export class PoolModel {
     this.age(now)
     while ((this.nextPing?.pingAt ?? Infinity) <= now.wall) {
       const item = this.nextPing!
-      const isSilent = item.provenAt + this.options.pingInterval <= now.wall
+      const isSilent = this.silentAt(item) <= now.wall
       if (isSilent && this.isPingable(item)) {
         if (this.isEnough(item)) break
         this.beginCheck(item, "ping", false, now)
       }
-      this.pingNext(item, (isSilent ? now.wall : item.provenAt) + this.options.pingInterval)
+      if (!isSilent && item.heardAt > item.provenAt) {
+        this.serve(item)
+        this.log.push(`heard ${item.id}`)
+      }
+      this.pingNext(item, isSilent ? now.wall + this.options.pingInterval : this.silentAt(item))
     }
     for (const item of this.overlapping.filter((item) => !item.isRenewed && item.deadline <= monotonic)) {
       this.destroy(item, "retired", now)
@@ -799,6 +818,11 @@ export class PoolModel {
 
   private get nextPing(): ModelItem | undefined {
     return this.in("open").sort((a, b) => a.pingAt - b.pingAt || a.pingTurn - b.pingTurn)[0]
+  }
+
+  /** When the item has been silent for the interval, unless it proves good or shows a sign of life before. */
+  private silentAt({ heardAt, provenAt }: ModelItem): number {
+    return Math.max(heardAt, provenAt) + this.options.pingInterval
   }
 
   private pingTurns = 0
@@ -1038,6 +1062,7 @@ export class PoolModel {
       turn: 0,
       idleSince: 0,
       provenAt: 0,
+      heardAt: 0,
       createdAt: 0,
       hasServed: false,
       isDoubtful: false,

@@ -52,6 +52,8 @@ const startLoad = (pool: Pool, size: number) =>
       served: Array.from({ length: size }, () => 0),
       /** The borrowers that got no connection, with time and error. */
       refused: [] as Array<Refused>,
+      /** The errors of queries. */
+      cut: [] as Array<unknown>,
       end: Effect.void
     }
     let ended = false
@@ -65,7 +67,9 @@ const startLoad = (pool: Pool, size: number) =>
         return Effect.matchCause(query, {
           onSuccess: () => void load.served[borrower]!++,
           onFailure: (cause) => {
-            if (!hadOne) load.refused.push({ borrower, at: performance.now(), error: Cause.squash(cause) })
+            const error = Cause.squash(cause)
+            if (hadOne) load.cut.push(error)
+            else load.refused.push({ borrower, at: performance.now(), error })
           }
         })
       })
@@ -121,6 +125,32 @@ describe("a pool of connections to PostgreSQL", () => {
   it.scopedLive(
     "a restart of the server that takes a second fails no borrower but those with a connection",
     () => survives(({ start, stop }) => stop.pipe(Effect.andThen(Effect.delay(start, "1 second")))),
+    60_000
+  )
+
+  it.scopedLive(
+    "a backend that is terminated fails its borrower, and no other",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* Postgres.make()
+        const { pool } = yield* makePool(server.config, {
+          // the server's last answer comes before the end of the connection
+          onRelease: (_, exit) => Effect.succeed(Exit.isSuccess(exit) ? "keep" : "discard")
+        })
+        const load = yield* startLoad(pool, 50)
+        yield* server.query(
+          "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid() limit 1"
+        )
+        yield* Effect.repeat(Effect.delay(pool.stats, "2 millis"), {
+          until: ({ creating, destroyed, max, size }) =>
+            destroyed.lost + destroyed.discarded > 0 && size === max && creating === 0
+        })
+        const before = [...load.served]
+        yield* until(() => load.served.every((count, borrower) => count > before[borrower]! + 2))
+        yield* load.end
+        assert.deepStrictEqual(load.refused, [])
+        assert.isAtMost(load.cut.length, 1)
+      }).pipe(silent),
     60_000
   )
 
@@ -218,6 +248,24 @@ describe("a pool of connections to PostgreSQL", () => {
           assert.deepStrictEqual(yield* Fiber.join(borrower), [{ answer: "served" }])
         }).pipe(silent))
     }
+
+    it.scopedLive(
+      "a server that stands still for 5 s fails no query and no borrower",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* Postgres.make()
+          const { pool } = yield* makePool(server.config, { acquireTimeout: "1 minute" })
+          const load = yield* startLoad(pool, 50)
+          const resume = yield* server.suspend
+          yield* Effect.delay(resume, "5 seconds")
+          const before = [...load.served]
+          yield* until(() => load.served.every((count, borrower) => count > before[borrower]! + 2))
+          yield* load.end
+          assert.deepStrictEqual([...load.refused, ...load.cut], [])
+          assert.strictEqual((yield* pool.stats).created, 10)
+        }).pipe(silent),
+      60_000
+    )
 
     it.scopedLive("a borrower fails by its deadline, with an error that names the check", () =>
       Effect.gen(function*() {

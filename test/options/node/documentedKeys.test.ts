@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "vitest"
 import type { Table } from "../../../src/internal/options/optionTable.js"
+import { permitsOptions } from "../../../src/internal/permits/permitsOptions.js"
 import { requestOptions } from "../../../src/internal/requests/requestOptions.js"
 import { configOptions } from "../../../src/internal/sessions/sessionOptions.js"
 import { streamOptions } from "../../../src/internal/streams/streamOptions.js"
@@ -18,6 +19,10 @@ const documented = (module: string): ReadonlyArray<string> => {
 describe("the documentation of config", () => {
   it("names every key of a pool of sessions, and no other", () => {
     assert.sameMembers([...documented("SessionPool"), "URL"], [...keysOf(configOptions)])
+  })
+
+  it("names every key of the permits of a fleet, and no other", () => {
+    assert.sameMembers([...documented("RedisPermits")], [...keysOf(permitsOptions)])
   })
 
   it("names every key of a pool of requests, and no other", () => {

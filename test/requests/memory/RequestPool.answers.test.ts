@@ -475,6 +475,7 @@ describe("RequestPool", () => {
       const { cause, reason, sent } = error(yield* Effect.exit(ask(pool, "c")))
       assert.deepStrictEqual([reason, sent], ["Borrow", "no"])
       assert.isTrue(isPoolError(cause) && cause.reason === "QueueFull", String(cause))
+      assert.include(String(cause), "maxStreams times maxInFlight")
       assert.include(String(cause), "maxWaiters 1")
       assert.deepInclude(yield* pool.stats, { rejections: 1 })
       yield* peers[0]!.answer(0)

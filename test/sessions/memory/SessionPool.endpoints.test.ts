@@ -179,6 +179,26 @@ describe("a SessionPool with several endpoints", () => {
         assert.strictEqual((yield* pool.endpoints)[0]!.failures, 0)
       }))
 
+    it("the log tells of no endpoint that it is well again if it told of no trouble: a connect was only late", () =>
+      withLogs((logs) =>
+        Effect.gen(function*() {
+          yield* behave("a", { connect: "ignore" })
+          const pool = yield* make({ endpoints: of("a", "b"), balance: "ordered", attemptDelay: 300 })
+          const borrower = yield* Effect.fork(hold(pool))
+          yield* pass(310)
+          yield* Fiber.join(borrower)
+          assert.notStrictEqual(yield* stateOf(pool, "a"), "Well")
+          yield* behave("a", {})
+          for (let i = 0; i < 3; i++) yield* Effect.andThen(pass(3_000), hold(pool))
+          yield* pass(3_000)
+          assert.strictEqual(yield* stateOf(pool, "a"), "Well")
+          assert.deepStrictEqual(
+            logs.map(({ message }) => String(message)).filter((text) => text.includes("a.test")),
+            []
+          )
+        })
+      ))
+
     it("at most two attempts of a creation run at a time, and the whole takes one place", () =>
       Effect.gen(function*() {
         for (const name of ["a", "b", "c"] as const) yield* behave(name, { connect: "ignore" })

@@ -105,4 +105,28 @@ describe("permit of a SessionPool", () => {
       assert.strictEqual(limit.state.free, 1)
       yield* held.release()
     }))
+
+  for (const ended of ["Lost", "Expired"] as const) {
+    it(`a permit that says it is ${ended}: a StreamPool lends no stream of its session, before its signals tell`, () =>
+      Effect.gen(function*() {
+        const standings: Array<"Valid" | "Lost" | "Expired"> = []
+        const permit = Effect.sync(() => {
+          const at = standings.push("Valid") - 1
+          return { standing: () => standings[at]! }
+        })
+        const sessionPool = yield* SessionPool.make({ url: urlOf("a"), permit })
+        const streams = yield* StreamPool.make({ sessionPool, maxStreamsPerSession: 3 })
+        const [idle, held] = [yield* streams.acquire, yield* streams.acquire]
+        yield* idle.release()
+        yield* quiet
+        assert.strictEqual(yield* openAt("a"), 1)
+        standings[0] = ended
+        // neither the idle stream nor a new one
+        yield* streams.use(() => Effect.void)
+        yield* quiet
+        assert.strictEqual(yield* openAt("a"), 2)
+        assert.strictEqual(standings.length, 2)
+        yield* held.release()
+      }))
+  }
 })

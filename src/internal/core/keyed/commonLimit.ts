@@ -261,6 +261,7 @@ export class CommonLimit<O> {
 
   closing(place: CommonPlace<O>): void {
     this.leaving(place)
+    this.demand?.closes(place)
     place.stage = "Closing"
     this.closings++
   }

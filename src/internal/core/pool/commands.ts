@@ -31,6 +31,8 @@ export type Command<A, F, S extends ShellData = any> =
   | { readonly _tag: "CancelCreation"; readonly item: Item<A, S> }
   | { readonly _tag: "Check"; readonly check: Check<A, S> }
   | { readonly _tag: "CancelCheck"; readonly check: Check<A, S> }
+  /** The item needs no ping: it has shown signs of life since it last proved good. */
+  | { readonly _tag: "Heard"; readonly item: Item<A, S> }
   /** The check reached its time limit; the pool closes the item. */
   | { readonly _tag: "CheckTimedOut"; readonly check: Check<A, S> }
   /** The hook that decides on a returned item took longer than `checkTimeout`. Release the item. */
@@ -63,6 +65,8 @@ export type Command<A, F, S extends ShellData = any> =
   | { readonly _tag: "Drained" }
   /** No borrower has or waits for an item. */
   | { readonly _tag: "Unused" }
+  /** A transition is over: figures may have changed. Only while the pool is observed. */
+  | { readonly _tag: "Changed" }
   /** Every item is closed. */
   | { readonly _tag: "Closed" }
 

@@ -21,6 +21,8 @@ export class Creations<A> {
   private readonly underWay = new LinkedList<Item<A>>()
   /** How many creations are outdated. */
   private outdated = 0
+  /** How many attempts may be under way after an outage: one more with each success, until `createConcurrency` is reached. */
+  private allowance = Infinity
   private attempts = 0
   private trouble: Trouble | undefined = undefined
   /** The earliest time of the next wanted attempt. */
@@ -48,6 +50,11 @@ export class Creations<A> {
   /** Whether the last attempt failed. */
   get failing(): boolean {
     return this.trouble !== undefined
+  }
+
+  /** Whether so many attempts are under way that the next has to wait for one of them. */
+  get isFull(): boolean {
+    return this.underWay.length >= Math.min(this.policy.createConcurrency, this.allowance)
   }
 
   get nextDue(): number {
@@ -104,9 +111,15 @@ export class Creations<A> {
 
   /** Returns whether this success ends an outage. */
   succeeded(item: Item<A>): boolean {
+    if (this.trouble === undefined) {
+      if (++this.allowance >= this.policy.createConcurrency) this.allowance = Infinity
+      return false
+    }
     // an attempt that began before the last failure proves nothing about the next
-    if (this.trouble === undefined || item.attempt <= this.trouble.attempts) return false
+    if (item.attempt <= this.trouble.attempts) return false
     this.trouble = undefined
+    // many pools may have waited for the same backend: it gets their attempts as it copes with them
+    this.allowance = 2
     return true
   }
 

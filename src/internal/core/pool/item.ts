@@ -78,6 +78,8 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   idleSince = 0
   /** When the item last proved good: it was created, passed a check, or its borrower succeeded. */
   provenAt = 0
+  /** When the item last showed a sign of life, which only puts off its ping. Wall clock. */
+  heardAt = 0
   /** A number that orders the proofs of all items. */
   provenTurn = 0
   trust: Trust = "Untried"
@@ -89,6 +91,8 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   place: Place = "None"
   /** In a pool with a gate: until the item no longer counts. */
   permit: Permit | undefined = undefined
+  /** Tells, in the step that lends the item, whether the item may be lent; `undefined` if it always may. */
+  standing: (() => Standing) | undefined = undefined
   /** Why a leaving item closes. */
   reason: Reason = "closed"
   /** The deadline of the creation or the closing; of an overlapping item, when the pool closes it under its borrower. */
@@ -103,7 +107,15 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   get concurrency(): number {
     return this.sharing === "exclusive" ? 1 : this.capacity
   }
+
+  /** When the item was last known to be alive. Wall clock. */
+  get aliveAt(): number {
+    return Math.max(this.provenAt, this.heardAt)
+  }
 }
+
+/** Whether the item of a permit may be lent: always, to no new borrower, or not at all. */
+export type Standing = "Valid" | "Lost" | "Expired"
 
 /** Whether a borrower waits for the item of a permit, or `minSize` or `minIdle` lacks it. */
 export type PermitPurpose = "borrower" | "spare"
@@ -115,6 +127,8 @@ export type PermitPurpose = "borrower" | "spare"
 export abstract class Permit implements Linked<Permit> {
   item: Item<any> | undefined = undefined
   hasExpired = false
+  /** Tells at once, before the signals of the permit do. */
+  standing: (() => Standing) | undefined = undefined
   previous: Permit | undefined = undefined
   next: Permit | undefined = undefined
   list: LinkedList<any> | undefined = undefined

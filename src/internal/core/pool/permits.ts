@@ -60,9 +60,12 @@ export class Permits {
 
   /** A permit for the creation that begins. */
   take(): Permit | undefined {
-    const { last } = this.held
-    if (last !== undefined) this.held.remove(last)
-    return last
+    for (let { last } = this.held; last !== undefined; { last } = this.held) {
+      this.held.remove(last)
+      if (last.standing === undefined || last.standing() === "Valid") return last
+      this.giveBack(last)
+    }
+    return undefined
   }
 
   giveBack(permit: Permit): void {

@@ -29,7 +29,7 @@ export class Pings<A> {
   }
 
   isSilent(item: Item<A>, now: Time): boolean {
-    return item.provenAt + this.interval <= now.wall
+    return item.aliveAt + this.interval <= now.wall
   }
 
   postpone(due: Due<A>, from: number): void {
@@ -39,9 +39,9 @@ export class Pings<A> {
   }
 
   /** The borrow did not prove the item, which had put off its ping. Returns whether the ping comes sooner now. */
-  catchUp({ ping, provenAt }: Item<A>): boolean {
-    if (ping === undefined || ping.key <= provenAt + this.interval) return false
-    this.postpone(ping, provenAt)
+  catchUp({ aliveAt, ping }: Item<A>): boolean {
+    if (ping === undefined || ping.key <= aliveAt + this.interval) return false
+    this.postpone(ping, aliveAt)
     return true
   }
 }

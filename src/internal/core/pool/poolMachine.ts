@@ -96,6 +96,8 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private readonly announcements: Announcements<F>
   /** A change that `settle` has to look at, though the outbox may be empty. */
   private unsettled = false
+  /** Whether each transition ends with a `Changed` command. */
+  private isObserved = false
   private closeAt = Infinity
   /** Whether items can become too old to be lent. */
   private readonly ages: boolean
@@ -232,9 +234,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.checks.end(check)
     this.prove(item, now)
     item.state = "InUse"
-    this.lend(item, now, sharing)
+    const isPermitted = this.isPermitted(item, now)
+    if (isPermitted) this.lend(item, now, sharing)
     if (this.unsettled || !this.outbox.isEmpty) this.settle(now)
-    return item
+    return isPermitted ? item : undefined
   }
 
   enqueue(waiter: Waiter<A, F, S>, now: Time): "Queued" | "Full" | "Closed" {
@@ -247,6 +250,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const sharing = waiter.sharing === "exclusive" ? "exclusive" : this.waiters.sharing
     if (this.waiters.length - served >= maxWaiters && this.candidate(sharing) === undefined) {
       this.counters.rejections++
+      if (this.isObserved) this.settle(now)
       return "Full"
     }
     this.waiters.enqueue(waiter, now, acquireTimeout)
@@ -382,6 +386,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     item.createdAt = now.wall
     item.provenAt = now.wall
     item.provenTurn = ++this.proofs
+    item.heardAt = now.wall
     this.byValue.add(item)
     if (maxLifetime !== Infinity) {
       item.lifetime = new Due(item, now.wall + maxLifetime * (0.9 + 0.2 * chance))
@@ -447,6 +452,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (this.waiters.length > 0) this.settle(now)
   }
 
+  /** The item has shown a sign of life: its next ping comes an interval later. On the path of every sign. */
+  heard(item: Item<A, S>, now: Time): void {
+    item.heardAt = now.wall
+  }
+
   /** Retires the item: it takes no new borrower, and closes when it is idle. */
   retire(item: Item<A, S>, now: Time, reason: Reason = "retired"): void {
     this.withdraw(item, reason, now)
@@ -494,13 +504,18 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** The permit has run out: its item closes now, also under its borrowers. */
   permitExpired(permit: Permit, now: Time): void {
     const { item } = permit
-    permit.hasExpired = true
     if (item === undefined) this.permits?.drop(permit)
     else if (item.state === "Creating" || item.state === "Outdated") {
+      permit.hasExpired = true
       this.endCreation(item, now)
       this.outbox.push({ _tag: "CancelCreation", item })
-    } else if (isLive(item)) this.destroy(item, "retired", now)
+    } else this.expire(item, now)
     this.settle(now)
+  }
+
+  private expire(item: Item<A, S>, now: Time): void {
+    if (item.permit !== undefined) item.permit.hasExpired = true
+    if (isLive(item)) this.destroy(item, "retired", now)
   }
 
   /** Another pool gets the place of an idle item. Returns whether the item was idle. */
@@ -559,6 +574,12 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const { idle } = this.available
     while (this.overfull && idle.first !== undefined) this.destroy(idle.first, "excess", now)
     this.settle(now)
+  }
+
+  /** From now on each transition ends with a `Changed` command, or no longer. Borrows settle then, which costs time. */
+  observe(isObserved: boolean): void {
+    this.isObserved = isObserved
+    this.unsettled ||= isObserved
   }
 
   /** Creates the first `minSize` and `minIdle` items. */
@@ -638,7 +659,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const { leaks, overlapping, releases } = this
     while (releases?.first !== undefined && releases.first.deadline <= monotonic) {
       const release = releases.first
+      const { item } = release
       releases.remove(release)
+      // no waiter of this step gets an item that is given up
+      if (item.state === "InUse" || item.state === "Checking") this.leave(item, "discarded", now)
       this.outbox.push({ _tag: "ReleaseTimedOut", release })
     }
     while (this.closings.first !== undefined && this.closings.first.deadline <= monotonic) {
@@ -679,6 +703,21 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** The first item that can be lent now, without a check. */
   private lendable(sharing: Sharing, now: Time): Item<A, S> | undefined {
     if (this.ages) this.age(now)
+    let item = this.ready(sharing, now)
+    while (item !== undefined && !this.isPermitted(item, now)) item = this.ready(sharing, now)
+    return item
+  }
+
+  /** Whether the item may be lent. If its permit has ended, it may not, and leaves: the permit's signals may be late. */
+  private isPermitted(item: Item<A, S>, now: Time): boolean {
+    if (item.standing === undefined) return true
+    const standing = item.standing()
+    if (standing === "Expired") this.expire(item, now)
+    else if (standing === "Lost") this.withdraw(item, "retired", now)
+    return standing === "Valid"
+  }
+
+  private ready(sharing: Sharing, now: Time): Item<A, S> | undefined {
     const first = this.available.first(sharing)
     if (first !== undefined && !this.needsCheck(first, now)) return first
     const proven = this.available.proven(sharing)
@@ -735,6 +774,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private offer(item: Item<A, S>, now: Time, proves: number): void {
     const needsCheck = this.needsCheck(item, now)
     while (this.waiters.first !== undefined && item.state === "InUse" && item.borrowers < item.concurrency) {
+      if (!this.isPermitted(item, now)) break
       const waiter = this.waiters.first
       if (needsCheck && waiter.ticket > proves) {
         this.unsettled = true
@@ -960,7 +1000,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
         if (this.pingsEnough) return
         this.beginCheck(item, "ping", "background", now)
       }
-      this.pings.postpone(due, isSilent ? now.wall : item.provenAt)
+      if (!isSilent && item.heardAt > item.provenAt) {
+        this.served(item)
+        this.outbox.push({ _tag: "Heard", item })
+      }
+      this.pings.postpone(due, isSilent ? now.wall : item.aliveAt)
     }
   }
 
@@ -1014,7 +1058,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   }
 
   private get hasRoom(): boolean {
-    return this.occupied < this.sizes.maxSize && this.creating < this.policy.createConcurrency
+    return this.occupied < this.sizes.maxSize && !this.creations.isFull
   }
 
   private create(now: Time): boolean {
@@ -1030,6 +1074,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (permit !== undefined) {
       permit.item = item
       item.permit = permit
+      item.standing = permit.standing
     }
     this.creations.begin(item, now)
     this.items.add(item)
@@ -1059,6 +1104,10 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       }
     }
     this.armWhatIsDue(now)
+    if (this.isObserved) {
+      this.unsettled = true
+      this.outbox.push({ _tag: "Changed" })
+    }
     this.outbox.flush()
   }
 

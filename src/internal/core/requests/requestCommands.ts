@@ -95,6 +95,8 @@ export type RequestCommand<F> =
   /** No request waits, and none is in flight. */
   | { readonly _tag: "Drained" }
   | { readonly _tag: "Closed" }
+  /** Figures may have changed. Only while the pool is observed. */
+  | { readonly _tag: "Changed" }
   /** Answered by `tick`. The machine sends it only to wake earlier than before. */
   | { readonly _tag: "WakeAt"; readonly at: number }
 

@@ -36,6 +36,8 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   readonly asking: StreamAsking
   /** Requests on streams of their own. */
   exclusive = 0
+  /** Whether a change of figures ends with a `Changed` command. A request that gets a stream is told with its flush. */
+  isObserved = false
   private tickets = 0
   private readonly supply: StreamSupply
   private readonly outbox: Outbox<RequestCommand<F>>
@@ -68,10 +70,10 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     else if (this.waiting.isFull) {
       this.counters.rejections++
       this.waiting.refuse(request, { _tag: "QueueFull" })
+      if (this.isObserved) this.settle(now)
     } else {
       this.waiting.add(request, now.monotonic)
-      this.wantStreams(now)
-      this.arm(now)
+      this.settle(now)
     }
     this.outbox.flush()
   }
@@ -376,6 +378,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     if (this.waiting.length === 0) this.restUnused("Open", now)
     this.endIfOver()
     this.arm(now)
+    if (this.isObserved) this.outbox.push({ _tag: "Changed" })
     this.outbox.flush()
   }
 

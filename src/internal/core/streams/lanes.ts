@@ -41,7 +41,8 @@ export class Lanes<Session extends SessionFacts> {
 
   /** Whether the session may open a stream. A session that was retired when it came, in its last use, may open one. */
   isUsable(lane: SessionLane<Session>): boolean {
-    return !lane.isGone && (!this.isLeaving(lane) || lane.opened === 0)
+    if (lane.isGone || (this.isLeaving(lane) && lane.opened > 0)) return false
+    return lane.standing === undefined || lane.standing() === "Valid"
   }
 
   get hasUsable(): boolean {

@@ -1,4 +1,5 @@
 import type { Linked, LinkedList } from "../linkedList.js"
+import type { Standing } from "../pool/item.js"
 import type { StreamFacts } from "./cleanliness.js"
 import { firstBackoff, lastBackoff, PingExplanation, type PingFacts } from "./refusals.js"
 
@@ -64,6 +65,8 @@ export type OpeningState = "None" | "UnderWay" | "Late"
 /** A session that opens streams for the pool. The record outlasts a lease of the session. */
 export class SessionLane<Session extends SessionFacts> {
   readonly session: Session
+  /** Whether the session may be lent on now, before its retirement or its end tells; `undefined` if it always may. */
+  standing: (() => Standing) | undefined = undefined
   /** Idle and lent streams. */
   readonly streams = new Set<LaneStream<any, Session>>()
   /** The number of streams that a borrower or a check has. */

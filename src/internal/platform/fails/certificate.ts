@@ -2,6 +2,7 @@
 import { createHash, X509Certificate } from "node:crypto"
 import { createSecureContext } from "node:tls"
 import { WebTransportError } from "../../../WebTransportError.js"
+import { whenMissing } from "./missing.js"
 
 /** A certificate and its key, both PEM. */
 export interface Pem {
@@ -17,20 +18,14 @@ export interface Certificate extends Pem {
 const hour = 60 * 60 * 1000
 const day = 24 * hour
 
-const isMissing = (cause: unknown): boolean =>
-  (cause as { readonly code?: unknown } | undefined)?.code === "ERR_MODULE_NOT_FOUND"
-
 /** Imported on demand: it takes 0.2 s, and a server with its own certificate does not need it. */
 const loadSelfsigned = () =>
-  import("selfsigned").catch((cause: unknown) => {
-    if (!isMissing(cause)) throw cause
-    throw new WebTransportError({
-      reason: "Unsupported",
-      detail: "a self-signed certificate needs the package selfsigned",
-      advice: "npm install selfsigned@5, or give a certificate",
-      cause
-    })
-  })
+  import("selfsigned").catch(
+    whenMissing(
+      "a self-signed certificate needs the package selfsigned",
+      "npm install selfsigned@5, or give a certificate"
+    )
+  )
 
 /**
  * ECDSA P-256 and 13 days: clients refuse RSA keys and more than 14 days when they check by hash. It is valid from an hour

@@ -2,6 +2,7 @@
  * Access to the internals of a session of `@fails-components/webtransport` (1.6.8): its HTTP/2 client, and the object that
  * receives its events. Each access is checked; if the shape differs, the session works without.
  */
+import type { ClosableStream } from "./closeOrder.js"
 
 export interface Emitter {
   on?(event: string, listener: (...args: Array<never>) => void): unknown
@@ -11,8 +12,7 @@ export interface Emitter {
 export type Fields = Readonly<Record<string, number | string | ReadonlyArray<string> | undefined>>
 
 /** The stream of the CONNECT request. */
-export interface ConnectStream extends Emitter {
-  close(code: number): void
+export interface ConnectStream extends Emitter, ClosableStream {
   end(): void
 }
 

@@ -1,6 +1,8 @@
 /** A listening server of `@fails-components/webtransport` (1.6.8), without its quirks. */
 import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { type ConnectRequest, listenFailure, type Listening, type ListenOptions, statusOf } from "../server/listener.js"
+import { skipCloseBeforeDestroy } from "./closeOrder.js"
+import { has } from "./internals.js"
 import { hasNativePackage, load, type ServerModule } from "./load.js"
 import type { Connection, NodeServer, RequestFields, ServerSession, Socket } from "./serverShape.js"
 
@@ -112,6 +114,8 @@ export const listen = async (protocol: Protocol, options: ListenOptions): Promis
   const { connections, sockets } = track(server.transportInt?.serverInt)
   const onSession = (native: ServerSession) => {
     closeOnce(native)
+    const stream = native.objint?.stream
+    if (has(stream, "close")) skipCloseBeforeDestroy(stream!)
     // Both reject when a client leaves before the session is ready.
     native.ready.catch(ignore)
     native.closed.catch(ignore)

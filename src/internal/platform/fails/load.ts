@@ -1,5 +1,6 @@
-/** Loads `@fails-components/webtransport` (1.6.8, pinned exactly), silently and once per process. */
+/** Loads `@fails-components/webtransport` (1.6.8, an optional peer of exactly this version), silently and once per process. */
 import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
+import { whenMissing } from "./missing.js"
 import type { ServerConstructor } from "./serverShape.js"
 
 export interface Module {
@@ -35,10 +36,18 @@ const filterConsole = (method: "log" | "error"): () => void => {
 /** Whether the native package, which HTTP/3 needs, is installed. */
 export const hasNativePackage = (): Promise<boolean> => import(nativePackage).then(() => true, () => false)
 
+const loadPackage = (): Promise<Module & ServerModule> =>
+  (import("@fails-components/webtransport") as Promise<unknown> as Promise<Module & ServerModule>).catch(
+    whenMissing(
+      "WebTransport in Node needs the package @fails-components/webtransport",
+      "npm install @fails-components/webtransport@1.6.8"
+    )
+  )
+
 const loadQuietly = async (): Promise<Loaded> => {
   const restore = [filterConsole("log"), filterConsole("error")]
   try {
-    const module = await import("@fails-components/webtransport") as unknown as Module & ServerModule
+    const module = await loadPackage()
     await module.quicheLoaded
     const hasHttp3 = await hasNativePackage()
     // The library's server part may print later.
@@ -57,5 +66,5 @@ export interface Loaded {
 
 let loaded: Promise<Loaded> | undefined
 
-/** Loads the library once per process. */
+/** Loads the library once per process. Rejects with a `WebTransportError` if it is not installed. */
 export const load = (): Promise<Loaded> => loaded ??= loadQuietly()

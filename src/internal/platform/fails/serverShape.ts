@@ -1,5 +1,6 @@
 /** The used parts of the servers and server sessions of `@fails-components/webtransport` (1.6.8). */
 import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
+import type { ClosableStream } from "./closeOrder.js"
 
 /** A request for a session. */
 export interface RequestFields {
@@ -38,7 +39,7 @@ export interface ServerSession extends NativeWebTransport {
   readonly state?: string | undefined
   /** Absent after the end, and over HTTP/3 without a stream. */
   readonly objint?: {
-    readonly stream?: { readonly session?: Connection | undefined; destroy(): void } | undefined
+    readonly stream?: ClosableStream & { readonly session?: Connection | undefined; destroy(): void } | undefined
   } | undefined
 }
 

@@ -3,6 +3,7 @@
  * answer, GOAWAY, and the end of the CONNECT request's stream. Sends the headers of the request.
  */
 import type { NativeOptions, NativeWebTransport } from "../../../WebTransportConstructor.js"
+import { skipCloseBeforeDestroy } from "./closeOrder.js"
 import { hold, note } from "./connection.js"
 import { endedEarly, explainStatus, goesAway } from "./explain.js"
 import { type ConnectStream, type Fields, has, internals, parentOf, sessionOf } from "./internals.js"
@@ -55,6 +56,7 @@ export const watch = (native: NativeWebTransport, headers: ReadonlyArray<readonl
   }
 
   const watchConnect = (connect: ConnectStream): void => {
+    skipCloseBeforeDestroy(connect)
     connect.once("response", (fields: Fields) => {
       const status = fields[":status"]
       if (!("responseHeaders" in native)) Object.assign(native, { responseHeaders: fieldsOf(fields) })

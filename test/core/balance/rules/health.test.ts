@@ -230,6 +230,8 @@ describe("ejection", () => {
     for (const session of sessions.slice(0, 2)) pool.machine.ended(session, "CheckFailed", undefined, pool.now, 0.5)
     pool.list(["a", "b", "c"])
     assert.deepStrictEqual([pool.endpoint("a").health, pool.endpoint("b").health], ["Failing", "Ejected"])
+    // and a probe begins
+    assert.include(pool.taken(), "Open a")
   })
 
   it("ends early for the endpoint whose ejection would end first", () => {

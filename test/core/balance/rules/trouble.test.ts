@@ -14,6 +14,136 @@ describe("an endpoint in trouble", () => {
     assert.isUndefined(pool.endpoint("a").lastFailure)
   })
 
+  it("tells the failure of the session that failed last", () => {
+    const pool = new Pool(["a", "b"], { consecutiveFailures: 2 })
+    const [session] = pool.sessions(2)
+    pool.machine.ended(session!, "CheckFailed", "silent", pool.now, 0.5)
+    assert.strictEqual(pool.endpoint("a").lastFailure, "silent")
+  })
+
+  /** A probe of `a` is under way, though a session of a creation has just proved it good; b is well, too, and fuller. */
+  const probedBesideProof = () => {
+    const pool = new Pool(["a", "b"], { consecutiveFailures: 9 })
+    const [session] = pool.sessions(2)
+    pool.died(session!)
+    pool.create()
+    pool.failed("b")
+    pool.pass(10)
+    const young = pool.opened("a")
+    pool.opened("b")
+    pool.proved(young)
+    // takes the session of b's probe
+    pool.create()
+    assert.deepStrictEqual(pool.counts(), { a: 1, b: 2 })
+    pool.taken()
+    const probe = pool.endpoint("a").probe
+    assert.strictEqual(probe?.state, "Opening")
+    return { pool, probe: probe! }
+  }
+
+  it("drops its probe when an attempt of a creation fails beside it", () => {
+    const { pool, probe } = probedBesideProof()
+    pool.create()
+    const [, attempt] = pool.endpoint("a").attempts
+    pool.machine.failed(attempt!, "no", pool.now, 0.5)
+    assert.strictEqual(probe.state, "Cancelled")
+    assert.deepStrictEqual(pool.taken().slice(0, 3), ["Open a", "Cancel a", "Troubled a Connect"])
+  })
+
+  it("drops its probe when an attempt of a creation loses its race beside it, and is probed anew", () => {
+    const { pool, probe } = probedBesideProof()
+    pool.create()
+    pool.pass(250)
+    pool.opened("b")
+    assert.strictEqual(probe.state, "Cancelled")
+    assert.deepStrictEqual(pool.taken(), ["Open a", "Open b", "Cancel a", "Cancel a", "Troubled a Late", "Open a"])
+  })
+
+  it("drops its probe when it is ejected", () => {
+    const pool = new Pool(["a", "b"], { consecutiveFailures: 2 })
+    const sessions = pool.sessions(4).filter(({ endpoint }) => endpoint.entry.key === "a")
+    for (const session of sessions) pool.proved(session)
+    pool.create()
+    pool.failed("a")
+    pool.opened("b")
+    pool.pass(10)
+    const probe = pool.endpoint("a").probe
+    assert.strictEqual(probe?.state, "Opening")
+    for (const session of sessions) pool.machine.ended(session, "CheckFailed", undefined, pool.now, 0.5)
+    assert.strictEqual(pool.endpoint("a").health, "Ejected")
+    assert.strictEqual(probe?.state, "Cancelled")
+  })
+
+  it("ends its probe when the session of the probe dies", () => {
+    const pool = new Pool(["a", "b"])
+    pool.create()
+    pool.failed("a")
+    pool.opened("b")
+    pool.pass(10)
+    const probe = pool.attempt("a")
+    pool.died(pool.opened("a"))
+    assert.strictEqual(probe.state, "Over")
+    assert.isUndefined(pool.endpoint("a").probe)
+  })
+
+  it("gives the session of its probe to a creation, or forgets it when it has proved good", () => {
+    const probed = () => {
+      const pool = new Pool(["a", "b"])
+      pool.create()
+      pool.failed("a")
+      pool.opened("b")
+      pool.pass(10)
+      return { pool, session: pool.opened("a") }
+    }
+    const taking = probed()
+    const creation = taking.pool.create()
+    assert.strictEqual(creation.winner?.session, taking.session)
+    assert.strictEqual(taking.session.attempt.creation, creation)
+    const { pool, session } = probed()
+    pool.pass(5_000)
+    assert.isTrue(session.isOver)
+  })
+
+  it("is tried in the order of the priorities, if another one is due at the same time", () => {
+    const pool = new Pool([entry("a", 1, 0), entry("b", 1, 1)])
+    pool.create()
+    pool.failed("a")
+    pool.failed("b")
+    pool.taken()
+    pool.create()
+    assert.deepStrictEqual(pool.taken(), ["Open a"])
+  })
+
+  it("has to wait again for sessions of fuller ones, and so has one that was not in the list for a while", () => {
+    const pool = new Pool(["a"])
+    pool.sessions(4)
+    pool.list(["a", "b"])
+    pool.pass(20_000)
+    pool.create()
+    pool.failed("b")
+    pool.opened("a")
+    pool.pass(10)
+    pool.opened("b")
+    assert.strictEqual(pool.endpoint("b").health, "Well")
+    pool.taken()
+    pool.pass(29_999)
+    assert.notInclude(pool.taken(), "Retire a")
+    pool.pass(1)
+    assert.include(pool.taken(), "Retire a")
+    const other = new Pool(["a"])
+    other.sessions(4)
+    other.list(["a", "b"])
+    other.pass(20_000)
+    // its attempt is under way, so that it is known meanwhile
+    other.create()
+    other.list(["a"])
+    other.list(["a", "b"])
+    other.pass(29_999)
+    assert.notInclude(other.taken(), "Retire a")
+    other.pass(1)
+    assert.include(other.taken(), "Retire a")
+  })
+
   it("each 10 s without ejection count one ejection less", () => {
     const pool = new Pool(["a", "b"], { consecutiveFailures: 1, maxEjectionTime: 300_000 })
     const eject = () => {
@@ -77,5 +207,42 @@ describe("an endpoint in trouble", () => {
     pool.taken()
     pool.create()
     assert.deepStrictEqual(pool.taken(), ["Open b"])
+  })
+})
+
+describe("a machine", () => {
+  it("keeps no timer for sessions whose age proves nothing", () => {
+    const pool = new Pool(["a"])
+    pool.proved(pool.session())
+    pool.session()
+    assert.strictEqual(pool.armed, Infinity)
+  })
+
+  it("looks again when the demand has changed", () => {
+    const pool = new Pool(["a"])
+    pool.session()
+    pool.demand.waiting = 1
+    pool.list(["b"])
+    pool.taken()
+    pool.demand.waiting = 0
+    pool.machine.demandChanged(pool.now)
+    assert.deepStrictEqual(pool.taken(), ["Retire a"])
+  })
+
+  it("knows an endpoint once that has left the list and is back", () => {
+    const pool = new Pool(["a", "b"])
+    pool.sessions(4)
+    pool.list(["b"])
+    pool.list(["a", "b"])
+    assert.deepStrictEqual([...pool.machine.list.known()].map(({ entry }) => entry.key), ["a", "b"])
+  })
+
+  it("takes from the first of equally full endpoints", () => {
+    const pool = new Pool(["a", "b"])
+    pool.sessions(6)
+    pool.list(["a", "b", "c"])
+    pool.taken()
+    pool.pass(30_000)
+    assert.deepStrictEqual(pool.taken(), ["Retire a"])
   })
 })

@@ -156,7 +156,8 @@ type Event =
   | { readonly op: "release" | "decided"; readonly at: number; readonly verdict: Verdict }
   | { readonly op: "decide" | "decidedLate"; readonly at: number }
   | { readonly op: "passed" | "failed" | "created" | "unmade" | "gone"; readonly at: number }
-  | { readonly op: "lost" | "retire" | "invalidate" | "proven" | "abandon" | "granted" | "evict"; readonly at: number }
+  | { readonly op: "lost" | "retire" | "invalidate" | "proven" | "heard"; readonly at: number }
+  | { readonly op: "abandon" | "granted" | "evict"; readonly at: number }
 
 const ensure: (holds: boolean, rule: string) => asserts holds = (holds, rule) => {
   if (!holds) assert.fail(rule)
@@ -263,6 +264,7 @@ class World implements Shell<number, string> {
         return
       case "Check":
         this.checks.push(command.check)
+        this.judgePing(command.check)
         return
       case "CancelCheck":
         return this.cancelCheck(command.check)
@@ -352,6 +354,11 @@ class World implements Shell<number, string> {
     }
   }
 
+  private judgePing({ hook, item: { heardAt, provenAt } }: Check<number>): void {
+    const silence = this.now.wall - Math.max(heardAt, provenAt)
+    ensure(hook !== "ping" || silence >= this.machine.policy.pingInterval, "a ping of an item that is not silent")
+  }
+
   private cancelCheck(check: Check<number>): void {
     if (this.atOnce?.check === check) {
       ensure(!this.atOnce.isCancelled, "a check ended twice")
@@ -387,7 +394,7 @@ class World implements Shell<number, string> {
       ...(live > 0 ? each("invalidate", 1) : []),
       ...each("granted", this.asked.length),
       ...each("evict", this.evictable.length),
-      ...(live > 0 && machine.policy.pingInterval !== Infinity ? each("proven", live) : []),
+      ...(machine.policy.pingInterval === Infinity ? [] : [...each("proven", live), ...each("heard", live)]),
       ...(this.has("prune") ? [0, 10].map((maxIdle) => ({ op: "prune", maxIdle }) as const) : []),
       ...this.whole.map((op) => ({ op }))
     ]
@@ -537,7 +544,8 @@ class World implements Shell<number, string> {
         machine.retire(this.live[event.at]!, now)
         break
       case "proven":
-        machine.proven(this.live[event.at]!, now)
+      case "heard":
+        machine[event.op](this.live[event.at]!, now)
         break
       case "invalidate":
         machine.invalidate(this.live[event.at]!.value, now)
@@ -860,7 +868,7 @@ const clocks = new Set([
   ...["deadline", "slowAt", "since", "at", "retryAt", "failedAt", "pausedUntil", "attemptAt", "closeAt"],
   ...["drainingSince", "startedAt"]
 ])
-const walls = new Set(["usedAt", "createdAt", "idleSince", "provenAt"])
+const walls = new Set(["usedAt", "createdAt", "idleSince", "provenAt", "heardAt"])
 /** Fields that never change, or that only grow and decide an order, which the lists show. */
 const ignored = new Set([
   ...["policy", "counters", "outbox", "value", "byValue", "tickets", "proofs", "provenTurn", "heapTurn", "turns"]

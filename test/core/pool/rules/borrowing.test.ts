@@ -137,6 +137,35 @@ describe("a pool without an item for a borrower", () => {
   })
 })
 
+describe("a pool that is observed", () => {
+  it("tells each transition, last of all; otherwise none", () => {
+    const pool = new Pool({ maxSize: 1, maxWaiters: 0 })
+    const item = pool.idle()
+    const told = (transition: () => unknown) => {
+      pool.commands.length = 0
+      transition()
+      assert.strictEqual(pool.commands.at(-1)!._tag, "Changed")
+      return pool.count("Changed")
+    }
+    const borrow = () => {
+      pool.lent()
+      pool.release(item)
+    }
+    pool.machine.observe(true)
+    assert.strictEqual(told(() => pool.lent()), 1)
+    assert.strictEqual(told(() => assert.strictEqual(pool.machine.enqueue(new Waiter(), pool.now), "Full")), 1)
+    assert.strictEqual(told(() => pool.release(item)), 1)
+    assert.strictEqual(told(borrow), 2)
+    pool.machine.observe(false)
+    pool.commands.length = 0
+    borrow()
+    pool.lent()
+    assert.strictEqual(pool.machine.enqueue(new Waiter(), pool.now), "Full")
+    pool.release(item)
+    assert.strictEqual(pool.count("Changed"), 0)
+  })
+})
+
 describe("a borrower that gives up", () => {
   it("returns the item that it just got, once", () => {
     const pool = new Pool({ maxSize: 1 })

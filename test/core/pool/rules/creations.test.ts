@@ -80,6 +80,24 @@ describe("an outage", () => {
     assert.strictEqual(pool.machine.creating, 2)
   })
 
+  it("leaves a backend that gets one attempt more with each success, up to createConcurrency", () => {
+    const pool = emptied({ maxSize: 20, createConcurrency: 4, rideOut: () => Infinity })
+    for (let i = 0; i < 20; i++) pool.queue()
+    // those that were under way at the first failure
+    for (const { item } of pool.ofTag("Create").slice(1)) pool.fail(item)
+    for (const creating of [1, 2, 3, 4, 4, 4]) {
+      if (creating === 1) pool.pass(8)
+      else pool.create(pool.ofTag("Create").find(({ item }) => item.state === "Creating")!.item)
+      assert.strictEqual(pool.machine.creating, creating)
+    }
+    const trouble = pool.ofTag("Create").filter(({ item }) => item.state === "Creating")
+    for (const { item } of trouble) pool.fail(item)
+    pool.pass(8)
+    assert.strictEqual(pool.machine.creating, 1)
+    pool.create()
+    assert.strictEqual(pool.machine.creating, 2)
+  })
+
   it("is forgotten when the pool is renewed: the next attempt comes at once, and is ridden out anew", () => {
     const pool = emptied({ maxSize: 1, rideOut: () => 8 })
     const waiter = pool.queue()

@@ -110,6 +110,53 @@ describe("a ping", () => {
     assert.strictEqual(pool.count("Check"), 1)
   })
 
+  it("comes an interval after the last sign of life, however often there were signs before", () => {
+    const pool = new Pool({ pingInterval: 100 })
+    const item = pool.idle()
+    for (const millis of [30, 40]) {
+      pool.pass(millis)
+      pool.machine.heard(item, pool.now)
+    }
+    // due since the item was created, and put off
+    pool.pass(30)
+    assert.strictEqual(pool.count("Check"), 0)
+    assert.strictEqual(pool.ofTag("Heard")[0]!.item, item)
+    assert.strictEqual(pool.wakesIn, 70)
+    pool.pass(69)
+    assert.strictEqual(pool.count("Check"), 0)
+    pool.pass(1)
+    assert.strictEqual(pool.check.item, item)
+    assert.strictEqual(pool.count("Heard"), 1)
+  })
+
+  it("put off for a borrower who then failed comes an interval after the last sign of life", () => {
+    const pool = new Pool({ pingInterval: 100 })
+    const item = pool.idle()
+    pool.lent()
+    // due, and put off: its borrower may prove it
+    pool.pass(100)
+    pool.machine.heard(item, pool.now)
+    pool.pass(20)
+    pool.release(item, "kept")
+    assert.strictEqual(pool.wakesIn, 80)
+    pool.pass(79)
+    assert.strictEqual(pool.count("Check"), 0)
+    pool.pass(1)
+    assert.strictEqual(pool.check.item, item)
+  })
+
+  it("that is put off by a sign of life tells so only if there was one since the item proved good", () => {
+    const pool = new Pool({ pingInterval: 100 })
+    const item = pool.idle()
+    pool.pass(50)
+    pool.machine.heard(item, pool.now)
+    pool.machine.proven(item, pool.now)
+    pool.pass(50)
+    assert.strictEqual(pool.count("Heard"), 0)
+    pool.pass(50)
+    assert.strictEqual(pool.check.item, item)
+  })
+
   it("does not make its item idle anew", () => {
     const pool = new Pool({ pingInterval: 100, idleTimeToLive: 150 })
     const item = pool.idle()

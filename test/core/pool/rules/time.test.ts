@@ -103,6 +103,22 @@ describe("what is due", () => {
     assert.isFalse(pool.machine.endRelease(release))
   })
 
+  it("the end of a hook that takes too long: no waiter of the same step gets the item", () => {
+    const pool = new Pool({ maxSize: 1, acquireTimeout: 999 })
+    const item = pool.idle(3)
+    pool.lent()
+    pool.lent()
+    pool.machine.startRelease(new Release(item), pool.now)
+    pool.pass(1)
+    const first = pool.queue("exclusive")
+    pool.pass(1)
+    const second = pool.queue()
+    pool.pass(998)
+    assert.isDefined(first.refusal)
+    assert.isUndefined(second.item)
+    assert.strictEqual(item.state, "Leaving")
+  })
+
   it("nothing: the machine asks for rest once, and again after it has been disarmed", () => {
     const pool = new Pool({ leakThreshold: 100 })
     const record = new LeakRecord()

@@ -1,0 +1,4 @@
+import { measureFor } from "../harness/child.js"
+import { postgres } from "./suite.js"
+
+await measureFor(postgres)

@@ -1,0 +1,186 @@
+/** The permits of one process: runs the commands of its holder. */
+import { sourceOf } from "#effect/clock"
+import { complete, makeDeferred } from "#effect/deferred"
+import { andThen } from "#effect/effect"
+import { announced, type Listener } from "#effect/events"
+import { fork, type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import { RedisPermitsError } from "../../RedisPermitsError.js"
+import type { Permit } from "../../ResourcePoolOptions.js"
+import { PoolClock } from "../core/clock.js"
+import { type FleetPermit, type HolderCommand, PermitHolder, type Report } from "../core/permits/holder.js"
+import type { PermitPurpose } from "../core/pool/item.js"
+import { PermitsLog } from "../observe/permitsLog.js"
+import { dieOfProblems } from "../options/optionChecks.js"
+import { Sleeper } from "../time/sleeper.js"
+import type { PermitsService, PermitsStats } from "./contract.js"
+import { decodePermits, type PermitsOptions, type PermitsSettings } from "./permitsOptions.js"
+import { loadClient, RedisStore, type StoreAnswer } from "./redisStore.js"
+
+/** The signals of a permit. */
+interface Signals {
+  readonly granted: Deferred.Deferred<void, RedisPermitsError>
+  readonly lost: Deferred.Deferred<void>
+  readonly expired: Deferred.Deferred<void>
+}
+
+const makeSignals = (): Signals => ({ granted: makeDeferred(), lost: makeDeferred(), expired: makeDeferred() })
+
+class RedisPermits implements PermitsService {
+  private readonly settings: PermitsSettings
+  private readonly time: PoolClock
+  private readonly sleeper: Sleeper
+  private readonly log: PermitsLog
+  private readonly store: RedisStore
+  private readonly holder: PermitHolder<RedisPermitsError>
+  private readonly signals = new Map<FleetPermit, Signals>()
+  private readonly listeners = new Set<Listener<number>>()
+  private wanted = 0
+  private limit: number
+  private failures = 0
+  private isFailing = false
+  private isClosed = false
+
+  constructor(Client: Awaited<ReturnType<typeof loadClient>>, settings: PermitsSettings, runtime: PoolRuntime) {
+    this.settings = settings
+    this.limit = settings.limit
+    this.log = new PermitsLog(settings.name, (effect) => fork(runtime, effect))
+    this.time = new PoolClock(sourceOf(runtime.clock))
+    this.holder = new PermitHolder(settings, (command) => this.perform(command), this.time.read())
+    this.sleeper = new Sleeper(
+      runtime.clock,
+      (effect) => fork(runtime, effect),
+      Effect.sync(() => this.holder.tick(this.time.read()))
+    )
+    const wait = Effect.map(Random.next, (chance) => this.holder.othersWait(this.time.read(), chance))
+    this.store = new RedisStore(Client, settings, {
+      called: () => this.holder.called(this.time.read()),
+      othersWait: () => fork(runtime, wait)
+    })
+  }
+
+  readonly permit = (purpose: PermitPurpose): Effect.Effect<Permit, RedisPermitsError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) => Effect.suspend(() => this.ask(purpose, restore)))
+
+  private ask(
+    purpose: PermitPurpose,
+    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<Permit, RedisPermitsError, Scope.Scope> {
+    if (this.isClosed) return Effect.fail(this.closed())
+    const signals = makeSignals()
+    const permit = this.holder.ask(purpose, this.time.read(), (permit) => this.signals.set(permit, signals))
+    const giveBack = Effect.sync(() => {
+      this.signals.delete(permit)
+      this.holder.giveBack(permit, this.time.read())
+    })
+    const granted: Permit = {
+      lost: Deferred.await(signals.lost),
+      expired: Deferred.await(signals.expired),
+      standing: () => this.standing(permit),
+      wanted: announced(1, (listener) => this.listen(listener))
+    }
+    return Effect.flatMap(
+      Effect.addFinalizer(() => giveBack),
+      () => Effect.as(restore(Deferred.await(signals.granted)), granted)
+    )
+  }
+
+  readonly stats: Effect.Effect<PermitsStats> = Effect.sync(() => {
+    const { failures, holder: { held, waiting }, limit, store: { commands }, wanted } = this
+    return { held, waiting, wanted, limit, commands, failures }
+  })
+
+  private standing(permit: FleetPermit): ReturnType<PermitHolder<never>["standing"]> {
+    const standing = this.holder.standing(permit, this.time.read())
+    // in a machine that was suspended, the timers of the monotonic clock are late
+    if (standing !== "Valid" && permit.state === "Held") this.sleeper.sleep(0)
+    return standing
+  }
+
+  private listen(listener: Listener<number>): () => void {
+    this.listeners.add(listener)
+    listener.offer(this.wanted)
+    return () => this.listeners.delete(listener)
+  }
+
+  private perform(command: HolderCommand<RedisPermitsError>): void {
+    switch (command._tag) {
+      case "Send":
+        return this.send(command.report)
+      case "WakeAt":
+        if (command.at === Infinity) return this.sleeper.cancel()
+        return this.sleeper.sleep(command.at - this.time.read().monotonic)
+      case "Wanted":
+        this.wanted = command.count
+        for (const listener of this.listeners) listener.offer(command.count)
+        return
+      case "Granted":
+        return complete(this.signals.get(command.permit)!.granted, Exit.void)
+      case "Failed":
+        return complete(this.signals.get(command.permit)!.granted, Exit.fail(command.failure))
+      case "Lost":
+        return this.signal(command.permit, "lost")
+      case "Expired":
+        this.signal(command.permit, "lost")
+        return this.signal(command.permit, "expired")
+    }
+  }
+
+  private signal(permit: FleetPermit, what: "lost" | "expired"): void {
+    const signals = this.signals.get(permit)
+    if (signals !== undefined) complete(signals[what], Exit.void)
+  }
+
+  private send(report: Report): void {
+    this.store.ask(report).then(
+      (answer) => this.answered(answer),
+      (cause: RedisPermitsError) => this.failed(cause)
+    )
+  }
+
+  private answered(answer: StoreAnswer): void {
+    if (this.isFailing) this.log.back()
+    this.isFailing = false
+    // its facts also end when no process has asked for long
+    if (answer.isNew && answer.quiet > 0) this.log.forgotten(answer.quiet)
+    if (answer.limit !== this.limit) {
+      this.limit = answer.limit
+      if (answer.limit < this.settings.limit) this.log.limitsDiffer(this.settings.limit, answer.limit)
+    }
+    this.holder.answered(answer, this.time.read())
+  }
+
+  private failed(failure: RedisPermitsError): void {
+    this.failures++
+    if (!this.isFailing && !this.isClosed) this.log.failing(failure)
+    this.isFailing = true
+    this.holder.failed(failure, this.time.read())
+  }
+
+  private closed(): RedisPermitsError {
+    return new RedisPermitsError({ reason: "Closed", detail: `the scope of ${this.settings.name} has closed` })
+  }
+
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    this.isClosed = true
+    this.holder.end(this.closed(), this.time.read())
+    for (const listener of this.listeners) listener.end()
+    return Effect.promise(() => this.store.close())
+  })
+}
+
+export const make = (options: PermitsOptions): Effect.Effect<PermitsService, RedisPermitsError, Scope.Scope> => {
+  const { decoded, problems } = decodePermits(options)
+  const load = Effect.tryPromise({ try: loadClient, catch: (cause) => cause as RedisPermitsError })
+  const opened = Effect.flatMap(load, (Client) =>
+    Effect.flatMap(poolRuntime, (runtime) =>
+      Effect.acquireRelease(
+        Effect.sync(() => new RedisPermits(Client, decoded, runtime)),
+        (permits) => permits.close
+      )))
+  return andThen(dieOfProblems(decoded.name, problems), opened)
+}
