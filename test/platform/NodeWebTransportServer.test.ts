@@ -364,11 +364,18 @@ it.live("does not wait beyond shutdownGrace for a client that takes no notice of
 it.scoped("interrupts handlers after shutdownGrace, not before, and closes all sessions", () =>
   Effect.gen(function*() {
     let interrupted = 0
+    const begun = yield* Deferred.make<void>()
     const server = yield* start({ shutdownGrace: "10 seconds" })
     const serving = yield* Effect.fork(
-      server.serve(() => Effect.onInterrupt(Effect.never, () => Effect.sync(() => void interrupted++)))
+      server.serve(() =>
+        Effect.onInterrupt(
+          Effect.andThen(Deferred.succeed(begun, undefined), Effect.never),
+          () => Effect.sync(() => void interrupted++)
+        )
+      )
     )
     const session = yield* connect(server)
+    yield* Deferred.await(begun)
     const interruption = yield* Effect.fork(Fiber.interrupt(serving))
     if (can("hearsDraining")) yield* session.draining
     else yield* until(answerTo(server), (answer) => answer === "refused")
