@@ -76,7 +76,7 @@ const half: Scenario = {
   end: 120,
   load: 1,
   options: full,
-  variants: [defaults, withoutBackoff, ...queues],
+  variants: [defaults, withoutBackoff, ...queues, ...endpoints],
   play: ({ at, backend, replicas }) => {
     const others = replicas.slice(replicas.length / 2)
     at(20, () => others.forEach((replica) => backend.kill(replica)))
