@@ -8,8 +8,9 @@ import { Effect, Stream } from "effect"
 import type { WebTransport } from "effect-pools"
 import * as NodeWebTransportServer from "effect-pools/NodeWebTransportServer"
 import { createInterface } from "node:readline"
-// its package, and what that needs
-import "../support/moq.js"
+
+// Its package, and what that needs. A bundler drops a static import of a module for its effects.
+await import("../support/moq.js")
 
 export interface Options {
   readonly port: number
