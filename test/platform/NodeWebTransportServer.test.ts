@@ -119,7 +119,14 @@ live("answers 404 for a path that it does not serve, whatever the query", () =>
     )
   }))
 
-live("answers 503 while maxSessions are open", () =>
+/** What a server logs about what it refuses. */
+const refusalsIn = (logs: ReadonlyArray<Logger.Line>) =>
+  logs.filter(({ annotations }) => annotations["event"] === "Refused").map(({ annotations, message }) => [
+    annotations["reason"],
+    String(message)
+  ])
+
+live("answers 503 while maxSessions are open, and logs it", (logs) =>
   Effect.gen(function*() {
     const { server } = yield* serving(echoes, { maxSessions: 2 })
     const first = yield* connect(server)
@@ -127,9 +134,13 @@ live("answers 503 while maxSessions are open", () =>
     expect(yield* answerTo(server)).toBe(refusal(503))
     yield* first.close()
     yield* until(answerTo(server), (answer) => answer === 200)
+    expect(refusalsIn(logs)).toEqual([[
+      "TooManySessions",
+      "the server answered a request for a session with 503: maxSessions (2) are open"
+    ]])
   }))
 
-live("resets streams above maxStreams, and takes others once one has ended", () =>
+live("resets streams above maxStreams, logs it, and takes others once one has ended", (logs) =>
   Effect.gen(function*() {
     const { server } = yield* serving(echoes, { maxStreams: 2 })
     const session = yield* connect(server)
@@ -144,7 +155,48 @@ live("resets streams above maxStreams, and takes others once one has ended", () 
     yield* Scope.close(scope, Exit.succeed(undefined))
     const another = Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), (stream) => echo(stream, "four")))
     yield* until(Effect.exit(another), Exit.isSuccess)
+    const [[reason, message] = []] = refusalsIn(logs)
+    expect(reason).toBe("TooManyStreams")
+    expect(message).toMatch(
+      /^the server reset a stream: its session has more than maxStreams \(2\) open; raise maxStreams/
+    )
   }))
+
+live(
+  "logs the streams that it ends since their clients break a limit of Framing, and names the option",
+  (logs) =>
+    Effect.gen(function*() {
+      const { server } = yield* serving((session) =>
+        session.path === "/plain"
+          ? Effect.flatMap(session.acceptBidirectionalStream, (stream) => Framing.read(stream, { maxMessageSize: 8 }))
+          : session.serveStreams((stream) =>
+            Framing.serve(stream, Effect.succeed, { maxMessageSize: 8, concurrency: 1, maxBuffered: 8 })
+          )
+      )
+      const session = yield* connect(server, "/rpc?token=secret")
+      const send = (session: WebTransport.Session, message: Uint8Array) =>
+        Effect.gen(function*() {
+          const stream = yield* session.createBidirectionalStream()
+          yield* stream.write(message)
+          yield* Effect.exit(stream.read)
+        })
+      // both an id less, and one too large
+      yield* send(session, Either.getOrThrow(Framing.encode(new Uint8Array(9), { id: 1 })))
+      yield* send(session, Either.getOrThrow(Framing.encode(new Uint8Array(9), { id: 1 })))
+      yield* send(session, Either.getOrThrow(Framing.encode(new Uint8Array(0))))
+      yield* send(yield* connect(server, "/plain"), Either.getOrThrow(Framing.encode(new Uint8Array(9))))
+      yield* until(Effect.sync(() => refusalsIn(logs).length), (n) => n === 2)
+      const [oversized, malformed] = refusalsIn(logs)
+      expect(oversized?.[0]).toBe("Oversized")
+      expect(oversized?.[1]).toMatch(
+        /^the server ended a stream: Oversized: .* and maxMessageSize is 8; .* raise maxMessageSize/
+      )
+      expect(malformed?.[0]).toBe("Malformed")
+      expect(malformed?.[1]).toMatch(/^the server ended a stream: Malformed: .* begin every request with an id/)
+      const { annotations } = logs.find(({ annotations }) => annotations["event"] === "Refused")!
+      expect(annotations).toMatchObject({ module: "NodeWebTransportServer", limit: 8, path: "/rpc" })
+    })
+)
 
 live("takes many bytes and streams on one session", () =>
   Effect.gen(function*() {
@@ -501,11 +553,12 @@ it.live("says what to install if the packages for HTTP/3 are missing", () =>
     expect(result.stdout).toMatch(/^Unsupported: the native package for HTTP\/3 is missing; install @fails-components/)
   }))
 
-it.live("on SIGTERM answers every request that it accepted", () =>
+it.live("on SIGTERM answers every request that it accepted, of many clients in its own process", () =>
   Effect.gen(function*() {
     const result = yield* runChild(child, ["term", protocol])
     expect(result).toMatchObject({ exitCode: 0, timedOut: false, stderr: "" })
-    const { answered, begun } = JSON.parse(result.stdout.split("\n")[0]!)
+    const { answered, begun, sessions } = JSON.parse(result.stdout.split("\n")[0]!)
+    expect(sessions).toBe(16)
     expect(begun).toBeGreaterThan(0)
     expect(answered).toBe(begun)
   }))

@@ -145,9 +145,9 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
     return this.ownHost ??= new HandleHost(this.core, this)
   }
 
-  /** The number of streams that may be open before those of the peer are reset. */
-  get maxOpen(): number {
-    return Infinity
+  /** Whether the peer's stream that has just begun is one too many, and is reset. */
+  isExcess(): boolean {
+    return false
   }
 
   /** Why the handle can do nothing; `undefined` if it can. */
@@ -178,7 +178,7 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
         const stream = new ByteStream(this.host, native, native.readable, native.writable)
         this.core.accepted()
         return stream
-      }, () => this.core.streams.size > this.maxOpen)
+      }, () => this.isExcess())
     )
   }
 
@@ -188,7 +188,7 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
         const stream = new ByteStream(this.host, native, native, undefined)
         this.core.accepted()
         return stream
-      }, () => this.core.streams.size > this.maxOpen)
+      }, () => this.isExcess())
     )
   }
 

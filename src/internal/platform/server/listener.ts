@@ -11,6 +11,9 @@ export interface ConnectRequest {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** The path of a request, without the query, in which tokens may travel. */
+export const pathOf = ({ path }: ConnectRequest): string => path.split("?", 1)[0]!
+
 export interface ListenOptions {
   readonly host: string
   readonly port: number

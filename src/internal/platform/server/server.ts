@@ -1,7 +1,7 @@
 /** The server: which sessions it grants, who serves them, and how it drains. */
 import { complete, makeDeferred } from "#effect/deferred"
 import { andThen, callback } from "#effect/effect"
-import { poolRuntime } from "#effect/poolRuntime"
+import { type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
 import { repeatEffectOption } from "#effect/stream"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { ConstructorService, NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { WebTransportError } from "../../../WebTransportError.js"
+import { RefusalLog } from "../../observe/refusalLog.js"
 import { dieOfProblems } from "../../options/optionChecks.js"
 import { decodeAll, type Decoded } from "../../options/optionTable.js"
 import { adopt } from "../../transport/connect.js"
@@ -22,8 +23,8 @@ import { type Certificate, loadCertificate } from "../fails/certificate.js"
 import type { ServerService } from "./contract.js"
 import { Fibers } from "./fibers.js"
 import { listenWith } from "./listen.js"
-import type { ConnectRequest, Listen, Listening } from "./listener.js"
-import { ServedSession } from "./servedSession.js"
+import { type ConnectRequest, type Listen, type Listening, pathOf } from "./listener.js"
+import { ServedSession, type StreamLimits } from "./servedSession.js"
 import { type ServerOptions, serverOptions } from "./serverOptions.js"
 
 /** A session that was granted. */
@@ -52,8 +53,6 @@ const farewellWithin = 500
 
 const noMore = new WebTransportError({ reason: "SessionClosed", detail: "the server is closed" })
 
-const pathOf = ({ path }: ConnectRequest): string => path.split("?", 1)[0]!
-
 class Server {
   private readonly options: Decoded<typeof serverOptions>
   private readonly paths: ReadonlySet<string> | undefined
@@ -67,12 +66,14 @@ class Server {
   private arrivals: ReadableStreamDefaultController<Arrival> | undefined = undefined
   private readonly queue: IncomingQueue<Arrival>
   private readonly handlers = new Set<Fibers>()
-  private readonly lastCall = new LastCall()
+  private readonly limits: StreamLimits
   private drained: Deferred.Deferred<void> | undefined = undefined
   readonly certificateHash: Uint8Array<ArrayBuffer>
 
-  constructor(options: Decoded<typeof serverOptions>, certificate: Certificate) {
+  constructor(options: Decoded<typeof serverOptions>, certificate: Certificate, runtime: PoolRuntime) {
     this.options = options
+    const { maxStreams } = options
+    this.limits = { maxStreams, lastCall: new LastCall(), refusals: new RefusalLog(), runtime }
     this.paths = options.paths === undefined ? undefined : new Set(options.paths)
     this.certificateHash = certificate.hash
     const start = (controller: ReadableStreamDefaultController<Arrival>) => {
@@ -104,7 +105,12 @@ class Server {
   private admit(request: ConnectRequest): number {
     if (this.state !== "Open") return 503
     if (this.paths?.has(pathOf(request)) === false) return 404
-    if (this.live.size + this.granted.size >= this.options.maxSessions) return 503
+    const { maxSessions } = this.options
+    if (this.live.size + this.granted.size >= maxSessions) {
+      const { refusals, runtime } = this.limits
+      refusals.tooManySessions(runtime, maxSessions, { path: pathOf(request) })
+      return 503
+    }
     this.granted.add(request)
     return 200
   }
@@ -130,7 +136,7 @@ class Server {
   private open({ native, request }: Arrival): Effect.Effect<ServedSession, WebTransportError, Scope.Scope> {
     return Effect.map(
       adopt(native, this.service, {}),
-      (handle) => new ServedSession(handle.core, request, this.options.maxStreams, this.lastCall)
+      (handle) => new ServedSession(handle.core, request, this.limits)
     )
   }
 
@@ -152,7 +158,7 @@ class Server {
   ): Effect.Effect<void, never, Exclude<R, Scope.Scope>> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(poolRuntime, (runtime) => {
-        const fibers = new Fibers(runtime)
+        const fibers = new Fibers(runtime, (why) => this.limits.refusals.framing(runtime, "session", why, {}))
         const ended = makeDeferred<void>()
         this.handlers.add(fibers)
         const accept = () =>
@@ -198,7 +204,7 @@ class Server {
   }).pipe(
     andThen(Effect.suspend(() => {
       // for clients that were not told, or go on all the same
-      this.lastCall.call()
+      this.limits.lastCall.call()
       return atMost(this.idle, Duration.millis(this.options.shutdownGrace - this.untilLastCall))
     })),
     andThen(Effect.suspend(() => {
@@ -252,7 +258,7 @@ export const makeAround = (
       try: () => loadCertificate(decoded.certificate),
       catch: orError
     })
-    const server = new Server(decoded, certificate)
+    const server = new Server(decoded, certificate, yield* poolRuntime)
     return yield* Effect.acquireRelease(
       Effect.as(
         Effect.tryPromise({
