@@ -76,6 +76,11 @@ const bothMajors = {
   }))
 }
 
+const noServers = {
+  group: ["@fails-components/*"],
+  message: "NodeWebTransport and NodeWebTransportServer know its quirks, and that it prints: use them."
+}
+
 const roomsApart = (allowed, who) => {
   const others = names.filter((name) => !allowed.includes(name)).join("|")
   return { regex: `^(\\.\\./|\\./internal/)+(${others})/`, message: `A room that is not below ${who}.` }
@@ -173,9 +178,13 @@ export default {
       }
     },
     {
+      files: ["test/**", "examples/**", "benchmark/**"],
+      rules: { "no-restricted-imports": ["error", { patterns: [noServers] }] }
+    },
+    {
       files: names.filter((name) => name !== "core" && !isVariant(name)).map((name) => `test/${name}/**`)
         .concat("test/dialect/**"),
-      rules: { "no-restricted-imports": ["error", bothMajors] }
+      rules: { "no-restricted-imports": ["error", { ...bothMajors, patterns: [noServers] }] }
     },
     {
       files: ["src/NodeWebTransport.ts", "src/internal/platform/fails/load.ts"],

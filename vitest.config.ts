@@ -78,7 +78,12 @@ const http3: TestProjectConfiguration = {
   extends: true,
   test: {
     name: "http3",
-    include: [tests(transports), ...interopTests, "test/**/http3/**/*.test.ts"],
+    include: [
+      tests(transports),
+      ...interopTests,
+      "test/**/http3/**/*.test.ts",
+      "test/platform/NodeWebTransportServer.test.ts"
+    ],
     exclude: [
       ...configDefaults.exclude,
       "**/{http2,memory}/**",

@@ -161,7 +161,8 @@ export interface ServeOptions extends Options {
  * answer is taken; the request's bytes are the handler's to keep. All answers of a turn of the event loop leave in one
  * write. While 64 KiB of answers wait for the transport, handlers wait before their next answer.
  *
- * It completes when the client has finished the stream and all answers are written, and then finishes it, too. When the
+ * It completes when the client has finished the stream and all answers are written, and then finishes it, too; likewise
+ * when its server drains and takes no more requests, see `drain` of `NodeWebTransportServer`. When the
  * client goes away, it interrupts the handlers, waits for them, and fails with `Read`, `Write` or `SessionClosed`. A
  * client that breaks the rules (`Malformed`, `Oversized`, `Truncated`, `Flooded`) ends the same way. Whenever it does
  * not succeed, it resets the stream.

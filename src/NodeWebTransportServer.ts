@@ -1,6 +1,6 @@
 /**
- * A WebTransport server for Node, over `@fails-components/webtransport`: HTTP/2 in plain JavaScript, and HTTP/3 if its
- * native package `@fails-components/webtransport-transport-http3-quiche` is installed.
+ * A WebTransport server for Node: over HTTP/2 by `@fails-components/webtransport`, in plain JavaScript, and over HTTP/3 by a
+ * native package that you install.
  *
  * A server of requests, as `RequestPool` and `StreamPool.request` with `correlate` send them:
  *
@@ -18,9 +18,8 @@
  * }).pipe(Effect.scoped)
  * ```
  *
- * It needs `npm install @fails-components/webtransport@1.6.8`, an optional peer of exactly this version. The native
- * package is no prebuilt one on npm: its install fetches a binary from GitHub or builds for some 20 minutes, and npm asks
- * for approval of its script.
+ * Over HTTP/2 it needs `npm install @fails-components/webtransport@1.6.8`, an optional peer of exactly this version; over
+ * HTTP/3 one of the packages at {@link Options} `protocol`.
  *
  * This is a separate entry point, so that browsers never load it.
  *
@@ -49,6 +48,17 @@ export interface Certificate {
 }
 
 /**
+ * A self-signed certificate.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface SelfSigned extends Certificate {
+  /** Its SHA-256: `serverCertificateHashes: [{ value: hash }]` of a client. */
+  readonly hash: Uint8Array<ArrayBuffer>
+}
+
+/**
  * Options of a server.
  *
  * @since 0.2.0
@@ -60,8 +70,10 @@ export interface Options {
   /** The address to listen at. Default: `"127.0.0.1"`, only this machine; `"0.0.0.0"` is every address of it. */
   readonly host?: string | undefined
   /**
-   * Default: `"http2"`. `"http3"` needs the native package, and fails with `Unsupported` without it; this project's tests
-   * do not cover it. A program may make a server for each.
+   * Default: `"http2"`. `"http3"` fails with `Unsupported` unless one of two native packages is installed:
+   * `@fails-components/webtransport-transport-http3-quiche`, which this project's tests do not cover, or else
+   * `@moq/web-transport` (0.1.4). The latter consists of TypeScript, which needs a loader such as `tsx`, needs Node 22,
+   * and glibc 2.38 on Linux. A program may make a server for each protocol.
    */
   readonly protocol?: "http2" | "http3" | undefined
   /**
@@ -93,14 +105,18 @@ export interface Options {
 export interface ServerSession extends WebTransport.Session {
   /** The path that the client asked for, with its query, in which tokens may travel. */
   readonly path: string
-  /** Headers of the client's request: names in lower case, repeated values joined by `", "`. They may be secrets. */
+  /**
+   * Headers of the client's request: names in lower case, repeated values joined by `", "`. They may be secrets. Over
+   * HTTP/3 by `@moq/web-transport` there are none.
+   */
   readonly headers: Readonly<Record<string, string>>
   /**
    * Runs a handler for each stream that the client opens in both directions, on a fiber and a scope of its own: the
    * stream ends with the handler, by FIN after success, otherwise by a reset.
    *
-   * It completes when the session is gone and the handlers have ended: a handler that is still busy then goes on, but
-   * what it does with its stream fails. Interrupting it interrupts the handlers, and waits for them.
+   * It completes when the session is gone, or the server has drained for a second, and the handlers have ended: a handler
+   * that is still busy goes on, but without a session what it does with its stream fails. Interrupting it interrupts the
+   * handlers, and waits for them.
    *
    * If a handler fails, its stream is reset, and a line is logged: a warning for a defect, otherwise a line at level
    * debug, since most errors are clients that left.
@@ -139,8 +155,15 @@ export interface Service {
    * Ends the server as the end of its scope does, and completes when it is closed.
    *
    * It no longer listens, answers requests on open connections with 503, and asks clients to begin nothing new (GOAWAY:
-   * `draining` of their sessions; pools of this package then open their next session elsewhere). Clients and handlers
-   * have `shutdownGrace` for what has begun. Then handlers are interrupted, and sessions and connections closed.
+   * `draining` of their sessions; pools of this package then open their next session elsewhere). A second later, or after
+   * half of `shutdownGrace` if that is less, it takes no more from clients that were not told, or go on all the same:
+   * `Framing.serve` answers the requests that have come whole and finishes its stream, `serveStreams` resets new streams,
+   * and completes when its handlers have ended.
+   *
+   * Clients and handlers have `shutdownGrace` in all. Then handlers are interrupted, and sessions and connections closed.
+   *
+   * Over HTTP/3 by `@moq/web-transport`, which has no such messages, clients are not told, and it answers new connections
+   * with 503, too.
    */
   readonly drain: Effect.Effect<void>
 }
@@ -154,6 +177,15 @@ export interface Service {
 export class NodeWebTransportServer
   extends ContextTag("effect-pools/NodeWebTransportServer")<NodeWebTransportServer, Service>()
 {}
+
+/**
+ * Makes a certificate as `certificate: "self-signed"` does, for several servers, or for several starts of one: each run
+ * makes another. Fails with `Unsupported` if the package `selfsigned` is missing.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const selfSigned: Effect.Effect<SelfSigned, WebTransportError> = internal.selfSigned
 
 /**
  * Starts a server that ends with the scope: it drains, see {@link Service.drain}. It prints nothing.

@@ -4,8 +4,13 @@
  * Reads lines from stdin: first `Options` as JSON, then one `Fault` per line. Prints a line once it is ready, and ends
  * when stdin does.
  */
+import { Effect, Stream } from "effect"
+import type { WebTransport } from "effect-pools"
+import * as NodeWebTransportServer from "effect-pools/NodeWebTransportServer"
 import { createInterface } from "node:readline"
-import { Server } from "../support/moq.js"
+
+// Its package, and what that needs. A bundler drops a static import of a module for its effects.
+await import("../support/moq.js")
 
 export interface Options {
   readonly port: number
@@ -17,66 +22,51 @@ export interface Options {
 /** A fault for any one open session, or any one open stream. */
 export type Fault = "close-session" | "reset-stream"
 
-interface Stream {
-  readonly readable: ReadableStream<Uint8Array>
-  readonly writable: WritableStream<Uint8Array>
-}
-
-interface Session {
-  readonly closed: Promise<unknown>
-  readonly incomingBidirectionalStreams: ReadableStream<Stream>
-  readonly close: (info: { readonly closeCode: number; readonly reason: string }) => void
-}
-
 // Ctrl-C reaches every process of a terminal; the parent decides when this one ends.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {})
 
-const sessions = new Set<Session>()
-const streams = new Set<WritableStreamDefaultWriter<Uint8Array>>()
-const ignore = () => {}
+const sessions = new Set<NodeWebTransportServer.ServerSession>()
+const streams = new Set<WebTransport.BidirectionalStream>()
 
-const anyOf = <A>(all: ReadonlySet<A>): A | undefined => [...all][Math.floor(Math.random() * all.size)]
+/** Keeps the session, or the stream, in the set while it is served. */
+const among = <A>(all: Set<A>, one: A) => <B, E, R>(serving: Effect.Effect<B, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => all.add(one)),
+    () => serving,
+    () => Effect.sync(() => all.delete(one))
+  )
 
-const faults: Readonly<Record<Fault, () => void>> = {
-  "close-session": () => anyOf(sessions)?.close({ closeCode: 1, reason: "a fault of the playground" }),
-  "reset-stream": () => void anyOf(streams)?.abort().catch(ignore)
+const withAnyOf = <A>(all: ReadonlySet<A>, f: (one: A) => Effect.Effect<void>) =>
+  Effect.suspend(() => {
+    const one = [...all][Math.floor(Math.random() * all.size)]
+    return one === undefined ? Effect.void : f(one)
+  })
+
+const faults: Readonly<Record<Fault, Effect.Effect<void>>> = {
+  "close-session": withAnyOf(sessions, (one) => one.close({ closeCode: 1, reason: "a fault of the playground" })),
+  "reset-stream": withAnyOf(streams, (one) => one.reset(0))
 }
 
-const echo = async ({ readable, writable }: Stream) => {
-  const writer = writable.getWriter()
-  streams.add(writer)
-  try {
-    for await (const chunk of readable) await writer.write(chunk)
-    await writer.close()
-  } catch {
-    await writer.abort()
-  } finally {
-    streams.delete(writer)
-  }
-}
-
-const serve = async (session: Session) => {
-  sessions.add(session)
-  const end = () => sessions.delete(session)
-  session.closed.then(end, end)
-  for await (const stream of session.incomingBidirectionalStreams) echo(stream).catch(ignore)
-}
-
-const listen = async ({ cert, key, port }: Options) => {
-  const server = Server.bind(`127.0.0.1:${port}`, Buffer.from(cert), Buffer.from(key))
-  process.stdout.write("ready\n")
-  for (;;) {
-    const request = await server.accept()
-    if (request === null) return
-    request.ok().then((session) => serve(session as Session)).catch(ignore)
-  }
-}
+const listen = ({ cert, key, port }: Options) =>
+  Effect.gen(function*() {
+    const server = yield* NodeWebTransportServer.make({
+      port,
+      protocol: "http3",
+      certificate: { cert, privKey: key }
+    })
+    process.stdout.write("ready\n")
+    yield* server.serve((session) =>
+      session.serveStreams((stream) => Stream.run(stream.stream, stream.sink).pipe(among(streams, stream))).pipe(
+        among(sessions, session)
+      )
+    )
+  }).pipe(Effect.scoped)
 
 let isListening = false
 createInterface({ input: process.stdin })
   .on("line", (line) => {
-    if (isListening) return faults[line as Fault]()
+    if (isListening) return void Effect.runFork(faults[line as Fault])
     isListening = true
-    void listen(JSON.parse(line))
+    Effect.runFork(listen(JSON.parse(line)))
   })
   .on("close", () => process.exit())

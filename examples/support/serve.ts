@@ -1,4 +1,4 @@
-/** Runs a WebTransport server over HTTP/2 as a process, on a free port of this machine. */
+/** Runs a WebTransport server as a process, on a free port of this machine. */
 import { Effect } from "effect"
 import * as NodeWebTransportServer from "effect-pools/NodeWebTransportServer"
 
@@ -21,12 +21,16 @@ const ignore = () => {}
  *
  * `onStream` gets the platform's own streams: benchmarks measure clients against this server.
  */
-export const serve = (path: string, onStream: (stream: ServedStream) => void): Promise<void> => {
+export const serve = (
+  path: string,
+  onStream: (stream: ServedStream) => void,
+  protocol: "http2" | "http3" = "http2"
+): Promise<void> => {
   process.stdin.on("end", () => process.exit()).resume()
   // Ctrl-C reaches every process of a terminal; the parent decides when this one ends.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, ignore)
   return Effect.gen(function*() {
-    const server = yield* NodeWebTransportServer.make({ certificate: "self-signed", paths: [path] })
+    const server = yield* NodeWebTransportServer.make({ certificate: "self-signed", paths: [path], protocol })
     const ready: Ready = {
       port: server.address.port,
       hash: Buffer.from(server.certificateHash).toString("hex")

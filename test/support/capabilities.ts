@@ -32,6 +32,14 @@ const table = {
     firefox: false,
     why: "the client does not look at what UDP is told: an attempt fails after 30 s"
   },
+  /** A session's client hears that its server drains. */
+  hearsDraining: {
+    http2: true,
+    http3: false,
+    browser: false,
+    firefox: false,
+    why: "the server's package sends no DRAIN"
+  },
   /** A stream that its peer has stopped is broken before the next write. */
   hearsStop: {
     http2: true,

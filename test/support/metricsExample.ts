@@ -5,13 +5,14 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { createInterface } from "node:readline"
 import { text } from "node:stream/consumers"
-import { listen, serverPorts } from "./ports.js"
+import { listen, onPort } from "./ports.js"
 import * as Processes from "./processes.js"
 
 export const start = (env: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function*() {
     const port = yield* Effect.promise(async () => {
-      const [server, port] = await serverPorts(0, (port) => listen(createServer(), port))
+      const server = await onPort(0, (port) => listen(createServer(), port))
+      const { port } = server.address() as AddressInfo
       server.close()
       return port
     })

@@ -1,7 +1,7 @@
 import type { Socket } from "node:dgram"
 import { createSocket } from "node:dgram"
 import { once } from "node:events"
-import type { AddressInfo, Server } from "node:net"
+import type { Server } from "node:net"
 import { createServer } from "node:net"
 
 // Below the ephemeral range (32768 and up on Linux): a server that restarts finds its port free, although clients and
@@ -24,17 +24,15 @@ export const listen = <S extends Server>(server: S, port: number): Promise<S> =>
     })
   })
 
-const isTaken = (cause: unknown): boolean => cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+/** The library's error of a server that cannot listen has Node's as its cause. */
+const isTaken = (cause: unknown): boolean =>
+  cause instanceof Error && (("code" in cause && cause.code === "EADDRINUSE") || isTaken(cause.cause))
 
-/** Starts a server on the port; for 0, on a port that is free and stays free when the server dies. */
-export const serverPorts = async <S extends Server>(
-  port: number,
-  start: (port: number) => Promise<S>
-): Promise<readonly [server: S, port: number]> => {
+/** Listens on the port; for 0, on a port that is free and stays free when the process dies. */
+export const onPort = async <A>(port: number, start: (port: number) => Promise<A>): Promise<A> => {
   for (;;) {
     try {
-      const server = await start(port === 0 ? pick(serverRange) : port)
-      return [server, (server.address() as AddressInfo).port]
+      return await start(port === 0 ? pick(serverRange) : port)
     } catch (cause) {
       if (port !== 0 || !isTaken(cause)) throw cause
     }
@@ -42,25 +40,21 @@ export const serverPorts = async <S extends Server>(
 }
 
 /** A port that is free, for a server of another program, and stays free when that server dies. */
-export const freePort = async (): Promise<number> => {
-  const [server, port] = await serverPorts(0, (port) => listen(createServer(), port))
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
+export const freePort = (): Promise<number> =>
+  onPort(0, async (port) => {
+    const server = await listen(createServer(), port)
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  })
 
 /** A UDP socket on the port; for 0, on a port that is free and stays free when the process dies. */
-export const udpSocket = async (port: number): Promise<Socket> => {
-  for (;;) {
+export const udpSocket = (port: number): Promise<Socket> =>
+  onPort(port, async (port) => {
     const socket = createSocket("udp4")
-    try {
-      socket.bind(port === 0 ? pick(serverRange) : port, "127.0.0.1")
-      await once(socket, "listening")
-      return socket
-    } catch (cause) {
-      if (port !== 0 || !isTaken(cause)) throw cause
-    }
-  }
-}
+    socket.bind(port, "127.0.0.1")
+    await once(socket, "listening")
+    return socket
+  })
 
 /** A port on 127.0.0.1 that no process listens on, and that no test will use. */
 export const deadPort = async (): Promise<number> => {

@@ -24,7 +24,7 @@ export interface Guarded {
   readonly kill: () => Promise<Exit>
 }
 
-/** A TypeScript file that runs in its own Node process. */
+/** A file that runs in its own Node process. */
 export interface Running extends Guarded {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>
   /** Settles when the process is gone and its output was read. */
@@ -59,13 +59,16 @@ export const guard = (child: ChildProcess): Guarded => {
   }
 }
 
-/** Runs a TypeScript file under tsx. */
+/** Starts a file of TypeScript. */
+const withLoader: ReadonlyArray<string> = ["--import", "tsx", "--import", setup]
+
+/** Runs a TypeScript file under tsx, or a bundle (`.mjs`). */
 export const run = (
   file: string,
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>> = {}
 ): Running => {
-  const child = spawn(http3Node(), ["--import", "tsx", "--import", setup, file, ...args], {
+  const child = spawn(http3Node(), [...file.endsWith(".mjs") ? [] : withLoader, file, ...args], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ["pipe", "pipe", "pipe"]

@@ -1,6 +1,7 @@
 /** The plain fails-components client, to test the servers and the library against. */
 import * as Effect from "#test/Effect"
 import type * as Scope from "#test/Scope"
+import { load as loadLibrary } from "../../src/internal/platform/fails/load.js"
 
 export interface RawOptions {
   readonly initialSessionFlowControlWindow?: number | undefined
@@ -16,25 +17,9 @@ interface ClientInternals {
 
 type Constructor = new(url: string, options: object) => WebTransport
 
-let loaded: Promise<Constructor> | undefined
-
-/** The client's `WebTransport`, without the 30 lines that its import prints. */
-export const load = (): Promise<Constructor> => loaded ??= loadQuietly()
-
-const loadQuietly = async (): Promise<Constructor> => {
-  const { error, log } = console
-  console.log = console.error = () => {}
-  try {
-    const { quicheLoaded, WebTransport } = await import("@fails-components/webtransport")
-    await quicheLoaded
-    // The server module prints later, at about the same time.
-    await new Promise((resolve) => setImmediate(resolve))
-    return WebTransport as unknown as Constructor
-  } finally {
-    console.log = log
-    console.error = error
-  }
-}
+/** The client's `WebTransport`. */
+export const load = async (): Promise<Constructor> =>
+  (await loadLibrary()).module.WebTransport as unknown as Constructor
 
 /** Begins to connect; the caller awaits `ready`. The end of the scope destroys the session, in any state. */
 export const begin = (

@@ -21,10 +21,9 @@ import * as Cause from "#test/Cause"
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Logger from "#test/Logger"
-import * as Scope from "#test/Scope"
 import * as Framing from "effect-pools/Framing"
 import type { FramingError } from "effect-pools/FramingError"
-import * as WebTransport from "effect-pools/WebTransport"
+import type { ServerSession } from "effect-pools/NodeWebTransportServer"
 import type { WebTransportError } from "effect-pools/WebTransportError"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -122,22 +121,14 @@ const logger = (logs: Array<string>) =>
   Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logs.push(String(message))))
 
 /** Serves a session until it is gone. */
-export const serveSession = (native: object, target: Target): Promise<void> => {
+export const serve = (session: ServerSession, target: Target): Effect.Effect<void> => {
   const counts = countsOf(target.path)
   const options = optionsOf(target)
   const handler = handle(target)
-  return Effect.gen(function*() {
-    const session = yield* WebTransport.fromNative(native as WebTransport.NativeWebTransport)
-    const next = Effect.gen(function*() {
-      const scope = yield* Scope.make()
-      const stream = yield* Scope.extend(session.acceptBidirectionalStream, scope)
-      yield* Effect.forkDaemon(
-        Effect.onExit(Framing.serve(stream, handler, options), (exit) => {
-          counts.ended.push(describe(exit))
-          return Scope.close(scope, exit)
-        })
-      )
-    })
-    return yield* Effect.forever(next)
-  }).pipe(Effect.scoped, Effect.ignore, Effect.provide(logger(counts.logs)), Effect.runPromise)
+  return session.serveStreams((stream) =>
+    Effect.onExit(
+      Framing.serve(stream, handler, options),
+      (exit) => Effect.sync(() => counts.ended.push(describe(exit)))
+    )
+  ).pipe(Effect.provide(logger(counts.logs)))
 }

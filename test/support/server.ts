@@ -4,22 +4,23 @@
  * Started as `node --import tsx server.ts '<ServerOptions as JSON>'`; prints `Ready` as one line of JSON, then answers
  * each line of JSON on stdin (`CommandLine`) with one on stdout (`AnswerLine`), and ends when stdin does.
  */
+import * as Cause from "#test/Cause"
+import * as Effect from "#test/Effect"
+import * as Exit from "#test/Exit"
 import { createHash } from "node:crypto"
-import type { Server, Socket } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import { createServer } from "node:net"
 import { createInterface } from "node:readline"
+import type { ConnectRequest, Listen } from "../../src/internal/platform/server/listener.js"
+import { makeAround } from "../../src/internal/platform/server/server.js"
 import { type BidirectionalStream, parseTarget, type Target } from "./behaviour.js"
 import { admit, behaviours, forEachChunk } from "./behaviours.js"
-import { makeCertificate, withHash } from "./certificate.js"
 import { readOn, requestsByPath, sendHeldAnswers, sendSecondAnswers } from "./framed.js"
-import type { Request } from "./moq.js"
 import { takeArrivals } from "./oneWay.js"
 import { pattern } from "./pattern.js"
-import { listen, serverPorts, udpSocket } from "./ports.js"
+import { listen, onPort, udpSocket } from "./ports.js"
 import type * as Protocol from "./protocol.js"
-
-// The import of fails-components without its native package prints some 30 lines, and a deprecated member prints more.
-for (const method of ["log", "info", "warn", "error", "debug", "trace"] as const) console[method] = () => {}
+import * as Served from "./served.js"
 
 const print = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`)
 const report = (what: string) => (cause: unknown) => {
@@ -30,9 +31,8 @@ const report = (what: string) => (cause: unknown) => {
 // Sessions
 // -----------------------------------------------------------------------------
 
-/** The used part of a server session: fails-components' over HTTP/2, moq's over HTTP/3. */
-interface ServerSession {
-  readonly ready: Promise<unknown>
+/** The used part of a native session: fails-components' over HTTP/2, moq's over HTTP/3. */
+interface NativeSession {
   readonly closed: Promise<unknown>
   readonly incomingBidirectionalStreams: ReadableStream<BidirectionalStream>
   readonly incomingUnidirectionalStreams: ReadableStream<ReadableStream<Uint8Array>>
@@ -47,7 +47,7 @@ interface ServerSession {
 }
 
 interface Live {
-  readonly session: ServerSession
+  readonly session: NativeSession
   readonly path: string
   readonly datagrams: WritableStreamDefaultWriter<Uint8Array>
   streamsOpen: number
@@ -170,7 +170,7 @@ interface Credit {
   maybeSendMaxStreamsFrame(): void
 }
 
-const batchCredit = (session: ServerSession, size: number) => {
+const batchCredit = (session: NativeSession, size: number) => {
   const credit = (session as unknown as { readonly objint: { readonly streamIdMngrBi: Credit } }).objint.streamIdMngrBi
   const send = credit.maybeSendMaxStreamsFrame.bind(credit)
   credit.maybeSendMaxStreamsFrame = () => {
@@ -178,7 +178,8 @@ const batchCredit = (session: ServerSession, size: number) => {
   }
 }
 
-const serve = (session: ServerSession, target: Target) => {
+/** A session is there: its client may know that already. */
+const begin = (session: NativeSession, target: Target) => {
   const batch = target.number("creditBatch", 1)
   if (batch > 1 && options.protocol !== "http3") batchCredit(session, batch)
   const counts = countsOf(target.path)
@@ -188,12 +189,8 @@ const serve = (session: ServerSession, target: Target) => {
   live.add(one)
   const end = () => live.delete(one)
   session.closed.then(end, end)
-  session.ready.catch(() => {})
+  if (target.name === "served") return
   const ignore = () => {}
-  if (target.name === "served") {
-    import("./served.js").then(({ serveSession }) => serveSession(session, target)).catch(report(target.path))
-    return
-  }
   forEachIncoming(session.incomingBidirectionalStreams, (stream) => {
     serveBidirectional(one, target, counts, stream).catch(report(target.path))
   }).catch(ignore)
@@ -216,129 +213,100 @@ const serve = (session: ServerSession, target: Target) => {
 // -----------------------------------------------------------------------------
 
 const options: Protocol.ServerOptions = JSON.parse(process.argv[2] ?? "{}")
-const certificate = options.cert === undefined || options.key === undefined
-  ? await makeCertificate()
-  : withHash(options.cert, options.key)
 
-const startHttp2 = async (port: number) => {
-  const { Http2Server } = await import("@fails-components/webtransport")
-  const init = {
-    port,
-    host: "127.0.0.1",
-    secret: "test",
-    cert: certificate.cert,
-    privKey: certificate.key,
-    defaultDatagramsReadableMode: "default" as const,
-    // Without this a session stalls for ever after 16 KiB.
-    initialSessionFlowControlWindow: 15 << 20,
-    // Without this a session grants 100 streams in its whole life.
-    initialBidirectionalStreams: options.initialBidirectionalStreams ?? 1_000_000,
-    initialUnidirectionalStreams: options.initialUnidirectionalStreams ?? 1_000_000
-  }
-  const server = new Http2Server(init)
-  // A callback that throws would leave the client pending: this one never throws, on any path.
-  server.setRequestCallback(async (request: { readonly header: Readonly<Record<string, string>> }) => {
-    const path = request.header[":path"] ?? "/"
-    countsOf(path).requests++
-    try {
-      const target = parseTarget(path)
-      return { status: await admit(target), path: "*", userData: { target } }
-    } catch (cause) {
-      report(path)(cause)
-      return { status: 500, path: "*" }
+/** Requests that were granted, without a session yet: their clients may know it already. */
+const establishing = new Map<ConnectRequest, () => void>()
+const established = new Set<Promise<void>>()
+
+const grant = (request: ConnectRequest) => {
+  const promise = new Promise<void>((resolve) => establishing.set(request, resolve))
+  established.add(promise)
+  void promise.then(() => established.delete(promise))
+}
+
+const settle = (request: ConnectRequest) => {
+  establishing.get(request)?.()
+  establishing.delete(request)
+}
+
+let sockets: ReadonlySet<{ destroy(): void }> = new Set()
+
+/** The path decides the answer to a request, and what happens on the session's native streams, faults included. */
+const byPath = (listen: Listen): Listen => async (given) => {
+  const listening = await listen({
+    ...given,
+    credit: {
+      bidirectional: options.initialBidirectionalStreams ?? given.credit.bidirectional,
+      unidirectional: options.initialUnidirectionalStreams ?? given.credit.unidirectional
+    },
+    admit: async (request) => {
+      countsOf(request.path).requests++
+      const status = await admit(parseTarget(request.path))
+      if (status !== 200) return status
+      grant(request)
+      return given.admit(request)
+    },
+    onSession: (native, request) => {
+      begin(native as unknown as NativeSession, parseTarget(request.path))
+      given.onSession(native, request)
+      settle(request)
+    },
+    onNoSession: (request) => {
+      given.onNoSession(request)
+      settle(request)
     }
   })
-  const sessions = server.sessionStream("*") as unknown as ReadableStream<
-    ServerSession & { readonly userData: { readonly target: Target } }
-  >
-  server.startServer()
-  // The library keeps Node's server here (1.6.8).
-  const tcp = (server as unknown as { readonly transportInt: { readonly serverInt: Server } }).transportInt.serverInt
-  await server.ready
-  forEachIncoming(sessions, (session) => serve(session, session.userData.target)).catch(report("sessions"))
-  return tcp
+  sockets = listening.sockets
+  return listening
 }
 
-/** The ports and sockets of the servers. HTTP/3 has no sockets to count. */
-interface Ports {
-  readonly port: number
-  readonly silentPort: number
-  readonly tracked?: Tracked
-  readonly trackedSilent?: Tracked
-}
+const certificate = options.cert === undefined || options.key === undefined
+  ? "self-signed"
+  : { cert: options.cert, privKey: options.key }
 
-type Tracked = ReturnType<typeof track>
-
-const track = (server: Server) => {
-  const sockets = new Set<Socket>()
-  let accepted = 0
-  server.on("connection", (socket: Socket) => {
-    accepted++
-    sockets.add(socket)
-    socket.on("error", () => {})
-    socket.on("close", () => sockets.delete(socket))
-  })
-  return {
-    sockets,
-    accepted: () => accepted,
-    open: () =>
-      new Promise<number>((resolve, reject) => {
-        server.getConnections((error, count) => error === null ? resolve(count) : reject(error))
+/** Serves until the process ends. */
+const start = (port: number) =>
+  new Promise<{ readonly port: number; readonly hashHex: string }>((resolve, reject) => {
+    const serving = Effect.gen(function*() {
+      const server = yield* makeAround({ port, protocol: options.protocol, certificate }, byPath)
+      resolve({ port: server.address.port, hashHex: Buffer.from(server.certificateHash).toString("hex") })
+      yield* server.serve((session) => {
+        const target = parseTarget(session.path)
+        return target.name === "served" ? Served.serve(session, target) : Effect.exit(session.closed)
       })
-  }
-}
+    }).pipe(Effect.scoped)
+    void Effect.runPromiseExit(serving).then((exit) => {
+      if (Exit.isFailure(exit)) reject(Cause.squash(exit.cause))
+    })
+  })
 
 /** Reads without an answer: unread bytes would hide that the client is gone. */
 const hear = (socket: Socket) => void socket.resume()
 
-const http2Ports = async (): Promise<Ports> => {
-  const [webTransport, port] = await serverPorts(options.port ?? 0, startHttp2)
-  const [silentServer, silentPort] = await serverPorts(
-    options.silentPort ?? 0,
-    (port) => listen(createServer(hear), port)
-  )
-  return { port, silentPort, tracked: track(webTransport), trackedSilent: track(silentServer) }
-}
-
-/** Requests without an answer: a garbage collection would refuse them. */
-const unanswered = new Set<unknown>()
-
-/** Sessions that are being established: their clients may know them already. */
-const establishing = new Set<Promise<void>>()
-
-const answerRequest = async (request: Request): Promise<void> => {
-  unanswered.add(request)
-  const { pathname, search } = new URL(await request.url)
-  const path = pathname + search
-  countsOf(path).requests++
-  const target = parseTarget(path)
-  const status = await admit(target)
-  unanswered.delete(request)
-  if (status !== 200) return request.reject(status)
-  const established = request.ok().then((session) => serve(session as unknown as ServerSession, target))
-  establishing.add(established)
-  await established.finally(() => establishing.delete(established))
-}
-
-const http3Ports = async (): Promise<Ports> => {
-  const { Server } = await import("./moq.js")
-  const reserved = await udpSocket(options.port ?? 0)
-  const { port } = reserved.address()
-  await new Promise<void>((resolve) => reserved.close(resolve))
-  const server = Server.bind(`127.0.0.1:${port}`, Buffer.from(certificate.cert), Buffer.from(certificate.key))
-  const accept = async () => {
-    for (;;) {
-      const request = await server.accept()
-      if (request === null) return
-      answerRequest(request).catch(report("request"))
-    }
+/** A port that never answers, and its TCP connections, if it has any. */
+const startSilent = async () => {
+  const port = options.silentPort ?? 0
+  const opened = new Set<Socket>()
+  if (options.protocol === "http3") {
+    const socket = await udpSocket(port)
+    return { silentPort: socket.address().port, opened, accepted: () => 0 }
   }
-  accept().catch(report("accept"))
-  const silent = await udpSocket(options.silentPort ?? 0)
-  return { port, silentPort: silent.address().port }
+  let accepted = 0
+  const server = createServer((socket) => {
+    accepted++
+    opened.add(socket)
+    socket.on("error", () => {})
+    socket.on("close", () => opened.delete(socket))
+    hear(socket)
+  })
+  await onPort(port, (port) => listen(server, port))
+  return { silentPort: (server.address() as AddressInfo).port, opened, accepted: () => accepted }
 }
 
-const { port, silentPort, tracked, trackedSilent } = await (options.protocol === "http3" ? http3Ports() : http2Ports())
+// its package, and what that needs
+if (options.protocol === "http3") await import("./moq.js")
+const { hashHex, port } = await onPort(options.port ?? 0, start)
+const { accepted, opened, silentPort } = await startSilent()
 
 // -----------------------------------------------------------------------------
 // Commands
@@ -398,9 +366,9 @@ const commands: {
     return {
       ...statsOf(total, [...live]),
       paths,
-      socketsOpen: await tracked?.open() ?? 0,
-      silentSocketsOpen: await trackedSilent?.open() ?? 0,
-      silentSocketsAccepted: trackedSilent?.accepted() ?? 0
+      socketsOpen: sockets.size,
+      silentSocketsOpen: opened.size,
+      silentSocketsAccepted: accepted()
     }
   },
   received: async (input) => received.filter((one) => input.path === undefined || input.path === one.path),
@@ -434,19 +402,19 @@ const commands: {
   requests: async ({ path }) => Object.fromEntries(requestsByPath.get(path) ?? []),
   arrivals: async ({ path }) => takeArrivals(path),
   secondAnswers: async ({ path }) => ({ sent: await sendSecondAnswers(path) }),
-  served: async ({ path }) => (await import("./served.js")).countsOf(path),
+  served: async ({ path }) => Served.countsOf(path),
   heldAnswers: async ({ path }) => ({ sent: await sendHeldAnswers(path) }),
   readOn: async ({ path }) => ({ streams: await readOn(path) }),
   destroySockets: async () => {
-    const sockets = [...tracked?.sockets ?? []]
-    for (const socket of sockets) socket.destroy()
-    return { sockets: sockets.length }
+    const all = [...sockets]
+    for (const socket of all) socket.destroy()
+    return { sockets: all.length }
   }
 }
 
 const answer = async (line: Protocol.CommandLine): Promise<Protocol.AnswerLine> => {
   try {
-    await Promise.allSettled(establishing)
+    await Promise.all(established)
     const run = commands[line.command] as (input: unknown) => Promise<unknown>
     return { id: line.id, output: await run(line.input) }
   } catch (cause) {
@@ -458,7 +426,7 @@ const answer = async (line: Protocol.CommandLine): Promise<Protocol.AnswerLine> 
 process.on("uncaughtException", report("uncaught exception"))
 process.on("unhandledRejection", report("unhandled rejection"))
 
-print({ port, silentPort, hashHex: certificate.hashHex } satisfies Protocol.Ready)
+print({ port, silentPort, hashHex } satisfies Protocol.Ready)
 
 createInterface({ input: process.stdin })
   .on("line", (line) => void answer(JSON.parse(line)).then(print))

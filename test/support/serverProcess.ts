@@ -37,6 +37,7 @@ import type * as Scope from "#test/Scope"
 import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { bundle } from "./bundle.js"
 import type { Certificate } from "./certificate.js"
 import { makeCertificate } from "./certificate.js"
 import { deadPort as findDeadPort } from "./ports.js"
@@ -106,7 +107,8 @@ export const deadPort: Effect.Effect<number> = Effect.promise(findDeadPort)
 
 // -----------------------------------------------------------------------------
 
-const main = fileURLToPath(new URL("./server.ts", import.meta.url))
+let bundled: Promise<string> | undefined
+const main = Effect.promise(() => bundled ??= bundle(fileURLToPath(new URL("./server.ts", import.meta.url))))
 const readyWithin = 100_000
 const pollEvery = 5
 
@@ -153,46 +155,49 @@ class Handle implements Service {
 
   silentUrl = (path: string) => `https://127.0.0.1:${this.ready!.silentPort}${path}`
 
-  start = Effect.promise(() =>
-    new Promise<void>((resolve, reject) => {
-      const options: Protocol.ServerOptions = {
-        ...this.options,
-        port: this.ready?.port,
-        silentPort: this.ready?.silentPort,
-        cert: this.cert,
-        key: this.key
-      }
-      const running = Processes.run(main, [JSON.stringify(options)])
-      const pending = new Map<number, Pending>()
-      this.running = running
-      this.pending = pending
-      const { child } = running
-      const fail = (why: string) => reject(new Error(`the test server ${why}\n${this.errors}`))
-      const timer = setTimeout(() => fail(`was not ready within ${readyWithin} ms`), readyWithin)
-      child.stderr.setEncoding("utf8").on("data", (text: string) => {
-        this.errors += text
-      })
-      createInterface({ input: child.stdout }).on("line", (line) => {
-        const message: Protocol.Ready | Protocol.AnswerLine = JSON.parse(line)
-        if ("id" in message) {
-          const waiting = pending.get(message.id)
-          pending.delete(message.id)
-          if ("error" in message) waiting?.reject(new Error(message.error))
-          else waiting?.resolve(message.output)
-          return
+  start = Effect.flatMap(main, (main) => this.run(main))
+
+  private readonly run = (main: string) =>
+    Effect.promise(() =>
+      new Promise<void>((resolve, reject) => {
+        const options: Protocol.ServerOptions = {
+          ...this.options,
+          port: this.ready?.port,
+          silentPort: this.ready?.silentPort,
+          cert: this.cert,
+          key: this.key
         }
-        clearTimeout(timer)
-        this.ready = message
-        resolve()
+        const running = Processes.run(main, [JSON.stringify(options)])
+        const pending = new Map<number, Pending>()
+        this.running = running
+        this.pending = pending
+        const { child } = running
+        const fail = (why: string) => reject(new Error(`the test server ${why}\n${this.errors}`))
+        const timer = setTimeout(() => fail(`was not ready within ${readyWithin} ms`), readyWithin)
+        child.stderr.setEncoding("utf8").on("data", (text: string) => {
+          this.errors += text
+        })
+        createInterface({ input: child.stdout }).on("line", (line) => {
+          const message: Protocol.Ready | Protocol.AnswerLine = JSON.parse(line)
+          if ("id" in message) {
+            const waiting = pending.get(message.id)
+            pending.delete(message.id)
+            if ("error" in message) waiting?.reject(new Error(message.error))
+            else waiting?.resolve(message.output)
+            return
+          }
+          clearTimeout(timer)
+          this.ready = message
+          resolve()
+        })
+        void running.closed.then(({ code, signal }) => {
+          clearTimeout(timer)
+          const how = `ended (code ${code}, signal ${signal})`
+          fail(how)
+          for (const { reject } of pending.values()) reject(new Error(`the test server ${how}`))
+        })
       })
-      void running.closed.then(({ code, signal }) => {
-        clearTimeout(timer)
-        const how = `ended (code ${code}, signal ${signal})`
-        fail(how)
-        for (const { reject } of pending.values()) reject(new Error(`the test server ${how}`))
-      })
-    })
-  )
+    )
 
   kill = Effect.suspend(() => {
     const running = this.running

@@ -1,8 +1,10 @@
 import * as Effect from "#test/Effect"
 import * as Fiber from "#test/Fiber"
 import { createHash, X509Certificate } from "node:crypto"
+import { readdirSync, readFileSync } from "node:fs"
 import { connect as connectHttp2 } from "node:http2"
 import { connect as connectTcp, createServer } from "node:net"
+import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { vi } from "vitest"
@@ -79,6 +81,21 @@ const connectStatus = (server: TestServer.Service, path: string) =>
     })
     return Effect.sync(() => session.destroy())
   })
+
+/** The files of a folder, and of those in it. */
+const filesOf = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name))
+
+it("tests, examples and benchmarks have no servers but the library's, and silence no console", () => {
+  const raw = /(from|import\(?)\s*"@fails-components|new Http[23]Server|\bServer\.bind\(/
+  const silenced = /console(\.\w+|\[\w+\]) = (console\.\w+ = )*\(\) => (\{\}|undefined)/
+  const found = ["test", "examples", "benchmark"].flatMap(filesOf).filter((file) => {
+    const text = readFileSync(file, "utf8")
+    return raw.test(text) || silenced.test(text)
+  })
+  expect(found).toEqual([])
+})
 
 describe("certificate", () => {
   it("is self-signed ECDSA P-256 for loopback, valid now and for less than 14 days", async () => {

@@ -46,6 +46,8 @@ export interface ServedStream<E> {
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, E>
   readonly finish: Effect.Effect<void, E>
   readonly reset: Effect.Effect<void>
+  /** Calls back when the server takes no more requests. Returns a function that ends this. */
+  readonly onLastCall: (then: () => void) => () => void
   /** Calls back when the client breaks the stream. Returns a function that ends this. */
   readonly onBroken: (then: (error: E) => void) => () => void
 }
@@ -82,9 +84,11 @@ class Serving<E> {
   private readonly waiting = new Map<ServedRequest, Pending>()
   private readonly outcome = new Pending()
   private isStopped = false
+  private isLast = false
   private wakeReader: () => void = ignore
   private whenEmpty: () => void = ignore
   private forget: () => void = ignore
+  private forgetLastCall: () => void = ignore
 
   constructor(stream: ServedStream<E>, handler: Handler<any>, options: ServeMachineOptions, runtime: PoolRuntime) {
     this.stream = stream
@@ -99,6 +103,10 @@ class Serving<E> {
     this.run(Effect.interruptible(this.reading), (exit) => {
       if (Exit.isFailure(exit)) this.end(exit)
     })
+    this.forgetLastCall = this.stream.onLastCall(() => {
+      this.isLast = true
+      this.machine.lastCall()
+    })
   }
 
   /** Completes when nothing is left to answer. Fails if the client broke the stream or the rules. */
@@ -112,10 +120,23 @@ class Serving<E> {
   readonly stop: Effect.Effect<void> = callback((resume) => {
     this.isStopped = true
     this.forget()
+    this.forgetLastCall()
     this.whenEmpty = () => resume(Effect.void)
     for (const fiber of this.fibers) interruptFiber(fiber)
     if (this.fibers.size === 0) this.whenEmpty()
   })
+
+  /**
+   * Finishes the stream. After the last call its client may still write: reading on lets the answers arrive first, since the
+   * end of reading, or of the session, might overtake them.
+   */
+  get finish(): Effect.Effect<void, E> {
+    return this.isLast ? andThen(this.stream.finish, Effect.ignore(this.skipRest)) : this.stream.finish
+  }
+
+  private readonly skipRest: Effect.Effect<void, E> = Effect.suspend(() =>
+    Effect.flatMap(this.stream.read, (chunk) => Option.isNone(chunk) ? Effect.void : this.skipRest)
+  )
 
   // --- fibers
 
@@ -269,7 +290,7 @@ export const serveOn = <E, R>(
       serving.start()
       return Effect.flatMap(
         Effect.exit(restore(serving.done)),
-        (exit) => andThen(serving.stop, Exit.isSuccess(exit) ? restore(stream.finish) : andThen(stream.reset, exit))
+        (exit) => andThen(serving.stop, Exit.isSuccess(exit) ? restore(serving.finish) : andThen(stream.reset, exit))
       )
     })
   )
@@ -285,6 +306,7 @@ const servedStream = (stream: WebTransport.BidirectionalStream): ServedStream<We
     write: (batch) => bytes.writeOwned(batch),
     finish: bytes.closeWrite,
     reset: bytes.reset(0),
+    onLastCall: (then) => bytes.host.lastCall?.on(then) ?? ignore,
     onBroken: (then) => {
       bytes.whenBroken = then
       return () => {

@@ -27,6 +27,7 @@ export type LogEvent =
   | "RedisBack"
   | "RedisEmpty"
   | "LimitsDiffer"
+  | "Refused"
 
 export type Details = Readonly<Record<string, unknown>>
 
@@ -35,7 +36,7 @@ const attempts = (count: number): string => count === 1 ? "1 failed attempt" : `
 /** A log line with its origin, for filters and alerts. */
 export const annotated = (
   line: Effect.Effect<void>,
-  origin: { readonly module: string; readonly pool: string },
+  origin: { readonly module: string; readonly pool?: string },
   event: LogEvent,
   details: Details = {}
 ): Effect.Effect<void> => Effect.annotateLogs(line, { package: "effect-pools", ...origin, event, ...details })

@@ -15,6 +15,7 @@ import { checkCloseInfo } from "./closeInfo.js"
 import { Datagrams } from "./datagrams.js"
 import { afterSessionEnd } from "./failure.js"
 import { acceptStream, streamOf, takeNext } from "./incoming.js"
+import type { LastCall } from "./lastCall.js"
 import { type Kind, type OpeningHandle, openStream } from "./opening.js"
 import type { SessionCore } from "./sessionCore.js"
 import type { StreamHost } from "./streamHost.js"
@@ -54,6 +55,10 @@ class HandleHost implements StreamHost {
 
   get holdsBack(): boolean {
     return !isOverHttp2(this.core.native)
+  }
+
+  get lastCall(): LastCall | undefined {
+    return this.core.lastCall
   }
 
   began(stream: ByteStream): void {
@@ -140,9 +145,9 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
     return this.ownHost ??= new HandleHost(this.core, this)
   }
 
-  /** The number of streams that may be open before those of the peer are reset. */
-  get maxOpen(): number {
-    return Infinity
+  /** Whether the peer's stream that has just begun is one too many, and is reset. */
+  isExcess(): boolean {
+    return false
   }
 
   /** Why the handle can do nothing; `undefined` if it can. */
@@ -173,7 +178,7 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
         const stream = new ByteStream(this.host, native, native.readable, native.writable)
         this.core.accepted()
         return stream
-      }, () => this.core.streams.size > this.maxOpen)
+      }, () => this.isExcess())
     )
   }
 
@@ -183,7 +188,7 @@ export class SessionHandle extends InspectableClass implements OpeningHandle {
         const stream = new ByteStream(this.host, native, native, undefined)
         this.core.accepted()
         return stream
-      }, () => this.core.streams.size > this.maxOpen)
+      }, () => this.isExcess())
     )
   }
 

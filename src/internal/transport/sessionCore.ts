@@ -23,6 +23,7 @@ import { DatagramSender } from "./datagrams.js"
 import { UnconfirmedEnds } from "./endings.js"
 import { closedHere, connectFailure, endedBeforeReady, endedByPeer, explainCause, isSessionEnd } from "./failure.js"
 import { IncomingQueue } from "./incoming.js"
+import type { LastCall } from "./lastCall.js"
 import type { Opening } from "./opening.js"
 
 /** News for observers. `Leaving`: begin nothing new on the session. `Freed`: one of its streams has ended. */
@@ -79,6 +80,8 @@ export class SessionCore {
   /** The number of views that are out. */
   views = 0
 
+  /** Of the server whose session it is. */
+  lastCall: LastCall | undefined = undefined
   /** The open streams. */
   readonly streams = new Set<ByteStream>()
   readonly openings = new Set<Opening>()

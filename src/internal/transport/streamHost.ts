@@ -1,5 +1,6 @@
 /** The contract between a stream and its host. A stream does not know its session. */
 import type { WebTransportError } from "../../WebTransportError.js"
+import type { LastCall } from "./lastCall.js"
 
 /** A stream, as its host sees it. */
 export interface HostedStream {
@@ -17,6 +18,8 @@ export interface StreamHost {
   readonly retainsWrites: boolean
   /** Whether the platform holds the peer back while a stream is not read. If not, unread bytes pile up without limit. */
   readonly holdsBack: boolean
+  /** Of a server's session. */
+  readonly lastCall: LastCall | undefined
   /** A stream of the host has begun. */
   began(stream: HostedStream): void
   /** Bytes came on a stream. */

@@ -366,6 +366,55 @@ describe("the end", () => {
   })
 })
 
+describe("the last call", () => {
+  it("lets requests begin whose bytes have all come, and ends the stream when they are answered", () => {
+    const server = serving({ concurrency: 1 })
+    const third = frame(bytes(5), 3)
+    server.machine.received(concat([frame(bytes(1), 1), frame(bytes(1), 2), third.subarray(0, 4)]))
+    server.machine.lastCall()
+    server.machine.received(concat([third.subarray(4), frame(bytes(1), 4)]))
+    server.answer(0, bytes(1, 1))
+    server.end(0)
+    server.answer(1, bytes(1, 2))
+    server.end(1)
+    assert.isFalse(server.isFinished)
+    server.turn()
+    server.machine.written()
+    assert.isTrue(server.isFinished)
+    assert.deepStrictEqual(server.begun.map(({ request }) => request.id), [1, 2])
+    assert.deepStrictEqual(server.answers.map(({ id }) => id), [1, 2])
+  })
+
+  it("ends a stream without requests at once", () => {
+    const server = serving()
+    server.machine.lastCall()
+    assert.deepStrictEqual(server.log, ["Finish"])
+  })
+
+  it("reads on to the end of the stream, and drops what comes", () => {
+    const server = serving({ maxBuffered: 0 })
+    server.machine.received(concat([1, 2, 3].map((id) => frame(bytes(1), id))))
+    assert.isFalse(server.machine.isReading)
+    server.machine.lastCall()
+    assert.include(server.log, "Read")
+    const waiting = server.machine.buffered
+    server.machine.received(bytes(1_000))
+    assert.isTrue(server.machine.isReading)
+    assert.strictEqual(server.machine.buffered, waiting)
+    assert.isUndefined(server.problem)
+  })
+
+  it("takes a message that is cut off for no fault of the client", () => {
+    const server = serving()
+    server.machine.received(concat([frame(bytes(1), 1), frame(bytes(5), 2).subarray(0, 4)]))
+    server.machine.lastCall()
+    server.machine.finished()
+    server.end(0)
+    assert.isUndefined(server.problem)
+    assert.isTrue(server.isFinished)
+  })
+})
+
 // -----------------------------------------------------------------------------
 // Generated steps
 // -----------------------------------------------------------------------------
@@ -376,8 +425,9 @@ type Step =
   | { readonly _tag: "End"; readonly which: number; readonly how: "Answered" | "Failed" }
   | { readonly _tag: "Turn" }
   | { readonly _tag: "Accept" }
+  | { readonly _tag: "LastCall" }
 
-const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
+const often: ReadonlyArray<FastCheck.Arbitrary<Step>> = [
   FastCheck.record({ _tag: FastCheck.constant("Receive" as const), size: FastCheck.integer({ min: 1, max: 60 }) }),
   FastCheck.record({
     _tag: FastCheck.constant("Answer" as const),
@@ -394,6 +444,11 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
   }),
   FastCheck.constant<Step>({ _tag: "Turn" }),
   FastCheck.constant<Step>({ _tag: "Accept" })
+]
+
+const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
+  ...often.map((arbitrary) => ({ weight: 20, arbitrary })),
+  { weight: 1, arbitrary: FastCheck.constant<Step>({ _tag: "LastCall" }) }
 )
 
 const options = FastCheck.record({
@@ -421,6 +476,8 @@ const run = (all: ServeMachineOptions, sizes: ReadonlyArray<number>, steps: Read
   const modelled: Array<Modelled> = []
   const out: Array<Uint8Array> = []
   let received = 0
+  /** How much had come at the last call. */
+  let last: number | undefined
   let write: "Idle" | "Due" | "Pending" = "Idle"
   let over: "Finish" | "Break" | undefined
   let hasFinished = false
@@ -457,12 +514,15 @@ const run = (all: ServeMachineOptions, sizes: ReadonlyArray<number>, steps: Read
     assert.isAtMost(machine.running, all.concurrency)
     assert.strictEqual(machine.running, running().length)
     if (over !== undefined || hasFailed()) return
-    const whole = ends.filter((end) => end <= received).length
+    const taken = last ?? received
+    const whole = ends.filter((end) => end <= taken).length
     assert.strictEqual(modelled.length === whole || running().length === all.concurrency, true)
-    const buffered = received - (ends[modelled.length - 1] ?? 0)
+    const buffered = taken - (ends[modelled.length - 1] ?? 0)
     assert.strictEqual(machine.buffered, buffered)
     const isFull = running().length === all.concurrency
-    if (!all.holdsBack) {
+    if (last !== undefined) {
+      assert.isTrue(machine.isReading)
+    } else if (!all.holdsBack) {
       assert.isFalse(isFull && buffered > all.maxBuffered)
       assert.isTrue(machine.isReading)
     } else if (received > 0) {
@@ -517,6 +577,10 @@ const run = (all: ServeMachineOptions, sizes: ReadonlyArray<number>, steps: Read
         return takeTurn()
       case "Accept":
         return accept()
+      case "LastCall":
+        if (over !== undefined) return
+        last ??= received
+        return machine.lastCall()
     }
   }
 
@@ -546,7 +610,7 @@ const run = (all: ServeMachineOptions, sizes: ReadonlyArray<number>, steps: Read
   const sent = messagesOf(concat(out), all.correlate)
   const marks = sent.map(({ message }) => message[0] ?? -1)
   if (all.correlate) {
-    assert.lengthOf(modelled, sizes.length)
+    assert.lengthOf(modelled, ends.filter((end) => end <= (last ?? received)).length)
     for (const { given, index } of modelled) {
       assert.deepStrictEqual(sent.filter(({ id }) => id === index).map(({ message }) => message[0] ?? -1), given)
     }

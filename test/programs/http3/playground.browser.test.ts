@@ -75,8 +75,8 @@ const playground = (args: ReadonlyArray<string>, env: Readonly<Record<string, st
   )
 
 /** Limits the time of a step, so that a hanging test tells where it hangs. */
-const inTime = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>) =>
-  Effect.timeoutFail(effect, { duration: limit + 5_000, onTimeout: () => new Error(`waited in vain: ${what}`) })
+const inTime = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>, within = limit + 5_000) =>
+  Effect.timeoutFail(effect, { duration: within, onTimeout: () => new Error(`waited in vain: ${what}`) })
 
 /** A user of the playground's page: actions and observations. */
 class User {
@@ -123,7 +123,7 @@ class User {
 it.scopedLive("shows pools at work, what faults do to them, and how they recover", () =>
   Effect.gen(function*() {
     const { address, ended, group, interrupt } = yield* playground(["--port", "0"])
-    const url = yield* inTime("the address", address)
+    const url = yield* inTime("the address", address, 90_000)
     const page = yield* inTime("the browser", openPage(chromium()!, { viewport: { width: 1280, height: 800 } }))
     const errors: Array<Error> = []
     page.on("pageerror", (error) => errors.push(error))

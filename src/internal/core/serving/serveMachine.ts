@@ -84,6 +84,8 @@ export class ServeMachine {
   private isHeldBack = false
   /** Without ids, after a request that is not answered: nothing begins any more. */
   private isStopping = false
+  /** The server takes no more requests. */
+  private isLast = false
   private isOver = false
 
   constructor(options: ServeMachineOptions, perform: (command: ServeCommand) => void) {
@@ -98,7 +100,7 @@ export class ServeMachine {
 
   /** Bytes came. They must not change any more. */
   received(chunk: Uint8Array): void {
-    if (this.isOver || this.isStopping) return
+    if (this.isOver || this.isStopping || this.isLast) return
     this.queue.push(chunk)
     this.beginRequests()
     this.checkFlood()
@@ -108,7 +110,13 @@ export class ServeMachine {
 
   /** The client has finished the stream. */
   finished(): void {
-    this.queue.end()
+    if (!this.isLast) this.queue.end()
+    this.goOn()
+  }
+
+  /** The server takes no more requests: those whose bytes have all come are answered, and the stream ends. */
+  lastCall(): void {
+    this.isLast = true
     this.goOn()
   }
 
@@ -124,7 +132,7 @@ export class ServeMachine {
 
   private get mayRead(): boolean {
     const { concurrency, holdsBack, maxBuffered } = this.options
-    return !this.isStopping && (!holdsBack || this.running < concurrency || this.buffered < maxBuffered)
+    return !this.isStopping && (this.isLast || !holdsBack || this.running < concurrency || this.buffered < maxBuffered)
   }
 
   // ---------------------------------------------------------------------------
@@ -248,7 +256,7 @@ export class ServeMachine {
     if (this.isOver || this.isWriting) return
     const isDone = this.isStopping
       ? this.turns.first?.isUnanswerable === true
-      : this.queue.isEnded && this.running === 0
+      : (this.isLast || this.queue.isEnded) && this.running === 0
     if (!isDone) return
     this.isOver = true
     this.outbox.push({ _tag: "Finish" })

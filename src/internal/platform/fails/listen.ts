@@ -1,41 +1,11 @@
 /** A listening server of `@fails-components/webtransport` (1.6.8), without its quirks. */
-import { WebTransportError } from "../../../WebTransportError.js"
-import type { Certificate } from "./certificate.js"
+import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
+import { type ConnectRequest, listenFailure, type Listening, type ListenOptions, statusOf } from "../server/listener.js"
 import { skipCloseBeforeDestroy } from "./closeOrder.js"
 import { has } from "./internals.js"
-import { load, type ServerModule } from "./load.js"
+import { hasNativePackage, load, type ServerModule } from "./load.js"
 import type { Connection, NodeServer, RequestFields, ServerSession, Socket } from "./serverShape.js"
 import { windows } from "./windows.js"
-
-/** A client's request for a session. */
-export interface ConnectRequest {
-  /** With the query. */
-  readonly path: string
-  /** Names in lower case, repeated values joined by `", "`. */
-  readonly headers: Readonly<Record<string, string>>
-}
-
-export interface ListenOptions {
-  readonly protocol: "http2" | "http3"
-  readonly host: string
-  readonly port: number
-  readonly certificate: Certificate
-  /** The status of the answer. */
-  readonly admit: (request: ConnectRequest) => number | Promise<number>
-  /** Gets each session that was granted. */
-  readonly onSession: (native: ServerSession, request: ConnectRequest) => void
-}
-
-export interface Listening {
-  readonly address: { readonly host: string; readonly port: number }
-  /** New connections are refused. */
-  readonly stop: () => void
-  /** Closes all connections, at once those that do not end within this many milliseconds. */
-  readonly close: (within: number) => Promise<void>
-}
-
-/** How many streams of each kind a client may open on a session in its whole life. */
-const credit = 1_000_000
 
 const requestOf = (fields: RequestFields): ConnectRequest => ({
   path: String(fields[":path"] ?? "/"),
@@ -46,7 +16,7 @@ const requestOf = (fields: RequestFields): ConnectRequest => ({
   )
 })
 
-const settingsOf = ({ certificate: { cert, privKey }, host, port }: ListenOptions) => ({
+const settingsOf = ({ certificate: { cert, privKey }, credit, host, port }: ListenOptions) => ({
   host,
   port,
   cert,
@@ -56,33 +26,20 @@ const settingsOf = ({ certificate: { cert, privKey }, host, port }: ListenOption
   defaultDatagramsReadableMode: "default",
   ...windows,
   // by default a session grants 100 streams in its whole life
-  initialBidirectionalStreams: credit,
-  initialUnidirectionalStreams: credit
+  initialBidirectionalStreams: credit.bidirectional,
+  initialUnidirectionalStreams: credit.unidirectional
 })
 
-const whyNot = ({ host, port }: ListenOptions, cause: unknown): WebTransportError => {
-  const { code, message } = cause as { readonly code?: string; readonly message?: string }
-  const where = `${host}:${port}`
-  const [detail, advice] = code === "EADDRINUSE"
-    ? [
-      `port ${port} of ${host} is in use`,
-      "choose another one, 0 for any that is free, or end the process that has it"
-    ]
-    : code === "EACCES"
-    ? [`this process may not listen at ${where}`, "ports below 1024 need the right to use them; choose a higher one"]
-    : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
-    ? [`${host} is no address of this machine`, "use 127.0.0.1, or 0.0.0.0 for all its addresses"]
-    : [`the server cannot listen at ${where}: ${message ?? String(cause)}`, undefined]
-  return new WebTransportError({ reason: "Listen", detail, advice, cause })
-}
+export type Protocol = "http2" | "http3"
 
-const make = (module: ServerModule, options: ListenOptions) =>
-  new (options.protocol === "http3" ? module.Http3Server : module.Http2Server)(settingsOf(options))
+const make = (module: ServerModule, protocol: Protocol, options: ListenOptions) =>
+  new (protocol === "http3" ? module.Http3Server : module.Http2Server)(settingsOf(options))
 
-/** A callback that throws, or rejects, would leave the client pending. */
-const answering = ({ admit }: ListenOptions) => async ({ header }: { readonly header: RequestFields }) => {
+const answering = (options: ListenOptions) => async ({ header }: { readonly header: RequestFields }) => {
   const request = requestOf(header)
-  const status = await Promise.resolve(request).then(admit).catch(() => 500)
+  const status = await statusOf(options, request)
+  // the session comes in this turn, or never
+  if (status === 200) setTimeout(() => options.onNoSession(request), 0)
   return { status, path: "*", userData: request }
 }
 
@@ -115,17 +72,36 @@ const track = (server: NodeServer | undefined) => {
   return { connections, sockets }
 }
 
-/** Rejects with a `WebTransportError` if the server cannot start. */
-export const listen = async (options: ListenOptions): Promise<Listening> => {
-  const { hasHttp3, module } = await load()
-  if (options.protocol === "http3" && !hasHttp3) {
-    throw new WebTransportError({
-      reason: "Unsupported",
-      detail: "the native package for HTTP/3 is missing",
-      advice: "install @fails-components/webtransport-transport-http3-quiche, or serve over HTTP/2"
-    })
+const isOver = ({ state }: ServerSession): boolean => state === "closed" || state === "failed"
+
+/** Asks the client of a session to begin nothing new. The library's own `notifySessionDraining` does nothing over HTTP/2. */
+const goAway = (native: NativeWebTransport): void => {
+  try {
+    const { objint } = native as ServerSession
+    if (objint?.stream !== undefined) objint.stream.session?.goaway()
+    else (objint as { notifySessionDraining?: () => void } | undefined)?.notifySessionDraining?.()
+  } catch {
+    // the connection is gone
   }
-  const server = make(module, options)
+}
+
+const abandon = (native: NativeWebTransport): void => {
+  const session = native as ServerSession
+  if (isOver(session)) return
+  try {
+    const stream = session.objint?.stream
+    if (stream === undefined) native.close()
+    else stream.destroy()
+  } catch {
+    // the session is gone
+  }
+}
+
+/** Undefined if the native package, which HTTP/3 needs, is not installed. */
+export const listen = async (protocol: Protocol, options: ListenOptions): Promise<Listening | undefined> => {
+  if (protocol === "http3" && !await hasNativePackage()) return undefined
+  const { module } = await load()
+  const server = make(module, protocol, options)
   server.setRequestCallback(answering(options))
   const incoming = server.sessionStream("*")
   try {
@@ -134,7 +110,7 @@ export const listen = async (options: ListenOptions): Promise<Listening> => {
     server.startServer()
     await server.ready
   } catch (cause) {
-    throw whyNot(options, cause)
+    throw listenFailure(options, cause)
   }
   const { connections, sockets } = track(server.transportInt?.serverInt)
   const onSession = (native: ServerSession) => {
@@ -163,33 +139,8 @@ export const listen = async (options: ListenOptions): Promise<Listening> => {
       for (const socket of sockets) socket.destroy()
     }, within)
     // over HTTP/3 the library does not tell
-    if (options.protocol === "http2") await server.closed
+    if (protocol === "http2") await server.closed
     clearTimeout(timer)
   }
-  return { address: { host, port }, stop, close }
-}
-
-const isOver = ({ state }: ServerSession): boolean => state === "closed" || state === "failed"
-
-/** Asks the client of a session to begin nothing new. The library's own `notifySessionDraining` does nothing over HTTP/2. */
-export const goAway = (native: ServerSession): void => {
-  try {
-    const { objint } = native
-    if (objint?.stream !== undefined) objint.stream.session?.goaway()
-    else (objint as { notifySessionDraining?: () => void } | undefined)?.notifySessionDraining?.()
-  } catch {
-    // the connection is gone
-  }
-}
-
-/** Frees a session that does not end by itself. */
-export const abandon = (native: ServerSession): void => {
-  if (isOver(native)) return
-  try {
-    const stream = native.objint?.stream
-    if (stream === undefined) native.close()
-    else stream.destroy()
-  } catch {
-    // the session is gone
-  }
+  return { address: { host, port }, sockets, retainsWrites: true, stop, goAway, abandon, close }
 }

@@ -33,6 +33,9 @@ const filterConsole = (method: "log" | "error"): () => void => {
   }
 }
 
+/** Whether the native package, which HTTP/3 needs, is installed. */
+export const hasNativePackage = (): Promise<boolean> => import(nativePackage).then(() => true, () => false)
+
 const loadPackage = (): Promise<Module & ServerModule> =>
   (import("@fails-components/webtransport") as Promise<unknown> as Promise<Module & ServerModule>).catch(
     whenMissing(
@@ -46,7 +49,7 @@ const loadQuietly = async (): Promise<Loaded> => {
   try {
     const module = await loadPackage()
     await module.quicheLoaded
-    const hasHttp3 = await import(nativePackage).then(() => true, () => false)
+    const hasHttp3 = await hasNativePackage()
     // The library's server part may print later.
     await new Promise((resolve) => setImmediate(resolve))
     return { module, hasHttp3 }

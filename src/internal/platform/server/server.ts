@@ -1,7 +1,7 @@
 /** The server: which sessions it grants, who serves them, and how it drains. */
 import { complete, makeDeferred } from "#effect/deferred"
 import { andThen, callback } from "#effect/effect"
-import { poolRuntime } from "#effect/poolRuntime"
+import { type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
 import { repeatEffectOption } from "#effect/stream"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -10,60 +10,70 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { ConstructorService } from "../../../WebTransportConstructor.js"
+import type { ConstructorService, NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { WebTransportError } from "../../../WebTransportError.js"
+import { RefusalLog } from "../../observe/refusalLog.js"
 import { dieOfProblems } from "../../options/optionChecks.js"
 import { decodeAll, type Decoded } from "../../options/optionTable.js"
 import { adopt } from "../../transport/connect.js"
 import { atMost } from "../../transport/endings.js"
 import { IncomingQueue, takeNext } from "../../transport/incoming.js"
+import { LastCall } from "../../transport/lastCall.js"
 import { type Certificate, loadCertificate } from "../fails/certificate.js"
-import { abandon, type ConnectRequest, goAway, listen, type Listening } from "../fails/listen.js"
-import type { ServerSession as NativeSession } from "../fails/serverShape.js"
 import type { ServerService } from "./contract.js"
 import { Fibers } from "./fibers.js"
-import { ServedSession } from "./servedSession.js"
+import { listenWith } from "./listen.js"
+import { type ConnectRequest, type Listen, type Listening, pathOf } from "./listener.js"
+import { ServedSession, type StreamLimits } from "./servedSession.js"
 import { type ServerOptions, serverOptions } from "./serverOptions.js"
 
 /** A session that was granted. */
 interface Arrival {
-  readonly native: NativeSession
+  readonly native: NativeWebTransport
   readonly request: ConnectRequest
 }
 
-/** How to free a session of the server. The library passes written buffers to the socket uncopied (1.6.8). */
-const service: ConstructorService = {
+/** How to free a session of the server. */
+const serviceOf = ({ abandon, retainsWrites }: Listening): ConstructorService => ({
   construct: () => {
     throw new Error("a server does not connect")
   },
-  abandon: (native) => abandon(native as NativeSession),
-  retainsWrites: true
-}
+  abandon,
+  retainsWrites
+})
+
+/** How many streams of each kind a client may open on a session in its whole life: `maxStreams` limits those open at once. */
+const credit = { bidirectional: 1_000_000, unidirectional: 1_000_000 }
+
+/** How long clients have to hear that the server drains, in milliseconds. */
+const hearWithin = 1_000
 
 /** How long clients have to end their connections after the last session. */
 const farewellWithin = 500
 
 const noMore = new WebTransportError({ reason: "SessionClosed", detail: "the server is closed" })
 
-const pathOf = ({ path }: ConnectRequest): string => path.split("?", 1)[0]!
-
 class Server {
   private readonly options: Decoded<typeof serverOptions>
   private readonly paths: ReadonlySet<string> | undefined
   private listening: Listening | undefined = undefined
+  private service: ConstructorService | undefined = undefined
   private state: "Open" | "Draining" = "Open"
   /** Requests that were granted, whose sessions have yet to come. A client that leaves at once has none. */
   private readonly granted = new Set<ConnectRequest>()
-  private readonly live = new Set<NativeSession>()
+  private readonly live = new Set<NativeWebTransport>()
   private whenNone: () => void = () => {}
   private arrivals: ReadableStreamDefaultController<Arrival> | undefined = undefined
   private readonly queue: IncomingQueue<Arrival>
   private readonly handlers = new Set<Fibers>()
+  private readonly limits: StreamLimits
   private drained: Deferred.Deferred<void> | undefined = undefined
   readonly certificateHash: Uint8Array<ArrayBuffer>
 
-  constructor(options: Decoded<typeof serverOptions>, certificate: Certificate) {
+  constructor(options: Decoded<typeof serverOptions>, certificate: Certificate, runtime: PoolRuntime) {
     this.options = options
+    const { maxStreams } = options
+    this.limits = { maxStreams, lastCall: new LastCall(), refusals: new RefusalLog(), runtime }
     this.paths = options.paths === undefined ? undefined : new Set(options.paths)
     this.certificateHash = certificate.hash
     const start = (controller: ReadableStreamDefaultController<Arrival>) => {
@@ -72,16 +82,18 @@ class Server {
     this.queue = new IncomingQueue(new ReadableStream<Arrival>({ start }), 1)
   }
 
-  async start(certificate: Certificate): Promise<void> {
-    const { host, port, protocol } = this.options
+  async start(certificate: Certificate, listen: Listen): Promise<void> {
+    const { host, port } = this.options
     this.listening = await listen({
-      protocol,
       host,
       port,
       certificate,
+      credit,
       admit: (request) => this.admit(request),
-      onSession: (native, request) => this.arrived(native, request)
+      onSession: (native, request) => this.arrived(native, request),
+      onNoSession: (request) => this.granted.delete(request)
     })
+    this.service = serviceOf(this.listening)
   }
 
   get address() {
@@ -93,14 +105,17 @@ class Server {
   private admit(request: ConnectRequest): number {
     if (this.state !== "Open") return 503
     if (this.paths?.has(pathOf(request)) === false) return 404
-    if (this.live.size + this.granted.size >= this.options.maxSessions) return 503
+    const { maxSessions } = this.options
+    if (this.live.size + this.granted.size >= maxSessions) {
+      const { refusals, runtime } = this.limits
+      refusals.tooManySessions(runtime, maxSessions, { path: pathOf(request) })
+      return 503
+    }
     this.granted.add(request)
-    // the session comes in this turn, or never
-    setTimeout(() => this.granted.delete(request), 0)
     return 200
   }
 
-  private arrived(native: NativeSession, request: ConnectRequest): void {
+  private arrived(native: NativeWebTransport, request: ConnectRequest): void {
     this.granted.delete(request)
     this.live.add(native)
     const end = () => {
@@ -120,8 +135,8 @@ class Server {
 
   private open({ native, request }: Arrival): Effect.Effect<ServedSession, WebTransportError, Scope.Scope> {
     return Effect.map(
-      adopt(native, service, {}),
-      (handle) => new ServedSession(handle.core, request, this.options.maxStreams)
+      adopt(native, this.service, {}),
+      (handle) => new ServedSession(handle.core, request, this.limits)
     )
   }
 
@@ -143,7 +158,7 @@ class Server {
   ): Effect.Effect<void, never, Exclude<R, Scope.Scope>> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(poolRuntime, (runtime) => {
-        const fibers = new Fibers(runtime)
+        const fibers = new Fibers(runtime, (why) => this.limits.refusals.framing(runtime, "session", why, {}))
         const ended = makeDeferred<void>()
         this.handlers.add(fibers)
         const accept = () =>
@@ -184,9 +199,14 @@ class Server {
     this.state = "Draining"
     this.listening!.stop()
     this.arrivals!.close()
-    for (const native of this.live) goAway(native)
-    return atMost(this.idle, Duration.millis(this.options.shutdownGrace))
+    for (const native of this.live) this.listening!.goAway(native)
+    return atMost(this.idle, Duration.millis(this.untilLastCall))
   }).pipe(
+    andThen(Effect.suspend(() => {
+      // for clients that were not told, or go on all the same
+      this.limits.lastCall.call()
+      return atMost(this.idle, Duration.millis(this.options.shutdownGrace - this.untilLastCall))
+    })),
     andThen(Effect.suspend(() => {
       for (const fibers of this.handlers) fibers.interrupt()
       return this.handlersDone
@@ -197,6 +217,10 @@ class Server {
       return this.listening!.close(farewellWithin)
     }))
   )
+
+  private get untilLastCall(): number {
+    return Math.min(hearWithin, this.options.shutdownGrace / 2)
+  }
 
   /** Completes when no session is left, and no handler runs. */
   private get idle(): Effect.Effect<void> {
@@ -217,7 +241,16 @@ class Server {
 const orError = (cause: unknown): WebTransportError =>
   cause instanceof WebTransportError ? cause : new WebTransportError({ reason: "Listen", cause })
 
-export const make = (options: ServerOptions): Effect.Effect<ServerService, WebTransportError, Scope.Scope> =>
+export const selfSigned: Effect.Effect<Certificate, WebTransportError> = /* @__PURE__ */ Effect.tryPromise({
+  try: () => loadCertificate("self-signed"),
+  catch: orError
+})
+
+/** `around` stands between the server and the package: only tests need one. */
+export const makeAround = (
+  options: ServerOptions,
+  around: (listen: Listen) => Listen
+): Effect.Effect<ServerService, WebTransportError, Scope.Scope> =>
   Effect.gen(function*() {
     const { decoded, problems } = decodeAll(serverOptions, options)
     yield* dieOfProblems("NodeWebTransportServer", problems)
@@ -225,9 +258,18 @@ export const make = (options: ServerOptions): Effect.Effect<ServerService, WebTr
       try: () => loadCertificate(decoded.certificate),
       catch: orError
     })
-    const server = new Server(decoded, certificate)
+    const server = new Server(decoded, certificate, yield* poolRuntime)
     return yield* Effect.acquireRelease(
-      Effect.as(Effect.tryPromise({ try: () => server.start(certificate), catch: orError }), server),
+      Effect.as(
+        Effect.tryPromise({
+          try: () => server.start(certificate, around(listenWith[decoded.protocol])),
+          catch: orError
+        }),
+        server
+      ),
       () => server.drain
     )
   })
+
+export const make = (options: ServerOptions): Effect.Effect<ServerService, WebTransportError, Scope.Scope> =>
+  makeAround(options, (listen) => listen)

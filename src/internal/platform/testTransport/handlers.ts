@@ -25,6 +25,8 @@ export const served = (stream: ServerStream) => ({
   write: stream.write,
   finish: stream.finish,
   reset: andThen(stream.reset, stream.stopSending),
+  // the server in memory does not drain
+  onLastCall: () => () => {},
   // a read is always pending, and fails
   onBroken: () => () => {}
 })
