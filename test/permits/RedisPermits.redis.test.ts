@@ -324,6 +324,26 @@ describe("a limit over Redis", () => {
   )
 
   it.scopedLive(
+    "two pools of a process give back together what others want, and no more",
+    () =>
+      Effect.gen(function*() {
+        const { join, take } = yield* setUp({ limit: 8 })
+        const { permit } = yield* join()
+        const pools = yield* Effect.replicateEffect(ResourcePool.make({ acquire: makeSource().acquire, permit }), 2)
+        yield* Effect.forEach(pools, (pool) =>
+          Effect.flatMap(
+            Effect.replicateEffect(pool.acquire, 4),
+            (leases) => Effect.forEach(leases, (lease) => lease.release())
+          ))
+        const other = yield* join()
+        yield* Effect.all([take(other), take(other)], { concurrency: "unbounded" })
+        const kept = yield* Effect.forEach(pools, (pool) => Effect.map(pool.stats, ({ permits }) => permits!.held))
+        assert.deepStrictEqual(kept, [3, 3])
+      }),
+    60_000
+  )
+
+  it.scopedLive(
     "demand reaches a process that hears no news, in the answer to its next renewal",
     () =>
       Effect.gen(function*() {

@@ -67,8 +67,9 @@ export class PermitDesk<P extends Permit> {
   ask(permit: P, purpose: PermitPurpose): void {
     const run: Run = { fiber: undefined, scope: undefined, wanted: undefined, isLost: false, watchers: [] }
     this.runs.set(permit, run)
+    const source = this.permit
     const program = Effect.flatMap(Scope.make(), (scope) => {
-      const effect = Effect.isEffect(this.permit) ? this.permit : attempt(this.permit, purpose)
+      const effect = Effect.isEffect(source) ? source : attempt((purpose) => source(purpose, this), purpose)
       const asked = Effect.interruptible(provideScope(effect, scope)) as Effect.Effect<FleetPermit | void, unknown>
       return Effect.flatMap(
         Effect.zip(Effect.exit(asked), Random.next),
