@@ -81,6 +81,7 @@ const makePool = <E>(acquire: Effect.Effect<Pooled, E, Scope.Scope>) =>
   ResourcePool.make({
     name: "threads",
     acquire,
+    minSize: 2,
     maxSize: 2,
     lost: ({ gone }) => Deferred.await(gone),
     // the thread still works for a borrower that gave up, and hears nothing until it is done
@@ -94,6 +95,8 @@ const trial = <E>(name: string, acquire: Effect.Effect<Pooled, E, Scope.Scope>) 
     const pool = yield* makePool(acquire)
     const run = (job: Job) => pool.use((thread) => thread.run(job))
 
+    // each thread gets one of the first jobs; the pool warns of items that die before they served anybody
+    yield* pool.awaitStats(({ idle }) => idle === 2)
     const sums = yield* Effect.forEach([1, 10, 100, 1_000, 10_000], (n) => run(sum(n)), { concurrency: "unbounded" })
     yield* Console.log(`${name}: ${sums.join(", ")}`)
 

@@ -77,7 +77,7 @@ const half: Scenario = {
   end: 120,
   load: 1,
   options: full,
-  variants: [defaults, withoutJitter, withoutBackoff, ...concurrencies, atOnce, ...queues],
+  variants: [defaults, withoutJitter, withoutBackoff, ...concurrencies, atOnce, ...queues, ...endpoints],
   play: ({ at, backend, replicas }) => {
     const others = replicas.slice(replicas.length / 2)
     at(20, () => others.forEach((replica) => backend.kill(replica)))

@@ -452,6 +452,9 @@ export class World {
       ])
       return Math.min(...changes, creation.nextAt > this.now ? creation.nextAt : Infinity)
     }
+    if (this.liveAttemptsOf(creation).length > 0) {
+      return open.find((place) => this.probeOf(place)?.state === "Held") ?? (open.length === 0 ? "none" : Infinity)
+    }
     const due = (place: ModelEndpoint) => Math.max(place.retryAt, place.ejectedUntil)
     const wellFirst = [
       ...open.filter(({ trouble }) => trouble === "none").sort((a, b) => a.rank - b.rank),
@@ -470,7 +473,18 @@ export class World {
       this.creations.some(({ state }) => state === "Trying")
   }
 
+  /** Probes run one at a time; while no endpoint is well, they wait until all attempts are late. */
+  private get probesFrom(): number {
+    if (this.listed.some((place) => this.probeOf(place) !== undefined)) return Infinity
+    if (this.listed.some(({ trouble }) => trouble === "none")) return -Infinity
+    return Math.max(-Infinity, ...this.listed.flatMap((place) => this.attemptsAt(place)).map(({ lateAt }) => lateAt))
+  }
+
   private probeDue(place: ModelEndpoint): number {
+    return Math.max(this.probesFrom, this.probeWanted(place))
+  }
+
+  private probeWanted(place: ModelEndpoint): number {
     if (!place.listed || !this.isActive || this.probeOf(place) !== undefined || this.attemptsAt(place).length > 0) {
       return Infinity
     }
@@ -559,6 +573,9 @@ export class World {
     const creation = record.creation === undefined ? undefined : this.creationOf(record.creation)
     if (creation === undefined) {
       ensure(this.probeDue(place) <= this.now, `a probe of ${place.key} comes when it is due`)
+      for (const other of this.listed) {
+        ensure(this.probeWanted(place) <= this.probeWanted(other), `${other.key} was due before ${place.key}`)
+      }
       ensure(this.wantsNothing(), "creations come before probes")
     } else {
       this.judgeChoice(creation, place)

@@ -17,6 +17,7 @@ import {
 import { EndpointList } from "./endpointList.js"
 import { Moves } from "./moves.js"
 import { aliveProof, type BalancePolicy, type SessionDemand } from "./policy.js"
+import { Probes } from "./probes.js"
 
 /** `D`: an entry of the user's list. `F`: why an attempt failed. Times are milliseconds of a monotonic clock. */
 export class BalanceMachine<D extends EndpointEntry, F> {
@@ -25,6 +26,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
   /** The creations that have no session yet, the oldest first. */
   private readonly creations = new Set<SessionCreation<D, F>>()
   private readonly moves: Moves<D, F>
+  private readonly probes: Probes<D, F>
   private readonly outbox: Outbox<BalanceCommand<D, F>>
   private turns = 0
   private isClosed = false
@@ -34,6 +36,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
     this.policy = policy
     this.list = new EndpointList(policy.balance)
     this.moves = new Moves(policy, demand)
+    this.probes = new Probes(policy, this.list)
     this.outbox = new Outbox((command) => {
       // a later command has replaced this time
       if (command._tag !== "WakeAt" || command.at === this.armedAt) perform(command)
@@ -285,7 +288,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
     if (!this.isClosed) {
       this.proveAlive(now)
       this.advanceAll(now)
-      this.startProbes(now)
+      this.startProbe(now)
       for (let session = this.moves.next(this.list.known(), now); session !== undefined;) {
         this.forget(session)
         this.outbox.push({ _tag: "Retire", session })
@@ -359,22 +362,17 @@ export class BalanceMachine<D extends EndpointEntry, F> {
     return attempt
   }
 
-  /** Probes every endpoint that is due, while the pool has sessions or needs one. */
-  private startProbes(now: number): void {
-    for (const endpoint of this.listed) {
-      if (this.probeAt(endpoint) <= now) endpoint.probe = this.open(endpoint, undefined, now)
-    }
+  private startProbe(now: number): void {
+    const probe = this.nextProbe
+    if (probe !== undefined && probe.at <= now) probe.endpoint.probe = this.open(probe.endpoint, undefined, now)
   }
 
-  private probeAt(endpoint: Endpoint<D, F>): number {
-    const { attempts, dueAt, health, probe } = endpoint
-    const isActive = this.creations.size > 0 || this.list.hasSessions
-    if (probe !== undefined || attempts.size > 0 || !isActive || this.policy.maxAttempts === 1) return Infinity
-    return health !== "Well" ? dueAt : this.list.isUnusedBetter(endpoint) ? -Infinity : Infinity
+  private get nextProbe() {
+    return this.creations.size > 0 || this.list.hasSessions ? this.probes.next() : undefined
   }
 
   private nextDue(now: number): number {
-    let due = this.moves.dueAt
+    let due = Math.min(this.moves.dueAt, this.nextProbe?.at ?? Infinity)
     for (const creation of this.creations) {
       if (creation.attempts.size >= this.policy.maxAttempts) continue
       if (creation.attempts.size > 0 && now < creation.nextAt) {
@@ -385,7 +383,6 @@ export class BalanceMachine<D extends EndpointEntry, F> {
       if (choice._tag === "Wait") due = Math.min(due, choice.until)
     }
     for (const endpoint of this.list.known()) {
-      if (endpoint.isListed) due = Math.min(due, this.probeAt(endpoint))
       for (const { openedAt } of endpoint.unproven()) due = Math.min(due, openedAt + aliveProof)
     }
     return due

@@ -54,7 +54,17 @@ export const choose = <D extends EndpointEntry, F>(
     if (now < creation.nextAt) return { _tag: "Wait", until: Math.min(until, creation.nextAt) }
   }
   if (prompt.length > 0) return { _tag: "Wait", until }
-  return chooseDoubtful(untried, now)
+  return creation.attempts.size > 0 ? chooseProbed(untried) : chooseDoubtful(untried, now)
+}
+
+/**
+ * No endpoint is well and prompt, and the creation has an attempt under way. A second one would go where another one is
+ * late or has just failed: when a whole fleet comes back, it would double the load. A probe's open session costs nothing.
+ */
+const chooseProbed = <D extends EndpointEntry, F>(untried: ReadonlyArray<Endpoint<D, F>>): Choice<D, F> => {
+  const endpoint = untried.find(({ probe }) => probe?.state === "Open")
+  if (endpoint !== undefined) return { _tag: "Try", endpoint }
+  return untried.length === 0 ? { _tag: "None" } : { _tag: "Wait", until: Infinity }
 }
 
 /**

@@ -95,6 +95,34 @@ describe("the attempts of a creation", () => {
     assert.deepStrictEqual(pool.taken(), ["Troubled b Connect", "Open c"])
   })
 
+  it("none is tried beside a slow one where another attempt is late, or has failed", () => {
+    const pool = new Pool(["a", "b", "c"], { backoff: { initial: 60_000, factor: 1, max: 60_000, jitter: 0 } })
+    pool.create()
+    pool.failed("a")
+    pool.create()
+    pool.taken()
+    // b and c are late
+    pool.pass(250)
+    assert.deepStrictEqual(pool.taken(), [])
+    pool.opened("c")
+    // c is prompt again
+    assert.deepStrictEqual(pool.taken(), ["Won c", "Open c"])
+  })
+
+  it("a probe's session is taken beside a slow one", () => {
+    const pool = new Pool(["a", "b"])
+    const [session] = pool.sessions(2)
+    pool.machine.ended(session!, "Died", undefined, pool.now, 0.5)
+    const creation = pool.create()
+    pool.taken()
+    pool.pass(250)
+    assert.deepStrictEqual(pool.taken(), ["Open a"])
+    // its session must still prove good
+    pool.opened("a")
+    assert.deepStrictEqual(pool.taken().slice(0, 1), ["Cancel b"])
+    assert.strictEqual(creation.state, "Closing")
+  })
+
   it("the loser is closed before the winner is lent, and is no failure", () => {
     const pool = new Pool(["a", "b"])
     const creation = pool.create()

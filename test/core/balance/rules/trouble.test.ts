@@ -30,10 +30,9 @@ describe("an endpoint in trouble", () => {
     pool.failed("b")
     pool.pass(10)
     const young = pool.opened("a")
+    pool.create()
     pool.opened("b")
     pool.proved(young)
-    // takes the session of b's probe
-    pool.create()
     assert.deepStrictEqual(pool.counts(), { a: 1, b: 2 })
     pool.taken()
     const probe = pool.endpoint("a").probe
@@ -57,6 +56,43 @@ describe("an endpoint in trouble", () => {
     pool.opened("b")
     assert.strictEqual(probe.state, "Cancelled")
     assert.deepStrictEqual(pool.taken(), ["Open a", "Open b", "Cancel a", "Cancel a", "Troubled a Late", "Open a"])
+  })
+
+  it("is probed when no other one is, and the one that was due first comes first", () => {
+    const pool = new Pool(["a", "b", "c", "d"], { backoff: { initial: 10, factor: 3, max: 90, jitter: 0 } })
+    pool.create()
+    pool.failed("a")
+    pool.failed("b")
+    pool.failed("c")
+    pool.proved(pool.opened("d"))
+    pool.taken()
+    pool.pass(10)
+    assert.deepStrictEqual(pool.taken(), ["Open a"])
+    pool.failed("a")
+    assert.deepStrictEqual(pool.taken(), ["Open b"])
+    pool.pass(60)
+    pool.failed("b")
+    // a has been due since its backoff of 30 ms
+    assert.deepStrictEqual(pool.taken(), ["Open c"])
+    pool.failed("c")
+    assert.deepStrictEqual(pool.taken(), ["Open a"])
+  })
+
+  it("is probed beside the attempts of creations only if one is well, or if all of them are late", () => {
+    const pool = new Pool(["a", "b"], { backoff: { initial: 10, factor: 9, max: 90, jitter: 0 } })
+    pool.create()
+    pool.failed("a")
+    pool.failed("b")
+    pool.taken()
+    pool.create()
+    assert.deepStrictEqual(pool.taken(), ["Open a"])
+    pool.pass(249)
+    assert.deepStrictEqual(pool.taken(), [])
+    pool.pass(1)
+    assert.deepStrictEqual(pool.taken(), ["Open b"])
+    // the probe's session ends the wait for a
+    pool.opened("b")
+    assert.deepStrictEqual(pool.taken().slice(0, 2), ["Back b", "Cancel a"])
   })
 
   it("drops its probe when it is ejected", () => {
@@ -203,7 +239,6 @@ describe("an endpoint in trouble", () => {
     pool.proved(pool.opened("b"))
     pool.create()
     pool.pass(250)
-    pool.failed("a")
     pool.taken()
     pool.create()
     assert.deepStrictEqual(pool.taken(), ["Open b"])
