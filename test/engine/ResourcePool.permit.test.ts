@@ -446,4 +446,27 @@ describe("permit", () => {
       assert.deepInclude(yield* tagged(PoolMetrics.permitsWaiting), { value: 1 })
       yield* lease!.release()
     }))
+
+  it.scoped("tells of a lost permit and of what it gave back: metrics, an event, a log line", () =>
+    withLogs((lines) =>
+      Effect.gen(function*() {
+        const limit = makeLimit(3)
+        const pool = yield* ResourcePool.make({ name: "losing", acquire: makeSource().acquire, permit: limit.permit })
+        const event = yield* Effect.fork(
+          Stream.runHead(Stream.filter(pool.events, ({ _tag }) => _tag === "PermitLost"))
+        )
+        yield* settle
+        for (const lease of yield* hold(pool, 3)) yield* lease.release()
+        yield* limit.state.permits[2]!.lose
+        yield* limit.state.permits[0]!.want(1)
+        yield* settle
+        assert.isTrue(Option.isSome(yield* Fiber.join(event)))
+        const told = lines.filter(({ annotations }) => annotations["event"] === "PermitLost")
+        assert.deepStrictEqual(told.map(({ annotations }) => annotations["pool"]), ["losing"])
+        const counts = [PoolMetrics.permitsHeld, PoolMetrics.permitsLost, PoolMetrics.permitsGivenBack].map((metric) =>
+          Effect.map(Metric.value(Metric.tagged(metric, "pool", "losing")), (state: any) => state.value ?? state.count)
+        )
+        assert.deepStrictEqual(yield* Effect.all(counts), [1, 1, 1])
+      })
+    ))
 })

@@ -90,7 +90,8 @@ class RedisPermits implements PermitsService {
     const permit = this.holder.ask(purpose, this.time.read(), (permit) => this.signals.set(permit, signals))
     const giveBack = Effect.sync(() => {
       this.signals.delete(permit)
-      if (permit.state !== "Waiting") this.parts.gaveBack(pool)
+      // not if its ask failed, or was withdrawn
+      if (permit.state !== "Waiting" && permit.state !== "Gone") this.parts.gaveBack(pool)
       this.holder.giveBack(permit, this.time.read())
     })
     const granted: Permit = {
