@@ -458,12 +458,19 @@ describe("permit", () => {
         yield* settle
         for (const lease of yield* hold(pool, 3)) yield* lease.release()
         yield* limit.state.permits[2]!.lose
+        // its permit is back
+        yield* settle
         yield* limit.state.permits[0]!.want(1)
         yield* settle
         assert.isTrue(Option.isSome(yield* Fiber.join(event)))
         const told = lines.filter(({ annotations }) => annotations["event"] === "PermitLost")
         assert.deepStrictEqual(told.map(({ annotations }) => annotations["pool"]), ["losing"])
-        const counts = [PoolMetrics.permitsHeld, PoolMetrics.permitsLost, PoolMetrics.permitsGivenBack].map((metric) =>
+        const metrics: ReadonlyArray<any> = [
+          PoolMetrics.permitsHeld,
+          PoolMetrics.permitsLost,
+          PoolMetrics.permitsGivenBack
+        ]
+        const counts = metrics.map((metric) =>
           Effect.map(Metric.value(Metric.tagged(metric, "pool", "losing")), (state: any) => state.value ?? state.count)
         )
         assert.deepStrictEqual(yield* Effect.all(counts), [1, 1, 1])
