@@ -301,7 +301,8 @@ describe("what was written in success", () => {
           yield* Fiber.join(sending)
           let whole = 0
           const arrivals = Effect.map(server.command("arrivals", { path }), (arrivals) => {
-            for (const arrival of arrivals) {
+            // on a busy machine the session is replaced, and a stream that it grants late is never used
+            for (const arrival of arrivals.filter(({ bytes }) => bytes > 0)) {
               assert.deepInclude(arrival, { isWhole: true, isFinished: true })
               whole++
             }
