@@ -110,9 +110,13 @@ export interface Service {
   /**
    * For the option `permit`: waits for a permit, and holds it until its scope closes. A spare one comes when nobody waits
    * for a borrower, and is looked for each third of `timeToLive`. It fails when Redis cannot be reached or refuses; the
-   * pool then asks again, after its backoff.
+   * pool then asks again, after its backoff. Pools pass themselves: what other processes want is divided among the pools
+   * that use one `Service`, in proportion to the permits that they have. Without `pool` all of them count as one.
    */
-  readonly permit: (purpose: "borrower" | "spare") => Effect.Effect<Permit, RedisPermitsError, Scope.Scope>
+  readonly permit: (
+    purpose: "borrower" | "spare",
+    pool?: object
+  ) => Effect.Effect<Permit, RedisPermitsError, Scope.Scope>
   readonly stats: Effect.Effect<Stats>
 }
 

@@ -201,14 +201,15 @@ export interface Options<A, E, R, E2 = never> {
 /**
  * The effect that waits for a permit, or a function that returns it. `"borrower"`: a borrower waits for it. `"spare"`: it
  * is for `minSize` or `minIdle`, and may come after all others; when a borrower comes, the pool interrupts it and asks
- * anew.
+ * anew. `pool` is the same object in each ask of a pool, and another one for another pool: a source that serves several
+ * pools can divide what others want among them.
  *
  * @since 0.2.0
  * @category models
  */
 export type PermitSource<E, R> =
   | Effect.Effect<Permit | void, E, R>
-  | ((purpose: "borrower" | "spare") => Effect.Effect<Permit | void, E, R>)
+  | ((purpose: "borrower" | "spare", pool: object) => Effect.Effect<Permit | void, E, R>)
 
 /**
  * What a pool is told about a permit that it has.
@@ -228,8 +229,12 @@ export interface Permit {
    * Whether the pool may lend the item now: `"Valid"`, `"Lost"` or `"Expired"`, as the signals tell. The pool asks in the
    * step that lends the item. It is for permits that end by time: when a process goes on after a stop, its timers are
    * late, and no borrower gets an item whose permit has ended meanwhile. It must be quick, and must not throw.
+   *
+   * `instant` is what the wall clock of the pool shows in this step, in milliseconds, steps back included; `undefined`
+   * where the pool asks outside of a step. A source whose permits end by time may give the same answer while `instant`
+   * stays the same, and so need not look at its own clock for every borrow.
    */
-  readonly standing?: (() => "Valid" | "Lost" | "Expired") | undefined
+  readonly standing?: ((instant?: number) => "Valid" | "Lost" | "Expired") | undefined
   /**
    * How many permits of this pool others want: the number of now, then each new one. The pool follows the stream of one
    * of its permits. It gives back at once the permits of idle items, whatever `minSize` and `minIdle`; then those of

@@ -38,6 +38,8 @@ const ours = {
   useReleasedBy: "`use` with an `onRelease` that is an effect",
   useValidated: "`use` with `validateAfterIdle: 0`, a `validate` that is done",
   usePermit: "`use` with a `permit` of `RedisPermits`",
+  useAged: "`use` with an `idleTimeToLive`",
+  useAgedPermit: "`use` with both",
   useSync: "`useSync`",
   get: "`Effect.scoped(get)`",
   acquire: "`acquire` and `release`"
@@ -78,7 +80,7 @@ const lease = () => {
   const holder = new PermitHolder<never>({ timeToLive: 1e9, closeTimeout: 1 }, () => {}, clock.read())
   const permit = holder.ask("borrower", clock.read(), () => {})
   holder.answered({ granted: [permit.id], wanted: 0, share: Infinity, yields: 0, again: Infinity }, clock.read())
-  return { standing: () => holder.standing(permit, clock.read()) }
+  return { standing: (instant?: number) => holder.standing(permit, clock.read(), instant) }
 }
 
 const stack = () => Array.from({ length: size }, makeItem)
@@ -117,6 +119,14 @@ const ourEntries: ReadonlyArray<Entry> = [
   }),
   entry(ours.usePermit, async () => {
     const pool = await resourcePool(size, { permit: Effect.sync(lease) })
+    return effectLoop(() => pool.use(() => trivial))
+  }),
+  entry(ours.useAged, async () => {
+    const pool = await resourcePool(size, { minSize: 0, idleTimeToLive: "1 hour" })
+    return effectLoop(() => pool.use(() => trivial))
+  }),
+  entry(ours.useAgedPermit, async () => {
+    const pool = await resourcePool(size, { minSize: 0, idleTimeToLive: "1 hour", permit: Effect.sync(lease) })
     return effectLoop(() => pool.use(() => trivial))
   }),
   entry(ours.useSync, async () => {
@@ -332,7 +342,13 @@ const ofOptions = (results: Results): ReadonlyArray<Requirement> => [
   {
     what: "`use` with a `permit` of `RedisPermits`: to one without",
     figure: slower(results, ours.usePermit, ours.use),
-    bound: { atMost: 1.5 },
+    bound: { atMost: 1.2 },
+    unit: "×"
+  },
+  {
+    what: "`use` with a `permit` of `RedisPermits` and an `idleTimeToLive`: to one with the latter only",
+    figure: slower(results, ours.useAgedPermit, ours.useAged),
+    bound: { atMost: 1.1 },
     unit: "×"
   }
 ]

@@ -14,6 +14,7 @@ const endpoints: ReadonlyArray<Variant> = [
 
 const withoutBackoff = variant("no backoff: 100 ms", { createBackoff: { initial: 100, factor: 1 } })
 const concurrencies = [2, 10].map((most) => variant(`createConcurrency ${most}`, { createConcurrency: most }))
+const atOnce = variant("rideOut 0", { rideOut: 0 })
 const queues = [
   variant("maxWaiters 20", { maxWaiters: 20 }),
   variant("acquireTimeout 5 s", { acquireTimeout: "5 seconds" })
@@ -37,7 +38,7 @@ const outage: Scenario = {
     variant("jitter 0.1", { createBackoff: { jitter: 0.1 } }),
     withoutBackoff,
     ...concurrencies,
-    variant("rideOut 0", { rideOut: 0 }),
+    atOnce,
     variant("rideOut 30 s", { rideOut: "30 seconds" }),
     ...endpoints
   ],
@@ -56,7 +57,7 @@ const deploy: Scenario = {
   end: 140,
   load: 1,
   options: full,
-  variants: [defaults, withoutJitter, ...concurrencies, ...endpoints],
+  variants: [defaults, withoutJitter, withoutBackoff, ...concurrencies, atOnce, ...endpoints],
   play: ({ at, backend, replicas }) =>
     replicas.forEach((replica, place) => {
       at(20 + 10 * place, () => backend.drain(replica))
@@ -76,7 +77,7 @@ const half: Scenario = {
   end: 120,
   load: 1,
   options: full,
-  variants: [defaults, withoutBackoff, ...queues, ...endpoints],
+  variants: [defaults, withoutJitter, withoutBackoff, ...concurrencies, atOnce, ...queues, ...endpoints],
   play: ({ at, backend, replicas }) => {
     const others = replicas.slice(replicas.length / 2)
     at(20, () => others.forEach((replica) => backend.kill(replica)))

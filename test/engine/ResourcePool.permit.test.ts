@@ -1,4 +1,6 @@
 /** Permits: a limit that several pools share. */
+import { sourceOf } from "#effect/clock"
+import * as Clock from "#test/Clock"
 import * as Effect from "#test/Effect"
 import * as Fiber from "#test/Fiber"
 import * as Metric from "#test/Metric"
@@ -10,6 +12,8 @@ import * as Deferred from "effect/Deferred"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import { PoolClock } from "../../src/internal/core/clock.js"
+import { PermitHolder } from "../../src/internal/core/permits/holder.js"
 import { withLogs } from "../support/logs.js"
 import { makeLimit } from "../support/permits.js"
 import { failureOf, type Item, makeSource, settle } from "../support/pool.js"
@@ -251,6 +255,68 @@ describe("permit", () => {
       assert.deepInclude((yield* pool.stats).permits, { held: 1, givenBack: 2 })
     }))
 
+  describe("that is asked in the step that lends", () => {
+    /** The test clock, counted; `leap` is of the wall clock. */
+    const counted = Effect.map(Effect.clock, (clock) => {
+      const state = { leap: 0, reads: 0, monotonic: 0 }
+      const changed = Clock.changed(clock, {
+        millis: () => {
+          state.reads++
+          return Clock.millisOf(clock) + state.leap
+        },
+        nanos: () => {
+          state.monotonic++
+          return Clock.nanosOf(clock)
+        }
+      })
+      return Object.assign(state, { clock: changed })
+    })
+
+    /** As `RedisPermits` has them, with one answer of the store. */
+    const leases = (clock: PoolClock) => {
+      const holder = new PermitHolder<never>({ timeToLive: 30_000, closeTimeout: 5_000 }, () => {}, clock.read())
+      return Effect.sync(() => {
+        const permit = holder.ask("borrower", clock.read(), () => {})
+        holder.answered({ granted: [permit.id], wanted: 0, share: 9, yields: 0, again: Infinity }, clock.read())
+        return {
+          standing: (instant?: number) => holder.standing(permit, clock.read(), instant)
+        }
+      })
+    }
+
+    it.scoped("looks at no clock more than the pool, if the pool looks at how old its items are", () =>
+      Effect.gen(function*() {
+        const time = yield* counted
+        const options = { acquire: makeSource().acquire, idleTimeToLive: "1 hour" } as const
+        const clock = new PoolClock(sourceOf(time.clock))
+        const reads = []
+        for (const permit of [undefined, leases(clock)]) {
+          const pool = yield* Effect.withClock(ResourcePool.make({ ...options, permit }), time.clock)
+          for (let i = 0; i < 2; i++) yield* borrow(pool)
+          const before = { ...time }
+          for (let i = 0; i < 10; i++) yield* borrow(pool)
+          reads.push([time.reads - before.reads, time.monotonic - before.monotonic])
+        }
+        assert.deepStrictEqual(reads[1], reads[0])
+      }))
+
+    it.scoped("finds the end of its permit before any timer, whatever the wall clock did meanwhile", () =>
+      Effect.gen(function*() {
+        for (const leap of [0, 3_600_000, -10_000, -3_600_000]) {
+          const time = yield* counted
+          const source = makeSource()
+          const permit = leases(new PoolClock(sourceOf(time.clock)))
+          const pool = yield* Effect.withClock(ResourcePool.make({ acquire: source.acquire, permit }), time.clock)
+          for (let i = 0; i < 3; i++) assert.strictEqual(yield* borrow(pool), 1)
+          // the process stands still: nobody renews
+          yield* TestClock.adjust("25 seconds")
+          time.leap = leap
+          assert.notStrictEqual(yield* borrow(pool), 1, `${leap}`)
+          assert.deepStrictEqual(source.closed, [1])
+        }
+      }))
+  })
+
   describe.each(["Lost", "Expired"] as const)("that says it is %s", (ended) => {
     const ending = () => {
       const standings: Array<"Valid" | "Lost" | "Expired"> = []
@@ -418,4 +484,34 @@ describe("permit", () => {
       assert.deepInclude(yield* tagged(PoolMetrics.permitsWaiting), { value: 1 })
       yield* lease!.release()
     }))
+
+  it.scoped("tells of a lost permit and of what it gave back: metrics, an event, a log line", () =>
+    withLogs((lines) =>
+      Effect.gen(function*() {
+        const limit = makeLimit(3)
+        const pool = yield* ResourcePool.make({ name: "losing", acquire: makeSource().acquire, permit: limit.permit })
+        const event = yield* Effect.fork(
+          Stream.runHead(Stream.filter(pool.events, ({ _tag }) => _tag === "PermitLost"))
+        )
+        yield* settle
+        for (const lease of yield* hold(pool, 3)) yield* lease.release()
+        yield* limit.state.permits[2]!.lose
+        // its permit is back
+        yield* settle
+        yield* limit.state.permits[0]!.want(1)
+        yield* settle
+        assert.isTrue(Option.isSome(yield* Fiber.join(event)))
+        const told = lines.filter(({ annotations }) => annotations["event"] === "PermitLost")
+        assert.deepStrictEqual(told.map(({ annotations }) => annotations["pool"]), ["losing"])
+        const metrics: ReadonlyArray<any> = [
+          PoolMetrics.permitsHeld,
+          PoolMetrics.permitsLost,
+          PoolMetrics.permitsGivenBack
+        ]
+        const counts = metrics.map((metric) =>
+          Effect.map(Metric.value(Metric.tagged(metric, "pool", "losing")), (state: any) => state.value ?? state.count)
+        )
+        assert.deepStrictEqual(yield* Effect.all(counts), [1, 1, 1])
+      })
+    ))
 })

@@ -202,23 +202,29 @@ describe("a limit over Redis", () => {
       })
     ))
 
-  it.scopedLive("names Redis in its error while there is none, and works when Redis comes", () =>
-    Effect.gen(function*() {
-      const { join, redis, take } = yield* setUp()
-      yield* redis.kill
-      const permits = yield* join()
-      const error = yield* Effect.flip(take(permits))
-      assert.instanceOf(error, RedisPermits.RedisPermitsError)
-      assert.strictEqual(error.reason, "Unreachable")
-      assert.include(error.message, `Redis at 127.0.0.1:${redis.port} cannot be reached: connect ECONNREFUSED`)
-      const pool = yield* SessionPool.make({ url: urlOf("a"), permit: permits.permit })
-      const refused = yield* Effect.flip(pool.use(() => Effect.void))
-      assert.include(refused.message, `Redis at 127.0.0.1:${redis.port}`)
-      yield* pool.close
-      yield* redis.start
-      yield* settled(redis, "test")
-      yield* Effect.retry(take(permits), { while: () => true })
-    }).pipe(Effect.provide(servers)))
+  it.scopedLive("names Redis in its error while there is none, and works when Redis comes; its log tells both once", () =>
+    withLogs((lines) =>
+      Effect.gen(function*() {
+        const { join, redis, take } = yield* setUp()
+        yield* redis.kill
+        const permits = yield* join()
+        const error = yield* Effect.flip(take(permits))
+        assert.instanceOf(error, RedisPermits.RedisPermitsError)
+        assert.strictEqual(error.reason, "Unreachable")
+        assert.include(error.message, `Redis at 127.0.0.1:${redis.port} cannot be reached: connect ECONNREFUSED`)
+        const pool = yield* SessionPool.make({ url: urlOf("a"), permit: permits.permit })
+        const refused = yield* Effect.flip(pool.use(() => Effect.void))
+        assert.include(refused.message, `Redis at 127.0.0.1:${redis.port}`)
+        yield* pool.close
+        yield* redis.start
+        yield* settled(redis, "test")
+        yield* Effect.retry(take(permits), { while: () => true })
+        const told = lines.map(({ annotations }) => annotations["event"]).filter((event) =>
+          String(event).startsWith("Redis")
+        )
+        assert.deepStrictEqual(told, ["RedisFailing", "RedisBack"])
+      })
+    ).pipe(Effect.provide(servers)))
 
   it.scopedLive(
     "holds after Redis lost its memory: the permits that are out count, and nothing is granted at first",
@@ -274,6 +280,26 @@ describe("a limit over Redis", () => {
     60_000
   )
 
+  it.scopedLive(
+    "an ask that failed counts for nothing when others want what its pool has",
+    () =>
+      Effect.gen(function*() {
+        const { join, redis, take } = yield* setUp({ limit: 1, ...brisk })
+        const permits = yield* join()
+        const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, permit: permits.permit })
+        const lease = yield* pool.acquire
+        const resume = yield* redis.suspend
+        const waiter = yield* Effect.fork(pool.use(() => Effect.void))
+        yield* until(Effect.map(permits.stats, ({ failures }) => failures > 0))
+        yield* resume
+        yield* lease.release()
+        yield* Fiber.join(waiter)
+        yield* take(yield* join())
+        assert.deepInclude((yield* pool.stats).permits, { held: 0 })
+      }),
+    60_000
+  )
+
   it.scopedLive("a connection that passes nothing is replaced; the permits live on", () =>
     Effect.gen(function*() {
       const { redis, take } = yield* setUp()
@@ -320,6 +346,26 @@ describe("a limit over Redis", () => {
         assert.strictEqual((yield* idle[0]!.stats).permits!.held, 0)
         yield* Effect.forEach(leases, (lease) => lease.release())
       }).pipe(Effect.provide(servers)),
+    60_000
+  )
+
+  it.scopedLive(
+    "two pools of a process give back together what others want, and no more",
+    () =>
+      Effect.gen(function*() {
+        const { join, take } = yield* setUp({ limit: 8 })
+        const { permit } = yield* join()
+        const pools = yield* Effect.replicateEffect(ResourcePool.make({ acquire: makeSource().acquire, permit }), 2)
+        yield* Effect.forEach(pools, (pool) =>
+          Effect.flatMap(
+            Effect.replicateEffect(pool.acquire, 4),
+            (leases) => Effect.forEach(leases, (lease) => lease.release())
+          ))
+        const other = yield* join()
+        yield* Effect.all([take(other), take(other)], { concurrency: "unbounded" })
+        const kept = yield* Effect.forEach(pools, (pool) => Effect.map(pool.stats, ({ permits }) => permits!.held))
+        assert.deepStrictEqual(kept, [3, 3])
+      }),
     60_000
   )
 

@@ -4,6 +4,8 @@ export interface Time {
   readonly monotonic: number
   /** Continues while the computer is suspended. */
   readonly wall: number
+  /** What the wall clock shows, steps back included: another figure tells that time may have passed. */
+  readonly instant?: number
 }
 
 /** The source of a clock's time, such as Effect's `Clock`. */
@@ -36,6 +38,7 @@ export class PoolClock implements Time {
   private readonly wallTime = new SteadyTime()
   private latestMonotonic = -Infinity
   private latestWall = -Infinity
+  private latestInstant = -Infinity
   private monotonicIsRead = false
   private wallIsRead = false
 
@@ -59,8 +62,19 @@ export class PoolClock implements Time {
   }
 
   get wall(): number {
-    if (this.wallIsRead) return this.latestWall
+    this.readWall()
+    return this.latestWall
+  }
+
+  get instant(): number {
+    this.readWall()
+    return this.latestInstant
+  }
+
+  private readWall(): void {
+    if (this.wallIsRead) return
     this.wallIsRead = true
-    return this.latestWall = this.wallTime.pass(this.source.unsafeCurrentTimeMillis())
+    this.latestInstant = this.source.unsafeCurrentTimeMillis()
+    this.latestWall = this.wallTime.pass(this.latestInstant)
   }
 }

@@ -15,7 +15,7 @@ import type { PoolError } from "../../PoolError.js"
 import type { PoolStats } from "../../PoolStats.js"
 import type { ItemInfo, PermitSource, PoolEvent } from "../../ResourcePoolOptions.js"
 import type { GateCommand } from "../core/pool/commands.js"
-import type { Reason, Sharing, Standing } from "../core/pool/item.js"
+import type { Reason, Sharing, StandingNow } from "../core/pool/item.js"
 import type { Common } from "../core/pool/poolMachine.js"
 import type { LogEvent } from "../observe/poolLog.js"
 import type { Figures } from "../observe/poolMetrics.js"
@@ -129,7 +129,7 @@ export interface LeaseAdapter<A, V> {
   /** The pool has retired a lent item. */
   readonly leaving?: (item: A) => void
   /** Tells whether the item may be lent, in the step that lends it; `undefined` if it always may. Called once. */
-  readonly standing?: (item: A) => (() => Standing) | undefined
+  readonly standing?: (item: A) => StandingNow | undefined
   /** The pool whose items this pool creates its own from. */
   readonly below?: Below | undefined
   /** The pool has closed and has no items left. */
@@ -156,7 +156,7 @@ export interface PoolAdapter<A, E, R, V> extends ItemHooks<A, E, R>, LeaseAdapte
 export interface SyncLease<V> {
   readonly value: V
   /** Whether the item may still be lent on; `undefined` if it always may. */
-  readonly standing: (() => Standing) | undefined
+  readonly standing: StandingNow | undefined
   giveBack(exit: Exit.Exit<unknown, unknown>): void
 }
 

@@ -4,7 +4,7 @@ import { format, inspectSymbol } from "#effect/inspect"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { LeakRecord, type Standing } from "../core/pool/item.js"
+import { LeakRecord, type StandingNow } from "../core/pool/item.js"
 import type { Details } from "../observe/poolLog.js"
 import type * as Contract from "./contract.js"
 import type { PoolParts } from "./parts.js"
@@ -113,7 +113,7 @@ export class Lease<V> implements Contract.Lease<V>, Contract.SyncLease<V> {
     this.lender = lender
   }
 
-  get standing(): (() => Standing) | undefined {
+  get standing(): StandingNow | undefined {
     return this.item?.standing
   }
 

@@ -68,8 +68,9 @@ export class PermitDesk<P extends Permit> {
   ask(permit: P, purpose: PermitPurpose): void {
     const run: Run = { fiber: undefined, scope: undefined, wanted: undefined, isLost: false, watchers: [] }
     this.runs.set(permit, run)
+    const source = this.permit
     const program = Effect.flatMap(Scope.make(), (scope) => {
-      const given: unknown = Effect.isEffect(this.permit) ? this.permit : attempt(this.permit, purpose)
+      const given: unknown = Effect.isEffect(source) ? source : attempt((purpose) => source(purpose, this), purpose)
       const effect = Effect.isEffect(given)
         ? given
         : Effect.die(wrongAnswer(this.owner.partsOf(permit).name, "permit", "an Effect", given))

@@ -14,6 +14,6 @@ export interface PermitsStats {
 }
 
 export interface PermitsService {
-  readonly permit: (purpose: PermitPurpose) => Effect.Effect<Permit, RedisPermitsError, Scope.Scope>
+  readonly permit: (purpose: PermitPurpose, pool?: object) => Effect.Effect<Permit, RedisPermitsError, Scope.Scope>
   readonly stats: Effect.Effect<PermitsStats>
 }

@@ -12,8 +12,9 @@ import type * as Scope from "effect/Scope"
 import { RedisPermitsError } from "../../RedisPermitsError.js"
 import type { Permit } from "../../ResourcePoolOptions.js"
 import { PoolClock } from "../core/clock.js"
+import { DemandParts } from "../core/permits/demandParts.js"
 import { type FleetPermit, type HolderCommand, PermitHolder, type Report } from "../core/permits/holder.js"
-import type { PermitPurpose } from "../core/pool/item.js"
+import type { PermitPurpose, Standing } from "../core/pool/item.js"
 import { PermitsLog } from "../observe/permitsLog.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { Sleeper } from "../time/sleeper.js"
@@ -23,12 +24,21 @@ import { loadClient, RedisStore, type StoreAnswer } from "./redisStore.js"
 
 /** The signals of a permit. */
 interface Signals {
+  readonly pool: object
   readonly granted: Deferred.Deferred<void, RedisPermitsError>
   readonly lost: Deferred.Deferred<void>
   readonly expired: Deferred.Deferred<void>
 }
 
-const makeSignals = (): Signals => ({ granted: makeDeferred(), lost: makeDeferred(), expired: makeDeferred() })
+const makeSignals = (pool: object): Signals => ({
+  pool,
+  granted: makeDeferred(),
+  lost: makeDeferred(),
+  expired: makeDeferred()
+})
+
+/** A pool that was asked for permits and gives none has this many milliseconds, before other pools are asked. */
+const patience = 1_000
 
 class RedisPermits implements PermitsService {
   private readonly settings: PermitsSettings
@@ -38,7 +48,10 @@ class RedisPermits implements PermitsService {
   private readonly store: RedisStore
   private readonly holder: PermitHolder<RedisPermitsError>
   private readonly signals = new Map<FleetPermit, Signals>()
-  private readonly listeners = new Set<Listener<number>>()
+  private readonly listeners = new Map<Listener<number>, object>()
+  private readonly parts = new DemandParts<object>(patience, (pool, asked) => {
+    for (const [listener, of] of this.listeners) if (of === pool) listener.offer(asked)
+  })
   private wanted = 0
   private limit: number
   private failures = 0
@@ -63,18 +76,22 @@ class RedisPermits implements PermitsService {
     })
   }
 
-  readonly permit = (purpose: PermitPurpose): Effect.Effect<Permit, RedisPermitsError, Scope.Scope> =>
-    Effect.uninterruptibleMask((restore) => Effect.suspend(() => this.ask(purpose, restore)))
+  readonly permit = (purpose: PermitPurpose, pool?: object): Effect.Effect<Permit, RedisPermitsError, Scope.Scope> =>
+    // those that do not tell their pool count as one
+    Effect.uninterruptibleMask((restore) => Effect.suspend(() => this.ask(purpose, pool ?? this, restore)))
 
   private ask(
     purpose: PermitPurpose,
+    pool: object,
     restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   ): Effect.Effect<Permit, RedisPermitsError, Scope.Scope> {
     if (this.isClosed) return Effect.fail(this.closed())
-    const signals = makeSignals()
+    const signals = makeSignals(pool)
     const permit = this.holder.ask(purpose, this.time.read(), (permit) => this.signals.set(permit, signals))
     const giveBack = Effect.sync(() => {
       this.signals.delete(permit)
+      // not if its ask failed, or was withdrawn
+      if (permit.state !== "Waiting" && permit.state !== "Gone") this.parts.gaveBack(pool)
       this.holder.giveBack(permit, this.time.read())
       // the fiber that waits may not be the one that closes the scope
       complete(signals.granted, Exit.fail(this.closed("the scope of a permit")))
@@ -82,8 +99,8 @@ class RedisPermits implements PermitsService {
     const granted: Permit = {
       lost: Deferred.await(signals.lost),
       expired: Deferred.await(signals.expired),
-      standing: () => this.standing(permit),
-      wanted: announced(1, (listener) => this.listen(listener))
+      standing: (instant) => this.standing(permit, instant),
+      wanted: announced(1, (listener) => this.listen(pool, listener))
     }
     return Effect.flatMap(
       Effect.addFinalizer(() => giveBack),
@@ -96,16 +113,16 @@ class RedisPermits implements PermitsService {
     return { held, waiting, wanted, limit, commands, failures }
   })
 
-  private standing(permit: FleetPermit): ReturnType<PermitHolder<never>["standing"]> {
-    const standing = this.holder.standing(permit, this.time.read())
+  private standing(permit: FleetPermit, instant: number | undefined): Standing {
+    const standing = this.holder.standing(permit, this.time.read(), instant)
     // in a machine that was suspended, the timers of the monotonic clock are late
     if (standing !== "Valid" && permit.state === "Held") this.sleeper.sleep(0)
     return standing
   }
 
-  private listen(listener: Listener<number>): () => void {
-    this.listeners.add(listener)
-    listener.offer(this.wanted)
+  private listen(pool: object, listener: Listener<number>): () => void {
+    this.listeners.set(listener, pool)
+    listener.offer(this.parts.askedOf(pool))
     return () => this.listeners.delete(listener)
   }
 
@@ -118,10 +135,12 @@ class RedisPermits implements PermitsService {
         return this.sleeper.sleep(command.at - this.time.read().monotonic)
       case "Wanted":
         this.wanted = command.count
-        for (const listener of this.listeners) listener.offer(command.count)
-        return
-      case "Granted":
-        return complete(this.signals.get(command.permit)!.granted, Exit.void)
+        return this.parts.set(command.count, this.time.read().monotonic)
+      case "Granted": {
+        const { granted, pool } = this.signals.get(command.permit)!
+        this.parts.granted(pool)
+        return complete(granted, Exit.void)
+      }
       case "Failed":
         return complete(this.signals.get(command.permit)!.granted, Exit.fail(command.failure))
       case "Lost":
@@ -170,7 +189,7 @@ class RedisPermits implements PermitsService {
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.isClosed = true
     this.holder.end(this.closed(), this.time.read())
-    for (const listener of this.listeners) listener.end()
+    for (const listener of this.listeners.keys()) listener.end()
     return Effect.promise(() => this.store.close())
   })
 }

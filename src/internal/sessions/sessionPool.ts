@@ -73,7 +73,7 @@ const asWebTransportError = (what: string) => (cause: unknown): WebTransportErro
 const namedPermit = <R>(permit: PermitSource<any, R>): PermitSource<WebTransportError, R> => {
   const named = asWebTransportError("permit")
   if (Effect.isEffect(permit)) return Effect.mapError(permit, named)
-  return (purpose) => Effect.mapError(permit(purpose), named)
+  return (purpose, pool) => Effect.mapError(permit(purpose, pool), named)
 }
 
 type Make = <E, R>(

@@ -191,6 +191,52 @@ describe("the permits of a process", () => {
     assert.strictEqual(holder.standing(permit, clock.read()), "Lost")
   })
 
+  it("look at no clock twice in a millisecond of the wall clock, and again after each of its steps, back included", () => {
+    const time = { wall: 1_000_000, monotonic: 500 }
+    const reads = { wall: 0, monotonic: 0 }
+    const source = {
+      unsafeCurrentTimeMillis: () => {
+        reads.wall++
+        return time.wall
+      },
+      unsafeCurrentTimeNanos: () => {
+        reads.monotonic++
+        return BigInt(time.monotonic * 1e6)
+      }
+    }
+    const clock = new PoolClock(source)
+    const pool = new PoolClock(source)
+    const holder = new PermitHolder<string>(policy, () => {}, clock.read())
+    const permit = holder.ask("borrower", clock.read(), () => {})
+    holder.answered({ granted: [1], wanted: 0, share: 1, yields: 0, again: Infinity }, clock.read())
+    const standing = () => holder.standing(permit, clock.read(), pool.read().instant)
+    Object.assign(reads, { wall: 0, monotonic: 0 })
+    for (let i = 0; i < 100; i++) assert.strictEqual(standing(), "Valid")
+    assert.deepStrictEqual(reads, { wall: 101, monotonic: 1 })
+    time.wall++
+    time.monotonic++
+    for (let i = 0; i < 100; i++) assert.strictEqual(standing(), "Valid")
+    assert.deepStrictEqual(reads, { wall: 202, monotonic: 2 })
+    // the process stood still for 20 s, and its wall clock was put back by more than that
+    time.monotonic += 20_000
+    time.wall -= 1_000
+    assert.strictEqual(standing(), "Lost")
+    time.monotonic += 5_000
+    assert.strictEqual(standing(), "Expired")
+  })
+
+  it("tell a change of their state within the same millisecond", () => {
+    const { hold, holder, now } = holding()
+    const [one, two, three] = hold(3)
+    for (const permit of [one!, two!, three!]) assert.strictEqual(holder.standing(permit, now, now.wall), "Valid")
+    holder.giveBack(one!, now)
+    assert.strictEqual(holder.standing(one!, now, now.wall), "Expired")
+    two!.state = "Lost"
+    assert.strictEqual(holder.standing(two!, now, now.wall), "Lost")
+    holder.end("closed", now)
+    assert.strictEqual(holder.standing(three!, now, now.wall), "Expired")
+  })
+
   it("ask again when the store is late, and their asks fail; the lease runs on", () => {
     const { ask, hold, holder, now, pass, said } = holding()
     hold(1)

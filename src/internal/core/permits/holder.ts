@@ -29,6 +29,8 @@ export class FleetPermit {
   readonly id: number
   readonly purpose: PermitPurpose
   state: FleetPermitState = "Waiting"
+  /** When the lease was last found to be valid, by what the wall clock showed. */
+  validAt: number | undefined = undefined
 
   constructor(id: number, purpose: PermitPurpose) {
     this.id = id
@@ -141,10 +143,17 @@ export class PermitHolder<F> {
     this.change(now)
   }
 
-  /** Whether the item of a permit may be lent, by the time of now: timers may be late. */
-  standing({ state }: FleetPermit, now: Time): Standing {
+  /**
+   * Whether the item of a permit may be lent, by the time of now: timers may be late. `instant` is what the wall clock of
+   * the permit's pool shows now, steps back included. While it shows the same millisecond, no clock is read: a process that
+   * stood still sees another one, unless its clock was put back by just as long. Then it sees another one in a millisecond.
+   */
+  standing(permit: FleetPermit, now: Time, instant = now.instant): Standing {
+    const { state } = permit
     if (state === "Expired" || state === "Gone") return "Expired"
+    if (state === "Held" && instant !== undefined && instant === permit.validAt) return "Valid"
     const lease = this.leaseAt(now)
+    permit.validAt = lease === "Valid" ? instant : undefined
     return state === "Lost" && lease === "Valid" ? "Lost" : lease
   }
 

@@ -92,7 +92,7 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
   /** In a pool with a gate: until the item no longer counts. */
   permit: Permit | undefined = undefined
   /** Tells, in the step that lends the item, whether the item may be lent; `undefined` if it always may. */
-  standing: (() => Standing) | undefined = undefined
+  standing: StandingNow | undefined = undefined
   /** Why a leaving item closes. */
   reason: Reason = "closed"
   /** The deadline of the creation or the closing; of an overlapping item, when the pool closes it under its borrower. */
@@ -117,6 +117,9 @@ export class Item<A, S extends ShellData = any> implements Linked<Item<A, S>> {
 /** Whether the item of a permit may be lent: always, to no new borrower, or not at all. */
 export type Standing = "Valid" | "Lost" | "Expired"
 
+/** `instant`: what the wall clock of the pool shows in this step, as far as the pool has looked at it. */
+export type StandingNow = (instant?: number) => Standing
+
 /** Whether a borrower waits for the item of a permit, or `minSize` or `minIdle` lacks it. */
 export type PermitPurpose = "borrower" | "spare"
 
@@ -128,7 +131,7 @@ export abstract class Permit implements Linked<Permit> {
   item: Item<any> | undefined = undefined
   hasExpired = false
   /** Tells at once, before the signals of the permit do. */
-  standing: (() => Standing) | undefined = undefined
+  standing: StandingNow | undefined = undefined
   previous: Permit | undefined = undefined
   next: Permit | undefined = undefined
   list: LinkedList<any> | undefined = undefined

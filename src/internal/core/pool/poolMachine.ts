@@ -722,7 +722,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   /** Whether the item may be lent. If its permit has ended, it may not, and leaves: the permit's signals may be late. */
   private isPermitted(item: Item<A, S>, now: Time): boolean {
     if (item.standing === undefined) return true
-    const standing = item.standing()
+    const standing = item.standing(now.instant)
     if (standing === "Expired") this.expire(item, now)
     else if (standing === "Lost") this.withdraw(item, "retired", now)
     return standing === "Valid"

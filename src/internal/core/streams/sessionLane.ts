@@ -1,5 +1,5 @@
 import type { Linked, LinkedList } from "../linkedList.js"
-import type { Standing } from "../pool/item.js"
+import type { StandingNow } from "../pool/item.js"
 import type { StreamFacts } from "./cleanliness.js"
 import { firstBackoff, lastBackoff, PingExplanation, type PingFacts } from "./refusals.js"
 
@@ -66,7 +66,7 @@ export type OpeningState = "None" | "UnderWay" | "Late"
 export class SessionLane<Session extends SessionFacts> {
   readonly session: Session
   /** Whether the session may be lent on now, before its retirement or its end tells; `undefined` if it always may. */
-  standing: (() => Standing) | undefined = undefined
+  standing: StandingNow | undefined = undefined
   /** Idle and lent streams. */
   readonly streams = new Set<LaneStream<any, Session>>()
   /** The number of streams that a borrower or a check has. */
