@@ -370,6 +370,20 @@ describe("a limit over Redis", () => {
   )
 
   it.scopedLive(
+    "a pool that waits gets the permit of an idle item of another pool of its process",
+    () =>
+      Effect.gen(function*() {
+        const { join } = yield* setUp({ limit: 1 })
+        const { permit } = yield* join()
+        const make = ResourcePool.make({ acquire: makeSource().acquire, permit })
+        const [first, second] = [yield* make, yield* make]
+        for (const pool of [first, second, first, second]) yield* pool.use(() => Effect.void)
+        assert.strictEqual((yield* first.stats).permits!.givenBack, 2)
+      }),
+    60_000
+  )
+
+  it.scopedLive(
     "demand reaches a process that hears no news, in the answer to its next renewal",
     () =>
       Effect.gen(function*() {

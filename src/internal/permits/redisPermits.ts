@@ -56,6 +56,7 @@ class RedisPermits implements PermitsService {
   private limit: number
   private failures = 0
   private isFailing = false
+  private isQuiet = false
   private isClosed = false
 
   constructor(Client: Awaited<ReturnType<typeof loadClient>>, settings: PermitsSettings, runtime: PoolRuntime) {
@@ -93,6 +94,7 @@ class RedisPermits implements PermitsService {
       // not if its ask failed, or was withdrawn
       if (permit.state !== "Waiting" && permit.state !== "Gone") this.parts.gaveBack(pool)
       this.holder.giveBack(permit, this.time.read())
+      this.divide()
       // the fiber that waits may not be the one that closes the scope
       complete(signals.granted, Exit.fail(this.closed("the scope of a permit")))
     })
@@ -135,7 +137,7 @@ class RedisPermits implements PermitsService {
         return this.sleeper.sleep(command.at - this.time.read().monotonic)
       case "Wanted":
         this.wanted = command.count
-        return this.parts.set(command.count, this.time.read().monotonic)
+        return this.divide()
       case "Granted": {
         const { granted, pool } = this.signals.get(command.permit)!
         this.parts.granted(pool)
@@ -172,7 +174,15 @@ class RedisPermits implements PermitsService {
       this.limit = answer.limit
       if (answer.limit < this.settings.limit) this.log.limitsDiffer(this.settings.limit, answer.limit)
     }
+    this.isQuiet = answer.quiet > 0
     this.holder.answered(answer, this.time.read())
+    this.divide()
+  }
+
+  /** Tells each pool what others want of it. While nothing is granted, other pools of this process want nothing. */
+  private divide(): void {
+    const own = this.isQuiet ? [] : this.holder.unmet.flatMap((permit) => this.signals.get(permit)?.pool ?? [])
+    this.parts.set(this.wanted, this.time.read().monotonic, own)
   }
 
   private failed(failure: RedisPermitsError): void {

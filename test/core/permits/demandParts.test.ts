@@ -60,6 +60,18 @@ describe("what others want of a process", () => {
     assert.deepStrictEqual(told, { a: 1, b: 0 })
   })
 
+  it("is also what the other pools of the process want, of those that ask for none", () => {
+    const { parts, told } = dividing({ a: 2, b: 1, c: 3 })
+    parts.set(0, 0, ["a", "a"])
+    assert.deepStrictEqual(told, { a: 0, b: 0, c: 2 })
+    parts.set(1, 0, ["a", "c"])
+    assert.deepStrictEqual(told, { a: 0, b: 1, c: 0 })
+    parts.set(1, 0, ["a", "b", "c"])
+    assert.deepStrictEqual(told, { a: 0, b: 0, c: 1 })
+    parts.set(0, 0)
+    assert.deepStrictEqual(told, { a: 0, b: 0, c: 0 })
+  })
+
   it("is never more than wanted in all, nor more of a pool than it has; and all of it, as far as they have it", () => {
     const step = FastCheck.oneof(
       FastCheck.tuple(FastCheck.constant("take" as const), FastCheck.constantFrom("a", "b", "c")),

@@ -47,14 +47,22 @@ export class DemandParts<P> {
     if (part.told > 0) this.tell(pool, 0)
   }
 
-  /** Others want so many permits of the process. `now`: monotonic milliseconds. */
-  set(count: number, now: number): void {
-    this.look(count, now)
+  /**
+   * Other processes want so many permits of this one, and its own pools want these, one entry for each ask: those go to the
+   * pools that ask for none. `now`: monotonic milliseconds.
+   */
+  set(count: number, now: number, own: ReadonlyArray<P> = []): void {
+    const asking = new Set(own.map((pool) => this.parts.get(pool)))
+    for (const part of asking) if (part !== undefined) part.asked = 0
+    const others = (part: Part) => asking.has(part) ? 0 : spare(part)
+    const wanted = count + own.length
+    this.look(wanted, now)
     let asked = 0
     for (const part of this.parts.values()) asked += part.asked
-    for (; asked > count; asked--) this.most(({ asked }) => asked)!.asked--
-    for (; asked < count; asked++) {
-      const next = this.most((part) => part.isStuck ? 0 : spare(part)) ?? this.most(spare)
+    for (; asked > wanted; asked--) this.most(({ asked }) => asked)!.asked--
+    for (; asked < wanted; asked++) {
+      const next = this.most((part) => part.isStuck ? 0 : others(part)) ?? this.most(others) ??
+        (asked < count ? this.most(spare) : undefined)
       if (next === undefined) break
       next.asked++
     }

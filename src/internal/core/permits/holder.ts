@@ -90,7 +90,10 @@ export class PermitHolder<F> {
   private renewedAt: Time
   /** When the command under way was sent. */
   private sentAt: Time | undefined = undefined
-  /** Permits that came back since then. */
+  /** The last ask before then, and before the last answer. */
+  private sentId = 0
+  private answeredId = 0
+  /** Permits that came back since the command was sent. */
   private returned = 0
   /** Whether the store does not know the present state. */
   private isDirty = false
@@ -121,6 +124,13 @@ export class PermitHolder<F> {
 
   get waiting(): number {
     return this.permits.size - this.held
+  }
+
+  /** The asks of borrowers that the store knows and did not grant: the limit is reached. */
+  get unmet(): ReadonlyArray<FleetPermit> {
+    return [...this.permits].filter(({ id, purpose, state }) =>
+      state === "Waiting" && purpose !== "spare" && id <= this.answeredId
+    )
   }
 
   /** Call it before `end`. `prepare` is called before the command that asks. */
@@ -161,6 +171,7 @@ export class PermitHolder<F> {
     if (this.sentAt === undefined || this.isEnded) return
     this.renewedAt = this.sentAt
     this.sentAt = undefined
+    this.answeredId = this.sentId
     this.isFailing = false
     this.share = answer.share
     this.yields = Math.max(0, answer.yields - this.returned)
@@ -321,6 +332,7 @@ export class PermitHolder<F> {
 
   private send(now: Time): void {
     this.sentAt = momentOf(now)
+    this.sentId = this.ids
     this.returned = 0
     this.isDirty = false
     this.dueAt = Infinity
