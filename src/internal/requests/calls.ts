@@ -18,6 +18,10 @@ export abstract class Call extends SharedRequest implements Sendable {
     this.message = message
   }
 
+  override get isIntact(): boolean {
+    return this.message.byteLength + frameOverhead === this.size
+  }
+
   abstract answered(answer: Uint8Array): void
   /** The request has failed. */
   abstract failed(exit: Exit.Exit<never, RequestError>): void

@@ -56,6 +56,10 @@ export class Troubles {
         return refusal.failure._tag === "Borrow" ? this.noStream(refusal.failure.cause) : this.lost(refusal.failure)
       case "PoolClosed":
         return failed("Borrow", "no", this.closed())
+      case "Changed":
+        return Exit.die(
+          new TypeError("message must keep its bytes until it is sent, but was detached or resized before")
+        )
     }
   }
 

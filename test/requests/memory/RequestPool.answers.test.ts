@@ -92,6 +92,24 @@ describe("RequestPool", () => {
       yield* Fiber.join(first)
     }))
 
+  it.scoped("dies where a message is detached before it is sent, and sends the others", () =>
+    Effect.gen(function*() {
+      const { peers, pool } = yield* withPeers()
+      const message = bytes("detached")
+      const requests = [bytes("a"), message, bytes("b")]
+      const fibers = yield* Effect.forEach(requests, (request) => Effect.fork(Effect.exit(pool.request(request))))
+      yield* Effect.yieldNow()
+      structuredClone(message, { transfer: [message.buffer] })
+      yield* quiet
+      assert.deepStrictEqual(peers[0]!.requests, ["a", "b"])
+      yield* peers[0]!.answer(0)
+      yield* peers[0]!.answer(1)
+      const [first, detached, last] = yield* joinAll(fibers)
+      assert.deepStrictEqual([first, last], [Exit.succeed(bytes("a")), Exit.succeed(bytes("b"))])
+      assert.include(failureOf(detached!), "message must keep its bytes until it is sent")
+      assert.deepInclude(yield* pool.stats, { sent: 2, inFlight: 0, waiters: 0 })
+    }))
+
   // --- interruption
 
   it.scoped("never sends a request that is interrupted before its batch has left", () =>

@@ -47,13 +47,15 @@ export type GivenBack = "Clean" | "Spoiled" | "Silent"
 
 /**
  * Why a request was not sent. `QueueFull`: too many requests wait. `AcquireTimeout`: no stream had room in time.
- * `NoStream`: no stream could be borrowed. `PoolClosed`: the pool takes no requests.
+ * `NoStream`: no stream could be borrowed. `PoolClosed`: the pool takes no requests. `Changed`: its message no longer has the
+ * size that it had.
  */
 export type Refusal<F> =
   | { readonly _tag: "QueueFull" }
   | { readonly _tag: "AcquireTimeout" }
   | { readonly _tag: "NoStream"; readonly failure: F }
   | { readonly _tag: "PoolClosed" }
+  | { readonly _tag: "Changed" }
 
 /**
  * Why a request that was sent gets no answer. `Broken`: its stream is lost. `Silent`: its session is silent, and a ping

@@ -217,6 +217,8 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   private write(stream: SharedStream<Facts>, now: Moment): void {
     const { refusal, session } = stream.facts
     if (refusal !== undefined) return this.giveUp(stream, { _tag: "Broken", failure: refusal }, "Spoiled", now)
+    for (const request of stream.takeChanged()) this.waiting.refuse(request, { _tag: "Changed" })
+    if (stream.batch.length === 0) return
     const size = stream.batchSize
     const requests = stream.send(this.options.correlate)
     // until the shell says so

@@ -50,7 +50,14 @@ export class SharedRequest implements Linked<SharedRequest> {
     this.size = size
     this.answers = answers
   }
+
+  /** False: the caller has changed the size of the message, or detached it. */
+  get isIntact(): boolean {
+    return true
+  }
 }
+
+const none: ReadonlyArray<SharedRequest> = []
 
 /** A stream that requests share. */
 export class SharedStream<Facts extends SharedStreamFacts<any>> {
@@ -98,6 +105,16 @@ export class SharedStream<Facts extends SharedStreamFacts<any>> {
     this.batchSize -= request.size
     this.live--
     request.stream = undefined
+  }
+
+  /** Takes the requests out of the batch that cannot be sent any more. */
+  takeChanged(): ReadonlyArray<SharedRequest> {
+    let changed = none
+    for (let request = this.batch.first; request !== undefined; request = request.next) {
+      if (!request.isIntact) changed = [...changed, request]
+    }
+    for (const request of changed) this.remove(request)
+    return changed
   }
 
   /** Empties the batch: its requests are sent now, in this order. */
