@@ -295,12 +295,15 @@ const requestOn = (connection: ReturnType<typeof connectHttp2>) =>
     stream.once("response", (fields) => resume(Effect.succeed(fields[":status"])))
   })
 
-live("takes a large message without a round trip within it", () =>
-  Effect.gen(function*() {
-    const connection = yield* openConnection(yield* start())
-    // SETTINGS_WT_INITIAL_MAX_DATA and SETTINGS_WT_INITIAL_MAX_STREAM_DATA_BIDI
-    expect(connection.remoteSettings.customSettings).toMatchObject({ 0x2b61: 15 << 20, 0x2b63: 256 << 10 })
-  }))
+// QUIC has windows of its own
+if (protocol === "http2") {
+  live("takes a large message without a round trip within it", () =>
+    Effect.gen(function*() {
+      const connection = yield* openConnection(yield* start())
+      // SETTINGS_WT_INITIAL_MAX_DATA and SETTINGS_WT_INITIAL_MAX_STREAM_DATA_BIDI
+      expect(connection.remoteSettings.customSettings).toMatchObject({ 0x2b61: 15 << 20, 0x2b63: 256 << 10 })
+    }))
+}
 
 live(
   "drains: no new sessions, answers for all requests that it accepted, and then nothing is open",
