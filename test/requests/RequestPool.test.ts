@@ -209,9 +209,9 @@ describe("RequestPool", () => {
           }
         }
         // every kind was tried
-        assert.isAbove(count.answered, 50, JSON.stringify(count))
-        assert.isAbove(count.interrupted, 50, JSON.stringify(count))
-        assert.isAbove(count.maybe, 20, JSON.stringify(count))
+        assert.isAbove(count.answered, 10, JSON.stringify(count))
+        assert.isAbove(count.interrupted, 10, JSON.stringify(count))
+        assert.isAbove(count.maybe, 5, JSON.stringify(count))
         const stats = yield* soon(until(pool.stats, ({ inFlight, waiters }) => inFlight + waiters === 0))
         assert.isAbove(stats.lateAnswers, 0)
       }).pipe(Effect.withRandom(Random.make("requests"))))
