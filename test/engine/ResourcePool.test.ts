@@ -707,6 +707,7 @@ describe("ResourcePool", () => {
       ["keepAlive must be an object, but was \"15 seconds\"", { keepAlive: "15 seconds" as never }],
       ["keepAlive.ping must be a function, but was undefined", { keepAlive: { interval: "15 seconds" } as never }],
       ["acquire must be an Effect, but was of type function", { acquire: (() => Effect.succeed(1)) as never }],
+      ["maxSize must be", { maxSize: { whole: 1n } as never }],
       ["acquire must be an Effect, but was of type Promise", { acquire: Promise.resolve(1) as never }],
       ["overlap must be true or false, but was \"false\"", { overlap: "false" as never }],
       ["order must be \"lifo\" or \"fifo\", but was \"random\"", { order: "random" as never }],

@@ -19,7 +19,13 @@ const show = (value: unknown): string => {
   if (Duration.isDuration(value)) return Duration.format(value)
   if (typeof value === "function") return "of type function"
   if (typeof value !== "object" || value === null) return String(value)
-  return isPlain(value) ? JSON.stringify(value) : `of type ${kindOf(value)}`
+  if (!isPlain(value)) return `of type ${kindOf(value)}`
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // it has a bigint, or itself
+    return `of type ${kindOf(value)}`
+  }
 }
 
 /** Collects the problems of a pool's options. */
