@@ -169,7 +169,7 @@ describe("three servers", () => {
         { url: servers[1].url("/echo") },
         { url: servers[2].url("/echo") }
       ]
-      const sessionPool = yield* make(servers, { endpoints, consecutiveFailures: 3 })
+      const sessionPool = yield* make(servers, { endpoints, consecutiveFailures: 3, minSize: 3 })
       const pool = yield* StreamPool.make({ sessionPool })
       const { counts, stop } = yield* load(pool)
       yield* soon(until(stateOf(sessionPool, servers[0]), (state) => state === "Ejected"))
