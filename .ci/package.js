@@ -150,8 +150,20 @@ const packEffect4 = (folder) => {
     })
   )
   run(root, path.join(bin, "tsc"), ["-p", tsconfig])
+  // the maps name the sources that were compiled: the package has its own
+  for (const map of mapsOf(path.join(stage, "dist"))) {
+    const content = JSON.parse(fs.readFileSync(map, "utf8"))
+    const own = (source) => path.join(stage, path.relative(root, path.resolve(path.dirname(map), source)))
+    content.sources = content.sources.map((source) => path.relative(path.dirname(map), own(source)))
+    fs.writeFileSync(map, JSON.stringify(content))
+  }
   return pack(stage, path.join(folder, "tarball"))
 }
+
+const mapsOf = (folder) =>
+  fs.readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith(".map"))
+    .map((name) => path.join(folder, name))
 
 /** npm refuses the wrong major; pnpm, which npm fetches for this, installs it and warns. */
 const refuseOther = (major, tarball, project) => {
@@ -305,6 +317,12 @@ for (const name of ${JSON.stringify(["index", "internal/x", ...internals])}) {
 
   // Who pools other things installs nothing but the library and its Effect.
   const inProject = (...parts) => path.join(project, "node_modules", ...parts)
+  for (const map of mapsOf(inProject("effect-pools", "dist"))) {
+    for (const source of JSON.parse(fs.readFileSync(map, "utf8")).sources) {
+      const file = path.resolve(path.dirname(map), source)
+      assert(file.startsWith(inProject("effect-pools", "src")) && fs.existsSync(file), `${map} names ${source}`)
+    }
+  }
   const own = JSON.parse(fs.readFileSync(inProject("effect-pools", "package.json"), "utf8"))
   assert.equal(own.dependencies, undefined)
   // `prepare` of a user's copy would install this repository's tools

@@ -22,7 +22,7 @@ export class PermitsLog {
   }
 
   forgotten(quiet: number): void {
-    const message = `Redis has lost its memory; it grants no permits for ${showMillis(quiet)}`
+    const message = `Redis has just started, or lost its memory; it grants no permits for ${showMillis(quiet)}`
     this.warn(message, "RedisEmpty", { quiet: Math.round(quiet) })
   }
 

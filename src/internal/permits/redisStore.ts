@@ -20,7 +20,7 @@ export interface StoreListener {
 export interface StoreAnswer extends Answer {
   /** The lowest limit of all processes. */
   readonly limit: number
-  /** Redis does not remember the last answer. */
+  /** Redis does not remember the last answer, or this is the first one. */
   readonly isNew: boolean
   /** For so many milliseconds nothing is granted. */
   readonly quiet: number
@@ -117,7 +117,7 @@ export class RedisStore {
   }
 
   private read([epoch, granted, wanted, share, yields, again, limit, quiet]: Called): StoreAnswer {
-    const isNew = this.epoch !== "" && this.epoch !== epoch
+    const isNew = this.epoch !== epoch
     this.epoch = epoch
     return {
       granted: granted === "" ? [] : granted.split(",").map(Number),
@@ -138,7 +138,7 @@ export class RedisStore {
   private failureOf(cause: unknown): RedisPermitsError {
     // the client refuses to send a command again
     const isCut = (error: unknown) => (error as Error | undefined)?.name === "MaxRetriesPerRequestError"
-    if (isCut(this.trouble ?? cause)) return this.failure("Unreachable", "closed the connection", cause)
+    if (isCut(this.trouble ?? cause)) return this.failure("Unreachable", "closed the connection, or does not answer", cause)
     const { message, name } = (this.trouble ?? cause) as Error
     if (name === "ReplyError") return this.failure("Refused", `answered: ${message}`, cause)
     if (this.trouble !== undefined) return this.failure("Unreachable", `cannot be reached: ${message}`, this.trouble)
