@@ -138,7 +138,9 @@ export class RedisStore {
   private failureOf(cause: unknown): RedisPermitsError {
     // the client refuses to send a command again
     const isCut = (error: unknown) => (error as Error | undefined)?.name === "MaxRetriesPerRequestError"
-    if (isCut(this.trouble ?? cause)) return this.failure("Unreachable", "closed the connection, or does not answer", cause)
+    if (isCut(this.trouble ?? cause)) {
+      return this.failure("Unreachable", "closed the connection, or does not answer", cause)
+    }
     const { message, name } = (this.trouble ?? cause) as Error
     if (name === "ReplyError") return this.failure("Refused", `answered: ${message}`, cause)
     if (this.trouble !== undefined) return this.failure("Unreachable", `cannot be reached: ${message}`, this.trouble)
