@@ -44,7 +44,7 @@ export const effectPool = (size: number): Promise<Pool.Pool<Item>> =>
   }))
 
 /** Effect 4's `Pool.use`; Effect 3 has none. */
-export const effectPoolUse = (Pool as { readonly use?: PoolUse }).use!
+export const effectPoolUse = Reflect.get(Pool, "use") as PoolUse
 
 type PoolUse = <A, E, B, E2, R>(
   pool: Pool.Pool<A, E>,
