@@ -390,9 +390,18 @@ export class World {
 
   flush(): void {
     const when = this.flushes.shift()!
+    const lost = new Set<ModelStream>()
+    const written = new Set<ModelSession>()
     for (const stream of this.held) {
-      const isFirst = !this.held.some((other) => other.session === stream.session && other.owed.length > 0)
-      if (isFirst && this.batchOf(stream).length > 0) stream.session.silentSince = this.now.monotonic
+      const { refusal, session } = stream
+      if (this.batchOf(stream).length === 0) continue
+      // a broken stream is given up in its turn, with what it is owed
+      if (refusal !== undefined) lost.add(stream)
+      else {
+        const owes = (other: ModelStream) => other.session === session && other.owed.length > 0 && !lost.has(other)
+        if (!written.has(session) && !this.held.some(owes)) session.silentSince = this.now.monotonic
+        written.add(session)
+      }
     }
     this.machine.flush(when, this.now)
   }
