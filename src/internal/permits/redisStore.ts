@@ -1,7 +1,7 @@
 /** Two connections to Redis: one calls the script, the other one hears the news. */
 import type { Redis } from "ioredis"
 import { type Reason, RedisPermitsError } from "../../RedisPermitsError.js"
-import type { Answer, Report } from "../core/permits/holder.js"
+import type { Answer, Report } from "../core/permits/exchange.js"
 import { script } from "./script.js"
 
 export interface StoreSettings {

@@ -2,12 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { IndexedHeap } from "../../../src/internal/core/indexedHeap.js"
-import {
-  type FleetPermit,
-  type HolderCommand,
-  PermitHolder,
-  type Report
-} from "../../../src/internal/core/permits/holder.js"
+import type { Report } from "../../../src/internal/core/permits/exchange.js"
+import { type FleetPermit, type HolderCommand, PermitHolder } from "../../../src/internal/core/permits/holder.js"
 import { NaiveStore } from "./naiveStore.js"
 
 const timeToLive = 30_000
@@ -114,7 +110,8 @@ class Process {
   readonly holder: PermitHolder<string>
   private isStopped = false
   private readonly missed: Array<() => void> = []
-  private turn = 0
+  /** The commands so far. */
+  turn = 0
   private wakes = 0
   private isExcused = false
   /** Items that are open, or may be. */
@@ -128,6 +125,10 @@ class Process {
   yields = (wanted: number) => Math.floor(wanted * this.fleet.chance())
   /** After how long the borrowers return an item whose permit is lost. */
   returnsLost = Infinity
+  /** Whether an item is lent on, to the borrower who came last. It closes only when others want it. */
+  reuses = false
+  private readonly idle: Array<FleetPermit> = []
+  private readonly waiters: Array<FleetPermit> = []
   /** Until when nothing passes between it and the store. */
   cutUntil = 0
   private asking = 0
@@ -171,7 +172,29 @@ class Process {
   borrow(): void {
     if (this.asking >= this.load) return
     this.asking++
-    this.holder.ask("borrower", this.time, () => {})
+    const item = this.idle.pop()
+    if (item !== undefined) return this.lend(item)
+    this.holder.ask("borrower", this.time, (permit) => this.waiters.push(permit))
+  }
+
+  private lend(permit: FleetPermit): void {
+    this.served++
+    this.fleet.after(this.lends(), () => this.when(() => this.takeBack(permit)))
+  }
+
+  private takeBack(permit: FleetPermit): void {
+    if (!this.reuses) return this.close(permit)
+    this.asking--
+    this.fleet.after(this.rests(), () => this.when(() => this.borrow()))
+    if (permit.state !== "Held") return this.end(permit)
+    const waiter = this.waiters.pop()
+    if (waiter === undefined) return void this.idle.push(permit)
+    this.holder.giveBack(waiter, this.time)
+    this.lend(permit)
+  }
+
+  private leaves(permit: FleetPermit): void {
+    this.waiters.splice(this.waiters.indexOf(permit), 1)
   }
 
   private perform(command: HolderCommand<string>): void {
@@ -189,21 +212,34 @@ class Process {
         return
       }
       case "Granted": {
-        const { permit } = command
-        this.served++
-        this.open.add(permit)
-        return fleet.after(this.lends(), () => this.when(() => this.close(permit)))
+        this.leaves(command.permit)
+        this.open.add(command.permit)
+        return this.lend(command.permit)
       }
       case "Failed":
+        this.leaves(command.permit)
         this.asking--
         return fleet.after(500, () => this.when(() => this.borrow()))
       case "Lost":
+        if (this.reuses) return this.endIdle(command.permit)
         return fleet.after(this.returnsLost, () => this.when(() => this.close(command.permit)))
       case "Expired":
         return fleet.after(fleet.chance() * closeTimeout, () => this.when(() => this.close(command.permit)))
       case "Wanted":
+        if (this.reuses) return this.idle.slice(0, command.count).forEach((permit) => this.endIdle(permit))
         for (const permit of [...this.open].slice(0, this.yields(command.count))) this.close(permit)
     }
+  }
+
+  private endIdle(permit: FleetPermit): void {
+    const at = this.idle.indexOf(permit)
+    if (at < 0) return
+    this.idle.splice(at, 1)
+    this.end(permit)
+  }
+
+  private end(permit: FleetPermit): void {
+    if (this.open.delete(permit)) this.holder.giveBack(permit, this.time)
   }
 
   private close(permit: FleetPermit): void {
@@ -307,6 +343,43 @@ describe("a fleet", () => {
       fleet.run(1_000)
       // with a poll each 500 ms it would be 12 for all
       for (const { name, served } of fleet.processes) assert.isAbove(served, 60, `${name}, seed ${seed}`)
+    }
+  })
+
+  it("whose borrowers wait a moment for items of their own process asks the store a few times a second, and loses none", () => {
+    for (const seed of [1, 2]) {
+      const fleet = new Fleet(seed, { ...calm, limit: 8 })
+      for (const process of fleet.processes) {
+        Object.assign(process, { reuses: true, lends: () => 5 + fleet.chance() * 5, rests: () => 3 })
+        borrow(process, 3)
+      }
+      fleet.run(2_000)
+      const before = fleet.processes.map(({ served, turn }) => ({ served, turn }))
+      fleet.run(5_000)
+      for (const [at, { name, served, turn }] of fleet.processes.entries()) {
+        assert.isAtMost((turn - before[at]!.turn) / 5, 12, `${name}, seed ${seed}`)
+        // two items of 7.5 ms, of which little is idle
+        assert.isAbove((served - before[at]!.served) / 5, 100, `${name}, seed ${seed}`)
+      }
+    }
+  })
+
+  it("gives a process its share though its borrowers wait only a moment for the one item that it has", () => {
+    for (const seed of seeds) {
+      const fleet = new Fleet(seed, { ...calm, names: ["a", "b"], limit: 4 })
+      const [rich, poor] = fleet.processes as [Process, Process]
+      for (const process of [rich, poor]) {
+        Object.assign(process, {
+          reuses: true,
+          lends: () => 3 + fleet.chance() * 4,
+          rests: () => 2 + fleet.chance() * 2
+        })
+      }
+      borrow(rich, 3)
+      fleet.run(500)
+      borrow(poor, 3)
+      fleet.run(2 * timeToLive / 3)
+      assert.strictEqual(poor.open.size, 2, `seed ${seed}`)
     }
   })
 })

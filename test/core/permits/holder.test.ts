@@ -2,12 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { PoolClock } from "../../../src/internal/core/clock.js"
-import {
-  type Answer,
-  type FleetPermit,
-  type HolderCommand,
-  PermitHolder
-} from "../../../src/internal/core/permits/holder.js"
+import type { Answer } from "../../../src/internal/core/permits/exchange.js"
+import { type FleetPermit, type HolderCommand, PermitHolder } from "../../../src/internal/core/permits/holder.js"
 import type { PermitPurpose } from "../../../src/internal/core/pool/item.js"
 import { HolderModel } from "./holderModel.js"
 
@@ -342,6 +338,85 @@ describe("the permits of a process", () => {
     assert.deepStrictEqual(lost(), [])
   })
 
+  it("are asked for at once; after an ask that was of no use, a moment later, or never if the borrower is served by then", () => {
+    const { answer, ask, hold, holder, now, pass, said } = holding()
+    hold(1)
+    const useless = ask()
+    answer()
+    holder.giveBack(useless, now)
+    answer()
+    assert.deepStrictEqual(said(), ["send 1 [2]", "send 1 []"])
+    for (let i = 0; i < 10; i++) {
+      const short = ask()
+      pass(49)
+      holder.giveBack(short, now)
+    }
+    assert.deepStrictEqual(said(), [])
+    ask()
+    pass(20)
+    ask()
+    pass(29)
+    assert.deepStrictEqual(said(), [])
+    pass(1)
+    // the later one goes after its own moment
+    assert.deepStrictEqual(said(), ["send 1 [13]"])
+    answer()
+    pass(20)
+    assert.deepStrictEqual(said(), ["send 1 [13,14]"])
+  })
+
+  it("are asked for at once again a second after the ask that was of no use, and by a process that has no items", () => {
+    const { answer, ask, hold, holder, now, pass, said } = holding()
+    const [own] = hold(1)
+    const askInVain = () => {
+      const useless = ask()
+      answer()
+      holder.giveBack(useless, now)
+      answer()
+      said()
+    }
+    askInVain()
+    pass(980)
+    ask()
+    assert.deepStrictEqual(said(), [])
+    pass(20)
+    assert.deepStrictEqual(said(), ["send 1 [3]"])
+    answer()
+    askInVain()
+    ask()
+    assert.deepStrictEqual(said(), [])
+    // those that wait go with the news of a permit that comes back
+    holder.giveBack(own!, now)
+    assert.deepStrictEqual(said(), ["send 0 [3,5]"])
+  })
+
+  it("are asked for at once again when the store grants all that is asked, or is away", () => {
+    for (const grants of [true, false]) {
+      const { answer, ask, hold, holder, now, pass, said } = holding()
+      hold(1)
+      const useless = ask()
+      answer()
+      holder.giveBack(useless, now)
+      answer()
+      ask()
+      pass(50)
+      said()
+      if (grants) answer({ granted: [3] })
+      else holder.failed("away", now)
+      ask()
+      assert.deepStrictEqual(said(), grants ? ["granted 3", "send 2 [4]"] : ["failed 3", "send 1 [4]"])
+    }
+  })
+
+  it("that are asked for and not wanted any more while a command is under way cost none", () => {
+    const { answer, ask, hold, holder, now, said } = holding()
+    hold(1)
+    holder.called(now)
+    holder.giveBack(ask(), now)
+    answer()
+    assert.deepStrictEqual(said(), ["send 1 []"])
+  })
+
   it("that nobody has any more are told to the store until it has forgotten them by itself", () => {
     const { hold, holder, now, pass, said } = holding()
     const [permit] = hold(1)
@@ -388,7 +463,7 @@ type Step =
   | readonly ["others", chance: number]
 
 const millis = FastCheck.oneof(
-  FastCheck.constantFrom(1, 500, 1_000, 3_334, 5_000, 9_999, 10_000, 20_000, 25_000),
+  FastCheck.constantFrom(1, 20, 50, 500, 950, 1_000, 3_334, 5_000, 9_999, 10_000, 20_000, 25_000),
   FastCheck.nat(3_000)
 )
 const nth = FastCheck.nat(5)

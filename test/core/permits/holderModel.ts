@@ -1,10 +1,13 @@
 /** A naive model of a process' permits: after each step it looks at everything. */
 import type { Time } from "../../../src/internal/core/clock.js"
-import type { Answer, HolderPolicy } from "../../../src/internal/core/permits/holder.js"
+import type { Answer } from "../../../src/internal/core/permits/exchange.js"
+import type { HolderPolicy } from "../../../src/internal/core/permits/holder.js"
 
 interface ModelPermit {
   readonly id: number
   readonly purpose: "borrower" | "spare"
+  readonly askedAt: number
+  isTold: boolean
   state: "Waiting" | "Held" | "Lost" | "Expired"
 }
 
@@ -17,7 +20,10 @@ export class HolderModel {
   private ids = 0
   private renewedAt: Time
   private sentAt: Time | undefined = undefined
+  private asksSent = 0
   private backSinceSent = 0
+  /** When an ask that the store knew was last withdrawn. */
+  private uselessAt = -Infinity
   private isKnown = true
   private due = Infinity
   private isFailing = false
@@ -53,9 +59,7 @@ export class HolderModel {
   }
 
   ask(purpose: "borrower" | "spare", now: Time): void {
-    this.permits.push({ id: ++this.ids, purpose, state: "Waiting" })
-    this.isKnown = false
-    this.due = now.monotonic
+    this.permits.push({ id: ++this.ids, purpose, askedAt: now.monotonic, isTold: false, state: "Waiting" })
     this.settle(now)
   }
 
@@ -65,10 +69,13 @@ export class HolderModel {
     this.permits = this.permits.filter((one) => one !== permit)
     if (permit.state !== "Waiting") {
       this.backSinceSent++
+      this.uselessAt = -Infinity
       if (this.wanted > 0) this.log.push(`wanted ${--this.wanted}`)
+    } else if (permit.isTold && permit.purpose === "borrower") this.uselessAt = now.monotonic
+    if (permit.isTold || permit.state !== "Waiting") {
+      this.isKnown = false
+      this.due = now.monotonic
     }
-    this.isKnown = false
-    this.due = now.monotonic
     this.settle(now)
   }
 
@@ -76,6 +83,7 @@ export class HolderModel {
     this.renewedAt = this.sentAt!
     this.sentAt = undefined
     this.isFailing = false
+    if (this.asksSent > 0 && granted.length >= this.asksSent) this.uselessAt = -Infinity
     this.share = share
     this.yields = yields - this.backSinceSent
     this.due = Math.min(this.due, now.monotonic + again)
@@ -115,6 +123,7 @@ export class HolderModel {
     this.sentAt = undefined
     this.isFailing = true
     this.isKnown = false
+    this.uselessAt = -Infinity
     this.due = now.monotonic + this.policy.timeToLive / 9
     this.failAsks()
     this.expire(now)
@@ -173,16 +182,26 @@ export class HolderModel {
     this.backSinceSent = 0
     this.isKnown = true
     this.due = Infinity
-    const waiting = this.permits.filter(({ state }) => state === "Waiting")
+    const waiting = this.permits.filter((permit) => permit.state === "Waiting" && this.tellsAt(permit) <= now.monotonic)
+    for (const permit of waiting) permit.isTold = true
     const asks = ["borrower", "spare"].flatMap((purpose) => waiting.filter((one) => one.purpose === purpose))
     const ids = asks.map(({ id, purpose }) => purpose === "spare" ? -id : id)
-    this.log.push(`send ${this.permits.length - asks.length} [${ids.join()}]`)
+    this.asksSent = asks.filter(({ purpose }) => purpose === "borrower").length
+    this.log.push(`send ${this.permits.filter(({ state }) => state !== "Waiting").length} [${ids.join()}]`)
   }
 
   private sendsAt(now: Time): number {
     if (this.sentAt !== undefined || (this.permits.length === 0 && this.isKnown)) return Infinity
     const renewal = now.monotonic - this.age(now) + this.policy.timeToLive / 3
-    return this.isFailing ? this.due : Math.min(this.due, renewal)
+    const asks = this.permits.filter(({ isTold, state }) => state === "Waiting" && !isTold)
+    const due = Math.min(this.due, ...asks.map((ask) => this.tellsAt(ask)))
+    return this.isFailing ? due : Math.min(due, renewal)
+  }
+
+  private tellsAt({ askedAt, isTold }: ModelPermit): number {
+    const mayComeBack = this.permits.some(({ state }) => state === "Held")
+    if (isTold || !mayComeBack || this.uselessAt + 1_000 < askedAt) return askedAt
+    return Math.min(askedAt + 50, this.uselessAt + 1_000)
   }
 
   /** When something has to happen, if nothing comes from outside. */

@@ -1,5 +1,5 @@
 /** What the script does in Redis, without Redis: everything is looked at in each step. */
-import type { Answer, Report } from "../../../src/internal/core/permits/holder.js"
+import type { Answer, Report } from "../../../src/internal/core/permits/exchange.js"
 
 interface Process {
   held: number

@@ -6,6 +6,7 @@
 import type { Time } from "../clock.js"
 import { Outbox } from "../outbox.js"
 import type { PermitPurpose, Standing } from "../pool/item.js"
+import type { Answer, Report } from "./exchange.js"
 
 /** Times are milliseconds. */
 export interface HolderPolicy {
@@ -28,38 +29,16 @@ export type FleetPermitState = "Waiting" | "Held" | "Lost" | "Expired" | "Gone"
 export class FleetPermit {
   readonly id: number
   readonly purpose: PermitPurpose
+  readonly askedAt: number
   state: FleetPermitState = "Waiting"
   /** When the lease was last found to be valid, by what the wall clock showed. */
   validAt: number | undefined = undefined
 
-  constructor(id: number, purpose: PermitPurpose) {
+  constructor(id: number, purpose: PermitPurpose, askedAt: number) {
     this.id = id
     this.purpose = purpose
+    this.askedAt = askedAt
   }
-}
-
-/** The whole state of the process, for the store. */
-export interface Report {
-  /** Permits whose items may be open, those included that are being closed. */
-  readonly held: number
-  /** The asks of borrowers, in their order. */
-  readonly asks: ReadonlyArray<number>
-  /** The asks that come after all borrowers of all processes. They have no place in the queue. */
-  readonly spare: ReadonlyArray<number>
-}
-
-/** What the store answers. */
-export interface Answer {
-  /** The asks that have their permits now. */
-  readonly granted: ReadonlyArray<number>
-  /** How many permits other processes want of this process. */
-  readonly wanted: number
-  /** How many permits this process may keep while others wait. */
-  readonly share: number
-  /** How many of those above its share the others need of this process, those included that are on their way back. */
-  readonly yields: number
-  /** When to ask again, in case no news comes; `Infinity` if no borrower waits. */
-  readonly again: number
 }
 
 /**
@@ -80,6 +59,15 @@ export type HolderCommand<F> =
 /** Others want permits: the processes ask the store within this time, one after the other, until it has enough. */
 const spread = 1_000
 
+/**
+ * While the limit is reached, the store hears of an ask after this time, if the process has items: one may come back to its
+ * borrower sooner.
+ */
+const moment = 50
+
+/** So long after an ask was of no use the limit counts as reached. Then an ask goes at once again, and shows whether it is. */
+const crowding = 1_000
+
 export class PermitHolder<F> {
   /** In the order of their asks. */
   private readonly permits = new Set<FleetPermit>()
@@ -90,14 +78,18 @@ export class PermitHolder<F> {
   private renewedAt: Time
   /** When the command under way was sent. */
   private sentAt: Time | undefined = undefined
-  /** The last ask before then, and before the last answer. */
+  /** The last ask that it told, and the last one that an answered command told. */
   private sentId = 0
   private answeredId = 0
+  /** How many asks of borrowers it told. */
+  private sentAsks = 0
   /** Permits that came back since the command was sent. */
   private returned = 0
-  /** Whether the store does not know the present state. */
+  /** Until then the limit is probably reached, and an ask would only take a place in the queue. */
+  private crowdedUntil = -Infinity
+  /** Whether the store does not know the present state, other than asks that it has not heard of yet. */
   private isDirty = false
-  /** When to send the next command, if not to renew the lease. */
+  /** When to send the next command, if not to renew the lease or to tell of an ask. */
   private dueAt = Infinity
   private isFailing = false
   private isEnded = false
@@ -135,22 +127,28 @@ export class PermitHolder<F> {
 
   /** Call it before `end`. `prepare` is called before the command that asks. */
   ask(purpose: PermitPurpose, now: Time, prepare: (permit: FleetPermit) => void): FleetPermit {
-    const permit = new FleetPermit(++this.ids, purpose)
+    const permit = new FleetPermit(++this.ids, purpose, now.monotonic)
     prepare(permit)
     this.permits.add(permit)
-    this.change(now)
+    this.settle(now)
     return permit
   }
 
   /** The ask is withdrawn, or the permit's item is closed. Idempotent. */
   giveBack(permit: FleetPermit, now: Time): void {
     if (!this.permits.delete(permit)) return
+    const isKnown = permit.state !== "Waiting" || permit.id <= this.sentId
     if (permit.state !== "Waiting") {
       this.returned++
+      this.crowdedUntil = -Infinity
       this.want(Math.max(0, this.wanted - 1))
-    }
+    } else if (isKnown && permit.purpose !== "spare") this.crowdedUntil = now.monotonic + crowding
     permit.state = "Gone"
-    this.change(now)
+    if (isKnown) {
+      this.isDirty = true
+      this.dueAt = now.monotonic
+    }
+    this.settle(now)
   }
 
   /**
@@ -173,6 +171,7 @@ export class PermitHolder<F> {
     this.sentAt = undefined
     this.answeredId = this.sentId
     this.isFailing = false
+    if (this.sentAsks > 0 && answer.granted.length >= this.sentAsks) this.crowdedUntil = -Infinity
     this.share = answer.share
     this.yields = Math.max(0, answer.yields - this.returned)
     this.dueAt = Math.min(this.dueAt, now.monotonic + answer.again)
@@ -195,6 +194,7 @@ export class PermitHolder<F> {
     this.sentAt = undefined
     this.isFailing = true
     this.isDirty = true
+    this.crowdedUntil = -Infinity
     this.dueAt = now.monotonic + this.policy.timeToLive / 9
     this.failAsks(failure)
     this.expire(now)
@@ -313,12 +313,6 @@ export class PermitHolder<F> {
     if (this.permits.size === 0 && this.ageAt(now) >= this.policy.timeToLive) this.isDirty = false
   }
 
-  private change(now: Time): void {
-    this.isDirty = true
-    this.dueAt = now.monotonic
-    this.settle(now)
-  }
-
   private settle(now: Time): void {
     if (this.sentAt === undefined && !this.isEnded && this.isDue(now)) this.send(now)
     this.arm(now)
@@ -327,21 +321,49 @@ export class PermitHolder<F> {
 
   private isDue(now: Time): boolean {
     if (this.permits.size === 0 && !this.isDirty) return false
-    return now.monotonic >= this.dueAt || (!this.isFailing && this.ageAt(now) >= this.policy.timeToLive / 3)
+    return now.monotonic >= this.changeAt || (!this.isFailing && this.ageAt(now) >= this.policy.timeToLive / 3)
+  }
+
+  /** When to send the next command, if not to renew the lease. */
+  private get changeAt(): number {
+    return Math.min(this.dueAt, this.tellsAt())
+  }
+
+  /** When to tell the store of an ask that it has not heard of. */
+  private tellsAt(): number {
+    for (const permit of this.permits) if (this.isUntold(permit)) return this.tellAt(permit)
+    return Infinity
+  }
+
+  private isUntold({ id, state }: FleetPermit): boolean {
+    return state === "Waiting" && id > this.sentId
+  }
+
+  /** Until then an item of the process may come back to the borrower of the ask, and its place in the queue be of no use. */
+  private tellAt({ askedAt }: FleetPermit): number {
+    for (const { state } of this.permits) {
+      if (state === "Held") return Math.min(askedAt + moment, Math.max(askedAt, this.crowdedUntil))
+    }
+    return askedAt
   }
 
   private send(now: Time): void {
     this.sentAt = momentOf(now)
-    this.sentId = this.ids
     this.returned = 0
     this.isDirty = false
     this.dueAt = Infinity
     const report = { held: 0, asks: [] as Array<number>, spare: [] as Array<number> }
-    for (const { id, purpose, state } of this.permits) {
+    for (const permit of this.permits) {
+      const { id, purpose, state } = permit
+      if (this.isUntold(permit)) {
+        if (this.tellAt(permit) > now.monotonic) continue
+        this.sentId = id
+      }
       if (state !== "Waiting") report.held++
       else if (purpose === "spare") report.spare.push(id)
       else report.asks.push(id)
     }
+    this.sentAsks = report.asks.length
     this.outbox.push({ _tag: "Send", report })
   }
 
@@ -360,7 +382,7 @@ export class PermitHolder<F> {
     const leaseBegan = now.monotonic - this.ageAt(now)
     let due = Infinity
     if (this.sentAt === undefined && (this.permits.size > 0 || this.isDirty)) {
-      due = this.isFailing ? this.dueAt : Math.min(this.dueAt, leaseBegan + timeToLive / 3)
+      due = this.isFailing ? this.changeAt : Math.min(this.changeAt, leaseBegan + timeToLive / 3)
     }
     for (const { state } of this.permits) {
       if (state === "Held") due = Math.min(due, leaseBegan + timeToLive * 2 / 3)
