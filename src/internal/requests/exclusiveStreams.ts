@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as WebTransport from "../../WebTransport.js"
+import type { Restore } from "../engine/borrowing.js"
 import type { SyncLease } from "../engine/resourcePool.js"
 import type { Borrowable } from "../streams/request.js"
 import type { Failure } from "../streams/streamSource.js"
@@ -19,8 +20,6 @@ class ExclusiveCall {
   /** Ends the wait for a stream. */
   refuse: (() => void) | undefined = undefined
 }
-
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export class ExclusiveStreams implements Borrowable {
   private readonly shell: RequestShell

@@ -22,6 +22,7 @@ import type { BalanceCommand } from "../core/balance/commands.js"
 import type { ConnectAttempt, Endpoint, SessionCreation } from "../core/balance/endpoint.js"
 import type { BalancePolicy } from "../core/balance/policy.js"
 import type { Reason } from "../core/pool/item.js"
+import type { Restore } from "../engine/borrowing.js"
 import type { PoolEngine } from "../engine/resourcePool.js"
 import { Sleeper } from "../time/sleeper.js"
 import { viewCore } from "../transport/session.js"
@@ -40,7 +41,6 @@ type Attempt = ConnectAttempt<ListedEndpoint, Failure>
 type Creation = SessionCreation<ListedEndpoint, Failure>
 type Place = Endpoint<ListedEndpoint, Failure>
 type Command = BalanceCommand<ListedEndpoint, Failure>
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export interface EndpointsSettings extends BalancePolicy {
   readonly endpoints: EndpointsOption<any>
