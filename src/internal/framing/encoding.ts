@@ -19,7 +19,9 @@ export const maxMessageSize = (options: Options | undefined): number => {
   const max = options?.maxMessageSize
   if (max === undefined) return defaultMaxMessageSize
   if (Number.isInteger(max) && max >= 1 && max <= largestArray) return max
-  throw new RangeError(`maxMessageSize must be a whole number of bytes from 1 to ${largestArray}, but was ${String(max)}`)
+  throw new RangeError(
+    `maxMessageSize must be a whole number of bytes from 1 to ${largestArray}, but was ${String(max)}`
+  )
 }
 
 export const frameOf = (

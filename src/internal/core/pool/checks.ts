@@ -43,7 +43,7 @@ export class Checks<A> {
     return this.slow.first === undefined ? prompt : Math.min(prompt, this.slow.first.deadline)
   }
 
-  start(item: Item<A>, hook: Check<A>["hook"], purpose: CheckPurpose, ticket: number, now: Time): Check<A> {
+  begin(item: Item<A>, hook: Check<A>["hook"], purpose: CheckPurpose, ticket: number, now: Time): Check<A> {
     const check = new Check(item, hook, purpose, ticket, now, this.slowAfter, this.timeout)
     item.check = check
     this.prompt.push(check)
