@@ -83,8 +83,9 @@ export class Endpoints {
   private readonly sleeper: Sleeper
   /** The attempts that are not over. */
   private readonly runs = new Map<Attempt, AttemptRun>()
-  private readonly all = new WeakMap<Attempt, AttemptRun>()
-  private readonly runOf = new WeakMap<SessionCore, AttemptRun>()
+  /** Also of the attempts that are over, for as long as the machine knows them. */
+  private readonly runOfAttempt = new WeakMap<Attempt, AttemptRun>()
+  private readonly runOfSession = new WeakMap<SessionCore, AttemptRun>()
   private readonly waiting = new Map<Creation, () => void>()
   /** The spans of creations: those of their attempts are within. */
   private readonly spans = new WeakMap<Creation, Tracer.AnySpan>()
@@ -243,7 +244,7 @@ export class Endpoints {
       case "Failed":
         return this.waiting.get(command.creation)?.()
       case "Retire":
-        return this.all.get(command.session.attempt)!.open!.core.retire()
+        return this.runOfAttempt.get(command.session.attempt)!.open!.core.retire()
       case "Troubled":
         return this.reports.troubled(command.endpoint, command.why)
       case "Ejected":
@@ -259,7 +260,7 @@ export class Endpoints {
   private open(attempt: Attempt): void {
     const run = new AttemptRun(attempt)
     this.runs.set(attempt, run)
-    this.all.set(attempt, run)
+    this.runOfAttempt.set(attempt, run)
     const opening = Effect.suspend(() => this.settings.openAt(attempt.endpoint.entry.url)) as Effect.Effect<
       WebTransport.Session,
       WebTransportError,
@@ -289,7 +290,7 @@ export class Endpoints {
   private opened(run: AttemptRun, { core }: OpenSession): boolean {
     const { attempt } = run
     if (attempt.state !== "Opening") return false
-    this.runOf.set(core, run)
+    this.runOfSession.set(core, run)
     const observe = (news: News) => {
       if (news === "Leaving" && attempt.session !== undefined) this.left(run, core)
     }
@@ -340,7 +341,7 @@ export class Endpoints {
 
   /** The session passed a check. */
   proved(core: SessionCore): void {
-    const run = this.runOf.get(core)
+    const run = this.runOfSession.get(core)
     if (run !== undefined) this.used(run)
   }
 
@@ -352,7 +353,7 @@ export class Endpoints {
 
   /** The pool closes the session. */
   destroyed(core: SessionCore, reason: Reason): void {
-    const run = this.runOf.get(core)
+    const run = this.runOfSession.get(core)
     if (run === undefined) return
     this.ended(run, core, reason !== "lost" ? "Other" : core.state === "Closed" ? "Died" : "CheckFailed")
   }
@@ -372,7 +373,7 @@ export class Endpoints {
   /** Bytes that came on the endpoint's other sessions prove it as good as a borrower's success. */
   private proveHeard({ sessions }: Place): void {
     for (const session of sessions) {
-      const run = this.all.get(session.attempt)!
+      const run = this.runOfAttempt.get(session.attempt)!
       const { core } = run.open!
       if (core.bytesHeard <= run.heard || core.gone !== undefined) continue
       run.heard = core.bytesHeard
