@@ -11,12 +11,11 @@ import type { Failure, ListedEndpoint } from "./endpointList.js"
 
 type Place = Endpoint<ListedEndpoint, Failure>
 
-/** Metrics are shown of so many endpoints. */
+/** How many endpoints have metrics. */
 const maxShown = 100
 
 export class EndpointReports {
   private readonly machine: BalanceMachine<ListedEndpoint, Failure>
-  private readonly consecutiveFailures: number
   private readonly pool: PoolEngine<any, any>
   /** The endpoints whose metrics are shown, and what ends that. */
   private readonly shown = new Map<string, () => void>()
@@ -25,11 +24,9 @@ export class EndpointReports {
 
   constructor(
     machine: BalanceMachine<ListedEndpoint, Failure>,
-    consecutiveFailures: number,
     pool: PoolEngine<any, any>
   ) {
     this.machine = machine
-    this.consecutiveFailures = consecutiveFailures
     this.pool = pool
   }
 
@@ -51,7 +48,7 @@ export class EndpointReports {
     this.told.add(place)
     const rounded = Math.round(duration)
     this.pool.announce({ _tag: "EndpointEjected", endpoint: label, duration: Duration.millis(rounded) })
-    const text = endpointEjected(label, this.consecutiveFailures, rounded)
+    const text = endpointEjected(label, this.machine.policy.consecutiveFailures, rounded)
     this.pool.warn(text, "EndpointEjected", { endpoint: label, duration: rounded })
   }
 

@@ -92,7 +92,7 @@ export class Endpoints {
   /** The span of the creation that begins now. */
   private span: Tracer.AnySpan | undefined = undefined
   readonly reports: EndpointReports
-  private readonly hasList = makeDeferred<void>()
+  private readonly firstList = makeDeferred<void>()
   private lister: AnyFiber | undefined = undefined
   private isClosed = false
 
@@ -100,13 +100,13 @@ export class Endpoints {
     this.settings = settings
     this.pool = pool
     this.machine = new BalanceMachine<ListedEndpoint, Failure>(settings, pool, (command) => this.perform(command))
-    this.reports = new EndpointReports(this.machine, settings.consecutiveFailures, pool)
+    this.reports = new EndpointReports(this.machine, pool)
     this.sleeper = new Sleeper(
       pool.clock,
       (effect) => pool.fork(effect),
       Effect.sync(() => this.machine.tick(pool.now()))
     )
-    pool.demand.add(this.onDemand)
+    pool.demandListeners.add(this.onDemand)
     const { endpoints } = settings
     if (Array.isArray(endpoints)) this.setList(endpoints)
     else this.lister = pool.fork(this.follow(endpoints as Stream.Stream<ReadonlyArray<EndpointOption>>))
@@ -160,7 +160,7 @@ export class Endpoints {
     }
     this.machine.setEndpoints(entries, this.pool.now())
     this.reports.listChanged()
-    complete(this.hasList, Exit.void)
+    complete(this.firstList, Exit.void)
     return true
   }
 
@@ -169,7 +169,7 @@ export class Endpoints {
   /** A session with one of the endpoints, in a scope that the caller closes. */
   acquire(restore: Restore): Effect.Effect<OpenSession, WebTransportError> {
     const { connectTimeout } = this.settings
-    const listed = timeoutFail(Deferred.await(this.hasList), {
+    const listed = timeoutFail(Deferred.await(this.firstList), {
       duration: connectTimeout,
       onTimeout: () =>
         new WebTransportError({
@@ -388,7 +388,7 @@ export class Endpoints {
     if (this.isClosed) return
     this.isClosed = true
     interruptFiber(this.lister)
-    this.pool.demand.delete(this.onDemand)
+    this.pool.demandListeners.delete(this.onDemand)
     this.machine.close()
     this.sleeper.cancel()
     this.reports.stop()

@@ -84,7 +84,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const { decoded, problems } = decodeSession(options)
   const { maxStreamsOpened, name, overlap, retireGrace, shutdownGrace } = decoded
   const { connectTimeout } = decoded.connect
-  const settings = { closeTimeout: options.closeTimeout, ...connect }
+  const connectOptions = { closeTimeout: options.closeTimeout, ...connect }
   const { attemptDelay, baseEjectionTime, closeTimeout, consecutiveFailures, createBackoff, failbackAfter } = decoded
   const balance = {
     balance: decoded.balance,
@@ -105,7 +105,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       let step = "connecting"
       const opened = Effect.gen(function*() {
         const session = yield* Effect.mapError(
-          WebTransport.connect(url, settings),
+          WebTransport.connect(url, connectOptions),
           asWebTransportError("resolving the address")
         )
         if (onOpen !== undefined) {
@@ -141,7 +141,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     return core.views > 0 || !overlap ? close : leavers.leave(core, close)
   }
 
-  const openedAt = (url: string | URL | Effect.Effect<string | URL, E, R>) =>
+  const openOwnAt = (url: string | URL | Effect.Effect<string | URL, E, R>) =>
     Effect.flatMap(
       Effect.acquireRelease(
         Effect.map(Scope.make(), (scope): OwnScope => ({ scope, core: undefined })),
@@ -155,7 +155,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     )
 
   /** With several endpoints the session is open before it gets an owner. */
-  const openedAtAny = (balanced: Endpoints) =>
+  const openOwnAtAny = (balanced: Endpoints) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
         balanced.acquire(restore),
@@ -167,7 +167,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
 
   const acquire = (pool: Engine, balanced: Endpoints | undefined) =>
     Effect.gen(function*() {
-      const session = yield* (balanced === undefined ? openedAt(url!) : openedAtAny(balanced))
+      const session = yield* (balanced === undefined ? openOwnAt(url!) : openOwnAtAny(balanced))
       const core = viewCore(session)
       // onOpen may have opened streams already
       core.limitStreams(maxStreamsOpened ?? (core.retainsStreams ? maxRetainedStreams : Infinity))

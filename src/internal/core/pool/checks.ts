@@ -73,7 +73,7 @@ export class Checks<A> {
   }
 
   /** Marks checks that take too long as slow: borrowers no longer rely on them. */
-  slowDown(now: Time): void {
+  markSlow(now: Time): void {
     for (let check = this.prompt.first; check !== undefined; check = this.prompt.first) {
       if (check.slowAt > now.monotonic) return
       if (check.purpose === "borrower") this.awaitedPrompt--

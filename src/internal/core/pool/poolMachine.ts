@@ -666,7 +666,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       this.failed(item, { _tag: "CreateTimeout" }, now, chance)
       this.outbox.push({ _tag: "CancelCreation", item })
     }
-    this.checks.slowDown(now)
+    this.checks.markSlow(now)
     for (let check = this.checks.overdue(now); check !== undefined; check = this.checks.overdue(now)) {
       this.doubt(check, now)
       this.outbox.push({ _tag: "CheckTimedOut", check })
@@ -922,7 +922,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private beginClosing(item: Item<A, S>, now: Time): void {
     item.state = "Closing"
     item.deadline = now.monotonic + this.policy.closeTimeout
-    this.places.free(item)
+    this.places.beginFreeing(item)
     item.permit?.closing()
     this.closings.push(item)
   }
