@@ -4,7 +4,13 @@ import * as Duration from "effect/Duration"
 import type { BalanceMachine } from "../core/balance/balanceMachine.js"
 import type { Endpoint } from "../core/balance/endpoint.js"
 import type { PoolEngine } from "../engine/resourcePool.js"
-import { endpointBack, endpointEjected, endpointFailing, endpointListFailed } from "../observe/endpointTexts.js"
+import {
+  endpointBack,
+  endpointEjected,
+  endpointFailing,
+  endpointListFailed,
+  endpointsIgnored
+} from "../observe/endpointTexts.js"
 import * as metrics from "../observe/poolMetrics.js"
 import type { EndpointStats } from "./contract.js"
 import type { Failure, ListedEndpoint } from "./endpointList.js"
@@ -32,6 +38,10 @@ export class EndpointReports {
 
   badList(what: string, failure?: unknown): void {
     this.pool.warn(endpointListFailed(what, failure, this.machine.listed.length), "EndpointList", {})
+  }
+
+  badEntries(problems: ReadonlyArray<string>): void {
+    this.pool.warn(endpointsIgnored(problems), "EndpointList", {})
   }
 
   troubled(place: Place, why: "Connect" | "Death" | "Late"): void {

@@ -153,11 +153,11 @@ export class Endpoints {
       return false
     }
     const { entries, problems } = decodeList(list)
-    if (problems.length > 0) this.reports.badList(problems.join(", "))
     if (entries.length === 0) {
-      this.reports.badList("it is empty")
+      this.reports.badList(problems.length === 0 ? "it is empty" : problems.join(", "))
       return false
     }
+    if (problems.length > 0) this.reports.badEntries(problems)
     this.machine.setEndpoints(entries, this.pool.now())
     this.reports.listChanged()
     complete(this.firstList, Exit.void)
