@@ -181,9 +181,9 @@ export interface ConfigOptions extends CommonOptions {}
 export interface Hooks<E = never, R = never> {
   /**
    * Asks the peer for a sign of life, on a fiber of the pool, with the context of `make`'s caller; for example
-   * `SessionPool.pingStream()`. This ping is the pool's own: the `keepAlive` of a `SessionPool` is for sessions that are
-   * idle, this one for sessions that owe answers. The pool calls it when no byte came on a session for `silenceTimeout`
-   * while requests on it were unanswered. If the ping fails, or takes longer than `checkTimeout`, and still no byte came, then the
+   * `SessionPool.pingStream()`. This ping is the pool's own: the `keepAlive` of a `SessionPool` pings every silent session,
+   * this one only sessions that owe answers. The pool calls it when no byte came on a session for `silenceTimeout` while
+   * requests on it were unanswered. If the ping fails, or takes longer than `checkTimeout`, and still no byte came, then the
    * requests on that session fail, and the session counts as suspect. By default there is no such limit: a peer may
    * think for as long as it likes.
    */
@@ -219,7 +219,10 @@ export type MakeOptions<E = never, R = never> =
       readonly sessionPool?: undefined
     }
     | {
-      /** The pool of the sessions. The pool of requests has a pool of streams of its own. */
+      /**
+       * The pool of the sessions. The pool of requests has a pool of streams of its own: `maxStreams`, and 100 more for
+       * requests that take a stream of their own.
+       */
       readonly sessionPool: SessionPool.Service
       readonly streamPool?: undefined
     }

@@ -184,7 +184,7 @@ export interface PoolEngine<V, E> extends Below {
   /** Lends an item that is ready, if there is one, with an unwatched lease. */
   lendReady(): SyncLease<V> | undefined
   /** Called when a borrower begins to wait, and when the pool shrinks or begins to drain. */
-  readonly demand: Set<() => void>
+  readonly demandListeners: Set<() => void>
   /** The number of borrowers in the queue. */
   readonly waiting: number
   /** The number of items that the queue needs. */

@@ -101,7 +101,7 @@ export class PermitGate<A> implements Gate, Whole<A> {
   /** Idle items go at once; a pool of streams gives back what it does not use. */
   private demandChanged(): void {
     const { machine } = this.pool
-    machine.start(this.time.read())
+    machine.demandChanged(this.time.read())
     while (this.demand.owed > 0) {
       const first = this.idle.first
       if (first === undefined || !machine.evict(first.item!, this.time.read())) break

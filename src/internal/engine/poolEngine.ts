@@ -121,7 +121,7 @@ export class Engine<A, E, V, X = unknown>
     this.lifecycle.perform(command)
   }
 
-  get demand(): Set<() => void> {
+  get demandListeners(): Set<() => void> {
     return this.listeners ??= new Set()
   }
 

@@ -113,14 +113,14 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   // --- borrowing
 
   readonly use: KeyedPool<K, A, E>["use"] = (key, f) =>
-    this.runtime.hasFrames && !this.isWatched
+    this.runtime.hasFrames && !this.recordsLeases
       ? withFiber((fiber) => {
         const part = this.keys.get(key) ?? this.add(key)
         return part === undefined ? this.refuse() : part.framed!.use(fiber, f)
       })
-      : this.useWatched(key, f, this.findsLeaks ? new Error("borrowed here").stack : undefined)
+      : this.useRecorded(key, f, this.findsLeaks ? new Error("borrowed here").stack : undefined)
 
-  private useWatched<B, E2, R>(
+  private useRecorded<B, E2, R>(
     key: K,
     f: (item: A) => Effect.Effect<B, E2, R>,
     stack: string | undefined
@@ -160,7 +160,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   }
 
   /** Whether the pool keeps a record of each lease. */
-  private get isWatched(): boolean {
+  private get recordsLeases(): boolean {
     return this.findsLeaks || this.settings.histograms
   }
 
@@ -256,7 +256,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     this.limit.giveBack(place)
   }
 
-  /** A place without a permit counts as no creation. */
+  /** Until its permit comes, the place counts as no creation. */
   private askPermit(desk: PermitDesk<CommonPlace<KeyPool<K, A, E>>>, place: CommonPlace<KeyPool<K, A, E>>): void {
     this.limit.creationOver(place)
     desk.ask(place, place.purpose)
@@ -265,7 +265,8 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     if (spent !== undefined) spent.share.owner.engine.machine.evict(spent.item!, this.time.read())
   }
 
-  private useMore(): void {
+  /** The creations of places with a permit begin, as many as may run. */
+  private beginPermitted(): void {
     for (const place of this.permitted) {
       if (!this.limit.mayCreate) return
       this.permitted.delete(place)
@@ -278,7 +279,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     if (this.isSettling) return
     this.isSettling = true
     try {
-      this.useMore()
+      this.beginPermitted()
       for (let command = this.limit.next(); command !== undefined; command = this.limit.next()) {
         const { place } = command
         const { machine } = place.share.owner.engine

@@ -104,7 +104,7 @@ export const make = <E, R>(
         const source = new StreamSource({ ...decoded, streamOptions }, sessions, session, engine)
         const context: StreamPoolContext = { source, clientSpeaksFirst, pool: engine }
         if (quarantine > 0) {
-          engine.demand.add(() => engine.isOpen ? undefined : complete(leaving, Exit.void))
+          engine.demandListeners.add(() => engine.isOpen ? undefined : complete(leaving, Exit.void))
         }
         return {
           ...leaseAdapter(context),

@@ -460,7 +460,7 @@ export class PoolModel {
     this.settle(now)
   }
 
-  startRelease(id: number, item: ModelItem, now: Time): void {
+  beginRelease(id: number, item: ModelItem, now: Time): void {
     this.releases.push({ id, item, deadline: now.monotonic + this.options.checkTimeout })
   }
 
