@@ -390,18 +390,11 @@ export class World {
 
   flush(): void {
     const when = this.flushes.shift()!
-    const lost = new Set<ModelStream>()
-    const written = new Set<ModelSession>()
-    for (const stream of this.held) {
-      const { refusal, session } = stream
-      if (this.batchOf(stream).length === 0) continue
-      // a broken stream is given up in its turn, with what it is owed
-      if (refusal !== undefined) lost.add(stream)
-      else {
-        const owes = (other: ModelStream) => other.session === session && other.owed.length > 0 && !lost.has(other)
-        if (!written.has(session) && !this.held.some(owes)) session.silentSince = this.now.monotonic
-        written.add(session)
-      }
+    for (const session of this.sessions) {
+      const streams = this.held.filter((stream) => stream.session === session)
+      const writes = streams.some((stream) => stream.refusal === undefined && this.batchOf(stream).length > 0)
+      const owes = streams.some(({ owed }) => owed.length > 0)
+      if (writes && !owes) session.silentSince = this.now.monotonic
     }
     this.machine.flush(when, this.now)
   }

@@ -207,16 +207,20 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   // --- writes
 
-  /** Writes all batches. */
+  /** Writes the batches of all streams. */
   flush(when: FlushTime, now: Moment): void {
     this.flushes.delete(when)
-    for (const stream of this.streams.copy) if (stream.batch.length > 0) this.write(stream, now)
+    const batched = this.streams.copy.filter(({ batch }) => batch.length > 0)
+    for (const stream of batched) if (stream.facts.refusal === undefined) this.write(stream, now)
+    // broken streams come last: a session that owes answers before and after this step does so all the time
+    for (const stream of batched) {
+      const { refusal } = stream.facts
+      if (refusal !== undefined) this.giveUp(stream, { _tag: "Broken", failure: refusal }, "Spoiled", now)
+    }
     this.settle(now)
   }
 
   private write(stream: SharedStream<Facts>, now: Moment): void {
-    const { refusal, session } = stream.facts
-    if (refusal !== undefined) return this.giveUp(stream, { _tag: "Broken", failure: refusal }, "Spoiled", now)
     for (const request of stream.takeChanged()) this.waiting.refuse(request, { _tag: "Changed" })
     if (stream.batch.length === 0) return
     const size = stream.batchSize
@@ -224,10 +228,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     // until the shell says so
     stream.hasRoom = false
     this.counters.wrote(requests.length, this.streams.inFlight)
-    if (this.silence.isOn) {
-      if (this.silence.isNew(session)) this.silence.begin(session, now.monotonic)
-      this.silence.owes(session, requests.length)
-    }
+    this.silence.owes(stream.facts.session, requests.length, now)
     this.outbox.push({ _tag: "Write", stream, requests, size })
   }
 
@@ -288,7 +289,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   private answered(stream: SharedStream<Facts>, request: SharedRequest): void {
     stream.endRequest(request)
-    if (this.silence.isOn) this.silence.owes(stream.facts.session, -1)
+    this.silence.answered(stream.facts.session)
   }
 
   /** All answers of a chunk were handled. */
@@ -366,9 +367,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     const time = now.monotonic
     this.waiting.refuseLate(time)
     for (const stream of this.streams.copy) if (stream.idleUntil <= time) this.endRest(stream)
-    for (let session = this.silence.next(time); session !== undefined; session = this.silence.next(time)) {
-      this.outbox.push({ _tag: "Ping", session })
-    }
+    for (const session of this.silence.takeSilent(time)) this.outbox.push({ _tag: "Ping", session })
     if (this.graceUntil <= time) this.endGrace(now)
     this.settle(now)
   }
