@@ -489,6 +489,19 @@ describe("a stream without requests", () => {
     world.written(stream)
     assert.deepStrictEqual(states(world), ["Forgotten", "Batched"])
   })
+
+  it("goes back after a second, also while requests wait for its write, and makes place for another", () => {
+    const { stream, world } = begun({ maxStreams: 1, acquireTimeout: 10_000 })
+    world.request(4)
+    world.abandon(world.requests[0]!)
+    world.advance(idleTime - 1)
+    world.demandChanged()
+    assert.isFalse(stream.isBack)
+    assert.strictEqual(world.openings, 0)
+    world.advance(1)
+    assert.isTrue(stream.isBack)
+    assert.strictEqual(world.openings, 1)
+  })
 })
 
 describe("a session that is silent", () => {

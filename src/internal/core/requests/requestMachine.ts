@@ -181,11 +181,13 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     this.outbox.push({ _tag: "GiveBack", stream, how })
   }
 
-  /** A stream without requests goes back: at once, if it takes no more or others want it; otherwise later. */
-  private restUnused(state: "Open" | "Leaving", now: Moment): void {
-    for (let s = this.streams.nextUnused(state); s !== undefined; s = this.streams.nextUnused(state)) {
-      if (state === "Leaving" || this.state !== "Open" || this.supply.isWanted) this.endRest(s)
-      else s.idleUntil = now.monotonic + idleTime
+  /** A stream without requests goes back: at once, if it takes no more or only others want it; otherwise later. */
+  private restUnused(now: Moment): void {
+    for (const stream of this.streams.unused) {
+      // while requests wait, a stream without requests is about to have room
+      const isLeft = this.waiting.length === 0 && (this.state !== "Open" || this.supply.isWanted)
+      if (isLeft || stream.state === "Leaving") this.endRest(stream)
+      else if (stream.idleUntil === Infinity) stream.idleUntil = now.monotonic + idleTime
     }
   }
 
@@ -198,10 +200,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   /** Other borrowers have begun to wait, or the pool of the streams drains. */
   demandChanged(now: Moment): void {
-    for (const stream of this.streams) {
-      if (!this.supply.isOpen && stream.state === "Open") stream.state = "Leaving"
-      if (this.supply.isWanted) stream.idleUntil = Infinity
-    }
+    if (!this.supply.isOpen) { for (const stream of this.streams) stream.state = "Leaving" }
     this.settle(now)
   }
 
@@ -328,7 +327,6 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   /** No new requests; those that wait are served. */
   drain(now: Moment): void {
     if (this.state === "Open") this.state = "Draining"
-    for (const stream of this.streams) stream.idleUntil = Infinity
     this.settle(now)
   }
 
@@ -339,7 +337,6 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     this.graceUntil = now.monotonic + this.options.shutdownGrace
     this.waiting.refuseAll({ _tag: "PoolClosed" })
     if (this.options.shutdownGrace === 0) this.endGrace(now)
-    for (const stream of this.streams) stream.idleUntil = Infinity
     this.settle(now)
   }
 
@@ -373,10 +370,9 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   }
 
   private settle(now: Moment): void {
-    this.restUnused("Leaving", now)
+    this.restUnused(now)
     this.serve(now)
-    // while requests wait, a stream without requests is about to have room
-    if (this.waiting.length === 0) this.restUnused("Open", now)
+    this.restUnused(now)
     this.endIfOver()
     this.arm(now)
     if (this.isObserved) this.outbox.push({ _tag: "Changed" })
