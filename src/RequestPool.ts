@@ -31,6 +31,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as internalOptions from "./internal/requests/requestOptions.js"
 import * as internal from "./internal/requests/requestPool.js"
+import type { PoolError } from "./PoolError.js"
 import type { RequestPoolStats } from "./PoolStats.js"
 import type { RequestError } from "./RequestError.js"
 import * as SessionPool from "./SessionPool.js"
@@ -109,7 +110,7 @@ export interface Service extends Inspectable {
   /** The figures of the pool now. */
   readonly stats: Effect.Effect<RequestPoolStats>
   /** Waits until the figures satisfy the predicate, and returns them, as the `awaitStats` of a `ResourcePool` does. */
-  readonly awaitStats: (predicate: (stats: RequestPoolStats) => boolean) => Effect.Effect<RequestPoolStats>
+  readonly awaitStats: (predicate: (stats: RequestPoolStats) => boolean) => Effect.Effect<RequestPoolStats, PoolError>
 }
 
 /**

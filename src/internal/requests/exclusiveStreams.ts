@@ -76,8 +76,7 @@ export class ExclusiveStreams implements Borrowable {
     if (acquireTimeout === Infinity) return borrowing
     return timeoutFail(borrowing, {
       duration: acquireTimeout,
-      onTimeout: () =>
-        troubles.poolError("AcquireTimeout", acquireTimeout, "No stream was free for an exclusive request.")
+      onTimeout: () => troubles.noStreamAlone(acquireTimeout)
     })
   }
 

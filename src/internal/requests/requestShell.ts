@@ -80,7 +80,7 @@ export class RequestShell implements GuestHost {
       }
     }
     this.machine = new RequestMachine(options, supply, (command) => this.perform(command))
-    this.troubles = new Troubles(options.name, this.machine)
+    this.troubles = new Troubles(options.name, this.machine, streams.pool)
     this.sleeper = new Sleeper(
       runtime.clock,
       (effect) => fork(runtime, effect),
@@ -149,6 +149,7 @@ export class RequestShell implements GuestHost {
     this.streams.source.demandListeners.delete(this.onDemand)
     for (const fiber of this.pings.values()) interruptFiber(fiber)
     this.hideMetrics()
+    this.observers?.changed()
     complete(this.whenClosed, Exit.void)
   }
 

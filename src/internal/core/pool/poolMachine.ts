@@ -1068,9 +1068,12 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.outbox.push({ _tag: "Wake", waiter })
   }
 
-  private get awaited(): Awaited {
-    if (this.creating > 0 || this.failing) return "creation"
-    return this.checks.awaited > 0 ? "check" : this.isPermitAwaited ? "permit" : "queue"
+  /** What borrowers wait for now. An outage matters only where another creation would help. */
+  get awaited(): Awaited {
+    if (this.creating > 0) return "creation"
+    if (this.isPermitAwaited) return "permit"
+    if (this.failing && this.hasRoom) return "creation"
+    return this.checks.awaited > 0 ? "check" : "queue"
   }
 
   private get hasRoom(): boolean {
