@@ -237,7 +237,8 @@ const fiveMinutes = () => {
   const blocks = [...section.split(/^## /m)[0].matchAll(/^```(\w+)\n([^]*?)^```$/gm)]
   const all = (language) => blocks.filter((block) => block[1] === language).map((block) => block[2])
   const [server, program] = all("ts")
-  return { commands: all("sh").join("").split("\n"), server, program }
+  const commands = all("sh").join("").split("\n").map((command) => command.replace(/^# with Effect \d: /, ""))
+  return { commands, server, program }
 }
 
 /** Does what the README says, in an empty folder, with the tarball in place of the published package. */

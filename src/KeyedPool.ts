@@ -103,7 +103,7 @@ export interface KeyedPool<in K, in out A, out E = never> extends KeyedPoolLike<
    * Waits until the figures satisfy the predicate, and returns them, as the `awaitStats` of a `ResourcePool` does. While a
    * fiber waits, each borrow takes time for each key.
    */
-  readonly awaitStats: (predicate: (stats: KeyedPoolStats) => boolean) => Effect.Effect<KeyedPoolStats>
+  readonly awaitStats: (predicate: (stats: KeyedPoolStats) => boolean) => Effect.Effect<KeyedPoolStats, PoolError>
 }
 
 /**

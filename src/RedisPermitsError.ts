@@ -27,7 +27,8 @@ export type TypeId = typeof TypeId
  *
  * - `Unsupported`: the package `ioredis` is not installed.
  * - `Unreachable`: there is no connection to Redis, or Redis did not answer in time.
- * - `Refused`: Redis answered with an error: it lacks memory, the user may not do that, it is a replica, and so on.
+ * - `Refused`: Redis answered with an error: it lacks memory, the user may not do that, it is a replica, a key
+ *   holds something else, and so on.
  * - `Closed`: the scope of the permits has closed.
  *
  * @since 0.2.0
@@ -55,6 +56,8 @@ export class RedisPermitsError extends Data.TaggedError("RedisPermitsError")<{
   readonly reason: Reason
   /** What happened, in a few words, with the host and port of Redis. */
   readonly detail: string
+  /** What to do, where the reason alone does not tell. */
+  readonly advice?: string | undefined
   /** The error of the client, or of Redis. */
   readonly cause?: unknown
 }> {
@@ -67,7 +70,7 @@ export class RedisPermitsError extends Data.TaggedError("RedisPermitsError")<{
 
   /** @since 0.2.0 */
   override get message(): string {
-    return `${this.reason}: ${this.detail}; ${advice[this.reason]}`
+    return `${this.reason}: ${this.detail}; ${this.advice ?? advice[this.reason]}`
   }
 
   /**

@@ -31,6 +31,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as internalOptions from "./internal/requests/requestOptions.js"
 import * as internal from "./internal/requests/requestPool.js"
+import type { PoolError } from "./PoolError.js"
 import type { RequestPoolStats } from "./PoolStats.js"
 import type { RequestError } from "./RequestError.js"
 import * as SessionPool from "./SessionPool.js"
@@ -109,7 +110,7 @@ export interface Service extends Inspectable {
   /** The figures of the pool now. */
   readonly stats: Effect.Effect<RequestPoolStats>
   /** Waits until the figures satisfy the predicate, and returns them, as the `awaitStats` of a `ResourcePool` does. */
-  readonly awaitStats: (predicate: (stats: RequestPoolStats) => boolean) => Effect.Effect<RequestPoolStats>
+  readonly awaitStats: (predicate: (stats: RequestPoolStats) => boolean) => Effect.Effect<RequestPoolStats, PoolError>
 }
 
 /**
@@ -181,9 +182,9 @@ export interface ConfigOptions extends CommonOptions {}
 export interface Hooks<E = never, R = never> {
   /**
    * Asks the peer for a sign of life, on a fiber of the pool, with the context of `make`'s caller; for example
-   * `SessionPool.pingStream()`. This ping is the pool's own: the `keepAlive` of a `SessionPool` is for sessions that are
-   * idle, this one for sessions that owe answers. The pool calls it when no byte came on a session for `silenceTimeout`
-   * while requests on it were unanswered. If the ping fails, or takes longer than `checkTimeout`, and still no byte came, then the
+   * `SessionPool.pingStream()`. This ping is the pool's own: the `keepAlive` of a `SessionPool` pings every silent session,
+   * this one only sessions that owe answers. The pool calls it when no byte came on a session for `silenceTimeout` while
+   * requests on it were unanswered. If the ping fails, or takes longer than `checkTimeout`, and still no byte came, then the
    * requests on that session fail, and the session counts as suspect. By default there is no such limit: a peer may
    * think for as long as it likes.
    */
@@ -219,7 +220,10 @@ export type MakeOptions<E = never, R = never> =
       readonly sessionPool?: undefined
     }
     | {
-      /** The pool of the sessions. The pool of requests has a pool of streams of its own. */
+      /**
+       * The pool of the sessions. The pool of requests has a pool of streams of its own: `maxStreams`, and 100 more for
+       * requests that take a stream of their own.
+       */
       readonly sessionPool: SessionPool.Service
       readonly streamPool?: undefined
     }

@@ -39,15 +39,15 @@ export class RequestPoolStats extends Data.Class<{
   readonly largestBatch: number
   /** Answers that came when no caller waited for them any more, and were dropped. */
   readonly lateAnswers: number
-  /** Requests that reached `acquireTimeout`. */
+  /** Requests that waited for a shared stream until `acquireTimeout`. */
   readonly timeouts: number
   /** Requests refused by `maxWaiters`. */
   readonly rejections: number
-  /** Requests whose callers were interrupted. */
+  /** Requests for shared streams, sent or not, whose callers left before the last answer: most were interrupted. */
   readonly abandoned: number
   /** Requests on shared streams that failed after they were sent. */
   readonly failures: number
-  /** The maximum number of requests in flight at once. */
+  /** The maximum of `inFlight`. */
   readonly peak: number
 }> {
   /**

@@ -177,12 +177,13 @@ export interface ResourcePool<in out A, out E = never> extends PoolLike<A, E | P
   /**
    * Waits until the figures of the pool satisfy the predicate, and returns them: for tests that go on once so many items
    * are lent or so many borrowers wait. The pool asks the predicate now, then after each of its changes, so a state that
-   * lasts only for a moment counts, too. If the predicate throws, the effect dies.
+   * lasts only for a moment counts, too. When the pool has closed, the effect fails with `PoolClosed`, unless the last
+   * figures satisfy the predicate. If the predicate throws, the effect dies.
    *
    * **Gotchas**
    *
    * - Say all that matters: `inUse === 1 && waiters === 1`. A borrower whose item is being created is a waiter, too.
-   * - It may wait forever, also if the pool is closed.
+   * - It may wait as long as the pool is not closed.
    * - While a fiber waits, each borrow costs a snapshot of the figures. Otherwise it costs nothing.
    *
    * @example
@@ -196,7 +197,7 @@ export interface ResourcePool<in out A, out E = never> extends PoolLike<A, E | P
    *
    * @since 0.2.0
    */
-  readonly awaitStats: (predicate: (stats: PoolStats) => boolean) => Effect.Effect<PoolStats>
+  readonly awaitStats: (predicate: (stats: PoolStats) => boolean) => Effect.Effect<PoolStats, PoolError>
   /**
    * What happens from now on; ends with the pool. Buffers 1,024 events; a slow listener loses the oldest. Costs nothing
    * without listeners.

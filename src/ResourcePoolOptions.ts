@@ -228,7 +228,8 @@ export interface Permit {
   /**
    * Whether the pool may lend the item now: `"Valid"`, `"Lost"` or `"Expired"`, as the signals tell. The pool asks in the
    * step that lends the item. It is for permits that end by time: when a process goes on after a stop, its timers are
-   * late, and no borrower gets an item whose permit has ended meanwhile. It must be quick, and must not throw.
+   * late, and no borrower gets an item whose permit has ended meanwhile. It must be quick. If it throws, the
+   * pool logs that once, and relies on `lost` and `expired`.
    *
    * `instant` is what the wall clock of the pool shows in this step, in milliseconds, steps back included; `undefined`
    * where the pool asks outside of a step. A source whose permits end by time may give the same answer while `instant`
@@ -240,6 +241,7 @@ export interface Permit {
    * of its permits. It gives back at once the permits of idle items, whatever `minSize` and `minIdle`; then those of
    * items that come back, unless a borrower of its own waits. A `StreamPool` gives back sessions that have only idle
    * streams. Above 0, the pool asks for no permits for `minSize` and `minIdle`.
+   * If the stream fails, the pool logs that once and follows that of another permit; without one, others want none.
    */
   readonly wanted?: Stream.Stream<number, unknown> | undefined
 }

@@ -85,7 +85,7 @@ export interface EndpointStats {
    * - `Well`: the pool opens sessions to it.
    * - `Failing`: the last connect failed or was slow, or a session died young. The pool probes it after a backoff.
    * - `Ejected`: too many of its sessions failed in a row. The pool probes it when the ejection is over.
-   * - `Removed`: it left the list and still has sessions.
+   * - `Removed`: it left the list and still has sessions, or attempts to connect.
    */
   readonly state: "Well" | "Failing" | "Ejected" | "Removed"
   /** Sessions that the pool lends. */

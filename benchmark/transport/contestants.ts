@@ -22,6 +22,7 @@ export interface Contestant {
 
 export const peers = {
   pooled: "pooled streams",
+  pooledOfOne: "pooled streams of one session",
   held: "hand-held streams",
   stream: "a stream per request",
   session: "a session per request",
@@ -56,24 +57,23 @@ export const drive = (request: Request): Drive => (senders) =>
 const exchange = (stream: WebTransport.BidirectionalStream, message: Uint8Array) =>
   Effect.zipRight(stream.write(message), stream.readExactly(message.length))
 
+/** Each fiber has a stream, of at most `maxSize` sessions. */
+export const pooledOn = (target: Target, fibers: number, maxSize: number) =>
+  Effect.gen(function*() {
+    const sessionPool = yield* SessionPool.make({ url: target.url, connect: connectOptions(target), maxSize })
+    const pool = yield* StreamPool.make({
+      sessionPool,
+      minSize: fibers,
+      maxSize: fibers,
+      maxStreamsPerSession: Math.ceil(fibers / maxSize)
+    })
+    yield* pool.ready
+    return drive((message) => pool.use((stream) => exchange(stream, message)))
+  })
+
 export const pooled: Contestant = {
   peer: peers.pooled,
-  open: (target, fibers) =>
-    Effect.gen(function*() {
-      const sessionPool = yield* SessionPool.make({
-        url: target.url,
-        connect: connectOptions(target),
-        maxSize: maxSessions
-      })
-      const pool = yield* StreamPool.make({
-        sessionPool,
-        minSize: fibers,
-        maxSize: fibers,
-        maxStreamsPerSession: Math.ceil(fibers / maxSessions)
-      })
-      yield* pool.ready
-      return drive((message) => pool.use((stream) => exchange(stream, message)))
-    })
+  open: (target, fibers) => pooledOn(target, fibers, maxSessions)
 }
 
 const held: Contestant = {

@@ -15,6 +15,7 @@ import {
   openRaw,
   peers,
   pooled,
+  pooledOn,
   type RawStream
 } from "./contestants.js"
 import { startedServer, type Target } from "./echoServer.js"
@@ -44,6 +45,12 @@ const maxExclusive = 64
 export const exclusive: Contestant = {
   peer: peers.pooled,
   open: (target, fibers) => pooled.open(target, Math.min(fibers, maxExclusive))
+}
+
+/** Large messages are fastest on one session. */
+export const exclusiveOfOne: Contestant = {
+  peer: peers.pooledOfOne,
+  open: (target, fibers) => pooledOn(target, fibers, 1)
 }
 
 export const request: Contestant = {

@@ -5,7 +5,7 @@ import { type Contestant, peers } from "./contestants.js"
 import { entry, fibersTitle, many, one, type Size } from "./echo.js"
 import { startServers } from "./echoServer.js"
 import type { Implementation } from "./implementations.js"
-import { byHand, exclusive, request, rpc, shared } from "./multiplexed.js"
+import { byHand, exclusive, exclusiveOfOne, request, rpc, shared } from "./multiplexed.js"
 
 interface Case {
   readonly size: Size
@@ -95,8 +95,16 @@ const group = (which: Case, requirements: Requirements) => (implementation: Impl
   requirements: (results) => requirements(boundsOf(which.size, results))
 })
 
-const large = (requirements: Requirements) =>
-  sizes.map((size) => group({ size, fibers: [many], contestants: [byHand, shared, exclusive] }, requirements))
+const large = (atLeast: (size: Size) => number | undefined) =>
+  sizes.map((size) =>
+    group(
+      { size, fibers: [many], contestants: [byHand, shared, exclusive, exclusiveOfOne] },
+      ({ faster }) => {
+        const bound = atLeast(size)
+        return bound === undefined ? [] : [peers.pooled, peers.pooledOfOne].map((peer) => faster(bound)(many, peer))
+      }
+    )
+  )
 
 /** The groups over HTTP/2. */
 export const sharedOverHttp2 = [
@@ -116,7 +124,7 @@ export const sharedOverHttp2 = [
     faster(3)(1_000, peers.pooled),
     cheaper(0.42)(1_000, peers.pooled)
   ]),
-  ...large(({ faster }) => [faster(0.95)(many, peers.pooled)])
+  ...large(({ bytes }) => bytes > 4 << 10 ? 0.95 : 1.3)
 ]
 
 /** The groups over HTTP/3. */
@@ -132,5 +140,5 @@ export const sharedOverHttp3 = [
     cheaper(0.5)(many, peers.pooled),
     cheaper(1.3)(one, peers.pooled)
   ]),
-  ...large(() => [])
+  ...large(() => undefined)
 ]

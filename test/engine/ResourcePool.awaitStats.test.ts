@@ -4,6 +4,7 @@ import * as Fiber from "#test/Fiber"
 import * as TestClock from "#test/TestClock"
 import type { PoolStats } from "effect-pools/PoolStats"
 import * as ResourcePool from "effect-pools/ResourcePool"
+import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
 import * as WebTransport from "effect-pools/WebTransport"
@@ -135,6 +136,34 @@ describe("awaitStats", () => {
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Fiber.join(waiter)).reason, "AcquireTimeout")
     }))
+
+  it.scoped("fails with PoolClosed once the pool has closed, unless the last figures are as they should be", () =>
+    Effect.gen(function*() {
+      const pool = yield* make()
+      yield* pool.useSync(() => undefined)
+      const waiting = yield* Effect.fork(Effect.flip(pool.awaitStats(({ inUse }) => inUse === 5)))
+      const ending = yield* Effect.fork(pool.awaitStats(({ destroyed }) => destroyed.closed === 1))
+      yield* settle
+      yield* pool.close
+      assert.strictEqual((yield* Fiber.join(waiting)).reason, "PoolClosed")
+      yield* Fiber.join(ending)
+      assert.strictEqual((yield* Effect.flip(pool.awaitStats(({ inUse }) => inUse === 5))).reason, "PoolClosed")
+      assert.deepInclude(yield* pool.awaitStats(({ size }) => size === 0), { acquisitions: 1 })
+    }))
+
+  it.scoped("fails when pools of sessions and of streams close", () =>
+    Effect.gen(function*() {
+      const sessionPool = yield* SessionPool.make({ url: "https://test/" })
+      const streamPool = yield* StreamPool.make({ sessionPool })
+      yield* streamPool.use(() => Effect.void)
+      for (const pool of [streamPool, sessionPool]) {
+        const waiting = yield* Effect.fork(Effect.flip(pool.awaitStats(({ inUse }) => inUse === 5)))
+        yield* settle
+        yield* pool.close
+        assert.deepInclude(yield* Fiber.join(waiting), { reason: "PoolClosed", pool: pool.name })
+        assert.strictEqual((yield* Effect.flip(pool.awaitStats(({ inUse }) => inUse === 5))).reason, "PoolClosed")
+      }
+    }).pipe(Effect.provide(TestWebTransport.layer())))
 
   it.scoped("works for pools of streams", () =>
     Effect.gen(function*() {

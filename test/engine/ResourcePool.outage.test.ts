@@ -10,16 +10,17 @@ import * as PoolError from "effect-pools/PoolError"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import type * as Duration from "effect/Duration"
 import { withLogs } from "../support/logs.js"
-import { type Item, makeSource, settle } from "../support/pool.js"
+import { failureOf, type Item, makeSource, settle } from "../support/pool.js"
 import { assert, describe, it } from "../support/vitest.js"
 
 /** A backend that can be down, with the times of its requests. */
 const makeBackend = () => {
   const source = makeSource()
-  const backend = { down: false, attempts: [] as Array<number> }
+  const backend = { down: false, hangs: false, attempts: [] as Array<number> }
   return Object.assign(backend, {
     acquire: Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<Item, string, Scope.Scope> => {
       backend.attempts.push(now)
+      if (backend.hangs) return Effect.never
       return backend.down ? Effect.fail("down") : source.acquire
     })
   })
@@ -142,6 +143,42 @@ describe("an outage", () => {
       const error = Cause.squash(Exit.isFailure(exit) ? exit.cause : Cause.empty) as PoolError.PoolError
       assert.deepInclude(error, { reason: "AcquireTimeout", cause: "down" })
       assert.include(error.message, "The last creation failed: down")
+    }))
+
+  it.scoped("an acquireTimeout carries no failure when the borrower waits for items that are lent", () =>
+    Effect.gen(function*() {
+      const { backend, pool } = yield* cutOff({ maxSize: 2, acquireTimeout: "1 second", rideOut: "1 hour" })
+      backend.down = false
+      const lease = yield* pool.acquire
+      backend.down = true
+      const first = yield* borrow(pool)
+      yield* pass(1_000)
+      assert.include(failureOf((yield* Fiber.join(first))[0]), "The last creation failed: down")
+      yield* pool.resize({ maxSize: 1 })
+      const second = yield* borrow(pool)
+      yield* pass(1_000)
+      const [exit] = yield* Fiber.join(second)
+      const error = Cause.squash(Exit.isFailure(exit) ? exit.cause : Cause.empty) as PoolError.PoolError
+      assert.strictEqual(error.reason, "AcquireTimeout")
+      assert.isUndefined(error.detail)
+      assert.isUndefined(error.cause)
+      yield* lease.release()
+    }))
+
+  it.scoped("an acquireTimeout while the next creation hangs names both", () =>
+    Effect.gen(function*() {
+      const { backend, pool } = yield* cutOff({ acquireTimeout: "1 second" })
+      yield* borrow(pool)
+      yield* pass(1_000)
+      backend.hangs = true
+      yield* pass(10_000)
+      const later = yield* borrow(pool)
+      yield* pass(1_000)
+      const [exit] = yield* Fiber.join(later)
+      assert.include(
+        failureOf(exit),
+        "An item is still being created: is the resource reachable? The last creation failed: down"
+      )
     }))
 
   const withRideOut = (

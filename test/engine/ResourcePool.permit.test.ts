@@ -21,6 +21,10 @@ import { assert, describe, it } from "../support/vitest.js"
 
 const borrow = (pool: ResourcePool.ResourcePool<Item, any>) => pool.useSync((item) => item.id)
 
+const bug = (): never => {
+  throw new Error("a bug")
+}
+
 const hold = (pool: ResourcePool.ResourcePool<Item, any>, count: number) => Effect.replicateEffect(pool.acquire, count)
 
 describe("permit", () => {
@@ -81,6 +85,78 @@ describe("permit", () => {
       assert.strictEqual(limit.state.waiting, 0)
       assert.deepInclude(yield* pool.stats, { failures: 0, creating: 0, waiters: 0 })
     }))
+
+  it.scoped("a wait after a failure of the permit names the wait first, then the failure", () =>
+    Effect.gen(function*() {
+      const source = makeSource()
+      let attempts = 0
+      const pool = yield* ResourcePool.make({
+        acquire: source.acquire as Effect.Effect<Item, "no Redis", any>,
+        permit: Effect.suspend(() => ++attempts === 1 ? Effect.fail("no Redis" as const) : Effect.never),
+        createBackoff: { initial: "100 millis", jitter: 0 },
+        acquireTimeout: "5 seconds"
+      })
+      assert.strictEqual(yield* Effect.flip(borrow(pool)), "no Redis")
+      const waiter = yield* Effect.fork(Effect.flip(borrow(pool)))
+      yield* settle
+      yield* TestClock.adjust("5 seconds")
+      const error = yield* Fiber.join(waiter)
+      assert.instanceOf(error, PoolError)
+      assert.include((error as PoolError).detail, "No permit came")
+      assert.include((error as PoolError).detail, "The attempt before failed: no Redis")
+      assert.deepInclude(error, { cause: "no Redis" })
+    }))
+
+  it.scoped("a standing that throws, or says what it may not, is logged once; the signals tell alone", () =>
+    withLogs((logs) =>
+      Effect.gen(function*() {
+        const source = makeSource()
+        for (const standing of [() => bug(), () => true as never]) {
+          const lost = yield* Deferred.make<void>()
+          const pool = yield* ResourcePool.make({
+            acquire: source.acquire,
+            permit: Effect.succeed({ standing, lost: Deferred.await(lost) })
+          })
+          const first = yield* borrow(pool)
+          assert.strictEqual(yield* borrow(pool), first)
+          yield* Deferred.succeed(lost, undefined)
+          yield* settle
+          assert.include(source.closed, first)
+        }
+        assert.deepStrictEqual(
+          logs.filter(({ annotations: { event } }) => event === "HookFailure").map(({ message }) =>
+            message.split(";")[0]
+          ),
+          ["permit.standing failed", "permit.standing failed"]
+        )
+      })
+    ))
+
+  it.scoped("a wanted that fails is logged once, and wants nothing any more", () =>
+    withLogs((logs) =>
+      Effect.gen(function*() {
+        const fail = yield* Deferred.make<number, string>()
+        const pool = yield* ResourcePool.make({
+          acquire: makeSource().acquire,
+          permit: Effect.sync(() => ({
+            wanted: Stream.concat(Stream.succeed(1), Stream.fromEffect(Deferred.await(fail)))
+          })),
+          maxSize: 2
+        })
+        const leases = yield* hold(pool, 2)
+        yield* settle
+        yield* Deferred.fail(fail, "no news")
+        yield* settle
+        yield* Effect.forEach(leases, (lease) => lease.release())
+        assert.deepInclude(yield* pool.stats, { idle: 2 })
+        assert.deepStrictEqual(
+          logs.filter(({ annotations: { event } }) => event === "HookFailure").map(({ message }) =>
+            message.split(";")[0]
+          ),
+          ["permit.wanted failed"]
+        )
+      })
+    ))
 
   it.scoped("an interrupted borrower leaves no permit behind; its ask serves the next one", () =>
     Effect.gen(function*() {

@@ -440,4 +440,20 @@ describe("KeyedPool", () => {
       yield* TestClock.adjust("1 second")
       assert.deepInclude((yield* Fiber.join(none)).all, { inUse: 0, waiters: 0, acquisitions: 3 })
     }))
+
+  it.scoped("awaitStats fails with PoolClosed when the pool closes, or has closed", () =>
+    Effect.gen(function*() {
+      for (const keys of [[], ["a", "b"]]) {
+        const pool = yield* KeyedPool.make({ acquire: makeKeyed().ofKey })
+        for (const key of keys) yield* borrow(pool, key)
+        const never = Effect.flip(pool.awaitStats(({ all }) => all.inUse === 5))
+        const waiting = yield* Effect.fork(never)
+        yield* settle
+        yield* pool.close
+        for (const error of [yield* Fiber.join(waiting), yield* never]) {
+          assert.deepInclude(error, { reason: "PoolClosed", pool: pool.name })
+        }
+        assert.strictEqual((yield* pool.awaitStats(({ all }) => all.size === 0)).all.acquisitions, keys.length)
+      }
+    }))
 })

@@ -5,6 +5,7 @@ import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
 import * as Layer from "#test/Layer"
 import * as Scope from "#test/Scope"
+import type { PoolError } from "effect-pools/PoolError"
 import * as RedisPermits from "effect-pools/RedisPermits"
 import * as ResourcePool from "effect-pools/ResourcePool"
 import * as SessionPool from "effect-pools/SessionPool"
@@ -225,6 +226,45 @@ describe("a limit over Redis", () => {
         assert.deepStrictEqual(told, ["RedisFailing", "RedisBack"])
       })
     ).pipe(Effect.provide(servers)))
+
+  it.scopedLive("a borrower that waits for an empty Redis is told so, not of the failure before", () =>
+    Effect.gen(function*() {
+      const { join, redis } = yield* setUp({ timeToLive: "1 hour" })
+      const { permit } = yield* join()
+      const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, permit, acquireTimeout: "100 millis" })
+      const refused = Effect.flip(pool.useSync(() => undefined))
+      const told = (text: string) => Effect.repeat(refused, { until: ({ message }) => message.includes(text) })
+      yield* redis.kill
+      yield* told("Unreachable: Redis at")
+      yield* redis.start
+      const error = yield* told("No permit came: Redis has just started, or lost its memory")
+      assert.strictEqual((error as PoolError).reason, "AcquireTimeout")
+      assert.notInclude(error.message, "Unreachable")
+      assert.isUndefined(error.cause)
+    }))
+
+  it.scopedLive("a borrower that waits for a full limit is told so", () =>
+    Effect.gen(function*() {
+      const { join, take } = yield* setUp({ limit: 1 })
+      const permits = yield* join()
+      yield* take(permits)
+      const { permit } = permits
+      const pool = yield* ResourcePool.make({ acquire: makeSource().acquire, permit, acquireTimeout: "100 millis" })
+      yield* Effect.repeat(Effect.flip(pool.useSync(() => undefined)), {
+        until: ({ message }) => message.includes("No permit came: all 1 of the fleet are held")
+      })
+    }))
+
+  it.scopedLive("a key that holds something else is named, with its remedy", () =>
+    Effect.gen(function*() {
+      const { join, redis, take } = yield* setUp()
+      yield* redis.call("SET", "{test}:queue", "of another program")
+      const error = yield* Effect.flip(take(yield* join()))
+      assert.strictEqual(error.reason, "Refused")
+      assert.include(error.message, "WRONGTYPE")
+      assert.include(error.message, "another program uses a key that begins with {test}:")
+      assert.notInclude(error.message, "EVALSHA")
+    }))
 
   it.scopedLive(
     "holds after Redis lost its memory: the permits that are out count, and nothing is granted at first",

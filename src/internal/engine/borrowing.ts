@@ -19,6 +19,7 @@ import type { PoolItem, QueuedBorrower, ScopeLoan } from "./records.js"
 import type { Returns } from "./returns.js"
 import type { PoolTimer } from "./timer.js"
 
+/** Makes an effect interruptible again, within `Effect.uninterruptibleMask`. */
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export interface BorrowingParts<A, E, V> extends QueueParts<A, E, V> {

@@ -19,6 +19,7 @@ import type { Reason, Sharing, StandingNow } from "../core/pool/item.js"
 import type { Common } from "../core/pool/poolMachine.js"
 import type { LogEvent } from "../observe/poolLog.js"
 import type { Figures } from "../observe/poolMetrics.js"
+import type { Wait } from "../observe/poolTexts.js"
 import type { EngineOptions, Sizes } from "../options/engineOptions.js"
 
 export const TypeId: unique symbol = Symbol.for("effect-pools/ResourcePool")
@@ -42,7 +43,7 @@ export interface WaitingPool<in out A, out E> extends PoolLike<A, E | PoolError>
   readonly drain: Effect.Effect<void>
   readonly close: Effect.Effect<void>
   readonly stats: Effect.Effect<PoolStats>
-  readonly awaitStats: (predicate: (stats: PoolStats) => boolean) => Effect.Effect<PoolStats>
+  readonly awaitStats: (predicate: (stats: PoolStats) => boolean) => Effect.Effect<PoolStats, PoolError>
   readonly events: Stream.Stream<PoolEvent>
 }
 
@@ -130,6 +131,8 @@ export interface LeaseAdapter<A, V> {
   readonly leaving?: (item: A) => void
   /** Tells whether the item may be lent, in the step that lends it; `undefined` if it always may. Called once. */
   readonly standing?: (item: A) => StandingNow | undefined
+  /** Says that an item is being created, and asks what may be wrong. */
+  readonly stillCreating?: string
   /** The pool whose items this pool creates its own from. */
   readonly below?: Below | undefined
   /** The pool has closed and has no items left. */
@@ -146,7 +149,13 @@ export interface Whole<A> extends Common<A> {
   /** Figures of the part may have changed. Called only while the part's machine is observed. */
   changed?(): void
   /** What a borrower waits for, that waits for the gate. */
-  readonly gateText: string
+  readonly gateWait: GateWait
+}
+
+/** `isTold`: the gate knows what keeps it; else it may be as it was at the last failure. */
+export interface GateWait {
+  readonly wait: Wait
+  readonly isTold: boolean
 }
 
 /** The differences between kinds of pools: how items are created, checked and lent. */
@@ -168,6 +177,10 @@ export interface Below {
   readonly name: string
   /** The failure of the last creation, during an outage. */
   readonly lastFailure: Cause.Cause<unknown> | undefined
+  /** The number of borrowers in the queue. */
+  readonly waiting: number
+  /** What they wait for now, with the state of the pool. */
+  readonly described: Wait
 }
 
 /** The interface of a pool for pools that are built on it. */
@@ -184,9 +197,9 @@ export interface PoolEngine<V, E> extends Below {
   /** Lends an item that is ready, if there is one, with an unwatched lease. */
   lendReady(): SyncLease<V> | undefined
   /** Called when a borrower begins to wait, and when the pool shrinks or begins to drain. */
-  readonly demand: Set<() => void>
-  /** The number of borrowers in the queue. */
-  readonly waiting: number
+  readonly demandListeners: Set<() => void>
+  /** What the borrowers in the queue wait for now. */
+  readonly wait: Wait
   /** The number of items that the queue needs. */
   readonly needed: number
   /** `needed`, or the number of items missing from `minSize` and `minIdle`, whichever is more. */

@@ -39,7 +39,7 @@ export interface LifecycleParts<A, E, V> extends PoolParts<A, E, V> {
   changed(): void
 }
 
-const unwatched: ItemHandle["watchers"] = []
+const noWatchers: ItemHandle["watchers"] = []
 
 export class Lifecycle<A, E, V> {
   /** The number of items whose finalizers failed or took too long. */
@@ -182,7 +182,7 @@ export class Lifecycle<A, E, V> {
 
   private watch(item: PoolItem<A>, value: A, scope: Scope.Scope): ItemHandle["watchers"] {
     const { adapter: { lost, retire }, log, machine, runtime, time } = this.parts
-    if (lost === undefined && retire === undefined) return unwatched
+    if (lost === undefined && retire === undefined) return noWatchers
     const watchers: Array<RunningFiber<unknown, unknown>> = []
     const start = (
       name: "lost" | "retire",

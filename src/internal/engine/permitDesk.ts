@@ -3,7 +3,7 @@ import { hasDies, isInterruptedOnly } from "#effect/cause"
 import { andThen, attempt, type CloseableScope, provideScope } from "#effect/effect"
 import { type AnyFiber, interruptFiber } from "#effect/fiber"
 import { fork, type PoolRuntime } from "#effect/poolRuntime"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
@@ -11,9 +11,12 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Permit as FleetPermit, PermitSource } from "../../ResourcePoolOptions.js"
 import { FleetDemand } from "../core/pool/fleetDemand.js"
-import type { Permit, PermitPurpose } from "../core/pool/item.js"
+import type { Permit, PermitPurpose, StandingNow } from "../core/pool/item.js"
 import type { PermitFigures } from "../observe/figures.js"
+import { toldWait } from "../observe/permitWaits.js"
+import { noPermit } from "../observe/poolTexts.js"
 import { wrongAnswer } from "../options/optionChecks.js"
+import type { GateWait } from "./contract.js"
 import type { PoolEvents } from "./events.js"
 import type { PoolParts } from "./parts.js"
 
@@ -50,6 +53,9 @@ export class PermitDesk<P extends Permit> {
   private readonly runs = new Map<P, Run>()
   private held = 0
   private lostCount = 0
+  /** Whether the log has told of the failures of hooks, which may be many. */
+  private isStandingTold = false
+  private isWantedTold = false
   /** The run whose `wanted` the pool follows. */
   private followed: Run | undefined = undefined
   private follower: AnyFiber | undefined = undefined
@@ -63,6 +69,12 @@ export class PermitDesk<P extends Permit> {
   get figures(): PermitFigures {
     const { demand: { givenBack }, held, lostCount } = this
     return { held, waiting: this.runs.size - held, lost: lostCount, givenBack }
+  }
+
+  /** What the borrowers wait for that wait for a permit. */
+  get wait(): GateWait {
+    const told = toldWait(this)
+    return { wait: told ?? { detail: noPermit }, isTold: told !== undefined }
   }
 
   ask(permit: P, purpose: PermitPurpose): void {
@@ -119,7 +131,7 @@ export class PermitDesk<P extends Permit> {
       return false
     }
     const { expired, lost, standing, wanted } = exit.value ?? {}
-    permit.standing = standing
+    permit.standing = standing && this.guarded(permit, standing)
     run.scope = scope
     run.wanted = wanted
     this.held++
@@ -128,6 +140,27 @@ export class PermitDesk<P extends Permit> {
     this.follow()
     this.owner.granted(permit)
     return true
+  }
+
+  /**
+   * `standing` is called within a transition of the machine, which it must not break. Without its answer, the signals of
+   * the permit tell.
+   */
+  private guarded(permit: P, standing: StandingNow): StandingNow {
+    const { log, name } = this.owner.partsOf(permit)
+    return (instant) => {
+      try {
+        const told = standing(instant)
+        if (told === "Valid" || told === "Lost" || told === "Expired") return told
+        throw wrongAnswer(name, "permit.standing", "Valid, Lost or Expired", told)
+      } catch (defect) {
+        if (!this.isStandingTold) {
+          log.permitHookFailed("permit.standing", Cause.die(defect), "lost and expired tell alone")
+        }
+        this.isStandingTold = true
+        return "Valid"
+      }
+    }
   }
 
   private watch(permit: P, run: Run, what: "lost" | "expired", signal: FleetPermit["lost"]): void {
@@ -156,14 +189,30 @@ export class PermitDesk<P extends Permit> {
   /** Follows the demand that one of the permits tells. */
   private follow(): void {
     if (this.followed !== undefined) return
-    for (const run of this.runs.values()) {
+    for (const [permit, run] of this.runs) {
       const { wanted } = run
       if (run.scope === undefined || wanted === undefined) continue
       this.followed = run
       const follow = Stream.runForEach(wanted, (count) => Effect.sync(() => this.want(run, count)))
-      this.follower = fork(this.runtime, Effect.exit(Effect.interruptible(follow)))
+      this.follower = fork(
+        this.runtime,
+        Effect.map(Effect.exit(Effect.interruptible(follow)), (exit) => {
+          if (Exit.isFailure(exit)) this.wantedFailed(permit, run, exit.cause)
+        })
+      )
       return
     }
+  }
+
+  /** What a failed stream told last may be true no more: another permit tells, or nothing is wanted. */
+  private wantedFailed(permit: P, run: Run, cause: Cause.Cause<unknown>): void {
+    if (this.followed !== run || isInterruptedOnly(cause)) return
+    run.wanted = undefined
+    const { log } = this.owner.partsOf(permit)
+    if (!this.isWantedTold) log.permitHookFailed("permit.wanted", cause, "the next permit tells what others want")
+    this.isWantedTold = true
+    this.unfollow()
+    this.owner.demandChanged()
   }
 
   private unfollow(): void {

@@ -7,8 +7,7 @@ import type { GateCommand } from "../core/pool/commands.js"
 import type { FleetDemand } from "../core/pool/fleetDemand.js"
 import { type Gate, Permit } from "../core/pool/item.js"
 import { ValueIndex } from "../core/pool/valueIndex.js"
-import { noPermit } from "../observe/poolTexts.js"
-import type { Whole } from "./contract.js"
+import type { GateWait, Whole } from "./contract.js"
 import { PermitDesk, type PermitParts } from "./permitDesk.js"
 
 /** A permit of one pool. */
@@ -51,7 +50,6 @@ export interface PermitPool extends PermitParts {
 export class PermitGate<A> implements Gate, Whole<A> {
   readonly byValue = new ValueIndex<A>()
   private readonly time: PoolClock
-  readonly gateText = noPermit
   readonly desk: PermitDesk<Permit>
   readonly demand: FleetDemand
   /** The idle items, longest idle first. */
@@ -75,6 +73,10 @@ export class PermitGate<A> implements Gate, Whole<A> {
       demandChanged: () => this.demandChanged()
     })
     this.demand = this.desk.demand
+  }
+
+  get gateWait(): GateWait {
+    return this.desk.wait
   }
 
   get gate(): this {
@@ -101,7 +103,7 @@ export class PermitGate<A> implements Gate, Whole<A> {
   /** Idle items go at once; a pool of streams gives back what it does not use. */
   private demandChanged(): void {
     const { machine } = this.pool
-    machine.start(this.time.read())
+    machine.demandChanged(this.time.read())
     while (this.demand.owed > 0) {
       const first = this.idle.first
       if (first === undefined || !machine.evict(first.item!, this.time.read())) break

@@ -14,6 +14,7 @@ import type { Sharing } from "../core/pool/item.js"
 import { PoolMachine } from "../core/pool/poolMachine.js"
 import type { Details, LogEvent, PoolLog } from "../observe/poolLog.js"
 import { type Figures, permitPool, register, waitingPool } from "../observe/poolMetrics.js"
+import type { Wait } from "../observe/poolTexts.js"
 import { isAsTheyAre } from "./asTheyAre.js"
 import { Borrowing, type BorrowingParts } from "./borrowing.js"
 import { CheckRunner } from "./checkRunner.js"
@@ -121,7 +122,7 @@ export class Engine<A, E, V, X = unknown>
     this.lifecycle.perform(command)
   }
 
-  get demand(): Set<() => void> {
+  get demandListeners(): Set<() => void> {
     return this.listeners ??= new Set()
   }
 
@@ -134,9 +135,13 @@ export class Engine<A, E, V, X = unknown>
     return statsOf(this.name, this.machine, this.lifecycle.finalizerFailures, this.permits?.desk.figures)
   }
 
-  awaitStats(predicate: (stats: PoolStats) => boolean): Effect.Effect<PoolStats> {
+  awaitStats(predicate: (stats: PoolStats) => boolean): Effect.Effect<PoolStats, PoolError> {
     return Effect.suspend(() => {
-      this.observers ??= new StatsObservers(() => this.stats(), (isObserved) => this.machine.observe(isObserved))
+      this.observers ??= new StatsObservers(
+        () => this.stats(),
+        (isObserved) => this.machine.observe(isObserved),
+        () => this.machine.state === "Closed" ? this.refusals.poolClosed(0) : undefined
+      )
       return this.observers.await(predicate)
     })
   }
@@ -179,6 +184,18 @@ export class Engine<A, E, V, X = unknown>
 
   get excess(): number {
     return this.machine.excess
+  }
+
+  get ownFailure(): Cause.Cause<unknown> | undefined {
+    return this.reports.ownFailure
+  }
+
+  get wait(): Wait {
+    return this.refusals.wait()
+  }
+
+  get described(): Wait {
+    return this.refusals.described
   }
 
   get lastFailure(): Cause.Cause<unknown> | undefined {

@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { PoolError, type Reason } from "../../PoolError.js"
-import type { Awaited, Refusal } from "../core/pool/item.js"
+import type { Refusal } from "../core/pool/item.js"
 import * as texts from "../observe/poolTexts.js"
 import { withoutStack } from "../observe/withoutStack.js"
 import type { PoolParts } from "./parts.js"
@@ -12,12 +12,12 @@ interface More {
   /** How long the borrower waited, in milliseconds. */
   readonly waited?: number
   readonly detail?: string | undefined
-  readonly cause?: Cause.Cause<unknown> | undefined
+  readonly cause?: unknown
 }
 
 interface RefusingParts<A, E, V> extends PoolParts<A, E, V> {
-  /** The failure of the last creation, during an outage. */
-  readonly lastFailure: Cause.Cause<unknown> | undefined
+  /** The failure of the last creation of this pool, during an outage. */
+  readonly ownFailure: Cause.Cause<unknown> | undefined
 }
 
 export class Refusals<A, E, V> {
@@ -34,10 +34,8 @@ export class Refusals<A, E, V> {
         return Effect.failCause(refusal.failure)
       case "CreateTimeout":
         return Effect.fail(this.error("CreateTimeout", { waited, detail: this.tookTooLong }))
-      case "AcquireTimeout": {
-        const more = { waited, detail: this.spentOn(refusal.awaited), cause: this.parts.lastFailure }
-        return Effect.fail(this.error("AcquireTimeout", more))
-      }
+      case "AcquireTimeout":
+        return Effect.fail(this.error("AcquireTimeout", { waited, ...this.wait(refusal.awaited) }))
       case "PoolClosed":
         return this.poolClosed(waited)
     }
@@ -63,16 +61,39 @@ export class Refusals<A, E, V> {
     return texts.creatingTookTooLong(this.parts.machine.policy.createTimeout)
   }
 
-  /** How the time was spent, if the figures of the pool do not tell. */
-  private spentOn(awaited: Awaited): string | undefined {
-    const cause = this.parts.lastFailure
-    if (cause !== undefined) return texts.lastCreationFailed(Cause.squash(cause))
-    if (awaited === "creation") return texts.stillCreating
-    if (awaited === "permit") return this.parts.whole?.gateText
-    if (awaited !== "check") return undefined
-    const { adapter, machine } = this.parts
-    const hooks = [...(adapter.validate ? ["validate"] : []), ...(adapter.ping ? ["keepAlive.ping"] : [])]
-    return texts.stillChecking(machine.policy.checkTimeout, hooks)
+  /** What borrowers wait for now, and the failure that is the reason. */
+  wait(awaited = this.parts.machine.awaited): texts.Wait {
+    const { adapter, machine, ownFailure, whole } = this.parts
+    switch (awaited) {
+      case "queue":
+        return { detail: undefined }
+      case "check": {
+        const hooks = [...(adapter.validate ? ["validate"] : []), ...(adapter.ping ? ["keepAlive.ping"] : [])]
+        return { detail: texts.stillChecking(machine.policy.checkTimeout, hooks) }
+      }
+      case "permit": {
+        const { isTold, wait } = whole!.gateWait
+        // a source that does not tell may still fail as it did before
+        if (isTold || ownFailure === undefined) return wait
+        const cause = Cause.squash(ownFailure)
+        return { detail: `${wait.detail} ${texts.lastAttemptFailed(cause)}`, cause }
+      }
+      case "creation": {
+        const { below } = adapter
+        if (below !== undefined && (below.waiting > 0 || below.lastFailure !== undefined)) return below.described
+        const stillCreating = adapter.stillCreating ?? texts.stillCreating
+        if (ownFailure === undefined) return { detail: stillCreating }
+        const cause = Cause.squash(ownFailure)
+        const last = texts.lastCreationFailed(cause)
+        return { detail: machine.creating > 0 ? `${stillCreating} ${last}` : last, cause }
+      }
+    }
+  }
+
+  /** The same, with the state of this pool: for borrowers of a pool that is built on this one. */
+  get described(): texts.Wait {
+    const { cause, detail } = this.wait()
+    return { detail: texts.describeWait(this.error("AcquireTimeout", { detail })), cause }
   }
 
   private error(reason: Reason, { cause, detail, waited = 0 }: More): PoolError {
@@ -88,7 +109,7 @@ export class Refusals<A, E, V> {
         creating,
         waiters: waiters.length,
         detail,
-        ...(cause === undefined ? {} : { cause: Cause.squash(cause) })
+        ...(cause === undefined ? {} : { cause })
       })
     )
   }

@@ -2,7 +2,6 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import type { LeakRecord, Refusal } from "../core/pool/item.js"
-import * as texts from "../observe/poolTexts.js"
 import type { PoolEvents } from "./events.js"
 import type { LeaseRecord } from "./leases.js"
 import type { PoolParts } from "./parts.js"
@@ -29,9 +28,14 @@ export class Reports<A, E, V> {
     this.events = events
   }
 
+  /** The failure of the last creation of this pool, during an outage. */
+  get ownFailure(): Cause.Cause<unknown> | undefined {
+    return this.outage?.cause
+  }
+
   /** The failure of the last creation, in this pool or the pool below, during an outage. */
   get lastFailure(): Cause.Cause<unknown> | undefined {
-    return this.outage?.cause ?? this.parts.adapter.below?.lastFailure
+    return this.ownFailure ?? this.parts.adapter.below?.lastFailure
   }
 
   backoff(refusal: Refusal<Cause.Cause<E>>, delay: number): void {
@@ -57,17 +61,11 @@ export class Reports<A, E, V> {
   }
 
   exhausted(waited: number): void {
-    const { machine, whole } = this.parts
-    const { creating, inUse, isPermitAwaited, live, sizes: { maxSize }, waiters: { length: waiters } } = machine
+    const { creating, inUse, live, sizes: { maxSize }, waiters: { length: waiters } } = this.parts.machine
     this.events.announce({ _tag: "Exhausted", waited: Duration.millis(waited), waiters })
-    const cause = this.lastFailure
-    const why = cause !== undefined
-      ? texts.lastCreationFailed(Cause.squash(cause))
-      : inUse === 0 && creating > 0
-      ? texts.stillCreating
-      : creating === 0 && isPermitAwaited
-      ? whole?.gateText
-      : undefined
+    const { cause, detail } = this.refusals.wait()
+    // the last of several items that are missing is no reason yet
+    const why = cause === undefined && inUse > 0 && creating > 0 ? undefined : detail
     this.parts.log.exhausted(waited, { inUse, size: live, maxSize, waiters }, creating, why)
   }
 

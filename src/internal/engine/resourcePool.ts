@@ -121,7 +121,7 @@ class ResourcePoolImpl<A, E, V> extends PoolBase<V, E | PoolError> implements Wa
 
   readonly stats: Effect.Effect<PoolStats> = Effect.sync(() => this.engine.stats())
 
-  readonly awaitStats = (predicate: (stats: PoolStats) => boolean): Effect.Effect<PoolStats> =>
+  readonly awaitStats = (predicate: (stats: PoolStats) => boolean): Effect.Effect<PoolStats, PoolError> =>
     this.engine.awaitStats(predicate)
 
   toJSON(): unknown {

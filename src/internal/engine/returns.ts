@@ -80,7 +80,7 @@ export class Returns<A, E, V> {
     const effect = runHook(() => onRelease(item.value, exit, infoOf(item, this.time)))
     if (isDone(effect)) return this.decide(item, exit, effect)
     const release: PoolRelease<A> = new Release(item)
-    this.machine.startRelease(release, this.time.read())
+    this.machine.beginRelease(release, this.time.read())
     this.deciding ??= new Set()
     this.deciding.add(release)
     release.running = forkScoped(this.parts.runtime, effect, (decision) => {

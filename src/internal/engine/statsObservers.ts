@@ -3,10 +3,11 @@ import { complete, makeDeferred } from "#effect/deferred"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { PoolError } from "../../PoolError.js"
 
 interface Observer<S> {
   readonly predicate: (stats: S) => boolean
-  readonly met: Deferred.Deferred<S>
+  readonly met: Deferred.Deferred<S, PoolError>
 }
 
 export class StatsObservers<S> {
@@ -14,13 +15,20 @@ export class StatsObservers<S> {
   private readonly read: () => S
   /** Called with true before the first observer, with false after the last one. */
   private readonly observe: (isObserved: boolean) => void
+  /** The failure of those who wait when the pool has closed; `undefined` until then. */
+  private readonly closed: () => Effect.Effect<never, PoolError> | undefined
 
-  constructor(read: () => S, observe: (isObserved: boolean) => void) {
+  constructor(
+    read: () => S,
+    observe: (isObserved: boolean) => void,
+    closed: () => Effect.Effect<never, PoolError> | undefined
+  ) {
     this.read = read
     this.observe = observe
+    this.closed = closed
   }
 
-  await(predicate: (stats: S) => boolean): Effect.Effect<S> {
+  await(predicate: (stats: S) => boolean): Effect.Effect<S, PoolError> {
     return Effect.acquireUseRelease(
       Effect.sync(() => this.add({ predicate, met: makeDeferred() })),
       ({ met }) => Deferred.await(met),
@@ -28,7 +36,7 @@ export class StatsObservers<S> {
     )
   }
 
-  /** Call it when figures may have changed. */
+  /** Call it when figures may have changed, and when the pool has closed. */
   changed(): void {
     if (this.observers.size === 0) return
     const stats = this.read()
@@ -48,13 +56,13 @@ export class StatsObservers<S> {
 
   /** A predicate that throws fails its own effect, not the borrower whose step this is. */
   private ask(observer: Observer<S>, stats: S): void {
-    let outcome: Exit.Exit<S>
+    let outcome: Effect.Effect<S, PoolError> | undefined
     try {
-      if (!observer.predicate(stats)) return
-      outcome = Exit.succeed(stats)
+      outcome = observer.predicate(stats) ? Exit.succeed(stats) : this.closed()
     } catch (defect) {
       outcome = Exit.die(defect)
     }
+    if (outcome === undefined) return
     this.remove(observer)
     complete(observer.met, outcome)
   }

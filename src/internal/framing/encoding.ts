@@ -2,13 +2,10 @@
 import { fail, type Result, succeed } from "#effect/result"
 import type { FramingError } from "../../FramingError.js"
 import * as frameCodec from "../core/bytes/frameCodec.js"
-import { isBytes, notBytes } from "../core/kinds.js"
+import { isBytes, largestArray, notBytes } from "../core/kinds.js"
 import { framingError } from "../transport/failure.js"
 
 const defaultMaxMessageSize = 1024 * 1024
-
-/** The largest array that every JavaScript engine supports. */
-const largest = 0xffff_ffff
 
 export interface Options {
   readonly maxMessageSize?: number | undefined
@@ -21,8 +18,10 @@ export interface EncodeOptions extends Options {
 export const maxMessageSize = (options: Options | undefined): number => {
   const max = options?.maxMessageSize
   if (max === undefined) return defaultMaxMessageSize
-  if (Number.isInteger(max) && max >= 1 && max <= largest) return max
-  throw new RangeError(`maxMessageSize must be a whole number of bytes from 1 to ${largest}, but was ${String(max)}`)
+  if (Number.isInteger(max) && max >= 1 && max <= largestArray) return max
+  throw new RangeError(
+    `maxMessageSize must be a whole number of bytes from 1 to ${largestArray}, but was ${String(max)}`
+  )
 }
 
 export const frameOf = (

@@ -5,6 +5,7 @@ import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { isDone } from "#effect/fiberFrame"
 import { fork, forkScoped, type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
 import { forEachArray } from "#effect/stream"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -21,6 +22,7 @@ import {
   ServeMachine,
   type ServeMachineOptions
 } from "../core/serving/serveMachine.js"
+import { OncePerMinute } from "../observe/oncePerMinute.js"
 import type { ByteStream } from "../transport/byteStream.js"
 import { atEndOfTurn } from "../transport/endOfTurn.js"
 import { framingError } from "../transport/failure.js"
@@ -67,6 +69,15 @@ const machineOptions = (options: ServeOptions | undefined, holdsBack: boolean): 
   maxMessageSize: maxMessageSize(options),
   holdsBack
 })
+
+/** A broken handler breaks the requests of all streams of a process. A process has one clock, and a test its own. */
+const failures = new WeakMap<Clock.Clock, OncePerMinute>()
+
+const failuresOf = (clock: Clock.Clock): OncePerMinute => {
+  let lines = failures.get(clock)
+  if (lines === undefined) failures.set(clock, lines = new OncePerMinute())
+  return lines
+}
 
 const ignore = () => {}
 
@@ -269,10 +280,13 @@ class Serving<E> {
       : this.correlate
       ? "the handler of a request failed; the request gets no answer"
       : "the handler of a request failed; the stream ends, since the client would take a later answer for this one"
+    const since = failuresOf(this.runtime.clock).due(this.runtime.clock, outcome)
+    if (since === undefined) return
     const line = Effect.annotateLogs(Effect.logWarning(outcome, cause), {
       package: "effect-pools",
       module: "Framing",
-      event: "HandlerFailure"
+      event: "HandlerFailure",
+      ...since
     })
     this.run(line, ignore)
   }

@@ -28,7 +28,7 @@ export interface KeyedPool<in K, in out A, out E> extends KeyedPoolLike<K, A, E 
   readonly renew: (...key: [] | [key: K]) => Effect.Effect<number>
   readonly close: Effect.Effect<void>
   readonly stats: Effect.Effect<KeyedPoolStats>
-  readonly awaitStats: (predicate: (stats: KeyedPoolStats) => boolean) => Effect.Effect<KeyedPoolStats>
+  readonly awaitStats: (predicate: (stats: KeyedPoolStats) => boolean) => Effect.Effect<KeyedPoolStats, PoolError>
 }
 
 /** Options that are values, or functions of the key. */

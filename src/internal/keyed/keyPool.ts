@@ -8,7 +8,7 @@ import type { GateCommand } from "../core/pool/commands.js"
 import type { Permit } from "../core/pool/item.js"
 import type { ValueIndex } from "../core/pool/valueIndex.js"
 import type { Borrowing } from "../engine/borrowing.js"
-import type { PoolAdapter, Whole } from "../engine/contract.js"
+import type { GateWait, PoolAdapter, Whole } from "../engine/contract.js"
 import type { FramedUse } from "../engine/framedUse.js"
 import type { Origin } from "../engine/origin.js"
 import { Engine } from "../engine/poolEngine.js"
@@ -18,7 +18,7 @@ export interface KeyedWhole<K, A, E> {
   readonly limit: CommonLimit<KeyPool<K, A, E>>
   readonly byValue: ValueIndex<A>
   readonly time: PoolClock
-  readonly gateText: string
+  readonly gateWait: GateWait
   /** The pool of the key does not want the place any more. */
   withdraw(place: CommonPlace<KeyPool<K, A, E>>): void
   giveBack(place: CommonPlace<KeyPool<K, A, E>>): void
@@ -53,8 +53,8 @@ export class KeyPool<K, A, E> extends AgingKey implements Whole<A> {
     this.framed = this.borrowing.framed
   }
 
-  get gateText(): string {
-    return this.whole.gateText
+  get gateWait(): GateWait {
+    return this.whole.gateWait
   }
 
   perform(command: GateCommand): void {

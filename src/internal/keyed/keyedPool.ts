@@ -5,29 +5,28 @@ import { KeyedPoolBase } from "#effect/keyedPoolBase"
 import { fork, type PoolRuntime, poolRuntime } from "#effect/poolRuntime"
 import { openScopeOf } from "#effect/scope"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import { PoolError, type Reason } from "../../PoolError.js"
+import type { PoolError } from "../../PoolError.js"
 import type { KeyedPoolStats, PoolStats } from "../../PoolStats.js"
 import type { PoolClock } from "../core/clock.js"
 import { CommonLimit, type CommonPlace } from "../core/keyed/commonLimit.js"
 import { KeyLifetimes } from "../core/keyed/keyLifetimes.js"
 import { ValueIndex } from "../core/pool/valueIndex.js"
 import type { Restore } from "../engine/borrowing.js"
-import type { PoolAdapter } from "../engine/contract.js"
+import type { GateWait, PoolAdapter } from "../engine/contract.js"
 import { type Origin, originOf } from "../engine/origin.js"
 import { PermitDesk } from "../engine/permitDesk.js"
 import { StatsObservers } from "../engine/statsObservers.js"
 import { permitPool, register, waitingPool } from "../observe/poolMetrics.js"
 import * as texts from "../observe/poolTexts.js"
-import { withoutStack } from "../observe/withoutStack.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { Sleeper } from "../time/sleeper.js"
 import { type KeyedOptions, type KeyedPool, TypeId } from "./contract.js"
 import { KeyAdapter } from "./keyAdapter.js"
+import { keyedError } from "./keyedError.js"
 import { decodeKeyed, type KeyedSettings } from "./keyedOptions.js"
 import { keyedStats, Totals } from "./keyedStats.js"
 import { KeyMap } from "./keyMap.js"
@@ -44,7 +43,6 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   readonly limit: CommonLimit<KeyPool<K, A, E>>
   readonly byValue = new ValueIndex<A>()
   readonly time: PoolClock
-  readonly gateText: string
   /** Where the items get their permits. */
   private readonly desk: PermitDesk<CommonPlace<KeyPool<K, A, E>>> | undefined
   /** Places with a permit, whose creations have to wait for others. */
@@ -70,7 +68,8 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   private isObserved = false
   private readonly observers: StatsObservers<KeyedPoolStats> = new StatsObservers(
     () => this.statsNow(),
-    (isObserved) => this.observe(isObserved)
+    (isObserved) => this.observe(isObserved),
+    () => !this.isOpen && this.closing.size === 0 ? Effect.fail(this.error("PoolClosed")) : undefined
   )
   /** For metrics, which are read one by one. */
   private latest: PoolStats | undefined = undefined
@@ -98,7 +97,6 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     })
     this.limit = new CommonLimit(maxTotal, createConcurrency, this.desk?.demand)
     this.lifetimes = new KeyLifetimes(keyTimeToLive, maxKeys)
-    this.gateText = this.desk === undefined ? texts.noPlace(maxTotal, createConcurrency) : texts.noPermit
     const wake = Effect.sync(() => this.expire())
     this.sleeper = new Sleeper(runtime.clock, (effect) => fork(runtime, effect), wake)
     const { desk } = this
@@ -110,17 +108,22 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     }
   }
 
+  get gateWait(): GateWait {
+    const { createConcurrency, maxTotal } = this.settings
+    return this.desk?.wait ?? { wait: { detail: texts.noPlace(maxTotal, createConcurrency) }, isTold: true }
+  }
+
   // --- borrowing
 
   readonly use: KeyedPool<K, A, E>["use"] = (key, f) =>
-    this.runtime.hasFrames && !this.isWatched
+    this.runtime.hasFrames && !this.recordsLeases
       ? withFiber((fiber) => {
         const part = this.keys.get(key) ?? this.add(key)
         return part === undefined ? this.refuse() : part.framed!.use(fiber, f)
       })
-      : this.useWatched(key, f, this.findsLeaks ? new Error("borrowed here").stack : undefined)
+      : this.useRecorded(key, f, this.findsLeaks ? new Error("borrowed here").stack : undefined)
 
-  private useWatched<B, E2, R>(
+  private useRecorded<B, E2, R>(
     key: K,
     f: (item: A) => Effect.Effect<B, E2, R>,
     stack: string | undefined
@@ -160,30 +163,18 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
   }
 
   /** Whether the pool keeps a record of each lease. */
-  private get isWatched(): boolean {
+  private get recordsLeases(): boolean {
     return this.findsLeaks || this.settings.histograms
   }
 
   private refuse(): Effect.Effect<never, PoolError> {
-    const { isOpen, limit, name, settings: { maxKeys, maxTotal } } = this
-    if (isOpen) this.refusedKeys++
+    if (this.isOpen) this.refusedKeys++
     this.changed()
-    const reason: Reason = isOpen ? "TooManyKeys" : "PoolClosed"
-    return Effect.fail(
-      withoutStack(() =>
-        new PoolError({
-          reason,
-          pool: name,
-          waited: Duration.zero,
-          size: limit.total,
-          maxSize: maxTotal,
-          inUse: limit.inUse,
-          creating: limit.creating,
-          waiters: limit.asked,
-          detail: isOpen ? texts.tooManyKeys(maxKeys) : undefined
-        })
-      )
-    )
+    return Effect.fail(this.error(this.isOpen ? "TooManyKeys" : "PoolClosed"))
+  }
+
+  private error(reason: "TooManyKeys" | "PoolClosed"): PoolError {
+    return keyedError(reason, this.settings, this.limit)
   }
 
   // --- keys
@@ -256,7 +247,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     this.limit.giveBack(place)
   }
 
-  /** A place without a permit counts as no creation. */
+  /** Until its permit comes, the place counts as no creation. */
   private askPermit(desk: PermitDesk<CommonPlace<KeyPool<K, A, E>>>, place: CommonPlace<KeyPool<K, A, E>>): void {
     this.limit.creationOver(place)
     desk.ask(place, place.purpose)
@@ -265,7 +256,8 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     if (spent !== undefined) spent.share.owner.engine.machine.evict(spent.item!, this.time.read())
   }
 
-  private useMore(): void {
+  /** The creations of places with a permit begin, as many as may run. */
+  private beginPermitted(): void {
     for (const place of this.permitted) {
       if (!this.limit.mayCreate) return
       this.permitted.delete(place)
@@ -278,7 +270,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
     if (this.isSettling) return
     this.isSettling = true
     try {
-      this.useMore()
+      this.beginPermitted()
       for (let command = this.limit.next(); command !== undefined; command = this.limit.next()) {
         const { place } = command
         const { machine } = place.share.owner.engine
@@ -325,6 +317,7 @@ class KeyedPoolImpl<K, A, E> extends KeyedPoolBase implements KeyedPool<K, A, E>
 
   private endClosing(): void {
     this.hideMetrics()
+    this.changed()
     complete(this.whenClosed, Effect.void)
   }
 

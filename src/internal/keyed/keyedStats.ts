@@ -3,8 +3,8 @@ import { KeyedPoolStats, PoolStats } from "../../PoolStats.js"
 import type { PermitFigures } from "../observe/figures.js"
 import type { KeyPool } from "./keyPool.js"
 
-/** At most so many keys have figures of their own. */
-const mostKeys = 100
+/** How many keys have figures of their own. */
+const maxShown = 100
 
 interface Sums {
   size: number
@@ -71,15 +71,15 @@ const busiest = <K>(parts: Iterable<KeyPool<K, any, any>>): ReadonlyArray<KeyPoo
   let chosen: Array<KeyPool<K, any, any>> = []
   let least = -1
   const choose = () => {
-    if (chosen.length <= mostKeys) return
+    if (chosen.length <= maxShown) return
     chosen.sort((a, b) => loadOf(b) - loadOf(a))
-    chosen = chosen.slice(0, mostKeys)
-    least = loadOf(chosen[mostKeys - 1]!)
+    chosen = chosen.slice(0, maxShown)
+    least = loadOf(chosen[maxShown - 1]!)
   }
   for (const part of parts) {
     if (loadOf(part) <= least) continue
     chosen.push(part)
-    if (chosen.length === 2 * mostKeys) choose()
+    if (chosen.length === 2 * maxShown) choose()
   }
   choose()
   return chosen.sort((a, b) => loadOf(b) - loadOf(a))

@@ -23,3 +23,6 @@ export const endpointBack = (endpoint: string): string => `${endpoint} is well a
 export const endpointListFailed = (what: string, failure: unknown, listed: number): string =>
   `the stream of endpoints brought no usable list, since ${what}${because(failure)}. ` +
   (listed === 0 ? "The pool has no endpoint yet" : `The pool keeps the last list, of ${listed} endpoint(s)`)
+
+export const endpointsIgnored = (problems: ReadonlyArray<string>): string =>
+  `the stream of endpoints: the pool ignores entries of a list: ${problems.join(", ")}`

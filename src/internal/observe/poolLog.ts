@@ -143,6 +143,12 @@ export class PoolLog {
     this.write(Effect.logWarning("rideOut failed; 0 is used instead", cause), "HookFailure", { hook: "rideOut" })
   }
 
+  /** Of the hooks of a permit that only tell. `instead`: what the pool relies on. */
+  permitHookFailed(hook: string, cause: Cause.Cause<unknown>, instead: string): void {
+    const message = `${hook} failed; the pool goes on without it, and logs no other failure of it: ${instead}`
+    this.write(Effect.logWarning(message, cause), "HookFailure", { hook })
+  }
+
   permitLost(): void {
     this.inform("a permit was lost; its item takes no new borrower", "PermitLost", {})
   }

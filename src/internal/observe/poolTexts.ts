@@ -11,12 +11,23 @@ export const showMillis = (millis: number): string =>
     ? "0ms"
     : Duration.format(Duration.millis(Math.round(millis)))
 
+/** What the borrowers of a pool wait for now. */
+export interface Wait {
+  /** `undefined`: the figures of the pool tell. */
+  readonly detail: string | undefined
+  readonly cause?: unknown
+}
+
 export const stillCreating = "An item is still being created: is the resource reachable?"
+
+export const stillOpening = "A stream is still being opened: is the peer reachable, and does it grant streams?"
 
 export const creatingTookTooLong = (createTimeout: number): string =>
   `creating an item took longer than createTimeout (${showMillis(createTimeout)})`
 
 export const lastCreationFailed = (failure: unknown): string => `The last creation failed: ${describeFailure(failure)}`
+
+export const lastAttemptFailed = (failure: unknown): string => `The attempt before failed: ${describeFailure(failure)}`
 
 /** `hooks`: the names of the hooks that check items. */
 export const stillChecking = (checkTimeout: number, hooks: ReadonlyArray<string>): string =>
@@ -33,6 +44,15 @@ export const noPlace = (maxTotal: number, createConcurrency: number): string =>
 /** What the borrowers of a pool with the option `permit` wait for that have no item to wait for. */
 export const noPermit = "No permit came: other processes hold all of them, or the source of the option `permit` does " +
   "not answer. Borrow for a shorter time, or raise the limit of the fleet."
+
+/** What borrowers wait for while a Redis that knows of no permits lets those of earlier times end. */
+export const redisIsEmpty = (quiet: number): string =>
+  `No permit came: Redis has just started, or lost its memory; it grants none for another ${showMillis(quiet)}.`
+
+export const redisFails = (failure: { readonly message: string }): string => `No permit came: ${failure.message}`
+
+export const limitReached = (limit: number): string =>
+  `No permit came: all ${limit} of the fleet are held. Borrow for a shorter time, or raise the limit of the fleet.`
 
 export const tooManyKeys = (maxKeys: number): string => `maxKeys ${maxKeys}; borrowers have or wait for items of all`
 
@@ -58,12 +78,19 @@ const advice = ({ creating, inUse }: Figures): string =>
     : "Borrow for a shorter time, or raise maxSize or the time limit; or find the borrower that never returns its item " +
       "(leakThreshold), or that holds one item while it waits for another."
 
+const stateOf = ({ creating, inUse, maxSize, size, waiters }: Figures): string =>
+  `${inUse} of ${size} items in use, maxSize ${maxSize}, ${creating} being created, ` +
+  `${waiters} more borrower(s) waiting`
+
+/** Describes what a pool that is built on this one waits for. */
+export const describeWait = (figures: Figures): string =>
+  `Pool "${figures.pool}" has no item: ${stateOf(figures)}. ${figures.detail ?? advice(figures)}`
+
 /** Describes the event, the state of the pool, and the remedy. */
 export const describePoolError = (error: Figures): string => {
-  const { creating, detail, inUse, maxSize, size, waited, waiters } = error
+  const { detail, inUse, size, waited } = error
   const pool = `Pool "${error.pool}"`
-  const state = `${inUse} of ${size} items in use, maxSize ${maxSize}, ${creating} being created, ` +
-    `${waiters} more borrower(s) waiting`
+  const state = stateOf(error)
   switch (error.reason) {
     case "AcquireTimeout":
       return `${pool} had no item within ${Duration.format(waited)}: ${state}. ${detail ?? advice(error)}`

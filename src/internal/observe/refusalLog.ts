@@ -1,11 +1,8 @@
 /** The log lines of a server about what it refuses. */
-import { nanosOf } from "#effect/clock"
 import { fork, type PoolRuntime } from "#effect/poolRuntime"
 import * as Effect from "effect/Effect"
+import { OncePerMinute } from "./oncePerMinute.js"
 import { annotated, type Details } from "./poolLog.js"
-
-/** For so many nanoseconds a reason is not told again. */
-const quiet = 60_000_000_000n
 
 /** What was wrong. Sizes are in bytes. */
 interface Broken {
@@ -15,15 +12,9 @@ interface Broken {
   readonly limit?: number | undefined
 }
 
-interface Told {
-  readonly at: bigint
-  /** How many were refused since, without a line. */
-  since: number
-}
-
 /** A client may be refused a thousand times a second: one line a minute for each reason, the first one at once. */
 export class RefusalLog {
-  private readonly told = new Map<string, Told>()
+  private readonly lines = new OncePerMinute()
 
   /** A handler failed, since its client broke a rule of `Framing`. */
   framing(runtime: PoolRuntime, what: "session" | "stream", why: Broken, details: Details): void {
@@ -44,14 +35,8 @@ export class RefusalLog {
   }
 
   private warn(runtime: PoolRuntime, reason: string, message: string, details: Details): void {
-    const at = nanosOf(runtime.clock)
-    const last = this.told.get(reason)
-    if (last !== undefined && at - last.at < quiet) {
-      last.since++
-      return
-    }
-    this.told.set(reason, { at, since: 0 })
-    const since = last === undefined ? {} : { since: last.since }
+    const since = this.lines.due(runtime.clock, reason)
+    if (since === undefined) return
     const origin = { module: "NodeWebTransportServer" }
     fork(runtime, annotated(Effect.logWarning(message), origin, "Refused", { reason, ...details, ...since }))
   }

@@ -38,6 +38,12 @@ export class OptionChecks {
   }
 }
 
+/** Of two options one is required. */
+export const eitherOr = (one: string, other: string, isMissing: boolean): string =>
+  isMissing
+    ? `${one} or ${other} must be set, but neither was`
+    : `${one} and ${other} exclude each other, but both were set`
+
 /** What a function among the options returned makes no sense. */
 export const wrongAnswer = (pool: string, option: string, rule: string, answer: unknown): RangeError =>
   new RangeError(`[${pool}] ${option} must return ${rule}, but returned ${show(answer)}`)

@@ -17,6 +17,8 @@ import type { Report } from "../core/permits/exchange.js"
 import { type FleetPermit, type HolderCommand, PermitHolder } from "../core/permits/holder.js"
 import type { PermitPurpose, Standing } from "../core/pool/item.js"
 import { PermitsLog } from "../observe/permitsLog.js"
+import { tellWait } from "../observe/permitWaits.js"
+import { limitReached, redisFails, redisIsEmpty, type Wait } from "../observe/poolTexts.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { Sleeper } from "../time/sleeper.js"
 import type { PermitsService, PermitsStats } from "./contract.js"
@@ -56,8 +58,10 @@ class RedisPermits implements PermitsService {
   private wanted = 0
   private limit: number
   private failures = 0
-  private isFailing = false
-  private isQuiet = false
+  /** Why Redis does not answer. */
+  private failure: RedisPermitsError | undefined = undefined
+  /** When Redis grants permits again, by the monotonic clock, if it has just started. */
+  private quietUntil: number | undefined = undefined
   private isClosed = false
 
   constructor(Client: Awaited<ReturnType<typeof loadClient>>, settings: PermitsSettings, runtime: PoolRuntime) {
@@ -88,6 +92,7 @@ class RedisPermits implements PermitsService {
     restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   ): Effect.Effect<Permit, RedisPermitsError, Scope.Scope> {
     if (this.isClosed) return Effect.fail(this.closed())
+    tellWait(pool, this.wait)
     const signals = makeSignals(pool)
     const permit = this.holder.ask(purpose, this.time.read(), (permit) => this.signals.set(permit, signals))
     const giveBack = Effect.sync(() => {
@@ -115,6 +120,14 @@ class RedisPermits implements PermitsService {
     const { failures, holder: { held, waiting }, limit, store: { commands }, wanted } = this
     return { held, waiting, wanted, limit, commands, failures }
   })
+
+  /** Why no permit comes. */
+  private readonly wait = (): Wait | undefined => {
+    const { failure, holder, limit, quietUntil } = this
+    if (failure !== undefined) return { detail: redisFails(failure), cause: failure }
+    if (quietUntil !== undefined) return { detail: redisIsEmpty(Math.max(1, quietUntil - this.time.read().monotonic)) }
+    return holder.unmet.length > 0 ? { detail: limitReached(limit) } : undefined
+  }
 
   private standing(permit: FleetPermit, instant: number | undefined): Standing {
     const standing = this.holder.standing(permit, this.time.read(), instant)
@@ -167,29 +180,32 @@ class RedisPermits implements PermitsService {
   }
 
   private answered(answer: StoreAnswer): void {
-    if (this.isFailing) this.log.back()
-    this.isFailing = false
+    if (this.failure !== undefined) this.log.back()
+    this.failure = undefined
     // its facts also end when no process has asked for long
     if (answer.isNew && answer.quiet > 0) this.log.forgotten(answer.quiet)
     if (answer.limit !== this.limit) {
       this.limit = answer.limit
       if (answer.limit < this.settings.limit) this.log.limitsDiffer(this.settings.limit, answer.limit)
     }
-    this.isQuiet = answer.quiet > 0
-    this.holder.answered(answer, this.time.read())
+    const now = this.time.read()
+    this.quietUntil = answer.quiet > 0 ? now.monotonic + answer.quiet : undefined
+    this.holder.answered(answer, now)
     this.divide()
   }
 
   /** Tells each pool what others want of it. While nothing is granted, other pools of this process want nothing. */
   private divide(): void {
-    const own = this.isQuiet ? [] : this.holder.unmet.flatMap((permit) => this.signals.get(permit)?.pool ?? [])
+    const own = this.quietUntil !== undefined
+      ? []
+      : this.holder.unmet.flatMap((permit) => this.signals.get(permit)?.pool ?? [])
     this.parts.set(this.wanted, this.time.read().monotonic, own)
   }
 
   private failed(failure: RedisPermitsError): void {
     this.failures++
-    if (!this.isFailing && !this.isClosed) this.log.failing(failure)
-    this.isFailing = true
+    if (this.failure === undefined && !this.isClosed) this.log.failing(failure)
+    this.failure = failure
     this.holder.failed(failure, this.time.read())
   }
 

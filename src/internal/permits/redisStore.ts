@@ -53,6 +53,17 @@ export const loadClient = (): Promise<typeof Redis> =>
 
 const parts = ["leases", "held", "limits", "asks", "queue", "reserved", "turns", "facts"]
 
+/** What to do about an answer that is no matter of rights. */
+const adviceFor = (answer: string, key: string): string | undefined => {
+  if (/\bWRONGTYPE\b/.test(answer)) {
+    return `another program uses a key that begins with {${key}}:, which therefore holds something else; choose ` +
+      "another `key`, or delete that one"
+  }
+  if (/\bOOM\b/.test(answer)) return "give Redis more memory (maxmemory), or store less there"
+  if (/\bREADONLY\b/.test(answer)) return "this Redis is a replica: let the URL name the primary"
+  return /\bLOADING\b/.test(answer) ? "this Redis is starting: it answers when it has loaded its data" : undefined
+}
+
 export class RedisStore {
   private readonly settings: StoreSettings
   /** Names this process in Redis. */
@@ -131,8 +142,8 @@ export class RedisStore {
     }
   }
 
-  failure(reason: Reason, what: string, cause?: unknown): RedisPermitsError {
-    return new RedisPermitsError({ reason, detail: `Redis at ${this.host} ${what}`, cause })
+  failure(reason: Reason, what: string, cause?: unknown, advice?: string): RedisPermitsError {
+    return new RedisPermitsError({ reason, detail: `Redis at ${this.host} ${what}`, advice, cause })
   }
 
   private failureOf(cause: unknown): RedisPermitsError {
@@ -142,7 +153,9 @@ export class RedisStore {
       return this.failure("Unreachable", "closed the connection, or does not answer", cause)
     }
     const { message, name } = (this.trouble ?? cause) as Error
-    if (name === "ReplyError") return this.failure("Refused", `answered: ${message}`, cause)
+    if (name === "ReplyError") {
+      return this.failure("Refused", `answered: ${message}`, cause, adviceFor(message, this.settings.key))
+    }
     if (this.trouble !== undefined) return this.failure("Unreachable", `cannot be reached: ${message}`, this.trouble)
     return message === "Command timed out"
       ? this.failure("Unreachable", `did not answer within ${this.patience} ms`, cause)

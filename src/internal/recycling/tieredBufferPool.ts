@@ -15,7 +15,7 @@ import {
   makeList,
   takeBackBytes,
   zeroOption
-} from "./bufferPool.js"
+} from "./bufferLease.js"
 import { makePool, snapshot } from "./recyclingPool.js"
 
 export const tieredOptions = {

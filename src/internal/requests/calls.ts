@@ -9,9 +9,16 @@ import { SharedRequest } from "../core/requests/sharedStream.js"
 
 type Resume<A, E> = (outcome: Effect.Effect<A, E>) => void
 
-/** A request that awaits its answers. */
+const nothing = new Uint8Array(0)
+
+/**
+ * A request that awaits its answers.
+ *
+ * It keeps neither a message that was sent nor an answer that was taken: V8 moves a request that waits for a while to its old
+ * generation, where also after its end it would keep them, and whatever they refer to, until a full collection.
+ */
 export abstract class Call extends SharedRequest implements Sendable {
-  readonly message: Uint8Array
+  message: Uint8Array
 
   constructor(message: Uint8Array, answers: "One" | "Many") {
     super(message.byteLength + frameOverhead, answers)
@@ -22,6 +29,11 @@ export abstract class Call extends SharedRequest implements Sendable {
     return this.message.byteLength + frameOverhead === this.size
   }
 
+  /** The bytes of the message have been copied. */
+  encoded(): void {
+    this.message = nothing
+  }
+
   abstract answered(answer: Uint8Array): void
   /** The request has failed. */
   abstract failed(exit: Exit.Exit<never, RequestError>): void
@@ -29,7 +41,7 @@ export abstract class Call extends SharedRequest implements Sendable {
 
 /** A request with one answer, which its fiber waits for. */
 export class SingleCall extends Call {
-  /** Set when the request has ended. */
+  /** Set when the request has ended before its fiber waits. */
   outcome: Exit.Exit<Uint8Array, RequestError> | undefined = undefined
   private resume: Resume<Uint8Array, RequestError> | undefined = undefined
 
@@ -46,8 +58,8 @@ export class SingleCall extends Call {
   }
 
   private end(outcome: Exit.Exit<Uint8Array, RequestError>): void {
-    this.outcome = outcome
-    this.resume?.(outcome)
+    if (this.resume === undefined) this.outcome = outcome
+    else this.resume(outcome)
   }
 
   /** Completes with the outcome. The fiber may pause before it waits. */

@@ -2,6 +2,7 @@
 import type { Inspectable } from "#effect/inspect"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
+import type { PoolError } from "../../PoolError.js"
 import type { RequestPoolStats } from "../../PoolStats.js"
 import type { RequestError } from "../../RequestError.js"
 import type * as WebTransport from "../../WebTransport.js"
@@ -25,7 +26,7 @@ export interface RequestPoolService extends Inspectable {
   readonly drain: Effect.Effect<void>
   readonly close: Effect.Effect<void>
   readonly stats: Effect.Effect<RequestPoolStats>
-  readonly awaitStats: (predicate: (stats: RequestPoolStats) => boolean) => Effect.Effect<RequestPoolStats>
+  readonly awaitStats: (predicate: (stats: RequestPoolStats) => boolean) => Effect.Effect<RequestPoolStats, PoolError>
 }
 
 export interface RequestPoolOptions<E, R> extends Omit<RequestOptions, "keepAlive"> {

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as WebTransport from "../../WebTransport.js"
+import type { Restore } from "../engine/borrowing.js"
 import type { SyncLease } from "../engine/resourcePool.js"
 import type { Borrowable } from "../streams/request.js"
 import type { Failure } from "../streams/streamSource.js"
@@ -19,8 +20,6 @@ class ExclusiveCall {
   /** Ends the wait for a stream. */
   refuse: (() => void) | undefined = undefined
 }
-
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export class ExclusiveStreams implements Borrowable {
   private readonly shell: RequestShell
@@ -62,7 +61,7 @@ export class ExclusiveStreams implements Borrowable {
       this.calls.add(call)
       call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined
       if (call.lease !== undefined) return lend(call)
-      return Effect.matchCauseEffect(restore(this.inTime(this.stream(call))), {
+      return Effect.matchCauseEffect(restore(this.inTime(this.awaitStream(call))), {
         onFailure: (cause) => {
           this.end(call, Exit.failCause(cause))
           return Effect.failCause(cause)
@@ -77,13 +76,12 @@ export class ExclusiveStreams implements Borrowable {
     if (acquireTimeout === Infinity) return borrowing
     return timeoutFail(borrowing, {
       duration: acquireTimeout,
-      onTimeout: () =>
-        troubles.poolError("AcquireTimeout", acquireTimeout, "No stream was free for an exclusive request.")
+      onTimeout: () => troubles.noStreamAlone(acquireTimeout)
     })
   }
 
-  /** Waits for a stream. On a fiber of the pool, which the pool can interrupt. */
-  private stream(call: ExclusiveCall): Effect.Effect<void, Failure> {
+  /** Waits for a stream, on a fiber of the pool, so that the pool can end the wait. */
+  private awaitStream(call: ExclusiveCall): Effect.Effect<void, Failure> {
     return callback<void, Failure>((resume) => {
       const take = (lease: SyncLease<unknown>) => {
         if (call.isOver) lease.giveBack(Exit.void)

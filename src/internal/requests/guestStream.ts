@@ -68,6 +68,7 @@ export class GuestStream implements StreamGuest, SharedStreamFacts<Trouble> {
   write(calls: ReadonlyArray<Call>, size: number): void {
     const { host: { machine }, record, stream } = this
     const bytes = encodeBatch(calls, machine.options.correlate)
+    for (const call of calls) call.encoded()
     stream.post(bytes, () => machine.written(record, size, this.host.now()))
     machine.handedOver(record, stream.hasRoom, this.host.now())
   }

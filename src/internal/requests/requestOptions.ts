@@ -1,3 +1,4 @@
+import { largestArray } from "../core/kinds.js"
 import { maxIdSize } from "../core/requests/batch.js"
 import { engineOptions } from "../options/engineOptions.js"
 import { OptionChecks, type Problem } from "../options/optionChecks.js"
@@ -18,13 +19,10 @@ import {
   withDefaults
 } from "../options/optionTable.js"
 
-/** The largest array that every JavaScript engine supports. */
-const largest = 0xffff_ffff
-
 const bytes = <const D extends string>(least: number, byDefault: number, description: D) =>
   row<number, number, "integer", D>(
-    `a whole number of bytes from ${least} to ${largest}`,
-    (value) => Number.isInteger(value) && value >= least && value <= largest ? value : undefined,
+    `a whole number of bytes from ${least} to ${largestArray}`,
+    (value) => Number.isInteger(value) && value >= least && value <= largestArray ? value : undefined,
     byDefault,
     "integer",
     description

@@ -15,7 +15,7 @@ import { isBytes, notBytes } from "../core/kinds.js"
 import { maxIdSize } from "../core/requests/batch.js"
 import { StatsObservers } from "../engine/statsObservers.js"
 import { register, requestPool } from "../observe/poolMetrics.js"
-import { dieOfProblems } from "../options/optionChecks.js"
+import { dieOfProblems, eitherOr } from "../options/optionChecks.js"
 import { requestOn, requestStreamOn } from "../streams/request.js"
 import { contextOf, make as makeStreams } from "../streams/streamPool.js"
 import { framingError } from "../transport/failure.js"
@@ -148,7 +148,8 @@ class RequestPoolImpl extends InspectableClass implements RequestPoolService {
       const observe = (isObserved: boolean) => {
         shell.machine.isObserved = isObserved
       }
-      shell.observers ??= new StatsObservers(() => this.figures, observe)
+      const closed = () => shell.machine.state === "Closed" ? Effect.fail(shell.troubles.closed()) : undefined
+      shell.observers ??= new StatsObservers(() => this.figures, observe, closed)
       return shell.observers.await(predicate)
     })
 
@@ -193,7 +194,7 @@ export const make = <E, R>(
     const { acquireTimeout, keepAlive, maxStreams, metrics, name, shutdownGrace, silenceTimeout } = decoded
     yield* dieOfProblems(name, problems)
     if ((streamPool === undefined) === (sessionPool === undefined)) {
-      return yield* dieMessage(`[${name}] set streamPool or sessionPool, not both`)
+      return yield* dieMessage(`[${name}] ${eitherOr("streamPool", "sessionPool", streamPool === undefined)}`)
     }
     const streams = streamPool ?? (yield* makeStreams<never, never>({
       sessionPool,

@@ -17,7 +17,7 @@ import { RequestMachine } from "../core/requests/requestMachine.js"
 import type { RequestSession } from "../core/requests/sharedStream.js"
 import type { SyncLease } from "../engine/resourcePool.js"
 import type { StatsObservers } from "../engine/statsObservers.js"
-import { PingHandle } from "../sessions/pingStream.js"
+import { PingHandle } from "../sessions/sessionPings.js"
 import type { StreamPoolContext, StreamView } from "../streams/streamView.js"
 import { Sleeper } from "../time/sleeper.js"
 import { atEndOfTurn } from "../transport/endOfTurn.js"
@@ -80,14 +80,14 @@ export class RequestShell implements GuestHost {
       }
     }
     this.machine = new RequestMachine(options, supply, (command) => this.perform(command))
-    this.troubles = new Troubles(options.name, this.machine)
+    this.troubles = new Troubles(options.name, this.machine, streams.pool)
     this.sleeper = new Sleeper(
       runtime.clock,
       (effect) => fork(runtime, effect),
       Effect.sync(() => this.machine.tick(this.now()))
     )
-    streams.pool.demand.add(this.onDemand)
-    streams.source.demand.add(this.onDemand)
+    streams.pool.demandListeners.add(this.onDemand)
+    streams.source.demandListeners.add(this.onDemand)
   }
 
   private readonly onDemand = (): void => this.machine.demandChanged(this.now())
@@ -145,10 +145,11 @@ export class RequestShell implements GuestHost {
 
   private close(): void {
     this.sleeper.cancel()
-    this.streams.pool.demand.delete(this.onDemand)
-    this.streams.source.demand.delete(this.onDemand)
+    this.streams.pool.demandListeners.delete(this.onDemand)
+    this.streams.source.demandListeners.delete(this.onDemand)
     for (const fiber of this.pings.values()) interruptFiber(fiber)
     this.hideMetrics()
+    this.observers?.changed()
     complete(this.whenClosed, Exit.void)
   }
 

@@ -11,8 +11,9 @@ import { WebTransportError } from "../../WebTransportError.js"
 import type { Loss, Refusal } from "../core/requests/requestCommands.js"
 import type { RequestMachine } from "../core/requests/requestMachine.js"
 import type { SharedRequest } from "../core/requests/sharedStream.js"
-import { drained } from "../observe/poolTexts.js"
+import { drained, type Wait } from "../observe/poolTexts.js"
 import { withoutStack } from "../observe/withoutStack.js"
+import type { StreamPoolContext } from "../streams/streamView.js"
 
 /** Why a stream is lost, or none came. */
 export type Trouble =
@@ -20,6 +21,9 @@ export type Trouble =
   | { readonly _tag: "Framing"; readonly cause: FramingError }
   | { readonly _tag: "NoAnswer" }
   | { readonly _tag: "Borrow"; readonly cause: Cause.Cause<WebTransportError | PoolError> }
+
+/** What the pool of streams tells. */
+type Streams = Pick<StreamPoolContext["pool"], "wait" | "described">
 
 type Failed = Exit.Exit<never, RequestError>
 
@@ -29,10 +33,12 @@ const failed = (reason: RequestError["reason"], sent: "no" | "maybe", cause?: Re
 export class Troubles {
   private readonly name: string
   private readonly machine: RequestMachine<any, Trouble>
+  private readonly streams: Streams
 
-  constructor(name: string, machine: RequestMachine<any, Trouble>) {
+  constructor(name: string, machine: RequestMachine<any, Trouble>, streams: Streams) {
     this.name = name
     this.machine = machine
+    this.streams = streams
   }
 
   /** The outcome of a request that was not sent. */
@@ -46,11 +52,17 @@ export class Troubles {
           this.poolError("QueueFull", 0, `maxWaiters ${maxWaiters}; its size is maxStreams times maxInFlight`)
         )
       case "AcquireTimeout": {
-        const detail = this.machine.streams.open === 0
-          ? "A stream is still being opened: is the peer reachable, and does it grant streams?"
-          : `No stream has room: each has maxInFlight (${maxInFlight}) requests in flight, or takes no more bytes. ` +
-            "Does the peer answer?"
-        return failed("Borrow", "no", this.poolError("AcquireTimeout", now - since, detail))
+        const { asking, streams } = this.machine
+        const wait = asking.asked === 0 ? undefined : this.streamWait
+        const noRoom =
+          `No stream has room: each has maxInFlight (${maxInFlight}) requests in flight, or takes no more ` +
+          "bytes. Does the peer answer?"
+        const detail = wait === undefined || (streams.open > 0 && wait.cause === undefined)
+          ? noRoom
+          : streams.open === 0
+          ? wait.detail
+          : `${noRoom} No other stream came: ${wait.detail}`
+        return failed("Borrow", "no", this.poolError("AcquireTimeout", now - since, detail, wait?.cause))
       }
       case "NoStream":
         return refusal.failure._tag === "Borrow" ? this.noStream(refusal.failure.cause) : this.lost(refusal.failure)
@@ -65,6 +77,17 @@ export class Troubles {
 
   closed(): PoolError {
     return this.poolError("PoolClosed", 0, this.machine.state === "Draining" ? drained : undefined)
+  }
+
+  noStreamAlone(waited: number): PoolError {
+    const { cause, detail } = this.streamWait
+    return this.poolError("AcquireTimeout", waited, `No stream was free for an exclusive request. ${detail}`, cause)
+  }
+
+  /** What those wait for that wait for a stream, in the words of the pool of streams. */
+  private get streamWait(): Wait {
+    const { wait } = this.streams
+    return wait.detail === undefined ? this.streams.described : wait
   }
 
   /** A defect in a creation is a defect of the request, too. */
@@ -117,7 +140,7 @@ export class Troubles {
       : failed(trouble._tag, "maybe", trouble.cause)
   }
 
-  poolError(reason: Reason, waited: number, detail: string | undefined): PoolError {
+  private poolError(reason: Reason, waited: number, detail: string | undefined, cause?: unknown): PoolError {
     const { asking, options, streams, waiting } = this.machine
     return withoutStack(() =>
       new PoolError({
@@ -129,7 +152,8 @@ export class Troubles {
         inUse: streams.busy,
         creating: asking.asked,
         waiters: waiting.length,
-        detail
+        detail,
+        ...(cause === undefined ? {} : { cause })
       })
     )
   }

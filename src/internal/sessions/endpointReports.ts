@@ -4,19 +4,24 @@ import * as Duration from "effect/Duration"
 import type { BalanceMachine } from "../core/balance/balanceMachine.js"
 import type { Endpoint } from "../core/balance/endpoint.js"
 import type { PoolEngine } from "../engine/resourcePool.js"
-import { endpointBack, endpointEjected, endpointFailing, endpointListFailed } from "../observe/endpointTexts.js"
+import {
+  endpointBack,
+  endpointEjected,
+  endpointFailing,
+  endpointListFailed,
+  endpointsIgnored
+} from "../observe/endpointTexts.js"
 import * as metrics from "../observe/poolMetrics.js"
 import type { EndpointStats } from "./contract.js"
 import type { Failure, ListedEndpoint } from "./endpointList.js"
 
 type Place = Endpoint<ListedEndpoint, Failure>
 
-/** Metrics are shown of so many endpoints. */
+/** How many endpoints have metrics. */
 const maxShown = 100
 
 export class EndpointReports {
   private readonly machine: BalanceMachine<ListedEndpoint, Failure>
-  private readonly consecutiveFailures: number
   private readonly pool: PoolEngine<any, any>
   /** The endpoints whose metrics are shown, and what ends that. */
   private readonly shown = new Map<string, () => void>()
@@ -25,16 +30,18 @@ export class EndpointReports {
 
   constructor(
     machine: BalanceMachine<ListedEndpoint, Failure>,
-    consecutiveFailures: number,
     pool: PoolEngine<any, any>
   ) {
     this.machine = machine
-    this.consecutiveFailures = consecutiveFailures
     this.pool = pool
   }
 
   badList(what: string, failure?: unknown): void {
     this.pool.warn(endpointListFailed(what, failure, this.machine.listed.length), "EndpointList", {})
+  }
+
+  badEntries(problems: ReadonlyArray<string>): void {
+    this.pool.warn(endpointsIgnored(problems), "EndpointList", {})
   }
 
   troubled(place: Place, why: "Connect" | "Death" | "Late"): void {
@@ -51,7 +58,7 @@ export class EndpointReports {
     this.told.add(place)
     const rounded = Math.round(duration)
     this.pool.announce({ _tag: "EndpointEjected", endpoint: label, duration: Duration.millis(rounded) })
-    const text = endpointEjected(label, this.consecutiveFailures, rounded)
+    const text = endpointEjected(label, this.machine.policy.consecutiveFailures, rounded)
     this.pool.warn(text, "EndpointEjected", { endpoint: label, duration: rounded })
   }
 

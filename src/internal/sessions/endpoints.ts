@@ -22,6 +22,7 @@ import type { BalanceCommand } from "../core/balance/commands.js"
 import type { ConnectAttempt, Endpoint, SessionCreation } from "../core/balance/endpoint.js"
 import type { BalancePolicy } from "../core/balance/policy.js"
 import type { Reason } from "../core/pool/item.js"
+import type { Restore } from "../engine/borrowing.js"
 import type { PoolEngine } from "../engine/resourcePool.js"
 import { Sleeper } from "../time/sleeper.js"
 import { viewCore } from "../transport/session.js"
@@ -40,7 +41,6 @@ type Attempt = ConnectAttempt<ListedEndpoint, Failure>
 type Creation = SessionCreation<ListedEndpoint, Failure>
 type Place = Endpoint<ListedEndpoint, Failure>
 type Command = BalanceCommand<ListedEndpoint, Failure>
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export interface EndpointsSettings extends BalancePolicy {
   readonly endpoints: EndpointsOption<any>
@@ -83,15 +83,16 @@ export class Endpoints {
   private readonly sleeper: Sleeper
   /** The attempts that are not over. */
   private readonly runs = new Map<Attempt, AttemptRun>()
-  private readonly all = new WeakMap<Attempt, AttemptRun>()
-  private readonly runOf = new WeakMap<SessionCore, AttemptRun>()
+  /** Also of the attempts that are over, for as long as the machine knows them. */
+  private readonly runOfAttempt = new WeakMap<Attempt, AttemptRun>()
+  private readonly runOfSession = new WeakMap<SessionCore, AttemptRun>()
   private readonly waiting = new Map<Creation, () => void>()
   /** The spans of creations: those of their attempts are within. */
   private readonly spans = new WeakMap<Creation, Tracer.AnySpan>()
   /** The span of the creation that begins now. */
   private span: Tracer.AnySpan | undefined = undefined
   readonly reports: EndpointReports
-  private readonly hasList = makeDeferred<void>()
+  private readonly firstList = makeDeferred<void>()
   private lister: AnyFiber | undefined = undefined
   private isClosed = false
 
@@ -99,13 +100,13 @@ export class Endpoints {
     this.settings = settings
     this.pool = pool
     this.machine = new BalanceMachine<ListedEndpoint, Failure>(settings, pool, (command) => this.perform(command))
-    this.reports = new EndpointReports(this.machine, settings.consecutiveFailures, pool)
+    this.reports = new EndpointReports(this.machine, pool)
     this.sleeper = new Sleeper(
       pool.clock,
       (effect) => pool.fork(effect),
       Effect.sync(() => this.machine.tick(pool.now()))
     )
-    pool.demand.add(this.onDemand)
+    pool.demandListeners.add(this.onDemand)
     const { endpoints } = settings
     if (Array.isArray(endpoints)) this.setList(endpoints)
     else this.lister = pool.fork(this.follow(endpoints as Stream.Stream<ReadonlyArray<EndpointOption>>))
@@ -152,14 +153,14 @@ export class Endpoints {
       return false
     }
     const { entries, problems } = decodeList(list)
-    if (problems.length > 0) this.reports.badList(problems.join(", "))
     if (entries.length === 0) {
-      this.reports.badList("it is empty")
+      this.reports.badList(problems.length === 0 ? "it is empty" : problems.join(", "))
       return false
     }
+    if (problems.length > 0) this.reports.badEntries(problems)
     this.machine.setEndpoints(entries, this.pool.now())
     this.reports.listChanged()
-    complete(this.hasList, Exit.void)
+    complete(this.firstList, Exit.void)
     return true
   }
 
@@ -168,7 +169,7 @@ export class Endpoints {
   /** A session with one of the endpoints, in a scope that the caller closes. */
   acquire(restore: Restore): Effect.Effect<OpenSession, WebTransportError> {
     const { connectTimeout } = this.settings
-    const listed = timeoutFail(Deferred.await(this.hasList), {
+    const listed = timeoutFail(Deferred.await(this.firstList), {
       duration: connectTimeout,
       onTimeout: () =>
         new WebTransportError({
@@ -243,7 +244,7 @@ export class Endpoints {
       case "Failed":
         return this.waiting.get(command.creation)?.()
       case "Retire":
-        return this.all.get(command.session.attempt)!.open!.core.retire()
+        return this.runOfAttempt.get(command.session.attempt)!.open!.core.retire()
       case "Troubled":
         return this.reports.troubled(command.endpoint, command.why)
       case "Ejected":
@@ -259,7 +260,7 @@ export class Endpoints {
   private open(attempt: Attempt): void {
     const run = new AttemptRun(attempt)
     this.runs.set(attempt, run)
-    this.all.set(attempt, run)
+    this.runOfAttempt.set(attempt, run)
     const opening = Effect.suspend(() => this.settings.openAt(attempt.endpoint.entry.url)) as Effect.Effect<
       WebTransport.Session,
       WebTransportError,
@@ -289,7 +290,7 @@ export class Endpoints {
   private opened(run: AttemptRun, { core }: OpenSession): boolean {
     const { attempt } = run
     if (attempt.state !== "Opening") return false
-    this.runOf.set(core, run)
+    this.runOfSession.set(core, run)
     const observe = (news: News) => {
       if (news === "Leaving" && attempt.session !== undefined) this.left(run, core)
     }
@@ -340,7 +341,7 @@ export class Endpoints {
 
   /** The session passed a check. */
   proved(core: SessionCore): void {
-    const run = this.runOf.get(core)
+    const run = this.runOfSession.get(core)
     if (run !== undefined) this.used(run)
   }
 
@@ -352,7 +353,7 @@ export class Endpoints {
 
   /** The pool closes the session. */
   destroyed(core: SessionCore, reason: Reason): void {
-    const run = this.runOf.get(core)
+    const run = this.runOfSession.get(core)
     if (run === undefined) return
     this.ended(run, core, reason !== "lost" ? "Other" : core.state === "Closed" ? "Died" : "CheckFailed")
   }
@@ -372,7 +373,7 @@ export class Endpoints {
   /** Bytes that came on the endpoint's other sessions prove it as good as a borrower's success. */
   private proveHeard({ sessions }: Place): void {
     for (const session of sessions) {
-      const run = this.all.get(session.attempt)!
+      const run = this.runOfAttempt.get(session.attempt)!
       const { core } = run.open!
       if (core.bytesHeard <= run.heard || core.gone !== undefined) continue
       run.heard = core.bytesHeard
@@ -387,7 +388,7 @@ export class Endpoints {
     if (this.isClosed) return
     this.isClosed = true
     interruptFiber(this.lister)
-    this.pool.demand.delete(this.onDemand)
+    this.pool.demandListeners.delete(this.onDemand)
     this.machine.close()
     this.sleeper.cancel()
     this.reports.stop()

@@ -19,7 +19,7 @@ export class Leavers {
 
   /** Closes the session later, on a fiber that no caller waits for. */
   leave(core: SessionCore, close: Effect.Effect<void>): Effect.Effect<void> {
-    core.isLeaving = true
+    core.hasLeftPool = true
     return core.ends.untilDelivered.pipe(
       Effect.timeoutOption(this.grace),
       Effect.interruptible,

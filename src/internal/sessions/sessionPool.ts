@@ -1,33 +1,25 @@
-import { isInterruptedOnly } from "#effect/cause"
-import { andThen, catchCause, type CloseableScope, provideScope, tapCause, timeoutFail } from "#effect/effect"
-import { sizeOf } from "#effect/queue"
-import { withoutParentSpan } from "#effect/tracing"
+import { andThen, type CloseableScope, provideScope, timeoutFail } from "#effect/effect"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Queue from "effect/Queue"
+import type * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { PermitSource } from "../../ResourcePoolOptions.js"
 import * as WebTransport from "../../WebTransport.js"
 import { isWebTransportError, WebTransportError } from "../../WebTransportError.js"
 import { type LeaseAdapter, makeWith, type PoolEngine } from "../engine/resourcePool.js"
 import { describeFailure } from "../observe/describeFailure.js"
-import { annotated } from "../observe/poolLog.js"
-import { hookFailed } from "../observe/poolTexts.js"
 import { engineSettings } from "../options/engineOptions.js"
 import { dieOfProblems } from "../options/optionChecks.js"
 import { SessionHandle, viewCore } from "../transport/session.js"
 import type { News, SessionCore } from "../transport/sessionCore.js"
-import type { SessionPoolOptions, SessionPoolService, Unwanted } from "./contract.js"
+import type { SessionPoolOptions, SessionPoolService } from "./contract.js"
 import { Endpoints } from "./endpoints.js"
+import { makeIncomingLoops } from "./incomingLoops.js"
 import { Leavers } from "./leavers.js"
-import { PingHandle, pingsOf } from "./pingStream.js"
 import { decodeSession } from "./sessionOptions.js"
+import { PingHandle, pingsOf } from "./sessionPings.js"
 import { SessionView } from "./sessionView.js"
-
-/** The maximum number of datagrams that wait for `onDatagram`, per session. */
-const datagramBuffer = 64
 
 /** The default of `maxStreamsOpened` if the transport retains memory of each stream until the session ends. */
 const maxRetainedStreams = 1_000
@@ -88,13 +80,11 @@ type Make = <E, R>(
 export const make: Make = (options) => Effect.suspend(() => makeOne(options))
 
 const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
-  const { concurrency, connect, keepAlive, onDatagram, onIncoming, onOpen, onRelease, url, validate } = options
-  const { endpoints } = options
-  const unwanted = { streams: 0, datagrams: 0 }
+  const { concurrency, connect, endpoints, keepAlive, onOpen, onRelease, url, validate } = options
   const { decoded, problems } = decodeSession(options)
   const { maxStreamsOpened, name, overlap, retireGrace, shutdownGrace } = decoded
-  const limit = decoded.connect.connectTimeout
-  const settings = { closeTimeout: options.closeTimeout, ...connect }
+  const { connectTimeout } = decoded.connect
+  const connectOptions = { closeTimeout: options.closeTimeout, ...connect }
   const { attemptDelay, baseEjectionTime, closeTimeout, consecutiveFailures, createBackoff, failbackAfter } = decoded
   const balance = {
     balance: decoded.balance,
@@ -106,7 +96,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     // each session has a permit: no attempt beside another
     maxAttempts: decoded.permit === undefined ? 2 as const : 1 as const,
     backoff: createBackoff,
-    connectTimeout: limit,
+    connectTimeout,
     closeTimeout
   }
 
@@ -115,7 +105,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       let step = "connecting"
       const opened = Effect.gen(function*() {
         const session = yield* Effect.mapError(
-          WebTransport.connect(url, settings),
+          WebTransport.connect(url, connectOptions),
           asWebTransportError("resolving the address")
         )
         if (onOpen !== undefined) {
@@ -128,80 +118,19 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
       const isEffectful = [url, connect?.serverCertificateHashes, connect?.headers].some(Effect.isEffect)
       if (onOpen === undefined && !isEffectful) return opened
       return timeoutFail(opened, {
-        duration: limit,
+        duration: connectTimeout,
         onTimeout: () => {
           const what = onOpen === undefined ? "connecting" : "connecting and onOpen together"
           const detail = `${what} took longer than ${
-            Duration.format(Duration.millis(limit))
+            Duration.format(Duration.millis(connectTimeout))
           }, and it was ${step} that hung`
           return new WebTransportError({ reason: "ConnectTimeout", detail })
         }
       })
     })
 
-  const warn = (what: string, pool: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-    isInterruptedOnly(cause)
-      ? Effect.void
-      : annotated(Effect.logWarning(hookFailed(what), cause), { module: "SessionPool", pool }, "HookFailure")
-
-  /** Accepts streams until the session is gone, and handles each on its own fiber. */
-  const streams = <A extends WebTransport.BidirectionalStream | WebTransport.ReceiveStream>(
-    session: WebTransport.Session,
-    accept: Effect.Effect<A, WebTransportError, Scope.Scope>
-  ): Effect.Effect<never, WebTransportError, R | Scope.Scope> =>
-    Effect.forever(
-      Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function*() {
-          const scope = yield* Scope.make()
-          const stream = yield* restore(provideScope(accept, scope)).pipe(
-            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-          )
-          if (onIncoming === undefined) {
-            unwanted.streams++
-            yield* stream.reset(0)
-            return yield* Scope.close(scope, Exit.void)
-          }
-          yield* restore(Effect.suspend(() => onIncoming(stream, session))).pipe(
-            provideScope(scope),
-            tapCause(warn("onIncoming", name)),
-            Effect.onExit((exit) => Scope.close(scope, exit)),
-            Effect.exit,
-            Effect.interruptible,
-            Effect.forkScoped
-          )
-        })
-      )
-    )
-
-  const datagrams = (
-    session: WebTransport.Session
-  ): Effect.Effect<never, WebTransportError, R | Scope.Scope> => {
-    const receive = Effect.tap(
-      session.datagrams.receive,
-      (datagram) => Effect.sync(() => viewCore(session).received(datagram.byteLength))
-    )
-    if (onDatagram === undefined) {
-      return Effect.forever(Effect.tap(receive, () => Effect.sync(() => unwanted.datagrams++)))
-    }
-    return Effect.gen(function*() {
-      const queue = yield* Queue.sliding<Uint8Array>(datagramBuffer)
-      yield* Queue.take(queue).pipe(
-        Effect.flatMap((datagram) =>
-          catchCause(Effect.suspend(() => onDatagram(datagram, session)), warn("onDatagram", name))
-        ),
-        Effect.forever,
-        Effect.forkScoped
-      )
-      return yield* Effect.forever(
-        Effect.flatMap(receive, (datagram) => {
-          if (sizeOf(queue) >= datagramBuffer) unwanted.datagrams++
-          return Queue.offer(queue, datagram)
-        })
-      )
-    })
-  }
-
   const leavers = new Leavers(retireGrace)
+  const incoming = makeIncomingLoops(name, options)
 
   /** A session that closes with its item; or later, if it still has bytes to send and time left. */
   const closeOwn = ({ core, scope }: OwnScope, exit: Exit.Exit<unknown, unknown>) => {
@@ -212,7 +141,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     return core.views > 0 || !overlap ? close : leavers.leave(core, close)
   }
 
-  const openedAt = (url: string | URL | Effect.Effect<string | URL, E, R>) =>
+  const openOwnAt = (url: string | URL | Effect.Effect<string | URL, E, R>) =>
     Effect.flatMap(
       Effect.acquireRelease(
         Effect.map(Scope.make(), (scope): OwnScope => ({ scope, core: undefined })),
@@ -226,7 +155,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     )
 
   /** With several endpoints the session is open before it gets an owner. */
-  const openedAtAny = (balanced: Endpoints) =>
+  const openOwnAtAny = (balanced: Endpoints) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(
         balanced.acquire(restore),
@@ -238,23 +167,14 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
 
   const acquire = (pool: Engine, balanced: Endpoints | undefined) =>
     Effect.gen(function*() {
-      const session = yield* (balanced === undefined ? openedAt(url!) : openedAtAny(balanced))
+      const session = yield* (balanced === undefined ? openOwnAt(url!) : openOwnAtAny(balanced))
       const core = viewCore(session)
-      const limit = maxStreamsOpened ?? (core.retainsStreams ? maxRetainedStreams : Infinity)
       // onOpen may have opened streams already
-      core.limitStreams(limit)
+      core.limitStreams(maxStreamsOpened ?? (core.retainsStreams ? maxRetainedStreams : Infinity))
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => core.closedBecause = `the pool ${name} closed the session: ${why(pool, core)}`)
       )
-      const incoming = [
-        streams(session, session.acceptBidirectionalStream),
-        streams(session, session.acceptUnidirectionalStream),
-        datagrams(session)
-      ]
-      // the loops fail, and so end, when the session is gone
-      yield* Effect.forEach(incoming, (loop) => Effect.forkScoped(withoutParentSpan(Effect.exit(loop))), {
-        discard: true
-      })
+      yield* incoming.start(session)
       return core
     })
 
@@ -278,7 +198,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
         ...decoded,
         permit: decoded.permit && namedPermit(decoded.permit),
         // the connect timeout decides; this limit is for hooks that ignore it
-        createTimeout: decoded.createTimeout ?? (endpoints === undefined ? limit + 5_000 : Infinity)
+        createTimeout: decoded.createTimeout ?? (endpoints === undefined ? connectTimeout + 5_000 : Infinity)
       }),
       (inner) => {
         const balanced = endpoints && new Endpoints({ ...balance, endpoints, openAt }, inner)
@@ -319,7 +239,7 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
     const { close } = pool
     return Object.assign(pool, {
       endpoints: Effect.sync(() => balanced?.reports.stats() ?? []),
-      unwanted: Effect.sync((): Unwanted => ({ ...unwanted })),
+      unwanted: Effect.sync(incoming.unwanted),
       close: Effect.suspend(() => {
         const until = inner.now() + shutdownGrace
         balanced?.stop()

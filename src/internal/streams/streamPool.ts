@@ -11,8 +11,9 @@ import type * as WebTransport from "../../WebTransport.js"
 import { WebTransportError } from "../../WebTransportError.js"
 import { cleanliness, isUnfit } from "../core/streams/cleanliness.js"
 import { engineOf, type LeaseAdapter, makeWith, type SyncLease } from "../engine/resourcePool.js"
+import { stillOpening } from "../observe/poolTexts.js"
 import { engineSettings } from "../options/engineOptions.js"
-import { dieOfProblems } from "../options/optionChecks.js"
+import { dieOfProblems, eitherOr } from "../options/optionChecks.js"
 import { SessionHandle } from "../transport/session.js"
 import type { SessionInfo, StreamPoolOptions, StreamPoolService } from "./contract.js"
 import { requestOn, requestStreamOn } from "./request.js"
@@ -73,7 +74,7 @@ export const make = <E, R>(
     const { clientSpeaksFirst, name, quarantine, sendOrder } = decoded
     yield* dieOfProblems(name, problems)
     if ((session === undefined) === (sessionPool === undefined)) {
-      return yield* dieMessage(`[${name}] set session or sessionPool, not both`)
+      return yield* dieMessage(`[${name}] ${eitherOr("session", "sessionPool", session === undefined)}`)
     }
     if (session !== undefined && !(session instanceof SessionHandle)) {
       return yield* dieMessage(
@@ -104,12 +105,13 @@ export const make = <E, R>(
         const source = new StreamSource({ ...decoded, streamOptions }, sessions, session, engine)
         const context: StreamPoolContext = { source, clientSpeaksFirst, pool: engine }
         if (quarantine > 0) {
-          engine.demand.add(() => engine.isOpen ? undefined : complete(leaving, Exit.void))
+          engine.demandListeners.add(() => engine.isOpen ? undefined : complete(leaving, Exit.void))
         }
         return {
           ...leaseAdapter(context),
           context,
           below: sessions,
+          stillCreating: stillOpening,
           closed: () => source.close(),
           acquire: source.open,
           validate: validate && ((pooled, info) => checking(context, pooled, (stream) => validate(stream, info))),

@@ -114,7 +114,7 @@ export class StreamSource {
   private readonly observers = new Map<Lane, (news: News) => void>()
   private readonly acquirers = new Set<RunningFiber<unknown, unknown>>()
   /** Called when other borrowers begin to wait for a session, and when the session pool shrinks or drains. */
-  readonly demand = new Set<() => void>()
+  readonly demandListeners = new Set<() => void>()
 
   constructor(
     options: SourceOptions,
@@ -143,23 +143,23 @@ export class StreamSource {
       (effect) => pool.fork(effect),
       Effect.sync(() => this.machine.tick(pool.now()))
     )
-    sessions?.demand.add(this.onDemand)
+    sessions?.demandListeners.add(this.onDemand)
     // a stream that was requested for another borrower may serve the new waiter
-    if (sessions !== undefined) pool.demand.add(this.onStreamDemand)
+    if (sessions !== undefined) pool.demandListeners.add(this.onStreamDemand)
     this.machine.start(only === undefined ? undefined : this.hold(new SessionLane(only.core), only), pool.now())
   }
 
   /** Call it after the pool has closed. */
   close(): void {
     this.sleeper.cancel()
-    this.sessions?.demand.delete(this.onDemand)
+    this.sessions?.demandListeners.delete(this.onDemand)
     for (const fiber of this.acquirers) interruptFiber(fiber)
     this.machine.close()
   }
 
   private readonly onDemand = (): void => {
     this.machine.demandChanged(this.pool.now())
-    for (const listener of this.demand) listener()
+    for (const listener of this.demandListeners) listener()
   }
 
   /** Whether other borrowers wait for a session. */
@@ -314,7 +314,7 @@ export class StreamSource {
   private endStream(pooled: PooledStream, how: "finish" | "reset"): void {
     const { stream } = pooled
     stream.watcher = undefined
-    stream.onEnded = () => this.machine.ended(pooled, stream.wasSilent, this.pool.now())
+    stream.onEnded = () => this.machine.ended(pooled, stream.wasGivenUp, this.pool.now())
     stream.end(how === "finish", 0, "the pool ended the stream")
     pooled.holder?.onChange()
   }

@@ -69,8 +69,8 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
   whenBroken: ((error: WebTransportError) => void) | undefined = undefined
   /** Called when the end of the stream is confirmed, or no longer awaited. */
   onEnded: (() => void) | undefined = undefined
-  /** Whether the platform took no bytes for so long that the stream was reset. */
-  wasSilent = false
+  /** Whether the stream was reset with bytes to send: the platform took none for too long, or the session closed. */
+  wasGivenUp = false
   /** How many writes were pending at the last `look`, and at how many looks in a row. */
   private leftAtLook = 0
   private looks = 0
@@ -354,7 +354,7 @@ export class ByteStream extends InspectableClass implements Framed, HostedStream
     const { sender } = this
     if (this.isSending) {
       sender.isDelivering = false
-      this.wasSilent = true
+      this.wasGivenUp = true
       this.endedBecause = why
       sender.writer!.abort(reasonOf(0)).then(undefined, () => {})
       sender.allFlushed(Effect.fail(sender.refusal()))

@@ -43,7 +43,7 @@ interface ClosedSession {
   readonly native: NativeWebTransport
   readonly service: ConstructorService | undefined
   /** Whether the session has left its pool, so that nothing waits for its end. */
-  readonly isLeaving: boolean
+  readonly hasLeftPool: boolean
 }
 
 const freed = ({ native, service }: ClosedSession): Effect.Effect<void> => {
@@ -78,7 +78,7 @@ export const untilGone = (
     const now = service?.received?.(native)
     pause = now === received ? pause + 1 : 0
     received = now
-    const longest = session.isLeaving ? longestSilence : longestPause
+    const longest = session.hasLeftPool ? longestSilence : longestPause
     return Option.isSome(outcome) || pause >= longest || ++looks >= longestTurn ? Effect.void : wait
   })
   return wait

@@ -76,7 +76,7 @@ export class SessionCore {
   private streamsAccepted = 0
   private maxStreams = Infinity
   /** Whether the session has left its pool, so that nothing waits for its end. */
-  isLeaving = false
+  hasLeftPool = false
   /** The number of views that are out. */
   views = 0
 

@@ -16,7 +16,12 @@ export type Resume = (effect: Effect.Effect<any, any>) => void
 /** The outcome of a wait; `undefined` while the fiber has to wait. */
 export type Outcome<A, E> = () => Effect.Effect<A, E> | undefined
 
-/** A result that a fiber waits for. It may be done before the wait begins, since the fiber may pause in between. */
+const handedOver = Effect.void
+
+/**
+ * A result that a fiber waits for. It may be done before the wait begins, since the fiber may pause in between. A result that
+ * was handed over is not kept: the garbage collector may free its bytes long before this object, which has grown old.
+ */
 export class Pending {
   private outcome: Effect.Effect<any, any> | undefined = undefined
   /** Undefined before the wait, and after its interruption. */
@@ -24,7 +29,7 @@ export class Pending {
 
   complete(outcome: Effect.Effect<any, any>): void {
     if (this.outcome !== undefined) return
-    this.outcome = outcome
+    this.outcome = this.resume === undefined ? outcome : handedOver
     this.resume?.(outcome)
   }
 

@@ -127,7 +127,7 @@ describe("a message that arrives in pieces", () => {
     }))
   })
 
-  it("gets no more memory than twice what arrived, or 4096 bytes, or its length", () => {
+  it("gets no more memory than four times what arrived, or 4096 bytes, or its length", () => {
     const announced = (length: number, ...sizes: ReadonlyArray<number>) => {
       const assembler = new MessageAssembler()
       assembler.feed(integer(length), length)
@@ -138,10 +138,10 @@ describe("a message that arrives in pieces", () => {
       })
     }
     assert.deepStrictEqual(announced(100, 1, 99), [100, 100])
-    assert.deepStrictEqual(announced(1_000_000, 1, 4_095, 1, 20_000, 1), [4_096, 4_096, 8_194, 48_194, 48_194])
-    assert.deepStrictEqual(announced(9_000, 4_096, 1, 4_096), [8_192, 8_192, 9_000])
-    // no second buffer for a message of which half comes first
-    assert.deepStrictEqual(announced(16_384, 9_000, 7_384), [16_384, 16_384])
+    assert.deepStrictEqual(announced(1_000_000, 1, 4_095, 1, 20_000, 1), [4_096, 4_096, 16_388, 96_388, 96_388])
+    assert.deepStrictEqual(announced(18_000, 4_096, 1, 12_288), [16_384, 16_384, 18_000])
+    // no second buffer for a message of which a quarter comes first
+    assert.deepStrictEqual(announced(65_536, 16_384, 49_152), [65_536, 65_536])
   })
 
   it("above the limit takes no bytes beyond its length", () => {

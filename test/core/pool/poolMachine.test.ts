@@ -923,7 +923,7 @@ class Run implements Shell<number, string> {
     this.leases = this.leases.filter((other) => other !== lease)
     // the borrower has used the item
     if (verdict !== "kept") this.both(() => model.serve(lease.model), () => machine.served(lease.item))
-    return this.both(() => model.startRelease(release.id, lease.model, now), () => machine.startRelease(release, now))
+    return this.both(() => model.beginRelease(release.id, lease.model, now), () => machine.beginRelease(release, now))
   }
 
   private decided(release: TestRelease): void {

@@ -460,7 +460,7 @@ export class PoolModel {
     this.settle(now)
   }
 
-  startRelease(id: number, item: ModelItem, now: Time): void {
+  beginRelease(id: number, item: ModelItem, now: Time): void {
     this.releases.push({ id, item, deadline: now.monotonic + this.options.checkTimeout })
   }
 
@@ -786,12 +786,14 @@ export class PoolModel {
       const waiter of [...this.waiters].filter((waiter) => waiter.since + this.options.acquireTimeout <= monotonic)
     ) {
       this.counters.timeouts++
-      const awaits = this.in("creating").length > 0 || this.failing
+      const awaits = this.in("creating").length > 0
+        ? "creation"
+        : this.asks.some(({ isSpare }) => !isSpare)
+        ? "permit"
+        : this.failing && this.hasRoom()
         ? "creation"
         : this.awaitedChecks > 0
         ? "check"
-        : this.asks.some(({ isSpare }) => !isSpare)
-        ? "permit"
         : "queue"
       this.refuse(waiter, `AcquireTimeout ${awaits}`)
     }

@@ -489,6 +489,19 @@ describe("a stream without requests", () => {
     world.written(stream)
     assert.deepStrictEqual(states(world), ["Forgotten", "Batched"])
   })
+
+  it("goes back after a second, also while requests wait for its write, and makes place for another", () => {
+    const { stream, world } = begun({ maxStreams: 1, acquireTimeout: 10_000 })
+    world.request(4)
+    world.abandon(world.requests[0]!)
+    world.advance(idleTime - 1)
+    world.demandChanged()
+    assert.isFalse(stream.isBack)
+    assert.strictEqual(world.openings, 0)
+    world.advance(1)
+    assert.isTrue(stream.isBack)
+    assert.strictEqual(world.openings, 1)
+  })
 })
 
 describe("a session that is silent", () => {
@@ -536,6 +549,42 @@ describe("a session that is silent", () => {
     world.flush()
     world.advance(50)
     world.advance(50)
+    assert.lengthOf(world.pings, 1)
+  })
+
+  it("that owes answers anew while a ping is out has its whole time, also if that ping fails", () => {
+    const { stream, world } = begun(silent)
+    world.written(stream)
+    world.advance(50)
+    world.answer(stream, stream.owed[0]!)
+    world.advance(30)
+    world.request(4)
+    world.flush()
+    world.pinged(false)
+    world.advance(49)
+    assert.lengthOf(world.pings, 0)
+    world.advance(1)
+    assert.lengthOf(world.pings, 1)
+  })
+
+  it.each([0, 1])("stays so when stream %i of two is found broken as the other one writes", (i) => {
+    const world = new World({ writeRoom: 2, options: { ...options, ...silent, maxInFlight: 2 } })
+    for (let n = 0; n < 3; n++) world.request(4)
+    world.open(world.sessions[0]!, false)
+    world.open(world.sessions[0]!, false)
+    world.flush()
+    const [broken, other] = [world.streams[i]!, world.streams[1 - i]!]
+    while (other.owed.length > 0) world.answer(other, other.owed[0]!)
+    while (broken.owed.length > 1) world.answer(broken, broken.owed[0]!)
+    world.advance(30)
+    for (let n = 0; n < 3; n++) world.request(4)
+    broken.refusal = "broken"
+    world.flush()
+    assert.isTrue(broken.isBack)
+    assert.isAbove(other.owed.length, 0)
+    world.advance(19)
+    assert.lengthOf(world.pings, 0)
+    world.advance(1)
     assert.lengthOf(world.pings, 1)
   })
 })

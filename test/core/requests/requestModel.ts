@@ -5,8 +5,8 @@
  */
 import { assert } from "vitest"
 import {
-  firstPause,
   idleTime,
+  lastPause,
   type RequestCommand,
   type RequestMachineOptions
 } from "../../../src/internal/core/requests/requestCommands.js"
@@ -28,7 +28,7 @@ export class ModelSession implements RequestSession {
   isPinged = false
   receivedAtPing = 0
   heardAt = -Infinity
-  /** When the latest bytes came, or the first request was sent after a time without any. */
+  /** When the session began to owe answers, or its latest bytes or pong came, whichever is later. */
   silentSince = 0
 }
 
@@ -151,12 +151,18 @@ export class World {
   }
 
   judge(): void {
-    const { machine, now, options, queue } = this
-    const time = now.monotonic
-    for (const stream of this.held) {
-      if (options.correlate && this.forgottenOn(stream) >= options.maxInFlight) stream.isLeaving = true
-    }
-    // requests
+    const { correlate, maxInFlight } = this.options
+    for (const stream of this.held) if (correlate && this.forgottenOn(stream) >= maxInFlight) stream.isLeaving = true
+    this.judgeRequests()
+    this.judgeOrder()
+    for (const stream of this.held) this.judgeStream(stream)
+    this.judgeNumberOfStreams()
+    this.judgeSilence()
+    this.judgeEnd()
+  }
+
+  private judgeRequests(): void {
+    const { options, queue } = this
     for (const [i, request] of queue.entries()) {
       ensure(request.state === "Waiting", "a request in the queue that does not wait")
       ensure(i === 0 || queue[i - 1]!.number < request.number, "a request waits behind a younger one")
@@ -169,56 +175,76 @@ export class World {
       ensure(!isOver || request.state === "Ended" || request.state === "Forgotten", "an outcome for a live request")
       if (request.state === "Waiting") ensure(this.armed <= request.deadline, "a deadline that nothing wakes for")
     }
-    const [first] = queue
+  }
+
+  /** No request waits without a reason, and none is overtaken on its way to its first stream. */
+  private judgeOrder(): void {
+    const [first] = this.queue
     const batched = this.inState("Batched")
     for (const request of batched) request.firstStream ??= request.stream
     ensure(batched.length === 0 || this.flushes.length > 0, "a batch that nothing writes")
-    if (first !== undefined) {
-      ensure(!this.held.some((stream) => this.hasRoom(stream, first.size)), "a request waits though a stream has room")
-      const isOvertaken = batched.some(({ number }) => number > first.number)
-      ensure(!isOvertaken || first.firstStream !== undefined, "a younger request is in a batch")
+    if (first === undefined) return
+    ensure(!this.held.some((stream) => this.hasRoom(stream, first.size)), "a request waits though a stream has room")
+    const isOvertaken = batched.some(({ number }) => number > first.number)
+    ensure(!isOvertaken || first.firstStream !== undefined, "a younger request is in a batch")
+  }
+
+  private judgeNumberOfStreams(): void {
+    const { held, isClosed, openings } = this
+    const { maxStreams } = this.options
+    const open = held.filter(({ isLeaving }) => !isLeaving).length
+    ensure(isClosed || open + openings <= maxStreams, "too many streams")
+    ensure(held.length <= 2 * maxStreams, "too many streams, with those that leave")
+    ensure(this.machine.streams.size === held.length, "the machine knows its streams")
+    if (this.queue.length > 0 && open < maxStreams && held.length < 2 * maxStreams) {
+      ensure(openings > 0 || this.armed <= this.now.monotonic + lastPause, "a request waits for nothing")
     }
-    // streams
-    const open = this.held.filter(({ isLeaving }) => !isLeaving)
-    ensure(open.length + this.openings <= options.maxStreams + (this.isClosed ? this.openings : 0), "too many streams")
-    ensure(this.held.length <= 2 * options.maxStreams, "too many streams, with those that leave")
-    ensure(machine.streams.size === this.held.length, "the machine knows its streams")
-    if (first !== undefined && open.length < options.maxStreams && this.held.length < 2 * options.maxStreams) {
-      ensure(this.openings > 0 || this.armed <= time + 1_000, "a request waits for nothing")
-    }
-    for (const stream of this.held) {
-      const callers = this.callersOn(stream)
-      ensure(stream.record.live === callers, `stream ${stream.id}: ${callers} callers, not ${stream.record.live}`)
-      ensure(callers <= options.maxInFlight, "more in flight than allowed")
-      const forgotten = this.forgottenOn(stream)
-      ensure(stream.record.forgotten === forgotten, `stream ${stream.id}: ${forgotten} forgotten`)
-      ensure(forgotten <= 2 * options.maxInFlight, "more forgotten than allowed")
-      ensure(stream.owed.length <= 2 * options.maxInFlight, "the peer has more than twice as many as may be in flight")
-      ensure((stream.record.state === "Leaving") === stream.isLeaving, `stream ${stream.id} leaves, or does not`)
-      if (callers > 0) {
-        stream.idleSince = -1
-        continue
-      }
-      if (stream.idleSince === -1) stream.idleSince = time
-      ensure(!stream.isLeaving, "an empty stream that takes no requests is kept")
-      if (first !== undefined) continue
-      ensure(!this.isWanted, "an empty stream is kept though others want it")
-      ensure(machine.state === "Open", "an empty stream is kept by a pool that closes")
-      ensure(this.armed <= time + idleTime, "an empty stream is kept for ever")
-    }
-    // silence
+  }
+
+  private judgeStream(stream: ModelStream): void {
+    const { id, owed, record } = stream
+    const { maxInFlight } = this.options
+    const callers = this.callersOn(stream)
+    ensure(record.live === callers, `stream ${id}: ${callers} callers, not ${record.live}`)
+    ensure(callers <= maxInFlight, "more in flight than allowed")
+    const forgotten = this.forgottenOn(stream)
+    ensure(record.forgotten === forgotten, `stream ${id}: ${forgotten} forgotten`)
+    ensure(forgotten <= 2 * maxInFlight, "more forgotten than allowed")
+    ensure(owed.length <= 2 * maxInFlight, "the peer has more than twice as many as may be in flight")
+    ensure((record.state === "Leaving") === stream.isLeaving, `stream ${id} leaves, or does not`)
+    if (callers > 0) stream.idleSince = -1
+    else this.judgeEmpty(stream)
+  }
+
+  private judgeEmpty(stream: ModelStream): void {
+    if (stream.idleSince === -1) stream.idleSince = this.now.monotonic
+    ensure(!stream.isLeaving, "an empty stream that takes no requests is kept")
+    ensure(this.armed <= stream.idleSince + idleTime, "an empty stream is kept for ever")
+    if (this.queue.length > 0) return
+    ensure(!this.isWanted, "an empty stream is kept though others want it")
+    ensure(this.machine.state === "Open", "an empty stream is kept by a pool that closes")
+  }
+
+  private owes(session: ModelSession): boolean {
+    return this.held.some((stream) => stream.session === session && stream.owed.length > 0)
+  }
+
+  private judgeSilence(): void {
+    const { silenceTimeout } = this.options
     for (const session of this.sessions) {
-      const owes = this.held.some((stream) => stream.session === session && stream.owed.length > 0)
-      if (!owes || options.silenceTimeout === Infinity || session.isPinged) continue
-      ensure(this.armed <= session.silentSince + options.silenceTimeout, "silence that nothing notices")
+      if (!this.owes(session) || silenceTimeout === Infinity || session.isPinged) continue
+      ensure(this.armed <= session.silentSince + silenceTimeout, "silence that nothing notices")
     }
-    // the end
-    const isOver = queue.length === 0 && this.held.every((stream) => this.callersOn(stream) === 0) &&
-      this.exclusive === 0
-    if (machine.state === "Draining" || machine.state === "Closed") {
-      ensure(this.isDrained === (isOver || this.isDrained), "a drained pool says so")
+  }
+
+  private judgeEnd(): void {
+    const { state } = this.machine
+    const callers = this.held.reduce((sum, stream) => sum + this.callersOn(stream), 0)
+    const isOver = this.queue.length === 0 && callers === 0 && this.exclusive === 0
+    if (isOver && state !== "Open") {
+      ensure(this.isDrained, "a drained pool says so")
+      ensure(state !== "Closing", "a pool with nothing left is closed")
     }
-    ensure(!isOver || machine.state !== "Closing", "a pool with nothing left is closed")
     if (this.isClosed) ensure(isOver && this.held.length === 0, "a closed pool has something left")
   }
 
@@ -263,7 +289,6 @@ export class World {
         }
         ensure(size === command.size, "the size of a write")
         ensure(command.requests.length === 1 || size <= this.options.maxBatch, "a batch is too large")
-        if (!this.sessions.includes(stream.session)) ensure(false, "a strange session")
         stream.writes.push(size)
         return this.machine.handedOver(stream.record, stream.writes.length < this.setting.writeRoom, this.now)
       }
@@ -319,7 +344,7 @@ export class World {
         const session = command.session as ModelSession
         const since = this.now.monotonic - session.silentSince
         ensure(since >= this.options.silenceTimeout, `a ping after ${since} ms`)
-        ensure(this.held.some((stream) => stream.session === session && stream.owed.length > 0), "a ping for nothing")
+        ensure(this.owes(session), "a ping for nothing")
         session.isPinged = true
         session.receivedAtPing = session.bytesReceived
         this.pings.push(session)
@@ -390,18 +415,11 @@ export class World {
 
   flush(): void {
     const when = this.flushes.shift()!
-    const lost = new Set<ModelStream>()
-    const written = new Set<ModelSession>()
-    for (const stream of this.held) {
-      const { refusal, session } = stream
-      if (this.batchOf(stream).length === 0) continue
-      // a broken stream is given up in its turn, with what it is owed
-      if (refusal !== undefined) lost.add(stream)
-      else {
-        const owes = (other: ModelStream) => other.session === session && other.owed.length > 0 && !lost.has(other)
-        if (!written.has(session) && !this.held.some(owes)) session.silentSince = this.now.monotonic
-        written.add(session)
-      }
+    for (const session of this.sessions) {
+      const isAsked = this.held.some((stream) =>
+        stream.session === session && stream.refusal === undefined && this.batchOf(stream).length > 0
+      )
+      if (isAsked && !this.owes(session)) session.silentSince = this.now.monotonic
     }
     this.machine.flush(when, this.now)
   }
@@ -509,7 +527,7 @@ export class World {
     for (const request of this.queue) ensure(request.deadline > time, "a request waits for too long")
     for (const stream of this.held) {
       const isIdle = stream.idleSince !== -1 && this.callersOn(stream) === 0
-      ensure(!isIdle || time < stream.idleSince + idleTime + firstPause, "an unused stream is kept for too long")
+      ensure(!isIdle || time < stream.idleSince + idleTime, "an unused stream is kept for too long")
       const { isPinged, silentSince } = stream.session
       const isSilent = stream.owed.length > 0 && silentSince + this.options.silenceTimeout <= time
       ensure(isPinged || !isSilent || stream.isBack, "a session that is silent is pinged at once")

@@ -5,20 +5,9 @@ import * as Metric from "#test/Metric"
 import * as TestClock from "#test/TestClock"
 import * as KeyedPool from "effect-pools/KeyedPool"
 import * as PoolMetrics from "effect-pools/PoolMetrics"
-import { collectGarbage } from "../../support/collectGarbage.js"
+import { collectGarbage, left } from "../../support/collectGarbage.js"
 import { settle } from "../../support/pool.js"
 import { assert, describe, it } from "../../support/vitest.js"
-
-/** How many are left after a garbage collection; a few may still be on a stack. */
-const left = (refs: ReadonlyArray<WeakRef<object>>) =>
-  Effect.gen(function*() {
-    for (let attempt = 0; attempt < 10; attempt++) {
-      // objects of the current turn of the event loop are not collected
-      yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
-      collectGarbage()
-    }
-    return refs.filter((ref) => ref.deref() !== undefined).length
-  })
 
 describe("KeyedPool", () => {
   // 100,000 keys are in the benchmark; on the TestClock each sleep costs the more the more there were

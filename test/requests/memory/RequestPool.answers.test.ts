@@ -7,6 +7,7 @@ import { isPoolError } from "effect-pools/PoolError"
 import * as RequestPool from "effect-pools/RequestPool"
 import { isWebTransportError } from "effect-pools/WebTransportError"
 import * as Stream from "effect/Stream"
+import { left } from "../../support/collectGarbage.js"
 import { failureOf } from "../../support/pool.js"
 import { ask, collect, error, inMemory, isNumber, joinAll, rawPeers } from "../../support/requestPools.js"
 import { bytes, text } from "../../support/streamPools.js"
@@ -67,6 +68,22 @@ describe("RequestPool", () => {
       const requests = Array.from({ length: 200 }, (_, i) => `request ${i}`)
       const answers = yield* Effect.forEach(requests, (request) => ask(pool, request), { concurrency: 50 })
       assert.deepStrictEqual(answers, requests)
+    }))
+
+  it.scoped("keeps no message that was sent", () =>
+    Effect.gen(function*() {
+      const { peers, pool } = yield* withPeers()
+      const sent: Array<WeakRef<object>> = []
+      const request = Effect.suspend(() => {
+        const message = bytes(`request ${sent.length}`)
+        sent.push(new WeakRef(message))
+        return pool.request(message)
+      })
+      const fibers = yield* Effect.replicateEffect(Effect.fork(request), 50)
+      yield* quiet
+      assert.strictEqual(peers[0]!.requests.length, 50)
+      assert.isBelow(yield* left(sent), 5)
+      yield* Fiber.interruptAll(fibers)
     }))
 
   it.scoped("does not touch the bytes of a message once its request has ended", () =>

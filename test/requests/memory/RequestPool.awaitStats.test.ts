@@ -4,6 +4,7 @@ import * as Fiber from "#test/Fiber"
 import type * as RequestPool from "effect-pools/RequestPool"
 import { ask, inMemory } from "../../support/requestPools.js"
 import { bytes } from "../../support/streamPools.js"
+import { quiet } from "../../support/streams.js"
 import { assert, describe, it } from "../../support/vitest.js"
 
 const makePool = (options: RequestPool.Options<unknown, never>) =>
@@ -27,6 +28,18 @@ describe("awaitStats of a RequestPool", () => {
       yield* Effect.forEach(asking, (fiber) => Fiber.interrupt(fiber), { discard: true })
       const stats = yield* pool.awaitStats(({ inFlight, waiters }) => inFlight + waiters === 0)
       assert.strictEqual(stats.abandoned, 3)
+    }))
+
+  it.scoped("fails with PoolClosed when the pool closes, or has closed", () =>
+    Effect.gen(function*() {
+      const pool = yield* makePool({})
+      const never = Effect.flip(pool.awaitStats(({ inFlight }) => inFlight === 5))
+      const waiting = yield* Effect.fork(never)
+      yield* quiet
+      yield* pool.close
+      for (const error of [yield* Fiber.join(waiting), yield* never]) {
+        assert.deepInclude(error, { reason: "PoolClosed", pool: pool.name })
+      }
     }))
 
   it.scoped("sees answers, and requests on streams of their own", () =>

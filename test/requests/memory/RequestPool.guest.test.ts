@@ -7,11 +7,12 @@ import * as Layer from "#test/Layer"
 import * as Scope from "#test/Scope"
 import * as TestClock from "#test/TestClock"
 import { isPoolError } from "effect-pools/PoolError"
+import type { RequestError } from "effect-pools/RequestError"
 import * as RequestPool from "effect-pools/RequestPool"
 import * as SessionPool from "effect-pools/SessionPool"
 import * as StreamPool from "effect-pools/StreamPool"
 import * as TestWebTransport from "effect-pools/TestWebTransport"
-import { isWebTransportError } from "effect-pools/WebTransportError"
+import { isWebTransportError, WebTransportError } from "effect-pools/WebTransportError"
 import * as Option from "effect/Option"
 import { withLogs } from "../../support/logs.js"
 import { failureOf } from "../../support/pool.js"
@@ -27,7 +28,7 @@ const begin = (pool: RequestPool.Service, request: string) => Effect.tap(Effect.
 
 interface Parts {
   readonly pool?: RequestPool.Options<unknown, never>
-  readonly sessions?: SessionPool.CommonOptions
+  readonly sessions?: SessionPool.CommonOptions<WebTransportError>
   /** With it, the pool is a guest of this stream pool. */
   readonly streams?: StreamPool.Options
 }
@@ -405,6 +406,43 @@ describe("limits", () => {
       assert.deepInclude(yield* pool.stats, { timeouts: 1, waiters: 0 })
     }))
 
+  for (const streams of [undefined, { acquireTimeout: 60_000 }]) {
+    const whose = streams === undefined ? "sessions" : "streams"
+    it.scoped(`acquireTimeout tells what the pool of ${whose} under it knows`, () =>
+      Effect.gen(function*() {
+        let isDown = false
+        const { pool, sessionPool } = yield* overSessions({
+          pool: { acquireTimeout: 1_000 },
+          sessions: {
+            rideOut: "1 hour",
+            onOpen: () =>
+              Effect.suspend(() =>
+                isDown ? Effect.fail(new WebTransportError({ reason: "Connect", detail: "no power" })) : Effect.void
+              )
+          },
+          ...(streams === undefined ? {} : { streams })
+        })
+        yield* sessionPool.ready
+        yield* Effect.scoped(sessionPool.get)
+        isDown = true
+        yield* sessionPool.clear
+        const requests: ReadonlyArray<Effect.Effect<unknown, RequestError>> = [
+          ask(pool, "a"),
+          collect(pool.requestStream(bytes("b")))
+        ]
+        for (const request of requests) {
+          const asked = yield* Effect.fork(request)
+          yield* pass(1_000)
+          const { cause, reason } = error(yield* Fiber.await(asked))
+          assert.strictEqual(reason, "Borrow")
+          assert.isTrue(isPoolError(cause) && cause.reason === "AcquireTimeout", String(cause))
+          assert.include(String(cause), `Pool "${sessionPool.name}" has no item`)
+          assert.include(String(cause), "no power")
+          assert.isTrue(isWebTransportError((cause as Error).cause), String((cause as Error).cause))
+        }
+      }))
+  }
+
   it.scoped("acquireTimeout ends the wait for a stream of one's own, too", () =>
     Effect.gen(function*() {
       const { pool, streamPool } = yield* inMemory({
@@ -444,7 +482,9 @@ describe("limits", () => {
     Effect.gen(function*() {
       const { streamPool } = yield* inMemory()
       const none = yield* Effect.exit(RequestPool.make({} as never))
-      assert.include(failureOf(none), "set streamPool or sessionPool, not both")
+      assert.include(failureOf(none), "streamPool or sessionPool must be set, but neither was")
+      const both = yield* Effect.exit(RequestPool.make({ streamPool, sessionPool: {} } as never))
+      assert.include(failureOf(both), "streamPool and sessionPool exclude each other, but both were set")
       const foreign = yield* Effect.exit(RequestPool.make({ streamPool: { ...streamPool } }))
       assert.include(failureOf(foreign), "streamPool was not made by StreamPool.make")
     }))

@@ -512,6 +512,24 @@ describe("a SessionPool with several endpoints", () => {
         assert.include(text, "it is empty")
         assert.include(text, "it ended")
       }))
+
+    it("uses the valid entries of a list, and warns of the others", () =>
+      Effect.gen(function*() {
+        const endpoints = Stream.concat(
+          Stream.make([{ url: urlOf("a") }, { url: urlOf("b"), weight: 0 }, { url: "http://c.test/" }]),
+          Stream.never
+        )
+        const texts = yield* withLogs((logs) =>
+          Effect.gen(function*() {
+            const pool = yield* make({ endpoints })
+            yield* hold(pool)
+            assert.deepStrictEqual((yield* pool.endpoints).map(({ endpoint }) => endpoint), [labelOf("a")])
+            return logs.map(({ message }) => String(message)).filter((text) => text.includes("stream of endpoints"))
+          })
+        )
+        assert.lengthOf(texts, 1)
+        assert.include(texts[0], "the pool ignores entries of a list: entry 1 has a weight of 0, entry 2 has a URL")
+      }))
   })
 
   describe.each(

@@ -34,6 +34,24 @@ describe("the logs of a StreamPool", () => {
       })
     ).pipe(Effect.provide(servers)))
 
+  for (const holder of ["nobody", "its first borrower"]) {
+    it.scoped(`the early death of a session whose stream ${holder} has is told by the pool of sessions alone`, () =>
+      withLogs((logs) =>
+        Effect.gen(function*() {
+          const { a } = yield* Servers
+          const sessionPool = yield* SessionPool.make({ name: "sessions", url: urlOf("a") })
+          const pool = yield* StreamPool.make({ name: "streams", sessionPool, minSize: 1 })
+          if (holder !== "nobody") yield* Effect.forkScoped(pool.use(() => Effect.never))
+          yield* pass(100)
+          assert.deepInclude(yield* pool.stats, { size: 1 })
+          for (const session of yield* a.sessions) yield* session.die
+          yield* pass(100)
+          const early = shown(logs).filter(([, event]) => event === "EarlyDeath")
+          assert.deepStrictEqual(early, [["sessions", "EarlyDeath", "WARN"]])
+        })
+      ).pipe(Effect.provide(servers)))
+  }
+
   it.scoped("trouble of the streams themselves is told by their pool, even if it began as an outage of the sessions", () =>
     withLogs((logs) =>
       Effect.gen(function*() {

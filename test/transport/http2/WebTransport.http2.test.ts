@@ -3,18 +3,20 @@ import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
 import * as Deferred from "effect/Deferred"
-import { createSecureServer, type Http2SecureServer, type Settings } from "node:http2"
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2"
 import type { AddressInfo } from "node:net"
 import { createServer, type Server, type TLSSocket } from "node:tls"
+import { isDeepStrictEqual } from "node:util"
 import { internals } from "../../../src/internal/platform/fails/internals.js"
 import * as WebTransport from "../../../src/WebTransport.js"
 import { makeCertificate } from "../../support/certificate.js"
 import { live, socketsClosed, startServer } from "../../support/implementation.js"
 import { openSockets } from "../../support/sockets.js"
-import { connect, failure, soon } from "../../support/streamPools.js"
+import { connect, failure, soon, until } from "../../support/streamPools.js"
 import * as TestServer from "../../support/TestServer.js"
 import { onTestClock, within } from "../../support/time.js"
 import { expect, layer } from "../../support/vitest.js"
+import { wideWindows, windowSettings, windowsOf } from "../../support/windows.js"
 
 /** A TLS server that sends nothing by itself. */
 const tlsServer = (onSocket: (socket: TLSSocket) => void, ALPNProtocols = ["h2"]) =>
@@ -30,17 +32,17 @@ const tlsServer = (onSocket: (socket: TLSSocket) => void, ALPNProtocols = ["h2"]
     return { hash, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/` }
   })
 
-/** An HTTP/2 server without WebTransport, the settings of a client, and a signal when it has received the server's. */
+/** An HTTP/2 server without WebTransport, its first connection, and a signal when a client has received its settings. */
 const http2Server = Effect.gen(function*() {
   const { cert, hash, key } = yield* Effect.promise(makeCertificate)
   const heard = yield* Deferred.make<void>()
-  const settings = yield* Deferred.make<Settings>()
+  const connection = yield* Deferred.make<ServerHttp2Session>()
   const server = yield* Effect.acquireRelease(
     Effect.async<Http2SecureServer>((resume) => {
-      const server = createSecureServer({ cert, key, remoteCustomSettings: [0x2b61, 0x2b63] })
+      const server = createSecureServer({ cert, key, remoteCustomSettings: Object.values(windowSettings) })
       server.on("session", (session) => {
         session.on("localSettings", () => Effect.runSync(Deferred.succeed(heard, undefined)))
-        session.on("remoteSettings", (all) => Effect.runSync(Deferred.succeed(settings, all)))
+        Effect.runSync(Deferred.succeed(connection, session))
       })
       server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
@@ -50,7 +52,7 @@ const http2Server = Effect.gen(function*() {
     hash,
     url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     heard: Deferred.await(heard),
-    settings: Deferred.await(settings)
+    connection: Deferred.await(connection)
   }
 })
 
@@ -91,12 +93,12 @@ layer(live(), { excludeTestServices: true })("over HTTP/2", (it) => {
 
   it.scoped("a client takes a large message without a round trip within it", () =>
     Effect.gen(function*() {
-      const { hash, settings, url } = yield* http2Server
+      const server = yield* http2Server
       const connecting = yield* Effect.fork(
-        Effect.scoped(WebTransport.connect(url, { serverCertificateHashes: [{ value: hash }] }))
+        Effect.scoped(WebTransport.connect(server.url, { serverCertificateHashes: [{ value: server.hash }] }))
       )
-      // SETTINGS_WT_INITIAL_MAX_DATA and SETTINGS_WT_INITIAL_MAX_STREAM_DATA_BIDI
-      expect((yield* settings).customSettings).toMatchObject({ 0x2b61: 15 << 20, 0x2b63: 256 << 10 })
+      const granted = Effect.map(server.connection, windowsOf)
+      yield* until(granted, (windows) => isDeepStrictEqual(windows, wideWindows))
       yield* Fiber.interrupt(connecting)
     }).pipe(soon))
 

@@ -8,8 +8,10 @@ import {
   AskingWaitSlot,
   GuardedWaitSlot,
   makeWaitSlot,
+  Pending,
   type WaitSlot
 } from "../../../src/internal/transport/wait.js"
+import { left } from "../../support/collectGarbage.js"
 import { assert, describe, it } from "../../support/vitest.js"
 
 const refuse = () => new Error("two at once")
@@ -37,6 +39,24 @@ describe("whether a fiber was interrupted while it waits", () => {
     Effect.gen(function*() {
       assert.isTrue(yield* areSupported)
       assert.instanceOf(makeWaitSlot(refuse), AskingWaitSlot)
+    }))
+})
+
+describe("a result that a fiber waits for", () => {
+  it.effect("is not kept once it is handed over", () =>
+    Effect.gen(function*() {
+      const results: Array<WeakRef<object>> = []
+      const all = Array.from({ length: 50 }, () => new Pending())
+      for (const pending of all) {
+        pending.await(() => {})
+        const result = Effect.succeed(new Uint8Array(1))
+        results.push(new WeakRef(result))
+        pending.complete(result)
+      }
+      assert.isBelow(yield* left(results), 5)
+      let outcomes = 0
+      for (const pending of all) pending.await(() => outcomes++)
+      assert.strictEqual(outcomes, 50)
     }))
 })
 

@@ -288,7 +288,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
     if (!this.isClosed) {
       this.proveAlive(now)
       this.advanceAll(now)
-      this.startProbe(now)
+      this.beginProbe(now)
       for (let session = this.moves.next(this.list.known(), now); session !== undefined;) {
         this.forget(session)
         this.outbox.push({ _tag: "Retire", session })
@@ -362,7 +362,7 @@ export class BalanceMachine<D extends EndpointEntry, F> {
     return attempt
   }
 
-  private startProbe(now: number): void {
+  private beginProbe(now: number): void {
     const probe = this.nextProbe
     if (probe !== undefined && probe.at <= now) probe.endpoint.probe = this.open(probe.endpoint, undefined, now)
   }

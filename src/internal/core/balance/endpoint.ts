@@ -1,4 +1,5 @@
 /** The records of a pool with several endpoints: endpoints, creations of sessions, their attempts to connect, sessions. */
+import { jittered, nextDelay } from "../backoff.js"
 import { type BalancePolicy, multiplierStep, slowStartStep, slowStartSteps } from "./policy.js"
 
 /** An endpoint of the user's list. */
@@ -70,8 +71,8 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
   failed = 0
   ejections = 0
 
-  /** The last backoff, without jitter; 0: none. */
-  private delay = 0
+  /** The last backoff, without jitter. */
+  private delay: number | undefined = undefined
   private multiplier = 0
   private backSince = -Infinity
 
@@ -131,10 +132,9 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
   }
 
   /** Trouble begins, or goes on: the next attempt comes after a backoff. */
-  fail(turn: number, policy: BalancePolicy, now: number, chance: number): void {
-    const { factor, initial, jitter, max } = policy.backoff
-    this.delay = Math.min(max, this.delay === 0 ? initial : this.delay * factor)
-    this.retryAt = now + Math.max(1, this.delay * (1 + jitter * (2 * chance - 1)))
+  fail(turn: number, { backoff }: BalancePolicy, now: number, chance: number): void {
+    this.delay = nextDelay(backoff, this.delay)
+    this.retryAt = now + jittered(this.delay, backoff, chance)
     this.beginTrouble(turn)
   }
 
@@ -183,7 +183,7 @@ export class Endpoint<D extends EndpointEntry = EndpointEntry, F = unknown> {
     this.needsProof = false
     this.retryAt = -Infinity
     this.ejectedUntil = -Infinity
-    this.delay = 0
+    this.delay = undefined
     this.failures = 0
     this.wellSince = now
     this.lastFailure = undefined

@@ -1,3 +1,5 @@
+import type { Backoff } from "../backoff.js"
+
 /** The rules of a pool with several endpoints. Times are milliseconds. */
 export interface BalancePolicy {
   /** `even`: the endpoint with the fewest sessions for its weight. `ordered`: the first that can be had. */
@@ -16,12 +18,7 @@ export interface BalancePolicy {
   /** How long a better or emptier endpoint must have been well before sessions move to it. */
   readonly failbackAfter: number
   /** Between attempts to connect to the same endpoint. */
-  readonly backoff: {
-    readonly initial: number
-    readonly factor: number
-    readonly max: number
-    readonly jitter: number
-  }
+  readonly backoff: Backoff
 }
 
 /** A session that lives for this long has proved that its endpoint accepts sessions. */

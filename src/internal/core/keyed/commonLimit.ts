@@ -144,8 +144,9 @@ export class CommonLimit<O> {
   private closings = 0
   /** Asks for borrowers, of all keys. */
   asked = 0
-  /** Items that are lent, and the most there were at a time. */
+  /** Items that are lent. */
   inUse = 0
+  /** The maximum of `inUse`. */
   peak = 0
   /** Keys that hold a place, or wait for one. */
   keys = 0
@@ -188,7 +189,7 @@ export class CommonLimit<O> {
     return this.creating < this.createConcurrency
   }
 
-  /** The place has its permit; until now it counted as no creation. */
+  /** A creation begins with the place. While a place waits for its permit, it counts as no creation. */
   creationBegins(place: CommonPlace<O>): void {
     place.isCreating = true
     this.creating++
@@ -306,7 +307,7 @@ export class CommonLimit<O> {
   next(): LimitCommand<O> | undefined {
     const idle = (this.spent.first ?? this.idle.first) as CommonPlace<O> | undefined
     if (idle !== undefined && (this.asked > this.coming || this.isOwing)) return { _tag: "Evict", place: idle }
-    if (this.total >= this.maxTotal || this.creating >= this.createConcurrency) return undefined
+    if (this.total >= this.maxTotal || !this.mayCreate) return undefined
     const place = this.asked > 0 ? this.firstKey().forBorrowers.first : this.spares.first?.share.spare.first
     if (place === undefined) return undefined
     this.grant(place)
@@ -334,9 +335,8 @@ export class CommonLimit<O> {
       place.share.held++
       place.stage = "Held"
     })
-    place.isCreating = true
     this.total++
-    this.creating++
+    this.creationBegins(place)
   }
 
   private asksOf({ purpose, share }: CommonPlace<O>): Asks<O> {

@@ -43,7 +43,7 @@ export class Checks<A> {
     return this.slow.first === undefined ? prompt : Math.min(prompt, this.slow.first.deadline)
   }
 
-  start(item: Item<A>, hook: Check<A>["hook"], purpose: CheckPurpose, ticket: number, now: Time): Check<A> {
+  begin(item: Item<A>, hook: Check<A>["hook"], purpose: CheckPurpose, ticket: number, now: Time): Check<A> {
     const check = new Check(item, hook, purpose, ticket, now, this.slowAfter, this.timeout)
     item.check = check
     this.prompt.push(check)
@@ -73,7 +73,7 @@ export class Checks<A> {
   }
 
   /** Marks checks that take too long as slow: borrowers no longer rely on them. */
-  slowDown(now: Time): void {
+  markSlow(now: Time): void {
     for (let check = this.prompt.first; check !== undefined; check = this.prompt.first) {
       if (check.slowAt > now.monotonic) return
       if (check.purpose === "borrower") this.awaitedPrompt--

@@ -1,3 +1,4 @@
+import { jittered, nextDelay } from "../backoff.js"
 import type { Time } from "../clock.js"
 import { LinkedList } from "../linkedList.js"
 import type { Item } from "./item.js"
@@ -127,14 +128,14 @@ export class Creations<A> {
 
   /** `startedAt`: when the attempt began. Returns the delay until the next attempt, if this failure sets it. */
   failed(startedAt: number, now: Time, chance: number): number | undefined {
-    const { factor, initial, jitter, max } = this.policy.backoff
+    const { backoff } = this.policy
     const { monotonic } = now
     const last = this.trouble
     let delay: number | undefined = undefined
     // concurrent attempts count as one
     if (last === undefined || monotonic >= last.retryAt) {
-      const base = Math.min(max, last === undefined ? initial : last.delay * factor)
-      delay = Math.max(1, base * (1 + jitter * (2 * chance - 1)))
+      const base = nextDelay(backoff, last?.delay)
+      delay = jittered(base, backoff, chance)
       this.trouble = { delay: base, retryAt: monotonic + delay, attempts: 0, failedAt: 0, since: Infinity }
     }
     const trouble = this.trouble!

@@ -20,7 +20,7 @@ export class Places {
   }
 
   /** The item's closing begins; it keeps its place until the end. */
-  free(item: Item<unknown>): void {
+  beginFreeing(item: Item<unknown>): void {
     if (item.place === "Overlapping") this.leave(item)
     if (item.place !== "Held") return
     item.place = "Freeing"

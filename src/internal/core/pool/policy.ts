@@ -1,3 +1,4 @@
+import type { Backoff } from "../backoff.js"
 import type { Refusal } from "./item.js"
 
 /** How many items a pool has. */
@@ -34,12 +35,8 @@ export interface Policy<F = unknown> {
   readonly shutdownGrace: number
   readonly exhaustedThreshold: number
   readonly leakThreshold: number
-  readonly backoff: {
-    readonly initial: number
-    readonly factor: number
-    readonly max: number
-    readonly jitter: number
-  }
+  /** After failed creations. */
+  readonly backoff: Backoff
 }
 
 /** The options of a machine: its policy and its initial sizes. */

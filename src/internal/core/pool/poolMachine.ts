@@ -176,6 +176,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     return Math.max(0, this.places.held - (this.leaving - this.places.overlapping) - this.sizes.maxSize)
   }
 
+  /** Whether a borrower waits for a permit. */
+  get isPermitAwaited(): boolean {
+    return this.permits !== undefined && this.permits.isAwaited
+  }
+
   /** The watched leases that are out. */
   out(): Iterable<LeakRecord> {
     return this.leaks ?? []
@@ -221,7 +226,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.withhold(item)
     item.state = "Checking"
     // the ticket of the borrower that asks now
-    return this.checks.start(item, "validate", "borrower", this.waiters.tickets + 1, now)
+    return this.checks.begin(item, "validate", "borrower", this.waiters.tickets + 1, now)
   }
 
   /** Lends an item that passed the check begun by `checkNow`. */
@@ -327,11 +332,6 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     if (this.unsettled || !this.outbox.isEmpty || this.waiters.length > 0 || this.state !== "Open") this.settle(now)
   }
 
-  private endUse(): void {
-    this.inUse--
-    if (this.gate !== undefined) this.gate.lent(-1)
-  }
-
   /** A borrower has used the item; whether the pool keeps it is decided later. */
   served(item: Item<A, S>): void {
     if (item.trust === "Untried") item.trust = "Trusted"
@@ -339,7 +339,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   }
 
   /** A hook begins to decide on a returned item, within `checkTimeout`. The item counts as lent until then. */
-  startRelease(release: Release<A, S>, now: Time): void {
+  beginRelease(release: Release<A, S>, now: Time): void {
     release.deadline = now.monotonic + this.policy.checkTimeout
     this.releases ??= new LinkedList()
     this.releases.push(release)
@@ -502,7 +502,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.settle(now)
   }
 
-  /** A permit that ends before it was of use may be of a source that has only such. */
+  /** Counts a permit that ended before it was of use: its source may have no better ones. */
   private permitEnds(permit: Permit, now: Time): void {
     const { item } = permit
     const wasOfNoUse = item === undefined
@@ -536,6 +536,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.destroy(item, isRenewed ? "retired" : "excess", now)
     this.settle(now)
     return true
+  }
+
+  /** The source of the permits wants more of them back, or fewer. */
+  demandChanged(now: Time): void {
+    this.settle(now)
   }
 
   /** Asks for one `Unused` command, when no borrower has or waits for an item. Only with a gate. */
@@ -661,7 +666,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       this.failed(item, { _tag: "CreateTimeout" }, now, chance)
       this.outbox.push({ _tag: "CancelCreation", item })
     }
-    this.checks.slowDown(now)
+    this.checks.markSlow(now)
     for (let check = this.checks.overdue(now); check !== undefined; check = this.checks.overdue(now)) {
       this.doubt(check, now)
       this.outbox.push({ _tag: "CheckTimedOut", check })
@@ -778,6 +783,11 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     else if (item.borrowers < item.concurrency) this.available.add(item)
   }
 
+  private endUse(): void {
+    this.inUse--
+    if (this.gate !== undefined) this.gate.lent(-1)
+  }
+
   /**
    * Lends an item that is `InUse` and in no list to the waiters, or makes it available. Waiters with a ticket up to
    * `proves` need no check of it.
@@ -873,7 +883,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     item.reason = reason
     this.leaving++
     item.permit?.leaving()
-    this.outlive(item)
+    this.unschedule(item)
     if (reason === "retired" && this.policy.overlap) {
       if (this.places.overlapping < this.sizes.maxSize) this.places.overlap(item)
       item.deadline = now.monotonic + this.policy.retireGrace
@@ -896,15 +906,15 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     } else this.available.remove(item, item.borrowers)
     if (item.borrowers > 0) this.endUse()
     this.live--
-    this.outlive(item)
+    this.unschedule(item)
     this.byValue.remove(item)
     this.beginClosing(item, now)
     this.counters.destroyed[reason]++
     this.outbox.push({ _tag: "Destroy", item, reason })
   }
 
-  /** Ends the item's lifetime and its pings. */
-  private outlive(item: Item<A, S>): void {
+  /** The item is neither pinged nor retired for its age any more. */
+  private unschedule(item: Item<A, S>): void {
     if (item.lifetime !== undefined) this.lifetimes!.remove(item.lifetime)
     this.pings.remove(item)
   }
@@ -912,7 +922,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
   private beginClosing(item: Item<A, S>, now: Time): void {
     item.state = "Closing"
     item.deadline = now.monotonic + this.policy.closeTimeout
-    this.places.free(item)
+    this.places.beginFreeing(item)
     item.permit?.closing()
     this.closings.push(item)
   }
@@ -955,7 +965,7 @@ export class PoolMachine<A, F, S extends ShellData = any> {
       this.available.hide(item)
     }
     if (underWay !== undefined) return
-    const check = this.checks.start(item, hook, purpose, this.waiters.tickets, now)
+    const check = this.checks.begin(item, hook, purpose, this.waiters.tickets, now)
     this.outbox.push({ _tag: "Check", check })
   }
 
@@ -1058,14 +1068,12 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     this.outbox.push({ _tag: "Wake", waiter })
   }
 
-  /** Whether a borrower waits for a permit. */
-  get isPermitAwaited(): boolean {
-    return this.permits !== undefined && this.permits.isAwaited
-  }
-
-  private get awaited(): Awaited {
-    if (this.creating > 0 || this.failing) return "creation"
-    return this.checks.awaited > 0 ? "check" : this.isPermitAwaited ? "permit" : "queue"
+  /** What borrowers wait for now. An outage matters only where another creation would help. */
+  get awaited(): Awaited {
+    if (this.creating > 0) return "creation"
+    if (this.isPermitAwaited) return "permit"
+    if (this.failing && this.hasRoom) return "creation"
+    return this.checks.awaited > 0 ? "check" : "queue"
   }
 
   private get hasRoom(): boolean {
@@ -1172,8 +1180,8 @@ export class PoolMachine<A, F, S extends ShellData = any> {
     const forBorrowers = Math.min(room, this.needed - awaited - this.checks.awaitedPrompt)
     const mayFill = this.state === "Open" && permits.gate.hasSpare
     const all = Math.max(forBorrowers, mayFill ? Math.min(room, this.lacking - awaited) : 0)
-    const most = all <= 0 || !this.creations.mayBegin(now) ? 0 : this.failing ? 1 : Infinity
-    permits.seek(Math.min(forBorrowers, most), Math.min(all, most))
+    const limit = all <= 0 || !this.creations.mayBegin(now) ? 0 : this.failing ? 1 : Infinity
+    permits.seek(Math.min(forBorrowers, limit), Math.min(all, limit))
     if (!permits.isAwaited) return
     // the others wait for items that are on their way
     permits.gate.waits(this.waiters.after(awaited + this.checks.awaitedPrompt)!.arrival)

@@ -181,11 +181,13 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     this.outbox.push({ _tag: "GiveBack", stream, how })
   }
 
-  /** A stream without requests goes back: at once, if it takes no more or others want it; otherwise later. */
-  private restUnused(state: "Open" | "Leaving", now: Moment): void {
-    for (let s = this.streams.nextUnused(state); s !== undefined; s = this.streams.nextUnused(state)) {
-      if (state === "Leaving" || this.state !== "Open" || this.supply.isWanted) this.endRest(s)
-      else s.idleUntil = now.monotonic + idleTime
+  /** A stream without requests goes back: at once, if it takes no more or only others want it; otherwise later. */
+  private restUnused(now: Moment): void {
+    for (const stream of this.streams.unused) {
+      // while requests wait, a stream without requests is about to have room
+      const isLeft = this.waiting.length === 0 && (this.state !== "Open" || this.supply.isWanted)
+      if (isLeft || stream.state === "Leaving") this.endRest(stream)
+      else if (stream.idleUntil === Infinity) stream.idleUntil = now.monotonic + idleTime
     }
   }
 
@@ -198,25 +200,26 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   /** Other borrowers have begun to wait, or the pool of the streams drains. */
   demandChanged(now: Moment): void {
-    for (const stream of this.streams) {
-      if (!this.supply.isOpen && stream.state === "Open") stream.state = "Leaving"
-      if (this.supply.isWanted) stream.idleUntil = Infinity
-    }
+    if (!this.supply.isOpen) { for (const stream of this.streams) stream.state = "Leaving" }
     this.settle(now)
   }
 
   // --- writes
 
-  /** Writes all batches. */
+  /** Writes the batches of all streams. */
   flush(when: FlushTime, now: Moment): void {
     this.flushes.delete(when)
-    for (const stream of this.streams.copy) if (stream.batch.length > 0) this.write(stream, now)
+    const batched = this.streams.copy.filter(({ batch }) => batch.length > 0)
+    for (const stream of batched) if (stream.facts.refusal === undefined) this.write(stream, now)
+    // broken streams come last: a session that owes answers before and after this step does so all the time
+    for (const stream of batched) {
+      const { refusal } = stream.facts
+      if (refusal !== undefined) this.giveUp(stream, { _tag: "Broken", failure: refusal }, "Spoiled", now)
+    }
     this.settle(now)
   }
 
   private write(stream: SharedStream<Facts>, now: Moment): void {
-    const { refusal, session } = stream.facts
-    if (refusal !== undefined) return this.giveUp(stream, { _tag: "Broken", failure: refusal }, "Spoiled", now)
     for (const request of stream.takeChanged()) this.waiting.refuse(request, { _tag: "Changed" })
     if (stream.batch.length === 0) return
     const size = stream.batchSize
@@ -224,10 +227,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     // until the shell says so
     stream.hasRoom = false
     this.counters.wrote(requests.length, this.streams.inFlight)
-    if (this.silence.isOn) {
-      if (this.silence.isNew(session)) this.silence.begin(session, now.monotonic)
-      this.silence.owes(session, requests.length)
-    }
+    this.silence.owes(stream.facts.session, requests.length, now)
     this.outbox.push({ _tag: "Write", stream, requests, size })
   }
 
@@ -288,7 +288,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   private answered(stream: SharedStream<Facts>, request: SharedRequest): void {
     stream.endRequest(request)
-    if (this.silence.isOn) this.silence.owes(stream.facts.session, -1)
+    this.silence.answered(stream.facts.session)
   }
 
   /** All answers of a chunk were handled. */
@@ -327,7 +327,6 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   /** No new requests; those that wait are served. */
   drain(now: Moment): void {
     if (this.state === "Open") this.state = "Draining"
-    for (const stream of this.streams) stream.idleUntil = Infinity
     this.settle(now)
   }
 
@@ -338,7 +337,6 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     this.graceUntil = now.monotonic + this.options.shutdownGrace
     this.waiting.refuseAll({ _tag: "PoolClosed" })
     if (this.options.shutdownGrace === 0) this.endGrace(now)
-    for (const stream of this.streams) stream.idleUntil = Infinity
     this.settle(now)
   }
 
@@ -366,18 +364,15 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     const time = now.monotonic
     this.waiting.refuseLate(time)
     for (const stream of this.streams.copy) if (stream.idleUntil <= time) this.endRest(stream)
-    for (let session = this.silence.next(time); session !== undefined; session = this.silence.next(time)) {
-      this.outbox.push({ _tag: "Ping", session })
-    }
+    for (const session of this.silence.takeSilent(time)) this.outbox.push({ _tag: "Ping", session })
     if (this.graceUntil <= time) this.endGrace(now)
     this.settle(now)
   }
 
   private settle(now: Moment): void {
-    this.restUnused("Leaving", now)
+    this.restUnused(now)
     this.serve(now)
-    // while requests wait, a stream without requests is about to have room
-    if (this.waiting.length === 0) this.restUnused("Open", now)
+    this.restUnused(now)
     this.endIfOver()
     this.arm(now)
     if (this.isObserved) this.outbox.push({ _tag: "Changed" })

@@ -72,13 +72,9 @@ export class SharedStreams<Facts extends SharedStreamFacts<any>> {
     return at
   }
 
-  /** A stream in this state that has just become unused. */
-  nextUnused(state: "Open" | "Leaving"): SharedStream<Facts> | undefined {
-    for (const stream of this.all) {
-      if (stream.state !== state || stream.live > 0) continue
-      if (state === "Leaving" || stream.idleUntil === Infinity) return stream
-    }
-    return undefined
+  /** The streams without requests. */
+  get unused(): ReadonlyArray<SharedStream<Facts>> {
+    return this.all.filter(({ live }) => live === 0)
   }
 
   /** The number of streams that take requests. */

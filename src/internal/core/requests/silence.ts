@@ -1,10 +1,13 @@
+import type { Moment } from "./requestCommands.js"
 import type { RequestSession } from "./sharedStream.js"
 
 /** A session that owes answers. */
-export interface Watched {
+interface Watched {
   readonly session: RequestSession
   /** Requests without an answer. */
   owed: number
+  /** When the session began to owe answers, or has answered a ping since then. */
+  since: number
   /** When the session counts as silent, if no bytes come until then. */
   silentAt: number
 }
@@ -20,7 +23,7 @@ export class Silence {
     this.timeout = timeout
   }
 
-  get isOn(): boolean {
+  private get isOn(): boolean {
     return this.timeout !== Infinity
   }
 
@@ -30,36 +33,45 @@ export class Silence {
     return at
   }
 
-  /** Whether the session owes nothing so far. */
-  isNew(session: RequestSession): boolean {
-    return !this.watched.has(session)
-  }
-
-  begin(session: RequestSession, now: number): void {
-    this.watched.set(session, { session, owed: 0, silentAt: now + this.timeout })
-  }
-
-  /** The session owes more answers, or less. */
-  owes(session: RequestSession, count: number): void {
-    const watched = this.watched.get(session)!
+  /** The session owes the answers of `count` more requests. */
+  owes(session: RequestSession, count: number, now: Moment): void {
+    if (!this.isOn) return
+    let watched = this.watched.get(session)
+    if (watched === undefined) {
+      const since = now.monotonic
+      watched = { session, owed: 0, since, silentAt: since + this.timeout }
+      this.watched.set(session, watched)
+    }
     watched.owed += count
+  }
+
+  /** The session owes one request no more answers. */
+  answered(session: RequestSession): void {
+    if (!this.isOn) return
+    const watched = this.watched.get(session)!
+    watched.owed--
     if (watched.owed === 0) this.watched.delete(session)
   }
 
-  /** A session that has just become silent, each of them once. */
-  next(now: number): RequestSession | undefined {
+  /** Bytes put nothing off when they come, so that they cost no more than a look at the clock. */
+  private lookAgain(watched: Watched): void {
+    watched.silentAt = Math.max(watched.since, watched.session.heardAt) + this.timeout
+  }
+
+  /** The sessions that have just become silent, each of them once. */
+  takeSilent(now: number): ReadonlyArray<RequestSession> {
+    const silent: Array<RequestSession> = []
     for (const watched of this.watched.values()) {
-      const { session } = watched
       if (watched.silentAt > now) continue
-      watched.silentAt = session.heardAt + this.timeout
-      // bytes put nothing off when they come, so that they cost no more than a look at the clock
+      this.lookAgain(watched)
       if (watched.silentAt > now) continue
       watched.silentAt = Infinity
+      const { session } = watched
       if (this.pings.has(session)) continue
       this.pings.set(session, session.bytesReceived)
-      return session
+      silent.push(session)
     }
-    return undefined
+    return silent
   }
 
   /** The ping has ended. Returns whether the session is to be given up: no bytes came during a ping that failed. */
@@ -69,7 +81,8 @@ export class Silence {
     const watched = this.watched.get(session)
     if (watched === undefined) return false
     if (!isAlive && before === session.bytesReceived) return true
-    watched.silentAt = (isAlive ? now : session.heardAt) + this.timeout
+    if (isAlive) watched.since = now
+    this.lookAgain(watched)
     return false
   }
 }

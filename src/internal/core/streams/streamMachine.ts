@@ -354,10 +354,10 @@ export class StreamMachine<
     this.outbox.push({ _tag: "EndStream", stream, how: stream.isSpoiled ? "reset" : "finish" })
   }
 
-  /** `wasSilent`: the transport took no byte of the stream for so long that the stream was reset. */
-  ended(stream: Stream, wasSilent: boolean, now: number): void {
+  /** `wasGivenUp`: the stream was reset with bytes to send, most often since the transport took none for too long. */
+  ended(stream: Stream, wasGivenUp: boolean, now: number): void {
     this.endings.endConfirmed(stream)
-    if (wasSilent) this.returns.unconfirmed(stream.lane)
+    if (wasGivenUp) this.returns.unconfirmed(stream.lane)
     this.settle(now)
   }
 

@@ -2,10 +2,11 @@
 import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { type ConnectRequest, listenFailure, type Listening, type ListenOptions, statusOf } from "../server/listener.js"
 import { skipCloseBeforeDestroy } from "./closeOrder.js"
+import { endWhenDead } from "./deadConnections.js"
 import { has } from "./internals.js"
 import { hasNativePackage, load, type ServerModule } from "./load.js"
 import type { Connection, NodeServer, RequestFields, ServerSession, Socket } from "./serverShape.js"
-import { windows } from "./windows.js"
+import { widen, windows } from "./windows.js"
 
 const requestOf = (fields: RequestFields): ConnectRequest => ({
   path: String(fields[":path"] ?? "/"),
@@ -67,6 +68,8 @@ const keep = <A extends { once(event: "close", listener: () => void): unknown }>
 const track = (server: NodeServer | undefined) => {
   const connections = new Set<Connection>()
   const sockets = new Set<Socket>()
+  server?.on("session", widen)
+  server?.on("session", endWhenDead)
   server?.on("session", keep(connections))
   server?.on("connection", keep(sockets))
   return { connections, sockets }

@@ -1,6 +1,8 @@
 /** The used parts of the servers and server sessions of `@fails-components/webtransport` (1.6.8). */
 import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
 import type { ClosableStream } from "./closeOrder.js"
+import type { MortalConnection } from "./deadConnections.js"
+import type { Http2Connection } from "./windows.js"
 
 /** A request for a session. */
 export interface RequestFields {
@@ -15,7 +17,7 @@ export interface RequestAnswer {
 }
 
 /** A connection of HTTP/2, as `node:http2` has it. */
-export interface Connection {
+export interface Connection extends MortalConnection, Partial<Http2Connection> {
   once(event: "close", listener: () => void): unknown
   goaway(): void
   close(): void

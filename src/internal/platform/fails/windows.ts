@@ -1,3 +1,9 @@
+/** A connection of `node:http2`. */
+export interface Http2Connection {
+  settings(settings: { readonly initialWindowSize: number }): void
+  setLocalWindowSize(size: number): void
+}
+
 /**
  * The bytes that a peer may send on a stream, and on all streams of a session, before this side has read half of them.
  *
@@ -8,4 +14,18 @@
 export const windows = {
   initialSessionFlowControlWindow: 15 << 20,
   initialStreamFlowControlWindow: 256 << 10
+}
+
+/**
+ * Opens the windows of HTTP/2 itself. By default its stream, and so the whole session, has 64 KiB on the way at a time,
+ * whatever the windows above grant. These windows need hold nobody back: the package takes all bytes as they arrive.
+ */
+export const widen = (connection: Partial<Http2Connection>): void => {
+  const { initialSessionFlowControlWindow: size } = windows
+  try {
+    connection.settings?.({ initialWindowSize: size })
+    connection.setLocalWindowSize?.(size)
+  } catch {
+    // the connection has ended, or its runtime has no such windows
+  }
 }

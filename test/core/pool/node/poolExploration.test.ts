@@ -479,7 +479,7 @@ class World implements Shell<number, string> {
         this.decisions.push(release)
         // its borrower succeeded
         machine.served(release.item)
-        machine.startRelease(release, now)
+        machine.beginRelease(release, now)
         break
       }
       case "decided": {

@@ -6,6 +6,7 @@ import * as Effect from "#test/Effect"
 import * as Either from "#test/Either"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
+import * as Logger from "#test/Logger"
 import * as Scope from "#test/Scope"
 import * as TestClock from "#test/TestClock"
 import * as Framing from "effect-pools/Framing"
@@ -352,11 +353,29 @@ describe("a handler that fails", () => {
         assert.strictEqual(yield* ended(fiber), "Success")
         assert.deepStrictEqual(answersOf(received), [[1, "a"], [2, "b"]])
         assert.deepStrictEqual(logs.map(({ message }) => message.split(",")[0]), [
-          "a finalizer of a request failed after the answer",
           "a finalizer of a request failed after the answer"
         ])
       })
     ))
+
+  it.scoped("again and again is logged at once, then once a minute, with the latest cause and the number between", () =>
+    Effect.suspend(() => {
+      const lines: Array<string> = []
+      const logger = Logger.map(Logger.jsonLogger, (line) => void lines.push(line))
+      return Effect.gen(function*() {
+        const dies = (request: Uint8Array) => Effect.dieMessage(text(request))
+        const { ask } = yield* serving(dies)
+        yield* ask([1, "first"], [2, "second"])
+        // a broken handler breaks the requests of all streams
+        const other = yield* serving(dies)
+        yield* other.ask([1, "third"])
+        yield* TestClock.adjust("1 minute")
+        yield* ask([3, "fourth"])
+        assert.deepStrictEqual(lines.map((line) => JSON.parse(line).annotations.since), [undefined, 2])
+        assert.include(lines[0], "first")
+        assert.include(lines[1], "fourth")
+      }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+    }))
 })
 
 describe("what makes no sense is a defect", () => {
