@@ -24,6 +24,7 @@ import { isDeepStrictEqual } from "node:util"
 import { inject } from "vitest"
 import { can } from "../support/capabilities.js"
 import { makeCertificate } from "../support/certificate.js"
+import { wrongCapsules } from "../support/connectServer.js"
 import { client } from "../support/implementation.js"
 import { withLogs } from "../support/logs.js"
 import { runChild } from "../support/resources.js"
@@ -284,15 +285,17 @@ const openConnection = (server: Server) =>
     (connection) => Effect.sync(() => connection.destroy())
   )
 
+const connectFields = {
+  ":method": "CONNECT",
+  ":protocol": "webtransport",
+  ":scheme": "https",
+  ":authority": "127.0.0.1",
+  ":path": "/"
+}
+
 const requestOn = (connection: ReturnType<typeof connectHttp2>) =>
   Effect.async<unknown>((resume) => {
-    const stream = connection.request({
-      ":method": "CONNECT",
-      ":protocol": "webtransport",
-      ":scheme": "https",
-      ":authority": "127.0.0.1",
-      ":path": "/"
-    })
+    const stream = connection.request(connectFields)
     stream.on("error", () => {})
     stream.once("response", (fields) => resume(Effect.succeed(fields[":status"])))
   })
@@ -304,6 +307,25 @@ if (protocol === "http2") {
       const connection = yield* openConnection(yield* start())
       yield* until(Effect.sync(() => windowsOf(connection)), (windows) => isDeepStrictEqual(windows, wideWindows))
     }))
+
+  for (const [what, capsule] of Object.entries({ ...wrongCapsules, dataTo: wrongCapsules.dataTo("server") })) {
+    live(
+      `ends the session of a client that sends a wrong capsule (${what}), and serves the others`,
+      () =>
+        Effect.gen(function*() {
+          const { server } = yield* serving(echoes)
+          const connection = yield* openConnection(server)
+          yield* Effect.async<void>((resume) => {
+            const stream = connection.request(connectFields, { endStream: false })
+            stream.on("error", () => {})
+            stream.once("response", () => stream.write(capsule))
+            stream.once("close", () => resume(Effect.void))
+            stream.resume()
+          })
+          expect(yield* answerTo(server)).toBe(200)
+        })
+    )
+  }
 }
 
 live(

@@ -119,3 +119,11 @@ export const closeCapsule = (code: number, reason: string) => {
   const words = Buffer.from(reason)
   return Buffer.from([0x68, 0x43, 4 + words.length, ...uint32(code), ...words])
 }
+
+/** Capsules at which a session ends. */
+export const wrongCapsules = {
+  /** A byte of a stream, which the receiver would have to open. The library gives a server even ids. */
+  dataTo: (receiver: "client" | "server") => Buffer.from([0x99, 0x0b, 0x4d, 0x3b, 2, receiver === "server" ? 0 : 1, 0]),
+  /** The first 128 KiB of a datagram of 59 MiB. */
+  hugeDatagram: Buffer.concat([Buffer.from([0, 0x83, 0xb0, 0, 0]), Buffer.alloc(128 * 1024)])
+}

@@ -437,6 +437,19 @@ describe("the answers of a request with many", () => {
     assert.strictEqual(world.machine.counters.late, 1)
   })
 
+  it("count as one byte at least, or empty ones would wait without limit", () => {
+    const { request, stream, world } = many()
+    world.answer(stream, request, false, 0)
+    world.answer(stream, request, false, 0)
+    assert.deepInclude(request, { state: "Sent", buffered: 2 })
+    world.machine.consumed(request, 0)
+    assert.strictEqual(request.buffered, 1)
+    world.answer(stream, request, false, 0)
+    assert.strictEqual(request.state, "Sent")
+    world.answer(stream, request, false, 0)
+    assert.deepInclude(request, { state: "Forgotten", outcome: "failed" })
+  })
+
   it("that are forgotten are not buffered", () => {
     const { request, stream, world } = many()
     world.abandon(request)

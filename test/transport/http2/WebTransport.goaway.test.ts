@@ -14,7 +14,8 @@ import {
   connectServer,
   drainCapsule,
   frames,
-  framesServer
+  framesServer,
+  wrongCapsules
 } from "../../support/connectServer.js"
 import { client } from "../../support/implementation.js"
 import { withLogs } from "../../support/logs.js"
@@ -280,3 +281,13 @@ live("a client of another shape refuses headers, and goes without the rest", () 
     expect(() => construct(module, "http2", "https://a/", { headers: [["a", "b"]] }, 1000)).toThrow("takes no headers")
     expect(closed).toBe(1)
   }))
+
+for (const [what, capsule] of Object.entries({ ...wrongCapsules, dataTo: wrongCapsules.dataTo("client") })) {
+  live(`a wrong capsule (${what}) ends its session`, () =>
+    Effect.scoped(Effect.gen(function*() {
+      const peer = yield* toldTo((stream) => void stream.write(capsule))
+      const session = yield* connect(yield* peer.server)
+      yield* peer.tell
+      yield* Effect.exit(session.closed)
+    })))
+}

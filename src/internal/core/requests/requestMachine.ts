@@ -270,7 +270,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   }
 
   private buffer(request: SharedRequest, size: number, stream: SharedStream<Facts>): void {
-    if ((request.buffered += size) <= this.options.maxBuffered) return
+    if ((request.buffered += Math.max(1, size)) <= this.options.maxBuffered) return
     this.counters.failures++
     this.forget(request, stream)
     this.outbox.push({ _tag: "Fail", request, loss: { _tag: "Overflow" } })
@@ -278,7 +278,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   /** The consumer has taken an answer. */
   consumed(request: SharedRequest, size: number): void {
-    request.buffered -= size
+    request.buffered -= Math.max(1, size)
   }
 
   /** The latest answer was the last one of the request. */

@@ -40,7 +40,7 @@ export class SharedRequest implements Linked<SharedRequest> {
   ticket = 0
   since = 0
   deadline = Infinity
-  /** The bytes of the answers that wait for the consumer. */
+  /** The bytes of the answers that wait for the consumer; one for an empty answer, or such would wait without limit. */
   buffered = 0
   previous: SharedRequest | undefined = undefined
   next: SharedRequest | undefined = undefined

@@ -1,6 +1,7 @@
 /** A listening server of `@fails-components/webtransport` (1.6.8), without its quirks. */
 import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { type ConnectRequest, listenFailure, type Listening, type ListenOptions, statusOf } from "../server/listener.js"
+import { endAtThrow, limitCapsules } from "./capsules.js"
 import { skipCloseBeforeDestroy } from "./closeOrder.js"
 import { endWhenDead } from "./deadConnections.js"
 import { has } from "./internals.js"
@@ -70,6 +71,9 @@ const track = (server: NodeServer | undefined) => {
   const sockets = new Set<Socket>()
   server?.on("session", widen)
   server?.on("session", endWhenDead)
+  // before the library's own listeners
+  server?.prependListener("stream", endAtThrow)
+  server?.prependListener("upgrade", (_, socket) => endAtThrow(socket))
   server?.on("session", keep(connections))
   server?.on("connection", keep(sockets))
   return { connections, sockets }
@@ -120,6 +124,7 @@ export const listen = async (protocol: Protocol, options: ListenOptions): Promis
     closeOnce(native)
     const stream = native.objint?.stream
     if (has(stream, "close")) skipCloseBeforeDestroy(stream!)
+    limitCapsules(native.objint)
     // Both reject when a client leaves before the session is ready.
     native.ready.catch(ignore)
     native.closed.catch(ignore)

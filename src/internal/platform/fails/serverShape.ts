@@ -1,5 +1,6 @@
 /** The used parts of the servers and server sessions of `@fails-components/webtransport` (1.6.8). */
 import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
+import type { Carrier } from "./capsules.js"
 import type { ClosableStream } from "./closeOrder.js"
 import type { MortalConnection } from "./deadConnections.js"
 import type { Http2Connection } from "./windows.js"
@@ -34,6 +35,8 @@ export interface Socket {
 export interface NodeServer {
   on(event: "session", listener: (connection: Connection) => void): unknown
   on(event: "connection", listener: (socket: Socket) => void): unknown
+  prependListener(event: "stream", listener: (stream: Carrier) => void): unknown
+  prependListener(event: "upgrade", listener: (request: unknown, socket: Carrier) => void): unknown
 }
 
 export interface ServerSession extends NativeWebTransport {

@@ -3,6 +3,7 @@
  * answer, GOAWAY, and the end of the CONNECT request's stream. Sends the headers of the request.
  */
 import type { NativeOptions, NativeWebTransport } from "../../../WebTransportConstructor.js"
+import { endAtThrow, limitCapsules } from "./capsules.js"
 import { skipCloseBeforeDestroy } from "./closeOrder.js"
 import { hold, note } from "./connection.js"
 import { endedEarly, explainStatus, goesAway } from "./explain.js"
@@ -57,11 +58,13 @@ export const watch = (native: NativeWebTransport, headers: ReadonlyArray<readonl
 
   const watchConnect = (connect: ConnectStream): void => {
     skipCloseBeforeDestroy(connect)
+    endAtThrow(connect)
     connect.once("response", (fields: Fields) => {
       const status = fields[":status"]
       if (!("responseHeaders" in native)) Object.assign(native, { responseHeaders: fieldsOf(fields) })
       if (status !== 200) return typeof status === "number" ? note(native, explainStatus(status)) : undefined
       isAnswered = true
+      limitCapsules(session["objint"])
       if (isLeaving) drain()
     })
     // The library's own handler does nothing (1.6.8): a session that ends without a capsule would stay open forever.
