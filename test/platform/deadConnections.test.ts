@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { EventEmitter } from "node:events"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { inject, vi } from "vitest"
-import { endWhenDead } from "../../src/internal/platform/fails/deadConnections.js"
+import { endAtRepeat, endWhenDead } from "../../src/internal/platform/fails/deadConnections.js"
 import { internals } from "../../src/internal/platform/fails/internals.js"
 import { client } from "../support/implementation.js"
 import { listen } from "../support/ports.js"
@@ -62,15 +62,27 @@ const pinging = Effect.map(WebTransport.WebTransportConstructor, (constructor) =
   }
 }))
 
+const period = 251
+/** Its bytes go on in the next one. */
+const chunk = Uint8Array.from({ length: 80 * period }, (_, i) => i % period)
+
 if (inject("protocol") === "http2") {
-  it.live("client and server notice a reset that comes while they write", () =>
+  it.live("client and server notice a reset that comes while they write, and get no wrong byte", () =>
     Effect.gen(function*() {
+      let wrong = 0
+      const inOrder = () => {
+        let at = 0
+        return (bytes: Uint8Array) =>
+          Effect.sync(() => {
+            for (const byte of bytes) if (byte !== at++ % period) wrong++
+          })
+      }
       const server = yield* NodeWebTransportServer.make({ certificate: "self-signed" })
       let atServer = 0
       yield* Effect.fork(server.serve((session) =>
         Effect.acquireUseRelease(
           Effect.sync(() => atServer++),
-          () => session.serveStreams((stream) => Stream.run(stream.stream, stream.sink)),
+          () => session.serveStreams((stream) => Stream.run(Stream.tap(stream.stream, inOrder()), stream.sink)),
           () => Effect.sync(() => atServer--)
         )
       ))
@@ -79,8 +91,8 @@ if (inject("protocol") === "http2") {
       const open = Effect.gen(function*() {
         const session = yield* WebTransport.connect(`https://127.0.0.1:${proxy.port}/`, { serverCertificateHashes })
         const stream = yield* session.createBidirectionalStream()
-        yield* Effect.fork(Effect.forever(stream.write(new Uint8Array(20_000))))
-        yield* Effect.fork(Stream.runDrain(stream.stream))
+        yield* Effect.fork(Effect.forever(stream.write(chunk)))
+        yield* Effect.fork(Stream.runForEach(stream.stream, inOrder()))
         return session
       }).pipe(Effect.provideServiceEffect(WebTransport.WebTransportConstructor, pinging))
       for (let round = 0; round < 2; round++) {
@@ -94,6 +106,7 @@ if (inject("protocol") === "http2") {
         )
         yield* until(Effect.sync(() => atServer), (n) => n === 0)
       }
+      assert.strictEqual(wrong, 0)
     }).pipe(Effect.scoped, Effect.provide(client), soon))
 }
 
@@ -123,4 +136,27 @@ it("a connection ends that was silent for 30 seconds, and no other", () => {
   } finally {
     vi.useRealTimers()
   }
+})
+
+it("a stream ends at bytes that Node gives it again", () => {
+  const events: Array<string> = []
+  const stream = {
+    push: (chunk: Uint8Array | null) => {
+      events.push(chunk === null ? "end" : Buffer.from(chunk).toString())
+      return true
+    },
+    destroy: (error?: Error) => {
+      events.push(error!.message)
+    }
+  }
+  endAtRepeat(stream)
+  const read = new TextEncoder().encode("0123456789")
+  for (const [from, to] of [[1, 3], [4, 8]]) stream.push(read.subarray(from, to))
+  stream.push(read.slice(0, 2))
+  stream.push(null)
+  stream.push(read.subarray(4, 8))
+  assert.deepStrictEqual(events, ["12", "4567", "01", "end", "4567"])
+  events.length = 0
+  stream.push(read.subarray(4, 8))
+  assert.deepStrictEqual(events, ["the peer has reset the connection"])
 })

@@ -1,5 +1,5 @@
-/** Ends connections of HTTP/2 whose end Node does not see. */
-import { has } from "./internals.js"
+/** Ends connections of HTTP/2 whose end Node does not see, or sees wrongly. */
+import { has, type PushedStream } from "./internals.js"
 
 interface Handle {
   getpeername?(into: object): number
@@ -43,4 +43,30 @@ export const endWhenDead = (connection: MortalConnection): void => {
     else if (silent === looksInSilence) socket.destroy(new Error("nothing came on the connection for 30 seconds"))
   }, lookEvery)
   looking.unref()
+}
+
+const { versions } = globalThis.process ?? {}
+/** Other runtimes may read into one buffer again and again. */
+const isNode = versions !== undefined && !("bun" in versions) && !("deno" in versions)
+
+/**
+ * Ends the stream at data that it has had before. Node (20) handles the rest of a read again when a write fails meanwhile,
+ * because the peer has reset the connection: an answer could have wrong bytes in its middle. All data of a read is in one
+ * buffer, in order.
+ */
+export const endAtRepeat = (stream: PushedStream): void => {
+  if (!isNode || !has(stream, "push", "destroy")) return
+  const push = stream.push!.bind(stream)
+  let buffer: ArrayBufferLike | undefined
+  let end = 0
+  stream.push = (chunk) => {
+    if (chunk === null) return push(chunk)
+    if (chunk.buffer === buffer && chunk.byteOffset < end) {
+      stream.destroy!(new Error("the peer has reset the connection"))
+      return false
+    }
+    buffer = chunk.buffer
+    end = chunk.byteOffset + chunk.byteLength
+    return push(chunk)
+  }
 }

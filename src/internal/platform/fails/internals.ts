@@ -12,8 +12,14 @@ export interface Emitter {
 
 export type Fields = Readonly<Record<string, number | string | ReadonlyArray<string> | undefined>>
 
+/** A stream, to which Node gives its data by `push`. */
+export interface PushedStream {
+  push?(chunk: Uint8Array | null): boolean
+  destroy?(error?: Error): void
+}
+
 /** The stream of the CONNECT request. */
-export interface ConnectStream extends Emitter, ClosableStream {
+export interface ConnectStream extends Emitter, ClosableStream, PushedStream {
   end(): void
 }
 

@@ -3,7 +3,7 @@ import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
 import { type ConnectRequest, listenFailure, type Listening, type ListenOptions, statusOf } from "../server/listener.js"
 import { endAtThrow, limitCapsules } from "./capsules.js"
 import { skipCloseBeforeDestroy } from "./closeOrder.js"
-import { endWhenDead } from "./deadConnections.js"
+import { endAtRepeat, endWhenDead } from "./deadConnections.js"
 import { has } from "./internals.js"
 import { hasNativePackage, load, type ServerModule } from "./load.js"
 import type { Connection, NodeServer, RequestFields, ServerSession, Socket } from "./serverShape.js"
@@ -73,6 +73,7 @@ const track = (server: NodeServer | undefined) => {
   server?.on("session", endWhenDead)
   // before the library's own listeners
   server?.prependListener("stream", endAtThrow)
+  server?.prependListener("stream", endAtRepeat)
   server?.prependListener("upgrade", (_, socket) => endAtThrow(socket))
   server?.on("session", keep(connections))
   server?.on("connection", keep(sockets))

@@ -6,6 +6,7 @@ import type { NativeOptions, NativeWebTransport } from "../../../WebTransportCon
 import { endAtThrow, limitCapsules } from "./capsules.js"
 import { skipCloseBeforeDestroy } from "./closeOrder.js"
 import { hold, note } from "./connection.js"
+import { endAtRepeat } from "./deadConnections.js"
 import { endedEarly, explainStatus, goesAway } from "./explain.js"
 import { type ConnectStream, type Fields, has, internals, parentOf, sessionOf } from "./internals.js"
 
@@ -59,6 +60,7 @@ export const watch = (native: NativeWebTransport, headers: ReadonlyArray<readonl
   const watchConnect = (connect: ConnectStream): void => {
     skipCloseBeforeDestroy(connect)
     endAtThrow(connect)
+    endAtRepeat(connect)
     connect.once("response", (fields: Fields) => {
       const status = fields[":status"]
       if (!("responseHeaders" in native)) Object.assign(native, { responseHeaders: fieldsOf(fields) })
