@@ -157,7 +157,7 @@ export interface Service {
    * It no longer listens, answers requests on open connections with 503, and asks clients to begin nothing new (GOAWAY:
    * `draining` of their sessions; pools of this package then open their next session elsewhere). A second later, or after
    * half of `shutdownGrace` if that is less, it takes no more from clients that were not told, or go on all the same:
-   * `Framing.serve` answers the requests that have come whole and finishes its stream, `serveStreams` resets new streams,
+   * `Framing.serve` answers the requests that have begun to come and finishes its stream, `serveStreams` resets new streams,
    * and completes when its handlers have ended.
    *
    * Clients and handlers have `shutdownGrace` in all. Then handlers are interrupted, and sessions and connections closed.

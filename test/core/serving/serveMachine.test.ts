@@ -367,22 +367,29 @@ describe("the end", () => {
 })
 
 describe("the last call", () => {
-  it("lets requests begin whose bytes have all come, and ends the stream when they are answered", () => {
+  it("lets requests begin of which bytes have come, and ends the stream when they are answered", () => {
     const server = serving({ concurrency: 1 })
     const third = frame(bytes(5), 3)
     server.machine.received(concat([frame(bytes(1), 1), frame(bytes(1), 2), third.subarray(0, 4)]))
     server.machine.lastCall()
-    server.machine.received(concat([third.subarray(4), frame(bytes(1), 4)]))
     server.answer(0, bytes(1, 1))
     server.end(0)
     server.answer(1, bytes(1, 2))
     server.end(1)
+    server.turn()
+    server.machine.written()
+    assert.isFalse(server.isFinished)
+    server.machine.received(third.subarray(4, 5))
+    server.machine.received(concat([third.subarray(5), frame(bytes(1), 4)]))
+    server.machine.received(frame(bytes(1), 5))
+    server.answer(2, bytes(1, 3))
+    server.end(2)
     assert.isFalse(server.isFinished)
     server.turn()
     server.machine.written()
     assert.isTrue(server.isFinished)
-    assert.deepStrictEqual(server.begun.map(({ request }) => request.id), [1, 2])
-    assert.deepStrictEqual(server.answers.map(({ id }) => id), [1, 2])
+    assert.deepStrictEqual(server.begun.map(({ request }) => request.id), [1, 2, 3])
+    assert.deepStrictEqual(server.answers.map(({ id }) => id), [1, 2, 3])
   })
 
   it("ends a stream without requests at once", () => {
@@ -476,7 +483,7 @@ const run = (all: ServeMachineOptions, sizes: ReadonlyArray<number>, steps: Read
   const modelled: Array<Modelled> = []
   const out: Array<Uint8Array> = []
   let received = 0
-  /** How much had come at the last call. */
+  /** How much is taken after the last call: to the end of the request that had begun to come. */
   let last: number | undefined
   let write: "Idle" | "Due" | "Pending" = "Idle"
   let over: "Finish" | "Break" | undefined
@@ -514,7 +521,7 @@ const run = (all: ServeMachineOptions, sizes: ReadonlyArray<number>, steps: Read
     assert.isAtMost(machine.running, all.concurrency)
     assert.strictEqual(machine.running, running().length)
     if (over !== undefined || hasFailed()) return
-    const taken = last ?? received
+    const taken = Math.min(last ?? received, received)
     const whole = ends.filter((end) => end <= taken).length
     assert.strictEqual(modelled.length === whole || running().length === all.concurrency, true)
     const buffered = taken - (ends[modelled.length - 1] ?? 0)
@@ -579,7 +586,7 @@ const run = (all: ServeMachineOptions, sizes: ReadonlyArray<number>, steps: Read
         return accept()
       case "LastCall":
         if (over !== undefined) return
-        last ??= received
+        last ??= received === 0 ? 0 : ends.find((end) => end >= received)
         return machine.lastCall()
     }
   }

@@ -1,5 +1,5 @@
 /** Messages in chunks of bytes of any size. Plain code, since every byte passes through it. */
-import { type FrameProblem, MessageAssembler } from "./frameCodec.js"
+import { type FrameProblem, frameSize, MessageAssembler } from "./frameCodec.js"
 
 /** The next message. `Missing`: more bytes must come or, after the end, that was the last message. */
 export type NextMessage =
@@ -19,6 +19,9 @@ export class MessageQueue {
   private chunks: Array<Uint8Array> = []
   private head = 0
   private waiting = 0
+  /** After `cut`: the messages that had come whole. */
+  private whole: Array<Uint8Array<ArrayBuffer>> = []
+  private isCut = false
   isEnded = false
 
   /** `max`: the maximum bytes of a message. */
@@ -29,6 +32,10 @@ export class MessageQueue {
   /** Adds bytes, which must not change before they are used. */
   push(chunk: Uint8Array): void {
     if (chunk.byteLength === 0) return
+    if (this.isCut) {
+      if (this.isAwaiting) this.assembler.feed(chunk, this.max)
+      return
+    }
     this.chunks.push(chunk)
     this.waiting += chunk.byteLength
   }
@@ -36,6 +43,20 @@ export class MessageQueue {
   /** No more bytes come. */
   end(): void {
     this.isEnded = true
+  }
+
+  /** Takes no more messages than those of which bytes have come. */
+  cut(): void {
+    const whole: Array<Uint8Array<ArrayBuffer>> = []
+    for (let next = this.next(); next._tag === "Message"; next = this.next()) whole.push(next.message)
+    for (const message of whole) this.waiting += frameSize(message.byteLength)
+    this.whole = whole
+    this.isCut = true
+  }
+
+  /** After `cut`: whether bytes of the last message are to come. */
+  get isAwaiting(): boolean {
+    return this.isCut && !this.isEnded && !this.assembler.isEmpty && !this.assembler.isDecided(this.max)
   }
 
   /** The memory in use, in bytes: unused chunks, and the buffer of the incomplete message. */
@@ -51,12 +72,17 @@ export class MessageQueue {
   /** Takes the next message. After a problem, every call returns the same problem. */
   next(): NextMessage {
     const { assembler, max } = this
+    const whole = this.whole.shift()
+    if (whole !== undefined) {
+      this.waiting -= frameSize(whole.byteLength)
+      return { _tag: "Message", message: whole }
+    }
     while (!assembler.isDecided(max)) {
       const chunk = this.chunks[this.head]
       if (chunk === undefined) {
         this.chunks = []
         this.head = 0
-        return this.isEnded && !assembler.isEmpty ? assembler.truncated() : missing
+        return this.isEnded && !this.isCut && !assembler.isEmpty ? assembler.truncated() : missing
       }
       const used = assembler.feed(chunk, max)
       this.waiting -= used

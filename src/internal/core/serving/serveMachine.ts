@@ -100,7 +100,7 @@ export class ServeMachine {
 
   /** Bytes came. They must not change any more. */
   received(chunk: Uint8Array): void {
-    if (this.isOver || this.isStopping || this.isLast) return
+    if (this.isOver || this.isStopping) return
     this.queue.push(chunk)
     this.beginRequests()
     this.checkFlood()
@@ -110,13 +110,14 @@ export class ServeMachine {
 
   /** The client has finished the stream. */
   finished(): void {
-    if (!this.isLast) this.queue.end()
+    this.queue.end()
     this.goOn()
   }
 
-  /** The server takes no more requests: those whose bytes have all come are answered, and the stream ends. */
+  /** The server takes no more requests: those of which bytes have come are answered, and the stream ends. */
   lastCall(): void {
     this.isLast = true
+    this.queue.cut()
     this.goOn()
   }
 
@@ -256,7 +257,7 @@ export class ServeMachine {
     if (this.isOver || this.isWriting) return
     const isDone = this.isStopping
       ? this.turns.first?.isUnanswerable === true
-      : (this.isLast || this.queue.isEnded) && this.running === 0
+      : (this.isLast || this.queue.isEnded) && !this.queue.isAwaiting && this.running === 0
     if (!isDone) return
     this.isOver = true
     this.outbox.push({ _tag: "Finish" })
