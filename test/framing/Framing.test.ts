@@ -265,8 +265,8 @@ describe("a decoder", () => {
     }
     expect(messages.length).toBe(1)
     expect(isSame(messages[0]!, message)).toBe(true)
-    // 0, 4096, 8194 and so on
-    expect(sizes.size).toBe(7)
+    // 0, 4096, 16388, 65556, 100000
+    expect(sizes.size).toBe(5)
     expect(decoder.retained).toBe(0)
   })
 
@@ -569,7 +569,7 @@ describe("read", () => {
       expect(isClean(memory.internals)).toBe(true)
     }).pipe(Effect.withMaxOpsBeforeYield(13)))
 
-  it.scoped("holds no more than twice what came of a message", () =>
+  it.scoped("holds no more than four times what came of a message", () =>
     Effect.gen(function*() {
       const memory = yield* streamInMemory()
       const reading = yield* Effect.fork(Framing.read(memory.stream))
@@ -581,7 +581,7 @@ describe("read", () => {
       expect(assembler.retained).toBe(4096)
       memory.send(new Uint8Array(100_000))
       yield* arrived
-      expect(assembler.retained).toBe(200_020)
+      expect(assembler.retained).toBe(400_040)
       yield* Fiber.interrupt(reading)
     }))
 

@@ -204,9 +204,6 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
           const { answerHeld, stream, untilServed } = yield* at(path)
           yield* send(stream, "hold a", request, "b")
           assert.deepStrictEqual(yield* next(stream), [2, "b"])
-          const { logs } = yield* untilServed(({ logs }) => logs.length > 0)
-          assert.lengthOf(logs, 1)
-          assert.include(logs[0], "the request gets no answer")
           yield* answerHeld
           yield* stream.closeWrite
           assert.deepStrictEqual(yield* next(stream), [0, "hold a"])
@@ -219,8 +216,6 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
       Effect.gen(function*() {
         const { answerHeld, stream, untilServed } = yield* at("/served?ids=0&failing")
         yield* sendWithoutIds(stream, "hold a", "die", "b", "stuck c")
-        const { logs } = yield* untilServed(({ logs }) => logs.length > 0)
-        assert.include(logs[0], "the stream ends")
         yield* answerHeld
         assert.strictEqual(yield* nextWithoutId(stream), "hold a")
         assert.strictEqual(yield* nextWithoutId(stream), "FIN")
@@ -233,7 +228,7 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
         const { stream, untilServed } = yield* at("/served?some-answers")
         yield* send(stream, "manyDie 4")
         for (let i = 0; i < 4; i++) assert.deepStrictEqual(yield* next(stream), [0, `${i} manyDie 4`])
-        yield* untilServed(({ logs }) => logs.length === 1)
+        yield* untilServed(({ running }) => running === 0)
       }))
 
     it.scoped("is none if it succeeds without an answer", () =>
