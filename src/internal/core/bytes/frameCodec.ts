@@ -159,20 +159,20 @@ export const splitId = (payload: Uint8Array): Identified | Malformed => {
 // Reading
 // -----------------------------------------------------------------------------
 
-/** The size of the first buffer of a message that arrives in pieces, in bytes. A small message needs no second buffer. */
-const firstCapacity = 4096
-
-/** How many times as large as the bytes that arrived a buffer may be: 16 KiB, as transports deliver them, may announce 64 KiB. */
+/**
+ * A message that arrives in pieces gets a buffer of at most `growth` times the bytes that came, and `spare` more. So small
+ * messages need no second buffer, nor do 64 KiB, of which transports deliver 16 KiB at a time.
+ */
 const growth = 4
+const spare = 4096
 
 const nothing = new Uint8Array(0)
 
 /**
  * Assembles messages, one after the other.
  *
- * The announced length is not trusted: the buffer is at most `growth` times as large as the bytes that arrived, or
- * `firstCapacity`. So a byte is copied 4/3 times on average, however small the pieces. At the end the buffer has the size of
- * the message.
+ * The announced length is not trusted: see `growth`. A byte is copied 4/3 times on average, however small the pieces. At the
+ * end the buffer has the size of the message.
  */
 export class MessageAssembler {
   private readonly prefix = new Uint8Array(longest)
@@ -228,7 +228,7 @@ export class MessageAssembler {
 
   private reserve(size: number): void {
     if (size <= this.body.byteLength) return
-    const larger = new Uint8Array(Math.min(this.length, Math.max(growth * size, firstCapacity)))
+    const larger = new Uint8Array(Math.min(this.length, growth * size + spare))
     larger.set(this.body.subarray(0, this.filled))
     this.body = larger
   }
