@@ -869,8 +869,8 @@ describe("options", () => {
 
   it.effect("refuses two sources of streams, none, and what is neither a session nor a pool of ours", () =>
     Effect.gen(function*() {
-      assert.include(yield* refused({ session: undefined } as object), "set session or sessionPool")
-      assert.include(yield* refused({ sessionPool: {} } as object), "set session or sessionPool")
+      assert.include(yield* refused({ session: undefined } as object), "neither was")
+      assert.include(yield* refused({ sessionPool: {} } as object), "both were set")
       assert.include(yield* refused({ session: {} } as object), "WebTransport.connect")
       assert.include(yield* refused({ session: undefined, sessionPool: {} } as object), "SessionPool.make")
     }))
