@@ -216,6 +216,7 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
       Effect.gen(function*() {
         const { answerHeld, stream, untilServed } = yield* at("/served?ids=0&failing")
         yield* sendWithoutIds(stream, "hold a", "die", "b", "stuck c")
+        yield* untilServed(({ running }) => running >= 2)
         yield* answerHeld
         assert.strictEqual(yield* nextWithoutId(stream), "hold a")
         assert.strictEqual(yield* nextWithoutId(stream), "FIN")
