@@ -277,41 +277,46 @@ describe("what was written in success", () => {
 
     // a session that refuses is replaced; this is about those that wait
     if (can("waitsForStreams") && can("deliversLastWrites")) {
-      it.scoped("arrives whole though a peer that takes nothing for seconds grants no streams for more of it", () =>
-        Effect.gen(function*() {
-          const server = yield* startServer({ initialBidirectionalStreams: 100 })
-          const path = "/oneway"
-          const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, path), maxSize: 1 })
-          const pool = yield* StreamPool.make({ sessionPool, maxUses: 1, maxStreamsOpened: Infinity })
-          let sent = 0
-          const send = Effect.suspend(() => pool.use((stream) => stream.write(messageOf(sent++, 20_000))))
-          yield* soon(send)
-          yield* soon(server.until(({ paths }) => paths[path]?.streamsFinished === 1))
-          yield* server.stop
-          const sending = yield* Effect.fork(Effect.replicateEffect(send, 129, { concurrency: 4 }))
-          yield* soon(until(Effect.sync(() => sent), (sent) => sent > 90))
-          for (let i = 0; i < 4; i++) yield* Effect.andThen(quiet, TestClock.adjust("1 second"))
-          yield* server.resume
-          // Time passes only while nothing is on its way: a busy machine may need longer than the pool's graces to go on.
-          const pass = Effect.flatMap(
-            server.statsOf(path),
-            ({ streamsFinished }) => streamsFinished === sent ? TestClock.adjust(20) : Effect.void
-          )
-          yield* until(Effect.andThen(pass, Fiber.poll(sending)), Option.isSome)
-          yield* Fiber.join(sending)
-          let whole = 0
-          const arrivals = Effect.map(server.command("arrivals", { path }), (arrivals) => {
-            // on a busy machine the session is replaced, and a stream that it grants late is never used
-            for (const arrival of arrivals.filter(({ bytes }) => bytes > 0)) {
-              assert.deepInclude(arrival, { isWhole: true, isFinished: true })
-              whole++
-            }
-            return whole
-          })
-          yield* until(arrivals, (whole) => whole === 130)
-          // a replaced session waits for the credit of its streams, up to its grace
-          yield* TestClock.adjust("5 minutes")
-        }))
+      it.scoped(
+        "arrives whole though a peer that takes nothing for seconds grants no streams for more of it",
+        () =>
+          Effect.gen(function*() {
+            const server = yield* startServer({ initialBidirectionalStreams: 100 })
+            const path = "/oneway"
+            const sessionPool = yield* SessionPool.make({ ...sessionOptions(server, path), maxSize: 1 })
+            const pool = yield* StreamPool.make({ sessionPool, maxUses: 1, maxStreamsOpened: Infinity })
+            let sent = 0
+            const send = Effect.suspend(() => pool.use((stream) => stream.write(messageOf(sent++, 20_000))))
+            yield* soon(send)
+            yield* soon(server.until(({ paths }) => paths[path]?.streamsFinished === 1))
+            yield* server.stop
+            const sending = yield* Effect.fork(Effect.replicateEffect(send, 129, { concurrency: 4 }))
+            yield* soon(until(Effect.sync(() => sent), (sent) => sent > 90))
+            for (let i = 0; i < 4; i++) yield* Effect.andThen(quiet, TestClock.adjust("1 second"))
+            yield* server.resume
+            // Time passes only while nothing is on its way: a busy machine may need longer than the pool's graces to go on.
+            const pass = Effect.flatMap(
+              server.statsOf(path),
+              ({ streamsFinished }) => streamsFinished === sent ? TestClock.adjust(20) : Effect.void
+            )
+            yield* until(Effect.andThen(pass, Fiber.poll(sending)), Option.isSome)
+            yield* Fiber.join(sending)
+            let whole = 0
+            const arrivals = Effect.map(server.command("arrivals", { path }), (arrivals) => {
+              // on a busy machine the session is replaced, and a stream that it grants late is never used
+              for (const arrival of arrivals.filter(({ bytes }) => bytes > 0)) {
+                assert.deepInclude(arrival, { isWhole: true, isFinished: true })
+                whole++
+              }
+              return whole
+            })
+            yield* until(arrivals, (whole) => whole === 130)
+            // a replaced session waits for the credit of its streams, up to its grace
+            yield* TestClock.adjust("5 minutes")
+            // QUIC recovers in real time, which a busy machine may need more of than the graces on the TestClock give
+          }),
+        { retry: 2 }
+      )
     }
 
     it.scoped("is flushed when the transport has taken it", () =>
