@@ -15,7 +15,7 @@ interface Parser {
 }
 
 /** A capsule that is no stream's data: a datagram of the package has at most 16 KiB, all others are smaller. */
-const largestCapsule = 64 * 1024
+const largestCapsule = 32 * 1024
 
 /**
  * Ends the session whose peer sends what the parser throws at: for example bytes of a stream that this side has never opened.
