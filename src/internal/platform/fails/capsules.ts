@@ -4,7 +4,7 @@ import { has } from "./internals.js"
 /** What brings a session's bytes: the stream of its CONNECT request, or the socket of a WebSocket. */
 export interface Carrier {
   on?(event: string, listener: (...args: Array<never>) => void): unknown
-  destroy?(): void
+  destroy?(error?: Error): void
 }
 
 interface Parser {
@@ -30,8 +30,8 @@ export const endAtThrow = (carrier: Carrier): void => {
       event !== "readable" ? listener : () => {
         try {
           listener()
-        } catch {
-          carrier.destroy!()
+        } catch (cause) {
+          carrier.destroy!(cause instanceof Error ? cause : new Error(String(cause)))
         }
       }
     )
@@ -47,6 +47,8 @@ export const limitCapsules = (session: unknown): void => {
   const parse = parser!.parseData.bind(parser)
   parser!.parseData = (data) => {
     parse(data)
-    if ((parser!.saveddata?.byteLength ?? 0) > largestCapsule) parser!.stream.destroy!()
+    if ((parser!.saveddata?.byteLength ?? 0) > largestCapsule) {
+      parser!.stream.destroy!(new Error(`the peer sent a capsule of more than ${largestCapsule} bytes`))
+    }
   }
 }
