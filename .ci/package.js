@@ -72,8 +72,8 @@ const lines = [
     major: 3,
     peers: ["effect", "@effect/platform"].map((name) => installed(name)),
     bundles: {
-      "effect-pools": [178_000, 95_000],
-      "effect-pools/ResourcePool": [95_000, 29_500],
+      "effect-pools": [180_000, 97_000],
+      "effect-pools/ResourcePool": [96_000, 30_500],
       "effect-pools/BufferPool": [62_000, 9_500]
     }
   },
@@ -81,8 +81,8 @@ const lines = [
     major: 4,
     peers: [installed("effect", "effect4")],
     bundles: {
-      "effect-pools": [141_000, 96_000],
-      "effect-pools/ResourcePool": [52_000, 29_500],
+      "effect-pools": [143_000, 98_000],
+      "effect-pools/ResourcePool": [53_000, 30_500],
       "effect-pools/BufferPool": [29_000, 9_500]
     }
   }
