@@ -50,8 +50,8 @@ const { versions } = globalThis.process ?? {}
 const isNode = versions !== undefined && !("bun" in versions) && !("deno" in versions)
 
 /**
- * Ends the stream at data that it has had before. Node (20) handles the rest of a read again when a write fails meanwhile,
- * because the peer has reset the connection: an answer could have wrong bytes in its middle. All data of a read is in one
+ * Ends the stream at data that it has had before. Node (20) may give what is left of a read again when it has paused its
+ * reading, or when a write fails meanwhile: an answer could have wrong bytes in its middle. All data of a read is in one
  * buffer, in order.
  */
 export const endAtRepeat = (stream: PushedStream): void => {
@@ -62,7 +62,7 @@ export const endAtRepeat = (stream: PushedStream): void => {
   stream.push = (chunk) => {
     if (chunk === null) return push(chunk)
     if (chunk.buffer === buffer && chunk.byteOffset < end) {
-      stream.destroy!(new Error("the peer has reset the connection"))
+      stream.destroy!(new Error("Node gave bytes of the session twice"))
       return false
     }
     buffer = chunk.buffer
