@@ -285,7 +285,7 @@ export const batches: Counter = metricOf(keys.batches)
 export const lateAnswers: Counter = metricOf(keys.lateAnswers)
 
 /**
- * Requests on shared streams that failed after they were sent.
+ * Requests that failed, sent or not, on shared streams and on streams of their own.
  *
  * @since 0.2.0
  * @category counters

@@ -9,6 +9,9 @@ import { NodeInspectSymbol } from "effect/Inspectable"
 /**
  * The figures of a `RequestPool` at one moment. Reading them is O(1) and changes nothing.
  *
+ * Every request ends in one figure: `requests` = `answered` + `failures` + `timeouts` + `rejections` + `abandoned`, and those
+ * that go on: `inFlight` + `exclusive` + `waiters`.
+ *
  * @since 0.2.0
  * @category models
  */
@@ -29,8 +32,10 @@ export class RequestPoolStats extends Data.Class<{
   readonly exclusive: number
   /** Requests that wait for a shared stream with room. */
   readonly waiters: number
-  /** Requests since the start: those that were sent on shared streams, and those that took a stream of their own. */
+  /** Requests since the start, on shared streams and on streams of their own, sent or not. */
   readonly requests: number
+  /** Requests that had their answer, or the last of their answers. */
+  readonly answered: number
   /** Requests since the start that were sent on shared streams. */
   readonly sent: number
   /** Writes of requests since the start. */
@@ -39,13 +44,13 @@ export class RequestPoolStats extends Data.Class<{
   readonly largestBatch: number
   /** Answers that came when no caller waited for them any more, and were dropped. */
   readonly lateAnswers: number
-  /** Requests that waited for a shared stream until `acquireTimeout`. */
+  /** Requests that waited for a stream until `acquireTimeout`. */
   readonly timeouts: number
-  /** Requests refused by `maxWaiters`. */
+  /** Requests refused by `maxWaiters`, of this pool or of its `StreamPool`. */
   readonly rejections: number
-  /** Requests for shared streams, sent or not, whose callers left before the last answer: most were interrupted. */
+  /** Requests, sent or not, whose callers left before the last answer: most were interrupted. */
   readonly abandoned: number
-  /** Requests on shared streams that failed after they were sent. */
+  /** Requests that failed in another way, sent or not: no stream could be had, or it broke, or the pool was closed. */
   readonly failures: number
   /** The maximum of `inFlight`. */
   readonly peak: number

@@ -384,13 +384,14 @@ const reportLoad = (tally: Tally, lag: number): string =>
 
 const reportShared = (figures: World["figures"]): string => {
   const sum = (of: (stats: RequestPoolStats) => number) => figures.reduce((sum, stats) => sum + of(stats), 0)
-  return table(["on shared streams", ""], [
-    ["requests sent", sum(({ sent }) => sent).toLocaleString("en")],
+  return table(["pools of requests", ""], [
+    ["requests", sum(({ requests }) => requests).toLocaleString("en")],
+    ["sent on shared streams", sum(({ sent }) => sent).toLocaleString("en")],
     ["writes", sum(({ batches }) => batches).toLocaleString("en")],
     ["given up by their callers", sum(({ abandoned }) => abandoned).toLocaleString("en")],
     ["late answers, dropped", sum(({ lateAnswers }) => lateAnswers).toLocaleString("en")],
-    ["failed after they were sent", sum(({ failures }) => failures).toLocaleString("en")],
-    ["on streams of their own", sum(({ requests, sent }) => requests - sent).toLocaleString("en")]
+    ["failed", sum(({ failures }) => failures).toLocaleString("en")],
+    ["answered", sum(({ answered }) => answered).toLocaleString("en")]
   ])
 }
 

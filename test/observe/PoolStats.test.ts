@@ -56,6 +56,7 @@ describe("PoolStats.pretty", () => {
       exclusive: 3,
       waiters: 5,
       requests: 1_003,
+      answered: 891,
       sent: 1_000,
       batches: 80,
       largestBatch: 64,

@@ -41,6 +41,7 @@ export interface RequestFigures {
   readonly exclusive: number
   readonly waiters: number
   readonly requests: number
+  readonly answered: number
   readonly sent: number
   readonly batches: number
   readonly meanBatch: number

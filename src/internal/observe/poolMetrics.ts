@@ -78,7 +78,7 @@ export const requests = /* @__PURE__ */ total("requests", "Requests, on shared s
 export const batchedRequests = /* @__PURE__ */ total("batched_requests", "Requests sent on shared streams")
 export const batches = /* @__PURE__ */ total("batches", "Writes of requests to shared streams")
 export const lateAnswers = /* @__PURE__ */ total("late_answers", "Answers dropped since no caller waited for them")
-export const requestFailures = /* @__PURE__ */ total("request_failures", "Requests that failed after they were sent")
+export const requestFailures = /* @__PURE__ */ total("request_failures", "Requests that failed, sent or not")
 
 /** From 0.1 ms, the time to open a stream, to the usual time limits. */
 const boundaries = [

@@ -1,11 +1,16 @@
 /** Requests that take a stream of their own. The pool counts them, and ends them when it closes. */
+import { findError, isInterruptedOnly } from "#effect/cause"
 import { attempt, callback, timeoutFail } from "#effect/effect"
 import { interruptFiber } from "#effect/fiber"
 import { fork } from "#effect/poolRuntime"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import { isPoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
+import type { RequestEnd } from "../core/requests/requestCommands.js"
 import type { Restore } from "../engine/borrowing.js"
 import type { SyncLease } from "../engine/resourcePool.js"
 import type { Borrowable } from "../streams/request.js"
@@ -20,6 +25,16 @@ class ExclusiveCall {
   /** Ends the wait for a stream. */
   refuse: (() => void) | undefined = undefined
 }
+
+/** The figure of a request without an answer. */
+const endOf = (cause: Cause.Cause<unknown>): RequestEnd => {
+  if (isInterruptedOnly(cause)) return "abandoned"
+  const error = Option.getOrUndefined(findError(cause))
+  if (!isPoolError(error)) return "failures"
+  return error.reason === "AcquireTimeout" ? "timeouts" : error.reason === "QueueFull" ? "rejections" : "failures"
+}
+
+const endIn = (answer: Option.Option<unknown>): RequestEnd => Option.isSome(answer) ? "answered" : "failures"
 
 export class ExclusiveStreams implements Borrowable {
   private readonly shell: RequestShell
@@ -36,7 +51,8 @@ export class ExclusiveStreams implements Borrowable {
       this.borrow(restore, (call) =>
         Effect.onExit(
           restore(attempt(f, call.lease!.value as WebTransport.BidirectionalStream)),
-          (exit) => Effect.sync(() => this.end(call, exit))
+          (exit) =>
+            Effect.sync(() => this.end(call, exit, Exit.isFailure(exit) ? endOf(exit.cause) : endIn(exit.value)))
         ))
     )
 
@@ -44,7 +60,10 @@ export class ExclusiveStreams implements Borrowable {
     Effect.flatMap(Effect.scope, (scope) =>
       this.borrow(restore, (call) =>
         Effect.as(
-          Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => this.end(call, exit))),
+          Scope.addFinalizerExit(
+            scope,
+            (exit) => Effect.sync(() => this.end(call, exit, call.lease!.value.requestEnd ?? "abandoned"))
+          ),
           call.lease!.value as WebTransport.BidirectionalStream
         )))
   )
@@ -55,15 +74,16 @@ export class ExclusiveStreams implements Borrowable {
     lend: (call: ExclusiveCall) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | Failure, R> {
     return Effect.suspend((): Effect.Effect<A, E | Failure, R> => {
-      if (!this.shell.machine.beginExclusive()) return Effect.fail(this.shell.troubles.closed())
+      const mayBegin = this.shell.machine.beginExclusive()
       this.shell.observers?.changed()
+      if (!mayBegin) return Effect.fail(this.shell.troubles.closed())
       const call = new ExclusiveCall()
       this.calls.add(call)
       call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined
       if (call.lease !== undefined) return lend(call)
       return Effect.matchCauseEffect(restore(this.inTime(this.awaitStream(call))), {
         onFailure: (cause) => {
-          this.end(call, Exit.failCause(cause))
+          this.end(call, Exit.failCause(cause), endOf(cause))
           return Effect.failCause(cause)
         },
         onSuccess: () => lend(call)
@@ -102,12 +122,12 @@ export class ExclusiveStreams implements Borrowable {
     })
   }
 
-  private end(call: ExclusiveCall, exit: Exit.Exit<unknown, unknown>): void {
+  private end(call: ExclusiveCall, exit: Exit.Exit<unknown, unknown>, how: RequestEnd): void {
     if (call.isOver) return
     call.isOver = true
     this.calls.delete(call)
     call.lease?.giveBack(exit)
-    this.shell.machine.endExclusive(this.shell.now())
+    this.shell.machine.endExclusive(how, this.shell.now())
   }
 
   /** Requests that wait for a stream fail. */

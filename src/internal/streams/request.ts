@@ -63,7 +63,11 @@ const receive = (
 type Pool = ResourcePool.ResourcePool<WebTransport.BidirectionalStream, Failure>
 
 /** The methods of a pool that requests need. */
-export type Borrowable = Pick<Pool, "use" | "get">
+export interface Borrowable extends Pick<Pool, "get"> {
+  readonly use: <E, R>(
+    f: (stream: WebTransport.BidirectionalStream) => Effect.Effect<Option.Option<Uint8Array>, E, R>
+  ) => Effect.Effect<Option.Option<Uint8Array>, E | Failure, R>
+}
 
 export const requestOn = (pool: Borrowable): StreamPoolService["request"] => (message, options) =>
   Effect.suspend(() => {
@@ -91,17 +95,24 @@ export const requestStreamOn = (pool: Borrowable): StreamPoolService["requestStr
     const view = (yield* Effect.mapError(pool.get, (trouble) => failing(undefined, trouble))) as StreamView
     // a reader that stops before the last answer leaves the rest on the stream
     view.isForOneUse = true
-    yield* Effect.mapError(view.writeOwned(frame), (trouble) => failing(view, trouble))
-    const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failing(view, trouble)))
+    const failed = (trouble: Trouble): RequestError => {
+      view.requestEnd = "failures"
+      return failing(view, trouble)
+    }
+    yield* Effect.mapError(view.writeOwned(frame), failed)
+    const next = Effect.mapError(receive(view, id, options), (trouble) => Option.some(failed(trouble)))
     let isDone = false
     return repeatEffectOption(
       Effect.suspend(() =>
         isDone ? Effect.fail(Option.none()) : Effect.flatMap(next, (message) => {
           if (Option.isNone(message)) {
-            return Effect.fail(isLast === undefined ? Option.none() : Option.some(failing(view, "NoAnswer")))
+            if (isLast !== undefined) return Effect.fail(Option.some(failed("NoAnswer")))
+            view.requestEnd = "answered"
+            return Effect.fail(Option.none())
           }
           if (isLast?.(message.value) === true) {
             isDone = true
+            view.requestEnd = "answered"
             view.isForOneUse = false
           }
           return Effect.succeed(message.value)

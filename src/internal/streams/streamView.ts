@@ -75,6 +75,8 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   private early: Array<() => void> | undefined = undefined
   /** Whether the pool must not lend the stream again. */
   isForOneUse = false
+  /** The end of the request for many answers that the stream serves, once known. */
+  requestEnd: "answered" | "failures" | undefined = undefined
   private guest: StreamGuest | undefined = undefined
   /** The guest awaited bytes in vain, and none came on the session. */
   private wasSilent = false

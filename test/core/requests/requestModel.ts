@@ -79,6 +79,8 @@ export class World {
   isWanted = false
   isOpen = true
   exclusive = 0
+  /** All that began, also those that were refused. */
+  exclusives = 0
   armed = Infinity
   pings: Array<ModelSession> = []
   isDrained = false
@@ -158,6 +160,7 @@ export class World {
     for (const stream of this.held) this.judgeStream(stream)
     this.judgeNumberOfStreams()
     this.judgeSilence()
+    this.judgeCounters()
     this.judgeEnd()
   }
 
@@ -235,6 +238,16 @@ export class World {
       if (!this.owes(session) || silenceTimeout === Infinity || session.isPinged) continue
       ensure(this.armed <= session.silentSince + silenceTimeout, "silence that nothing notices")
     }
+  }
+
+  /** Every request that began has ended in one figure, or is live. */
+  private judgeCounters(): void {
+    const { abandoned, answered, begun, failures, rejections, timeouts } = this.machine.counters
+    const { inFlight } = this.machine.streams
+    const live = this.queue.length + inFlight + this.exclusive
+    const ended = answered + failures + timeouts + rejections + abandoned
+    ensure(begun === this.requests.length + this.exclusives, "a request that began is not counted")
+    ensure(begun === live + ended, `${begun} requests began, ${live} are live, ${ended} have ended`)
   }
 
   private judgeEnd(): void {
@@ -505,13 +518,14 @@ export class World {
   }
 
   beginExclusive(): void {
+    this.exclusives++
     if (this.machine.beginExclusive()) this.exclusive++
     else ensure(this.machine.state !== "Open", "an open pool refuses an exclusive request")
   }
 
   endExclusive(): void {
     this.exclusive--
-    this.machine.endExclusive(this.now)
+    this.machine.endExclusive("answered", this.now)
   }
 
   advance(ms: number): void {

@@ -67,6 +67,12 @@ export type Loss<F> =
   | { readonly _tag: "Overflow" }
   | { readonly _tag: "GraceOver" }
 
+/**
+ * The figure that a request ends in. `timeouts`: no stream had room in time. `rejections`: too many waited. `abandoned`: its
+ * caller left. `failures`: any other end without the last answer.
+ */
+export type RequestEnd = "answered" | "failures" | "timeouts" | "rejections" | "abandoned"
+
 /** When batches are written: before other events are handled, or after all events of this turn of the event loop. */
 export type FlushTime = "Now" | "EndOfTurn"
 
@@ -102,23 +108,22 @@ export type RequestCommand<F> =
   /** Answered by `tick`. The machine sends it only to wake earlier than before. */
   | { readonly _tag: "WakeAt"; readonly at: number }
 
-/** What happened since the start. */
-export class RequestCounters {
+/** What happened since the start. A request that began is live, or has ended in one of the figures of `RequestEnd`. */
+export class RequestCounters implements Record<RequestEnd, number> {
+  /** Requests on shared streams, and on streams of their own. */
+  begun = 0
   /** Requests that were sent on shared streams. */
   sent = 0
-  /** Requests that took a stream of their own. */
-  exclusive = 0
   batches = 0
   /** The maximum number of requests in a batch. */
   largestBatch = 0
   /** Answers that no caller waited for. */
   late = 0
+  answered = 0
+  failures = 0
   timeouts = 0
   rejections = 0
-  /** Requests whose caller left. */
   abandoned = 0
-  /** Requests that were sent and failed. */
-  failures = 0
   /** The maximum number of requests in flight at once. */
   peak = 0
 

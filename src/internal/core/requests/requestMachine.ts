@@ -12,6 +12,7 @@ import {
   type Moment,
   type RequestCommand,
   RequestCounters,
+  type RequestEnd,
   type RequestMachineOptions,
   type StreamSupply
 } from "./requestCommands.js"
@@ -38,7 +39,6 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   exclusive = 0
   /** Whether a change of figures ends with a `Changed` command. A request that gets a stream is told with its flush. */
   isObserved = false
-  private tickets = 0
   private readonly supply: StreamSupply
   private readonly outbox: Outbox<RequestCommand<F>>
   private readonly silence: Silence
@@ -62,13 +62,12 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   /** The request goes to a stream, or waits for one, or is refused. */
   request(request: SharedRequest, now: Moment): void {
-    request.ticket = ++this.tickets
+    request.ticket = ++this.counters.begun
     const isNext = this.state === "Open" && this.waiting.length === 0
     const stream = isNext ? this.streams.choose(request) : undefined
     if (stream !== undefined) this.assign(request, stream)
     else if (this.state !== "Open") this.waiting.refuse(request, { _tag: "PoolClosed" })
     else if (this.waiting.isFull) {
-      this.counters.rejections++
       this.waiting.refuse(request, { _tag: "QueueFull" })
       if (this.isObserved) this.settle(now)
     } else {
@@ -265,6 +264,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
       if (isAwaited) this.buffer(request, size, stream)
       return request
     }
+    if (isAwaited) this.counters.answered++
     this.answered(stream, request)
     return isAwaited ? request : "Drop"
   }
@@ -283,6 +283,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   /** The latest answer was the last one of the request. */
   lastAnswer(stream: SharedStream<Facts>, request: SharedRequest): void {
+    if (request.state === "Sent") this.counters.answered++
     if (request.state === "Sent" || request.state === "Forgotten") this.answered(stream, request)
   }
 
@@ -311,14 +312,15 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
 
   /** Whether the request may take a stream of its own. */
   beginExclusive(): boolean {
-    if (this.state !== "Open") return false
-    this.exclusive++
-    this.counters.exclusive++
-    return true
+    this.counters.begun++
+    if (this.state === "Open") this.exclusive++
+    else this.counters.failures++
+    return this.state === "Open"
   }
 
-  endExclusive(now: Moment): void {
+  endExclusive(how: RequestEnd, now: Moment): void {
     this.exclusive--
+    this.counters[how]++
     this.settle(now)
   }
 

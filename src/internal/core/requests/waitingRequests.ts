@@ -1,7 +1,15 @@
 import { LinkedList } from "../linkedList.js"
 import type { Outbox } from "../outbox.js"
-import type { Refusal, RequestCommand, RequestCounters, RequestMachineOptions } from "./requestCommands.js"
+import type { Refusal, RequestCommand, RequestCounters, RequestEnd, RequestMachineOptions } from "./requestCommands.js"
 import type { SharedRequest } from "./sharedStream.js"
+
+const endOf: Record<Refusal<unknown>["_tag"], RequestEnd> = {
+  QueueFull: "rejections",
+  AcquireTimeout: "timeouts",
+  NoStream: "failures",
+  PoolClosed: "failures",
+  Changed: "failures"
+}
 
 /** The requests that wait for a stream with room, the oldest first. */
 export class WaitingRequests<F> {
@@ -64,6 +72,7 @@ export class WaitingRequests<F> {
   refuse(request: SharedRequest, refusal: Refusal<F>): void {
     this.list.remove(request)
     request.state = "Ended"
+    this.counters[endOf[refusal._tag]]++
     this.outbox.push({ _tag: "Refuse", request, refusal })
   }
 
@@ -73,7 +82,6 @@ export class WaitingRequests<F> {
 
   refuseLate(now: number): void {
     for (let first = this.first; first !== undefined && first.deadline <= now; first = this.first) {
-      this.counters.timeouts++
       this.refuse(first, { _tag: "AcquireTimeout" })
     }
   }
