@@ -76,7 +76,7 @@ export class PoolLog {
 
   earlyDeath(delay: number): void {
     this.warn(
-      `an item was lost soon after its creation, before a borrower succeeded with it; the next creation waits ${
+      `an item was lost soon after its creation, before a borrower had returned it after success; the next creation waits ${
         showMillis(delay)
       }. ` +
         "Does the server close new connections, or does `lost` complete too early?",
