@@ -126,7 +126,11 @@ export class ExclusiveStreams implements Borrowable {
     if (call.isOver) return
     call.isOver = true
     this.calls.delete(call)
-    call.lease?.giveBack(exit)
+    if (call.lease !== undefined) {
+      // an interruption says nothing about the peer, as on a shared stream
+      call.lease.value.isPatient = true
+      call.lease.giveBack(exit)
+    }
     this.shell.machine.endExclusive(how, this.shell.now())
   }
 

@@ -78,6 +78,8 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   /** The end of the request for many answers that the stream serves, once known. */
   requestEnd: "answered" | "failures" | undefined = undefined
   private guest: StreamGuest | undefined = undefined
+  /** A read that the borrower gives up says nothing about the session. */
+  isPatient = false
   /** The guest awaited bytes in vain, and none came on the session. */
   private wasSilent = false
 
@@ -251,6 +253,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     this.wakeEarly()
     if (this.replacement !== undefined) {
       this.replacement.value.isForOneUse = this.isForOneUse
+      this.replacement.value.isPatient = this.isPatient
       this.replacement.giveBack(isSuccess ? Exit.void : interrupted)
     }
     const { pooled } = this
@@ -260,7 +263,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     const state = cleanliness(stream, borrow)
     // a peer that sent bytes meanwhile, on any stream, does not hang
     const isSilent = this.wasSilent ||
-      (isUnanswered(stream, borrow) && pooled.lane.session.bytesReceived === this.receivedBefore)
+      (!this.isPatient && isUnanswered(stream, borrow) && pooled.lane.session.bytesReceived === this.receivedBefore)
     this.context.source.machine.returned(pooled, state === "Spoiled", isSilent ? this.began : undefined)
     return state
   }

@@ -291,6 +291,30 @@ describe("silence", () => {
     }))
 })
 
+describe("an interruption", () => {
+  const large = "x".repeat(100)
+  const asks: Record<string, (pool: RequestPool.Service) => Effect.Effect<unknown, RequestError>> = {
+    "a request on a shared stream": (pool) => ask(pool, "hold"),
+    "a request on a stream of its own": (pool) => ask(pool, `hold ${large}`),
+    "a request for many answers": (pool) => collect(pool.requestStream(bytes("hold a")))
+  }
+
+  for (const [what, request] of Object.entries(asks)) {
+    it.scoped(`of ${what} says nothing about the session`, () =>
+      Effect.gen(function*() {
+        const { pool, servers, sessionPool } = yield* overSessions({ pool: { maxBatch: 50 }, streams: { maxSize: 8 } })
+        for (let i = 0; i < 5; i++) {
+          const fiber = yield* Effect.fork(request(pool))
+          yield* quiet
+          yield* Fiber.interrupt(fiber)
+          yield* quiet
+        }
+        assert.deepInclude((yield* sessionPool.stats).destroyed, { retired: 0 })
+        assert.lengthOf(yield* servers, 1)
+      }))
+  }
+})
+
 describe("the end", () => {
   it.scoped("drain serves the requests that wait, and refuses new ones", () =>
     Effect.gen(function*() {
