@@ -407,7 +407,7 @@ describe("a hook whose effect is done", () => {
         assert.strictEqual(early.length, 1)
         assert.include(
           early[0]!.message,
-          "an item was lost soon after its creation, before a borrower had returned it after success; the next creation waits "
+          "an item was lost soon after its creation, before a borrower had returned it after success; the next creation waits 10ms"
         )
       })
     ))
