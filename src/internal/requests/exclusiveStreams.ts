@@ -55,18 +55,27 @@ export class ExclusiveStreams implements Borrowable {
     lend: (call: ExclusiveCall) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | Failure, R> {
     return Effect.suspend((): Effect.Effect<A, E | Failure, R> => {
-      if (!this.shell.machine.beginExclusive()) return Effect.fail(this.shell.troubles.closed())
+      const { machine, troubles } = this.shell
+      if (!machine.beginExclusive()) return Effect.fail(troubles.closed())
       this.shell.observers?.changed()
       const call = new ExclusiveCall()
       this.calls.add(call)
       call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined
       if (call.lease !== undefined) return lend(call)
+      if (!machine.waiting.beginAlone()) {
+        this.end(call, Exit.void)
+        return Effect.fail(troubles.queueFull())
+      }
       return Effect.matchCauseEffect(restore(this.inTime(this.awaitStream(call))), {
         onFailure: (cause) => {
+          machine.waiting.endAlone()
           this.end(call, Exit.failCause(cause))
           return Effect.failCause(cause)
         },
-        onSuccess: () => lend(call)
+        onSuccess: () => {
+          machine.waiting.endAlone()
+          return lend(call)
+        }
       })
     })
   }

@@ -79,6 +79,8 @@ export class World {
   isWanted = false
   isOpen = true
   exclusive = 0
+  /** Those of them that wait for their stream. */
+  alone = 0
   armed = Infinity
   pings: Array<ModelSession> = []
   isDrained = false
@@ -313,7 +315,7 @@ export class World {
         const { refusal } = command
         switch (refusal._tag) {
           case "QueueFull":
-            ensure(this.queue.length >= this.options.maxWaiters, "refused though there is a place")
+            ensure(this.queue.length + this.alone >= this.options.maxWaiters, "refused though there is a place")
             break
           case "AcquireTimeout":
             ensure(request.since + this.options.acquireTimeout <= this.now.monotonic, "refused too early")
@@ -509,6 +511,23 @@ export class World {
     else ensure(this.machine.state !== "Open", "an open pool refuses an exclusive request")
   }
 
+  /** A request wants a stream of its own, and none is ready. */
+  beginAlone(): void {
+    if (!this.machine.beginExclusive()) return
+    this.exclusive++
+    const { rejections } = this.machine.counters
+    const hasPlace = this.queue.length + this.alone < this.options.maxWaiters
+    ensure(this.machine.waiting.beginAlone() === hasPlace, "a request waits beyond maxWaiters, or is refused before")
+    ensure(this.machine.counters.rejections === rejections + (hasPlace ? 0 : 1), "a refusal is counted")
+    if (hasPlace) this.alone++
+    else this.endExclusive()
+  }
+
+  endAlone(): void {
+    this.alone--
+    this.machine.waiting.endAlone()
+  }
+
   endExclusive(): void {
     this.exclusive--
     this.machine.endExclusive(this.now)
@@ -569,6 +588,7 @@ export class World {
     this.judge()
     while (this.flushes.length > 0) this.flush()
     this.judge()
+    while (this.alone > 0) this.endAlone()
     while (this.exclusive > 0) this.endExclusive()
     if (!this.isClosed) this.advance(this.options.shutdownGrace)
     ensure(this.isClosed, "a pool does not close")
@@ -607,6 +627,7 @@ export class World {
       this.isWanted,
       this.isOpen,
       this.exclusive,
+      this.alone,
       this.pings.map((session) => this.sessions.indexOf(session)),
       this.machine.state,
       t(this.armed),
