@@ -155,7 +155,10 @@ export interface CommonOptions {
   readonly maxBatch?: number | undefined
   /** The maximum bytes of answers that wait for the consumer of a shared `requestStream`. Default: 256 KiB. */
   readonly maxBuffered?: number | undefined
-  /** How many requests may wait for a stream with room; more fail with `QueueFull`. Default: 1,024. */
+  /**
+   * How many requests may wait for a stream with room, or for a stream of their own; more fail with `QueueFull`. Default:
+   * 1,024.
+   */
   readonly maxWaiters?: number | undefined
   /** How long a request may wait for a stream with room. Default: 30 s. */
   readonly acquireTimeout?: DurationInput | undefined
@@ -243,8 +246,9 @@ export type MakeOptions<E = never, R = never> =
  * the stream, not the pool. When a session retires, its streams take no new requests.
  *
  * **Memory.** At most `maxStreams` × (`maxBatch` + `maxMessageSize` + `maxInFlight` × `maxBuffered`), and `maxWaiters` ×
- * `maxBatch` for the messages that wait. While sessions retire, their streams come beside them, at most `maxStreams` again:
- * without them, a request that hangs on an old session would keep the new one from its place.
+ * `maxBatch` for the messages that wait. Beside that, a request that takes a stream of its own, or waits for one, has its
+ * message and its answer, each up to `maxMessageSize`. While sessions retire, their streams come beside the others, at
+ * most `maxStreams` again: without them, a request that hangs on an old session would keep the new one from its place.
  *
  * @example
  * ```ts

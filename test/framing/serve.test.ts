@@ -152,11 +152,13 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
 
     it.scoped("how many bytes wait: it holds the client back, or resets the stream where it cannot", () =>
       Effect.gen(function*() {
-        const { answerHeld, stream, untilServed } = yield* at("/served?concurrency=1&maxBuffered=100000")
+        const { answerHeld, session, stream, untilServed } = yield* at("/served?concurrency=1&maxBuffered=100000")
         yield* send(stream, "hold a")
         yield* untilServed(({ begun }) => begun === 1)
         const piece = frames(Array.from({ length: 10 }, () => "x".repeat(10_000)))
-        const flood = Effect.replicateEffect(stream.write(piece), 100, { discard: true })
+        let written = 0
+        const write = Effect.andThen(stream.write(piece), Effect.sync(() => written++))
+        const flood = Effect.replicateEffect(write, 100, { discard: true })
         if (!can("holdsBack")) {
           yield* Effect.ignore(flood)
           const { ended, interrupted } = yield* untilServed(({ ended }) => ended.length > 0)
@@ -164,6 +166,15 @@ layer(Live, { excludeTestServices: true })("Framing.serve", (it) => {
           return assert.isTrue(Exit.isFailure(yield* Effect.exit(next(stream))))
         }
         yield* Effect.fork(flood)
+        // its writes come to rest before the last, while other streams of the session go on
+        const other = yield* session.createBidirectionalStream()
+        for (let round = 0, before = -1; round < 50; round++) {
+          yield* send(other, "b")
+          yield* next(other)
+          if (written > before) round = 0
+          before = written
+        }
+        assert.isBelow(written, 100)
         // what is held back arrives in the end
         yield* answerHeld
         for (let i = 0; i < 1001; i++) yield* next(stream)

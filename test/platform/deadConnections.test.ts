@@ -91,17 +91,19 @@ if (inject("protocol") === "http2") {
       const open = Effect.gen(function*() {
         const session = yield* WebTransport.connect(`https://127.0.0.1:${proxy.port}/`, { serverCertificateHashes })
         const stream = yield* session.createBidirectionalStream()
-        yield* Effect.fork(Effect.forever(stream.write(chunk)))
-        yield* Effect.fork(Stream.runForEach(stream.stream, inOrder()))
-        return session
+        return { session, stream }
       }).pipe(Effect.provideServiceEffect(WebTransport.WebTransportConstructor, pinging))
       for (let round = 0; round < 2; round++) {
-        const sessions = yield* Effect.replicateEffect(open, 10)
+        const opened = yield* Effect.replicateEffect(open, 10)
         yield* until(Effect.sync(() => atServer), (n) => n === 10)
+        for (const { stream } of opened) {
+          yield* Effect.fork(Effect.forever(stream.write(chunk)))
+          yield* Effect.fork(Stream.runForEach(stream.stream, inOrder()))
+        }
         yield* Effect.sleep(20 + 20 * round)
         proxy.resetAll()
         yield* until(
-          Effect.forEach(sessions, (session) => session.isOpen),
+          Effect.forEach(opened, ({ session }) => session.isOpen),
           (open) => !open.includes(true)
         )
         yield* until(Effect.sync(() => atServer), (n) => n === 0)

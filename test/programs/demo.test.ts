@@ -91,6 +91,10 @@ const cells = (table: string, title: string): ReadonlyArray<string> | undefined 
 
 const number = expect.stringMatching(/^[\d,]+$/)
 const milliseconds = expect.stringMatching(/^\d+\.\d ms$/)
+/** The first cells of the rows, from top to bottom. */
+const titles = (table: string): ReadonlyArray<string> =>
+  table.split("\n").map((line) => line.split("│")[1]?.trim() ?? "").filter((title) => title !== "")
+
 /** The row of pooled requests, with any number of sessions from 1 to `maxSessions`. */
 const pooledRow = (title: string, requests: string, maxSessions: number) => [
   title,
@@ -133,6 +137,7 @@ it.effect("measures all four ways against a server of its own, and leaves no pro
       ...[1, 2, 3, 4].map((done) => `session per request: ${done} of 4`),
       ""
     ])
+    expect(titles(result.stdout)).toEqual([shared, streams, sessions, single])
     expect(cells(result.stdout, shared)).toEqual(pooledRow(shared, "800", 2))
     expect(cells(result.stdout, streams)).toEqual(pooledRow(streams, "200", 2))
     expect(cells(result.stdout, sessions)).toEqual(pooledRow(sessions, "40", 2))
@@ -179,9 +184,10 @@ layer(TestServer.layer())((it) => {
       ])
       const stats = yield* server.until((stats) => stats.paths["/echo?demo"]?.sessionsOpen === 0)
       const counts = stats.paths["/echo?demo"]!
-      // the server's counts agree with the table
-      const sessionsAccepted = rows.reduce((sum, row) => sum + Number(row![2]), 0)
-      expect(counts).toMatchObject({ sessionsAccepted })
+      // the server's counts agree with the table, in which a session that was still opening at the end of its row is not
+      const sessionsOpened = rows.reduce((sum, row) => sum + Number(row![2]), 0)
+      expect(counts.sessionsAccepted).toBeGreaterThanOrEqual(sessionsOpened)
+      expect(counts.sessionsAccepted).toBeLessThanOrEqual(3 * 4 + 4)
       // length and id of a request on a shared stream take 3 or 4 bytes
       expect(counts.bytesReceived).toBeGreaterThanOrEqual(24_400 + 800 * 103)
       expect(counts.bytesReceived).toBeLessThanOrEqual(24_400 + 800 * 104)

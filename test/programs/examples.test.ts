@@ -32,6 +32,10 @@ it.effect.each([
   ["file-copy.ts", [100, 5_000, 70_000, 4_000_000].map((size) => `${size} bytes: the same\n`).join("")],
   ["two-pools.ts", "an order\na measurement\n"],
   [
+    "shared-streams.ts",
+    `${Array.from({ length: 10 }, (_, i) => `hello ${i}!`).join(" ")}\n10 requests on 1 stream, in 1 write\n`
+  ],
+  [
     "workers.ts",
     ["threads", "Workers of @effect/platform"].map((name) =>
       [

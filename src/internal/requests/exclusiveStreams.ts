@@ -74,19 +74,28 @@ export class ExclusiveStreams implements Borrowable {
     lend: (call: ExclusiveCall) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | Failure, R> {
     return Effect.suspend((): Effect.Effect<A, E | Failure, R> => {
-      const mayBegin = this.shell.machine.beginExclusive()
+      const { machine, troubles } = this.shell
+      const mayBegin = machine.beginExclusive()
       this.shell.observers?.changed()
-      if (!mayBegin) return Effect.fail(this.shell.troubles.closed())
+      if (!mayBegin) return Effect.fail(troubles.closed())
       const call = new ExclusiveCall()
       this.calls.add(call)
       call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined
       if (call.lease !== undefined) return lend(call)
+      if (!machine.waiting.beginAlone()) {
+        this.end(call, Exit.void, "rejections")
+        return Effect.fail(troubles.queueFull())
+      }
       return Effect.matchCauseEffect(restore(this.inTime(this.awaitStream(call))), {
         onFailure: (cause) => {
+          machine.waiting.endAlone()
           this.end(call, Exit.failCause(cause), endOf(cause))
           return Effect.failCause(cause)
         },
-        onSuccess: () => lend(call)
+        onSuccess: () => {
+          machine.waiting.endAlone()
+          return lend(call)
+        }
       })
     })
   }

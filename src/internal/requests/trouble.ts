@@ -43,14 +43,10 @@ export class Troubles {
 
   /** The outcome of a request that was not sent. */
   refused({ since }: SharedRequest, refusal: Refusal<Trouble>, now: number): Failed {
-    const { maxInFlight, maxWaiters } = this.machine.options
+    const { maxInFlight } = this.machine.options
     switch (refusal._tag) {
       case "QueueFull":
-        return failed(
-          "Borrow",
-          "no",
-          this.poolError("QueueFull", 0, `maxWaiters ${maxWaiters}; its size is maxStreams times maxInFlight`)
-        )
+        return failed("Borrow", "no", this.queueFull())
       case "AcquireTimeout": {
         const { asking, streams } = this.machine
         const wait = asking.asked === 0 ? undefined : this.streamWait
@@ -73,6 +69,11 @@ export class Troubles {
           new TypeError("message must keep its bytes until it is sent, but was detached or resized before")
         )
     }
+  }
+
+  queueFull(): PoolError {
+    const { maxWaiters } = this.machine.options
+    return this.poolError("QueueFull", 0, `maxWaiters ${maxWaiters}; its size is maxStreams times maxInFlight`)
   }
 
   closed(): PoolError {
@@ -151,7 +152,7 @@ export class Troubles {
         maxSize: options.maxStreams,
         inUse: streams.busy,
         creating: asking.asked,
-        waiters: waiting.length,
+        waiters: waiting.length + waiting.alone,
         detail,
         ...(cause === undefined ? {} : { cause })
       })

@@ -132,10 +132,10 @@ const makeOne: Make = <E, R>(options: SessionPoolOptions<E, R>) => {
   const leavers = new Leavers(retireGrace)
   const incoming = makeIncomingLoops(name, options)
 
-  /** A session that closes with its item; or later, if it still has bytes to send and time left. */
+  /** A session that closes with its item; or later, if bytes may still be on their way and it has time left. */
   const closeOwn = ({ core, scope }: OwnScope, exit: Exit.Exit<unknown, unknown>) => {
     const close = Scope.close(scope, exit)
-    if (core === undefined || !core.ends.hasToDeliver) return close
+    if (core === undefined || !(core.ends.hasToDeliver || core.ends.mayBeUnread)) return close
     // its borrowers still have it
     if (core.views > 0) core.ends.cutShort()
     return core.views > 0 || !overlap ? close : leavers.leave(core, close)

@@ -160,8 +160,8 @@ export class UnconfirmedEnds {
     }
   }
 
-  /** Whether the peer may not have received all bytes of ended streams yet. It grants new streams only after that. */
-  get mayBeOwedCredit(): boolean {
+  /** Whether the peer may not have read all bytes of ended streams yet. It grants new streams only after that. */
+  get mayBeUnread(): boolean {
     return this.hasUnanswered && this.hasDelivered
   }
 

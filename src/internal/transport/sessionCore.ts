@@ -305,7 +305,7 @@ export class SessionCore {
   }
 
   get mayBeOwedCredit(): boolean {
-    return this.ends.mayBeOwedCredit
+    return this.ends.mayBeUnread
   }
 
   /** Retires a session that grants no streams. */

@@ -79,7 +79,9 @@ const movesOf = (world: World, happened: ReadonlyMap<string, number>, limits: Re
     may("noPong", () => world.pinged(false))
   }
   may("beginExclusive", () => world.beginExclusive())
-  if (world.exclusive > 0) may("endExclusive", () => world.endExclusive())
+  if (world.machine.state === "Open") may("beginAlone", () => world.beginAlone(), "beginExclusive")
+  if (world.alone > 0) may("endAlone", () => world.endAlone())
+  if (world.exclusive > world.alone) may("endExclusive", () => world.endExclusive())
   if (world.armed < Infinity) may("wake", () => world.wake())
   may("advance", () => world.advance(7))
   may("drain", () => world.drain())
@@ -125,6 +127,7 @@ const kinds: Record<string, string> = {
   requestLarge: "large",
   requestMany: "many",
   openLeaving: "leaving",
+  beginAlone: "beginExclusive",
   break: "lose"
 }
 

@@ -8,6 +8,7 @@ import {
   idleTime,
   lastPause,
   type RequestCommand,
+  type RequestEnd,
   type RequestMachineOptions
 } from "../../../src/internal/core/requests/requestCommands.js"
 import { RequestMachine } from "../../../src/internal/core/requests/requestMachine.js"
@@ -81,6 +82,8 @@ export class World {
   exclusive = 0
   /** All that began, also those that were refused. */
   exclusives = 0
+  /** Those of them that wait for their stream. */
+  alone = 0
   armed = Infinity
   pings: Array<ModelSession> = []
   isDrained = false
@@ -326,7 +329,7 @@ export class World {
         const { refusal } = command
         switch (refusal._tag) {
           case "QueueFull":
-            ensure(this.queue.length >= this.options.maxWaiters, "refused though there is a place")
+            ensure(this.queue.length + this.alone >= this.options.maxWaiters, "refused though there is a place")
             break
           case "AcquireTimeout":
             ensure(request.since + this.options.acquireTimeout <= this.now.monotonic, "refused too early")
@@ -523,9 +526,25 @@ export class World {
     else ensure(this.machine.state !== "Open", "an open pool refuses an exclusive request")
   }
 
-  endExclusive(): void {
+  /** A request wants a stream of its own, and none is ready. */
+  beginAlone(): void {
+    this.exclusives++
+    if (!this.machine.beginExclusive()) return
+    this.exclusive++
+    const hasPlace = this.queue.length + this.alone < this.options.maxWaiters
+    ensure(this.machine.waiting.beginAlone() === hasPlace, "a request waits beyond maxWaiters, or is refused before")
+    if (hasPlace) this.alone++
+    else this.endExclusive("rejections")
+  }
+
+  endAlone(): void {
+    this.alone--
+    this.machine.waiting.endAlone()
+  }
+
+  endExclusive(how: RequestEnd = "answered"): void {
     this.exclusive--
-    this.machine.endExclusive("answered", this.now)
+    this.machine.endExclusive(how, this.now)
   }
 
   advance(ms: number): void {
@@ -583,6 +602,7 @@ export class World {
     this.judge()
     while (this.flushes.length > 0) this.flush()
     this.judge()
+    while (this.alone > 0) this.endAlone()
     while (this.exclusive > 0) this.endExclusive()
     if (!this.isClosed) this.advance(this.options.shutdownGrace)
     ensure(this.isClosed, "a pool does not close")
@@ -621,6 +641,7 @@ export class World {
       this.isWanted,
       this.isOpen,
       this.exclusive,
+      this.alone,
       this.pings.map((session) => this.sessions.indexOf(session)),
       this.machine.state,
       t(this.armed),

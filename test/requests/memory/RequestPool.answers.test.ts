@@ -2,10 +2,12 @@
 import * as Effect from "#test/Effect"
 import * as Exit from "#test/Exit"
 import * as Fiber from "#test/Fiber"
+import * as Scope from "#test/Scope"
 import { isFramingError } from "effect-pools/FramingError"
 import { isPoolError } from "effect-pools/PoolError"
 import * as RequestPool from "effect-pools/RequestPool"
 import { isWebTransportError } from "effect-pools/WebTransportError"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { left } from "../../support/collectGarbage.js"
 import { failureOf } from "../../support/pool.js"
@@ -517,5 +519,38 @@ describe("RequestPool", () => {
       yield* quiet
       yield* peers[0]!.answer(1)
       yield* joinAll(fibers)
+    }))
+
+  it.scoped("counts requests that wait for a stream of their own among them", () =>
+    Effect.gen(function*() {
+      const { pool, streamPool } = yield* inMemory({
+        pool: { maxStreams: 1, maxWaiters: 3, maxBatch: 100 },
+        streams: { maxSize: 2 }
+      })
+      const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+      yield* Scope.extend(Effect.andThen(streamPool.get, streamPool.get), scope)
+      const large = "x".repeat(101)
+      const many = collect(pool.requestStream(bytes("many 1"), { isLast: isNumber(0) }))
+      const first = yield* begin(pool, large)
+      const second = yield* Effect.fork(many)
+      const third = yield* begin(pool, "small")
+      const requests: ReadonlyArray<Effect.Effect<unknown, unknown>> = [ask(pool, large), many, ask(pool, "small")]
+      for (const request of requests) {
+        const fiber = yield* Effect.fork(request)
+        yield* quiet
+        const exit = Option.getOrThrow(yield* Fiber.poll(fiber))
+        const { cause, reason, sent } = error(exit)
+        assert.deepStrictEqual([reason, sent], ["Borrow", "no"])
+        assert.isTrue(isPoolError(cause) && cause.reason === "QueueFull", String(cause))
+      }
+      assert.deepInclude(yield* pool.stats, { rejections: 3, exclusive: 2, waiters: 1 })
+      // one that leaves makes a place, and so does each that gets its stream
+      yield* Fiber.interrupt(first)
+      const next = yield* begin(pool, large)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* Fiber.join(second), ["0 many 1"])
+      assert.deepStrictEqual(yield* joinAll([third, next]), ["small", large])
+      yield* Effect.forEach([large, large, large], (request) => ask(pool, request), { concurrency: "unbounded" })
+      assert.deepInclude(yield* pool.stats, { rejections: 3, exclusive: 0, waiters: 0 })
     }))
 })

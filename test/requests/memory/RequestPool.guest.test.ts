@@ -136,6 +136,9 @@ describe("a stream", () => {
       Effect.gen(function*() {
         const { pool } = yield* inMemory({ streams: { leakThreshold: "1 second" } })
         yield* begin(pool, "hold a")
+        yield* Effect.fork(collect(pool.requestStream(bytes("silence b"))))
+        yield* quiet
+        assert.deepInclude(yield* pool.stats, { streams: 1, exclusive: 1 })
         yield* pass(60_000)
         assert.deepStrictEqual(logs.filter(({ annotations }) => annotations["event"] === "Leak"), [])
       })

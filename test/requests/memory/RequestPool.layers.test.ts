@@ -65,12 +65,13 @@ describe("RequestPool", () => {
   it.scoped("shows its figures as metrics while it lives", () =>
     Effect.gen(function*() {
       const value = <A>(metric: Metric.Readable<A>) => Metric.value(Metric.tagged(metric, "pool", "shown"))
-      const { pool } = yield* inMemory({ pool: { name: "shown", maxStreams: 1, maxInFlight: 2 } })
+      const { pool, release } = yield* inMemory({ pool: { name: "shown", maxStreams: 1, maxInFlight: 2 } })
       yield* Effect.forEach(["a", "b"], (request) => ask(pool, request), { concurrency: 2 })
       const late = yield* Effect.fork(ask(pool, "hold a"))
       const held = yield* Effect.fork(ask(pool, "hold b"))
       const waiting = yield* Effect.fork(ask(pool, "c"))
       yield* quiet
+      assert.strictEqual((yield* value(PoolMetrics.waiters)).value, 1)
       yield* Fiber.interrupt(late)
       yield* quiet
       const gauges = [PoolMetrics.streams, PoolMetrics.maxStreams, PoolMetrics.inFlight, PoolMetrics.forgotten]
@@ -79,10 +80,13 @@ describe("RequestPool", () => {
       const counters = [PoolMetrics.requests, PoolMetrics.batchedRequests, PoolMetrics.batches, PoolMetrics.abandoned]
       const counts = yield* Effect.forEach(counters, value)
       assert.deepStrictEqual(counts.map(({ count }) => count), [5, 5, 3, 1])
+      yield* release("hold a")
+      yield* quiet
+      assert.strictEqual((yield* value(PoolMetrics.lateAnswers)).count, 1)
       assert.strictEqual(yield* Fiber.join(waiting), "c")
       yield* pool.close
       assert.strictEqual((yield* value(PoolMetrics.requestFailures)).count, 1)
-      assert.strictEqual((yield* value(PoolMetrics.streams)).value, 0)
+      assert.strictEqual((yield* value(PoolMetrics.maxStreams)).value, 0)
       yield* Fiber.await(held)
     }))
 

@@ -17,6 +17,8 @@ export class WaitingRequests<F> {
   private readonly counters: RequestCounters
   private readonly outbox: Outbox<RequestCommand<F>>
   private readonly list = new LinkedList<SharedRequest>()
+  /** Requests that wait for a stream of their own. */
+  alone = 0
 
   constructor(options: RequestMachineOptions, counters: RequestCounters, outbox: Outbox<RequestCommand<F>>) {
     this.options = options
@@ -33,7 +35,18 @@ export class WaitingRequests<F> {
   }
 
   get isFull(): boolean {
-    return this.list.length >= this.options.maxWaiters
+    return this.list.length + this.alone >= this.options.maxWaiters
+  }
+
+  /** Whether a request may wait for a stream of its own. `endAlone` follows. */
+  beginAlone(): boolean {
+    if (this.isFull) return false
+    this.alone++
+    return true
+  }
+
+  endAlone(): void {
+    this.alone--
   }
 
   /** When the oldest request has waited for too long. */

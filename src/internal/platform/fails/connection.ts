@@ -3,6 +3,7 @@ import type { Explanation, NativeOptions, NativeWebTransport } from "../../../We
 import { endWhenDead } from "./deadConnections.js"
 import { type Certificate, explainCertificate, explainError, explainWaiting } from "./explain.js"
 import { has, internals } from "./internals.js"
+import { widen } from "./windows.js"
 
 interface Socket {
   readonly destroyed: boolean
@@ -45,7 +46,10 @@ export const hold = (native: NativeWebTransport, options: NativeOptions): void =
     if (!has(socket, "destroy")) return
     const one: Held = { socket: socket as Socket, freed }
     held.set(native, one)
-    client.once("connect", () => endWhenDead(client))
+    client.once("connect", () => {
+      widen(client)
+      endWhenDead(client)
+    })
     client.once("error", (error: Error) => note(native, explainError(error)))
     // runs after the library's own listener, which has compared the hashes
     proxy.once("secureConnect", () => {

@@ -50,9 +50,9 @@ const { versions } = globalThis.process ?? {}
 const isNode = versions !== undefined && !("bun" in versions) && !("deno" in versions)
 
 /**
- * Ends the stream at data that it has had before. Node (20) may give what is left of a read again when it has paused its
- * reading, or when a write fails meanwhile: an answer could have wrong bytes in its middle. All data of a read is in one
- * buffer, in order.
+ * Ends the stream at data that it has had before. If a write fails at once while Node (20) hands on what it has read, it
+ * hands on the same bytes again, from an earlier place on: an answer could have wrong bytes in its middle. All data of a read
+ * is in one buffer, in order. (`Http2Session::OnStreamAfterWrite`, which runs within `ConsumeHTTP2Data` then.)
  */
 export const endAtRepeat = (stream: PushedStream): void => {
   if (!isNode || !has(stream, "push", "destroy")) return

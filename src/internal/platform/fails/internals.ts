@@ -3,6 +3,7 @@
  * receives its events. Each access is checked; if the shape differs, the session works without.
  */
 import type { ClosableStream } from "./closeOrder.js"
+import type { Http2Connection } from "./windows.js"
 
 export interface Emitter {
   on?(event: string, listener: (...args: Array<never>) => void): unknown
@@ -24,7 +25,7 @@ export interface ConnectStream extends Emitter, ClosableStream, PushedStream {
 
 /** The HTTP/2 session of `node:http2`, and the object that receives its events. */
 export interface FailsInternals {
-  readonly client: Emitter & {
+  readonly client: Emitter & Partial<Http2Connection> & {
     readonly socket: Emitter | undefined
     /** True until the TLS handshake is done. */
     readonly connecting: boolean

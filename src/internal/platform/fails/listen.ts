@@ -7,7 +7,7 @@ import { endAtRepeat, endWhenDead } from "./deadConnections.js"
 import { has } from "./internals.js"
 import { hasNativePackage, load, type ServerModule } from "./load.js"
 import type { Connection, NodeServer, RequestFields, ServerSession, Socket } from "./serverShape.js"
-import { windows } from "./windows.js"
+import { widen, windows } from "./windows.js"
 
 const requestOf = (fields: RequestFields): ConnectRequest => ({
   path: String(fields[":path"] ?? "/"),
@@ -69,6 +69,7 @@ const keep = <A extends { once(event: "close", listener: () => void): unknown }>
 const track = (server: NodeServer | undefined) => {
   const connections = new Set<Connection>()
   const sockets = new Set<Socket>()
+  server?.on("session", widen)
   server?.on("session", endWhenDead)
   // before the library's own listeners
   server?.prependListener("stream", endAtThrow)

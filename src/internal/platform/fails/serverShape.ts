@@ -3,6 +3,7 @@ import type { NativeWebTransport } from "../../../WebTransportConstructor.js"
 import type { Carrier } from "./capsules.js"
 import type { ClosableStream } from "./closeOrder.js"
 import type { MortalConnection } from "./deadConnections.js"
+import type { Http2Connection } from "./windows.js"
 
 /** A request for a session. */
 export interface RequestFields {
@@ -17,7 +18,7 @@ export interface RequestAnswer {
 }
 
 /** A connection of HTTP/2, as `node:http2` has it. */
-export interface Connection extends MortalConnection {
+export interface Connection extends MortalConnection, Partial<Http2Connection> {
   once(event: "close", listener: () => void): unknown
   goaway(): void
   close(): void

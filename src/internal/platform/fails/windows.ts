@@ -1,3 +1,9 @@
+/** A connection of `node:http2`. */
+export interface Http2Connection {
+  settings(settings: { readonly initialWindowSize: number }): void
+  setLocalWindowSize(size: number): void
+}
+
 /**
  * The bytes that a peer may send on a stream, and on all streams of a session, before this side has read half of them.
  *
@@ -10,7 +16,16 @@ export const windows = {
   initialStreamFlowControlWindow: 256 << 10
 }
 
-/*
- * HTTP/2's own windows stay at Node's 64 KiB, though no more of a session is on the way at a time. With 15 MiB, Node (20) gave
- * some bytes twice when much came at once after a pause: it pauses the reading of what it has while it writes.
+/**
+ * Opens the windows of HTTP/2 itself. By default its stream, and so the whole session, has 64 KiB on the way at a time,
+ * whatever the windows above grant. These windows need hold nobody back: the package takes all bytes as they arrive.
  */
+export const widen = (connection: Partial<Http2Connection>): void => {
+  const { initialSessionFlowControlWindow: size } = windows
+  try {
+    connection.settings?.({ initialWindowSize: size })
+    connection.setLocalWindowSize?.(size)
+  } catch {
+    // the connection has ended, or its runtime has no such windows
+  }
+}
