@@ -246,9 +246,10 @@ export type MakeOptions<E = never, R = never> =
  * the stream, not the pool. When a session retires, its streams take no new requests.
  *
  * **Memory.** At most `maxStreams` × (`maxBatch` + `maxMessageSize` + `maxInFlight` × `maxBuffered`), and `maxWaiters` ×
- * `maxBatch` for the messages that wait. Beside that, a request that takes a stream of its own, or waits for one, has its
- * message and its answer, each up to `maxMessageSize`. While sessions retire, their streams come beside the others, at
- * most `maxStreams` again: without them, a request that hangs on an old session would keep the new one from its place.
+ * `maxBatch` for the messages that wait. Waiting answers of a few bytes may take three times `maxBuffered`. Beside that, a
+ * request that takes a stream of its own, or waits for one, has its message and its answer, each up to `maxMessageSize`.
+ * While sessions retire, their streams come beside the others, at most `maxStreams` again: without them, a request that
+ * hangs on an old session would keep the new one from its place.
  *
  * @example
  * ```ts

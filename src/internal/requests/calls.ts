@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { RequestError } from "../../RequestError.js"
+import { MessageBuffer } from "../core/bytes/messageBuffer.js"
 import { frameOverhead, type Sendable } from "../core/requests/batch.js"
 import { SharedRequest } from "../core/requests/sharedStream.js"
 
@@ -74,7 +75,7 @@ export class SingleCall extends Call {
 /** A request with many answers, for one consumer. */
 export class ManyCall extends Call {
   readonly isLast: (answer: Uint8Array) => boolean
-  private readonly buffer: Array<Uint8Array> = []
+  private readonly buffer = new MessageBuffer()
   private end: Exit.Exit<never, RequestError> | "Last" | undefined = undefined
   private resume: (() => void) | undefined = undefined
   private readonly consumed: (call: ManyCall, size: number) => void
@@ -112,7 +113,7 @@ export class ManyCall extends Call {
 
   /** The next answer. Fails with none after the last one. */
   readonly nextAnswer: Effect.Effect<Uint8Array, Option.Option<RequestError>> = Effect.suspend(() => {
-    const answer = this.buffer.shift()
+    const answer = this.buffer.take()
     if (answer !== undefined) {
       this.consumed(this, answer.byteLength)
       return Effect.succeed(answer)
@@ -122,7 +123,7 @@ export class ManyCall extends Call {
   })
 
   private readonly more: Effect.Effect<void> = callback<void>((resume) => {
-    if (this.buffer.length > 0 || this.end !== undefined) return resume(Effect.void)
+    if (!this.buffer.isEmpty || this.end !== undefined) return resume(Effect.void)
     this.resume = () => resume(Effect.void)
     return Effect.sync(() => {
       this.resume = undefined

@@ -1,0 +1,54 @@
+import * as Effect from "#test/Effect"
+import { ManyCall } from "../../../../src/internal/requests/calls.js"
+import { collectGarbage } from "../../../support/collectGarbage.js"
+import { bytes } from "../../../support/streamPools.js"
+import { assert, describe, it } from "../../../support/vitest.js"
+
+const heap = Effect.promise(async () => {
+  await new Promise<void>((resolve) => setTimeout(resolve, 0))
+  collectGarbage()
+  collectGarbage()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+})
+
+describe("answers that wait for their consumer", () => {
+  for (
+    const [what, count, sizes] of [
+      ["empty", 50_000, [0]],
+      ["of one byte", 50_000, [1]],
+      ["large and small by turns", 1_000, [1_024, 1]],
+      ["of many sizes", 1_000, [0, 1, 63, 64, 1_023, 1_024, 5_000]],
+      ["large", 20, [65_536]]
+    ] as const
+  ) {
+    it.live(`take at most three times what maxBuffered counts: ${what}`, () =>
+      Effect.gen(function*() {
+        let consumed = 0
+        const call = new ManyCall(bytes("request"), () => false, (_, size) => {
+          consumed += size
+        })
+        const sizeOf = (i: number) => sizes[i % sizes.length]!
+        const answer = (i: number) => new Uint8Array(sizeOf(i)).fill(i)
+        const add = (from: number, to: number) => {
+          for (let i = from; i < to; i++) call.answered(answer(i))
+        }
+        // code is made by the first ones
+        add(0, 100)
+        const before = yield* heap
+        add(100, count)
+        const after = yield* heap
+        let counted = 0
+        for (let i = 100; i < count; i++) counted += Math.max(1, sizeOf(i))
+        assert.isBelow((after - before) / counted, 3)
+        let total = 0
+        for (let i = 0; i < count; i++) {
+          const next = yield* call.nextAnswer
+          total += sizeOf(i)
+          if (i % 1_000 < 7) assert.deepStrictEqual(next, answer(i))
+          else if (next.byteLength !== sizeOf(i)) assert.fail(`answer ${i} has ${next.byteLength} bytes`)
+        }
+        assert.strictEqual(consumed, total)
+      }), 600_000)
+  }
+})
