@@ -375,6 +375,41 @@ live(
     })
 )
 
+if (protocol === "http2") {
+  live(
+    "another server may listen at its port while it drains, and no request of a pool fails",
+    () =>
+      Effect.gen(function*() {
+        const certificate = yield* NodeWebTransportServer.selfSigned
+        const gate = yield* Deferred.make<void>()
+        const begun = yield* Deferred.make<void>()
+        const old = yield* start({ certificate, shutdownGrace: "1 hour" })
+        const slow = (request: Uint8Array) =>
+          Deferred.succeed(begun, undefined).pipe(Effect.andThen(Deferred.await(gate)), Effect.as(request))
+        yield* Effect.fork(old.serve((session) => session.serveStreams((stream) => Framing.serve(stream, slow))))
+        const sessionPool = yield* SessionPool.make({ ...optionsOf(old, "/"), rideOut: "1 hour", concurrency: 2 })
+        const pool = yield* RequestPool.make({ sessionPool })
+        const told = yield* Effect.fork(sessionPool.use((session) => session.draining))
+        const first = yield* Effect.fork(pool.request(bytes("first")))
+        yield* Deferred.await(begun)
+        const draining = yield* Effect.fork(old.drain)
+
+        const listening = start({ certificate, port: old.address.port })
+        const another = yield* until(Effect.exit(listening), Exit.isSuccess)
+        if (Exit.isFailure(another)) throw new Error("no other server")
+        const answer = () => Effect.succeed(bytes("from the new server"))
+        yield* Effect.fork(
+          another.value.serve((session) => session.serveStreams((stream) => Framing.serve(stream, answer)))
+        )
+        yield* Fiber.join(told)
+        expect(text(yield* pool.request(bytes("second")))).toBe("from the new server")
+        yield* Deferred.succeed(gate, undefined)
+        expect(text(yield* Fiber.join(first))).toBe("first")
+        yield* Fiber.join(draining)
+      })
+  )
+}
+
 const frame = (id: number, request: string) => Either.getOrThrow(Framing.encode(bytes(request), { id }))
 
 /** The next answer, or the FIN. */
