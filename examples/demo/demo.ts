@@ -27,20 +27,26 @@ const environment = (options: Options, url: string, hash: string | undefined) =>
 
 const endpoint = (options: Options) =>
   options.url === undefined
-    ? Effect.map(startEchoServer, ({ hash, port }) => ({ url: `https://127.0.0.1:${port}/echo`, hash }))
-    : Effect.succeed({ url: options.url, hash: options.certificateHash })
+    ? Effect.map(startEchoServer, ({ hash, port }) => ({
+      url: `https://127.0.0.1:${port}/echo`,
+      requestsUrl: `https://127.0.0.1:${port}/requests`,
+      hash
+    }))
+    // an echo server repeats the id of a request, too
+    : Effect.succeed({ url: options.url, requestsUrl: options.url, hash: options.certificateHash })
 
 const demo = (options: Options) =>
   Effect.gen(function*() {
     const { concurrency, requests, timeLimit } = options
-    const { hash, url } = yield* endpoint(options)
+    const { hash, requestsUrl, url } = yield* endpoint(options)
+    const sessionsTo = (url: string) => SessionPoolLive.pipe(Layer.provide(environment(options, url, hash)))
 
-    const SessionsLive = SessionPoolLive.pipe(Layer.provide(environment(options, url, hash)))
+    const SessionsLive = sessionsTo(url)
     const StreamsLive = StreamPool.layer({ maxSize: concurrency, maxStreamsPerSession: shareOf(options) }).pipe(
       Layer.provideMerge(SessionsLive)
     )
 
-    const RequestsLive = RequestPool.layer().pipe(Layer.provideMerge(SessionsLive))
+    const RequestsLive = RequestPool.layer().pipe(Layer.provideMerge(sessionsTo(requestsUrl)))
 
     const most = requests * 20
     const shared = yield* withProgress("shared streams", most, (onProgress) =>

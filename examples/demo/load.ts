@@ -53,7 +53,7 @@ const readToEnd = (stream: WebTransport.BidirectionalStream) =>
     }
   })
 
-/** Streams that requests share. An echo server repeats the id of a request, too. */
+/** Streams that requests share. */
 export const sharedStreams = (load: Load) =>
   Effect.gen(function*() {
     const sessions = yield* SessionPool.SessionPool

@@ -1,7 +1,7 @@
 /** A server of WebTransport streams, as a server of sockets. */
 import { Socket, SocketServer } from "@effect/platform"
 import { Effect, Layer, Queue } from "effect"
-import { serve, type ServedStream } from "../support/serve.js"
+import { nativeStreams, serve, type ServedStream } from "../support/serve.js"
 
 /** The streams that clients open on the sessions of a path, as sockets of one server. */
 export const streamsAsSockets = (path: string) =>
@@ -9,7 +9,8 @@ export const streamsAsSockets = (path: string) =>
     SocketServer.SocketServer,
     Effect.gen(function*() {
       const streams = yield* Queue.unbounded<ServedStream>()
-      yield* Effect.promise(() => serve(path, (stream) => void streams.unsafeOffer(stream))).pipe(Effect.forkDaemon)
+      const onSession = nativeStreams((stream) => void streams.unsafeOffer(stream))
+      yield* Effect.promise(() => serve({ [path]: onSession })).pipe(Effect.forkDaemon)
       return SocketServer.SocketServer.of({
         address: { _tag: "TcpAddress", hostname: "127.0.0.1", port: 0 },
         run: (handler) =>

@@ -16,30 +16,34 @@ export interface ServedStream {
 
 const ignore = () => {}
 
-/**
- * Prints `Ready` as one line of JSON. Ends when stdin does, so it ends with its parent process, however that ends.
- *
- * `onStream` gets the platform's own streams: benchmarks measure clients against this server.
- */
+/** What the server does with a session. */
+export type OnSession = (session: NodeWebTransportServer.ServerSession) => Effect.Effect<unknown, unknown>
+
+/** Gives `onStream` the platform's own streams: benchmarks measure clients against such a server. */
+export const nativeStreams = (onStream: (stream: ServedStream) => void): OnSession => ({ native }) =>
+  Effect.promise(() =>
+    native.incomingBidirectionalStreams.pipeTo(new WritableStream({ write: onStream })).catch(ignore)
+  )
+
+/** Serves these paths. Prints `Ready` as one line of JSON. Ends when stdin does, so with its parent, however that ends. */
 export const serve = (
-  path: string,
-  onStream: (stream: ServedStream) => void,
+  paths: Readonly<Record<string, OnSession>>,
   protocol: "http2" | "http3" = "http2"
 ): Promise<void> => {
   process.stdin.on("end", () => process.exit()).resume()
   // Ctrl-C reaches every process of a terminal; the parent decides when this one ends.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, ignore)
   return Effect.gen(function*() {
-    const server = yield* NodeWebTransportServer.make({ certificate: "self-signed", paths: [path], protocol })
+    const server = yield* NodeWebTransportServer.make({
+      certificate: "self-signed",
+      paths: Object.keys(paths),
+      protocol
+    })
     const ready: Ready = {
       port: server.address.port,
       hash: Buffer.from(server.certificateHash).toString("hex")
     }
     process.stdout.write(`${JSON.stringify(ready)}\n`)
-    yield* server.serve(({ native }) =>
-      Effect.promise(() =>
-        native.incomingBidirectionalStreams.pipeTo(new WritableStream({ write: onStream })).catch(ignore)
-      )
-    )
+    yield* server.serve((session) => paths[session.path.split("?")[0]!]!(session))
   }).pipe(Effect.scoped, Effect.runPromise)
 }

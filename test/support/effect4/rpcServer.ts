@@ -7,7 +7,7 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
-import { serve, type ServedStream } from "../../../examples/support/serve.js"
+import { nativeStreams, serve, type ServedStream } from "../../../examples/support/serve.js"
 import { Arithmetic } from "./rpcProcedures.js"
 
 const ArithmeticLive = Arithmetic.toLayer({
@@ -19,7 +19,8 @@ const SocketServerLive = Layer.effect(
   SocketServer.SocketServer,
   Effect.gen(function*() {
     const streams = yield* Queue.unbounded<ServedStream>()
-    yield* Effect.forkDetach(Effect.promise(() => serve("/rpc", (stream) => void Queue.offerUnsafe(streams, stream))))
+    const onSession = nativeStreams((stream) => void Queue.offerUnsafe(streams, stream))
+    yield* Effect.forkDetach(Effect.promise(() => serve({ "/rpc": onSession })))
     return SocketServer.SocketServer.of({
       address: NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, 0),
       run: (handler) =>
