@@ -6,7 +6,7 @@ import { collect } from "../harness/measure.js"
 import type { Entry, Group, Results } from "../harness/model.js"
 import { contestants, peers, withContestant } from "./contestants.js"
 import { startEchoServer } from "./echoServer.js"
-import { http2 } from "./implementations.js"
+import type { Implementation } from "./implementations.js"
 import { Count, senders } from "./load.js"
 import { shared } from "./multiplexed.js"
 
@@ -31,13 +31,13 @@ const held = async () => {
   return { heap: heapUsed / 1e6, buffers: arrayBuffers / 1e6 }
 }
 
-const entry = (contestant: typeof shared, at: number): Entry => ({
+const entry = (implementation: Implementation, contestant: typeof shared, at: number): Entry => ({
   peer: contestant.peer,
   at,
   rounds: 2,
   limit: 90,
   measure: () =>
-    withContestant(http2, contestant, fibers, (drive) =>
+    withContestant(implementation, contestant, fibers, (drive) =>
       Effect.gen(function*() {
         yield* drive(senders(new Count(warm), fibers, bytes))
         const before = yield* Effect.promise(held)
@@ -64,11 +64,11 @@ const report = (results: Results): ReadonlyArray<string> => [
   )
 ]
 
-export const soak: Group = {
+export const soak = (implementation: Implementation): Group => ({
   name: group,
   title: "What very many requests leave behind",
-  start: () => startEchoServer(http2),
-  entries: ({ quick }) => soaked.map((contestant) => entry(contestant, quick ? few : all)),
+  start: () => startEchoServer(implementation),
+  entries: ({ quick }) => soaked.map((contestant) => entry(implementation, contestant, quick ? few : all)),
   report,
   requirements: (results) =>
     [peers.shared, peers.pooled].map((peer) => {
@@ -80,4 +80,4 @@ export const soak: Group = {
         unit: "MB"
       }
     })
-}
+})

@@ -12,7 +12,7 @@ export const transport: Suite = {
   effect: 3,
   child: "transport/child.ts",
   packages: ["effect", "@effect/rpc", "@fails-components/webtransport"],
-  groups: [...[...sharedOverHttp2, ...overHttp2].map((group) => group(Implementations.http2)), soak]
+  groups: [...sharedOverHttp2, ...overHttp2, soak].map((group) => group(Implementations.http2))
 }
 
 /** `npm run bench -- http3` */
@@ -22,6 +22,6 @@ export const http3: Suite = {
   effect: 3,
   child: "transport/child.ts",
   packages: ["effect", "@moq/web-transport"],
-  groups: [...sharedOverHttp3, ...overHttp3].map((group) => group(Implementations.http3)),
+  groups: [...sharedOverHttp3, ...overHttp3, soak].map((group) => group(Implementations.http3)),
   runtime: Implementations.http3.runtime
 }
