@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Supervisor from "effect/Supervisor"
 import type * as TestServer from "../support/TestServer.js"
 import { isTagged, type Target, Used, Wrong } from "./judge.js"
+import { requestTargets } from "./requestTargets.js"
 import { targets } from "./targets.js"
 
 export interface Findings {
@@ -94,7 +95,7 @@ export const fuzz = (
   constructor: Layer.Layer<WebTransport.WebTransportConstructor>,
   seed: number
 ): Effect.Effect<ReadonlyArray<Findings>> =>
-  Effect.forEach(targets(server), (target) => run(target, seed)).pipe(
+  Effect.forEach([...targets(server), ...requestTargets(server)], (target) => run(target, seed)).pipe(
     Effect.provide(constructor),
     Effect.provide(Logger.minimumLogLevel(LogLevel.None))
   )

@@ -6,11 +6,13 @@ import type * as RequestPool from "effect-pools/RequestPool"
 import type * as SessionPool from "effect-pools/SessionPool"
 import type * as StreamPool from "effect-pools/StreamPool"
 import type * as WebTransport from "effect-pools/WebTransport"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { PCGRandom } from "effect/Utils"
 import { createHash } from "node:crypto"
 import type { Lag } from "./lag.js"
@@ -170,7 +172,31 @@ export const auditedWays: Readonly<Record<string, Way>> = {
     fibers: 2,
     send: ({ audited }, message) => audited.request(encoder.encode(message), { correlate: true })
   },
-  "shared": { pool: "shared", fibers: 24, send: ({ shared }, message) => shared.request(encoder.encode(message)) }
+  "shared": { pool: "shared", fibers: 24, send: ({ shared }, message) => shared.request(encoder.encode(message)) },
+  "shared, three answers": {
+    pool: "shared",
+    fibers: 6,
+    send: ({ shared }, message) => {
+      const request = thrice(message)
+      const answers = shared.requestStream(encoder.encode(request), { shared: true, isLast: isThird })
+      return Effect.map(Stream.runCollect(answers), (all) => {
+        const texts = Chunk.toReadonlyArray(all).map((answer) => decoder.decode(answer))
+        const wrong = [0, 1, 2].find((i) => texts[i] !== `${i} ${request}`)
+        // the answer to another message tells which
+        return encoder.encode(wrong === undefined ? message : texts[wrong]?.replace(/^\d each 3 5 /, "") ?? "")
+      })
+    }
+  }
+}
+
+/** Three answers, 5 ms apart: see `framed.ts`. */
+const thrice = (message: string) => `each 3 5 ${message}`
+const isThird = (answer: Uint8Array) => answer[0] === 0x32
+
+/** The number of a message that the server has received; undefined for others. */
+export const numberOf = (received: string): number | undefined => {
+  const number = /^(?:each 3 5 )?m\S+ (\d+)/.exec(received)?.[1]
+  return number === undefined ? undefined : Number(number)
 }
 
 export const nameOf = (error: unknown): string => {

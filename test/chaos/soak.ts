@@ -21,7 +21,7 @@ import { fleet, type FleetReport, rowsOf, startFleet } from "./fleet.js"
 import { type Findings, fuzz } from "./fuzz.js"
 import { type Lag, watchLag } from "./lag.js"
 import { leftIn } from "./leftovers.js"
-import { acquireTimeout, auditedWays, bucket, type Load, type Pools, Tally, ways, worker } from "./load.js"
+import { acquireTimeout, auditedWays, bucket, type Load, numberOf, type Pools, Tally, ways, worker } from "./load.js"
 import * as Network from "./network.js"
 import { oneWay, type Sent } from "./oneWay.js"
 import { calm, describe, type Fault, kinds, schedule } from "./schedule.js"
@@ -153,8 +153,8 @@ const audit = ({ came, server, tally }: World) =>
   Effect.forEach(Object.values(auditedPaths), (path) =>
     Effect.map(server.command("requests", { path }), (counts) => {
       for (const [message, count] of Object.entries(counts)) {
-        if (!message.startsWith("m")) continue
-        const number = Number(message.split(" ")[1])
+        const number = numberOf(message)
+        if (number === undefined) continue
         came[number]! += count
         if (came[number]! > 1) tally.violation(`message ${number} came ${came[number]} times`)
       }

@@ -96,10 +96,10 @@ const buffers = ["bufferSize", "maxBuffers", "minBuffers", "idleTimeToLive", "ze
 const tiers = ["sizes", "maxBuffersPerTier", "maxBytes", "idleTimeToLive", "zero"]
 const collections = ["maxArrays", "maxLists", "maxArrayLength", "maxMaps", "maxSets", "maxRecords", "idleTimeToLive"]
 
-type Environment = Scope.Scope | WebTransport.WebTransportConstructor
+export type Environment = Scope.Scope | WebTransport.WebTransportConstructor
 
 /** Options that the types would refuse. */
-const options = (
+export const options = (
   what: string,
   keys: ReadonlyArray<string>,
   cases: number,
@@ -168,9 +168,10 @@ const isZero = (bytes: Uint8Array) => {
 
 const isEmpty = (size: number) => size === 0 ? Effect.void : wrong("a collection that was lent is not empty")
 
-const hello = new TextEncoder().encode("hello")
+export const hello = new TextEncoder().encode("hello")
 
-const isHello = (answer: Uint8Array) => Buffer.compare(answer, hello) === 0 ? Effect.void : wrong("another answer")
+export const isHello = (answer: Uint8Array) =>
+  Buffer.compare(answer, hello) === 0 ? Effect.void : wrong("another answer")
 
 /** Sends a message and reads its echo. */
 const exchange = (stream: WebTransport.BidirectionalStream) =>
@@ -182,7 +183,7 @@ const exchange = (stream: WebTransport.BidirectionalStream) =>
 const exchangeOn = (session: WebTransport.Session) =>
   Effect.scoped(Effect.flatMap(session.createBidirectionalStream(), exchange))
 
-const session = (server: TestServer.Service, path: string) =>
+export const session = (server: TestServer.Service, path: string) =>
   WebTransport.connect(server.url(path), { serverCertificateHashes: [{ value: server.hash }] })
 
 /** URLs that need no name server. */
@@ -271,7 +272,7 @@ const streamKeys = [
   "HISTOGRAMS"
 ]
 
-const configs = (
+export const configs = (
   what: string,
   keys: ReadonlyArray<string>,
   others: Readonly<Record<string, string>>,
@@ -289,7 +290,7 @@ const configs = (
       ConfigProvider.fromMap(new Map(Object.entries({ ...others, ...input })), { pathDelim: "_", seqDelim: "," })
     ),
   // the error spells the path of a nested key so
-  names: (input) => Object.keys(input).map((key) => key.replace("STREAMS_", "STREAMS.")),
+  names: (input) => Object.keys(input).map((key) => key.replace(/^(STREAMS|REQUESTS)_/, "$1.")),
   isNamed: true
 })
 
@@ -311,7 +312,7 @@ const claims = FastCheck.oneof(
 )
 
 /** The bytes, in the pieces in which they are sent. */
-const pieces = FastCheck.tuple(claims, FastCheck.integer({ min: 1, max: 40 })).map(([bytes, size]) =>
+export const pieces = FastCheck.tuple(claims, FastCheck.integer({ min: 1, max: 40 })).map(([bytes, size]) =>
   Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.slice(i * size, (i + 1) * size))
 )
 
