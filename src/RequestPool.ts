@@ -189,8 +189,8 @@ export interface Hooks<E = never, R = never> {
    * this one only sessions that owe answers. The pool calls it when no byte came on a session for `silenceTimeout` while
    * requests on it were unanswered. If the ping fails, or takes longer than `checkTimeout`, and still no byte came, then the
    * requests on that session fail, and the session counts as suspect. By default there is no such limit: a peer may
-   * think for as long as it likes. Requests on streams of their own are not watched. A request that its caller gives up
-   * says nothing about the session: `suspectAfter` of the `StreamPool` does not count it.
+   * think for as long as it likes. A request that its caller gives up says nothing about the session: `suspectAfter` of the
+   * `StreamPool` does not count it.
    */
   readonly keepAlive?: {
     readonly ping: (session: WebTransport.Session) => Effect.Effect<unknown, E, R>

@@ -75,23 +75,17 @@ export class SingleCall extends Call {
 /** A request with many answers, for one consumer. */
 export class ManyCall extends Call {
   readonly isLast: (answer: Uint8Array) => boolean
-  private readonly buffer = new MessageBuffer()
+  private readonly waiting = new MessageBuffer()
   private end: Exit.Exit<never, RequestError> | "Last" | undefined = undefined
   private resume: (() => void) | undefined = undefined
-  private readonly consumed: (call: ManyCall, size: number) => void
 
-  constructor(
-    message: Uint8Array,
-    isLast: (answer: Uint8Array) => boolean,
-    consumed: (call: ManyCall, size: number) => void
-  ) {
+  constructor(message: Uint8Array, isLast: (answer: Uint8Array) => boolean) {
     super(message, "Many")
     this.isLast = isLast
-    this.consumed = consumed
   }
 
   answered(answer: Uint8Array): void {
-    this.buffer.push(answer)
+    this.waiting.push(answer)
     this.wake()
   }
 
@@ -113,9 +107,9 @@ export class ManyCall extends Call {
 
   /** The next answer. Fails with none after the last one. */
   readonly nextAnswer: Effect.Effect<Uint8Array, Option.Option<RequestError>> = Effect.suspend(() => {
-    const answer = this.buffer.take()
+    const answer = this.waiting.take()
     if (answer !== undefined) {
-      this.consumed(this, answer.byteLength)
+      this.consumed(answer.byteLength)
       return Effect.succeed(answer)
     }
     if (this.end === undefined) return Effect.flatMap(this.more, () => this.nextAnswer)
@@ -123,7 +117,7 @@ export class ManyCall extends Call {
   })
 
   private readonly more: Effect.Effect<void> = callback<void>((resume) => {
-    if (!this.buffer.isEmpty || this.end !== undefined) return resume(Effect.void)
+    if (!this.waiting.isEmpty || this.end !== undefined) return resume(Effect.void)
     this.resume = () => resume(Effect.void)
     return Effect.sync(() => {
       this.resume = undefined

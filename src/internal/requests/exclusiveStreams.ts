@@ -11,16 +11,20 @@ import * as Scope from "effect/Scope"
 import { isPoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
 import type { RequestEnd } from "../core/requests/requestCommands.js"
+import type { RequestSession } from "../core/requests/sharedStream.js"
 import type { Restore } from "../engine/borrowing.js"
 import type { SyncLease } from "../engine/resourcePool.js"
 import type { Borrowable } from "../streams/request.js"
 import type { Failure } from "../streams/streamSource.js"
 import type { StreamPoolContext, StreamView } from "../streams/streamView.js"
+import type { SessionCore } from "../transport/sessionCore.js"
 import type { RequestShell } from "./requestShell.js"
 
 /** A request that has a stream of its own, or waits for one. */
 class ExclusiveCall {
   lease: SyncLease<StreamView> | undefined = undefined
+  /** The session that owes the answer. */
+  session: SessionCore | undefined = undefined
   isOver = false
   /** Ends the wait for a stream. */
   refuse: (() => void) | undefined = undefined
@@ -81,7 +85,7 @@ export class ExclusiveStreams implements Borrowable {
       const call = new ExclusiveCall()
       this.calls.add(call)
       call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined
-      if (call.lease !== undefined) return lend(call)
+      if (call.lease !== undefined) return this.lent(call, lend)
       if (!machine.waiting.beginAlone()) {
         this.end(call, Exit.void, "rejections")
         return Effect.fail(troubles.queueFull())
@@ -94,10 +98,19 @@ export class ExclusiveStreams implements Borrowable {
         },
         onSuccess: () => {
           machine.waiting.endAlone()
-          return lend(call)
+          return this.lent(call, lend)
         }
       })
     })
+  }
+
+  private lent<A>(call: ExclusiveCall, lend: (call: ExclusiveCall) => A): A {
+    const { shell } = this
+    const { session } = call.lease!.value.pooled.lane
+    shell.watch(session)
+    shell.machine.lentExclusive(session, shell.now())
+    call.session = session
+    return lend(call)
   }
 
   private inTime(borrowing: Effect.Effect<void, Failure>): Effect.Effect<void, Failure> {
@@ -140,7 +153,7 @@ export class ExclusiveStreams implements Borrowable {
       call.lease.value.isPatient = true
       call.lease.giveBack(exit)
     }
-    this.shell.machine.endExclusive(how, this.shell.now())
+    this.shell.machine.endExclusive(how, call.session, this.shell.now())
   }
 
   /** Requests that wait for a stream fail. */
@@ -148,9 +161,17 @@ export class ExclusiveStreams implements Borrowable {
     for (const call of this.calls) if (call.lease === undefined) call.refuse?.()
   }
 
-  /** Requests that have a stream fail. */
-  endAll(): void {
-    const why = this.shell.troubles.graceOver
-    for (const call of this.calls) call.lease?.value.current.stream.end(false, 0, why)
+  /** Requests that have a stream fail: those on a session that did not answer a ping, or all. */
+  endLent(silent: RequestSession | undefined): void {
+    const { troubles } = this.shell
+    for (const { lease } of this.calls) {
+      const current = lease?.value.current
+      if (current === undefined) continue
+      if (silent === undefined) current.stream.end(false, 0, troubles.graceOver)
+      else if (current.lane.session === silent) {
+        lease!.value.markSilent()
+        current.stream.end(false, 0, troubles.silent)
+      }
+    }
   }
 }

@@ -18,6 +18,7 @@ export interface GuestHost {
   readonly machine: RequestMachine<GuestStream, Trouble>
   readonly maxMessageSize: number
   now(): Moment
+  watch(session: SessionCore): void
 }
 
 const unknownId = (id: number | undefined) =>
@@ -46,7 +47,7 @@ export class GuestStream implements StreamGuest, SharedStreamFacts<Trouble> {
     this.lease = lease
     this.stream = stream
     this.session = lane.session
-    if (host.machine.options.silenceTimeout !== Infinity) this.session.clock ??= () => host.now().monotonic
+    host.watch(this.session)
     this.reader = new AnswerReader(host.machine.options.correlate, host.maxMessageSize)
   }
 

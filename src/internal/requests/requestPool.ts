@@ -113,7 +113,7 @@ class RequestPoolImpl extends InspectableClass implements RequestPoolService {
         return Effect.succeed(this.streamAlone(message, options))
       }
       if (typeof options.isLast !== "function") return dieMessage("requestStream: shared requires isLast")
-      const call = new ManyCall(message, options.isLast, (call, size) => this.shell.machine.consumed(call, size))
+      const call = new ManyCall(message, options.isLast)
       return this.many(call)
     }))
 
@@ -222,7 +222,7 @@ export const make = <E, R>(
           context
         )
         const exclusive = new ExclusiveStreams(shell, context)
-        shell.endExclusive = () => exclusive.endAll()
+        shell.endExclusive = (silent) => exclusive.endLent(silent)
         const pool = new RequestPoolImpl(name, shell, exclusive)
         if (metrics) {
           shell.hideMetrics = register(requestPool, [["pool", name]], runtime, () => pool.figures)

@@ -52,7 +52,7 @@ export class RequestShell implements GuestHost {
   /** Made for the first caller of `awaitStats`. */
   observers: StatsObservers<RequestPoolStats> | undefined = undefined
   /** Ends the requests on streams of their own. */
-  endExclusive: () => void = () => {}
+  endExclusive: (silent: RequestSession | undefined) => void = () => {}
   /** The pool no longer shows metrics. */
   hideMetrics: () => void = () => {}
   private readonly options: ShellOptions
@@ -96,6 +96,11 @@ export class RequestShell implements GuestHost {
     return this.clock.read()
   }
 
+  /** Notes when bytes come on the session, if silence is a fault. */
+  watch(session: SessionCore): void {
+    if (this.options.silenceTimeout !== Infinity) session.clock ??= () => this.now().monotonic
+  }
+
   begin(call: Call): void {
     this.machine.request(call, this.now())
   }
@@ -110,9 +115,6 @@ export class RequestShell implements GuestHost {
     switch (command._tag) {
       case "OpenStream":
         return this.openStream()
-      case "CancelOpenings":
-        for (const fiber of this.openings.values()) interruptFiber(fiber)
-        return
       case "Flush":
         return command.when === "Now" ? queueMicrotask(this.flushNow) : atEndOfTurn(this.flushAtEnd)
       case "Write":
@@ -128,7 +130,7 @@ export class RequestShell implements GuestHost {
       case "Ping":
         return this.ping(command.session)
       case "EndExclusive":
-        return this.endExclusive()
+        return this.endExclusive(command.silent)
       case "Drained":
         return complete(this.whenDrained, Exit.void)
       case "Closed":
@@ -147,7 +149,7 @@ export class RequestShell implements GuestHost {
     this.sleeper.cancel()
     this.streams.pool.demandListeners.delete(this.onDemand)
     this.streams.source.demandListeners.delete(this.onDemand)
-    for (const fiber of this.pings.values()) interruptFiber(fiber)
+    for (const fiber of [...this.openings.values(), ...this.pings.values()]) interruptFiber(fiber)
     this.hideMetrics()
     this.observers?.changed()
     complete(this.whenClosed, Exit.void)

@@ -108,7 +108,7 @@ export class Troubles {
           "maybe",
           new WebTransportError({
             reason: "Read",
-            detail: `nothing came on the session for ${this.silence}, and keepAlive.ping failed`,
+            detail: this.silent,
             advice: "the peer hangs, or the network is gone"
           })
         )
@@ -131,8 +131,11 @@ export class Troubles {
     return `the pool ${this.name} is closing, and shutdownGrace is over`
   }
 
-  private get silence(): string {
-    return Duration.format(Duration.millis(this.machine.options.silenceTimeout))
+  get silent(): string {
+    const { silenceTimeout } = this.machine.options
+    return `nothing came on the session for ${
+      Duration.format(Duration.millis(silenceTimeout))
+    }, and keepAlive.ping failed`
   }
 
   private lost(trouble: Trouble): Failed {

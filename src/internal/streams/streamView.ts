@@ -80,7 +80,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   private guest: StreamGuest | undefined = undefined
   /** A read that the borrower gives up says nothing about the session. */
   isPatient = false
-  /** The guest awaited bytes in vain, and none came on the session. */
+  /** The borrower awaited bytes in vain, and none came on the session. */
   private wasSilent = false
 
   constructor(context: StreamPoolContext, pooled: PooledStream, isReplaceable = true) {
@@ -128,9 +128,10 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
     return true
   }
 
-  /** The session did not answer the guest. */
+  /** The session did not answer the borrower. */
   markSilent(): void {
-    this.wasSilent = true
+    if (this.replacement === undefined) this.wasSilent = true
+    else this.replacement.value.markSilent()
   }
 
   /** The pool has retired the stream, which is lent. */

@@ -139,7 +139,6 @@ const kindOf = (name: string): string => {
 
 const commands = [
   "OpenStream",
-  "CancelOpenings",
   "Flush",
   "Write",
   "GiveBack",

@@ -84,6 +84,10 @@ export class World {
   exclusives = 0
   /** Those of them that wait for their stream. */
   alone = 0
+  /** The sessions of the streams of the others. */
+  lent: Array<ModelSession> = []
+  /** The session that a ping has just found silent. */
+  private silent: ModelSession | undefined = undefined
   armed = Infinity
   pings: Array<ModelSession> = []
   isDrained = false
@@ -232,7 +236,8 @@ export class World {
   }
 
   private owes(session: ModelSession): boolean {
-    return this.held.some((stream) => stream.session === session && stream.owed.length > 0)
+    return this.lent.includes(session) ||
+      this.held.some((stream) => stream.session === session && stream.owed.length > 0)
   }
 
   private judgeSilence(): void {
@@ -272,8 +277,6 @@ export class World {
       case "OpenStream":
         ensure(!this.isClosed, "a closed pool asks for a stream")
         this.openings++
-        return
-      case "CancelOpenings":
         return
       case "Flush":
         ensure(!this.flushes.includes(command.when), "a flush is asked for twice")
@@ -367,8 +370,14 @@ export class World {
         return
       }
       case "EndExclusive":
-        ensure(this.exclusive > 0 && this.now.monotonic >= this.graceUntil, "no grace for exclusive requests")
-        this.isExclusiveEnded = true
+        ensure(this.exclusive > 0, "nothing to end")
+        if (command.silent === undefined) {
+          ensure(this.now.monotonic >= this.graceUntil, "no grace for exclusive requests")
+          this.isExclusiveEnded = true
+        } else {
+          ensure(command.silent === this.silent, "a session that lives loses exclusive requests")
+          this.silent = undefined
+        }
         return
       case "Drained":
         ensure(!this.isDrained, "drained twice")
@@ -473,7 +482,7 @@ export class World {
   }
 
   consume(request: ModelRequest): void {
-    this.machine.consumed(request, request.buffered)
+    request.consumed(request.buffered)
     ensure(request.buffered === 0, "a consumer leaves something")
   }
 
@@ -513,17 +522,31 @@ export class World {
     const session = this.pings.shift()!
     const lost = this.held.filter((stream) => stream.session === session && stream.owed.length > 0)
     session.isPinged = false
-    this.machine.pinged(session, isAlive, this.now)
     const hasHeard = session.bytesReceived > session.receivedAtPing
-    if (isAlive || hasHeard) ensure(lost.every(({ isBack }) => !isBack), "a session that lives loses a stream")
-    else ensure(lost.every(({ isBack }) => isBack), "a silent session keeps its streams")
-    if (isAlive) session.silentSince = this.now.monotonic
+    const isSilent = !isAlive && !hasHeard
+    this.silent = isSilent ? session : undefined
+    this.machine.pinged(session, isAlive, this.now)
+    const isTold = this.silent === undefined
+    ensure(isTold || !this.lent.includes(session), "a silent session keeps its exclusive requests")
+    if (isSilent) ensure(lost.every(({ isBack }) => isBack), "a silent session keeps its streams")
+    else ensure(lost.every(({ isBack }) => !isBack), "a session that lives loses a stream")
+    if (isAlive || isSilent) session.silentSince = this.now.monotonic
   }
 
   beginExclusive(): void {
     this.exclusives++
-    if (this.machine.beginExclusive()) this.exclusive++
-    else ensure(this.machine.state !== "Open", "an open pool refuses an exclusive request")
+    if (this.machine.beginExclusive()) {
+      this.exclusive++
+      this.lend()
+    } else ensure(this.machine.state !== "Open", "an open pool refuses an exclusive request")
+  }
+
+  /** The request gets its stream, on one session after the other. */
+  private lend(): void {
+    const session = this.sessions[this.exclusives % this.sessions.length]!
+    if (!this.owes(session)) session.silentSince = this.now.monotonic
+    this.lent.push(session)
+    this.machine.lentExclusive(session, this.now)
   }
 
   /** A request wants a stream of its own, and none is ready. */
@@ -534,17 +557,24 @@ export class World {
     const hasPlace = this.queue.length + this.alone < this.options.maxWaiters
     ensure(this.machine.waiting.beginAlone() === hasPlace, "a request waits beyond maxWaiters, or is refused before")
     if (hasPlace) this.alone++
-    else this.endExclusive("rejections")
+    else this.neverLent("rejections")
+  }
+
+  private neverLent(how: RequestEnd): void {
+    this.exclusive--
+    this.machine.endExclusive(how, undefined, this.now)
   }
 
   endAlone(): void {
     this.alone--
     this.machine.waiting.endAlone()
+    if (this.machine.state === "Open") this.lend()
+    else this.neverLent("failures")
   }
 
   endExclusive(how: RequestEnd = "answered"): void {
     this.exclusive--
-    this.machine.endExclusive(how, this.now)
+    this.machine.endExclusive(how, this.lent.shift(), this.now)
   }
 
   advance(ms: number): void {
@@ -564,6 +594,9 @@ export class World {
       const { isPinged, silentSince } = stream.session
       const isSilent = stream.owed.length > 0 && silentSince + this.options.silenceTimeout <= time
       ensure(isPinged || !isSilent || stream.isBack, "a session that is silent is pinged at once")
+    }
+    for (const { isPinged, silentSince } of this.lent) {
+      ensure(isPinged || silentSince + this.options.silenceTimeout > time, "its exclusive requests get no ping")
     }
   }
 
@@ -642,6 +675,7 @@ export class World {
       this.isOpen,
       this.exclusive,
       this.alone,
+      this.lent.map((session) => this.sessions.indexOf(session)),
       this.pings.map((session) => this.sessions.indexOf(session)),
       this.machine.state,
       t(this.armed),

@@ -246,6 +246,27 @@ describe("silence", () => {
       }))
   }
 
+  it.scoped("of a session whose ping fails fails requests on streams of their own, too", () =>
+    Effect.gen(function*() {
+      const { pings, pool, streamPool } = yield* silent(Effect.fail("no pong"))
+      const alone = yield* Effect.fork(collect(pool.requestStream(bytes("silence a"))))
+      const large = yield* begin(pool, `silence ${"x".repeat(100_000)}`)
+      yield* pass(9_999)
+      assert.strictEqual(pings(), 0)
+      yield* pass(1)
+      assert.strictEqual(pings(), 1)
+      for (const exit of [yield* Fiber.await(alone), yield* Fiber.await(large)]) {
+        const { cause, reason, sent } = error(exit)
+        assert.deepStrictEqual([reason, sent], ["Transport", "maybe"])
+        assert.include(String(cause), "nothing came on the session for 10s, and keepAlive.ping failed")
+      }
+      assert.isTrue((yield* streamPool.sessions)[0]!.isSuspect)
+      assert.deepInclude(yield* pool.stats, { exclusive: 0, failures: 2 })
+      assert.strictEqual(yield* ask(pool, "b"), "b")
+      yield* pass(60_000)
+      assert.strictEqual(pings(), 1)
+    }))
+
   it.scoped("of a session whose ping succeeds goes on", () =>
     Effect.gen(function*() {
       const { pings, pool, release } = yield* silent(Effect.void)

@@ -80,8 +80,6 @@ export type FlushTime = "Now" | "EndOfTurn"
 export type RequestCommand<F> =
   /** Answered by `opened` or `openFailed`. */
   | { readonly _tag: "OpenStream" }
-  /** No stream is awaited any longer. A stream that comes nevertheless is told by `opened`. */
-  | { readonly _tag: "CancelOpenings" }
   /** Answered by `flush`. */
   | { readonly _tag: "Flush"; readonly when: FlushTime }
   /** Hands the requests over in one write. Answered by `handedOver`, and later by `written`. */
@@ -98,10 +96,14 @@ export type RequestCommand<F> =
   | { readonly _tag: "Fail"; readonly request: SharedRequest; readonly loss: Loss<F> }
   /** Answered by `pinged`. */
   | { readonly _tag: "Ping"; readonly session: RequestSession }
-  /** The pool closes, and the requests on streams of their own have no time left. */
-  | { readonly _tag: "EndExclusive" }
+  /**
+   * Ends the requests that have a stream of their own: those on the silent session, or all, as the pool closes and they have
+   * no time left.
+   */
+  | { readonly _tag: "EndExclusive"; readonly silent: RequestSession | undefined }
   /** No request waits, and none is in flight. */
   | { readonly _tag: "Drained" }
+  /** No stream is awaited any longer. One that comes nevertheless is told by `opened`. */
   | { readonly _tag: "Closed" }
   /** Figures may have changed. Only while the pool is observed. */
   | { readonly _tag: "Changed" }

@@ -63,8 +63,7 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   /** The request goes to a stream, or waits for one, or is refused. */
   request(request: SharedRequest, now: Moment): void {
     request.ticket = ++this.counters.begun
-    const isNext = this.state === "Open" && this.waiting.length === 0
-    const stream = isNext ? this.streams.choose(request) : undefined
+    const stream = this.state === "Open" && this.waiting.length === 0 ? this.streams.choose(request) : undefined
     if (stream !== undefined) this.assign(request, stream)
     else if (this.state !== "Open") this.waiting.refuse(request, { _tag: "PoolClosed" })
     else if (this.waiting.isFull) {
@@ -270,15 +269,10 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
   }
 
   private buffer(request: SharedRequest, size: number, stream: SharedStream<Facts>): void {
-    if ((request.buffered += Math.max(1, size)) <= this.options.maxBuffered) return
+    if (request.buffer(size) <= this.options.maxBuffered) return
     this.counters.failures++
     this.forget(request, stream)
     this.outbox.push({ _tag: "Fail", request, loss: { _tag: "Overflow" } })
-  }
-
-  /** The consumer has taken an answer. */
-  consumed(request: SharedRequest, size: number): void {
-    request.buffered -= Math.max(1, size)
   }
 
   /** The latest answer was the last one of the request. */
@@ -304,23 +298,33 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     if (this.silence.pinged(session, isAlive, now.monotonic)) {
       const lost = this.streams.copy.filter(({ facts }) => facts.session === session)
       for (const stream of lost) this.giveUp(stream, { _tag: "Silent" }, "Silent", now)
+      if (this.exclusive > 0) this.outbox.push({ _tag: "EndExclusive", silent: session })
     }
     this.settle(now)
   }
 
   // --- requests on streams of their own
 
-  /** Whether the request may take a stream of its own. */
+  /** Whether the request may take a stream of its own. `endExclusive` follows. */
   beginExclusive(): boolean {
     this.counters.begun++
-    if (this.state === "Open") this.exclusive++
+    const mayBegin = this.state === "Open"
+    if (mayBegin) this.exclusive++
     else this.counters.failures++
-    return this.state === "Open"
+    return mayBegin
   }
 
-  endExclusive(how: RequestEnd, now: Moment): void {
+  /** The request has its stream. */
+  lentExclusive(session: RequestSession, now: Moment): void {
+    this.silence.owes(session, 1, now)
+    this.settle(now)
+  }
+
+  /** `session`: of its stream, if it had one. */
+  endExclusive(how: RequestEnd, session: RequestSession | undefined, now: Moment): void {
     this.exclusive--
     this.counters[how]++
+    if (session !== undefined) this.silence.answered(session)
     this.settle(now)
   }
 
@@ -349,14 +353,13 @@ export class RequestMachine<Facts extends SharedStreamFacts<F>, F> {
     this.isDrained = true
     if (this.state === "Draining") return
     this.state = "Closed"
-    this.outbox.push({ _tag: "CancelOpenings" })
     this.outbox.push({ _tag: "Closed" })
   }
 
   private endGrace(now: Moment): void {
     this.graceUntil = Infinity
     for (const stream of this.streams.copy) this.giveUp(stream, { _tag: "GraceOver" }, "Spoiled", now)
-    if (this.exclusive > 0) this.outbox.push({ _tag: "EndExclusive" })
+    if (this.exclusive > 0) this.outbox.push({ _tag: "EndExclusive", silent: undefined })
   }
 
   // --- time

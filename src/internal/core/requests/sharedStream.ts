@@ -40,7 +40,7 @@ export class SharedRequest implements Linked<SharedRequest> {
   ticket = 0
   since = 0
   deadline = Infinity
-  /** The bytes of the answers that wait for the consumer; one for an empty answer, or such would wait without limit. */
+  /** The bytes of the answers that wait for the consumer. */
   buffered = 0
   previous: SharedRequest | undefined = undefined
   next: SharedRequest | undefined = undefined
@@ -49,6 +49,16 @@ export class SharedRequest implements Linked<SharedRequest> {
   constructor(size: number, answers: "One" | "Many") {
     this.size = size
     this.answers = answers
+  }
+
+  /** An answer waits for the consumer. An empty one counts as a byte, or such would wait without limit. */
+  buffer(size: number): number {
+    return this.buffered += Math.max(1, size)
+  }
+
+  /** The consumer has taken an answer. */
+  consumed(size: number): void {
+    this.buffered -= Math.max(1, size)
   }
 
   /** False: the caller has changed the size of the message, or detached it. */

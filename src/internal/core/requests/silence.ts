@@ -6,7 +6,7 @@ interface Watched {
   readonly session: RequestSession
   /** Requests without an answer. */
   owed: number
-  /** When the session began to owe answers, or has answered a ping since then. */
+  /** When the session began to owe answers, or when it was last judged by a ping. */
   since: number
   /** When the session counts as silent, if no bytes come until then. */
   silentAt: number
@@ -80,9 +80,9 @@ export class Silence {
     this.pings.delete(session)
     const watched = this.watched.get(session)
     if (watched === undefined) return false
-    if (!isAlive && before === session.bytesReceived) return true
-    if (isAlive) watched.since = now
+    const isLost = !isAlive && before === session.bytesReceived
+    if (isAlive || isLost) watched.since = now
     this.lookAgain(watched)
-    return false
+    return isLost
   }
 }
