@@ -219,14 +219,17 @@ export type MakeOptions<E = never, R = never> =
   & Options<E, R>
   & (
     | {
-      /** The pool that the streams are borrowed from. Its `maxSize` must be above `maxStreams`. */
+      /**
+       * The pool that the streams are borrowed from. Its `maxSize` must be above `maxStreams`. Requests that take a stream
+       * of their own leave one of its streams to the others.
+       */
       readonly streamPool: StreamPool.Service
       readonly sessionPool?: undefined
     }
     | {
       /**
        * The pool of the sessions. The pool of requests has a pool of streams of its own: `maxStreams`, and 100 more for
-       * requests that take a stream of their own.
+       * requests that take a stream of their own. More such requests wait.
        */
       readonly sessionPool: SessionPool.Service
       readonly streamPool?: undefined

@@ -205,6 +205,7 @@ export interface PoolEngine<V, E> extends Below {
   /** `needed`, or the number of items missing from `minSize` and `minIdle`, whichever is more. */
   readonly wanted: number
   readonly isOpen: boolean
+  readonly maxSize: number
   /** The number of items above `maxSize`, which close when they come back. */
   readonly excess: number
   /** Creates an item that no borrower asked for, also during an outage. False: there is no room. */

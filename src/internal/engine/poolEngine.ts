@@ -182,6 +182,10 @@ export class Engine<A, E, V, X = unknown>
     return this.machine.state === "Open"
   }
 
+  get maxSize(): number {
+    return this.machine.sizes.maxSize
+  }
+
   get excess(): number {
     return this.machine.excess
   }

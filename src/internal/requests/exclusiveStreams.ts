@@ -1,7 +1,7 @@
 /** Requests that take a stream of their own. The pool counts them, and ends them when it closes. */
 import { findError, isInterruptedOnly } from "#effect/cause"
 import { attempt, callback, timeoutFail } from "#effect/effect"
-import { interruptFiber } from "#effect/fiber"
+import { interruptFiber, type RunningFiber } from "#effect/fiber"
 import { fork } from "#effect/poolRuntime"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { isPoolError } from "../../PoolError.js"
 import type * as WebTransport from "../../WebTransport.js"
+import { ExclusivePlaces } from "../core/requests/exclusivePlaces.js"
 import type { RequestEnd } from "../core/requests/requestCommands.js"
 import type { RequestSession } from "../core/requests/sharedStream.js"
 import type { Restore } from "../engine/borrowing.js"
@@ -26,6 +27,8 @@ class ExclusiveCall {
   /** The session that owes the answer. */
   session: SessionCore | undefined = undefined
   isOver = false
+  /** Set while it waits: borrows the stream, once there is a place. */
+  start: (() => void) | undefined = undefined
   /** Ends the wait for a stream. */
   refuse: (() => void) | undefined = undefined
 }
@@ -44,10 +47,13 @@ export class ExclusiveStreams implements Borrowable {
   private readonly shell: RequestShell
   private readonly streams: StreamPoolContext
   private readonly calls = new Set<ExclusiveCall>()
+  private readonly places: ExclusivePlaces<ExclusiveCall>
 
-  constructor(shell: RequestShell, streams: StreamPoolContext) {
+  /** `kept`: how many streams of the pool are not for these requests. */
+  constructor(shell: RequestShell, streams: StreamPoolContext, kept: number) {
     this.shell = shell
     this.streams = streams
+    this.places = new ExclusivePlaces(() => streams.pool.maxSize - kept)
   }
 
   readonly use: Borrowable["use"] = (f) =>
@@ -84,13 +90,13 @@ export class ExclusiveStreams implements Borrowable {
       if (!mayBegin) return Effect.fail(troubles.closed())
       const call = new ExclusiveCall()
       this.calls.add(call)
-      call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined
+      if (this.places.take(call)) call.lease = this.streams.pool.lendReady() as SyncLease<StreamView> | undefined
       if (call.lease !== undefined) return this.lent(call, lend)
       if (!machine.waiting.beginAlone()) {
         this.end(call, Exit.void, "rejections")
         return Effect.fail(troubles.queueFull())
       }
-      return Effect.matchCauseEffect(restore(this.inTime(this.awaitStream(call))), {
+      return Effect.matchCauseEffect(restore(this.inTime(call, this.awaitStream(call))), {
         onFailure: (cause) => {
           machine.waiting.endAlone()
           this.end(call, Exit.failCause(cause), endOf(cause))
@@ -113,31 +119,37 @@ export class ExclusiveStreams implements Borrowable {
     return lend(call)
   }
 
-  private inTime(borrowing: Effect.Effect<void, Failure>): Effect.Effect<void, Failure> {
+  private inTime(call: ExclusiveCall, borrowing: Effect.Effect<void, Failure>): Effect.Effect<void, Failure> {
     const { machine: { options: { acquireTimeout } }, troubles } = this.shell
     if (acquireTimeout === Infinity) return borrowing
     return timeoutFail(borrowing, {
       duration: acquireTimeout,
-      onTimeout: () => troubles.noStreamAlone(acquireTimeout)
+      onTimeout: () => troubles.noStreamAlone(acquireTimeout, this.places.has(call))
     })
   }
 
   /** Waits for a stream, on a fiber of the pool, so that the pool can end the wait. */
   private awaitStream(call: ExclusiveCall): Effect.Effect<void, Failure> {
     return callback<void, Failure>((resume) => {
+      const { machine, runtime, troubles } = this.shell
+      if (machine.state === "Closing") return resume(Effect.fail(troubles.closed()))
       const take = (lease: SyncLease<unknown>) => {
         if (call.isOver) lease.giveBack(Exit.void)
         else call.lease = lease as SyncLease<StreamView>
       }
-      const fiber = fork(
-        this.shell.runtime,
-        Effect.matchCause(Effect.interruptible(this.streams.pool.lend(take, "shared", "unwatched")), {
-          onSuccess: () => resume(Effect.void),
-          onFailure: (cause) => resume(Effect.failCause(cause))
-        })
-      )
+      let fiber: RunningFiber<void, never> | undefined
+      call.start = () => {
+        fiber = fork(
+          runtime,
+          Effect.matchCause(Effect.interruptible(this.streams.pool.lend(take, "shared", "unwatched")), {
+            onSuccess: () => resume(Effect.void),
+            onFailure: (cause) => resume(Effect.failCause(cause))
+          })
+        )
+      }
+      if (this.places.has(call)) call.start()
       call.refuse = () => {
-        resume(Effect.fail(this.shell.troubles.closed()))
+        resume(Effect.fail(troubles.closed()))
         interruptFiber(fiber)
       }
       return Effect.sync(() => interruptFiber(fiber))
@@ -154,6 +166,7 @@ export class ExclusiveStreams implements Borrowable {
       call.lease.giveBack(exit)
     }
     this.shell.machine.endExclusive(how, call.session, this.shell.now())
+    for (const next of this.places.leave(call)) next.start?.()
   }
 
   /** Requests that wait for a stream fail. */
@@ -165,12 +178,13 @@ export class ExclusiveStreams implements Borrowable {
   endLent(silent: RequestSession | undefined): void {
     const { troubles } = this.shell
     for (const { lease } of this.calls) {
-      const current = lease?.value.current
-      if (current === undefined) continue
-      if (silent === undefined) current.stream.end(false, 0, troubles.graceOver)
-      else if (current.lane.session === silent) {
-        lease!.value.markSilent()
-        current.stream.end(false, 0, troubles.silent)
+      if (lease === undefined) continue
+      const view = lease.value
+      if (silent === undefined) view.cut(troubles.graceOver)
+      else if (view.current.lane.session === silent) {
+        view.markSilent()
+        // a request that was not written yet gets a stream of another session
+        view.current.stream.end(false, 0, troubles.silent)
       }
     }
   }

@@ -221,7 +221,9 @@ export const make = <E, R>(
           runtime,
           context
         )
-        const exclusive = new ExclusiveStreams(shell, context)
+        // requests with streams of their own must not keep shared streams from opening
+        const kept = streamPool === undefined ? maxStreams : 1
+        const exclusive = new ExclusiveStreams(shell, context, kept)
         shell.endExclusive = (silent) => exclusive.endLent(silent)
         const pool = new RequestPoolImpl(name, shell, exclusive)
         if (metrics) {

@@ -80,9 +80,17 @@ export class Troubles {
     return this.poolError("PoolClosed", 0, this.machine.state === "Draining" ? drained : undefined)
   }
 
-  noStreamAlone(waited: number): PoolError {
-    const { cause, detail } = this.streamWait
+  /** `hasPlace`: no more requests have streams of their own than may. */
+  noStreamAlone(waited: number, hasPlace: boolean): PoolError {
+    const { cause, detail } = hasPlace ? this.streamWait : { cause: undefined, detail: this.noPlace }
     return this.poolError("AcquireTimeout", waited, `No stream was free for an exclusive request. ${detail}`, cause)
+  }
+
+  private get noPlace(): string {
+    const { exclusive, waiting } = this.machine
+    return `${
+      exclusive - waiting.alone
+    } exclusive requests have streams; the others are for shared ones. Does the peer answer?`
   }
 
   /** What those wait for that wait for a stream, in the words of the pool of streams. */

@@ -58,7 +58,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   readonly pooled: PooledStream
   private readonly context: StreamPoolContext
   /** A borrower gets another stream if this one breaks before its first use; a check does not. */
-  private readonly isReplaceable: boolean
+  private isReplaceable: boolean
   private replacement: SyncLease<StreamView> | undefined = undefined
   private replacing: Semaphore | undefined = undefined
   /** Whether the borrower has begun to use the stream, and sees all bytes and failures of it. */
@@ -132,6 +132,13 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
   markSilent(): void {
     if (this.replacement === undefined) this.wasSilent = true
     else this.replacement.value.markSilent()
+  }
+
+  /** Ends the stream of a borrower who is to get no other one. */
+  cut(why: string): void {
+    this.isReplaceable = false
+    if (this.replacement === undefined) this.beneath.end(false, 0, why)
+    else this.replacement.value.cut(why)
   }
 
   /** The pool has retired the stream, which is lent. */
@@ -237,7 +244,7 @@ export class StreamView extends InspectableClass implements WebTransport.Bidirec
       this.onChange()
       return Effect.mapError(
         this.context.pool.lend((lease) => {
-          if (this.isGivenBack) return lease.giveBack(Exit.void)
+          if (this.isGivenBack || !this.isReplaceable) return lease.giveBack(Exit.void)
           this.replacement = lease as SyncLease<StreamView>
           this.replacement.value.isReplacement = true
           this.wakeEarly()

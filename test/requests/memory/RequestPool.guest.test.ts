@@ -386,7 +386,7 @@ describe("the end", () => {
     Effect.gen(function*() {
       const { pool, streamPool } = yield* inMemory({
         pool: { maxStreams: 1, shutdownGrace: 1_000 },
-        streams: { maxSize: 2 }
+        streams: { maxSize: 3 }
       })
       const alone = (request: string) =>
         Effect.tap(Effect.fork(collect(pool.requestStream(bytes(request)))), () => quiet)
@@ -407,6 +407,30 @@ describe("the end", () => {
       yield* quiet
       assert.deepInclude(yield* streamPool.stats, { inUse: 0, leases: 0 })
     }))
+
+  it.live(
+    "close ends requests of their own in every state, from the wait for a stream to the first write",
+    () =>
+      Effect.forEach(Array.from({ length: 40 }, (_, turns) => turns), (turns) =>
+        Effect.gen(function*() {
+          const { pool, streamPool } = yield* overSessions({
+            pool: { maxStreams: 1 },
+            streams: { maxSize: 9, maxWaiters: 100 }
+          })
+          const fibers: Array<Fiber.RuntimeFiber<unknown, RequestError>> = []
+          for (let i = 0; i < 12; i++) {
+            fibers.push(yield* Effect.fork(collect(pool.requestStream(bytes(`silence ${i}`)))))
+          }
+          // steps of fibers first, then turns of the event loop
+          yield* Effect.replicateEffect(Effect.yieldNow(), Math.min(turns, 20), { discard: true })
+          for (let i = 20; i < turns; i++) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+          yield* pool.close
+          for (const fiber of fibers) error(yield* Fiber.await(fiber))
+          assert.deepInclude(yield* pool.stats, { exclusive: 0, waiters: 0 })
+          yield* streamPool.awaitStats(({ leases, waiters }) => leases + waiters === 0)
+        }).pipe(Effect.scoped)),
+    20_000
+  )
 
   it.scoped("of the scope closes the pool, and leaves nothing behind", () =>
     Effect.gen(function*() {
@@ -435,6 +459,47 @@ describe("the end", () => {
       yield* release("hold a")
       assert.strictEqual(yield* Fiber.join(a), "hold a")
       yield* Fiber.join(drained)
+    }))
+})
+
+describe("requests on streams of their own", () => {
+  const alone = (pool: RequestPool.Service, request: string) =>
+    Effect.tap(Effect.fork(collect(pool.requestStream(bytes(request)))), () => quiet)
+
+  it.scoped("leave a stream for the others, and wait in turn", () =>
+    Effect.gen(function*() {
+      const { pool, seen, streamPool } = yield* inMemory({
+        pool: { maxStreams: 2, acquireTimeout: 5_000 },
+        streams: { maxSize: 3 }
+      })
+      const [a] = [yield* alone(pool, "silence a"), yield* alone(pool, "silence b")]
+      const c = yield* alone(pool, "silence c")
+      yield* pass(1_000)
+      yield* alone(pool, "silence d")
+      assert.deepInclude(yield* pool.stats, { exclusive: 4 })
+      assert.deepInclude(yield* streamPool.stats, { inUse: 2, waiters: 0 })
+      assert.strictEqual(yield* ask(pool, "e"), "e")
+      yield* Fiber.interrupt(c)
+      yield* Fiber.interrupt(a)
+      yield* quiet
+      assert.deepStrictEqual(seen, ["silence a", "silence b", "e", "silence d"])
+      const late = yield* alone(pool, "silence f")
+      yield* pass(5_000)
+      const { cause, reason, sent } = error(yield* Fiber.await(late))
+      assert.deepStrictEqual([reason, sent], ["Borrow", "no"])
+      assert.include(String(cause), "2 exclusive requests have streams; the others are for shared ones")
+      assert.deepInclude(yield* pool.stats, { exclusive: 2, waiters: 0, timeouts: 1, abandoned: 2 })
+    }))
+
+  it.scoped("leave maxStreams streams to a pool that makes its own", () =>
+    Effect.gen(function*() {
+      const { pool, seen } = yield* overSessions({ pool: { maxStreams: 2, maxInFlight: 1 } })
+      for (let i = 0; i < 101; i++) yield* Effect.fork(collect(pool.requestStream(bytes(`silence ${i}`))))
+      while (seen.length < 100) yield* quiet
+      yield* quiet
+      assert.lengthOf(seen, 100)
+      yield* begin(pool, "hold a")
+      assert.strictEqual(yield* ask(pool, "b"), "b")
     }))
 })
 
