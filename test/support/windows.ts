@@ -3,9 +3,14 @@ import type { Http2Session } from "node:http2"
 
 export const windowSettings = { sessionData: 0x2b61, streamData: 0x2b63 }
 
-const large = 15 << 20
+const onTheWay = 128 << 10
 
-export const wideWindows = { connection: large, connect: large, sessionData: large, streamData: 256 << 10 }
+export const wideWindows = {
+  connection: onTheWay,
+  connect: onTheWay,
+  sessionData: 15 << 20,
+  streamData: 256 << 10
+}
 
 /** `connect`: of the stream of a CONNECT request. The others but `connection` are those of draft-ietf-webtrans-http2. */
 export const windowsOf = (

@@ -16,15 +16,20 @@ export const windows = {
   initialStreamFlowControlWindow: 256 << 10
 }
 
+/** The bytes that HTTP/2 itself may have on the way, on a stream and on the connection. */
+const windowSize = 128 << 10
+
 /**
- * Opens the windows of HTTP/2 itself. By default its stream, and so the whole session, has 64 KiB on the way at a time,
- * whatever the windows above grant. These windows need hold nobody back: the package takes all bytes as they arrive.
+ * Widens the windows of HTTP/2 itself. By default its stream, and so the whole session, has 64 KiB on the way at a time,
+ * whatever the windows above grant.
+ *
+ * No wider: a stream counts as stuck if its session makes no progress for `closeTimeout`, and the sender sees progress only
+ * when half of a window has been read. On a network of 20 kB/s that takes 3 s with these windows, too long with larger ones.
  */
 export const widen = (connection: Partial<Http2Connection>): void => {
-  const { initialSessionFlowControlWindow: size } = windows
   try {
-    connection.settings?.({ initialWindowSize: size })
-    connection.setLocalWindowSize?.(size)
+    connection.settings?.({ initialWindowSize: windowSize })
+    connection.setLocalWindowSize?.(windowSize)
   } catch {
     // the connection has ended, or its runtime has no such windows
   }
